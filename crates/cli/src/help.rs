@@ -1,0 +1,45 @@
+//! `--help` and `--version`. Only here is clap called: building its tree touches memory that a supervisor
+//! shall not pay for.
+
+use std::io::{self, Write};
+
+use clap::{Arg, Command};
+
+use crate::{Call, Program};
+
+/// Prints the answer to `--help` or `--version` as the only word, and returns the exit code.
+pub(crate) fn answer(program: &Program, call: &Call) -> Option<u8> {
+    let [word] = call.words() else {
+        return None;
+    };
+    match word.to_str()? {
+        "--help" => print(program),
+        "--version" => show(&format!("{} (uphold) {}\n", program.name, env!("CARGO_PKG_VERSION"))),
+        _ => return None,
+    }
+    Some(0)
+}
+
+/// Prints the help page of `program` on stdout.
+pub fn print(program: &Program) {
+    show(&page(program));
+}
+
+fn page(program: &Program) -> String {
+    let mut command = Command::new(program.name)
+        .about(program.about)
+        .override_usage(format!("{} {}", program.name, program.synopsis).trim_end().to_owned())
+        .after_help(format!("The manual: man {}", program.name))
+        .disable_help_flag(true)
+        .disable_version_flag(true);
+    for (index, &(name, help)) in program.options.iter().enumerate() {
+        // An operand for clap, whatever it is for us: clap only lays the page out, it never parses.
+        command = command.arg(Arg::new(name).value_name(name).help(help).index(index + 1));
+    }
+    command.render_help().to_string()
+}
+
+fn show(text: &str) {
+    let mut stdout = io::stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

@@ -1,0 +1,141 @@
+//! Messages: `PROG: fatal: TEXT: REASON` and `PROG: warning: TEXT: REASON`, one line each.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::reason;
+
+/// Something that can stand in a message.
+pub trait Piece {
+    /// Appends its bytes as they are.
+    fn put(&self, to: &mut Vec<u8>);
+}
+
+impl Piece for [u8] {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self);
+    }
+}
+
+impl Piece for str {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Piece for OsStr {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Piece for OsString {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.as_os_str().put(to);
+    }
+}
+
+impl Piece for Path {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.as_os_str().put(to);
+    }
+}
+
+impl Piece for PathBuf {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.as_os_str().put(to);
+    }
+}
+
+impl Piece for u64 {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.to_string().as_bytes());
+    }
+}
+
+impl<T: Piece + ?Sized> Piece for &T {
+    fn put(&self, to: &mut Vec<u8>) {
+        (**self).put(to);
+    }
+}
+
+/// What was tried and on what, such as `unable to chdir to /service/web`: the context of an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text(pub Vec<u8>);
+
+impl Text {
+    /// The pieces, one after another. [`text!`](crate::text) is shorter.
+    pub fn of(pieces: &[&dyn Piece]) -> Text {
+        let mut bytes = Vec::new();
+        for piece in pieces {
+            piece.put(&mut bytes);
+        }
+        Text(bytes)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl std::error::Error for Text {}
+
+/// A [`Text`] of pieces: `text!("unable to stat ", dir, "/down")`.
+#[macro_export]
+macro_rules! text {
+    ($($piece:expr),+ $(,)?) => {
+        $crate::Text::of(&[$(&$piece as &dyn $crate::Piece),+])
+    };
+}
+
+/// The name under which a program talks: a constant of the program, never `argv[0]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice(pub &'static str);
+
+impl Voice {
+    /// `PROG: warning: TEXT: REASON`.
+    pub fn warning(self, text: &Text, error: &io::Error) {
+        self.say(&[&"warning: ", &text.0.as_slice(), &": ", &reason(error).as_ref()]);
+    }
+
+    /// `PROG: warning: TEXT`, for what has no reason of the system's.
+    pub fn warn(self, text: &Text) {
+        self.say(&[&"warning: ", &text.0.as_slice()]);
+    }
+
+    /// `PROG: fatal: TEXT: REASON`. Ending is the caller's part.
+    pub fn fatal(self, text: &Text, error: &io::Error) {
+        self.say(&[&"fatal: ", &text.0.as_slice(), &": ", &reason(error).as_ref()]);
+    }
+
+    /// `PROG: ` and the pieces, as one line in one write.
+    pub fn say(self, pieces: &[&dyn Piece]) {
+        let Text(mut line) = Text::of(&[&self.0, &": "]);
+        for piece in pieces {
+            piece.put(&mut line);
+        }
+        line.push(b'\n');
+        print_error(&line);
+    }
+}
+
+/// Writes `bytes` to stderr. Nothing is done about a stderr that cannot be written.
+pub(crate) fn print_error(bytes: &[u8]) {
+    let _ = io::stderr().write_all(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_not_text_are_kept() {
+        let name = OsStr::from_bytes(b"a\xff");
+        assert_eq!(text!("unable to stat ", name, "/", "log").0, b"unable to stat a\xff/log");
+    }
+}

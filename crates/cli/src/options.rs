@@ -1,0 +1,189 @@
+//! The option scanner. It keeps the order of options (`svc -dx` is d, then x), allows clusters and values in
+//! the same word, and stops at the first operand, as the original's does.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::Text;
+
+/// What a word that begins with `--`, other than `--` itself, is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongWords {
+    /// It ends the options and is dropped, whatever follows the dashes: the original's way.
+    Dropped,
+    /// A long option of ours; one that is not known is wrong usage.
+    Refused,
+}
+
+/// An option that does not exist, or lacks its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrongOption {
+    /// `illegal option -- C`
+    Illegal(u8),
+    /// `option requires an argument -- C`
+    NoValue(u8),
+    /// A word that begins with `--`.
+    Long(OsString),
+}
+
+impl WrongOption {
+    /// The line for stderr; `name` is the last component of `argv[0]`.
+    pub(crate) fn line(&self, name: &OsStr) -> Vec<u8> {
+        let Text(line) = match self {
+            WrongOption::Illegal(letter) => Text::of(&[&name, &": illegal option -- ", &[*letter].as_slice(), &"\n"]),
+            WrongOption::NoValue(letter) => {
+                Text::of(&[&name, &": option requires an argument -- ", &[*letter].as_slice(), &"\n"])
+            }
+            WrongOption::Long(word) => Text::of(&[&name, &": illegal option ", word, &"\n"]),
+        };
+        line
+    }
+}
+
+impl fmt::Display for WrongOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wrong option")
+    }
+}
+
+impl std::error::Error for WrongOption {}
+
+/// Scans the options at the front of a command line.
+pub struct Options<'a> {
+    words: &'a [OsString],
+    /// What is left of the word that is being read, behind its dash.
+    cluster: &'a [u8],
+    letters: &'static [u8],
+    long: LongWords,
+}
+
+impl<'a> Options<'a> {
+    /// `letters` names the options as getopt does: each letter, with a colon behind it if it takes a value.
+    pub fn new(words: &'a [OsString], letters: &'static str, long: LongWords) -> Options<'a> {
+        Options { words, cluster: b"", letters: letters.as_bytes(), long }
+    }
+
+    /// The next option and its value; the value is empty for an option that takes none. `None` when the options are over.
+    ///
+    /// # Errors
+    /// [`WrongOption`] for the first word that is wrong; what was scanned before it stands.
+    #[allow(clippy::should_implement_trait)] // an iterator could not give the operands back afterwards
+    pub fn next(&mut self) -> Result<Option<(u8, &'a [u8])>, WrongOption> {
+        if self.cluster.is_empty() && !self.open_cluster()? {
+            return Ok(None);
+        }
+        let Some((&letter, rest)) = self.cluster.split_first() else {
+            return Ok(None);
+        };
+        self.cluster = rest;
+        match self.takes_value(letter) {
+            None => Err(WrongOption::Illegal(letter)),
+            Some(false) => Ok(Some((letter, b""))),
+            Some(true) => self.value(letter).map(|value| Some((letter, value))),
+        }
+    }
+
+    /// The operands, once `next` said that the options are over.
+    pub fn operands(&self) -> &'a [OsString] {
+        self.words
+    }
+
+    /// Takes the next word if it is a cluster of options.
+    fn open_cluster(&mut self) -> Result<bool, WrongOption> {
+        let Some((word, rest)) = self.words.split_first() else {
+            return Ok(false);
+        };
+        match word.as_bytes() {
+            [b'-', b'-', more @ ..] => {
+                if self.long == LongWords::Refused && !more.is_empty() {
+                    return Err(WrongOption::Long(word.clone()));
+                }
+                self.words = rest;
+                Ok(false)
+            }
+            [b'-', cluster @ ..] if !cluster.is_empty() => {
+                self.words = rest;
+                self.cluster = cluster;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn takes_value(&self, letter: u8) -> Option<bool> {
+        let at = self.letters.iter().position(|&known| known == letter && letter != b':')?;
+        Some(self.letters.get(at + 1) == Some(&b':'))
+    }
+
+    /// The rest of the word, or if that is empty the next word.
+    fn value(&mut self, letter: u8) -> Result<&'a [u8], WrongOption> {
+        if !self.cluster.is_empty() {
+            return Ok(std::mem::take(&mut self.cluster));
+        }
+        let (word, rest) = self.words.split_first().ok_or(WrongOption::NoValue(letter))?;
+        self.words = rest;
+        Ok(word.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Scanned = (Vec<(u8, Vec<u8>)>, Result<Vec<OsString>, WrongOption>);
+
+    fn scan(words: &[&str], long: LongWords) -> Scanned {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let mut options = Options::new(&words, "abv:", long);
+        let mut found = Vec::new();
+        loop {
+            match options.next() {
+                Ok(Some((letter, value))) => found.push((letter, value.to_vec())),
+                Ok(None) => return (found, Ok(options.operands().to_vec())),
+                Err(wrong) => return (found, Err(wrong)),
+            }
+        }
+    }
+
+    fn letters(words: &[&str]) -> (String, Vec<OsString>) {
+        let (found, rest) = scan(words, LongWords::Dropped);
+        (found.iter().map(|(letter, _)| char::from(*letter)).collect(), rest.expect("right options"))
+    }
+
+    #[test]
+    fn order_and_clusters_are_kept() {
+        assert_eq!(letters(&["-ba", "-a", "x", "-b"]), ("baa".into(), vec!["x".into(), "-b".into()]));
+    }
+
+    #[test]
+    fn a_value_is_the_rest_of_the_word_or_the_next_word() {
+        for words in [&["-av5", "x"][..], &["-av", "5", "x"]] {
+            let (found, rest) = scan(words, LongWords::Dropped);
+            assert_eq!(found, [(b'a', b"".to_vec()), (b'v', b"5".to_vec())]);
+            assert_eq!(rest, Ok(vec!["x".into()]));
+        }
+        assert_eq!(scan(&["-v", ""], LongWords::Dropped).0, [(b'v', b"".to_vec())]);
+        assert_eq!(scan(&["-v"], LongWords::Dropped).1, Err(WrongOption::NoValue(b'v')));
+    }
+
+    #[test]
+    fn two_dashes_end_the_options_and_one_is_an_operand() {
+        assert_eq!(letters(&["-a", "--", "-b"]), ("a".into(), vec!["-b".into()]));
+        assert_eq!(letters(&["-a", "-", "-b"]), ("a".into(), vec!["-".into(), "-b".into()]));
+        assert_eq!(letters(&["--xyz", "-b"]), (String::new(), vec!["-b".into()]));
+    }
+
+    #[test]
+    fn a_long_word_is_refused_where_long_options_are_ours() {
+        assert_eq!(scan(&["-a", "--xyz"], LongWords::Refused).1, Err(WrongOption::Long("--xyz".into())));
+        assert_eq!(scan(&["--", "x"], LongWords::Refused).1, Ok(vec!["x".into()]));
+    }
+
+    #[test]
+    fn a_dash_or_colon_in_a_cluster_is_illegal() {
+        assert_eq!(scan(&["-a-"], LongWords::Dropped).1, Err(WrongOption::Illegal(b'-')));
+        assert_eq!(scan(&["-:"], LongWords::Dropped).1, Err(WrongOption::Illegal(b':')));
+        assert_eq!(WrongOption::Illegal(b'z').line(OsStr::new("svc")), b"svc: illegal option -- z\n");
+    }
+}

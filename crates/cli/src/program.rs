@@ -1,0 +1,170 @@
+//! One program: its names and texts, and the way from `argv` to the exit code.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::message::print_error;
+use crate::{Text, Voice, WrongOption, help, reason};
+
+/// Exit code for wrong usage, and for what cannot succeed by trying again.
+pub const USAGE: u8 = 100;
+/// Exit code for a system error: trying again might help.
+pub const TEMPORARY: u8 = 111;
+
+/// What a program was called with.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// `argv`, the name first. Never empty.
+    argv: Vec<OsString>,
+    /// Whether the program is a part of the all-in-one file.
+    pub all_in_one: bool,
+}
+
+impl From<Vec<OsString>> for Call {
+    /// The call of a program that has a file of its own.
+    fn from(mut argv: Vec<OsString>) -> Call {
+        if argv.is_empty() {
+            argv.push(OsString::new());
+        }
+        Call { argv, all_in_one: false }
+    }
+}
+
+impl Call {
+    /// The same call as one of the all-in-one file, without its first `skip` words.
+    #[must_use]
+    pub fn of_all_in_one(mut self, skip: usize) -> Call {
+        self.argv.drain(..skip.min(self.argv.len() - 1));
+        Call { all_in_one: true, ..self }
+    }
+
+    /// The last component of `argv[0]`.
+    pub fn name(&self) -> &OsStr {
+        let name = self.argv[0].as_os_str();
+        Path::new(name).file_name().unwrap_or(name)
+    }
+
+    /// The words behind the name.
+    pub fn words(&self) -> &[OsString] {
+        &self.argv[1..]
+    }
+}
+
+/// A program of the suite, as its help page and its man page describe it.
+pub struct Program {
+    /// Its name: how it talks, whatever the file is called.
+    pub name: &'static str,
+    /// What stands behind the name in its usage line: `dir child`.
+    pub synopsis: &'static str,
+    /// The whole line that wrong usage gets, without the newline.
+    pub usage: &'static str,
+    /// The exit code of wrong usage: [`USAGE`] except for envdir.
+    pub usage_exit: u8,
+    /// One line: what it does.
+    pub about: &'static str,
+    /// Options and operands with what each means, in the order of the man page.
+    pub options: &'static [(&'static str, &'static str)],
+}
+
+/// What ends a program early with nothing more to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Exit(pub u8);
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit {}", self.0)
+    }
+}
+
+impl std::error::Error for Exit {}
+
+/// Wrong usage that only the usage line answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage;
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wrong usage")
+    }
+}
+
+impl std::error::Error for Usage {}
+
+impl Program {
+    /// How the program talks.
+    pub const fn voice(&self) -> Voice {
+        Voice(self.name)
+    }
+
+    /// Runs `body` and returns the exit code. `--help` and `--version` as the only word are answered here.
+    ///
+    /// An error of `body` is said: [`Usage`] and [`WrongOption`] by the usage line, [`Exit`] by nothing, any other as
+    /// `PROG: fatal: CONTEXT: REASON` with exit code 111.
+    pub fn run(&self, call: &Call, body: impl FnOnce(&Call) -> anyhow::Result<u8>) -> i32 {
+        if let Some(code) = help::answer(self, call) {
+            return i32::from(code);
+        }
+        i32::from(body(call).unwrap_or_else(|error| self.complain(call, &error)))
+    }
+
+    fn complain(&self, call: &Call, error: &anyhow::Error) -> u8 {
+        if let Some(wrong) = error.downcast_ref::<WrongOption>() {
+            print_error(&wrong.line(call.name()));
+            return self.complain_usage();
+        }
+        if error.is::<Usage>() {
+            return self.complain_usage();
+        }
+        if let Some(&Exit(code)) = error.downcast_ref::<Exit>() {
+            return code;
+        }
+        self.voice().say(&[&"fatal: ", &describe(error).as_slice()]);
+        TEMPORARY
+    }
+
+    fn complain_usage(&self) -> u8 {
+        print_error(format!("{}\n", self.usage).as_bytes());
+        self.usage_exit
+    }
+}
+
+/// `CONTEXT: REASON`, with the bytes of the context as they are.
+fn describe(error: &anyhow::Error) -> Vec<u8> {
+    let Some(Text(context)) = error.downcast_ref::<Text>() else {
+        return format!("{error:#}").into_bytes();
+    };
+    let mut line = context.clone();
+    if let Some(cause) = error.downcast_ref::<io::Error>() {
+        line.extend_from_slice(b": ");
+        line.extend_from_slice(reason(cause).as_bytes());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use crate::text;
+
+    #[test]
+    fn an_error_is_its_context_and_its_reason() {
+        let error = Err::<(), _>(io::Error::from_raw_os_error(libc::EACCES))
+            .context(text!("unable to chdir to ", "web"))
+            .expect_err("an error");
+        assert_eq!(describe(&error), b"unable to chdir to web: access denied");
+        assert_eq!(describe(&anyhow::Error::new(text!("unknown account x"))), b"unknown account x");
+    }
+
+    #[test]
+    fn a_call_of_the_all_in_one_file_loses_its_first_word() {
+        let call = Call::from(vec!["/bin/uphold".into(), "bin/svc".into(), "-d".into()]).of_all_in_one(1);
+        assert_eq!(call.name(), "svc");
+        assert_eq!(call.words(), ["-d"]);
+        assert!(call.all_in_one);
+        assert_eq!(Call::from(Vec::new()).name(), "");
+    }
+}

@@ -1,0 +1,81 @@
+//! Command letters, as `svc` writes them to the control FIFO.
+
+/// What one byte on the control FIFO asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `u`: want up; start if down.
+    Up,
+    /// `d`: want down; TERM and CONT if up.
+    Down,
+    /// `o`: once; start if down, do not restart.
+    Once,
+    /// `x`: exit as soon as the service is down. Cannot be taken back.
+    Exit,
+    /// `p`: STOP.
+    Pause,
+    /// `c`: CONT.
+    Continue,
+    /// `h`: HUP.
+    Hup,
+    /// `a`: ALRM.
+    Alarm,
+    /// `i`: INT.
+    Interrupt,
+    /// `t`: TERM.
+    Term,
+    /// `k`: KILL.
+    Kill,
+}
+
+impl Command {
+    /// Every command, in the order of svc's usage text.
+    pub const ALL: [Command; 11] = [
+        Command::Up,
+        Command::Down,
+        Command::Once,
+        Command::Exit,
+        Command::Pause,
+        Command::Continue,
+        Command::Hup,
+        Command::Alarm,
+        Command::Interrupt,
+        Command::Term,
+        Command::Kill,
+    ];
+
+    /// The letter that stands for the command.
+    pub const fn letter(self) -> u8 {
+        match self {
+            Command::Up => b'u',
+            Command::Down => b'd',
+            Command::Once => b'o',
+            Command::Exit => b'x',
+            Command::Pause => b'p',
+            Command::Continue => b'c',
+            Command::Hup => b'h',
+            Command::Alarm => b'a',
+            Command::Interrupt => b'i',
+            Command::Term => b't',
+            Command::Kill => b'k',
+        }
+    }
+
+    /// The command of a letter; `None` for a byte that is none, which supervise ignores.
+    pub fn from_letter(letter: u8) -> Option<Command> {
+        Command::ALL.into_iter().find(|command| command.letter() == letter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eleven_letters_are_commands_and_no_other_byte() {
+        let known: Vec<u8> = (0..=255).filter(|&byte| Command::from_letter(byte).is_some()).collect();
+        assert_eq!(known, b"acdhikoptux");
+        for command in Command::ALL {
+            assert_eq!(Command::from_letter(command.letter()), Some(command));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What a service directory says: the names of its files, the status record, the command letters.
+//!
+//! Everything here is bytes in, values out. The files are opened by somebody else.
+
+#![forbid(unsafe_code)]
+
+mod command;
+pub mod names;
+mod status;
+
+pub use command::Command;
+pub use status::{Run, Status, TooShort, Want};

@@ -1,0 +1,20 @@
+//! Names of the files of a service directory, relative to it.
+
+/// The program that is the service.
+pub const RUN: &str = "run";
+/// If it exists, the service is not started by itself.
+pub const DOWN: &str = "down";
+/// The service directory of the logger.
+pub const LOG: &str = "log";
+/// Directory of supervise's own files, mode 0700.
+pub const SUPERVISE: &str = "supervise";
+/// Locked by the supervise that runs here, for as long as it lives.
+pub const LOCK: &str = "supervise/lock";
+/// FIFO that supervise reads commands from.
+pub const CONTROL: &str = "supervise/control";
+/// FIFO that has a reader exactly while a supervise runs here.
+pub const OK: &str = "supervise/ok";
+/// The status record.
+pub const STATUS: &str = "supervise/status";
+/// Written first, then renamed to [`STATUS`].
+pub const STATUS_NEW: &str = "supervise/status.new";

@@ -1,0 +1,56 @@
+//! The way in: a `main` without the Rust runtime in front of it.
+//!
+//! The runtime would ignore SIGPIPE, open `/dev/null` on closed descriptors and install a signal stack. A program that
+//! is to exec another must leave all of this as it was inherited, and a supervisor need not pay for it.
+
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// The last word of `argv` where the kernel put it, for [`title`].
+static LAST: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+static LAST_LEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes `$main` the program's `main`. It takes what an `argv` can be turned into and returns the exit code.
+#[macro_export]
+macro_rules! entry {
+    ($main:path) => {
+        /// The C start-up code's `main`.
+        ///
+        /// # Safety
+        /// Called once, with the process's argv.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn main(argc: i32, argv: *const *const ::std::ffi::c_char) -> i32 {
+            // SAFETY: by contract this is the process's argv.
+            $main(unsafe { $crate::argv::collect(argc, argv) }.into())
+        }
+    };
+}
+
+/// Copies `argv`, and remembers where its last word lies.
+///
+/// # Safety
+/// `argv` points to `argc` C strings that live as long as the process.
+pub unsafe fn collect(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
+    let count = usize::try_from(argc).unwrap_or(0);
+    let mut words = Vec::with_capacity(count);
+    for index in 0..count {
+        // SAFETY: index < argc, and by contract a C string stands there.
+        let word = unsafe { CStr::from_ptr(*argv.add(index)) }.to_bytes();
+        words.push(OsStr::from_bytes(word).to_os_string());
+        LAST.store(word.as_ptr().cast_mut(), Ordering::Relaxed);
+        LAST_LEN.store(word.len(), Ordering::Relaxed);
+    }
+    words
+}
+
+/// The memory of the last word of `argv`, which `ps` shows. Only the first call gets it; later ones get an empty slice.
+pub fn title() -> &'static mut [u8] {
+    let start = LAST.swap(std::ptr::null_mut(), Ordering::Relaxed);
+    if start.is_null() {
+        return &mut [];
+    }
+    // SAFETY: `collect` stored a word of the process's own argv, which is writable memory that lives as long as the
+    // process; it copied all words, so nobody else holds a reference; the swap makes this the only one.
+    unsafe { std::slice::from_raw_parts_mut(start, LAST_LEN.load(Ordering::Relaxed)) }
+}

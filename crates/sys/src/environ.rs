@@ -1,0 +1,21 @@
+//! The environment as it is: every string of it, malformed ones too.
+
+use std::ffi::{CStr, CString, c_char};
+
+unsafe extern "C" {
+    static environ: *const *const c_char;
+}
+
+/// A copy of every environment string, in order.
+pub fn all() -> Vec<CString> {
+    let mut strings = Vec::new();
+    // SAFETY: `environ` is null or an array of C strings that ends with a null; single-threaded, so nobody changes it.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            strings.push(CStr::from_ptr(*at).to_owned());
+            at = at.add(1);
+        }
+    }
+    strings
+}

@@ -1,0 +1,175 @@
+//! Descriptors: opening without ever hanging, reading and writing past signals, pipes, FIFOs, locks.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+
+/// Opens for reading. Never waits for a FIFO's writer.
+pub fn open_read(path: &Path) -> io::Result<File> {
+    options().read(true).open(path)
+}
+
+/// Opens for writing what exists already. ENXIO for a FIFO without a reader.
+pub fn open_write(path: &Path) -> io::Result<File> {
+    options().write(true).open(path)
+}
+
+/// Opens for appending; creates with mode 0600.
+pub fn open_append(path: &Path) -> io::Result<File> {
+    options().append(true).create(true).mode(0o600).open(path)
+}
+
+/// Opens empty for writing; creates with mode 0644.
+pub fn open_truncate(path: &Path) -> io::Result<File> {
+    options().write(true).truncate(true).create(true).mode(0o644).open(path)
+}
+
+/// As the original opens: never blocking. And close-on-exec, as std does.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags(libc::O_NONBLOCK);
+    options
+}
+
+/// Makes a FIFO with mode 0600.
+pub fn make_fifo(path: &Path) -> io::Result<()> {
+    Ok(nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?)
+}
+
+/// Whether `file` is a FIFO.
+pub fn is_fifo(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.file_type().is_fifo())
+}
+
+/// Waits for an exclusive lock on the open file, which lasts until its last copy is closed, over exec too.
+pub fn lock(file: &File) -> io::Result<()> {
+    loop {
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Takes the lock if it is free; EAGAIN if not.
+pub fn try_lock(file: &File) -> io::Result<()> {
+    file.try_lock().map_err(|failed| match failed {
+        std::fs::TryLockError::Error(error) => error,
+        std::fs::TryLockError::WouldBlock => Errno::EAGAIN.into(),
+    })
+}
+
+/// A pipe whose ends are close-on-exec: where it is read, where it is written.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = io::pipe()?;
+    Ok((reader.into(), writer.into()))
+}
+
+/// Reads once; 0 at end of file.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    again(|| nix::unistd::read(fd, buffer))
+}
+
+/// Writes once; returns how much was written.
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    again(|| nix::unistd::write(fd, bytes))
+}
+
+/// Writes all of `bytes`.
+pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = write(fd, bytes)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+/// Makes reads and writes wait.
+pub fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    change_flags(fd, |flags| flags - OFlag::O_NONBLOCK)
+}
+
+/// Makes reads and writes fail with EAGAIN instead of waiting.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    change_flags(fd, |flags| flags | OFlag::O_NONBLOCK)
+}
+
+fn change_flags(fd: BorrowedFd<'_>, change: impl Fn(OFlag) -> OFlag) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(change(flags)))?;
+    Ok(())
+}
+
+/// Makes descriptor `to` a copy of `from` that stays open over exec, whatever stood there before.
+pub fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
+    if from.as_raw_fd() == to {
+        return keep_over_exec(from);
+    }
+    // SAFETY: dup2 takes two numbers. What it closes belongs to nobody: the callers place on 0 to 5 in a forked
+    // child, and read nothing through an owner of such a number afterwards.
+    Errno::result(unsafe { libc::dup2(from.as_raw_fd(), to) })?;
+    Ok(())
+}
+
+/// Clears close-on-exec.
+pub fn keep_over_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
+    fcntl(fd, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+    Ok(())
+}
+
+/// A copy of `fd` on the lowest free descriptor, which stays open over exec and is never closed by us.
+pub fn duplicate_for_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: dup takes a number. Nobody owns the copy, which is the point.
+    Errno::result(unsafe { libc::dup(fd.as_raw_fd()) })?;
+    Ok(())
+}
+
+/// Opens `/dev/null` on each of 0, 1, 2 that is closed, so that nothing else gets these numbers.
+pub fn fill_standard() -> io::Result<()> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        if file.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        keep_over_exec(file.as_fd())?;
+        let _ = std::os::fd::IntoRawFd::into_raw_fd(file);
+    }
+}
+
+/// Standard input.
+pub fn stdin() -> BorrowedFd<'static> {
+    standard(0)
+}
+
+/// Standard output.
+pub fn stdout() -> BorrowedFd<'static> {
+    standard(1)
+}
+
+/// Standard error.
+pub fn stderr() -> BorrowedFd<'static> {
+    standard(2)
+}
+
+fn standard(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: no owner in the suite closes 0, 1 or 2; on one that was closed before the start, calls fail with EBADF.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+fn again(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            done => return Ok(done?),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What the kernel does for the suite. The only crate with `unsafe`.
+//!
+//! Mechanism, no decisions: it never logs and never exits (but for a forked child that could not exec), and
+//! returns `io::Result`. A call that a signal interrupted is made again, so no caller sees EINTR.
+//!
+//! The programs are single-threaded, and this crate relies on it where it forks and where it reads `environ`.
+
+#![allow(unsafe_code)]
+
+pub mod argv;
+pub mod clock;
+pub mod environ;
+pub mod exec;
+pub mod fd;
+pub mod identity;
+pub mod limits;
+pub mod poll;
+pub mod process;
+pub mod signals;
+pub mod watch;

@@ -1,0 +1,84 @@
+//! Children: their birth, their signals, their end.
+
+use std::io;
+
+use nix::errno::Errno;
+pub use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+pub use nix::unistd::Pid;
+use nix::unistd::{ForkResult, fork};
+
+/// Forks, and runs `child` in the child, which normally execs. If it returns, the child ends with that code, and
+/// nothing of the parent's (buffers, destructors) is run there.
+pub fn spawn(child: impl FnOnce() -> u8) -> io::Result<Pid> {
+    // SAFETY: the programs are single-threaded, so the child may do whatever the parent might.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            let code = child();
+            // SAFETY: _exit ends the process and returns to nobody.
+            unsafe { libc::_exit(i32::from(code)) }
+        }
+    }
+}
+
+/// What happened to a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It ended by itself with this code.
+    Exited(u8),
+    /// This signal ended it.
+    Killed(i32),
+    /// It was stopped.
+    Stopped,
+    /// It was continued.
+    Continued,
+}
+
+/// The next change of any child, without waiting; `None` when there is none (or no child).
+pub fn reap() -> Option<(Pid, Change)> {
+    reap_with(Pid::from_raw(-1), WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED).ok().flatten()
+}
+
+/// Waits for the end of `pid`.
+pub fn wait(pid: Pid) -> io::Result<Change> {
+    loop {
+        if let Some((_, change)) = reap_with(pid, WaitPidFlag::empty())? {
+            return Ok(change);
+        }
+    }
+}
+
+/// The end of `pid`, if it has come already.
+pub fn try_wait(pid: Pid) -> io::Result<Option<Change>> {
+    Ok(reap_with(pid, WaitPidFlag::WNOHANG)?.map(|(_, change)| change))
+}
+
+fn reap_with(pid: Pid, flags: WaitPidFlag) -> io::Result<Option<(Pid, Change)>> {
+    loop {
+        return Ok(match waitpid(pid, Some(flags)) {
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno.into()),
+            Ok(WaitStatus::Exited(pid, code)) => Some((pid, Change::Exited(code as u8))),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => Some((pid, Change::Killed(signal as i32))),
+            Ok(WaitStatus::Stopped(pid, _)) => Some((pid, Change::Stopped)),
+            Ok(WaitStatus::Continued(pid)) => Some((pid, Change::Continued)),
+            Ok(_) => None,
+        });
+    }
+}
+
+/// Whether the child `pid` has ended but was not waited for yet.
+pub fn has_ended(pid: Pid) -> bool {
+    // SAFETY: a zeroed siginfo_t is a valid one; waitid fills it in.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        libc::waitid(libc::P_PID, pid.as_raw() as libc::id_t, &raw mut info, flags) == 0 && info.si_signo != 0
+    }
+}
+
+/// Sends a signal to one process.
+pub fn kill(pid: Pid, signal: Signal) -> io::Result<()> {
+    Ok(nix::sys::signal::kill(pid, signal)?)
+}

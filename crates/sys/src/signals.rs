@@ -1,0 +1,81 @@
+//! Signals that a program wants to hear of: each makes a pipe readable, and is remembered until it is asked for.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use signal_hook::{flag, low_level};
+
+use crate::fd;
+use crate::process::Signal;
+
+/// Signals caught for the rest of the process's life. An exec makes them default again.
+pub struct Signals<const N: usize> {
+    pipe: OwnedFd,
+    caught: [(Signal, Arc<AtomicBool>); N],
+}
+
+impl<const N: usize> Signals<N> {
+    /// Catches and unblocks `signals`.
+    pub fn catch(signals: [Signal; N]) -> io::Result<Signals<N>> {
+        let (pipe, writer) = fd::pipe()?;
+        fd::set_nonblocking(pipe.as_fd())?;
+        let caught = signals.map(|signal| (signal, Arc::new(AtomicBool::new(false))));
+        for (signal, flag) in &caught {
+            // The flag first: by the time the pipe can be read, it is set.
+            flag::register(*signal as i32, Arc::clone(flag))?;
+            low_level::pipe::register(*signal as i32, writer.try_clone()?)?;
+        }
+        unblock(&signals)?;
+        Ok(Signals { pipe, caught })
+    }
+
+    /// What to poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    /// Forgets what made the pipe readable. Call it before asking [`arrived`](Signals::arrived).
+    pub fn drain(&self) {
+        let mut buffer = [0; 64];
+        while matches!(fd::read(self.fd(), &mut buffer), Ok(count) if count == buffer.len()) {}
+    }
+
+    /// Whether `signal` has come since the last time this was asked.
+    pub fn arrived(&self, signal: Signal) -> bool {
+        self.caught.iter().any(|(known, flag)| *known == signal && flag.swap(false, Ordering::Relaxed))
+    }
+}
+
+/// Whether `signal` is ignored, as `nohup` leaves HUP.
+pub fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: a null new action only asks for the old one; a zeroed sigaction is a valid one.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal as i32, std::ptr::null(), &raw mut old) == 0 && old.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Ignores `signal`, over exec too.
+pub fn ignore(signal: Signal) -> io::Result<()> {
+    set(signal, libc::SIG_IGN)
+}
+
+/// Gives `signal` its default action.
+pub fn set_default(signal: Signal) -> io::Result<()> {
+    set(signal, libc::SIG_DFL)
+}
+
+fn set(signal: Signal, action: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: neither SIG_IGN nor SIG_DFL is code of ours.
+    nix::errno::Errno::result(unsafe { libc::signal(signal as i32, action) as isize as i32 })
+        .map(drop)
+        .map_err(Into::into)
+}
+
+fn unblock(signals: &[Signal]) -> io::Result<()> {
+    let set: SigSet = signals.iter().copied().collect();
+    Ok(sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set), None)?)
+}

@@ -1,0 +1,156 @@
+//! Watching directories for changes: inotify where it exists.
+
+pub use imp::{Watch, Watcher};
+
+/// One change in a watched directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Something happened to the entry of this name.
+    Entry(Watch, std::ffi::OsString),
+    /// The watched directory itself was removed, renamed or unmounted, and is watched no more.
+    Gone(Watch),
+    /// Changes were lost: look at everything.
+    Lost,
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::path::Path;
+
+    use nix::errno::Errno;
+    use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+    use nix::sys::statfs::{FsType, statfs};
+
+    use super::Change;
+
+    /// File systems that other machines or programs change behind the kernel's back: NFS, SMB (three), 9P, FUSE, AFS (two),
+    /// Coda, Ceph, OCFS2, GFS2. Numbers from statfs(2) and linux/magic.h.
+    const REMOTE: [u32; 12] = [
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x0102_1997,
+        0x6573_5546,
+        0x5346_414f,
+        0x6b41_4653,
+        0x7375_7245,
+        0x00c3_6400,
+        0x7461_636f,
+        0x0116_1970,
+    ];
+
+    /// A watched directory.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub struct Watch(WatchDescriptor);
+
+    /// The watched directories of a process.
+    pub struct Watcher(Inotify);
+
+    impl Watcher {
+        /// One that watches nothing yet.
+        pub fn new() -> io::Result<Watcher> {
+            Ok(Watcher(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?))
+        }
+
+        /// Watches the entries of the directory at `path`: new, gone, renamed, written and closed, other mode.
+        ///
+        /// # Errors
+        /// EOPNOTSUPP for a file system that changes without the kernel's knowledge.
+        pub fn add(&self, path: &Path) -> io::Result<Watch> {
+            let FsType(kind) = statfs(path)?.filesystem_type();
+            if REMOTE.contains(&(kind as u32)) {
+                return Err(Errno::EOPNOTSUPP.into());
+            }
+            let flags = AddWatchFlags::IN_CREATE
+                | AddWatchFlags::IN_DELETE
+                | AddWatchFlags::IN_MOVE
+                | AddWatchFlags::IN_ATTRIB
+                | AddWatchFlags::IN_CLOSE_WRITE
+                | AddWatchFlags::IN_DELETE_SELF
+                | AddWatchFlags::IN_MOVE_SELF
+                | AddWatchFlags::IN_ONLYDIR;
+            Ok(Watch(self.0.add_watch(path, flags)?))
+        }
+
+        /// Watches it no more. Harmless for one that is gone already.
+        pub fn remove(&self, watch: Watch) {
+            let _ = self.0.rm_watch(watch.0);
+        }
+
+        /// What to poll.
+        pub fn fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+
+        /// Changes that have come; empty when there are none (more).
+        pub fn changes(&self) -> io::Result<Vec<Change>> {
+            loop {
+                match self.0.read_events() {
+                    Ok(events) => return Ok(events.into_iter().filter_map(translate).collect()),
+                    Err(Errno::EINTR) => {}
+                    Err(Errno::EAGAIN) => return Ok(Vec::new()),
+                    Err(errno) => return Err(errno.into()),
+                }
+            }
+        }
+    }
+
+    fn translate(event: InotifyEvent) -> Option<Change> {
+        let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_IGNORED;
+        if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+            return Some(Change::Lost);
+        }
+        match event.name {
+            Some(name) => Some(Change::Entry(Watch(event.wd), name)),
+            None => event.mask.intersects(gone).then_some(Change::Gone(Watch(event.wd))),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::io;
+    use std::os::fd::BorrowedFd;
+    use std::path::Path;
+
+    use nix::errno::Errno;
+
+    use super::Change;
+
+    /// A watched directory. There is none on this system.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Watch {}
+
+    /// The watched directories of a process. It cannot be had on this system.
+    pub enum Watcher {}
+
+    impl Watcher {
+        /// Fails: this system has no inotify.
+        pub fn new() -> io::Result<Watcher> {
+            Err(Errno::ENOSYS.into())
+        }
+
+        /// Never called.
+        pub fn add(&self, _path: &Path) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn remove(&self, _watch: Watch) {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn fd(&self) -> BorrowedFd<'_> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn changes(&self) -> io::Result<Vec<Change>> {
+            match *self {}
+        }
+    }
+}

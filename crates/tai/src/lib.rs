@@ -1,0 +1,151 @@
+//! TAI64N labels: the time stamps of the suite, in status files, log lines and log file names.
+//!
+//! A label is 8 bytes of seconds and 4 bytes of nanoseconds, big-endian; in text it is `@` and 24 lower-case
+//! hexadecimal digits. Seconds count from 2^62 at the epoch plus a constant 10: like daemontools, and unlike
+//! true TAI, there is no table of leap seconds (every reader of such labels relies on that constant).
+//!
+//! This crate reads no clock and opens no file.
+
+#![forbid(unsafe_code)]
+
+/// TAI64 second of Unix second 0, as daemontools 0.76 writes it: 2^62 + 10.
+const EPOCH: u64 = (1 << 62) + 10;
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// One instant as a TAI64N label. Ordered by time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label {
+    /// TAI64 seconds.
+    pub seconds: u64,
+    /// Nanoseconds; a label read from outside may hold more than 999,999,999 here.
+    pub nanos: u32,
+}
+
+impl Label {
+    /// Length of the packed form in bytes.
+    pub const PACKED: usize = 12;
+    /// Length of the text form in bytes: `@` and 24 digits.
+    pub const TEXT: usize = 25;
+
+    /// The label of `seconds` since 1970 and `nanos` nanoseconds.
+    pub const fn from_unix(seconds: i64, nanos: u32) -> Label {
+        Label { seconds: EPOCH.wrapping_add(seconds as u64), nanos }
+    }
+
+    /// Seconds since 1970. Wraps for a label that is no time of this universe, such as all zero.
+    pub const fn unix_seconds(self) -> i64 {
+        self.seconds.wrapping_sub(EPOCH) as i64
+    }
+
+    /// Whole seconds from `self` until `now`; 0 when `self` lies in the future.
+    pub const fn age(self, now: Label) -> u64 {
+        now.seconds.saturating_sub(self.seconds)
+    }
+
+    /// The label one microsecond later: the smallest step that the suite's clock makes.
+    #[must_use]
+    pub const fn next(self) -> Label {
+        let nanos = self.nanos.saturating_add(1_000);
+        if nanos < 1_000_000_000 {
+            Label { nanos, ..self }
+        } else {
+            Label { seconds: self.seconds.wrapping_add(1), nanos: nanos - 1_000_000_000 }
+        }
+    }
+
+    /// The 12 bytes of the label as stored in a status file.
+    pub fn pack(self) -> [u8; Label::PACKED] {
+        let mut bytes = [0; Label::PACKED];
+        bytes[..8].copy_from_slice(&self.seconds.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.nanos.to_be_bytes());
+        bytes
+    }
+
+    /// The label that [`pack`](Label::pack) made.
+    pub fn unpack(bytes: [u8; Label::PACKED]) -> Label {
+        let [a, b, c, d, e, f, g, h, nanos @ ..] = bytes;
+        Label { seconds: u64::from_be_bytes([a, b, c, d, e, f, g, h]), nanos: u32::from_be_bytes(nanos) }
+    }
+
+    /// `@` and 24 lower-case digits.
+    pub fn text(self) -> [u8; Label::TEXT] {
+        let mut text = [b'@'; Label::TEXT];
+        for (pair, byte) in text[1..].chunks_exact_mut(2).zip(self.pack()) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        text
+    }
+
+    /// The label whose 24 digits (without the `@`) these are; `None` for anything but 24 lower-case digits.
+    pub fn from_digits(digits: &[u8]) -> Option<Label> {
+        if digits.len() != Label::TEXT - 1 {
+            return None;
+        }
+        let mut bytes = [0; Label::PACKED];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Label::unpack(bytes))
+    }
+}
+
+/// The value of one lower-case hexadecimal digit.
+pub const fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Observed on daemontools 0.76: Unix 1000000000.123456789.
+    const KNOWN: &[u8; 25] = b"@400000003b9aca0a075bcd15";
+
+    #[test]
+    fn text_is_what_daemontools_writes() {
+        assert_eq!(&Label::from_unix(1_000_000_000, 123_456_789).text(), KNOWN);
+    }
+
+    #[test]
+    fn digits_are_read_back() {
+        let label = Label::from_digits(&KNOWN[1..]).expect("24 digits");
+        assert_eq!(label.unix_seconds(), 1_000_000_000);
+        assert_eq!(label.nanos, 123_456_789);
+        assert_eq!(Label::unpack(label.pack()), label);
+    }
+
+    #[test]
+    fn anything_but_24_lower_case_digits_is_no_label() {
+        for bad in [
+            &b""[..],
+            b"4",
+            &KNOWN[..24],
+            b"400000003B9ACA0A075BCD15",
+            b"400000003b9aca0a075bcd150",
+            b"400000003b9aca0a075bcd1 ",
+        ] {
+            assert_eq!(Label::from_digits(bad), None);
+        }
+    }
+
+    #[test]
+    fn age_is_zero_for_the_future() {
+        let (early, late) = (Label::from_unix(5, 0), Label::from_unix(9, 0));
+        assert_eq!(early.age(late), 4);
+        assert_eq!(late.age(early), 0);
+    }
+
+    #[test]
+    fn next_carries_into_the_second() {
+        assert_eq!(Label::from_unix(1, 999_999_500).next(), Label::from_unix(2, 500));
+        assert_eq!(Label::from_unix(1, 500).next(), Label::from_unix(1, 1_500));
+        let garbage = Label { seconds: u64::MAX, nanos: u32::MAX };
+        assert!(garbage.next().seconds == 0);
+    }
+}

@@ -1,0 +1,139 @@
+//! Processes that a test starts.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use crate::DEADLINE;
+
+/// A program that ended, and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// The exit code; for a death by signal, 1000 and its number.
+    pub code: i32,
+    /// What it wrote on stdout.
+    pub stdout: Vec<u8>,
+    /// What it wrote on stderr.
+    pub stderr: Vec<u8>,
+}
+
+impl Finished {
+    /// stdout as text, with what is not UTF-8 replaced.
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// stderr as text, with what is not UTF-8 replaced.
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().unwrap_or_else(|| 1000 + status.signal().unwrap_or(0))
+}
+
+/// Runs `command` to its end, with nothing on stdin.
+///
+/// # Panics
+/// When it cannot be started, or has not ended within the deadline (it is killed then).
+#[track_caller]
+pub fn finish(command: &mut Command) -> Finished {
+    finish_with(command, b"")
+}
+
+/// Runs `command` to its end, with `input` on stdin.
+///
+/// # Panics
+/// As [`finish`].
+#[track_caller]
+pub fn finish_with(command: &mut Command, input: &[u8]) -> Finished {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut stdout = child.stdout.take().expect("piped");
+    let mut stderr = child.stderr.take().expect("piped");
+    let input = input.to_vec();
+    let feeder = thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let out = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stdout.read_to_end(&mut bytes);
+        bytes
+    });
+    let err = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stderr.read_to_end(&mut bytes);
+        bytes
+    });
+    let status = wait(&mut child).unwrap_or_else(|| panic!("{command:?} did not end in {DEADLINE:?}"));
+    let _ = feeder.join();
+    Finished { code: code(status), stdout: out.join().expect("reads"), stderr: err.join().expect("reads") }
+}
+
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let begin = Instant::now();
+    while begin.elapsed() < DEADLINE {
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            return Some(status);
+        }
+        thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+/// A program that runs until it ends or the test does.
+pub struct Running(Child);
+
+/// Starts `command`; it is killed when the result is dropped.
+///
+/// # Panics
+/// When it cannot be started.
+#[track_caller]
+pub fn start(command: &mut Command) -> Running {
+    Running(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+}
+
+impl Running {
+    /// Its pid.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The process, for its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    /// Sends a signal by the name that `kill` knows, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        assert!(sent.expect("kill runs").success(), "kill -{name} {}", self.pid());
+    }
+
+    /// The exit code if it has ended (see [`Finished::code`]).
+    pub fn ended(&mut self) -> Option<i32> {
+        self.0.try_wait().expect("a child of ours").map(code)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it has not ended within the deadline.
+    #[track_caller]
+    pub fn end(&mut self) -> i32 {
+        code(wait(&mut self.0).expect("ends before the deadline"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

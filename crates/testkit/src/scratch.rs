@@ -1,0 +1,155 @@
+//! A directory of a test's own, and the processes that work in it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::{Finished, Running, Suite, finish, start};
+
+/// A new directory. When it is dropped, every process whose current directory lies in it is killed, and it is removed.
+pub struct Scratch {
+    directory: TempDir,
+    suite: Suite,
+}
+
+impl Scratch {
+    /// A new, empty directory, for the suite that is under test.
+    pub fn new() -> Scratch {
+        Scratch::with(Suite::under_test())
+    }
+
+    /// The same for the given suite.
+    pub fn with(suite: Suite) -> Scratch {
+        let directory = tempfile::Builder::new().prefix("uphold-test-").tempdir().expect("a temporary directory");
+        // Ordinary users that a test turns into shall get in.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
+        Scratch { directory, suite }
+    }
+
+    /// The suite that `command` takes its programs from.
+    pub fn suite(&self) -> &Suite {
+        &self.suite
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.root().join(name)
+    }
+
+    /// Writes a file, with the directories above it.
+    pub fn write(&self, name: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("below the root")).expect("a directory");
+        fs::write(&path, contents).expect("a file");
+        path
+    }
+
+    /// Makes a directory, with those above it.
+    pub fn mkdir(&self, name: impl AsRef<Path>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(&path).expect("a directory");
+        path
+    }
+
+    /// Writes an executable `/bin/sh` script with the given body.
+    pub fn script(&self, name: impl AsRef<Path>, body: &str) -> PathBuf {
+        let path = self.write(name, format!("#!/bin/sh\n{body}\n"));
+        make_executable(&path);
+        path
+    }
+
+    /// Makes a service directory `name` whose `run` is a shell script with the given body.
+    pub fn service(&self, name: &str, body: &str) -> PathBuf {
+        self.script(Path::new(name).join("run"), body);
+        self.path(name)
+    }
+
+    /// What a file holds; empty if there is none.
+    pub fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_default()
+    }
+
+    /// The same as text.
+    pub fn text(&self, name: impl AsRef<Path>) -> String {
+        String::from_utf8_lossy(&self.read(name)).into_owned()
+    }
+
+    /// A command of the suite, to be run in this directory.
+    pub fn command(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = self.suite.command(program);
+        command.args(words).current_dir(self.root());
+        command
+    }
+
+    /// Runs a program of the suite to its end in this directory.
+    #[track_caller]
+    pub fn run(&self, program: &str, words: &[&str]) -> Finished {
+        finish(&mut self.command(program, words))
+    }
+
+    /// Starts a program of the suite in this directory, its stdin empty, stdout going to the file `NAME.out` and stderr
+    /// to `NAME.err`.
+    #[track_caller]
+    pub fn start(&self, name: &str, program: &str, words: &[&str]) -> Running {
+        let mut command = self.command(program, words);
+        command
+            .stdin(Stdio::null())
+            .stdout(self.append(&format!("{name}.out")))
+            .stderr(self.append(&format!("{name}.err")));
+        start(&mut command)
+    }
+
+    fn append(&self, name: &str) -> fs::File {
+        fs::OpenOptions::new().create(true).append(true).open(self.path(name)).expect("a file")
+    }
+
+    /// Processes whose current directory lies in this one.
+    pub fn processes(&self) -> Vec<u32> {
+        let root = fs::canonicalize(self.root()).unwrap_or_else(|_| self.root().to_path_buf());
+        let Ok(entries) = fs::read_dir("/proc") else {
+            return Vec::new();
+        };
+        let inside = |pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&root));
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(inside).collect()
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch::new()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let begin = Instant::now();
+        loop {
+            // Again until none is left: a supervisor may just have started another.
+            let left = self.processes();
+            if left.is_empty() || begin.elapsed() > Duration::from_secs(10) {
+                return;
+            }
+            for chunk in left.chunks(500) {
+                let _ = Command::new("kill")
+                    .arg("-KILL")
+                    .args(chunk.iter().map(u32::to_string))
+                    .stderr(Stdio::null())
+                    .status();
+            }
+        }
+    }
+}
+
+/// Gives a file mode 0755.
+pub fn make_executable(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
+}

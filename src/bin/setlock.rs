@@ -1,0 +1,5 @@
+//! setlock, in a file of its own.
+
+#![cfg_attr(not(test), no_main)]
+
+sys::entry!(uphold::chain::setlock::main);

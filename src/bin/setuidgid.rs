@@ -1,0 +1,5 @@
+//! setuidgid, in a file of its own.
+
+#![cfg_attr(not(test), no_main)]
+
+sys::entry!(uphold::chain::setuidgid::main);

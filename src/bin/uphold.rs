@@ -1,0 +1,58 @@
+//! All programs in one file: `uphold svstat /service/web`, or by the name it is linked under.
+
+#![cfg_attr(not(test), no_main)]
+
+use cli::Call;
+use uphold::{chain, control, logging, supervision};
+
+type Main = fn(Call) -> i32;
+
+/// Every program of the suite.
+const PROGRAMS: &[(&str, Main)] = &[
+    ("envdir", chain::envdir::main),
+    ("envuidgid", chain::envuidgid::main),
+    ("fghack", chain::fghack::main),
+    ("multilog", logging::multilog::main),
+    ("pgrphack", chain::pgrphack::main),
+    ("readproctitle", logging::readproctitle::main),
+    ("setlock", chain::setlock::main),
+    ("setuidgid", chain::setuidgid::main),
+    ("softlimit", chain::softlimit::main),
+    ("supervise", supervision::supervise::main),
+    ("svc", control::svc::main),
+    ("svok", control::svok::main),
+    ("svscan", supervision::svscan::main),
+    ("svscanboot", supervision::svscanboot::main),
+    ("svstat", control::svstat::main),
+    ("tai64n", logging::tai64n::main),
+    ("tai64nlocal", logging::tai64nlocal::main),
+];
+
+const UPHOLD: cli::Program = cli::Program {
+    name: "uphold",
+    synopsis: "PROGRAM [argument ...]",
+    usage: "uphold: usage: uphold program [argument ...]",
+    usage_exit: cli::USAGE,
+    about: "All programs of the suite in one file. Under the name of one of them it is that program.",
+    options: &[(
+        "PROGRAM",
+        "envdir, envuidgid, fghack, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, tai64n or tai64nlocal",
+    )],
+};
+
+sys::entry!(run);
+
+/// By the name that the file is called under, else by the first word.
+fn run(call: Call) -> i32 {
+    if let Some(main) = program(call.name()) {
+        return main(call.of_all_in_one(0));
+    }
+    if let Some(main) = call.words().first().and_then(|word| program(word)) {
+        return main(call.of_all_in_one(1));
+    }
+    UPHOLD.run(&call, |_| Err(cli::Usage.into()))
+}
+
+fn program(name: &std::ffi::OsStr) -> Option<Main> {
+    PROGRAMS.iter().find(|&&(known, _)| name == known).map(|&(_, main)| main)
+}

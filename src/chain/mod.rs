@@ -1,0 +1,11 @@
+//! Programs that prepare the process and then become another.
+
+pub mod account;
+pub mod envdir;
+pub mod envuidgid;
+pub mod exec;
+pub mod fghack;
+pub mod pgrphack;
+pub mod setlock;
+pub mod setuidgid;
+pub mod softlimit;

@@ -1,0 +1,7 @@
+//! Not written yet.
+
+/// Says so.
+pub fn main(_call: cli::Call) -> i32 {
+    cli::Voice("svok").say(&[&"not written yet"]);
+    111
+}

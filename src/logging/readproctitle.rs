@@ -1,0 +1,7 @@
+//! Not written yet.
+
+/// Says so.
+pub fn main(_call: cli::Call) -> i32 {
+    cli::Voice("readproctitle").say(&[&"not written yet"]);
+    111
+}
