@@ -1,5 +1,7 @@
 //! The effectful loops: svscan, supervise, and the way to start them at boot.
 
+mod peer;
+mod said;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;

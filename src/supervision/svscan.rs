@@ -1,7 +1,444 @@
-//! Not written yet.
+//! `svscan [dir]`: starts a supervise for each service in the scan directory, and one for its logger, and keeps the pipe between
+//! the two open.
+//!
+//! The kernel tells it of new names (inotify) and of dead children; while nothing happens it does not wake. Where the
+//! kernel cannot tell, it looks every five seconds, as the original does. Once the loop runs, no error ends it.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("svscan").say(&[&"not written yet"]);
-    111
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use cli::{Call, Program, Voice, text};
+use machine::scan::{Action, Id, Role, Scan};
+use machine::{Pid, SECOND, Tick};
+use svdir::{Command, names};
+use sys::limits::Resource;
+use sys::process::{self, Change, Signal};
+use sys::signals::Signals;
+use sys::watch::{self, Watch, Watcher};
+use sys::{fd, limits, signals};
+
+use super::peer::Peers;
+use super::said::Said;
+
+const PROGRAM: Program = Program {
+    name: "svscan",
+    synopsis: "[dir]",
+    usage: "svscan: usage: svscan [dir]",
+    usage_exit: cli::USAGE,
+    about: "Supervises every service directory in the scan directory.",
+    options: &[("dir", "the scan directory; the current directory if there is none")],
+};
+
+const VOICE: Voice = PROGRAM.voice();
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    cli::init_log(PROGRAM.name);
+    if let Some(dir) = call.words().first() {
+        std::env::set_current_dir(dir).context(text!("unable to chdir to ", dir))?;
+    }
+    fd::fill_standard().context(text!("unable to open /dev/null"))?;
+    let mut scanner = Scanner::new(call)?;
+    scanner.watch();
+    scanner.rescan();
+    loop {
+        scanner.act();
+        scanner.wait();
+    }
+}
+
+/// The pipe from a service to its logger. Both ends stay open here, so that neither side sees the other go.
+struct LogPipe {
+    reader: OwnedFd,
+    /// `None` once the service is gone for good and the logger shall see the end of file.
+    writer: Option<OwnedFd>,
+}
+
+struct Scanner {
+    scan: Scan<LogPipe>,
+    signals: Signals,
+    watcher: Option<Watcher>,
+    /// The watch on the scan directory itself, while there is one.
+    own: Option<Watch>,
+    /// Directories that are watched until their `run` is there.
+    filling: Vec<(Watch, OsString)>,
+    /// Where the scan directory was at the start, to find one again that was removed and made anew.
+    home: Option<PathBuf>,
+    peers: Peers,
+    /// The soft limit on open files that was inherited, for the children.
+    open_files: Option<u64>,
+    said: Said,
+}
+
+impl Scanner {
+    fn new(call: &Call) -> anyhow::Result<Scanner> {
+        // A HUP that is ignored, as under nohup, stays so.
+        let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
+        let caught: Vec<Signal> = std::iter::once(Signal::SIGCHLD).chain(hup).collect();
+        Ok(Scanner {
+            scan: Scan::default(),
+            signals: Signals::catch(&caught).context(text!("unable to create pipe"))?,
+            watcher: None,
+            own: None,
+            filling: Vec::new(),
+            home: std::env::current_dir().ok(),
+            peers: Peers::of(call),
+            open_files: raise_open_files(),
+            said: Said::new(VOICE),
+        })
+    }
+
+    /// Asks the kernel to tell of changes in the scan directory.
+    fn watch(&mut self) {
+        match self.try_watch() {
+            Ok(()) => self.said.over("watch"),
+            Err(error) => {
+                self.said.warning(
+                    "watch",
+                    text!("unable to watch the scan directory, looking every 5 seconds"),
+                    &error,
+                );
+            }
+        }
+    }
+
+    fn try_watch(&mut self) -> io::Result<()> {
+        let watcher = match self.watcher.take() {
+            Some(watcher) => watcher,
+            None => Watcher::new()?,
+        };
+        self.own = watcher.add(Path::new(".")).map(Some)?;
+        self.watcher = Some(watcher);
+        Ok(())
+    }
+
+    /// Sleeps until something happens, and takes it in.
+    fn wait(&mut self) {
+        let timeout = self.scan.deadline().map(|deadline| tick().until(deadline));
+        let signals = self.signals.fd();
+        let changes = self.watcher.as_ref().map_or(signals, Watcher::fd);
+        match sys::poll::readable([signals, changes], timeout) {
+            Ok([signalled, changed]) => {
+                if signalled {
+                    self.hear();
+                }
+                if changed {
+                    self.take_changes();
+                }
+            }
+            Err(error) => {
+                self.said.warning("poll", text!("unable to wait, trying again in a second"), &error);
+                std::thread::sleep(std::time::Duration::from_nanos(SECOND));
+                self.hear();
+            }
+        }
+    }
+
+    /// Does all that is due.
+    fn act(&mut self) {
+        while let Some(action) = self.scan.next(tick()) {
+            match action {
+                Action::Rescan => self.rescan(),
+                Action::Start(id, Role::Main) => self.start_main(id),
+                Action::Start(id, Role::Log) => self.start_log(id),
+                Action::Release(id, logger) => self.release(id, logger),
+            }
+        }
+    }
+
+    fn hear(&mut self) {
+        self.signals.drain();
+        while let Some((pid, change)) = process::reap() {
+            let code = match change {
+                Change::Exited(code) => Some(code),
+                Change::Killed(_) => None,
+                Change::Stopped | Change::Continued => continue,
+            };
+            let service = self.scan.died(tick(), Pid(pid.as_raw().unsigned_abs()), code);
+            log::info!("{}: supervise pid {pid} {change}", self.describe(service));
+        }
+        if self.signals.arrived(Signal::SIGHUP) {
+            log::info!("HUP: looking at everything");
+            self.rescan();
+        }
+    }
+
+    fn take_changes(&mut self) {
+        let Some(watcher) = &self.watcher else {
+            return;
+        };
+        let changes = match watcher.changes() {
+            Ok(changes) => changes,
+            Err(error) => {
+                self.said.warning("changes", text!("unable to read changes, looking at everything"), &error);
+                vec![watch::Change::Lost]
+            }
+        };
+        for change in changes {
+            match change {
+                watch::Change::Lost => self.rescan(),
+                watch::Change::Gone(watch) if Some(watch) == self.own => {
+                    self.own = None;
+                    self.rescan();
+                }
+                watch::Change::Gone(watch) => self.filling.retain(|(known, _)| *known != watch),
+                watch::Change::Entry(watch, name) if Some(watch) == self.own => self.look(&name),
+                watch::Change::Entry(watch, _) => {
+                    let filled = self.filling.iter().find(|(known, _)| *known == watch).map(|(_, name)| name.clone());
+                    if let Some(name) = filled {
+                        self.look(&name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// For the log: a service's directory, as it is started.
+    fn describe(&self, service: Option<(Id, Role)>) -> String {
+        let name = service.and_then(|(id, _)| self.scan.name(id));
+        let name = name.map_or("not listed".into(), |name| name.display().to_string());
+        match service {
+            Some((_, Role::Log)) => format!("{name}/{}", names::LOG),
+            Some((_, Role::Main)) | None => name,
+        }
+    }
+
+    /// Looks at every name in the scan directory.
+    fn rescan(&mut self) {
+        if self.own.is_none() {
+            self.come_home();
+            self.watch();
+        }
+        match self.read_directory() {
+            Ok(()) => self.said.over("directory"),
+            Err(error) => {
+                self.said.warning("directory", text!("unable to read directory"), &error);
+                self.scan.rescan_later(tick());
+            }
+        }
+        if self.own.is_none() {
+            self.scan.rescan_later(tick());
+        }
+    }
+
+    /// A scan directory that was removed and made anew is entered again.
+    fn come_home(&self) {
+        let removed = std::fs::metadata(".").is_ok_and(|own| own.nlink() == 0);
+        if let (true, Some(home)) = (removed, &self.home) {
+            let _ = std::env::set_current_dir(home);
+        }
+    }
+
+    fn read_directory(&mut self) -> io::Result<()> {
+        self.scan.begin_pass();
+        let mut seen = std::collections::BTreeSet::new();
+        for entry in std::fs::read_dir(".")? {
+            let name = entry?.file_name();
+            self.look(&name);
+            seen.insert(name);
+        }
+        self.scan.end_pass(tick());
+        self.said.retain(NAME, |name| seen.contains(OsStr::from_bytes(name)));
+        Ok(())
+    }
+
+    /// Looks at one name in the scan directory, which may be gone.
+    fn look(&mut self, name: &OsStr) {
+        if name.as_bytes().starts_with(b".") {
+            return;
+        }
+        let now = tick();
+        match std::fs::metadata(name) {
+            Ok(entry) if entry.is_dir() => {
+                self.said.over(about(name));
+                self.see(name, Id { device: entry.dev(), inode: entry.ino() });
+            }
+            Ok(_) => {
+                self.said.over(about(name));
+                self.scan.unlisted(now, name);
+            }
+            Err(_) if std::fs::symlink_metadata(name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {
+                self.said.over(about(name));
+                self.scan.unlisted(now, name);
+            }
+            Err(error) => {
+                self.said.warning(about(name), text!("unable to stat ", name), &error);
+                self.scan.unlisted(now, name);
+                // What it points to may appear where nobody watches.
+                self.scan.rescan_later(now);
+            }
+        }
+    }
+
+    /// The name is that of a directory.
+    fn see(&mut self, name: &OsStr, id: Id) {
+        let mut complete = !self.scan.is_new(id) || is_executable(&Path::new(name).join(names::RUN));
+        if !complete && !self.scan.is_filling(id) {
+            if let Some(watch) = self.watcher.as_ref().and_then(|watcher| watcher.add(Path::new(name)).ok()) {
+                self.filling.push((watch, name.to_os_string()));
+            }
+            // It may have been filled before it was watched.
+            complete = is_executable(&Path::new(name).join(names::RUN));
+        }
+        self.scan.seen(tick(), name, id, complete);
+    }
+
+    fn start_main(&mut self, id: Id) {
+        let Some(name) = self.scan.name(id) else {
+            return;
+        };
+        self.stop_watching(&name);
+        if let Err(error) = self.prepare_log(id, &name) {
+            self.said.warning(
+                [b"pipe ", name.as_bytes()].concat(),
+                text!("unable to create pipe for ", &*name),
+                &error,
+            );
+            return self.scan.start_failed(tick(), id, Role::Main);
+        }
+        let output = self.scan.pipe(id).and_then(|pipe| pipe.writer.as_ref()).map(|fd| (fd.as_fd(), 1));
+        let started = spawn(&self.peers, self.open_files, &name, output);
+        self.note_start(id, Role::Main, &name, started);
+    }
+
+    fn start_log(&mut self, id: Id) {
+        let Some(name) = self.scan.name(id) else {
+            return;
+        };
+        // The service's name stands in the logger's messages, unlike in the original's, which are about "log".
+        let dir = Path::new(&*name).join(names::LOG);
+        let input = self.scan.pipe(id).map(|pipe| (pipe.reader.as_fd(), 0));
+        let started = spawn(&self.peers, self.open_files, dir.as_os_str(), input);
+        self.note_start(id, Role::Log, dir.as_os_str(), started);
+    }
+
+    fn note_start(&mut self, id: Id, role: Role, dir: &OsStr, started: io::Result<process::Pid>) {
+        let subject = [b"fork ", dir.as_bytes()].concat();
+        match started {
+            Ok(pid) => {
+                self.said.over(subject);
+                log::info!("{}: supervise started as pid {pid}", dir.display());
+                self.scan.started(tick(), id, role, Pid(pid.as_raw().unsigned_abs()));
+            }
+            Err(error) => {
+                self.said.warning(subject, text!("unable to fork for ", dir), &error);
+                self.scan.start_failed(tick(), id, role);
+            }
+        }
+    }
+
+    /// Looks whether the service has a logger, each time it is started, and makes the pipe to it.
+    fn prepare_log(&mut self, id: Id, name: &OsStr) -> io::Result<()> {
+        let has_pipe = self.scan.pipe(id).is_some();
+        if self.has_log(name) {
+            if !has_pipe {
+                let (reader, writer) = fd::pipe()?;
+                self.scan.set_pipe(id, Some(LogPipe { reader, writer: Some(writer) }));
+            }
+        } else if has_pipe && !self.scan.has_logger(id) {
+            self.scan.set_pipe(id, None);
+        }
+        Ok(())
+    }
+
+    /// Whether there is a directory `log`. Anything else gets no pipe: nobody would read it.
+    fn has_log(&mut self, name: &OsStr) -> bool {
+        let path = Path::new(name).join(names::LOG);
+        let trouble = match std::fs::metadata(&path) {
+            Ok(log) if log.is_dir() => None,
+            Ok(_) => Some(io::ErrorKind::NotADirectory.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            Err(error) => Some(error),
+        };
+        let subject = [b"log ", name.as_bytes()].concat();
+        match trouble {
+            None => self.said.over(subject),
+            Some(error) => {
+                let text = text!("starting ", name, " without a logger: unable to use ", path);
+                self.said.warning(subject, text, &error);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn stop_watching(&mut self, name: &OsStr) {
+        let Some(at) = self.filling.iter().position(|(_, known)| known == name) else {
+            return;
+        };
+        let (watch, _) = self.filling.swap_remove(at);
+        if let Some(watcher) = &self.watcher {
+            watcher.remove(watch);
+        }
+    }
+
+    /// The service is gone for good. Its logger shall read what is left in the pipe, and end.
+    fn release(&mut self, id: Id, logger: Pid) {
+        // The name may be gone, but the logger's supervise is where its control FIFO is. Where there is no /proc, it
+        // stays until the operator ends it, as in the original.
+        let control = format!("/proc/{}/cwd/{}", logger.0, names::CONTROL);
+        let Ok(control) = fd::open_write(Path::new(&control)) else {
+            return;
+        };
+        if !fd::is_fifo(&control).unwrap_or(false) || fd::write(control.as_fd(), &[Command::Exit.letter()]).is_err() {
+            return;
+        }
+        if let Some(pipe) = self.scan.pipe(id) {
+            pipe.writer = None;
+        }
+        self.scan.released(id);
+    }
+}
+
+/// Becomes the supervise of `dir` in a new child, with `pipe` placed as the descriptor beside it.
+fn spawn(
+    peers: &Peers,
+    open_files: Option<u64>,
+    dir: &OsStr,
+    pipe: Option<(BorrowedFd<'_>, RawFd)>,
+) -> io::Result<process::Pid> {
+    process::spawn(|| {
+        if let Some(soft) = open_files {
+            let _ = limits::set_soft(Resource::RLIMIT_NOFILE, soft);
+        }
+        if let Some(Err(error)) = pipe.map(|(from, to)| fd::place(from, to)) {
+            VOICE.warning(&text!("unable to set up descriptors for ", dir), &error);
+            return cli::TEMPORARY;
+        }
+        let error = peers.exec("supervise", &[dir], None);
+        VOICE.warning(&text!("unable to start supervise ", dir), &error);
+        cli::TEMPORARY
+    })
+}
+
+/// Two descriptors for each service with a logger: so many may be needed as the system gives. Returns the limit that was
+/// inherited.
+fn raise_open_files() -> Option<u64> {
+    let limit = limits::get(Resource::RLIMIT_NOFILE).ok()?;
+    limits::set_soft(Resource::RLIMIT_NOFILE, limit.hard).ok()?;
+    Some(limit.soft)
+}
+
+/// Subjects of warnings about a name begin so.
+const NAME: &[u8] = b"name ";
+
+fn about(name: &OsStr) -> Vec<u8> {
+    [NAME, name.as_bytes()].concat()
+}
+
+fn tick() -> Tick {
+    Tick(sys::clock::monotonic())
+}
+
+fn is_executable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

@@ -14,7 +14,7 @@ mod reason;
 
 pub use help::print as print_help;
 pub use logger::init as init_log;
-pub use message::{Piece, Text, Voice};
+pub use message::{Piece, Text, Voice, print_error};
 pub use options::{LongWords, Options, WrongOption};
 pub use program::{Call, Exit, Program, TEMPORARY, USAGE, Usage};
 pub use reason::reason;

@@ -125,7 +125,7 @@ impl Voice {
 }
 
 /// Writes `bytes` to stderr. Nothing is done about a stderr that cannot be written.
-pub(crate) fn print_error(bytes: &[u8]) {
+pub fn print_error(bytes: &[u8]) {
     let _ = io::stderr().write_all(bytes);
 }
 

@@ -1,1 +1,32 @@
-//! Under construction.
+//! Every decision of the suite. Events in, actions out: no clock, no file, no process, no system call.
+//!
+//! A loop in `src/supervision` translates: what the kernel tells becomes an event, an action becomes a system call.
+
+#![forbid(unsafe_code)]
+
+pub mod scan;
+pub mod supervise;
+
+/// A moment of the monotonic clock, in nanoseconds since some fixed one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tick(pub u64);
+
+impl Tick {
+    /// The moment `nanoseconds` later.
+    #[must_use]
+    pub const fn after(self, nanoseconds: u64) -> Tick {
+        Tick(self.0.saturating_add(nanoseconds))
+    }
+
+    /// Nanoseconds from `self` until `later`; 0 if that has passed.
+    pub const fn until(self, later: Tick) -> u64 {
+        later.0.saturating_sub(self.0)
+    }
+}
+
+/// One second in nanoseconds.
+pub const SECOND: u64 = 1_000_000_000;
+
+/// A process. Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(pub u32);

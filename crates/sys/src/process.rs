@@ -35,6 +35,17 @@ pub enum Change {
     Continued,
 }
 
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Change::Exited(code) => write!(f, "exited {code}"),
+            Change::Killed(signal) => write!(f, "was killed by signal {signal}"),
+            Change::Stopped => f.write_str("was stopped"),
+            Change::Continued => f.write_str("was continued"),
+        }
+    }
+}
+
 /// The next change of any child, without waiting; `None` when there is none (or no child).
 pub fn reap() -> Option<(Pid, Change)> {
     reap_with(Pid::from_raw(-1), WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED).ok().flatten()

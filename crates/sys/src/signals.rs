@@ -12,23 +12,23 @@ use crate::fd;
 use crate::process::Signal;
 
 /// Signals caught for the rest of the process's life. An exec makes them default again.
-pub struct Signals<const N: usize> {
+pub struct Signals {
     pipe: OwnedFd,
-    caught: [(Signal, Arc<AtomicBool>); N],
+    caught: Vec<(Signal, Arc<AtomicBool>)>,
 }
 
-impl<const N: usize> Signals<N> {
+impl Signals {
     /// Catches and unblocks `signals`.
-    pub fn catch(signals: [Signal; N]) -> io::Result<Signals<N>> {
+    pub fn catch(signals: &[Signal]) -> io::Result<Signals> {
         let (pipe, writer) = fd::pipe()?;
         fd::set_nonblocking(pipe.as_fd())?;
-        let caught = signals.map(|signal| (signal, Arc::new(AtomicBool::new(false))));
+        let caught: Vec<_> = signals.iter().map(|&signal| (signal, Arc::new(AtomicBool::new(false)))).collect();
         for (signal, flag) in &caught {
             // The flag first: by the time the pipe can be read, it is set.
             flag::register(*signal as i32, Arc::clone(flag))?;
             low_level::pipe::register(*signal as i32, writer.try_clone()?)?;
         }
-        unblock(&signals)?;
+        unblock(signals)?;
         Ok(Signals { pipe, caught })
     }
 

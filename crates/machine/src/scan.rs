@@ -1,0 +1,375 @@
+//! What `svscan` decides: which supervises run, and when one is started (again).
+//!
+//! A slot is one service: one directory, known by device and inode whatever names it has in the scan directory. It has a
+//! main supervise and, if there is a `log/`, a log supervise and the pipe between the two.
+//!
+//! | slot | meaning | leaves it by |
+//! |---|---|---|
+//! | filling | the directory has no executable `run` yet | 50 ms of quiet with one, or 5 s after it was first seen: due |
+//! | due | a supervise shall be started at a deadline | the deadline |
+//! | running | the supervise runs | its death: due again if the service is still listed |
+//! | unlisted | no name is left | main supervise gone: released, see below; both gone: forgotten, and the pipe with it |
+//! | released | the write end of the pipe is closed and the log supervise was told to exit at end of file | the log supervise's death: forgotten, or due if it is listed again |
+//!
+//! Between two starts of one supervise at least one second passes; after one that exited 111 within a second of its start, five
+//! (it could not get its lock, or the like). Whatever could not be started is tried again after five seconds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::rc::Rc;
+
+use crate::{Pid, SECOND, Tick};
+
+/// From one start of a supervise to the next at least this passes.
+pub const PACE: u64 = SECOND;
+/// The original's time from one look to the next: how long to wait where no event will come.
+pub const PATIENCE: u64 = 5 * SECOND;
+/// How long a directory that is being filled must be quiet.
+pub const QUIET: u64 = SECOND / 20;
+/// Exit code of a supervise that could not begin.
+const COULD_NOT_BEGIN: u8 = 111;
+
+/// Which directory it is, under whatever name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// Which supervise of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// That of the service directory.
+    Main,
+    /// That of its `log/`.
+    Log,
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Look at every name in the scan directory.
+    Rescan,
+    /// Start a supervise, and say how it went by [`Scan::started`] or [`Scan::start_failed`].
+    Start(Id, Role),
+    /// Tell the log supervise with this pid to exit, close the write end of the pipe, and call [`Scan::released`] if both could be done.
+    Release(Id, Pid),
+}
+
+#[derive(Debug, Default)]
+struct Supervise {
+    pid: Option<Pid>,
+    last_start: Option<Tick>,
+    due: Option<Tick>,
+}
+
+impl Supervise {
+    /// Whether it neither runs nor is due.
+    fn is_forgotten(&self) -> bool {
+        self.pid.is_none() && self.due.is_none()
+    }
+}
+
+#[derive(Debug)]
+struct Slot<P> {
+    /// Its names in the scan directory, oldest first.
+    names: Vec<Rc<OsStr>>,
+    main: Supervise,
+    log: Supervise,
+    pipe: Option<P>,
+    /// Since when it is known without an executable `run`.
+    filling: Option<Tick>,
+    released: bool,
+}
+
+impl<P> Slot<P> {
+    fn supervise(&mut self, role: Role) -> &mut Supervise {
+        match role {
+            Role::Main => &mut self.main,
+            Role::Log => &mut self.log,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.main.pid.is_none() && self.log.pid.is_none()
+    }
+}
+
+/// The services of one scan directory. `P` is the pipe between a service and its logger, which this module only keeps.
+#[derive(Debug)]
+pub struct Scan<P> {
+    slots: BTreeMap<Id, Slot<P>>,
+    names: BTreeMap<Rc<OsStr>, (Id, u64)>,
+    pids: BTreeMap<Pid, (Id, Role)>,
+    due: BTreeSet<(Tick, Id, Role)>,
+    release: BTreeSet<Id>,
+    pass: u64,
+    rescan: Option<Tick>,
+}
+
+impl<P> Default for Scan<P> {
+    fn default() -> Scan<P> {
+        Scan {
+            slots: BTreeMap::new(),
+            names: BTreeMap::new(),
+            pids: BTreeMap::new(),
+            due: BTreeSet::new(),
+            release: BTreeSet::new(),
+            pass: 0,
+            rescan: None,
+        }
+    }
+}
+
+impl<P> Scan<P> {
+    /// When [`next`](Scan::next) has something to do by itself; `None` if nothing is due.
+    pub fn deadline(&self) -> Option<Tick> {
+        let start = self.due.first().map(|&(tick, ..)| tick);
+        [start, self.rescan].into_iter().flatten().min()
+    }
+
+    /// What is to be done now; `None` when nothing is (any more).
+    pub fn next(&mut self, now: Tick) -> Option<Action> {
+        if self.rescan.is_some_and(|tick| tick <= now) {
+            self.rescan = None;
+            return Some(Action::Rescan);
+        }
+        while let Some(id) = self.release.pop_first() {
+            if let Some(pid) = self.slots.get(&id).and_then(|slot| slot.log.pid) {
+                return Some(Action::Release(id, pid));
+            }
+        }
+        let &(tick, id, role) = self.due.first()?;
+        if tick > now {
+            return None;
+        }
+        self.unschedule(id, role);
+        Some(Action::Start(id, role))
+    }
+
+    /// A look at every name begins.
+    pub fn begin_pass(&mut self) {
+        self.pass += 1;
+    }
+
+    /// A look at every name is over: what was not seen in it is not listed any more.
+    pub fn end_pass(&mut self, now: Tick) {
+        let pass = self.pass;
+        let gone: Vec<_> =
+            self.names.iter().filter(|(_, entry)| entry.1 != pass).map(|(name, _)| Rc::clone(name)).collect();
+        for name in gone {
+            self.unlisted(now, &name);
+        }
+    }
+
+    /// Asks for a look at every name in five seconds, if none is due earlier.
+    pub fn rescan_later(&mut self, now: Tick) {
+        self.rescan.get_or_insert(now.after(PATIENCE));
+    }
+
+    /// Whether the directory is one that is waited for to be filled, or is not known yet: then [`seen`](Scan::seen) depends on
+    /// whether `run` can be executed.
+    pub fn is_new(&self, id: Id) -> bool {
+        self.slots.get(&id).is_none_or(|slot| slot.filling.is_some())
+    }
+
+    /// Whether the directory is one that is waited for to be filled.
+    pub fn is_filling(&self, id: Id) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.filling.is_some())
+    }
+
+    /// The directory `id` is listed as `name`. `complete` says whether its `run` can be executed; it counts only for
+    /// one that [`is_new`](Scan::is_new).
+    pub fn seen(&mut self, now: Tick, name: &OsStr, id: Id, complete: bool) {
+        let old = self.names.get(name).map(|&(old, _)| old);
+        if old.is_some_and(|old| old != id) {
+            self.unlisted(now, name);
+        }
+        let name = self.list(name, id);
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return self.open(now, name, id, complete);
+        };
+        if old != Some(id) {
+            slot.names.push(name);
+            self.release.remove(&id);
+            self.settle(now, id);
+        }
+        self.fill(now, id, complete);
+    }
+
+    fn list(&mut self, name: &OsStr, id: Id) -> Rc<OsStr> {
+        let name = self.names.get_key_value(name).map_or_else(|| Rc::from(name), |(known, _)| Rc::clone(known));
+        self.names.insert(Rc::clone(&name), (id, self.pass));
+        name
+    }
+
+    fn open(&mut self, now: Tick, name: Rc<OsStr>, id: Id, complete: bool) {
+        let slot = Slot {
+            names: vec![name],
+            main: Supervise::default(),
+            log: Supervise::default(),
+            pipe: None,
+            filling: (!complete).then_some(now),
+            released: false,
+        };
+        self.slots.insert(id, slot);
+        self.schedule(id, Role::Main, if complete { now } else { now.after(PATIENCE) });
+    }
+
+    /// A directory that was being filled has changed.
+    fn fill(&mut self, now: Tick, id: Id, complete: bool) {
+        let Some(since) = self.slots.get(&id).and_then(|slot| slot.filling) else {
+            return;
+        };
+        let last = since.after(PATIENCE);
+        self.schedule(id, Role::Main, if complete { last.min(now.after(QUIET)) } else { last });
+    }
+
+    /// The name is not in the scan directory any more, or is none of a directory.
+    pub fn unlisted(&mut self, now: Tick, name: &OsStr) {
+        let Some((id, _)) = self.names.remove(name) else {
+            return;
+        };
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.names.retain(|known| **known != *name);
+        }
+        self.settle(now, id);
+    }
+
+    /// Acts on a slot whose names or supervises have changed.
+    fn settle(&mut self, now: Tick, id: Id) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        if slot.released && slot.log.pid.is_none() {
+            slot.released = false;
+            slot.pipe = None;
+        }
+        if !slot.names.is_empty() {
+            return self.settle_listed(now, id);
+        }
+        let (idle, drained) = (slot.is_idle(), slot.main.pid.is_none() && slot.log.pid.is_some() && !slot.released);
+        self.unschedule(id, Role::Main);
+        self.unschedule(id, Role::Log);
+        if idle {
+            self.slots.remove(&id);
+        } else if drained {
+            self.release.insert(id);
+        }
+    }
+
+    fn settle_listed(&mut self, now: Tick, id: Id) {
+        let Some(slot) = self.slots.get(&id) else {
+            return;
+        };
+        if slot.released || slot.filling.is_some() {
+            return;
+        }
+        let main = slot.main.is_forgotten();
+        let log = slot.log.is_forgotten() && slot.pipe.is_some();
+        for (role, forgotten) in [(Role::Main, main), (Role::Log, log)] {
+            if forgotten {
+                self.schedule_restart(now, id, role);
+            }
+        }
+    }
+
+    /// The log supervise was told to exit, and the write end is closed.
+    pub fn released(&mut self, id: Id) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.released = true;
+        }
+    }
+
+    /// A child ended: which service's, and as what. `None` for a stranger. `code` is its exit code, `None` if a signal killed it.
+    pub fn died(&mut self, now: Tick, pid: Pid, code: Option<u8>) -> Option<(Id, Role)> {
+        let (id, role) = self.pids.remove(&pid)?;
+        let slot = self.slots.get_mut(&id)?;
+        let supervise = slot.supervise(role);
+        supervise.pid = None;
+        let quick = supervise.last_start.is_some_and(|last| now < last.after(PACE));
+        if quick && code == Some(COULD_NOT_BEGIN) && !slot.names.is_empty() && !slot.released {
+            self.schedule(id, role, now.after(PATIENCE));
+        }
+        self.settle(now, id);
+        Some((id, role))
+    }
+
+    /// The start that [`Action::Start`] asked for made this process.
+    pub fn started(&mut self, now: Tick, id: Id, role: Role, pid: Pid) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        let supervise = slot.supervise(role);
+        supervise.pid = Some(pid);
+        supervise.last_start = Some(now);
+        slot.filling = None;
+        self.pids.insert(pid, (id, role));
+        if role == Role::Main {
+            self.settle(now, id);
+        }
+    }
+
+    /// That start failed.
+    pub fn start_failed(&mut self, now: Tick, id: Id, role: Role) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.filling = None;
+            self.schedule(id, role, now.after(PATIENCE));
+        }
+    }
+
+    /// A name of the service, as it stands in the scan directory.
+    pub fn name(&self, id: Id) -> Option<Rc<OsStr>> {
+        self.slots.get(&id)?.names.first().cloned()
+    }
+
+    /// The pipe to the service's logger.
+    pub fn pipe(&mut self, id: Id) -> Option<&mut P> {
+        self.slots.get_mut(&id)?.pipe.as_mut()
+    }
+
+    /// Whether the log supervise runs.
+    pub fn has_logger(&self, id: Id) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.log.pid.is_some())
+    }
+
+    /// From its next start on the service has a logger behind this pipe, or none. Returns the pipe that it had.
+    pub fn set_pipe(&mut self, id: Id, pipe: Option<P>) -> Option<P> {
+        let slot = self.slots.get_mut(&id)?;
+        std::mem::replace(&mut slot.pipe, pipe)
+    }
+
+    /// How many services are known.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// As soon as the pace allows.
+    fn schedule_restart(&mut self, now: Tick, id: Id, role: Role) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            let paced = slot.supervise(role).last_start.map_or(now, |last| last.after(PACE));
+            self.schedule(id, role, paced.max(now));
+        }
+    }
+
+    fn schedule(&mut self, id: Id, role: Role, tick: Tick) {
+        self.unschedule(id, role);
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.supervise(role).due = Some(tick);
+            self.due.insert((tick, id, role));
+        }
+    }
+
+    fn unschedule(&mut self, id: Id, role: Role) {
+        if let Some(tick) = self.slots.get_mut(&id).and_then(|slot| slot.supervise(role).due.take()) {
+            self.due.remove(&(tick, id, role));
+        }
+    }
+}

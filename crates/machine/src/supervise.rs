@@ -1,0 +1,318 @@
+//! What `supervise` decides for its one service.
+//!
+//! | state | meaning | leaves it by |
+//! |---|---|---|
+//! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `x`: quit |
+//! | waiting | down, and due to start at a deadline | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
+//! | starting | the loop forks in this moment | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down |
+//! | up | the child runs | its death: starting or waiting if wanted up, else down; quit if exiting |
+//!
+//! Besides it knows what is wanted (up, down, once), whether the child is paused, and whether it is to exit, which cannot be
+//! taken back.
+//!
+//! At least one second passes from one start to the next. That is a deadline, never a sleep: commands act while it runs. A
+//! start that `u` or `o` asked for within that second is made when it is over, also after an `x` (`ox` is "run once, then leave");
+//! a `d` takes it back. A restart that nobody asked for is given up by `x`.
+
+use std::num::NonZeroU32;
+
+use svdir::{Command, Run, Status, Want};
+use tai::Label;
+
+use crate::{Pid, SECOND, Tick};
+
+/// From one start to the next at least this passes: daemontools' pace.
+pub const PACE: u64 = SECOND;
+/// After a fork that failed, the next is tried by itself this much later: Debian's daemontools.
+pub const FORK_RETRY: u64 = 60 * SECOND;
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Supervision begins.
+    Begin,
+    /// The fork that [`Action::Spawn`] asked for made this child.
+    Started(Pid),
+    /// That fork failed.
+    SpawnFailed,
+    /// A child ended.
+    Died(Pid),
+    /// A child was stopped.
+    Stopped(Pid),
+    /// A child was continued.
+    Continued(Pid),
+    /// A command came.
+    Command(Command),
+    /// The deadline has come.
+    Timeout,
+}
+
+/// A signal for the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Signal {
+    Term,
+    Cont,
+    Stop,
+    Hup,
+    Alarm,
+    Int,
+    Kill,
+}
+
+/// What is to be done, in the order given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start `run`, and say how it went by [`Event::Started`] or [`Event::SpawnFailed`] before any other event.
+    Spawn,
+    /// Send a signal.
+    Kill(Pid, Signal),
+    /// Take the time: the pid has changed.
+    Stamp,
+    /// Write the status file.
+    Announce,
+    /// Leave.
+    Quit,
+}
+
+/// The actions of one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Actions {
+    list: [Option<Action>; 4],
+}
+
+impl Actions {
+    /// No step needs more than fits; the tests hold it to that.
+    fn push(&mut self, action: Action) {
+        let free = self.list.iter_mut().find(|place| place.is_none());
+        debug_assert!(free.is_some(), "too many actions");
+        if let Some(place) = free {
+            *place = Some(action);
+        }
+    }
+}
+
+impl IntoIterator for Actions {
+    type Item = Action;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Action>, 4>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter().flatten()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    Down,
+    Waiting { until: Tick, asked: bool },
+    Starting,
+    Up(Pid),
+}
+
+/// The state of supervision of one service.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    service: Service,
+    want: Want,
+    paused: bool,
+    got_term: bool,
+    exiting: bool,
+    /// When a start was last tried.
+    last_start: Option<Tick>,
+}
+
+impl Machine {
+    /// Nothing runs yet; `want` is up, or down where there is a `down` file.
+    pub fn new(want: Want) -> Machine {
+        Machine { service: Service::Down, want, paused: false, got_term: false, exiting: false, last_start: None }
+    }
+
+    /// When a [`Event::Timeout`] is due; `None` if nothing is.
+    pub fn deadline(&self) -> Option<Tick> {
+        match self.service {
+            Service::Waiting { until, .. } => Some(until),
+            Service::Down | Service::Starting | Service::Up(_) => None,
+        }
+    }
+
+    /// The status to announce; `since` is the time of the last stamp.
+    pub fn status(&self, since: Label) -> Status {
+        let pid = match self.service {
+            Service::Up(Pid(pid)) => NonZeroU32::new(pid),
+            Service::Down | Service::Waiting { .. } | Service::Starting => None,
+        };
+        Status {
+            since,
+            pid,
+            paused: self.paused && pid.is_some(),
+            want: self.want,
+            got_term: self.got_term,
+            run: if pid.is_some() { Run::Run } else { Run::Down },
+        }
+    }
+
+    /// Takes in one event and returns what is to be done about it.
+    pub fn step(&mut self, now: Tick, event: Event) -> Actions {
+        let mut todo = Actions::default();
+        match event {
+            Event::Begin => {
+                if self.want == Want::Up {
+                    self.start(now, false, &mut todo);
+                }
+            }
+            Event::Started(pid) => self.started(pid, &mut todo),
+            Event::SpawnFailed => self.spawn_failed(now, &mut todo),
+            Event::Died(pid) => {
+                if self.service == Service::Up(pid) {
+                    self.died(now, &mut todo);
+                }
+            }
+            Event::Stopped(pid) => self.observe_pause(pid, true, &mut todo),
+            Event::Continued(pid) => self.observe_pause(pid, false, &mut todo),
+            Event::Command(command) => self.command(now, command, &mut todo),
+            Event::Timeout => self.timeout(now, &mut todo),
+        }
+        todo
+    }
+
+    fn command(&mut self, now: Tick, command: Command, todo: &mut Actions) {
+        match command {
+            Command::Up => self.want_start(now, Want::Up, todo),
+            Command::Once => self.want_start(now, Want::Once, todo),
+            Command::Down => self.down(todo),
+            Command::Exit => self.exit(todo),
+            Command::Pause => {
+                self.paused = true;
+                todo.push(Action::Announce);
+                self.signal(Signal::Stop, todo);
+            }
+            Command::Continue => {
+                self.paused = false;
+                todo.push(Action::Announce);
+                self.signal(Signal::Cont, todo);
+            }
+            Command::Hup => self.signal(Signal::Hup, todo),
+            Command::Alarm => self.signal(Signal::Alarm, todo),
+            Command::Interrupt => self.signal(Signal::Int, todo),
+            Command::Term => self.term(todo),
+            Command::Kill => self.signal(Signal::Kill, todo),
+        }
+    }
+
+    fn want_start(&mut self, now: Tick, want: Want, todo: &mut Actions) {
+        self.want = want;
+        todo.push(Action::Announce);
+        match self.service {
+            Service::Down | Service::Waiting { .. } => self.start(now, true, todo),
+            Service::Starting | Service::Up(_) => {}
+        }
+    }
+
+    fn down(&mut self, todo: &mut Actions) {
+        self.want = Want::Down;
+        match self.service {
+            Service::Up(_) => {
+                self.signal(Signal::Term, todo);
+                self.signal(Signal::Cont, todo);
+                self.paused = false;
+                self.got_term = true;
+            }
+            Service::Waiting { .. } => self.service = Service::Down,
+            Service::Down | Service::Starting => {}
+        }
+        todo.push(Action::Announce);
+        self.quit_if_done(todo);
+    }
+
+    fn exit(&mut self, todo: &mut Actions) {
+        self.exiting = true;
+        if let Service::Waiting { asked: false, .. } = self.service {
+            self.service = Service::Down;
+        }
+        todo.push(Action::Announce);
+        self.quit_if_done(todo);
+    }
+
+    /// The status says that TERM was sent, for runit's `sv`; so it is written when that becomes true.
+    fn term(&mut self, todo: &mut Actions) {
+        let Service::Up(_) = self.service else {
+            return;
+        };
+        self.signal(Signal::Term, todo);
+        if !self.got_term {
+            self.got_term = true;
+            todo.push(Action::Announce);
+        }
+    }
+
+    fn signal(&self, signal: Signal, todo: &mut Actions) {
+        if let Service::Up(pid) = self.service {
+            todo.push(Action::Kill(pid, signal));
+        }
+    }
+
+    fn observe_pause(&mut self, pid: Pid, paused: bool, todo: &mut Actions) {
+        if self.service == Service::Up(pid) && self.paused != paused {
+            self.paused = paused;
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// Starts now, or when the second since the last start is over.
+    fn start(&mut self, now: Tick, asked: bool, todo: &mut Actions) {
+        let until = self.last_start.map_or(now, |last| last.after(PACE));
+        if until > now {
+            self.service = Service::Waiting { until, asked };
+        } else {
+            self.spawn(now, todo);
+        }
+    }
+
+    fn spawn(&mut self, now: Tick, todo: &mut Actions) {
+        self.service = Service::Starting;
+        self.last_start = Some(now);
+        todo.push(Action::Spawn);
+    }
+
+    fn timeout(&mut self, now: Tick, todo: &mut Actions) {
+        match self.service {
+            Service::Waiting { until, .. } if until <= now => self.spawn(now, todo),
+            Service::Waiting { .. } | Service::Down | Service::Starting | Service::Up(_) => {}
+        }
+    }
+
+    fn started(&mut self, pid: Pid, todo: &mut Actions) {
+        self.service = Service::Up(pid);
+        self.paused = false;
+        self.got_term = false;
+        todo.push(Action::Stamp);
+        todo.push(Action::Announce);
+    }
+
+    fn spawn_failed(&mut self, now: Tick, todo: &mut Actions) {
+        self.service = if self.want == Want::Up && !self.exiting {
+            Service::Waiting { until: now.after(FORK_RETRY), asked: false }
+        } else {
+            Service::Down
+        };
+        self.quit_if_done(todo);
+    }
+
+    fn died(&mut self, now: Tick, todo: &mut Actions) {
+        self.service = Service::Down;
+        self.got_term = false;
+        todo.push(Action::Stamp);
+        todo.push(Action::Announce);
+        if self.exiting {
+            todo.push(Action::Quit);
+        } else if self.want == Want::Up {
+            self.start(now, false, todo);
+        }
+    }
+
+    fn quit_if_done(&self, todo: &mut Actions) {
+        if self.exiting && self.service == Service::Down {
+            todo.push(Action::Quit);
+        }
+    }
+}
