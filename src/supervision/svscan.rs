@@ -338,13 +338,16 @@ impl Scanner {
 
     /// Looks whether the service has a logger, each time it is started, and makes the pipe to it.
     fn prepare_log(&mut self, id: Id, name: &OsStr) -> io::Result<()> {
-        let has_pipe = self.scan.pipe(id).is_some();
         if self.has_log(name) {
-            if !has_pipe {
-                let (reader, writer) = fd::pipe()?;
-                self.scan.set_pipe(id, Some(LogPipe { reader, writer: Some(writer) }));
+            match self.scan.pipe(id) {
+                Some(LogPipe { writer: Some(_), .. }) => {}
+                Some(pipe) => pipe.writer = Some(fd::reopen_for_writing(pipe.reader.as_fd())?),
+                None => {
+                    let (reader, writer) = fd::pipe()?;
+                    self.scan.set_pipe(id, Some(LogPipe { reader, writer: Some(writer) }));
+                }
             }
-        } else if has_pipe && !self.scan.has_logger(id) {
+        } else if !self.scan.has_logger(id) {
             self.scan.set_pipe(id, None);
         }
         Ok(())

@@ -9,7 +9,7 @@
 //! | due | a supervise shall be started at a deadline | the deadline |
 //! | running | the supervise runs | its death: due again if the service is still listed |
 //! | unlisted | no name is left | main supervise gone: released, see below; both gone: forgotten, and the pipe with it |
-//! | released | the write end of the pipe is closed and the log supervise was told to exit at end of file | the log supervise's death: forgotten, or due if it is listed again |
+//! | released | the write end of the pipe is closed and the log supervise was told to exit at end of file | the log supervise's death: forgotten; a new name: due, with the write end opened again |
 //!
 //! Between two starts of one supervise at least one second passes; after one that exited 111 within a second of its start, five
 //! (it could not get its lock, or the like). Whatever could not be started is tried again after five seconds.
@@ -61,7 +61,8 @@ pub enum Action {
 #[derive(Debug, Default)]
 struct Supervise {
     pid: Option<Pid>,
-    last_start: Option<Tick>,
+    /// Not started again before this.
+    earliest: Tick,
     due: Option<Tick>,
 }
 
@@ -193,6 +194,7 @@ impl<P> Scan<P> {
         };
         if old != Some(id) {
             slot.names.push(name);
+            slot.released = false;
             self.release.remove(&id);
             self.settle(now, id);
         }
@@ -243,10 +245,6 @@ impl<P> Scan<P> {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
-        if slot.released && slot.log.pid.is_none() {
-            slot.released = false;
-            slot.pipe = None;
-        }
         if !slot.names.is_empty() {
             return self.settle_listed(now, id);
         }
@@ -264,7 +262,7 @@ impl<P> Scan<P> {
         let Some(slot) = self.slots.get(&id) else {
             return;
         };
-        if slot.released || slot.filling.is_some() {
+        if slot.filling.is_some() {
             return;
         }
         let main = slot.main.is_forgotten();
@@ -289,9 +287,10 @@ impl<P> Scan<P> {
         let slot = self.slots.get_mut(&id)?;
         let supervise = slot.supervise(role);
         supervise.pid = None;
-        let quick = supervise.last_start.is_some_and(|last| now < last.after(PACE));
-        if quick && code == Some(COULD_NOT_BEGIN) && !slot.names.is_empty() && !slot.released {
-            self.schedule(id, role, now.after(PATIENCE));
+        // Within the pace of its start, which stands there still.
+        let quick = now < supervise.earliest;
+        if quick && code == Some(COULD_NOT_BEGIN) {
+            supervise.earliest = now.after(PATIENCE);
         }
         self.settle(now, id);
         Some((id, role))
@@ -304,7 +303,7 @@ impl<P> Scan<P> {
         };
         let supervise = slot.supervise(role);
         supervise.pid = Some(pid);
-        supervise.last_start = Some(now);
+        supervise.earliest = now.after(PACE);
         slot.filling = None;
         self.pids.insert(pid, (id, role));
         if role == Role::Main {
@@ -316,7 +315,8 @@ impl<P> Scan<P> {
     pub fn start_failed(&mut self, now: Tick, id: Id, role: Role) {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.filling = None;
-            self.schedule(id, role, now.after(PATIENCE));
+            slot.supervise(role).earliest = now.after(PATIENCE);
+            self.schedule_restart(now, id, role);
         }
     }
 
@@ -335,10 +335,14 @@ impl<P> Scan<P> {
         self.slots.get(&id).is_some_and(|slot| slot.log.pid.is_some())
     }
 
-    /// From its next start on the service has a logger behind this pipe, or none. Returns the pipe that it had.
-    pub fn set_pipe(&mut self, id: Id, pipe: Option<P>) -> Option<P> {
-        let slot = self.slots.get_mut(&id)?;
-        std::mem::replace(&mut slot.pipe, pipe)
+    /// From its next start on the service has a logger behind this pipe, or none.
+    pub fn set_pipe(&mut self, id: Id, pipe: Option<P>) {
+        if pipe.is_none() {
+            self.unschedule(id, Role::Log);
+        }
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.pipe = pipe;
+        }
     }
 
     /// How many services are known.
@@ -354,8 +358,8 @@ impl<P> Scan<P> {
     /// As soon as the pace allows.
     fn schedule_restart(&mut self, now: Tick, id: Id, role: Role) {
         if let Some(slot) = self.slots.get_mut(&id) {
-            let paced = slot.supervise(role).last_start.map_or(now, |last| last.after(PACE));
-            self.schedule(id, role, paced.max(now));
+            let earliest = slot.supervise(role).earliest;
+            self.schedule(id, role, earliest.max(now));
         }
     }
 

@@ -71,6 +71,12 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader.into(), writer.into()))
 }
 
+/// The write end of the pipe whose read end is `reader`, opened anew. Needs `/proc`.
+pub fn reopen_for_writing(reader: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+    Ok(OpenOptions::new().write(true).open(path)?.into())
+}
+
 /// Reads once; 0 at end of file.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     again(|| nix::unistd::read(fd, buffer))

@@ -1,0 +1,388 @@
+//! The machine of svscan in random worlds, against a model of the scan directory and the kernel.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::rc::Rc;
+
+use machine::scan::{Action, Id, PACE, PATIENCE, QUIET, Role, Scan};
+use machine::{Pid, SECOND, Tick};
+use proptest::prelude::*;
+
+/// A pipe that counts how many are open.
+struct Pipe(Rc<Cell<i32>>);
+
+impl Pipe {
+    fn new(open: &Rc<Cell<i32>>) -> Pipe {
+        open.set(open.get() + 1);
+        Pipe(Rc::clone(open))
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Directory {
+    complete: bool,
+    has_log: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A name is (now) that of a directory.
+    Link(u8, u64),
+    Unlink(u8),
+    /// A directory gets its `run`.
+    Fill(u64),
+    /// A directory gets or loses its `log`.
+    Log(u64, bool),
+    /// The n-th of the running supervises ends, with that code or by a signal.
+    Dies(usize, Option<u8>),
+    /// All names are looked at.
+    Pass,
+    Time(u64),
+    ForksWork(bool),
+    /// A pid that is none of ours ends.
+    Stranger(u32),
+}
+
+struct World {
+    scan: Scan<Pipe>,
+    now: Tick,
+    names: BTreeMap<OsString, Id>,
+    directories: BTreeMap<Id, Directory>,
+    running: BTreeMap<Pid, (Id, Role)>,
+    last_start: BTreeMap<(Id, Role), Tick>,
+    last_death: BTreeMap<(Id, Role), (Tick, Option<u8>)>,
+    next_pid: u32,
+    forks_work: bool,
+    pipes: Rc<Cell<i32>>,
+    released: Vec<Id>,
+}
+
+fn id(inode: u64) -> Id {
+    Id { device: 1, inode }
+}
+
+fn name(letter: u8) -> OsString {
+    char::from(b'a' + letter).to_string().into()
+}
+
+impl World {
+    fn new(complete: &[bool]) -> World {
+        let directory = |&complete: &bool| Directory { complete, has_log: false };
+        World {
+            scan: Scan::default(),
+            now: Tick(SECOND),
+            names: BTreeMap::new(),
+            directories: complete.iter().map(directory).enumerate().map(|(at, d)| (id(at as u64), d)).collect(),
+            running: BTreeMap::new(),
+            last_start: BTreeMap::new(),
+            last_death: BTreeMap::new(),
+            next_pid: 1,
+            forks_work: true,
+            pipes: Rc::default(),
+            released: Vec::new(),
+        }
+    }
+
+    fn is_listed(&self, id: Id) -> bool {
+        self.names.values().any(|&known| known == id)
+    }
+
+    fn runs(&self, id: Id, role: Role) -> bool {
+        self.running.values().any(|&known| known == (id, role))
+    }
+
+    fn look(&mut self, name: &OsString) {
+        match self.names.get(name) {
+            Some(&id) => self.scan.seen(self.now, name, id, self.directories[&id].complete),
+            None => self.scan.unlisted(self.now, name),
+        }
+    }
+
+    /// Does what the machine says, until it has nothing more to say.
+    fn act(&mut self) {
+        for _ in 0..1000 {
+            match self.scan.next(self.now) {
+                None => return,
+                Some(Action::Rescan) => self.pass(),
+                Some(Action::Start(id, role)) => self.start(id, role),
+                Some(Action::Release(id, pid)) => self.release(id, pid),
+            }
+        }
+        panic!("it never has enough");
+    }
+
+    fn start(&mut self, id: Id, role: Role) {
+        assert!(!self.runs(id, role), "a second {role:?} supervise of {id:?}");
+        assert!(self.is_listed(id), "started {id:?}, which is not listed");
+        let name = self.scan.name(id).expect("it has a name");
+        assert_eq!(self.names.get(&*name), Some(&id), "started under a name of something else");
+        self.check_pace(id, role);
+        if role == Role::Main {
+            let has_pipe = self.scan.pipe(id).is_some();
+            if self.directories[&id].has_log && !has_pipe {
+                self.scan.set_pipe(id, Some(Pipe::new(&self.pipes)));
+            } else if !self.directories[&id].has_log && !self.scan.has_logger(id) {
+                self.scan.set_pipe(id, None);
+            }
+        } else {
+            assert!(self.scan.pipe(id).is_some(), "a logger without a pipe");
+        }
+        if !self.forks_work {
+            return self.scan.start_failed(self.now, id, role);
+        }
+        let pid = Pid(self.next_pid);
+        self.next_pid += 1;
+        self.running.insert(pid, (id, role));
+        self.last_start.insert((id, role), self.now);
+        self.scan.started(self.now, id, role, pid);
+    }
+
+    fn check_pace(&self, id: Id, role: Role) {
+        if let Some(&last) = self.last_start.get(&(id, role)) {
+            assert!(last.until(self.now) >= PACE, "started again after {} ns", last.until(self.now));
+        }
+        if let Some(&(died, Some(111))) = self.last_death.get(&(id, role)) {
+            let quick = self.last_start[&(id, role)].until(died) < PACE;
+            assert!(!quick || died.until(self.now) >= PATIENCE, "hammered");
+        }
+    }
+
+    fn release(&mut self, id: Id, pid: Pid) {
+        assert_eq!(self.running.get(&pid), Some(&(id, Role::Log)), "released something else");
+        assert!(!self.is_listed(id) && !self.runs(id, Role::Main), "released a service that is there");
+        self.scan.released(id);
+        self.released.push(id);
+    }
+
+    fn pass(&mut self) {
+        self.scan.begin_pass();
+        for (name, id) in self.names.clone() {
+            self.scan.seen(self.now, &name, id, self.directories[&id].complete);
+        }
+        self.scan.end_pass(self.now);
+    }
+
+    fn time(&mut self, nanoseconds: u64) {
+        let end = self.now.after(nanoseconds);
+        while let Some(deadline) = self.scan.deadline().filter(|&deadline| deadline <= end) {
+            self.now = deadline.max(self.now);
+            self.act();
+        }
+        self.now = end;
+    }
+
+    fn dies(&mut self, index: usize, code: Option<u8>) {
+        let Some((&pid, &(id, role))) = self.running.iter().nth(index % self.running.len().max(1)) else {
+            return;
+        };
+        self.running.remove(&pid);
+        self.last_death.insert((id, role), (self.now, code));
+        assert_eq!(self.scan.died(self.now, pid, code), Some((id, role)));
+    }
+
+    fn happen(&mut self, happening: &Happening) {
+        match *happening {
+            Happening::Link(letter, inode) => {
+                let name = name(letter);
+                self.names.insert(name.clone(), id(inode));
+                self.look(&name);
+            }
+            Happening::Unlink(letter) => {
+                self.names.remove(&name(letter));
+                self.look(&name(letter));
+            }
+            Happening::Fill(inode) => {
+                self.directories.entry(id(inode)).or_default().complete = true;
+                let names: Vec<_> =
+                    self.names.iter().filter(|(_, known)| **known == id(inode)).map(|(n, _)| n.clone()).collect();
+                names.iter().for_each(|name| self.look(name));
+            }
+            Happening::Log(inode, has_log) => self.directories.entry(id(inode)).or_default().has_log = has_log,
+            Happening::Dies(index, code) => self.dies(index, code),
+            Happening::Pass => self.pass(),
+            Happening::Time(nanoseconds) => self.time(nanoseconds),
+            Happening::ForksWork(work) => self.forks_work = work,
+            Happening::Stranger(offset) => {
+                assert_eq!(self.scan.died(self.now, Pid(self.next_pid + offset), Some(0)), None);
+            }
+        }
+        self.act();
+        self.forget();
+        self.check();
+    }
+
+    /// A service that is neither listed nor runs is a new one when it comes again.
+    fn forget(&mut self) {
+        for id in self.directories.keys().copied().collect::<Vec<_>>() {
+            if !self.is_listed(id) && !self.runs(id, Role::Main) && !self.runs(id, Role::Log) {
+                for role in [Role::Main, Role::Log] {
+                    self.last_start.remove(&(id, role));
+                    self.last_death.remove(&(id, role));
+                }
+            }
+        }
+    }
+
+    fn check(&self) {
+        assert!(self.scan.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
+        for id in self.directories.keys().filter(|&&id| self.is_listed(id) && !self.runs(id, Role::Main)) {
+            assert!(self.scan.deadline().is_some(), "{id:?} is listed, down, and nothing is due");
+        }
+        let known = self
+            .directories
+            .keys()
+            .filter(|&&id| self.is_listed(id) || self.runs(id, Role::Main) || self.runs(id, Role::Log));
+        assert_eq!(self.scan.len(), known.count(), "slots are those that are listed or run");
+        assert!(self.pipes.get() <= self.scan.len() as i32, "a pipe of no slot is open");
+    }
+}
+
+const DIRECTORIES: u64 = 4;
+
+fn any_happening() -> impl Strategy<Value = Happening> {
+    let inode = 0..DIRECTORIES;
+    prop_oneof![
+        5 => (0..4u8, inode.clone()).prop_map(|(letter, inode)| Happening::Link(letter, inode)),
+        3 => (0..4u8).prop_map(Happening::Unlink),
+        2 => inode.clone().prop_map(Happening::Fill),
+        3 => (inode, any::<bool>()).prop_map(|(inode, has_log)| Happening::Log(inode, has_log)),
+        5 => (0..8usize, prop::sample::select(&[None, Some(0), Some(100), Some(111)][..])).prop_map(|(at, code)| Happening::Dies(at, code)),
+        1 => Just(Happening::Pass),
+        4 => (0..2 * SECOND).prop_map(Happening::Time),
+        2 => (0..8 * SECOND).prop_map(Happening::Time),
+        1 => any::<bool>().prop_map(Happening::ForksWork),
+        1 => (0..100u32).prop_map(Happening::Stranger),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_world_makes_it_break_a_promise(
+        complete in prop::collection::vec(any::<bool>(), DIRECTORIES as usize),
+        happenings in prop::collection::vec(any_happening(), 0..80),
+    ) {
+        let mut world = World::new(&complete);
+        for happening in &happenings {
+            world.happen(happening);
+        }
+        // In the end everything that is listed runs, and nothing is due any more.
+        world.happen(&Happening::ForksWork(true));
+        world.happen(&Happening::Time(3 * PATIENCE));
+        for &id in world.directories.keys() {
+            prop_assert!(world.runs(id, Role::Main) || !world.is_listed(id));
+        }
+        prop_assert_eq!(world.scan.deadline(), None);
+        // And when all is gone, nothing is kept.
+        (0..4).for_each(|letter| world.happen(&Happening::Unlink(letter)));
+        while !world.running.is_empty() {
+            world.happen(&Happening::Dies(0, Some(0)));
+        }
+        prop_assert!(world.scan.is_empty());
+        prop_assert_eq!(world.scan.deadline(), None);
+        prop_assert_eq!(world.pipes.get(), 0);
+    }
+}
+
+fn listed(complete: bool) -> World {
+    let mut world = World::new(&[complete]);
+    world.happen(&Happening::Link(0, 0));
+    world
+}
+
+#[test]
+fn a_new_service_is_started_in_the_same_moment() {
+    assert!(listed(true).runs(id(0), Role::Main));
+}
+
+#[test]
+fn a_directory_that_is_being_filled_is_started_after_some_quiet() {
+    let mut world = listed(false);
+    assert!(!world.runs(id(0), Role::Main));
+    world.happen(&Happening::Fill(0));
+    world.happen(&Happening::Time(QUIET - 1));
+    assert!(!world.runs(id(0), Role::Main));
+    world.happen(&Happening::Time(1));
+    assert!(world.runs(id(0), Role::Main));
+}
+
+#[test]
+fn a_directory_without_run_is_started_after_five_seconds_as_the_original_would() {
+    let mut world = listed(false);
+    world.happen(&Happening::Time(PATIENCE - 1));
+    assert!(!world.runs(id(0), Role::Main));
+    world.happen(&Happening::Time(1));
+    assert!(world.runs(id(0), Role::Main));
+}
+
+#[test]
+fn a_dead_supervise_is_back_at_once_or_after_its_second() {
+    let mut world = listed(true);
+    world.happen(&Happening::Time(2 * SECOND));
+    world.happen(&Happening::Dies(0, Some(0)));
+    assert!(world.runs(id(0), Role::Main), "it had run for longer than a second");
+    world.happen(&Happening::Dies(0, None));
+    assert!(!world.runs(id(0), Role::Main));
+    world.happen(&Happening::Time(PACE));
+    assert!(world.runs(id(0), Role::Main));
+}
+
+#[test]
+fn a_quick_exit_111_is_tried_again_after_five_seconds() {
+    let mut world = listed(true);
+    world.happen(&Happening::Dies(0, Some(111)));
+    world.happen(&Happening::Time(PATIENCE - 1));
+    assert!(!world.runs(id(0), Role::Main));
+    world.happen(&Happening::Time(1));
+    assert!(world.runs(id(0), Role::Main));
+}
+
+#[test]
+fn two_names_are_one_service_and_it_lives_while_one_is_left() {
+    let mut world = listed(true);
+    world.happen(&Happening::Link(1, 0));
+    assert_eq!((world.scan.len(), world.running.len()), (1, 1));
+    world.happen(&Happening::Unlink(0));
+    world.happen(&Happening::Time(2 * SECOND));
+    world.happen(&Happening::Dies(0, Some(0)));
+    assert!(world.runs(id(0), Role::Main));
+    assert_eq!(world.scan.name(id(0)).as_deref(), Some(name(1).as_os_str()));
+}
+
+#[test]
+fn a_log_that_comes_later_is_seen_when_the_service_is_started_again() {
+    let mut world = listed(true);
+    world.happen(&Happening::Log(0, true));
+    world.happen(&Happening::Time(2 * SECOND));
+    assert!(!world.runs(id(0), Role::Log));
+    world.happen(&Happening::Dies(0, Some(0)));
+    assert!(world.runs(id(0), Role::Log));
+}
+
+#[test]
+fn the_logger_of_a_service_that_is_gone_is_released_once() {
+    let mut world = World::new(&[true]);
+    world.happen(&Happening::Log(0, true));
+    world.happen(&Happening::Link(0, 0));
+    world.happen(&Happening::Unlink(0));
+    assert!(world.released.is_empty(), "the service still runs");
+    world.happen(&Happening::Dies(0, Some(0)));
+    assert_eq!(world.released, [id(0)]);
+    world.happen(&Happening::Pass);
+    assert_eq!(world.released, [id(0)], "once");
+    // Listed again, it is started at once; the old logger is replaced when it has ended.
+    world.happen(&Happening::Time(PACE));
+    world.happen(&Happening::Link(0, 0));
+    assert!(world.runs(id(0), Role::Main));
+    world.happen(&Happening::Dies(0, Some(0)));
+    assert!(world.runs(id(0), Role::Log));
+    assert_eq!(world.pipes.get(), 1);
+}

@@ -1,0 +1,427 @@
+//! The machine of supervise in random worlds, against a model of the kernel.
+
+use std::collections::VecDeque;
+
+use machine::supervise::{Action, Actions, Event, FORK_RETRY, Machine, PACE, Signal};
+use machine::{Pid, SECOND, Tick};
+use proptest::prelude::*;
+use svdir::{Command, Status, Want};
+use tai::Label;
+
+/// What may happen in the world.
+#[derive(Clone, Debug)]
+enum Happening {
+    Command(Command),
+    /// The child ends by itself.
+    ChildEnds,
+    /// Somebody else stops or continues the child.
+    ChildStops,
+    ChildContinues,
+    /// A process that is not the service ends.
+    StrangerEnds(u32),
+    /// Nanoseconds pass; a deadline on the way is met.
+    Pass(u64),
+    /// From now on forks fail, or work.
+    ForksWork(bool),
+}
+
+#[derive(Debug, Default)]
+struct Child {
+    pid: u32,
+    ended: bool,
+    /// TERM does nothing to it.
+    stubborn: bool,
+}
+
+/// The kernel, as far as supervise can tell, and what must hold of all that the machine asks of it.
+struct World {
+    machine: Machine,
+    now: Tick,
+    child: Option<Child>,
+    next_pid: u32,
+    forks_work: bool,
+    stubborn: bool,
+    starts: Vec<Tick>,
+    stamps: i64,
+    announced: Option<Status>,
+    quit: bool,
+}
+
+impl World {
+    fn new(want: Want, stubborn: bool) -> World {
+        let mut world = World {
+            machine: Machine::new(want),
+            now: Tick(5),
+            child: None,
+            next_pid: 100,
+            forks_work: true,
+            stubborn,
+            starts: Vec::new(),
+            stamps: 0,
+            announced: None,
+            quit: false,
+        };
+        world.announced = Some(world.status());
+        world.step(Event::Begin);
+        world
+    }
+
+    fn status(&self) -> Status {
+        self.machine.status(Label::from_unix(self.stamps, 0))
+    }
+
+    fn step(&mut self, event: Event) {
+        assert!(!self.quit, "an event after the machine quit");
+        let before = self.status();
+        let actions = self.machine.step(self.now, event);
+        self.perform(actions);
+        let after = self.status();
+        if before.pid != after.pid {
+            assert_ne!(before.since, after.since, "a pid changed without a stamp");
+        }
+        assert_eq!(self.announced, Some(after), "not announced after {event:?}");
+        assert!(self.machine.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
+    }
+
+    fn perform(&mut self, actions: Actions) {
+        for action in actions {
+            match action {
+                Action::Spawn => self.spawn(),
+                Action::Kill(pid, signal) => self.kill(pid, signal),
+                Action::Stamp => self.stamps += 1,
+                Action::Announce => self.announced = Some(self.status()),
+                Action::Quit => {
+                    assert!(self.child.is_none(), "quit with a child");
+                    self.quit = true;
+                }
+            }
+        }
+    }
+
+    fn spawn(&mut self) {
+        assert!(self.child.is_none(), "a second child");
+        if let Some(&last) = self.starts.last() {
+            assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
+        }
+        self.starts.push(self.now);
+        if self.forks_work {
+            self.next_pid += 1;
+            self.child = Some(Child { pid: self.next_pid, ended: false, stubborn: self.stubborn });
+            self.step(Event::Started(Pid(self.next_pid)));
+        } else {
+            self.step(Event::SpawnFailed);
+        }
+    }
+
+    fn kill(&mut self, pid: Pid, signal: Signal) {
+        let child = self.child.as_mut().expect("a signal without a child");
+        assert_eq!(child.pid, pid.0, "a signal to somebody else");
+        match signal {
+            Signal::Kill => child.ended = true,
+            Signal::Term | Signal::Hup | Signal::Alarm | Signal::Int => child.ended |= !child.stubborn,
+            Signal::Stop | Signal::Cont => {}
+        }
+    }
+
+    /// Tells the machine of a child that has ended.
+    fn reap(&mut self) {
+        if self.quit || !self.child.as_ref().is_some_and(|child| child.ended) {
+            return;
+        }
+        let pid = self.child.take().expect("it has ended").pid;
+        let want = self.status().want;
+        let known = self.starts.len();
+        self.step(Event::Died(Pid(pid)));
+        if want == Want::Up && !self.quit {
+            let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= PACE);
+            let waits_for_fork =
+                !self.forks_work && self.machine.deadline().is_some_and(|d| self.now.until(d) <= FORK_RETRY);
+            assert!(self.starts.len() > known || waits || waits_for_fork, "a wanted service is not started again");
+        }
+    }
+
+    fn pass(&mut self, nanoseconds: u64) {
+        let end = self.now.after(nanoseconds);
+        while let Some(deadline) = self.machine.deadline().filter(|&deadline| deadline <= end && !self.quit) {
+            self.now = deadline;
+            self.step(Event::Timeout);
+            self.reap();
+        }
+        self.now = end;
+        if !self.quit {
+            let before = (self.status(), self.machine.deadline(), self.starts.len());
+            self.step(Event::Timeout);
+            assert_eq!(
+                before,
+                (self.status(), self.machine.deadline(), self.starts.len()),
+                "a timeout before its time did something"
+            );
+        }
+    }
+
+    fn happen(&mut self, happening: &Happening) {
+        let pid = self.child.as_ref().map(|child| Pid(child.pid));
+        match *happening {
+            Happening::Command(command) => self.step(Event::Command(command)),
+            Happening::ChildEnds => {
+                if let Some(child) = &mut self.child {
+                    child.ended = true;
+                }
+            }
+            Happening::ChildStops => {
+                if let Some(pid) = pid {
+                    self.step(Event::Stopped(pid));
+                    assert!(self.status().paused);
+                }
+            }
+            Happening::ChildContinues => {
+                if let Some(pid) = pid {
+                    self.step(Event::Continued(pid));
+                    assert!(!self.status().paused);
+                }
+            }
+            Happening::StrangerEnds(offset) => {
+                let stranger = Pid(self.next_pid + 1 + offset);
+                for event in [Event::Died(stranger), Event::Stopped(stranger), Event::Continued(stranger)] {
+                    let actions = self.machine.step(self.now, event);
+                    assert_eq!(actions, Actions::default(), "a stranger's {event:?} did something");
+                }
+            }
+            Happening::Pass(nanoseconds) => self.pass(nanoseconds),
+            Happening::ForksWork(work) => self.forks_work = work,
+        }
+    }
+
+    fn live(mut self, happenings: &[Happening]) -> World {
+        for happening in happenings {
+            if self.quit {
+                break;
+            }
+            self.happen(happening);
+            self.reap();
+        }
+        self
+    }
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    prop::sample::select(&Command::ALL[..])
+}
+
+fn any_happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        6 => any_command().prop_map(Happening::Command),
+        4 => Just(Happening::ChildEnds),
+        1 => Just(Happening::ChildStops),
+        1 => Just(Happening::ChildContinues),
+        1 => (0..1000u32).prop_map(Happening::StrangerEnds),
+        4 => (0..3 * SECOND).prop_map(Happening::Pass),
+        1 => (0..100 * SECOND).prop_map(Happening::Pass),
+        1 => any::<bool>().prop_map(Happening::ForksWork),
+    ]
+}
+
+fn any_want() -> impl Strategy<Value = Want> {
+    prop::sample::select(&[Want::Up, Want::Down][..])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_world_makes_it_break_a_promise(
+        want in any_want(),
+        stubborn: bool,
+        happenings in prop::collection::vec(any_happening(), 0..60),
+    ) {
+        World::new(want, stubborn).live(&happenings);
+    }
+
+    #[test]
+    fn a_wanted_service_runs_once_forks_work_and_time_passes(
+        want in any_want(),
+        happenings in prop::collection::vec(any_happening(), 0..40),
+    ) {
+        let world = World::new(want, false).live(&happenings);
+        if world.quit {
+            return Ok(());
+        }
+        let mut world = world.live(&[Happening::ForksWork(true), Happening::Pass(2 * FORK_RETRY)]);
+        if !world.quit {
+            let status = world.status();
+            if status.want == Want::Up {
+                prop_assert!(status.pid.is_some());
+            }
+            world.step(Event::Command(Command::Down));
+            world.reap();
+            if !world.quit {
+                world.step(Event::Command(Command::Exit));
+                world.reap();
+            }
+            prop_assert!(world.quit, "dx ends a service that obeys");
+        }
+    }
+}
+
+/// daemontools 0.76, which is deaf for a second after each start and takes one command at a time otherwise. Only what
+/// remains when all has settled counts.
+struct Original {
+    up: bool,
+    want: Want,
+    paused: bool,
+    exiting: bool,
+    left: bool,
+    stubborn: bool,
+    /// A signal that ends the child is on its way.
+    dying: bool,
+}
+
+impl Original {
+    fn settle(mut self, commands: &[Command]) -> (bool, Want, bool, bool) {
+        let mut queue: VecDeque<Command> = commands.iter().copied().collect();
+        while let Some(command) = queue.pop_front() {
+            if self.left {
+                break;
+            }
+            self.obey(command);
+        }
+        self.reap();
+        (self.up, self.want, self.paused && self.up, self.left)
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Up => self.want = Want::Up,
+            Command::Once => self.want = Want::Once,
+            Command::Down => self.want = Want::Down,
+            Command::Exit => self.exiting = true,
+            Command::Pause => self.paused = true,
+            Command::Continue => self.paused = false,
+            Command::Kill => self.dying |= self.up,
+            Command::Term | Command::Hup | Command::Alarm | Command::Interrupt => {}
+        }
+        let obeyed =
+            matches!(command, Command::Down | Command::Term | Command::Hup | Command::Alarm | Command::Interrupt);
+        self.dying |= obeyed && self.up && !self.stubborn;
+        self.paused &= command != Command::Down || !self.up;
+        if !self.up && matches!(command, Command::Up | Command::Once) {
+            self.start();
+        }
+        self.left |= self.exiting && !self.up;
+    }
+
+    fn start(&mut self) {
+        (self.up, self.paused, self.dying) = (true, false, false);
+    }
+
+    fn reap(&mut self) {
+        if self.up && self.dying {
+            self.up = false;
+            self.left |= self.exiting;
+            if !self.left && self.want == Want::Up {
+                self.start();
+            }
+        }
+    }
+}
+
+/// Every row of up to three commands, sent in one write to a service that has run (or been down) for a while, leaves
+/// ours and the original in the same state.
+#[test]
+fn every_row_of_three_commands_ends_as_in_the_original() {
+    let mut rows: Vec<Vec<Command>> = vec![Vec::new()];
+    for length in 0..3 {
+        let shorter: Vec<_> = rows.iter().filter(|row| row.len() == length).cloned().collect();
+        for row in shorter {
+            rows.extend(Command::ALL.map(|next| [row.as_slice(), &[next]].concat()));
+        }
+    }
+    assert_eq!(rows.len(), 1 + 11 + 121 + 1331);
+    for (want, stubborn) in [(Want::Up, false), (Want::Up, true), (Want::Down, false)] {
+        for row in &rows {
+            let up = want == Want::Up;
+            let original = Original { up, want, paused: false, exiting: false, left: false, stubborn, dying: false };
+            let mut world = World::new(want, stubborn);
+            world.pass(10 * SECOND);
+            for &command in row {
+                if !world.quit {
+                    world.step(Event::Command(command));
+                }
+            }
+            world.reap();
+            if !world.quit {
+                world.pass(10 * SECOND);
+            }
+            let status = world.status();
+            let ours = (status.pid.is_some(), status.want, status.paused, world.quit);
+            let letters: String = row.iter().map(|command| char::from(command.letter())).collect();
+            assert_eq!(ours, original.settle(row), "{letters} (want {want:?}, stubborn {stubborn})");
+        }
+    }
+}
+
+#[test]
+fn a_command_in_the_second_after_a_start_acts_at_once() {
+    let mut world = World::new(Want::Up, false);
+    world.step(Event::Command(Command::Down));
+    world.reap();
+    assert!(world.child.is_none());
+    assert_eq!(world.machine.deadline(), None);
+}
+
+#[test]
+fn a_once_in_that_second_still_runs_when_exit_follows() {
+    let mut world = World::new(Want::Up, false);
+    for happening in [Command::Down, Command::Once, Command::Exit].map(Happening::Command) {
+        world.happen(&happening);
+        world.reap();
+    }
+    assert!(!world.quit && world.child.is_none());
+    world.pass(PACE);
+    assert!(world.child.is_some(), "it runs once");
+    world = world.live(&[Happening::ChildEnds]);
+    assert!(world.quit, "and then leaves");
+}
+
+#[test]
+fn a_restart_that_nobody_asked_for_is_given_up_by_exit() {
+    let world = World::new(Want::Up, false).live(&[Happening::ChildEnds, Happening::Command(Command::Exit)]);
+    assert!(world.quit);
+}
+
+#[test]
+fn after_a_failed_fork_up_tries_at_once_and_time_tries_again() {
+    let mut world = World::new(Want::Down, false);
+    world.forks_work = false;
+    world.step(Event::Command(Command::Up));
+    assert_eq!(world.machine.deadline(), Some(world.now.after(FORK_RETRY)));
+    world.pass(2 * SECOND);
+    world.forks_work = true;
+    world.step(Event::Command(Command::Up));
+    assert!(world.child.is_some());
+}
+
+#[test]
+fn a_once_whose_fork_failed_is_not_tried_again() {
+    let mut world = World::new(Want::Down, false);
+    world.forks_work = false;
+    world.step(Event::Command(Command::Once));
+    assert_eq!(world.machine.deadline(), None);
+}
+
+#[test]
+fn a_signal_comes_before_the_status_for_down_and_after_it_for_pause_and_continue() {
+    let pid = Pid(7);
+    let up = || {
+        let mut machine = Machine::new(Want::Up);
+        machine.step(Tick(0), Event::Begin);
+        machine.step(Tick(0), Event::Started(pid));
+        machine
+    };
+    let actions = |command| up().step(Tick(1), Event::Command(command)).into_iter().collect::<Vec<_>>();
+    let kill = |signal| Action::Kill(pid, signal);
+    assert_eq!(actions(Command::Down), [kill(Signal::Term), kill(Signal::Cont), Action::Announce]);
+    assert_eq!(actions(Command::Pause), [Action::Announce, kill(Signal::Stop)]);
+    assert_eq!(actions(Command::Continue), [Action::Announce, kill(Signal::Cont)]);
+    assert_eq!(actions(Command::Hup), [kill(Signal::Hup)]);
+}
