@@ -19,3 +19,9 @@ pub fn all() -> Vec<CString> {
     }
     strings
 }
+
+/// Sets PATH for this process and what it executes.
+pub fn set_path(path: &std::ffi::OsStr) {
+    // SAFETY: single-threaded, so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var("PATH", path) }
+}
