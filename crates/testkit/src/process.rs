@@ -17,6 +17,16 @@ fn spawn(command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
+/// Runs `command` to its end and lets it say nothing. What goes wrong does not matter.
+pub(crate) fn quietly(command: &mut Command) {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = {
+        let _guard = FORKING.read().unwrap_or_else(PoisonError::into_inner);
+        command.spawn()
+    };
+    let _ = child.and_then(|mut child| child.wait());
+}
+
 /// Runs `write` while no child is being made.
 pub(crate) fn while_nothing_forks<T>(write: impl FnOnce() -> T) -> T {
     let _guard = FORKING.write().unwrap_or_else(PoisonError::into_inner);

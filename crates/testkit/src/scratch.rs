@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::while_nothing_forks;
+use crate::process::{quietly, while_nothing_forks};
 use crate::{Finished, Running, Suite, finish, start};
 
 /// A new directory. When it is dropped, every process whose current directory lies in it is killed, and it is removed.
@@ -135,7 +135,7 @@ impl Drop for Scratch {
         self.kill_processes();
         // What a test locked an ordinary user out of would stay behind.
         if fs::remove_dir_all(self.root()).is_err() {
-            let _ = Command::new("chmod").args(["-R", "u+rwX"]).arg(self.root()).status();
+            quietly(Command::new("chmod").args(["-R", "u+rwX"]).arg(self.root()));
         }
     }
 }
@@ -150,11 +150,7 @@ impl Scratch {
                 return;
             }
             for chunk in left.chunks(500) {
-                let _ = Command::new("kill")
-                    .arg("-KILL")
-                    .args(chunk.iter().map(u32::to_string))
-                    .stderr(Stdio::null())
-                    .status();
+                quietly(Command::new("kill").arg("-KILL").args(chunk.iter().map(u32::to_string)));
             }
         }
     }
