@@ -192,7 +192,8 @@ fn each_way_not_to_open_control_has_its_reason() {
 fn an_ordinary_user_is_kept_out_by_the_modes() {
     let scratch = Scratch::new();
     let mut services = ["closed", "private"].map(|name| Fabricated::new(&scratch, name));
-    let close = |path: &str| fs::set_permissions(scratch.give(path), PermissionsExt::from_mode(0)).expect("by owner");
+    let close =
+        |path: &str| fs::set_permissions(scratch.give(path), PermissionsExt::from_mode(0o000)).expect("by owner");
     close("closed");
     close("private/supervise");
     let ran = finish(&mut scratch.ordinary("svc", &["-u", "closed", "private"]));
@@ -297,7 +298,7 @@ fn a_current_directory_that_cannot_be_returned_to_is_fatal() {
     let home = scratch.mkdir_given("home");
     let mut command = scratch.ordinary("svc", &["-u"]);
     let mut running = start_blocked(command.arg(&service.dir).current_dir(&home), &service);
-    fs::set_permissions(&home, PermissionsExt::from_mode(0)).expect("by owner");
+    fs::set_permissions(&home, PermissionsExt::from_mode(0o000)).expect("by owner");
     wait_until("the letter comes", || service.received().ends_with('u'));
     assert_eq!(stderr(&mut running), "111 svc: fatal: unable to set directory: access denied\n");
 }

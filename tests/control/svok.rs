@@ -97,7 +97,8 @@ fn each_way_not_to_open_ok_has_its_reason() {
 fn an_ordinary_user_is_kept_out_by_the_modes() {
     let scratch = Scratch::new();
     let _services = ["closed", "private"].map(|name| Fabricated::new(&scratch, name));
-    let close = |path: &str| fs::set_permissions(scratch.give(path), PermissionsExt::from_mode(0)).expect("by owner");
+    let close =
+        |path: &str| fs::set_permissions(scratch.give(path), PermissionsExt::from_mode(0o000)).expect("by owner");
     close("closed");
     close("private/supervise");
     let svok = |name: &str| finish(&mut scratch.ordinary("svok", &[name]));

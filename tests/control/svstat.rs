@@ -219,7 +219,8 @@ fn an_ordinary_user_is_kept_out_by_the_modes() {
     let services = ["closed", "private", "secret"].map(|name| Fabricated::new(&scratch, name));
     services[2].status(&record(0, 77, 0, b'u'));
     scratch.give("secret/supervise/ok");
-    let close = |path: &str| fs::set_permissions(scratch.give(path), PermissionsExt::from_mode(0)).expect("by owner");
+    let close =
+        |path: &str| fs::set_permissions(scratch.give(path), PermissionsExt::from_mode(0o000)).expect("by owner");
     close("closed");
     close("private/supervise");
     close("secret/supervise/status");
