@@ -1,7 +1,35 @@
-//! Not written yet.
+//! `svok`: says by its exit code whether a supervise runs in a service directory. It looks at nothing but the reader of
+//! `supervise/ok`: not at the lock, and not at whether the service is up.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("svok").say(&[&"not written yet"]);
-    111
+use std::io;
+use std::path::Path;
+
+use anyhow::Context;
+use cli::{Exit, text};
+use svdir::names;
+
+const PROGRAM: cli::Program = cli::Program {
+    name: "svok",
+    synopsis: "dir",
+    usage: "svok: usage: svok dir",
+    usage_exit: cli::USAGE,
+    about: "Exits 0 if a supervise runs in the service directory, 100 if not, 111 if that cannot be found out.",
+    options: &[("dir", "The service directory; further words are ignored")],
+};
+
+/// The program.
+pub fn main(call: cli::Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &cli::Call) -> anyhow::Result<u8> {
+    let dir = Path::new(call.words().first().ok_or(cli::Usage)?);
+    std::env::set_current_dir(dir).context(text!("unable to chdir to ", dir))?;
+    match sys::fd::open_write(Path::new(names::OK)) {
+        Ok(_) => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || super::has_no_reader(&error) => {
+            Err(Exit(cli::USAGE).into())
+        }
+        Err(error) => Err(error).context(text!("unable to open ", dir, "/", names::OK)),
+    }
 }

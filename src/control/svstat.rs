@@ -1,7 +1,118 @@
-//! Not written yet.
+//! `svstat`: one line on stdout for each service directory. Scripts parse the lines, so their wording is that of
+//! daemontools 0.76, `1 seconds` included, and the exit code is 0 whatever they say.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("svstat").say(&[&"not written yet"]);
-    111
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use cli::{Text, WrongOption, reason, text};
+use svdir::{Status, Want, names};
+use tai::Label;
+
+use super::Home;
+
+const PROGRAM: cli::Program = cli::Program {
+    name: "svstat",
+    synopsis: "[dir ...]",
+    usage: "svstat: usage: svstat [dir ...]",
+    usage_exit: cli::USAGE,
+    about: "Prints one line for each service directory: whether the service is up, for how long, and what is wanted.",
+    options: &[("dir", "A service directory; -- goes before one whose name begins with --")],
+};
+
+/// The program.
+pub fn main(call: cli::Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &cli::Call) -> anyhow::Result<u8> {
+    let dirs = operands(call.words())?;
+    let mut lines = Vec::new();
+    let done = describe_all(dirs, &mut lines);
+    // Nobody is left to be told of a stdout that cannot be written.
+    let _ = sys::fd::write_all(sys::fd::stdout(), &lines);
+    done.map(|()| 0)
+}
+
+/// What is to be described. There are no options yet, and `-x` is a directory: only words with two dashes are kept free.
+fn operands(words: &[OsString]) -> Result<&[OsString], WrongOption> {
+    match words.split_first() {
+        Some((word, rest)) if word == "--" => Ok(rest),
+        Some((word, _)) if word.as_bytes().starts_with(b"--") => Err(WrongOption::Long(word.clone())),
+        Some(_) | None => Ok(words),
+    }
+}
+
+fn describe_all(dirs: &[OsString], lines: &mut Vec<u8>) -> anyhow::Result<()> {
+    let home = Home::open()?;
+    for dir in dirs {
+        let Text(found) = match home.visit(Path::new(dir), describe)? {
+            Ok(found) => found.unwrap_or_else(|why| why),
+            Err(error) => text!("unable to chdir: ", reason(&error).as_ref()),
+        };
+        lines.extend(text!(dir, ": ", found.as_slice(), "\n").0);
+    }
+    Ok(())
+}
+
+/// What there is to say about the current directory; as an error, why nothing can be said.
+fn describe() -> Result<Text, Text> {
+    let normally_up = normally_up()?;
+    check_running()?;
+    let status = read_status()?;
+    let (seconds, nanos) = sys::clock::wall();
+    Ok(words(&status, status.since.age(Label::from_unix(seconds, nanos)), normally_up))
+}
+
+/// Whether there is no `down` file. A dangling link counts as none.
+fn normally_up() -> Result<bool, Text> {
+    match std::fs::metadata(names::DOWN) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(unable("stat ", names::DOWN, &error)),
+    }
+}
+
+fn check_running() -> Result<(), Text> {
+    match sys::fd::open_write(Path::new(names::OK)) {
+        Ok(_) => Ok(()),
+        Err(error) if super::has_no_reader(&error) => Err(text!("supervise not running")),
+        Err(error) => Err(unable("open ", names::OK, &error)),
+    }
+}
+
+fn read_status() -> Result<Status, Text> {
+    let file = sys::fd::open_read(Path::new(names::STATUS)).map_err(|error| unable("open ", names::STATUS, &error))?;
+    let mut record = [0; Status::SIZE];
+    let length = sys::fd::read(file.as_fd(), &mut record).map_err(|error| unable("read ", names::STATUS, &error))?;
+    let read = record.get(..length).unwrap_or_default();
+    Status::decode(read).map_err(|svdir::TooShort| text!("unable to read ", names::STATUS, ": bad format"))
+}
+
+fn unable(verb: &str, file: &str, error: &io::Error) -> Text {
+    text!("unable to ", verb, file, ": ", reason(error).as_ref())
+}
+
+fn words(status: &Status, seconds: u64, normally_up: bool) -> Text {
+    match status.pid {
+        Some(pid) => text!(
+            "up (pid ",
+            u64::from(pid.get()),
+            ") ",
+            seconds,
+            " seconds",
+            if normally_up { "" } else { ", normally down" },
+            if status.paused { ", paused" } else { "" },
+            if status.want == Want::Down { ", want down" } else { "" }
+        ),
+        None => text!(
+            "down ",
+            seconds,
+            " seconds",
+            if normally_up { ", normally up" } else { "" },
+            if status.want == Want::Up { ", want up" } else { "" }
+        ),
+    }
 }

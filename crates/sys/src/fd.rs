@@ -10,6 +10,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 
+/// The error number of [`open_write`] on a FIFO that nobody reads: ENXIO.
+pub const NO_READER: i32 = libc::ENXIO;
+
 /// Opens for reading. Never waits for a FIFO's writer.
 pub fn open_read(path: &Path) -> io::Result<File> {
     options().read(true).open(path)
@@ -35,6 +38,11 @@ fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.custom_flags(libc::O_NONBLOCK);
     options
+}
+
+/// Makes the open directory the current one.
+pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(nix::unistd::fchdir(directory)?)
 }
 
 /// Makes a FIFO with mode 0600.

@@ -2,10 +2,36 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
 use crate::DEADLINE;
+
+/// Held for reading while a child is made, for writing while a file that may be executed is written. A child that is forked
+/// while the file is open for writing keeps it open until its own exec, and executing the file fails with ETXTBSY.
+static FORKING: RwLock<()> = RwLock::new(());
+
+fn spawn(command: &mut Command) -> Child {
+    let _guard = FORKING.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// Runs `command` to its end and lets it say nothing. What goes wrong does not matter.
+pub(crate) fn quietly(command: &mut Command) {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = {
+        let _guard = FORKING.read().unwrap_or_else(PoisonError::into_inner);
+        command.spawn()
+    };
+    let _ = child.and_then(|mut child| child.wait());
+}
+
+/// Runs `write` while no child is being made.
+pub(crate) fn while_nothing_forks<T>(write: impl FnOnce() -> T) -> T {
+    let _guard = FORKING.write().unwrap_or_else(PoisonError::into_inner);
+    write()
+}
 
 /// A program that ended, and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +77,7 @@ pub fn finish(command: &mut Command) -> Finished {
 #[track_caller]
 pub fn finish_with(command: &mut Command, input: &[u8]) -> Finished {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut child = spawn(command);
     let mut stdin = child.stdin.take().expect("piped");
     let mut stdout = child.stdout.take().expect("piped");
     let mut stderr = child.stderr.take().expect("piped");
@@ -87,6 +113,16 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
     None
 }
 
+/// Sends the process `pid` a signal by the name that `kill` knows, such as `TERM`.
+///
+/// # Panics
+/// When it cannot be sent.
+#[track_caller]
+pub fn signal(pid: u32, name: &str) {
+    let sent = finish(Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()));
+    assert_eq!(sent.code, 0, "kill -{name} {pid}: {}", sent.err());
+}
+
 /// A program that runs until it ends or the test does.
 pub struct Running(Child);
 
@@ -96,7 +132,7 @@ pub struct Running(Child);
 /// When it cannot be started.
 #[track_caller]
 pub fn start(command: &mut Command) -> Running {
-    Running(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    Running(spawn(command))
 }
 
 impl Running {
@@ -111,9 +147,9 @@ impl Running {
     }
 
     /// Sends a signal by the name that `kill` knows, such as `TERM`.
+    #[track_caller]
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
-        assert!(sent.expect("kill runs").success(), "kill -{name} {}", self.pid());
+        signal(self.pid(), name);
     }
 
     /// The exit code if it has ended (see [`Finished::code`]).

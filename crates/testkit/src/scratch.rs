@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::process::{quietly, while_nothing_forks};
 use crate::{Finished, Running, Suite, finish, start};
 
 /// A new directory. When it is dropped, every process whose current directory lies in it is killed, and it is removed.
@@ -49,7 +50,7 @@ impl Scratch {
     pub fn write(&self, name: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("below the root")).expect("a directory");
-        fs::write(&path, contents).expect("a file");
+        while_nothing_forks(|| fs::write(&path, contents)).expect("a file");
         path
     }
 
@@ -131,6 +132,16 @@ impl Default for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        self.kill_processes();
+        // What a test locked an ordinary user out of would stay behind.
+        if fs::remove_dir_all(self.root()).is_err() {
+            quietly(Command::new("chmod").args(["-R", "u+rwX"]).arg(self.root()));
+        }
+    }
+}
+
+impl Scratch {
+    fn kill_processes(&self) {
         let begin = Instant::now();
         loop {
             // Again until none is left: a supervisor may just have started another.
@@ -139,11 +150,7 @@ impl Drop for Scratch {
                 return;
             }
             for chunk in left.chunks(500) {
-                let _ = Command::new("kill")
-                    .arg("-KILL")
-                    .args(chunk.iter().map(u32::to_string))
-                    .stderr(Stdio::null())
-                    .status();
+                quietly(Command::new("kill").arg("-KILL").args(chunk.iter().map(u32::to_string)));
             }
         }
     }

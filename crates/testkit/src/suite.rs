@@ -94,7 +94,7 @@ pub fn needs_original() -> Option<Suite> {
 
 /// Whether the test runs as root; if not, a line says that it is skipped.
 pub fn needs_root() -> bool {
-    let root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let root = crate::is_root();
     if !root {
         skip("needs root");
     }

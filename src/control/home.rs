@@ -1,0 +1,32 @@
+//! The directory that a client was called in. It enters each service directory and comes back by descriptor, so that
+//! every operand is taken from where the operator stands, whatever was renamed meanwhile.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use anyhow::Context;
+use cli::text;
+
+/// Where the operands are looked up.
+pub struct Home(File);
+
+impl Home {
+    /// The current directory.
+    pub fn open() -> anyhow::Result<Home> {
+        let directory = sys::fd::open_read(Path::new(".")).context(text!("unable to open current directory"))?;
+        Ok(Home(directory))
+    }
+
+    /// Runs `there` in the directory `dir`. The outer error is that of the way back, which ends the program; the inner
+    /// one is that of the way in.
+    pub fn visit<T>(&self, dir: &Path, there: impl FnOnce() -> T) -> anyhow::Result<io::Result<T>> {
+        if let Err(error) = std::env::set_current_dir(dir) {
+            return Ok(Err(error));
+        }
+        let found = there();
+        sys::fd::change_directory(self.0.as_fd()).context(text!("unable to set directory"))?;
+        Ok(Ok(found))
+    }
+}
