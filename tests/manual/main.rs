@@ -1,0 +1,204 @@
+//! The manual: every program has a page, which says what its `--help` says, and the pages hold together.
+//!
+//! The pages are read here without their fonts, so that the tests need no groff; where it is installed it checks them too.
+
+mod page;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use page::Page;
+use testkit::{Finished, Suite, finish, needs_program, skip};
+
+/// Pages of others that ours refer to.
+const OUTSIDE: &[&str] = &["flock(2)", "nohup(1)", "ps(1)", "setrlimit(2)", "setsid(2)"];
+
+/// Programs that answer wrong usage when they are called without a word, so without doing anything.
+const NEEDS_WORDS: &[&str] =
+    &["envdir", "envuidgid", "fghack", "pgrphack", "setlock", "setuidgid", "softlimit", "supervise", "svok", "uphold"];
+
+/// What `--help` says.
+struct Help {
+    usage: String,
+    arguments: Vec<String>,
+}
+
+/// The help of our program; `None` for one that is not written yet.
+fn help(program: &str) -> Option<Help> {
+    let told = run(program, &["--help"]);
+    if told.err() == format!("{program}: not written yet\n") {
+        skip(&format!("{program} is not written yet"));
+        return None;
+    }
+    assert_eq!((told.code, told.err().as_str()), (0, ""), "{program} --help");
+    let page = told.out();
+    let usage = page.lines().find_map(|line| line.strip_prefix("Usage: ")).expect("a usage line").to_owned();
+    let lines = page.lines().skip_while(|line| *line != "Arguments:").skip(1).take_while(|line| !line.is_empty());
+    let named = lines.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    let arguments: Vec<String> = named.map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect();
+    assert!(usage == program || !arguments.is_empty(), "{program} --help: no word about its arguments");
+    Some(Help { usage, arguments })
+}
+
+/// Runs a program of ours: the manual is about no other.
+fn run(program: &str, words: &[&str]) -> Finished {
+    let suite = Suite::under_test();
+    let suite = if suite.is_original() { Suite::ours() } else { suite };
+    finish(suite.command(program).args(words))
+}
+
+/// The files in a directory of the project, sorted.
+fn files(directory: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)).expect("a directory");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{directory} is empty");
+    files
+}
+
+fn programs() -> BTreeSet<String> {
+    let name = |path: &PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
+    files("src/bin").iter().map(name).collect()
+}
+
+fn pages() -> Vec<Page> {
+    files("man").iter().map(|path| Page::read(path)).collect()
+}
+
+/// The pages of programs.
+fn program_pages() -> Vec<Page> {
+    pages().into_iter().filter(|page| page.name() != "svdir").collect()
+}
+
+/// Without spaces and in lower case: how synopses are compared.
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<String>().to_lowercase()
+}
+
+/// Whether `word` stands in `text` by itself. Case counts for options, which differ in nothing else.
+fn names(text: &str, word: &str) -> bool {
+    let (text, word) = match word.starts_with('-') && word.len() == 2 {
+        true => (text.to_owned(), word.to_owned()),
+        false => (text.to_lowercase(), word.to_lowercase()),
+    };
+    let part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    text.match_indices(&word).any(|(at, _)| {
+        let before = at.checked_sub(1).and_then(|before| text.as_bytes().get(before));
+        !part(before) && !part(text.as_bytes().get(at + word.len()))
+    })
+}
+
+/// Every `NAME(N)` in a text.
+fn references(text: &str) -> Vec<String> {
+    let bytes = text.as_bytes();
+    let found = text.match_indices('(').filter_map(|(at, _)| {
+        let digit = bytes.get(at + 1).filter(|byte| byte.is_ascii_digit())?;
+        bytes.get(at + 2).filter(|byte| **byte == b')')?;
+        let name = text[..at].rsplit(|c: char| !c.is_ascii_alphanumeric()).next()?;
+        Some(format!("{name}({})", char::from(*digit)))
+    });
+    found.collect()
+}
+
+#[test]
+fn every_program_has_a_page_and_every_page_a_program() {
+    let described: BTreeSet<String> = program_pages().iter().map(|page| page.name().to_owned()).collect();
+    assert_eq!(described, programs());
+    assert!(pages().iter().any(|page| page.reference == "svdir(5)"));
+}
+
+#[test]
+fn every_page_begins_with_its_own_name() {
+    for page in pages() {
+        let [title, section, ..] = page.head.as_slice() else {
+            panic!("{}: no title", page.path.display());
+        };
+        assert_eq!(format!("{}({section})", title.to_lowercase()), page.reference);
+        assert!(page.section("NAME").starts_with(&format!("{} - ", page.name())), "{}", page.reference);
+    }
+}
+
+#[test]
+fn every_page_has_the_usual_sections_in_the_usual_order() {
+    for page in pages() {
+        let wanted: &[&str] = match page.name() {
+            "svdir" => &["NAME", "DESCRIPTION", "SEE ALSO"],
+            _ => &["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "DIAGNOSTICS", "SEE ALSO"],
+        };
+        let titles = page.sections.iter().map(|(title, _)| title.as_str());
+        let found: Vec<&str> = titles.filter(|title| wanted.contains(title)).collect();
+        assert_eq!(found, wanted, "{}", page.reference);
+        assert!(page.sections.iter().all(|(_, text)| !text.is_empty()), "{}: an empty section", page.reference);
+    }
+}
+
+#[test]
+fn the_synopsis_is_the_usage_of_the_help() {
+    for page in program_pages() {
+        let Some(help) = help(page.name()) else { continue };
+        assert_eq!(squeezed(page.section("SYNOPSIS")), squeezed(&help.usage), "{}", page.reference);
+    }
+}
+
+#[test]
+fn every_option_and_operand_of_the_help_is_in_the_page() {
+    for page in program_pages() {
+        let Some(help) = help(page.name()) else { continue };
+        let text = page.text();
+        let separators = [' ', ',', '|', '[', ']', '<', '>'];
+        for word in help.arguments.iter().flat_map(|argument| argument.split(separators)) {
+            let word = word.trim_end_matches("...");
+            assert!(word.is_empty() || names(&text, word), "{}: no word about {word}", page.reference);
+        }
+    }
+}
+
+#[test]
+fn every_option_of_the_page_is_in_the_help() {
+    for page in program_pages() {
+        let Some(help) = help(page.name()) else { continue };
+        let options = page.tags.iter().filter(|(section, _)| section == "OPTIONS");
+        for option in options.filter_map(|(_, tag)| tag.split(' ').next()) {
+            let letter = option.len() == 2 && option.starts_with('-') && option != "--";
+            let known = || help.arguments.iter().any(|argument| names(argument, option));
+            assert!(!letter || known(), "{}: the help does not know {option}", page.reference);
+        }
+    }
+}
+
+#[test]
+fn the_page_tells_the_usage_line_and_its_exit_code() {
+    for page in program_pages().iter().filter(|page| NEEDS_WORDS.contains(&page.name())) {
+        if help(page.name()).is_none() {
+            continue;
+        }
+        let told = run(page.name(), &[]);
+        assert!(page.section("DIAGNOSTICS").contains(&told.err()), "{}: {}", page.reference, told.err());
+        assert!(names(page.section("EXIT STATUS"), &told.code.to_string()), "{}: {}", page.reference, told.code);
+    }
+}
+
+#[test]
+fn every_reference_leads_to_a_page() {
+    let pages = pages();
+    let ours: BTreeSet<&str> = pages.iter().map(|page| page.reference.as_str()).collect();
+    for page in &pages {
+        for reference in references(&page.text()) {
+            let known = ours.contains(reference.as_str()) || OUTSIDE.contains(&reference.as_str());
+            assert!(known, "{} refers to {reference}", page.reference);
+        }
+        let also = references(page.section("SEE ALSO"));
+        assert!(!also.is_empty() && !also.contains(&page.reference), "{}: {also:?}", page.reference);
+    }
+}
+
+#[test]
+fn groff_has_nothing_to_say_about_any_page() {
+    let Some(groff) = needs_program("groff") else { return };
+    for page in pages() {
+        let told = finish(Command::new(&groff).args(["-man", "-Tutf8", "-ww", "-z"]).arg(&page.path));
+        assert_eq!((told.code, told.err().as_str()), (0, ""), "{}", page.reference);
+    }
+}
