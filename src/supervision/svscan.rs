@@ -69,6 +69,8 @@ struct Scanner {
     watcher: Option<Watcher>,
     /// The watch on the scan directory itself, while there is one.
     own: Option<Watch>,
+    /// That on its parent, which tells of its removal.
+    parent: Option<Watch>,
     /// Directories that are watched until their `run` is there.
     filling: Vec<(Watch, OsString)>,
     /// Where the scan directory was at the start, to find one again that was removed and made anew.
@@ -89,6 +91,7 @@ impl Scanner {
             signals: Signals::catch(&caught).context(text!("unable to create pipe"))?,
             watcher: None,
             own: None,
+            parent: None,
             filling: Vec::new(),
             home: std::env::current_dir().ok(),
             peers: Peers::of(call),
@@ -117,6 +120,8 @@ impl Scanner {
             None => Watcher::new()?,
         };
         self.own = watcher.add(Path::new(".")).map(Some)?;
+        // The original never notices; so it is no trouble where this cannot be had.
+        self.parent = self.home.as_deref().and_then(Path::parent).and_then(|path| watcher.add_for_removals(path).ok());
         self.watcher = Some(watcher);
         Ok(())
     }
@@ -192,6 +197,11 @@ impl Scanner {
                 }
                 watch::Change::Gone(watch) => self.filling.retain(|(known, _)| *known != watch),
                 watch::Change::Entry(watch, name) if Some(watch) == self.own => self.look(&name),
+                watch::Change::Entry(watch, name) if Some(watch) == self.parent => {
+                    if self.home.as_deref().and_then(Path::file_name) == Some(&name) {
+                        self.rescan();
+                    }
+                }
                 watch::Change::Entry(watch, _) => {
                     let filled = self.filling.iter().find(|(known, _)| *known == watch).map(|(_, name)| name.clone());
                     if let Some(name) = filled {
@@ -214,6 +224,9 @@ impl Scanner {
 
     /// Looks at every name in the scan directory.
     fn rescan(&mut self) {
+        if is_removed() {
+            self.own = None;
+        }
         if self.own.is_none() {
             self.come_home();
             self.watch();
@@ -232,13 +245,16 @@ impl Scanner {
 
     /// A scan directory that was removed and made anew is entered again.
     fn come_home(&self) {
-        let removed = std::fs::metadata(".").is_ok_and(|own| own.nlink() == 0);
-        if let (true, Some(home)) = (removed, &self.home) {
+        if let (true, Some(home)) = (is_removed(), &self.home) {
             let _ = std::env::set_current_dir(home);
         }
     }
 
     fn read_directory(&mut self) -> io::Result<()> {
+        if is_removed() {
+            // It reads as empty, but that says nothing about the services.
+            return Err(io::Error::from_raw_os_error(sys::ENOENT));
+        }
         self.scan.begin_pass();
         let mut seen = std::collections::BTreeSet::new();
         for entry in std::fs::read_dir(".")? {
@@ -436,6 +452,11 @@ const NAME: &[u8] = b"name ";
 
 fn about(name: &OsStr) -> Vec<u8> {
     [NAME, name.as_bytes()].concat()
+}
+
+/// Whether the current directory was removed.
+fn is_removed() -> bool {
+    std::fs::metadata(".").is_ok_and(|own| own.nlink() == 0)
 }
 
 fn tick() -> Tick {

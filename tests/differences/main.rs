@@ -1,7 +1,19 @@
 //! Where ours differs from daemontools 0.76 on purpose: one file for each difference, which says what the original does,
 //! what ours does, and why.
 
+mod world;
+
+mod help_and_version;
+mod supervise_is_never_deaf;
+mod supervise_says_once;
+mod supervise_sees_stops;
+mod supervise_wants_fifos;
 mod svc_control_is_no_fifo;
 mod svc_svstat_long_options;
+mod svscan_at_once;
+mod svscan_bad_directories;
+mod svscan_log;
+mod svscan_many;
+mod svscan_says_once;
 mod svstat_read_error;
 mod svstat_zero_record;

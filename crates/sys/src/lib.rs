@@ -18,3 +18,6 @@ pub mod poll;
 pub mod process;
 pub mod signals;
 pub mod watch;
+
+/// The errno of what does not exist.
+pub const ENOENT: i32 = libc::ENOENT;

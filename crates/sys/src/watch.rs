@@ -7,7 +7,7 @@ pub use imp::{Watch, Watcher};
 pub enum Change {
     /// Something happened to the entry of this name.
     Entry(Watch, std::ffi::OsString),
-    /// The watched directory itself was removed, renamed or unmounted, and is watched no more.
+    /// The watched directory itself was removed or unmounted, and is watched no more.
     Gone(Watch),
     /// Changes were lost: look at everything.
     Lost,
@@ -60,19 +60,27 @@ mod imp {
         /// # Errors
         /// EOPNOTSUPP for a file system that changes without the kernel's knowledge.
         pub fn add(&self, path: &Path) -> io::Result<Watch> {
-            let FsType(kind) = statfs(path)?.filesystem_type();
-            if REMOTE.contains(&(kind as u32)) {
-                return Err(Errno::EOPNOTSUPP.into());
-            }
             let flags = AddWatchFlags::IN_CREATE
                 | AddWatchFlags::IN_DELETE
                 | AddWatchFlags::IN_MOVE
                 | AddWatchFlags::IN_ATTRIB
                 | AddWatchFlags::IN_CLOSE_WRITE
-                | AddWatchFlags::IN_DELETE_SELF
-                | AddWatchFlags::IN_MOVE_SELF
-                | AddWatchFlags::IN_ONLYDIR;
-            Ok(Watch(self.0.add_watch(path, flags)?))
+                | AddWatchFlags::IN_DELETE_SELF;
+            self.add_with(path, flags)
+        }
+
+        /// Watches the directory at `path` for entries that go. A directory that is somebody's current one tells nothing of its own
+        /// removal: its parent does.
+        pub fn add_for_removals(&self, path: &Path) -> io::Result<Watch> {
+            self.add_with(path, AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM)
+        }
+
+        fn add_with(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
+            let FsType(kind) = statfs(path)?.filesystem_type();
+            if REMOTE.contains(&(kind as u32)) {
+                return Err(Errno::EOPNOTSUPP.into());
+            }
+            Ok(Watch(self.0.add_watch(path, flags | AddWatchFlags::IN_ONLYDIR)?))
         }
 
         /// Watches it no more. Harmless for one that is gone already.
@@ -99,7 +107,7 @@ mod imp {
     }
 
     fn translate(event: InotifyEvent) -> Option<Change> {
-        let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_IGNORED;
+        let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_IGNORED;
         if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
             return Some(Change::Lost);
         }
@@ -135,6 +143,11 @@ mod imp {
 
         /// Never called.
         pub fn add(&self, _path: &Path) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn add_for_removals(&self, _path: &Path) -> io::Result<Watch> {
             match *self {}
         }
 

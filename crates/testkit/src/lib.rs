@@ -11,4 +11,4 @@ pub use ordinary::is_root;
 pub use process::{Finished, Running, finish, finish_with, signal, start};
 pub use scratch::{Scratch, make_executable};
 pub use suite::{Suite, needs_original, needs_program, needs_root, skip};
-pub use wait::{DEADLINE, wait_for, wait_until};
+pub use wait::{DEADLINE, holds_for, wait_for, wait_until};

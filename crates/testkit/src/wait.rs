@@ -30,3 +30,16 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// Watches for `period` that `condition` holds all the time: for what must not happen.
+///
+/// # Panics
+/// As soon as it does not hold; `what` says what was expected.
+#[track_caller]
+pub fn holds_for(period: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while begin.elapsed() < period {
+        assert!(condition(), "after {:?}: {what}", begin.elapsed());
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,53 @@
+//! The original has no `--help` and no `--version`: it takes them for operands. Ours answers them where they are the only
+//! argument, in every program, on stdout, with exit code 0.
+
+use testkit::Scratch;
+
+const PROGRAMS: [&str; 18] = [
+    "envdir",
+    "envuidgid",
+    "fghack",
+    "multilog",
+    "pgrphack",
+    "readproctitle",
+    "setlock",
+    "setuidgid",
+    "softlimit",
+    "supervise",
+    "svc",
+    "svok",
+    "svscan",
+    "svscanboot",
+    "svstat",
+    "tai64n",
+    "tai64nlocal",
+    "uphold",
+];
+
+#[test]
+fn every_program_answers_help_and_version() {
+    let scratch = Scratch::new();
+    for program in PROGRAMS {
+        let help = scratch.run(program, &["--help"]);
+        assert_eq!((help.code, help.err().as_str()), (0, ""), "{program}");
+        assert!(help.out().contains(&format!("Usage: {program}")), "{program}: {}", help.out());
+        assert!(help.out().contains(&format!("man {program}")), "{program}: {}", help.out());
+        let version = scratch.run(program, &["--version"]);
+        assert_eq!((version.code, version.err().as_str()), (0, ""), "{program}");
+        assert_eq!(version.out(), format!("{program} (uphold) {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn the_all_in_one_file_is_every_program() {
+    let scratch = Scratch::new();
+    for program in PROGRAMS.iter().filter(|&&program| program != "uphold") {
+        let version = scratch.run("uphold", &[program, "--version"]);
+        assert_eq!(version.out(), format!("{program} (uphold) {}\n", env!("CARGO_PKG_VERSION")));
+        std::os::unix::fs::symlink(scratch.suite().path("uphold"), scratch.path(program)).expect("a link");
+        let mut linked = std::process::Command::new(scratch.path(program));
+        assert_eq!(testkit::finish(linked.arg("--version")).out(), version.out());
+    }
+    let unknown = scratch.run("uphold", &["nonsense"]);
+    assert_eq!((unknown.code, unknown.err().as_str()), (100, "uphold: usage: uphold program [argument ...]\n"));
+}

@@ -1,0 +1,32 @@
+//! The original says that it cannot write the status file each time it wants to. Ours says each cause once, and again when it comes
+//! back: a full disk shall not fill the log as well. The service runs on either way.
+
+use std::fs;
+
+use testkit::{Scratch, wait_until};
+
+use crate::world::{lines, svc, wait_up};
+
+#[test]
+fn a_status_that_cannot_be_written_is_said_once_and_the_service_runs_on() {
+    let scratch = Scratch::new();
+    scratch.service("a", "echo start; exec sleep 1000");
+    let mut supervise = scratch.start("supervise", "supervise", &["a"]);
+    wait_up(&scratch, "a");
+    // A directory of that name cannot be opened for writing, not even by root.
+    fs::create_dir(scratch.path("a/supervise/status.new")).expect("a directory");
+    for start in 2..=4 {
+        svc(&scratch, "-t", "a");
+        wait_until("it was started again", || lines(&scratch, "supervise.out") == start);
+    }
+    let said = "supervise: warning: unable to open a/supervise/status.new: is a directory\n";
+    assert_eq!(scratch.text("supervise.err"), said);
+    fs::remove_dir(scratch.path("a/supervise/status.new")).expect("it is empty");
+    svc(&scratch, "-c", "a");
+    wait_up(&scratch, "a");
+    fs::create_dir(scratch.path("a/supervise/status.new")).expect("a directory");
+    svc(&scratch, "-c", "a");
+    wait_until("said again", || scratch.text("supervise.err") == said.repeat(2));
+    svc(&scratch, "-dx", "a");
+    assert_eq!(supervise.end(), 0);
+}

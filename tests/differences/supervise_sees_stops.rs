@@ -1,0 +1,28 @@
+//! The original shows a service as paused if `svc -p` was the last word, whatever the process really does. Ours watches:
+//! a process that somebody else stopped is shown as paused, and one that was continued is not. Why: the status shall say what is.
+
+use std::process::Command;
+
+use testkit::{Scratch, wait_until};
+
+use crate::world::{svc, svstat, wait_up};
+
+fn kill(signal: &str, pid: u32) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs").success());
+}
+
+#[test]
+fn a_stop_by_somebody_else_is_seen() {
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    let _supervise = scratch.start("supervise", "supervise", &["a"]);
+    let pid = wait_up(&scratch, "a");
+    kill("-STOP", pid);
+    wait_until("paused", || svstat(&scratch, "a").ends_with(" seconds, paused"));
+    kill("-CONT", pid);
+    wait_until("not paused", || svstat(&scratch, "a").ends_with(" seconds"));
+    svc(&scratch, "-p", "a");
+    wait_until("paused", || svstat(&scratch, "a").ends_with(" seconds, paused"));
+    kill("-CONT", pid);
+    wait_until("not paused", || svstat(&scratch, "a").ends_with(" seconds"));
+}

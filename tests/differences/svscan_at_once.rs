@@ -1,0 +1,152 @@
+//! The original's svscan looks at the scan directory every five seconds, and sees a dead supervise only then. Ours is told by the
+//! kernel: a new link is served at once, a dead supervise is back at once, and while nothing happens nothing wakes.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::Instant;
+
+use testkit::{DEADLINE, Scratch, holds_for, wait_until};
+
+use crate::world::{A_LOOK, pid, process, wait_up};
+
+#[test]
+fn links_are_served_one_after_the_other_in_far_less_than_a_look_each() {
+    let scratch = Scratch::new();
+    scratch.mkdir("service");
+    let _svscan = scratch.start("svscan", "svscan", &["service"]);
+    let begin = Instant::now();
+    // Two and a half seconds each in the original, on the average.
+    for number in 0..40 {
+        let dir = scratch.service(&format!("s{number}"), "exec sleep 1000");
+        symlink(dir, scratch.path(format!("service/s{number}"))).expect("a link");
+        wait_up(&scratch, &format!("service/s{number}"));
+    }
+    assert!(begin.elapsed() < DEADLINE, "forty links took {:?}", begin.elapsed());
+}
+
+#[test]
+fn a_dead_supervise_is_back_before_the_next_look_would_come() {
+    let scratch = Scratch::new();
+    scratch.service("service/a", "trap '' TERM; exec sleep 1000");
+    let _svscan = scratch.start("svscan", "svscan", &["service"]);
+    wait_up(&scratch, "service/a");
+    for _ in 0..8 {
+        let before = supervise(&scratch);
+        crate::world::svc(&scratch, "-kdx", "service/a");
+        wait_until("another supervise", || process(&scratch, &["a"]).is_some_and(|pid| Some(pid) != before));
+    }
+}
+
+fn supervise(scratch: &Scratch) -> Option<u32> {
+    testkit::wait_for("a supervise", || process(scratch, &["a"]).map(Some))
+}
+
+#[test]
+fn a_supervise_that_ends_is_not_started_twice_within_a_second() {
+    let scratch = Scratch::new();
+    scratch.service("service/a", "date +%s.%N >>starts; exec sleep 1000");
+    let _svscan = scratch.start("svscan", "svscan", &["service"]);
+    for known in 1..=3 {
+        wait_until("started again", || crate::world::lines(&scratch, "service/a/starts") >= known);
+        wait_up(&scratch, "service/a");
+        crate::world::svc(&scratch, "-dx", "service/a");
+    }
+    let starts: Vec<f64> = scratch.text("service/a/starts").lines().map(|line| line.parse().expect("a time")).collect();
+    for pair in starts.windows(2) {
+        assert!(pair[1] - pair[0] > 0.9, "started again too early: {starts:?}");
+    }
+}
+
+/// How often a process went to sleep by itself: it grows with every wakeup.
+fn sleeps(pid: u32) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).map(str::to_owned)
+}
+
+#[test]
+fn nothing_wakes_while_nothing_happens() {
+    let scratch = Scratch::new();
+    scratch.service("service/a", "exec sleep 1000");
+    scratch.script("service/a/log/run", "exec sleep 1000");
+    scratch.service("service/b", "exec sleep 1000");
+    scratch.write("service/b/down", "");
+    let svscan = scratch.start("svscan", "svscan", &["service"]);
+    wait_up(&scratch, "service/a");
+    wait_up(&scratch, "service/a/log");
+    wait_until("b is supervised", || crate::world::svstat(&scratch, "service/b").starts_with("down"));
+    let supervises = [&["a"][..], &["a/log"], &["b"]].map(|words| process(&scratch, words).expect("it runs"));
+    let all: Vec<u32> = supervises.into_iter().chain([svscan.pid()]).collect();
+    let look = || all.iter().map(|&pid| sleeps(pid)).collect::<Vec<_>>();
+    // Whatever follows the start comes to rest.
+    let mut before = look();
+    wait_until("they are at rest", || {
+        let now = look();
+        std::mem::replace(&mut before, now.clone()) == now
+    });
+    holds_for(A_LOOK, "no wakeup", || look() == before);
+}
+
+#[test]
+fn a_directory_that_is_made_first_and_filled_afterwards_is_started_when_it_is_complete() {
+    let scratch = Scratch::new();
+    scratch.mkdir("service");
+    let _svscan = scratch.start("svscan", "svscan", &["service"]);
+    let begin = Instant::now();
+    for number in 0..20 {
+        let run = scratch.script(format!("ready{number}/run"), "echo main; exec sleep 1000");
+        scratch.script(format!("ready{number}/log/run"), "read line; echo \"$line\" >got; exec sleep 1000");
+        let dir = scratch.mkdir(format!("service/s{number}"));
+        fs::rename(run, dir.join("run")).expect("moves");
+        fs::rename(scratch.path(format!("ready{number}/log")), dir.join("log")).expect("moves");
+        wait_up(&scratch, &format!("service/s{number}"));
+        // What came right after `run` was not too late.
+        wait_until("the logger got the line", || fs::read(dir.join("log/got")).is_ok_and(|got| got == b"main\n"));
+    }
+    assert!(begin.elapsed() < DEADLINE, "twenty directories took {:?}", begin.elapsed());
+    assert_eq!(scratch.text("svscan.err"), "", "nobody tried to run what was not there yet");
+}
+
+#[test]
+fn a_directory_without_run_is_supervised_all_the_same_in_the_end() {
+    let scratch = Scratch::new();
+    scratch.mkdir("service/a");
+    let _svscan = scratch.start("svscan", "svscan", &["service"]);
+    wait_until("tried", || {
+        scratch.text("svscan.err").contains("supervise: fatal: unable to start a/run: file does not exist\n")
+    });
+}
+
+#[test]
+fn hup_looks_again_and_is_no_death() {
+    let scratch = Scratch::new();
+    scratch.mkdir("service");
+    let svscan = scratch.start("svscan", "svscan", &["service"]);
+    let dir = scratch.service("a", "exec sleep 1000");
+    symlink(dir, scratch.path("service/a")).expect("a link");
+    let first = wait_up(&scratch, "service/a");
+    // What the link leads to changes where nobody watches.
+    fs::rename(scratch.path("a"), scratch.path("old")).expect("renames");
+    scratch.service("a", "exec sleep 1000");
+    svscan.signal("HUP");
+    wait_until("the new directory is served", || pid(&scratch, "service/a").is_some_and(|pid| pid != first));
+    assert_eq!(pid(&scratch, "old"), Some(first), "the old one runs on, as in the original");
+}
+
+#[test]
+fn a_hup_that_was_ignored_stays_ignored() {
+    let scratch = Scratch::new();
+    scratch.service("service/a", "grep SigIgn /proc/self/status; exec sleep 1000");
+    let mut command = Command::new("nohup");
+    command.arg(scratch.suite().path("svscan")).arg("service").current_dir(scratch.root());
+    command.env("PATH", scratch.suite().search_path()).stdin(std::process::Stdio::null());
+    command.stdout(fs::File::create(scratch.path("out")).expect("a file")).stderr(std::process::Stdio::null());
+    let mut svscan = testkit::start(&mut command);
+    wait_up(&scratch, "service/a");
+    wait_until("it wrote", || scratch.text("out").ends_with('\n'));
+    let mask =
+        u64::from_str_radix(scratch.text("out").trim().rsplit('\t').next().unwrap_or_default(), 16).expect("a mask");
+    assert_eq!(mask & 1, 1, "the service ignores HUP");
+    svscan.signal("HUP");
+    assert_eq!(svscan.ended(), None);
+}
