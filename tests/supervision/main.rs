@@ -1,0 +1,14 @@
+//! supervise and svscan, as daemontools 0.76 has them. Every case passes on the original too
+//! (`UPHOLD_UNDER_TEST=original`); where we differ on purpose is in `tests/differences`.
+
+mod commands;
+mod control;
+mod ending;
+mod failing_run;
+mod files;
+mod pace;
+mod pairs;
+mod run;
+mod startup;
+mod status;
+mod world;
