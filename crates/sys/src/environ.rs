@@ -19,3 +19,9 @@ pub fn all() -> Vec<CString> {
     }
     strings
 }
+
+/// The array itself, as execve takes it.
+pub(crate) fn raw() -> *const *const c_char {
+    // SAFETY: single-threaded, so nobody changes it.
+    unsafe { environ }
+}
