@@ -128,8 +128,8 @@ pub fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     if from.as_raw_fd() == to {
         return keep_over_exec(from);
     }
-    // SAFETY: dup2 takes two numbers. What it closes belongs to nobody: the callers place on 0 to 5 in a forked
-    // child, and read nothing through an owner of such a number afterwards.
+    // SAFETY: dup2 takes two numbers. What it closes belongs to nobody: the callers place in a forked child, on 0 to 5 or
+    // on what the child has no use for, and read nothing through an owner of such a number afterwards.
     Errno::result(unsafe { libc::dup2(from.as_raw_fd(), to) })?;
     Ok(())
 }
@@ -145,6 +145,11 @@ pub fn duplicate_for_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: dup takes a number. Nobody owns the copy, which is the point.
     Errno::result(unsafe { libc::dup(fd.as_raw_fd()) })?;
     Ok(())
+}
+
+/// Makes the open directory the current one.
+pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(nix::unistd::fchdir(directory)?)
 }
 
 /// Opens `/dev/null` on each of 0, 1, 2 that is closed, so that nothing else gets these numbers.
