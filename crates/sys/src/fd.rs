@@ -147,11 +147,6 @@ pub fn duplicate_for_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the open directory the current one.
-pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(nix::unistd::fchdir(directory)?)
-}
-
 /// Opens `/dev/null` on each of 0, 1, 2 that is closed, so that nothing else gets these numbers.
 pub fn fill_standard() -> io::Result<()> {
     loop {
