@@ -62,10 +62,10 @@ fn become_child(call: &Call, reader: &OwnedFd, writer: &OwnedFd, mask: &Mask) ->
 }
 
 /// Catches TERM, unless whoever started us wants it ignored. Where it cannot be caught, it ends us as it would have.
-fn listen(mask: &Mask) -> Option<Signals<1>> {
+fn listen(mask: &Mask) -> Option<Signals> {
     let mut caught = None;
     if !signals::is_ignored(Signal::SIGTERM) {
-        caught = Signals::catch([Signal::SIGTERM]).ok();
+        caught = Signals::catch(&[Signal::SIGTERM]).ok();
         if caught.is_none() {
             let _ = signals::set_default(Signal::SIGTERM);
         }
@@ -75,7 +75,7 @@ fn listen(mask: &Mask) -> Option<Signals<1>> {
 }
 
 /// Reads the pipe until all copies of its other end are closed.
-fn read_to_end(pipe: &OwnedFd, signals: Option<&Signals<1>>, child: Pid) {
+fn read_to_end(pipe: &OwnedFd, signals: Option<&Signals>, child: Pid) {
     let mut buffer = [0; 512];
     let bell = signals.map_or(pipe.as_fd(), Signals::fd);
     loop {
