@@ -41,7 +41,7 @@ fn it_waits_for_the_child_too_when_that_has_closed_the_pipe() {
     let scratch = Scratch::new();
     assert_eq!(sh(&scratch, "mkfifo end").code, 0);
     let script = format!(
-        "exec {} -MPOSIX -e 'POSIX::close($_) for 3..99; open F, q(>), q(closed); open F, q(<), q(end); exit 5'",
+        "exec {} -MPOSIX -e 'POSIX::close($_) for 3..99; open F, q(>), q(closed); open F, q(<), q(end); readline F; exit 5'",
         perl.display()
     );
     let (mut running, _) = fghack(&scratch, &script);
