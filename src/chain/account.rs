@@ -1,1 +1,147 @@
-//! Not written yet.
+//! From the name of an account to its ids.
+//!
+//! libc's getpwnam is not called: in a static program it loads shared objects and can crash. The passwd file is read here;
+//! for a name that is not in it (LDAP, systemd and the like) getent is asked, which calls getpwnam in a process of its
+//! own. A number is never taken for an id.
+
+use std::ffi::{CStr, OsStr};
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use cli::text;
+
+const PASSWD: &str = "/etc/passwd";
+/// Tried before PATH: who looks an account up is mostly root.
+const GETENT: &CStr = c"/usr/bin/getent";
+
+/// The ids of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Of the user.
+    pub uid: u32,
+    /// Of the group it logs in with.
+    pub gid: u32,
+}
+
+/// Looks `name` up.
+///
+/// # Errors
+/// `unknown account NAME`, also if the look-up itself failed.
+pub fn look_up(name: &OsStr) -> anyhow::Result<Account> {
+    let local = fs::read(PASSWD).ok().and_then(|passwd| find(&passwd, name.as_bytes()));
+    local.or_else(|| ask(name)).ok_or_else(|| text!("unknown account ", name).into())
+}
+
+/// The account called `name` in the text of a passwd file: the first well-formed line with that name counts, as for
+/// libc. Lines that are malformed are passed over.
+pub fn find(passwd: &[u8], name: &[u8]) -> Option<Account> {
+    if !is_name(name) {
+        return None;
+    }
+    let lines = passwd.split(|&byte| byte == b'\n');
+    lines
+        .filter_map(|line| parse(line.trim_ascii_start()))
+        .find(|&(found, _)| found == name)
+        .map(|(_, account)| account)
+}
+
+/// What can be a name: not nothing, not a comment, and not a line of the `+` and `-` kind, which includes other sources.
+fn is_name(name: &[u8]) -> bool {
+    !matches!(name, [] | [b'#' | b'+' | b'-', ..])
+}
+
+/// `NAME:PASSWORD:UID:GID`, and whatever follows.
+fn parse(line: &[u8]) -> Option<(&[u8], Account)> {
+    let mut fields = line.split(|&byte| byte == b':');
+    let (name, _password) = (fields.next()?, fields.next()?);
+    let (uid, gid) = (id(fields.next()?)?, id(fields.next()?)?);
+    Some((name, Account { uid, gid }))
+}
+
+fn id(field: &[u8]) -> Option<u32> {
+    let digits = std::str::from_utf8(field).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok()
+}
+
+/// Asks getent. It may know the account by a longer name than the one asked for, so its first line counts.
+fn ask(name: &OsStr) -> Option<Account> {
+    if !is_name(name.as_bytes()) || is_number_for_getent(name.as_bytes()) {
+        return None;
+    }
+    let answer = getent(name)?;
+    // A line without an end may have been cut short in the middle of a number.
+    let end = answer.iter().position(|&byte| byte == b'\n')?;
+    parse(answer.get(..end)?).map(|(_, account)| account)
+}
+
+/// getent takes a number, with blanks and a sign before it, for an id.
+fn is_number_for_getent(name: &[u8]) -> bool {
+    name.iter().all(|&byte| byte.is_ascii_digit() || byte.is_ascii_control() || b" +-".contains(&byte))
+}
+
+/// What `getent passwd NAME` prints. No `--` before the name, which could not be an option: only some getents know it.
+fn getent(name: &OsStr) -> Option<Vec<u8>> {
+    let argv = [c"getent".to_owned(), c"passwd".to_owned(), sys::exec::c_string(name)];
+    let (reader, writer) = sys::fd::pipe().ok()?;
+    let child = sys::process::spawn(|| {
+        if sys::fd::place(writer.as_fd(), 1).is_ok() {
+            sys::exec::exec(GETENT, &argv, None);
+            sys::exec::path_exec(&argv, None);
+        }
+        cli::TEMPORARY
+    });
+    let child = child.ok()?;
+    drop(writer);
+    let mut answer = Vec::new();
+    let read = File::from(reader).read_to_end(&mut answer);
+    let _ = sys::process::wait(child);
+    read.is_ok().then_some(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEB: Option<Account> = Some(Account { uid: 12, gid: 34 });
+
+    #[test]
+    fn the_first_line_with_the_name_counts() {
+        assert_eq!(find(b"a:x:1:2::/:\nweb:x:12:34:Web:/srv:/bin/sh\nweb:x:5:6::/:\n", b"web"), WEB);
+        assert_eq!(find(b"a:x:1:2::/:\nweb:x:12:34", b"web"), WEB);
+        assert_eq!(find(b" \t web::12:34:", b"web"), WEB);
+        assert_eq!(find(b"web:x:12:34::/:\n", b"we"), None);
+        assert_eq!(find(b"web:x:12:34::/:\n", b"x"), None);
+        assert_eq!(find(b"", b"web"), None);
+    }
+
+    #[test]
+    fn malformed_lines_are_passed_over() {
+        for bad in
+            ["web", "web:x", "web:x:1", "web:x::", "web:x:1:", "web:x:1:2x:", "web:x:-1:2:", "web:x:1:4294967296:"]
+        {
+            assert_eq!(find(format!("{bad}\n").as_bytes(), b"web"), None, "{bad}");
+            assert_eq!(find(format!("{bad}\nweb:x:12:34:::\n").as_bytes(), b"web"), WEB, "{bad}");
+        }
+        assert_eq!(find(b"\xff\xfe:\0\n::::\n\nweb:\xff:12:34:\xff\n", b"web"), WEB);
+        assert_eq!(find(b"w\xffb:x:12:34:::\n", b"w\xffb"), WEB);
+    }
+
+    #[test]
+    fn comments_and_inclusions_are_no_accounts() {
+        for name in ["", "#web", "+web", "-web"] {
+            assert_eq!(find(format!("{name}:x:12:34:::\n").as_bytes(), name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn getent_is_not_asked_for_what_it_takes_for_an_id() {
+        for name in ["0", "00", " 0", "+0", "-1", "\x0b7"] {
+            assert!(is_number_for_getent(name.as_bytes()), "{name:?}");
+        }
+        for name in ["web", "0x", "7web", "\u{e9}"] {
+            assert!(!is_number_for_getent(name.as_bytes()), "{name:?}");
+        }
+    }
+}

@@ -1,7 +1,113 @@
-//! Not written yet.
+//! envdir: runs a program with the environment changed as the files of a directory say: a file's name is the variable,
+//! its first line the value, and an empty file removes the variable.
+//!
+//! Names that begin with a dot are passed over. A file that is gone by the time it is read, or a link to
+//! nowhere, changes nothing.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("envdir").say(&[&"not written yet"]);
-    111
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use anyhow::Context;
+use cli::{Call, Program, text};
+
+use super::exec::{self, Environment};
+
+const PROGRAM: Program = Program {
+    name: "envdir",
+    synopsis: "dir child [arg ...]",
+    usage: "envdir: usage: envdir dir child",
+    usage_exit: cli::TEMPORARY,
+    about: "Run a program with variables set and removed as the files in a directory say.",
+    options: &[
+        ("dir", "each file is a variable: its first line is the value; an empty file removes the variable"),
+        ("child", "the program to run"),
+        ("arg ...", "its arguments"),
+    ],
+};
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    let (dir, child) = exec::operand(call.words())?;
+    let start = sys::fd::open_read(Path::new(".")).context(text!("unable to switch to current directory"))?;
+    std::env::set_current_dir(dir).context(text!("unable to switch to directory ", dir))?;
+    let mut environment = Environment::inherited();
+    change(&mut environment, dir)?;
+    sys::fd::change_directory(start.as_fd()).context(text!("unable to switch to starting directory"))?;
+    drop(start);
+    Err(exec::pathexec(child, Some(&environment)))
+}
+
+/// Changes `environment` as the current directory, which the caller calls `dir`, says. In the order of the
+/// directory, which matters where two names mean the same variable (`A` and `A=B`).
+fn change(environment: &mut Environment, dir: &OsStr) -> anyhow::Result<()> {
+    let unreadable = || text!("unable to read directory ", dir);
+    let mut contents = Vec::new();
+    for entry in fs::read_dir(".").with_context(unreadable)? {
+        let name = entry.with_context(unreadable)?.file_name();
+        if name.as_bytes().starts_with(b".") {
+            continue;
+        }
+        if read(&name, &mut contents).with_context(|| text!("unable to read ", dir, "/", name))? {
+            environment.change(name.as_bytes(), value(&contents).as_deref());
+        }
+    }
+    Ok(())
+}
+
+/// Reads the whole file. False if there is none (any more).
+fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
+    contents.clear();
+    match sys::fd::open_read(Path::new(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        opened => opened?.read_to_end(contents).map(|_| true),
+    }
+}
+
+/// The value that a file with these contents gives its variable; `None` removes it.
+///
+/// It is the first line without the blanks at its end. A NUL in the file is a newline in the value.
+pub fn value(contents: &[u8]) -> Option<Vec<u8>> {
+    if contents.is_empty() {
+        return None;
+    }
+    let line = contents.split(|&byte| byte == b'\n').next()?;
+    let end = line.iter().rposition(|byte| !b" \t".contains(byte)).map_or(0, |last| last + 1);
+    Some(line.iter().take(end).map(|&byte| if byte == 0 { b'\n' } else { byte }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::value;
+
+    fn text(contents: &str) -> Option<String> {
+        value(contents.as_bytes()).map(|bytes| String::from_utf8(bytes).expect("as it went in"))
+    }
+
+    #[test]
+    fn an_empty_file_removes_and_a_blank_one_empties() {
+        assert_eq!(text(""), None);
+        for blank in ["\n", " ", "\t \n", "\nx"] {
+            assert_eq!(text(blank).as_deref(), Some(""), "{blank:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_counts_without_blanks_at_its_end() {
+        assert_eq!(text(" a b \t \nc").as_deref(), Some(" a b"));
+        assert_eq!(text("a\r\n").as_deref(), Some("a\r"));
+    }
+
+    #[test]
+    fn a_nul_becomes_a_newline_after_the_line_was_cut() {
+        assert_eq!(text("a\0b \0\nc").as_deref(), Some("a\nb \n"));
+        assert_eq!(value(b"\xff\0"), Some(b"\xff\n".to_vec()));
+    }
 }

@@ -1,7 +1,32 @@
-//! Not written yet.
+//! envuidgid: tells a program the ids of an account, in the variables UID and GID, for it to change to by itself.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("envuidgid").say(&[&"not written yet"]);
-    111
+use cli::{Call, Program};
+
+use super::{account, exec};
+
+const PROGRAM: Program = Program {
+    name: "envuidgid",
+    synopsis: "account child [arg ...]",
+    usage: "envuidgid: usage: envuidgid account child",
+    usage_exit: cli::USAGE,
+    about: "Run a program with the ids of an account in the variables UID and GID. The ids of the process stay.",
+    options: &[
+        ("account", "the name of an account; a number is not taken for an id"),
+        ("child", "the program to run"),
+        ("arg ...", "its arguments"),
+    ],
+};
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    let (name, child) = exec::operand(call.words())?;
+    let account = account::look_up(name)?;
+    let mut environment = exec::Environment::inherited();
+    environment.change(b"GID", Some(account.gid.to_string().as_bytes()));
+    environment.change(b"UID", Some(account.uid.to_string().as_bytes()));
+    Err(exec::pathexec(child, Some(&environment)))
 }

@@ -1,1 +1,106 @@
-//! Not written yet.
+//! What all chain programs end with: change the environment, become the program, or say why not.
+//!
+//! The environment is bytes. Strings that nobody asked to change pass through untouched, malformed ones and second
+//! copies of a name too, as daemontools 0.76 has it.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use cli::{Usage, text};
+
+/// The environment that the program will get.
+pub struct Environment(Vec<CString>);
+
+impl Environment {
+    /// The process's own.
+    pub fn inherited() -> Environment {
+        Environment(sys::environ::all())
+    }
+
+    /// Sets the variable `name`, or removes it where there is no value.
+    ///
+    /// Of a name that is there more than once only the first is touched: the last string takes its place. A name that
+    /// itself holds a `=` ends there, and what follows belongs to the value; so it always sets.
+    pub fn change(&mut self, name: &[u8], value: Option<&[u8]>) {
+        let mut setting = name.to_vec();
+        if let Some(value) = value {
+            setting.push(b'=');
+            setting.extend_from_slice(value);
+        }
+        let name_end = setting.iter().position(|&byte| byte == b'=');
+        if let Some(old) = self.find(&setting[..name_end.unwrap_or(setting.len())]) {
+            self.0.swap_remove(old);
+        }
+        if name_end.is_some() {
+            self.0.push(sys::exec::c_string(OsStr::from_bytes(&setting)));
+        }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        self.0
+            .iter()
+            .position(|string| string.as_bytes().strip_prefix(name).is_some_and(|rest| rest.first() == Some(&b'=')))
+    }
+}
+
+/// The first operand, and the program with its arguments behind it.
+///
+/// # Errors
+/// [`Usage`] if either is missing.
+pub fn operand(words: &[OsString]) -> Result<(&OsString, &[OsString]), Usage> {
+    match words.split_first() {
+        Some((operand, program)) if !program.is_empty() => Ok((operand, program)),
+        Some(_) | None => Err(Usage),
+    }
+}
+
+/// Becomes the program that `words` name. Returns only if that failed, with the error to end with.
+pub fn pathexec(words: &[OsString], environment: Option<&Environment>) -> anyhow::Error {
+    let strings = environment.map(|Environment(strings)| strings.as_slice());
+    unable_to_run(words, sys::exec::path_exec(&c_strings(words), strings))
+}
+
+/// `words` as the kernel takes them.
+pub fn c_strings(words: &[OsString]) -> Vec<CString> {
+    words.iter().map(|word| sys::exec::c_string(word)).collect()
+}
+
+/// The error to end with when the program that `words` name could not be executed.
+pub fn unable_to_run(words: &[OsString], failed: io::Error) -> anyhow::Error {
+    let name = words.first().map_or(OsStr::new(""), OsString::as_os_str);
+    anyhow::Error::new(failed).context(text!("unable to run ", name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(before: &[&str], changes: &[(&str, Option<&str>)]) -> Vec<String> {
+        let c_strings = before.iter().map(|string| CString::new(*string).expect("no NUL"));
+        let mut environment = Environment(c_strings.collect());
+        for (name, value) in changes {
+            environment.change(name.as_bytes(), value.map(str::as_bytes));
+        }
+        environment.0.iter().map(|string| string.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn the_last_string_takes_the_place_of_the_one_that_is_replaced() {
+        assert_eq!(changed(&["A=1", "B=2", "C=3"], &[("A", Some("9"))]), ["C=3", "B=2", "A=9"]);
+        assert_eq!(changed(&["A=1", "B=2", "C=3"], &[("A", None)]), ["C=3", "B=2"]);
+        assert_eq!(changed(&["A=1"], &[("A", Some(""))]), ["A="]);
+    }
+
+    #[test]
+    fn only_the_first_of_two_is_replaced_and_malformed_strings_stay() {
+        assert_eq!(changed(&["A=1", "A", "", "A=2", "AB=3"], &[("A", None)]), ["AB=3", "A", "", "A=2"]);
+        assert_eq!(changed(&["A", "=x"], &[("A", None), ("", None)]), ["A"]);
+    }
+
+    #[test]
+    fn a_name_that_holds_an_equals_sign_always_sets() {
+        assert_eq!(changed(&["A=1"], &[("A=B", None)]), ["A=B"]);
+        assert_eq!(changed(&["A=1"], &[("A=B", Some("v"))]), ["A=B=v"]);
+    }
+}

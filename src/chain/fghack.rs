@@ -1,7 +1,102 @@
-//! Not written yet.
+//! fghack: keeps a program that puts itself into the background in the foreground, for a supervisor to watch.
+//!
+//! The child gets many copies of the write end of a pipe. As long as any process that comes of it has one open, fghack
+//! reads the pipe and waits. A daemon that closes every descriptor escapes.
+//!
+//! TERM goes on to the child while that lives. Once it is gone, only what it left behind holds the pipe, and that
+//! cannot be told from fghack: then TERM ends fghack itself.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("fghack").say(&[&"not written yet"]);
-    111
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use anyhow::Context;
+use cli::{Call, Program, Usage, text};
+use sys::process::{self, Change, Pid, Signal};
+use sys::signals::{self, Mask, Signals};
+
+use super::exec;
+
+const PROGRAM: Program = Program {
+    name: "fghack",
+    synopsis: "child [arg ...]",
+    usage: "fghack: usage: fghack child",
+    usage_exit: cli::USAGE,
+    about: "Run a program that puts itself into the background, and wait until it has ended with all that it started.",
+    options: &[("child", "the program to run"), ("arg ...", "its arguments")],
+};
+
+/// How many further copies of the pipe the child gets: more than a daemon closes that closes a few by number.
+const COPIES: usize = 30;
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    if call.words().is_empty() {
+        return Err(Usage.into());
+    }
+    let (reader, writer) = sys::fd::pipe().context(text!("unable to create pipe"))?;
+    // TERM waits until there is somebody to pass it on, and somebody to pass it on to.
+    let mask = signals::block(&[Signal::SIGTERM]).context(text!("unable to fork"))?;
+    let child = process::spawn(|| become_child(call, &reader, &writer, &mask)).context(text!("unable to fork"))?;
+    drop(writer);
+    read_to_end(&reader, listen(&mask).as_ref(), child);
+    match process::wait(child).context(text!("wait failed"))? {
+        Change::Exited(code) => Ok(code),
+        Change::Killed(_) | Change::Stopped | Change::Continued => Err(text!("child crashed").into()),
+    }
+}
+
+/// In the child: the pipe's write end, its copies, and the program.
+fn become_child(call: &Call, reader: &OwnedFd, writer: &OwnedFd, mask: &Mask) -> u8 {
+    // The read end gives its number, the lowest that is free, to the first copy. Copies that cannot be made are missed by nobody.
+    let _ = sys::fd::place(writer.as_fd(), reader.as_raw_fd());
+    for _ in 1..COPIES {
+        let _ = sys::fd::duplicate_for_exec(writer.as_fd());
+    }
+    let _ = sys::fd::keep_over_exec(writer.as_fd());
+    mask.restore();
+    PROGRAM.run(call, |call| Err(exec::pathexec(call.words(), None)));
+    cli::TEMPORARY
+}
+
+/// Catches TERM, unless whoever started us wants it ignored. Where it cannot be caught, it ends us as it would have.
+fn listen(mask: &Mask) -> Option<Signals> {
+    let mut caught = None;
+    if !signals::is_ignored(Signal::SIGTERM) {
+        caught = Signals::catch(&[Signal::SIGTERM]).ok();
+        if caught.is_none() {
+            let _ = signals::set_default(Signal::SIGTERM);
+        }
+    }
+    mask.restore();
+    caught
+}
+
+/// Reads the pipe until all copies of its other end are closed.
+fn read_to_end(pipe: &OwnedFd, signals: Option<&Signals>, child: Pid) {
+    let mut buffer = [0; 512];
+    let bell = signals.map_or(pipe.as_fd(), Signals::fd);
+    loop {
+        // Without poll it still is right to read, only TERM is no longer passed on.
+        let [ready, _] = sys::poll::readable([pipe.as_fd(), bell], None).unwrap_or([true, true]);
+        if let Some(signals) = signals {
+            signals.drain();
+            if signals.arrived(Signal::SIGTERM) {
+                pass_on(child);
+            }
+        }
+        if ready && !matches!(sys::fd::read(pipe.as_fd(), &mut buffer), Ok(1..)) {
+            return;
+        }
+    }
+}
+
+/// Sends TERM to the child, or ends by it if that is not possible any more.
+fn pass_on(child: Pid) {
+    let lives = matches!(process::try_wait(child), Ok(None));
+    if !(lives && process::kill(child, Signal::SIGTERM).is_ok()) {
+        process::die_of(Signal::SIGTERM);
+    }
 }

@@ -1,7 +1,29 @@
-//! Not written yet.
+//! pgrphack: runs a program as the leader of a new session and process group, so that what kills the group of
+//! its starter does not kill it.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("pgrphack").say(&[&"not written yet"]);
-    111
+use cli::{Call, Program, Usage};
+
+use super::exec;
+
+const PROGRAM: Program = Program {
+    name: "pgrphack",
+    synopsis: "child [arg ...]",
+    usage: "pgrphack: usage: pgrphack child",
+    usage_exit: cli::USAGE,
+    about: "Run a program as the leader of a new session and process group, without a terminal.",
+    options: &[("child", "the program to run"), ("arg ...", "its arguments")],
+};
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    if call.words().is_empty() {
+        return Err(Usage.into());
+    }
+    // It fails for the leader of a process group, who has what is wanted already.
+    let _ = sys::identity::new_session();
+    Err(exec::pathexec(call.words(), None))
 }

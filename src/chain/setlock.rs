@@ -1,7 +1,64 @@
-//! Not written yet.
+//! setlock: runs a program that holds a lock on a file.
+//!
+//! The program inherits the open file, and the lock lasts until the last process that has it ends or closes it: a child
+//! that it leaves in the background prolongs the lock.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("setlock").say(&[&"not written yet"]);
-    111
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use anyhow::Context;
+use cli::{Call, LongWords, Options, Program, text};
+
+use super::exec;
+
+const PROGRAM: Program = Program {
+    name: "setlock",
+    synopsis: "[ -nNxX ] file program [ arg ... ]",
+    usage: "setlock: usage: setlock [ -nNxX ] file program [ arg ... ]",
+    usage_exit: cli::USAGE,
+    about: "Run a program while it holds an exclusive lock on a file. The file is created if it is missing, and never changed.",
+    options: &[
+        ("-n", "do not wait for a lock that is taken"),
+        ("-N", "wait for it (the default)"),
+        ("-x", "exit 0 without a word if the lock cannot be had"),
+        ("-X", "complain then, and exit 111 (the default)"),
+        ("file", "what to lock"),
+        ("program", "the program to run"),
+        ("arg ...", "its arguments"),
+    ],
+};
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    let mut options = Options::new(call.words(), "nNxX", LongWords::Dropped);
+    let (mut wait, mut complain) = (true, true);
+    while let Some((letter, _)) = options.next()? {
+        match letter {
+            b'n' => wait = false,
+            b'N' => wait = true,
+            b'x' => complain = false,
+            _ => complain = true,
+        }
+    }
+    let (file, program) = exec::operand(options.operands())?;
+    match acquire(file, wait) {
+        // Open until the exec, and over it.
+        Ok(_lock) => Err(exec::pathexec(program, None)),
+        Err(error) if complain => Err(error),
+        Err(_) => Ok(0),
+    }
+}
+
+/// The locked file, which stays open over exec.
+fn acquire(file: &OsStr, wait: bool) -> anyhow::Result<File> {
+    let lock = sys::fd::open_append(Path::new(file)).context(text!("unable to open ", file))?;
+    let locked = if wait { sys::fd::lock(&lock) } else { sys::fd::try_lock(&lock) };
+    locked.and_then(|()| sys::fd::keep_over_exec(lock.as_fd())).context(text!("unable to lock ", file))?;
+    Ok(lock)
 }

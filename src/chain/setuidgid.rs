@@ -1,7 +1,41 @@
-//! Not written yet.
+//! setuidgid: runs a program as another account, with that account's group as its only one.
+//!
+//! The environment and the current directory stay: HOME and USER are still the caller's.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("setuidgid").say(&[&"not written yet"]);
-    111
+use std::ffi::OsStr;
+
+use anyhow::Context;
+use cli::{Call, Program, text};
+
+use super::{account, exec};
+
+const PROGRAM: Program = Program {
+    name: "setuidgid",
+    synopsis: "account child [arg ...]",
+    usage: "setuidgid: usage: setuidgid account child",
+    usage_exit: cli::USAGE,
+    about: "Run a program under the user id and the group id of an account. Other groups are given up; the environment stays.",
+    options: &[
+        ("account", "the name of an account; a number is not taken for an id"),
+        ("child", "the program to run"),
+        ("arg ...", "its arguments"),
+    ],
+};
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    let (name, child) = exec::operand(call.words())?;
+    assume(name)?;
+    Err(exec::pathexec(child, None))
+}
+
+/// Becomes the account. The group first: afterwards it could not be changed.
+fn assume(name: &OsStr) -> anyhow::Result<()> {
+    let account = account::look_up(name)?;
+    sys::identity::set_group(account.gid).context(text!("unable to setgid"))?;
+    sys::identity::set_user(account.uid).context(text!("unable to setuid"))
 }

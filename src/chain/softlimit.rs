@@ -1,7 +1,133 @@
-//! Not written yet.
+//! softlimit: runs a program with other soft resource limits.
+//!
+//! A value above the hard limit is lowered to it, without a word. Options act one after another as they stand, so a later one wins.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("softlimit").say(&[&"not written yet"]);
-    111
+use std::ffi::OsString;
+
+use anyhow::Context;
+use cli::{Call, LongWords, Options, Program, Usage, text};
+use sys::exec::Prepared;
+use sys::limits::{self, Resource};
+
+use super::exec;
+
+const PROGRAM: Program = Program {
+    name: "softlimit",
+    synopsis: "[options] child [arg ...]",
+    usage: "softlimit: usage: softlimit [-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child",
+    usage_exit: cli::USAGE,
+    about: "Run a program with other soft limits. A limit is a number, or = for the hard limit, above which no number goes.",
+    options: &[
+        ("-a allbytes", "all of the address space"),
+        ("-c corebytes", "the size of a core file"),
+        ("-d databytes", "the data segment"),
+        ("-f filebytes", "the size of files that are written"),
+        ("-l lockbytes", "locked memory"),
+        ("-m membytes", "the same for -d, -s, -l and -a"),
+        ("-o openfiles", "open descriptors"),
+        ("-p processes", "processes of the user"),
+        ("-r residentbytes", "resident memory"),
+        ("-s stackbytes", "the stack"),
+        ("-t cpusecs", "seconds of processor time"),
+        ("child", "the program to run"),
+        ("arg ...", "its arguments"),
+    ],
+};
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    let program = scan(call, |_, _| Ok(()))?;
+    if program.is_empty() {
+        return Err(Usage.into());
+    }
+    // All that takes memory comes before the limits, which may leave none.
+    let argv = exec::c_strings(program);
+    let mut prepared = Prepared::new(&argv, None);
+    scan(call, apply)?;
+    let failed = prepared.path_exec();
+    // To say why not takes memory and a file to write to.
+    scan(call, |resource, _| apply(resource, Wanted::Hard))?;
+    Err(exec::unable_to_run(program, failed))
+}
+
+/// Calls `act` for each limit that the options name, in their order, and returns the operands.
+fn scan(call: &Call, act: impl Fn(Resource, Wanted) -> anyhow::Result<()>) -> anyhow::Result<&[OsString]> {
+    let mut options = Options::new(call.words(), "a:c:d:f:l:m:o:p:r:s:t:", LongWords::Dropped);
+    while let Some((letter, value)) = options.next()? {
+        let wanted = parse(value).ok_or(Usage)?;
+        for &resource in resources(letter).iter().flatten() {
+            act(resource, wanted)?;
+        }
+    }
+    Ok(options.operands())
+}
+
+/// What a letter limits, as far as the system can limit it.
+fn resources(letter: u8) -> &'static [Option<Resource>] {
+    match letter {
+        b'a' => &[limits::ADDRESS_SPACE],
+        b'c' => &[Some(Resource::RLIMIT_CORE)],
+        b'd' => &[Some(Resource::RLIMIT_DATA)],
+        b'f' => &[Some(Resource::RLIMIT_FSIZE)],
+        b'l' => &[limits::LOCKED_MEMORY],
+        b'm' => {
+            &[Some(Resource::RLIMIT_DATA), Some(Resource::RLIMIT_STACK), limits::LOCKED_MEMORY, limits::ADDRESS_SPACE]
+        }
+        b'o' => &[Some(Resource::RLIMIT_NOFILE)],
+        b'p' => &[limits::PROCESSES],
+        b'r' => &[limits::RESIDENT_MEMORY],
+        b's' => &[Some(Resource::RLIMIT_STACK)],
+        b't' => &[Some(Resource::RLIMIT_CPU)],
+        _ => &[],
+    }
+}
+
+/// The soft limit that an option asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// As much as the hard limit allows.
+    Hard,
+    /// This much, or the hard limit if that is less.
+    AtMost(u64),
+}
+
+/// `=`, or digits; nothing at all is 0. `None` for anything else and for a number that is too large.
+fn parse(value: &[u8]) -> Option<Wanted> {
+    match value {
+        b"=" => Some(Wanted::Hard),
+        b"" => Some(Wanted::AtMost(0)),
+        digits if digits.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(digits).ok()?.parse().ok().map(Wanted::AtMost)
+        }
+        _ => None,
+    }
+}
+
+fn apply(resource: Resource, wanted: Wanted) -> anyhow::Result<()> {
+    let hard = limits::get(resource).context(text!("getrlimit failed"))?.hard;
+    let soft = match wanted {
+        Wanted::Hard => hard,
+        Wanted::AtMost(number) => number.min(hard),
+    };
+    limits::set_soft(resource, soft).context(text!("setrlimit failed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_digits_or_an_equals_sign() {
+        assert_eq!(parse(b"="), Some(Wanted::Hard));
+        assert_eq!(parse(b""), Some(Wanted::AtMost(0)));
+        assert_eq!(parse(b"0042"), Some(Wanted::AtMost(42)));
+        assert_eq!(parse(b"18446744073709551615"), Some(Wanted::AtMost(u64::MAX)));
+        for wrong in ["18446744073709551616", "-1", "+1", "1k", " 1", "==", "1="] {
+            assert_eq!(parse(wrong.as_bytes()), None, "{wrong:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::Home;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svc",
-    synopsis: "[-udopchaitkx] dir ...",
+    synopsis: "[-udopchaitkx] service ...",
     usage: "svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill",
     usage_exit: cli::USAGE,
     about: "Sends commands to the supervise of each service directory, in the order of the options.",
@@ -30,7 +30,10 @@ const PROGRAM: cli::Program = cli::Program {
         ("-t", "Send TERM"),
         ("-k", "Send KILL"),
         ("-x", "Exit: supervise leaves as soon as the service is down"),
-        ("dir", "A service directory; one that cannot be reached is a warning, and the exit code is 0 all the same"),
+        (
+            "service",
+            "A service directory; one that cannot be reached is a warning, and the exit code is 0 all the same",
+        ),
     ],
 };
 

@@ -25,3 +25,9 @@ pub fn set_path(path: &std::ffi::OsStr) {
     // SAFETY: single-threaded, so nobody reads the environment meanwhile.
     unsafe { std::env::set_var("PATH", path) }
 }
+
+/// The array itself, as execve takes it.
+pub(crate) fn raw() -> *const *const c_char {
+    // SAFETY: single-threaded, so nobody changes it.
+    unsafe { environ }
+}

@@ -128,8 +128,8 @@ pub fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     if from.as_raw_fd() == to {
         return keep_over_exec(from);
     }
-    // SAFETY: dup2 takes two numbers. What it closes belongs to nobody: the callers place on 0 to 5 in a forked
-    // child, and read nothing through an owner of such a number afterwards.
+    // SAFETY: dup2 takes two numbers. What it closes belongs to nobody: the callers place in a forked child, on 0 to 5 or
+    // on what the child has no use for, and read nothing through an owner of such a number afterwards.
     Errno::result(unsafe { libc::dup2(from.as_raw_fd(), to) })?;
     Ok(())
 }

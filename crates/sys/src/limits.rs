@@ -5,6 +5,42 @@ use std::io;
 pub use nix::sys::resource::Resource;
 use nix::sys::resource::{getrlimit, setrlimit};
 
+/// The whole address space, if the system can limit it.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+pub const ADDRESS_SPACE: Option<Resource> = Some(Resource::RLIMIT_AS);
+/// The whole address space, if the system can limit it.
+#[cfg(target_os = "freebsd")]
+pub const ADDRESS_SPACE: Option<Resource> = Some(Resource::RLIMIT_VMEM);
+/// The whole address space, if the system can limit it.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple", target_os = "freebsd")))]
+pub const ADDRESS_SPACE: Option<Resource> = None;
+
+pub use other::{LOCKED_MEMORY, PROCESSES, RESIDENT_MEMORY};
+
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
+mod other {
+    use super::Resource;
+
+    /// Memory that is locked, if the system can limit it.
+    pub const LOCKED_MEMORY: Option<Resource> = Some(Resource::RLIMIT_MEMLOCK);
+    /// Processes of the user, if the system can limit them.
+    pub const PROCESSES: Option<Resource> = Some(Resource::RLIMIT_NPROC);
+    /// Memory that is resident, if the system can limit it.
+    pub const RESIDENT_MEMORY: Option<Resource> = Some(Resource::RLIMIT_RSS);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd")))]
+mod other {
+    use super::Resource;
+
+    /// Memory that is locked, if the system can limit it.
+    pub const LOCKED_MEMORY: Option<Resource> = None;
+    /// Processes of the user, if the system can limit them.
+    pub const PROCESSES: Option<Resource> = None;
+    /// Memory that is resident, if the system can limit it.
+    pub const RESIDENT_MEMORY: Option<Resource> = None;
+}
+
 /// A soft and a hard limit; `u64::MAX` is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::errno::Errno;
 pub use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::WaitPidFlag;
 pub use nix::unistd::Pid;
 use nix::unistd::{ForkResult, fork};
 
@@ -67,15 +67,27 @@ pub fn try_wait(pid: Pid) -> io::Result<Option<Change>> {
 
 fn reap_with(pid: Pid, flags: WaitPidFlag) -> io::Result<Option<(Pid, Change)>> {
     loop {
-        return Ok(match waitpid(pid, Some(flags)) {
-            Err(Errno::EINTR) => continue,
+        let mut status = 0;
+        // SAFETY: waitpid takes two numbers and a place for the status, which is ours.
+        match Errno::result(unsafe { libc::waitpid(pid.as_raw(), &raw mut status, flags.bits()) }) {
+            Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
-            Ok(WaitStatus::Exited(pid, code)) => Some((pid, Change::Exited(code as u8))),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => Some((pid, Change::Killed(signal as i32))),
-            Ok(WaitStatus::Stopped(pid, _)) => Some((pid, Change::Stopped)),
-            Ok(WaitStatus::Continued(pid)) => Some((pid, Change::Continued)),
-            Ok(_) => None,
-        });
+            Ok(0) => return Ok(None),
+            Ok(pid) => return Ok(Some((Pid::from_raw(pid), change(status)))),
+        }
+    }
+}
+
+/// What a status means. nix's own decoding fails for a real-time signal, after the kernel has forgotten the child.
+fn change(status: i32) -> Change {
+    if libc::WIFEXITED(status) {
+        Change::Exited(libc::WEXITSTATUS(status) as u8)
+    } else if libc::WIFSIGNALED(status) {
+        Change::Killed(libc::WTERMSIG(status))
+    } else if libc::WIFSTOPPED(status) {
+        Change::Stopped
+    } else {
+        Change::Continued
     }
 }
 
@@ -92,4 +104,10 @@ pub fn has_ended(pid: Pid) -> bool {
 /// Sends a signal to one process.
 pub fn kill(pid: Pid, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(pid, signal)?)
+}
+
+/// Ends the process by `signal`, as if it had never been caught. Returns only if the signal is blocked or ends nothing.
+pub fn die_of(signal: Signal) {
+    let _ = crate::signals::set_default(signal);
+    let _ = nix::sys::signal::raise(signal);
 }

@@ -49,6 +49,26 @@ impl Signals {
     }
 }
 
+/// The signals that were blocked before [`block`].
+#[derive(Clone, Copy)]
+pub struct Mask(SigSet);
+
+impl Mask {
+    /// Blocks these signals again, and no others. One that came meanwhile acts now.
+    pub fn restore(&self) {
+        // It cannot fail: the set comes from the kernel.
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None);
+    }
+}
+
+/// Lets `signals` wait, until the mask that is returned is restored.
+pub fn block(signals: &[Signal]) -> io::Result<Mask> {
+    let mut before = SigSet::empty();
+    let set: SigSet = signals.iter().copied().collect();
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
+    Ok(Mask(before))
+}
+
 /// Whether `signal` is ignored, as `nohup` leaves HUP.
 pub fn is_ignored(signal: Signal) -> bool {
     // SAFETY: a null new action only asks for the old one; a zeroed sigaction is a valid one.
