@@ -1,7 +1,7 @@
 //! From the name of an account to its ids.
 //!
-//! libc's getpwnam is not called: in a static program it loads shared objects and can crash. The passwd file is read here;
-//! for a name that is not in it (LDAP, systemd and the like) getent is asked, which calls getpwnam in a process of its
+//! libc's look-up is not used: in a static program it loads shared objects and can crash. The passwd file is read here;
+//! for a name that is not in it (LDAP, systemd and the like) getent is asked, which uses libc's in a process of its
 //! own. A number is never taken for an id.
 
 use std::ffi::{CStr, OsStr};
