@@ -37,6 +37,8 @@ fn commands_that_start_keep_the_pace_too() {
     for count in 1..=4 {
         service.svc("o");
         wait_until("one more start", || starts(&service).len() >= count);
+        // A once that finds it still up starts nothing.
+        service.wait_down();
     }
     assert_paced(&starts(&service));
 }
