@@ -7,7 +7,7 @@ use std::process::Stdio;
 use testkit::{Finished, signal, start, wait_until};
 
 use crate::scan::Scan;
-use crate::world::{MORTAL, Record, descriptors, has_reader, lives, scratch, stat, status_line};
+use crate::world::{MORTAL, Record, descriptors, has_reader, lives, scratch, stat, status_line, wait_sleep};
 
 fn fatal(line: &str) -> Finished {
     Finished { code: 111, stdout: Vec::new(), stderr: format!("svscan: fatal: {line}\n").into_bytes() }
@@ -104,9 +104,7 @@ fn a_directory_that_is_filled_slowly_is_found() {
     scratch.script("run", MORTAL);
     fs::rename(scratch.path("run"), scan.dir("slow").join("run")).expect("both are ours");
     let pid = scan.wait_up("slow");
-    wait_until("sleep runs", || {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"sleep"))
-    });
+    wait_sleep(pid);
 }
 
 #[test]
@@ -303,9 +301,7 @@ fn a_service_is_given_what_svscan_was_given() {
     scratch.service("service/a", "cat /proc/$$/environ >environment; exec sleep 100000");
     let scan = Scan::start(&scratch);
     let pid = scan.wait_up("a");
-    wait_until("sleep runs", || {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"sleep"))
-    });
+    wait_sleep(pid);
     let svscan = scan.svscan.pid();
     let given = fs::read(format!("/proc/{svscan}/environ")).expect("it lives");
     assert_eq!(scratch.read("service/a/environment"), given);
