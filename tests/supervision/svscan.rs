@@ -101,10 +101,10 @@ fn a_directory_that_is_filled_slowly_is_found() {
     scan.wait_up("first");
     scratch.mkdir("service/slow");
     // Written beside and renamed: nobody executes a part of it.
-    scratch.script("run", MORTAL);
+    scratch.script("run", &format!("echo >>ran; {MORTAL}"));
     fs::rename(scratch.path("run"), scan.dir("slow").join("run")).expect("both are ours");
-    let pid = scan.wait_up("slow");
-    wait_sleep(pid);
+    wait_until("it has run", || scratch.text("service/slow/ran") == "\n");
+    scan.wait_supervised("slow");
 }
 
 #[test]
@@ -293,6 +293,22 @@ fn a_service_without_run_is_said_and_keeps_nobody_waiting() {
     let scan = Scan::start(&scratch);
     scan.wait_up("a");
     scan.wait_said("supervise: fatal: unable to start empty/run: file does not exist");
+}
+
+#[test]
+fn a_supervise_that_cannot_be_found_is_said() {
+    let scratch = scratch();
+    scratch.service("service/a", MORTAL);
+    scratch.service("service/b", MORTAL);
+    scratch.service("service/b/log", MORTAL);
+    let mut svscan = scratch.ordinary("svscan", &["service"]);
+    let stderr = fs::File::create(scratch.path("svscan.err")).expect("a file");
+    let mut svscan = start(svscan.env("PATH", "/nonexistent").stdin(Stdio::null()).stderr(stderr));
+    for name in ["a", "b", "b/log"] {
+        let line = format!("svscan: warning: unable to start supervise {name}: file does not exist");
+        wait_until(&line, || scratch.text("svscan.err").lines().any(|said| said == line));
+    }
+    assert_eq!(svscan.ended(), None);
 }
 
 #[test]
