@@ -7,7 +7,7 @@ use std::process::Stdio;
 use testkit::{Finished, signal, start, wait_until};
 
 use crate::scan::Scan;
-use crate::world::{MORTAL, Record, descriptors, has_reader, lives, scratch, stat, status_line};
+use crate::world::{MORTAL, Record, descriptors, has_reader, lives, scratch, stat, status_line, wait_sleep};
 
 fn fatal(line: &str) -> Finished {
     Finished { code: 111, stdout: Vec::new(), stderr: format!("svscan: fatal: {line}\n").into_bytes() }
@@ -101,12 +101,10 @@ fn a_directory_that_is_filled_slowly_is_found() {
     scan.wait_up("first");
     scratch.mkdir("service/slow");
     // Written beside and renamed: nobody executes a part of it.
-    scratch.script("run", MORTAL);
+    scratch.script("run", &format!("echo >>ran; {MORTAL}"));
     fs::rename(scratch.path("run"), scan.dir("slow").join("run")).expect("both are ours");
-    let pid = scan.wait_up("slow");
-    wait_until("sleep runs", || {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"sleep"))
-    });
+    wait_until("it has run", || scratch.text("service/slow/ran") == "\n");
+    scan.wait_supervised("slow");
 }
 
 #[test]
@@ -298,14 +296,28 @@ fn a_service_without_run_is_said_and_keeps_nobody_waiting() {
 }
 
 #[test]
+fn a_supervise_that_cannot_be_found_is_said() {
+    let scratch = scratch();
+    scratch.service("service/a", MORTAL);
+    scratch.service("service/b", MORTAL);
+    scratch.service("service/b/log", MORTAL);
+    let mut svscan = scratch.ordinary("svscan", &["service"]);
+    let stderr = fs::File::create(scratch.path("svscan.err")).expect("a file");
+    let mut svscan = start(svscan.env("PATH", "/nonexistent").stdin(Stdio::null()).stderr(stderr));
+    for name in ["a", "b", "b/log"] {
+        let line = format!("svscan: warning: unable to start supervise {name}: file does not exist");
+        wait_until(&line, || scratch.text("svscan.err").lines().any(|said| said == line));
+    }
+    assert_eq!(svscan.ended(), None);
+}
+
+#[test]
 fn a_service_is_given_what_svscan_was_given() {
     let scratch = scratch();
     scratch.service("service/a", "cat /proc/$$/environ >environment; exec sleep 100000");
     let scan = Scan::start(&scratch);
     let pid = scan.wait_up("a");
-    wait_until("sleep runs", || {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"sleep"))
-    });
+    wait_sleep(pid);
     let svscan = scan.svscan.pid();
     let given = fs::read(format!("/proc/{svscan}/environ")).expect("it lives");
     assert_eq!(scratch.read("service/a/environment"), given);

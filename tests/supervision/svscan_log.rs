@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use testkit::{Scratch, start, wait_until};
 
 use crate::scan::Scan;
-use crate::world::{MORTAL, descriptors, lives, scratch};
+use crate::world::{MORTAL, descriptors, lives, scratch, wait_sleep};
 
 /// A `run` that writes numbered lines. TERM ends it between two of them, and the next run goes on counting.
 const COUNTING: &str = "n=0; stop=
@@ -52,12 +52,6 @@ fn standard(pid: u32) -> ([PathBuf; 3], usize) {
     (found.into_iter().map(|(_, path)| path).collect::<Vec<_>>().try_into().expect("three"), others.len())
 }
 
-fn wait_sleep(pid: u32) {
-    wait_until("sleep runs", || {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"sleep"))
-    });
-}
-
 #[test]
 fn a_pipe_leads_from_the_service_to_its_log_and_the_rest_is_that_of_svscan() {
     let scratch = scratch();
@@ -78,6 +72,7 @@ fn a_pipe_leads_from_the_service_to_its_log_and_the_rest_is_that_of_svscan() {
     // What the caller of the tests left open, and nothing else.
     let mut plain = Command::new("sleep");
     let plain = start(plain.arg("100000").stdin(Stdio::null()));
+    wait_sleep(plain.pid());
     let (_, given) = standard(plain.pid());
     assert_eq!([main_more, log_more, other_more], [given; 3]);
 }
