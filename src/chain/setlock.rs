@@ -4,8 +4,7 @@
 //! that it leaves in the background prolongs the lock.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::path::Path;
 
 use anyhow::Context;
@@ -48,17 +47,17 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
     let (file, program) = exec::operand(options.operands())?;
     match acquire(file, wait) {
-        // Open until the exec, and over it.
-        Ok(_lock) => Err(exec::pathexec(program, None)),
+        Ok(()) => Err(exec::pathexec(program, None)),
         Err(error) if complain => Err(error),
         Err(_) => Ok(0),
     }
 }
 
-/// The locked file, which stays open over exec.
-fn acquire(file: &OsStr, wait: bool) -> anyhow::Result<File> {
+/// Locks the file, which stays open as long as this process and what it execs.
+fn acquire(file: &OsStr, wait: bool) -> anyhow::Result<()> {
     let lock = sys::fd::open_append(Path::new(file)).context(text!("unable to open ", file))?;
     let locked = if wait { sys::fd::lock(&lock) } else { sys::fd::try_lock(&lock) };
     locked.and_then(|()| sys::fd::keep_over_exec(lock.as_fd())).context(text!("unable to lock ", file))?;
-    Ok(lock)
+    let _ = lock.into_raw_fd();
+    Ok(())
 }

@@ -3,7 +3,11 @@
 
 mod world;
 
+mod accounts_by_getent;
+mod envdir_dangling_link;
+mod fghack_passes_term_on;
 mod help_and_version;
+mod softlimit_overflow;
 mod supervise_is_never_deaf;
 mod supervise_says_once;
 mod supervise_sees_stops;

@@ -1,12 +1,14 @@
 //! For black-box tests of the built programs: which suite is under test, directories and processes that a test owns and that are
 //! gone when it ends, and waiting for a condition with a deadline.
 
+mod jail;
 mod ordinary;
 mod process;
 mod scratch;
 mod suite;
 mod wait;
 
+pub use jail::Jail;
 pub use ordinary::is_root;
 pub use process::{Finished, Running, finish, finish_with, signal, start};
 pub use scratch::{Scratch, make_executable};
