@@ -79,14 +79,16 @@ impl<'a> Supervisor<'a> {
         make_supervise_directory()?;
         let lock = take_lock().context(text!("unable to acquire ", dir, "/", names::LOCK))?;
         let _ = fd::make_fifo(Path::new(names::CONTROL));
-        let control = open_fifo(names::CONTROL).context(text!("unable to read ", dir, "/", names::CONTROL))?;
-        let writer = fd::open_write(Path::new(names::CONTROL));
-        let writer = writer.context(text!("unable to write ", dir, "/", names::CONTROL))?;
+        let unable = |verb: &str, file: &str| text!("unable to ", verb, " ", dir, "/", file);
+        let control = fd::open_read(Path::new(names::CONTROL)).context(unable("read", names::CONTROL))?;
+        let writer = fd::open_write(Path::new(names::CONTROL)).context(unable("write", names::CONTROL))?;
+        require_fifo(&control).context(unable("read", names::CONTROL))?;
         let (machine, mut said) = (Machine::new(want), Said::new(VOICE));
         let since = now();
         announce(dir, &machine, since, &mut said);
         let _ = fd::make_fifo(Path::new(names::OK));
-        let ok = open_fifo(names::OK).context(text!("unable to read ", dir, "/", names::OK))?;
+        let ok = fd::open_read(Path::new(names::OK)).context(unable("read", names::OK))?;
+        require_fifo(&ok).context(unable("read", names::OK))?;
         Ok(Supervisor {
             dir,
             machine,
@@ -265,10 +267,9 @@ fn take_lock() -> io::Result<File> {
     Ok(lock)
 }
 
-/// Opens a FIFO for reading. Anything else of that name could not wake the loop, or would never let it sleep.
-fn open_fifo(path: &str) -> io::Result<File> {
-    let file = fd::open_read(Path::new(path))?;
-    if fd::is_fifo(&file)? { Ok(file) } else { Err(io::Error::other("not a FIFO")) }
+/// Anything else in place of a FIFO could not wake the loop, or would never let it sleep.
+fn require_fifo(file: &File) -> io::Result<()> {
+    if fd::is_fifo(file)? { Ok(()) } else { Err(io::Error::other("not a FIFO")) }
 }
 
 /// Writes the status file. Failure is said and no more: the service matters, its status does not.

@@ -263,7 +263,7 @@ impl Scanner {
             seen.insert(name);
         }
         self.scan.end_pass(tick());
-        self.said.retain(NAME, |name| seen.contains(OsStr::from_bytes(name)));
+        self.said.retain(&subject(NAME, OsStr::new("")), |name| seen.contains(OsStr::from_bytes(name)));
         Ok(())
     }
 
@@ -275,19 +275,19 @@ impl Scanner {
         let now = tick();
         match std::fs::metadata(name) {
             Ok(entry) if entry.is_dir() => {
-                self.said.over(about(name));
+                self.said.over(subject(NAME, name));
                 self.see(name, Id { device: entry.dev(), inode: entry.ino() });
             }
             Ok(_) => {
-                self.said.over(about(name));
+                self.said.over(subject(NAME, name));
                 self.scan.unlisted(now, name);
             }
             Err(_) if std::fs::symlink_metadata(name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {
-                self.said.over(about(name));
+                self.said.over(subject(NAME, name));
                 self.scan.unlisted(now, name);
             }
             Err(error) => {
-                self.said.warning(about(name), text!("unable to stat ", name), &error);
+                self.said.warning(subject(NAME, name), text!("unable to stat ", name), &error);
                 self.scan.unlisted(now, name);
                 // What it points to may appear where nobody watches.
                 self.scan.rescan_later(now);
@@ -314,11 +314,7 @@ impl Scanner {
         };
         self.stop_watching(&name);
         if let Err(error) = self.prepare_log(id, &name) {
-            self.said.warning(
-                [b"pipe ", name.as_bytes()].concat(),
-                text!("unable to create pipe for ", &*name),
-                &error,
-            );
+            self.said.warning(subject(b"pipe", &name), text!("unable to create pipe for ", &*name), &error);
             return self.scan.start_failed(tick(), id, Role::Main);
         }
         let output = self.scan.pipe(id).and_then(|pipe| pipe.writer.as_ref()).map(|fd| (fd.as_fd(), 1));
@@ -338,7 +334,7 @@ impl Scanner {
     }
 
     fn note_start(&mut self, id: Id, role: Role, dir: &OsStr, started: io::Result<process::Pid>) {
-        let subject = [b"fork ", dir.as_bytes()].concat();
+        let subject = subject(b"fork", dir);
         match started {
             Ok(pid) => {
                 self.said.over(subject);
@@ -372,22 +368,17 @@ impl Scanner {
     /// Whether there is a directory `log`. Anything else gets no pipe: nobody would read it.
     fn has_log(&mut self, name: &OsStr) -> bool {
         let path = Path::new(name).join(names::LOG);
-        let trouble = match std::fs::metadata(&path) {
-            Ok(log) if log.is_dir() => None,
-            Ok(_) => Some(io::ErrorKind::NotADirectory.into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
-            Err(error) => Some(error),
-        };
-        let subject = [b"log ", name.as_bytes()].concat();
-        match trouble {
-            None => self.said.over(subject),
-            Some(error) => {
-                let text = text!("starting ", name, " without a logger: unable to use ", path);
-                self.said.warning(subject, text, &error);
-                return false;
+        let (text, error) = match std::fs::metadata(&path) {
+            Ok(log) if log.is_dir() => {
+                self.said.over(subject(b"log", name));
+                return true;
             }
-        }
-        true
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            Ok(_) => (text!("starting ", name, " without a logger: ", path), io::ErrorKind::NotADirectory.into()),
+            Err(error) => (text!("unable to stat ", path), error),
+        };
+        self.said.warning(subject(b"log", name), text, &error);
+        false
     }
 
     fn stop_watching(&mut self, name: &OsStr) {
@@ -433,7 +424,10 @@ fn spawn(
             VOICE.warning(&text!("unable to set up descriptors for ", dir), &error);
             return cli::TEMPORARY;
         }
-        let error = peers.exec("supervise", &[dir], None);
+        // A service may be called --help.
+        let dotted = Path::new(".").join(dir);
+        let operand = if dir.as_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
+        let error = peers.exec("supervise", &[operand], None);
         VOICE.warning(&text!("unable to start supervise ", dir), &error);
         cli::TEMPORARY
     })
@@ -447,11 +441,12 @@ fn raise_open_files() -> Option<u64> {
     Some(limit.soft)
 }
 
-/// Subjects of warnings about a name begin so.
-const NAME: &[u8] = b"name ";
+/// Warnings about what a name in the scan directory is.
+const NAME: &[u8] = b"name";
 
-fn about(name: &OsStr) -> Vec<u8> {
-    [NAME, name.as_bytes()].concat()
+/// What a warning is about: each kind of trouble with each directory is said by itself.
+fn subject(kind: &[u8], dir: &OsStr) -> Vec<u8> {
+    [kind, b" ", dir.as_bytes()].concat()
 }
 
 /// Whether the current directory was removed.

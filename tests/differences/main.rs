@@ -21,3 +21,4 @@ mod svscan_many;
 mod svscan_says_once;
 mod svstat_read_error;
 mod svstat_zero_record;
+mod uphold_log;

@@ -17,7 +17,7 @@ fn a_log_that_is_a_file_is_said_and_the_service_runs_without() {
     scratch.write("service/a/log", "");
     let _svscan = scratch.start("svscan", "svscan", &["service"]);
     wait_until("its output is svscan's", || scratch.text("svscan.out") == "seen\n");
-    let said = "svscan: warning: starting a without a logger: unable to use a/log: not a directory\n";
+    let said = "svscan: warning: starting a without a logger: a/log: not a directory\n";
     assert_eq!(scratch.text("svscan.err"), said);
 }
 
@@ -28,7 +28,7 @@ fn a_log_that_cannot_be_examined_does_not_hold_the_service_back() {
     symlink("log", scratch.path("service/a/log")).expect("a link");
     let _svscan = scratch.start("svscan", "svscan", &["service"]);
     wait_up(&scratch, "service/a");
-    let said = "svscan: warning: starting a without a logger: unable to use a/log: symbolic link loop\n";
+    let said = "svscan: warning: unable to stat a/log: symbolic link loop\n";
     assert_eq!(scratch.text("svscan.err"), said);
 }
 

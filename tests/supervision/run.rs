@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Running, Scratch, finish, needs_program, start, wait_for, wait_until};
 
-use crate::world::{MORTAL, Record, Service, descriptors, scratch, stat, status_line};
+use crate::world::{MORTAL, Record, Service, descriptors, scratch, stat, status_line, wait_sleep};
 
 /// A command line, to be run by a shell after `preparation`.
 fn after(scratch: &Scratch, preparation: &str, words: &[&OsStr]) -> Running {
@@ -32,13 +32,6 @@ fn given<T>(scratch: &Scratch, preparation: &str, look: impl Fn(u32) -> T) -> T 
     let sleep = after(scratch, preparation, &["sleep", "100000"].map(OsStr::new));
     wait_sleep(sleep.pid());
     look(sleep.pid())
-}
-
-/// Waits until the shell that runs `run` has become sleep.
-fn wait_sleep(pid: u32) {
-    wait_until("sleep runs", || {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.starts_with(b"sleep"))
-    });
 }
 
 #[test]

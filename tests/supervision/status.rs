@@ -1,6 +1,7 @@
 //! The status file, and svstat on services at work.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
@@ -101,14 +102,17 @@ fn a_reader_never_sees_a_part_of_a_record() {
     let scratch = scratch();
     let service = Service::new(&scratch, "a", MORTAL);
     let pid = service.wait_up();
-    service.write(&b"pc".repeat(5_000));
+    let control = service.control();
     let (mut paused, mut running) = (0, 0);
-    wait_until("both states are seen", || {
-        // `record` fails on a file that is missing or too short.
-        let record = service.record();
-        assert_eq!((record.pid, record.want), (pid, b'u'));
-        *if record.paused == 1 { &mut paused } else { &mut running } += 1;
-        paused > 0 && running > 100
+    wait_until("both states are seen a hundred times", || {
+        for letter in [b"p", b"c"] {
+            (&control).write_all(letter).expect("supervise reads it");
+            // `record` fails on a file that is missing or too short.
+            let record = service.record();
+            assert_eq!((record.pid, record.want), (pid, b'u'));
+            *if record.paused == 1 { &mut paused } else { &mut running } += 1;
+        }
+        paused >= 100 && running >= 100
     });
 }
 

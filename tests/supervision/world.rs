@@ -204,6 +204,15 @@ pub fn masked(text: &str) -> String {
     words.join(" ")
 }
 
+/// Waits until the shell that ran [`MORTAL`] has become sleep and does nothing else any more, such as loading itself.
+#[track_caller]
+pub fn wait_sleep(pid: u32) {
+    wait_until("sleep runs", || {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.starts_with(b"sleep") && state(pid) == Some('S')
+    });
+}
+
 /// Whether a process with this pid exists and is not a zombie.
 pub fn lives(pid: u32) -> bool {
     state(pid).is_some_and(|state| state != 'Z' && state != 'X')

@@ -116,9 +116,10 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
 /// Sends the process `pid` a signal by the name that `kill` knows, such as `TERM`.
 ///
 /// # Panics
-/// When it cannot be sent.
+/// When it cannot be sent, or `pid` is none of a single process: 0 would be the test and all that it started.
 #[track_caller]
 pub fn signal(pid: u32, name: &str) {
+    assert!(pid > 1, "kill -{name} {pid}");
     let sent = finish(Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()));
     assert_eq!(sent.code, 0, "kill -{name} {pid}: {}", sent.err());
 }

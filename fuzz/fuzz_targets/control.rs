@@ -1,0 +1,71 @@
+//! Any bytes on the control FIFO, with deaths, failing forks and time between them: the machine keeps its promises.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use machine::supervise::{Action, Event, Machine, PACE};
+use machine::{Pid, Tick};
+use svdir::{Command, Want};
+
+struct World {
+    machine: Machine,
+    now: Tick,
+    child: Option<u32>,
+    births: u32,
+    forks: bool,
+    last: Option<Tick>,
+    quit: bool,
+}
+
+impl World {
+    fn step(&mut self, event: Event) {
+        for action in self.machine.step(self.now, event) {
+            match action {
+                Action::Spawn => {
+                    assert!(self.child.is_none());
+                    assert!(self.last.is_none_or(|last| last.until(self.now) >= PACE));
+                    self.last = Some(self.now);
+                    if self.forks {
+                        self.births += 1;
+                        self.child = Some(self.births);
+                        self.step(Event::Started(Pid(self.births)));
+                    } else {
+                        self.step(Event::SpawnFailed);
+                    }
+                }
+                Action::Kill(pid, _) => assert_eq!(self.child, Some(pid.0)),
+                Action::Stamp | Action::Announce => {}
+                Action::Quit => {
+                    assert!(self.child.is_none());
+                    self.quit = true;
+                }
+            }
+        }
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut world =
+        World { machine: Machine::new(Want::Up), now: Tick(1), child: None, births: 0, forks: true, last: None, quit: false };
+    world.step(Event::Begin);
+    for &byte in bytes {
+        if world.quit {
+            return;
+        }
+        match (byte, Command::from_letter(byte)) {
+            (_, Some(command)) => world.step(Event::Command(command)),
+            (b'D', None) => {
+                if let Some(pid) = world.child.take() {
+                    world.step(Event::Died(Pid(pid)));
+                }
+            }
+            (b'F', None) => world.forks = !world.forks,
+            (other, None) => {
+                world.now = world.now.after(u64::from(other) * PACE / 64);
+                if world.machine.deadline().is_some_and(|deadline| deadline <= world.now) {
+                    world.step(Event::Timeout);
+                }
+            }
+        }
+        assert_eq!(world.machine.status(tai::Label::default()).pid.map(|pid| pid.get()), world.child);
+    }
+});

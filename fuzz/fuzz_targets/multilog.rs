@@ -1,0 +1,60 @@
+//! Any script and any input, cut anywhere: cuts make no difference, and what a log gets are lines of the input.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use multilog::{Engine, Script, Sink};
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sunk {
+    stderr: Vec<u8>,
+    status: Vec<(usize, Vec<u8>)>,
+    logs: Vec<Vec<u8>>,
+}
+
+impl Sink for Sunk {
+    fn stderr(&mut self, bytes: &[u8]) {
+        self.stderr.extend_from_slice(bytes);
+    }
+
+    fn status(&mut self, number: usize, head: &[u8]) {
+        assert!(head.len() <= 1000);
+        self.status.push((number, head.to_vec()));
+    }
+
+    fn log(&mut self, number: usize, bytes: &[u8]) {
+        if self.logs.len() <= number {
+            self.logs.resize_with(number + 1, Vec::new);
+        }
+        self.logs[number].extend_from_slice(bytes);
+    }
+}
+
+fuzz_target!(|case: (Vec<Vec<u8>>, Vec<u8>, usize)| {
+    let (words, mut input, cut) = case;
+    // Lines of more than a thousand bytes are rare in what a fuzzer makes.
+    if input.first() == Some(&b'L') {
+        input = input.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'\n' { 1 } else { 97 })).collect();
+    }
+    let script = Script::parse(words.iter().map(Vec::as_slice));
+    let stamp = tai::Label::from_unix(1_000_000_000, 500).text();
+
+    let mut whole = Sunk::default();
+    let mut engine = Engine::new(&script);
+    engine.feed(&input, &stamp, &mut whole);
+    engine.end(&mut whole);
+    assert!(engine.at_line_start());
+
+    let (front, back) = input.split_at(cut % (input.len() + 1));
+    let mut pieces = Sunk::default();
+    let mut engine = Engine::new(&script);
+    engine.feed(front, &stamp, &mut pieces);
+    engine.feed(back, &stamp, &mut pieces);
+    engine.end(&mut pieces);
+    assert_eq!(whole, pieces);
+
+    let begun = input.split_inclusive(|&byte| byte == b'\n').count();
+    let most = input.len() + 1 + if script.stamp { begun * 26 } else { 0 };
+    for log in &whole.logs {
+        assert!(log.len() <= most && (log.is_empty() || log.ends_with(b"\n")));
+    }
+});

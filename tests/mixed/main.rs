@@ -1,0 +1,9 @@
+//! Programs of two suites on one service directory: ours and daemontools 0.76, ours and runit. Old clients, scripts and
+//! halves of an upgrade work on, and two supervisors never run one service.
+
+mod daemontools;
+mod pair;
+mod runit;
+#[allow(dead_code)] // written for the tests of one suite alone
+#[path = "../supervision/world.rs"]
+mod world;
