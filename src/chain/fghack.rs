@@ -20,7 +20,7 @@ const PROGRAM: Program = Program {
     synopsis: "child [arg ...]",
     usage: "fghack: usage: fghack child",
     usage_exit: cli::USAGE,
-    about: "Run a program that puts itself into the background, and wait until it has ended with all that it started.",
+    about: "Runs a program that puts itself into the background, and waits until it has ended with all that it started.",
     options: &[("child", "the program to run"), ("arg ...", "its arguments")],
 };
 

@@ -10,7 +10,7 @@ const PROGRAM: Program = Program {
     synopsis: "child [arg ...]",
     usage: "pgrphack: usage: pgrphack child",
     usage_exit: cli::USAGE,
-    about: "Run a program as the leader of a new session and process group, without a terminal.",
+    about: "Runs a program as the leader of a new session and process group, without a terminal.",
     options: &[("child", "the program to run"), ("arg ...", "its arguments")],
 };
 

@@ -14,7 +14,7 @@ const PROGRAM: Program = Program {
     synopsis: "account child [arg ...]",
     usage: "setuidgid: usage: setuidgid account child",
     usage_exit: cli::USAGE,
-    about: "Run a program under the user id and the group id of an account. Other groups are given up; the environment stays.",
+    about: "Runs a program under the user id and the group id of an account. Other groups are given up; the environment stays.",
     options: &[
         ("account", "the name of an account; a number is not taken for an id"),
         ("child", "the program to run"),

@@ -14,7 +14,7 @@ const PROGRAM: cli::Program = cli::Program {
     usage: "svok: usage: svok dir",
     usage_exit: cli::USAGE,
     about: "Exits 0 if a supervise runs in the service directory, 100 if not, 111 if that cannot be found out.",
-    options: &[("dir", "The service directory; further words are ignored")],
+    options: &[("dir", "the service directory; further words are ignored")],
 };
 
 /// The program.

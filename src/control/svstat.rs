@@ -19,7 +19,7 @@ const PROGRAM: cli::Program = cli::Program {
     usage: "svstat: usage: svstat [dir ...]",
     usage_exit: cli::USAGE,
     about: "Prints one line for each service directory: whether the service is up, for how long, and what is wanted.",
-    options: &[("dir", "A service directory; -- goes before one whose name begins with --")],
+    options: &[("dir", "a service directory; -- goes before one whose name begins with --")],
 };
 
 /// The program.

@@ -35,8 +35,9 @@ fn help(program: &str) -> Option<Help> {
     assert_eq!((told.code, told.err().as_str()), (0, ""), "{program} --help");
     let page = told.out();
     let usage = page.lines().find_map(|line| line.strip_prefix("Usage: ")).expect("a usage line").to_owned();
-    let lines = page.lines().skip_while(|line| *line != "Arguments:").skip(1).take_while(|line| !line.is_empty());
-    let named = lines.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    let sections = page.split("\n\n").filter(|text| text.starts_with("Arguments:\n") || text.starts_with("Options:\n"));
+    let named =
+        sections.flat_map(str::lines).filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
     let arguments: Vec<String> = named.map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect();
     assert!(usage == program || !arguments.is_empty(), "{program} --help: no word about its arguments");
     Some(Help { usage, arguments })

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 use crate::{Call, Program};
 
@@ -32,11 +32,20 @@ fn page(program: &Program) -> String {
         .after_help(format!("The manual: man {}", program.name))
         .disable_help_flag(true)
         .disable_version_flag(true);
-    for (index, &(name, help)) in program.options.iter().enumerate() {
-        // An operand for clap, whatever it is for us: clap only lays the page out, it never parses.
-        command = command.arg(Arg::new(name).value_name(name).help(help).index(index + 1));
+    for &(name, help) in program.options {
+        command = command.arg(argument(name).help(help));
     }
-    command.render_help().to_string()
+    format!("{}\n", command.render_help())
+}
+
+/// `-x`, `-x VALUE`, or an operand. clap only lays them out, it never parses.
+fn argument(name: &'static str) -> Arg {
+    let mut characters = name.chars();
+    match (characters.next(), characters.next(), characters.as_str().trim_start()) {
+        (Some('-'), Some(letter), "") => Arg::new(name).short(letter).action(ArgAction::SetTrue),
+        (Some('-'), Some(letter), value) => Arg::new(name).short(letter).value_name(value),
+        _ => Arg::new(name).required(true),
+    }
 }
 
 fn show(text: &str) {
