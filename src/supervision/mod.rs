@@ -2,6 +2,7 @@
 
 mod peer;
 mod said;
+mod scan_directory;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;

@@ -4,12 +4,13 @@
 //! The kernel tells it of new names (inotify) and of dead children; while nothing happens it does not wake. Where the
 //! kernel cannot tell, it looks every five seconds, as the original does. Once the loop runs, no error ends it.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use cli::{Call, Program, Voice, text};
@@ -19,11 +20,11 @@ use svdir::{Command, names};
 use sys::limits::Resource;
 use sys::process::{self, Change, Signal};
 use sys::signals::Signals;
-use sys::watch::{self, Watch, Watcher};
 use sys::{fd, limits, signals};
 
 use super::peer::Peers;
 use super::said::Said;
+use super::scan_directory::{Look, ScanDirectory};
 
 const PROGRAM: Program = Program {
     name: "svscan",
@@ -48,7 +49,6 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
     fd::fill_standard().context(text!("unable to open /dev/null"))?;
     let mut scanner = Scanner::new(call)?;
-    scanner.watch();
     scanner.rescan();
     loop {
         scanner.act();
@@ -66,15 +66,7 @@ struct LogPipe {
 struct Scanner {
     scan: Scan<LogPipe>,
     signals: Signals,
-    watcher: Option<Watcher>,
-    /// The watch on the scan directory itself, while there is one.
-    own: Option<Watch>,
-    /// That on its parent, which tells of its removal.
-    parent: Option<Watch>,
-    /// Directories that are watched until their `run` is there.
-    filling: Vec<(Watch, OsString)>,
-    /// Where the scan directory was at the start, to find one again that was removed and made anew.
-    home: Option<PathBuf>,
+    directory: ScanDirectory,
     peers: Peers,
     /// The soft limit on open files that was inherited, for the children.
     open_files: Option<u64>,
@@ -89,48 +81,18 @@ impl Scanner {
         Ok(Scanner {
             scan: Scan::default(),
             signals: Signals::catch(&caught).context(text!("unable to create pipe"))?,
-            watcher: None,
-            own: None,
-            parent: None,
-            filling: Vec::new(),
-            home: std::env::current_dir().ok(),
+            directory: ScanDirectory::current(),
             peers: Peers::of(call),
             open_files: raise_open_files(),
             said: Said::new(VOICE),
         })
     }
 
-    /// Asks the kernel to tell of changes in the scan directory.
-    fn watch(&mut self) {
-        match self.try_watch() {
-            Ok(()) => self.said.over("watch"),
-            Err(error) => {
-                self.said.warning(
-                    "watch",
-                    text!("unable to watch the scan directory, looking every 5 seconds"),
-                    &error,
-                );
-            }
-        }
-    }
-
-    fn try_watch(&mut self) -> io::Result<()> {
-        let watcher = match self.watcher.take() {
-            Some(watcher) => watcher,
-            None => Watcher::new()?,
-        };
-        self.own = watcher.add(Path::new(".")).map(Some)?;
-        // The original never notices; so it is no trouble where this cannot be had.
-        self.parent = self.home.as_deref().and_then(Path::parent).and_then(|path| watcher.add_for_removals(path).ok());
-        self.watcher = Some(watcher);
-        Ok(())
-    }
-
     /// Sleeps until something happens, and takes it in.
     fn wait(&mut self) {
         let timeout = self.scan.deadline().map(|deadline| tick().until(deadline));
         let signals = self.signals.fd();
-        let changes = self.watcher.as_ref().map_or(signals, Watcher::fd);
+        let changes = self.directory.fd().unwrap_or(signals);
         match sys::poll::readable([signals, changes], timeout) {
             Ok([signalled, changed]) => {
                 if signalled {
@@ -178,36 +140,18 @@ impl Scanner {
     }
 
     fn take_changes(&mut self) {
-        let Some(watcher) = &self.watcher else {
-            return;
-        };
-        let changes = match watcher.changes() {
-            Ok(changes) => changes,
+        match self.directory.changes() {
+            Ok(looks) => {
+                for look in looks {
+                    match look {
+                        Look::Everything => self.rescan(),
+                        Look::Name(name) => self.look(&name),
+                    }
+                }
+            }
             Err(error) => {
                 self.said.warning("changes", text!("unable to read changes, looking at everything"), &error);
-                vec![watch::Change::Lost]
-            }
-        };
-        for change in changes {
-            match change {
-                watch::Change::Lost => self.rescan(),
-                watch::Change::Gone(watch) if Some(watch) == self.own => {
-                    self.own = None;
-                    self.rescan();
-                }
-                watch::Change::Gone(watch) => self.filling.retain(|(known, _)| *known != watch),
-                watch::Change::Entry(watch, name) if Some(watch) == self.own => self.look(&name),
-                watch::Change::Entry(watch, name) if Some(watch) == self.parent => {
-                    if self.home.as_deref().and_then(Path::file_name) == Some(&name) {
-                        self.rescan();
-                    }
-                }
-                watch::Change::Entry(watch, _) => {
-                    let filled = self.filling.iter().find(|(known, _)| *known == watch).map(|(_, name)| name.clone());
-                    if let Some(name) = filled {
-                        self.look(&name);
-                    }
-                }
+                self.rescan();
             }
         }
     }
@@ -224,47 +168,36 @@ impl Scanner {
 
     /// Looks at every name in the scan directory.
     fn rescan(&mut self) {
-        if is_removed() {
-            self.own = None;
+        match self.directory.renew() {
+            Ok(()) => self.said.over("watch"),
+            Err(error) => {
+                let text = text!("unable to watch the scan directory, looking every 5 seconds");
+                self.said.warning("watch", text, &error);
+            }
         }
-        if self.own.is_none() {
-            self.come_home();
-            self.watch();
-        }
-        match self.read_directory() {
-            Ok(()) => self.said.over("directory"),
+        match self.directory.names() {
+            Ok(names) => {
+                self.said.over("directory");
+                self.look_at_all(names);
+            }
             Err(error) => {
                 self.said.warning("directory", text!("unable to read directory"), &error);
                 self.scan.rescan_later(tick());
             }
         }
-        if self.own.is_none() {
+        if !self.directory.is_watched() {
             self.scan.rescan_later(tick());
         }
     }
 
-    /// A scan directory that was removed and made anew is entered again.
-    fn come_home(&self) {
-        if let (true, Some(home)) = (is_removed(), &self.home) {
-            let _ = std::env::set_current_dir(home);
-        }
-    }
-
-    fn read_directory(&mut self) -> io::Result<()> {
-        if is_removed() {
-            // It reads as empty, but that says nothing about the services.
-            return Err(io::Error::from_raw_os_error(sys::ENOENT));
-        }
+    fn look_at_all(&mut self, names: Vec<OsString>) {
         self.scan.begin_pass();
-        let mut seen = std::collections::BTreeSet::new();
-        for entry in std::fs::read_dir(".")? {
-            let name = entry?.file_name();
-            self.look(&name);
-            seen.insert(name);
+        for name in &names {
+            self.look(name);
         }
         self.scan.end_pass(tick());
-        self.said.retain(&subject(NAME, OsStr::new("")), |name| seen.contains(OsStr::from_bytes(name)));
-        Ok(())
+        let names: BTreeSet<OsString> = names.into_iter().collect();
+        self.said.retain(&subject(NAME, OsStr::new("")), |name| names.contains(OsStr::from_bytes(name)));
     }
 
     /// Looks at one name in the scan directory, which may be gone.
@@ -299,9 +232,7 @@ impl Scanner {
     fn see(&mut self, name: &OsStr, id: Id) {
         let mut complete = !self.scan.is_new(id) || is_executable(&Path::new(name).join(names::RUN));
         if !complete && !self.scan.is_filling(id) {
-            if let Some(watch) = self.watcher.as_ref().and_then(|watcher| watcher.add(Path::new(name)).ok()) {
-                self.filling.push((watch, name.to_os_string()));
-            }
+            self.directory.watch_filling(name);
             // It may have been filled before it was watched.
             complete = is_executable(&Path::new(name).join(names::RUN));
         }
@@ -312,7 +243,7 @@ impl Scanner {
         let Some(name) = self.scan.name(id) else {
             return;
         };
-        self.stop_watching(&name);
+        self.directory.stop_watching(&name);
         if let Err(error) = self.prepare_log(id, &name) {
             self.said.warning(subject(b"pipe", &name), text!("unable to create pipe for ", &*name), &error);
             return self.scan.start_failed(tick(), id, Role::Main);
@@ -381,16 +312,6 @@ impl Scanner {
         false
     }
 
-    fn stop_watching(&mut self, name: &OsStr) {
-        let Some(at) = self.filling.iter().position(|(_, known)| known == name) else {
-            return;
-        };
-        let (watch, _) = self.filling.swap_remove(at);
-        if let Some(watcher) = &self.watcher {
-            watcher.remove(watch);
-        }
-    }
-
     /// The service is gone for good. Its logger shall read what is left in the pipe, and end.
     fn release(&mut self, id: Id, logger: Pid) {
         // The name may be gone, but the logger's supervise is where its control FIFO is. Where there is no /proc, it
@@ -447,11 +368,6 @@ const NAME: &[u8] = b"name";
 /// What a warning is about: each kind of trouble with each directory is said by itself.
 fn subject(kind: &[u8], dir: &OsStr) -> Vec<u8> {
     [kind, b" ", dir.as_bytes()].concat()
-}
-
-/// Whether the current directory was removed.
-fn is_removed() -> bool {
-    std::fs::metadata(".").is_ok_and(|own| own.nlink() == 0)
 }
 
 fn tick() -> Tick {
