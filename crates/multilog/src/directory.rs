@@ -86,7 +86,8 @@ impl Directory {
         };
         // With a second name it was linked already, and a crash kept the first from going.
         if found.nlink() == 1 {
-            self.link(name, code, patience)?;
+            let (seconds, nanos) = sys::clock::wall();
+            self.link(name, code, Label::from_unix(seconds, nanos), patience)?;
         }
         self.remove(name, patience)?;
         patience.insist(|| self.text("unable to read ", ", pausing"), || self.prune())?;
@@ -96,9 +97,7 @@ impl Directory {
         Ok(())
     }
 
-    fn link(&self, name: &str, code: Code, patience: &mut Patience) -> Result<(), GivenUp> {
-        let (seconds, nanos) = sys::clock::wall();
-        let mut label = Label::from_unix(seconds, nanos);
+    fn link(&self, name: &str, code: Code, mut label: Label, patience: &mut Patience) -> Result<(), GivenUp> {
         let target = |label: Label| [&label.text(), code.suffix()].concat();
         loop {
             let taken = patience.insist(
@@ -166,4 +165,32 @@ fn remove(name: impl AsRef<Path>) -> io::Result<()> {
 /// The mode with which an open file says what it is.
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_trouble(_: crate::Level, text: &[u8], reason: Option<&io::Error>) {
+        panic!("{}: {reason:?}", String::from_utf8_lossy(text));
+    }
+
+    /// The only test of the library that changes the current directory.
+    #[test]
+    fn a_stamp_that_is_taken_is_advanced() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let directory = Directory::open(scratch.path().as_os_str().as_bytes(), 10).expect("opens");
+        let mut patience = Patience::new(no_trouble).expect("a pipe");
+        let label = Label::from_unix(1_000_000_000, 999_999_500);
+        for content in ["first", "second", "third"] {
+            fs::write("file", content).expect("writes");
+            directory.link("file", Code::Safe, label, &mut patience).expect("links");
+            remove("file").expect("removes");
+        }
+        let mut names = finished().expect("lists");
+        names.sort_unstable();
+        let contents: Vec<_> = names.iter().map(|name| fs::read_to_string(name).expect("reads")).collect();
+        assert_eq!(contents, ["first", "second", "third"]);
+        assert_eq!(names[1], "@400000003b9aca0b000001f4.s");
+    }
 }

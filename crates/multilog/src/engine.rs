@@ -172,3 +172,130 @@ fn show(head: &[u8], sink: &mut impl Sink) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What came out, sink by sink.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    struct Seen {
+        stderr: Vec<u8>,
+        status: Vec<Vec<u8>>,
+        logs: [Vec<u8>; 2],
+    }
+
+    impl Sink for Seen {
+        fn stderr(&mut self, bytes: &[u8]) {
+            self.stderr.extend_from_slice(bytes);
+        }
+
+        fn status(&mut self, number: usize, head: &[u8]) {
+            assert_eq!(number, 0);
+            self.status.push(head.to_vec());
+        }
+
+        fn log(&mut self, number: usize, bytes: &[u8]) {
+            self.logs[number].extend_from_slice(bytes);
+        }
+    }
+
+    const STAMP_TEXT: &[u8; STAMP] = b"@400000003b9aca0a075bcd15";
+    const WORDS: [&str; 5] = ["-*x*", "./a", "e", "+*y*", "=f"];
+
+    fn script(stamp: bool) -> Script {
+        let words = stamp.then_some("t").into_iter().chain(WORDS).chain(["./b"]);
+        Script::parse(words.map(str::as_bytes))
+    }
+
+    fn run(script: &Script, blocks: &[&[u8]]) -> Seen {
+        let (mut engine, mut seen) = (Engine::new(script), Seen::default());
+        for block in blocks {
+            engine.feed(block, STAMP_TEXT, &mut seen);
+        }
+        engine.end(&mut seen);
+        assert!(engine.at_line_start());
+        seen
+    }
+
+    /// The same, line by line and without any state.
+    fn model(stamp: bool, input: &[u8]) -> Seen {
+        let mut seen = Seen::default();
+        let input = input.strip_suffix(b"\n").map_or(input, |_| &input[..input.len() - 1]);
+        let lines: Vec<&[u8]> = input.split(|&byte| byte == b'\n').collect();
+        for line in lines {
+            let line = if stamp { [STAMP_TEXT, &b" "[..], line].concat() } else { line.to_vec() };
+            let head = &line[..line.len().min(HEAD)];
+            let has = |byte| head.contains(&byte);
+            // `-*x*` and `+*y*`: a star up to the byte, and one for the rest.
+            let first = !has(b'x');
+            let second = first || has(b'y');
+            if first {
+                seen.logs[0].extend_from_slice(&[&line, &b"\n"[..]].concat());
+                let shown = if head.len() > SHOWN { [&head[..SHOWN], b"..."].concat() } else { head.to_vec() };
+                seen.stderr.extend_from_slice(&[&shown, &b"\n"[..]].concat());
+            }
+            if second {
+                seen.status.push(head.to_vec());
+                seen.logs[1].extend_from_slice(&[&line, &b"\n"[..]].concat());
+            }
+        }
+        seen
+    }
+
+    /// Lines of all kinds, many about as long as the head.
+    fn input() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop::sample::select(b"abxy\n\0\xff".to_vec());
+        let filler = prop_oneof![Just(0_usize), Just(199), Just(973), Just(974), Just(999), Just(1000), 0..3000_usize];
+        let piece = (vec(byte, 0..6), filler).prop_map(|(front, filler)| [front, vec![b'.'; filler]].concat());
+        vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_out_does_not_depend_on_how_the_input_is_cut(
+            input in input(),
+            stamp: bool,
+            cuts in vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
+            cuts.extend([0, input.len()]);
+            cuts.sort_unstable();
+            let blocks: Vec<&[u8]> = cuts.windows(2).map(|pair| &input[pair[0]..pair[1]]).collect();
+            let script = script(stamp);
+            prop_assert_eq!(run(&script, &blocks), run(&script, &[&input]));
+        }
+
+        #[test]
+        fn each_line_is_treated_as_the_script_says(input in input(), stamp: bool) {
+            let expected = if input.is_empty() { Seen::default() } else { model(stamp, &input) };
+            prop_assert_eq!(run(&script(stamp), &[&input]), expected);
+        }
+    }
+
+    #[test]
+    fn an_unfinished_line_waits_until_a_thousand_bytes_are_there() {
+        let script = Script::parse([&b"./a"[..]]);
+        let (mut engine, mut seen) = (Engine::new(&script), Seen::default());
+        engine.feed(&[b'.'; HEAD - 1], STAMP_TEXT, &mut seen);
+        assert_eq!(seen, Seen::default());
+        assert!(!engine.at_line_start());
+        engine.feed(b".", STAMP_TEXT, &mut seen);
+        assert_eq!(seen.logs[0].len(), HEAD);
+        engine.feed(b"!", STAMP_TEXT, &mut seen);
+        assert_eq!(seen.logs[0].len(), HEAD + 1);
+        assert!(!engine.at_line_start());
+    }
+
+    #[test]
+    fn a_line_keeps_the_stamp_of_its_first_byte() {
+        let script = Script::parse([&b"t"[..], b"./a"]);
+        let (mut engine, mut seen) = (Engine::new(&script), Seen::default());
+        engine.feed(b"a", STAMP_TEXT, &mut seen);
+        engine.feed(b"b\nc\n", b"@400000003b9aca0b00000000", &mut seen);
+        assert_eq!(seen.logs[0], b"@400000003b9aca0a075bcd15 ab\n@400000003b9aca0b00000000 c\n");
+    }
+}
