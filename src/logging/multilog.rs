@@ -1,7 +1,124 @@
-//! Not written yet.
+//! multilog: reads lines, and sends each to the logs that its script selects it for.
+//!
+//! It reads as much as there is, and all that is complete is on its way to disk before it waits for more. TERM ends it at the
+//! next line end, so that whoever reads on from the same pipe begins with a line; nothing it has read is lost.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("multilog").say(&[&"not written yet"]);
-    111
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::Context;
+use cli::{Text, Voice};
+use multilog::{Engine, Level, OpenError, Outputs, Script};
+use sys::process::Signal;
+use sys::{clock, fd, poll};
+
+const MULTILOG: cli::Program = cli::Program {
+    name: "multilog",
+    synopsis: "action ...",
+    usage: "multilog: usage: multilog action ...",
+    usage_exit: cli::USAGE,
+    about: "Reads lines from stdin and appends those that are selected to automatically rotated logs.",
+    options: &[
+        ("t", "As the first action: put a TAI64N label and a space in front of each line"),
+        ("-PATTERN", "Deselect a line that matches; a * takes all before the byte that follows it"),
+        ("+PATTERN", "Select a line that matches; at first every line is selected"),
+        ("e", "Send a selected line to stderr, its first 200 bytes"),
+        ("=FILE", "Keep a selected line in FILE, its first 1000 bytes, in place of the last one"),
+        ("sSIZE", "Let files of the logs that follow have SIZE bytes at most: 4096 to 2147483647 (99999)"),
+        ("nNUM", "Let the logs that follow have NUM files at most, 2 or more (10)"),
+        ("!COMMAND", "Send finished files of the logs that follow through COMMAND; a bare ! ends that"),
+        ("DIR", "A log, if it begins with a dot or a slash: append a selected line to DIR/current"),
+    ],
+};
+
+const VOICE: Voice = MULTILOG.voice();
+
+/// How much is read at once: what a pipe holds.
+const BLOCK: usize = 65_536;
+
+/// Logs until the end of input or a TERM.
+pub fn main(call: cli::Call) -> i32 {
+    MULTILOG.run(&call, run)
+}
+
+fn run(call: &cli::Call) -> anyhow::Result<u8> {
+    let script = Script::parse(call.words().iter().map(|word| word.as_bytes()));
+    prepare();
+    let mut outputs = Outputs::open(&script.targets, report).or_else(unable)?;
+    let mut engine = Engine::new(&script);
+    copy(&mut engine, &mut outputs);
+    engine.end(&mut outputs);
+    Ok(if outputs.close() { 0 } else { cli::TEMPORARY })
+}
+
+fn prepare() {
+    fd::set_umask(0o022);
+    // A file of a log must not become the stderr that `e` writes to. Without /dev/null there is nothing to be done.
+    let _ = fd::fill_standard();
+    // A parent that ignored SIGCHLD would make every processor seem to fail. It cannot fail for that signal.
+    let _ = sys::signals::set_default(Signal::SIGCHLD);
+}
+
+fn unable(error: OpenError) -> anyhow::Result<Outputs> {
+    match error {
+        OpenError::Failed(text, reason) => Err(reason).context(Text(text)),
+        OpenError::Ended => Err(cli::Exit(cli::TEMPORARY).into()),
+    }
+}
+
+fn report(level: Level, text: &[u8], reason: Option<&io::Error>) {
+    let text = Text(text.to_vec());
+    match (level, reason) {
+        (Level::Fatal, Some(reason)) => VOICE.fatal(&text, reason),
+        (Level::Fatal, None) => VOICE.say(&[&"fatal: ", &text.0.as_slice()]),
+        (Level::Warning, Some(reason)) => VOICE.warning(&text, reason),
+        (Level::Warning, None) => VOICE.warn(&text),
+    }
+}
+
+/// The loop: waits, reads, decides, writes.
+fn copy(engine: &mut Engine, outputs: &mut Outputs) {
+    let mut buffer = vec![0; BLOCK];
+    while let Some(count) = read(engine, outputs, &mut buffer) {
+        // One look at the clock serves all lines that came in one piece.
+        let (seconds, nanos) = clock::wall();
+        let stamp = tai::Label::from_unix(seconds, nanos).text();
+        engine.feed(buffer.get(..count).unwrap_or_default(), &stamp, outputs);
+        outputs.flush();
+    }
+}
+
+/// How much was read; `None` at the end of input, and at a line end after TERM. An error is an end, too.
+fn read(engine: &Engine, outputs: &mut Outputs, buffer: &mut [u8]) -> Option<usize> {
+    loop {
+        if outputs.patience().rotation_wanted() {
+            outputs.rotate();
+        }
+        let ending = outputs.patience().ending();
+        if ending && engine.at_line_start() {
+            return None;
+        }
+        if !wait(outputs) {
+            continue;
+        }
+        // After TERM not a byte beyond the line's end: that is for the next reader.
+        let room = if ending { buffer.get_mut(..1)? } else { &mut *buffer };
+        match fd::read(fd::stdin(), room) {
+            Ok(0) => return None,
+            Ok(count) => return Some(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Waits for input or a signal. Returns whether to read; if a signal came, that is looked at first.
+fn wait(outputs: &mut Outputs) -> bool {
+    let patience = outputs.patience();
+    // Where poll fails, the read must wait.
+    let [signal, input] = poll::readable([patience.fd(), fd::stdin()], None).unwrap_or([false, true]);
+    if signal {
+        patience.hear();
+    }
+    input && !signal
 }

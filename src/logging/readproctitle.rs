@@ -1,7 +1,54 @@
-//! Not written yet.
+//! readproctitle: keeps the last of what it reads in its own command line, where `ps` shows it.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("readproctitle").say(&[&"not written yet"]);
-    111
+use std::io;
+
+const READPROCTITLE: cli::Program = cli::Program {
+    name: "readproctitle",
+    synopsis: "arg ... placeholder",
+    usage: "readproctitle: usage: readproctitle arg ... placeholder",
+    usage_exit: cli::USAGE,
+    about: "Shows the last bytes of stdin in its own process title, in place of the placeholder.",
+    options: &[
+        ("ARG", "What ps shows in front of them, such as `service errors:'"),
+        ("PLACEHOLDER", "At least five bytes, such as 400 dots: how long the title shall be"),
+    ],
+};
+
+/// The shortest placeholder there is room in, and its dots that are never overwritten.
+const SHORTEST: usize = 5;
+const DOTS: usize = 3;
+
+/// Shows stdin until its end.
+pub fn main(call: cli::Call) -> i32 {
+    READPROCTITLE.run(&call, run)
+}
+
+fn run(call: &cli::Call) -> anyhow::Result<u8> {
+    let title = if call.words().is_empty() { &mut [] } else { sys::argv::title() };
+    // Silent, as the original is.
+    if title.len() < SHORTEST {
+        return Err(cli::Exit(cli::USAGE).into());
+    }
+    title.fill(b'.');
+    let Some((_, window)) = title.split_at_mut_checked(DOTS) else {
+        return Err(cli::Exit(cli::USAGE).into());
+    };
+    Ok(show(window).map_or(cli::TEMPORARY, |()| 0))
+}
+
+/// Shifts what is read into `window` from the right, without its NULs: one would end the title.
+fn show(window: &mut [u8]) -> io::Result<()> {
+    let mut buffer = [0; 1024];
+    loop {
+        let count = sys::fd::read(sys::fd::stdin(), &mut buffer)?;
+        let Some(block) = buffer.get(..count).filter(|block| !block.is_empty()) else {
+            return Ok(());
+        };
+        for &byte in block.iter().filter(|&&byte| byte != 0) {
+            window.rotate_left(1);
+            if let Some(last) = window.last_mut() {
+                *last = byte;
+            }
+        }
+    }
 }

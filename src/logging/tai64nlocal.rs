@@ -1,7 +1,67 @@
-//! Not written yet.
+//! tai64nlocal: makes the TAI64N labels in front of lines readable, in local time.
 
-/// Says so.
-pub fn main(_call: cli::Call) -> i32 {
-    cli::Voice("tai64nlocal").say(&[&"not written yet"]);
-    111
+use std::io::{self, Write};
+
+use sys::clock;
+use tai::Localizer;
+
+use super::tai64n::{read_block, write_out};
+
+const TAI64NLOCAL: cli::Program = cli::Program {
+    name: "tai64nlocal",
+    synopsis: "",
+    usage: "tai64nlocal: usage: tai64nlocal",
+    usage_exit: cli::USAGE,
+    about: "Copies stdin to stdout. A TAI64N label at the very front of a line becomes its local time, \
+            YYYY-MM-DD HH:MM:SS.NNNNNNNNN; TZ says where local is. Operands are ignored.",
+    options: &[],
+};
+
+const BLOCK: usize = 65_536;
+
+/// Converts lines until the end of input.
+pub fn main(call: cli::Call) -> i32 {
+    TAI64NLOCAL.run(&call, |_| Ok(copy().map_or(cli::TEMPORARY, |()| 0)))
+}
+
+/// An error is not said, as the original does not.
+fn copy() -> io::Result<()> {
+    let mut input = vec![0; BLOCK];
+    let mut output = Vec::new();
+    let mut localizer = Localizer::default();
+    let mut times = Times::default();
+    while let Some(block) = read_block(&mut input)? {
+        localizer.feed(block, |seconds, out| times.put(seconds, out), &mut output);
+        write_out(&mut output)?;
+    }
+    Ok(())
+}
+
+/// The time that was last asked for: lines of one second come together.
+#[derive(Default)]
+struct Times {
+    second: Option<i64>,
+    /// Empty if that second has no local time.
+    text: Vec<u8>,
+}
+
+impl Times {
+    /// Appends the local time of a Unix second; `false` if it has none.
+    fn put(&mut self, second: i64, out: &mut Vec<u8>) -> bool {
+        if self.second != Some(second) {
+            self.look_up(second);
+        }
+        out.extend_from_slice(&self.text);
+        !self.text.is_empty()
+    }
+
+    fn look_up(&mut self, second: i64) {
+        self.second = Some(second);
+        self.text.clear();
+        if let Some(time) = clock::local_time(second) {
+            let clock::LocalTime { year, month, day, hour, minute, second } = time;
+            // A Vec takes all that is written to it.
+            let _ = write!(self.text, "{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
+        }
+    }
 }

@@ -1,1 +1,24 @@
-//! Under construction.
+//! multilog's parts: the script and its patterns, the engine that decides for each line, and the log directories.
+//!
+//! [`Script`], [`Pattern`] and [`Engine`] are pure: bytes in, calls of a [`Sink`] out. [`Outputs`] is the sink that
+//! writes files. It never gives up on a file while it may wait: what fails is said once for each cause and tried again
+//! every five seconds, and only a TERM ends that.
+
+#![forbid(unsafe_code)]
+
+mod directory;
+mod engine;
+mod log;
+mod outputs;
+mod patience;
+mod pattern;
+mod recovery;
+mod rotation;
+mod script;
+mod status;
+
+pub use engine::{Engine, HEAD, Sink};
+pub use outputs::{OpenError, Outputs};
+pub use patience::{Level, Patience, Report};
+pub use pattern::Pattern;
+pub use script::{Action, Plan, Script, Target};

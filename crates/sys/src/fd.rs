@@ -45,6 +45,13 @@ pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::unistd::fchdir(directory)?)
 }
 
+/// Sets which mode bits new files shall not have.
+pub fn set_umask(bits: u32) {
+    // The type is narrower than 32 bits on some systems; there are nine such bits.
+    #[allow(clippy::unnecessary_cast)]
+    nix::sys::stat::umask(Mode::from_bits_truncate(bits as _));
+}
+
 /// Makes a FIFO with mode 0600.
 pub fn make_fifo(path: &Path) -> io::Result<()> {
     Ok(nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?)

@@ -1,0 +1,183 @@
+//! A log: what is written into a directory's `current`, when that is full, and what happens to what cannot be written.
+//!
+//! A file never holds more than its size. It is closed at the first line end in its last 2000 bytes; a line that is longer
+//! than the room goes on in the next file.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use memchr::memchr;
+
+use crate::directory::{Directory, SAFE, set_mode};
+use crate::patience::{GivenUp, Level, Line, Patience};
+use crate::recovery::open_current;
+use crate::{OpenError, Plan};
+
+/// How much is gathered before it is written: what a pipe holds.
+const BUFFER: usize = 65_536;
+/// A line end in so many last bytes closes a file.
+const MARGIN: u64 = 2_000;
+
+/// What a TERM during a pause left of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Sound,
+    /// A rotation was given up: nothing is lost, the next start sets it right, and there is no more rotating.
+    Unrotated,
+    /// A write was given up, and so many bytes with it.
+    Lost(u64),
+}
+
+/// An open log.
+pub(crate) struct Log {
+    pub(crate) directory: Directory,
+    pub(crate) processor: Option<Vec<u8>>,
+    pub(crate) current: File,
+    /// How much `current` holds.
+    pub(crate) written: u64,
+    size: u64,
+    buffer: Vec<u8>,
+    health: Health,
+}
+
+impl Log {
+    /// Opens the directory and leaves the process in it.
+    pub fn open(plan: &Plan, patience: &mut Patience) -> Result<Log, OpenError> {
+        let directory = Directory::open(&plan.path, plan.kept)?;
+        let (current, written) = open_current(&directory, patience)?;
+        Ok(Log {
+            directory,
+            processor: plan.processor.clone(),
+            current,
+            written,
+            size: plan.size,
+            buffer: Vec::with_capacity(BUFFER),
+            health: Health::Sound,
+        })
+    }
+
+    /// Whether so many bytes can be taken before a flush.
+    pub fn has_room(&self, count: usize) -> bool {
+        self.buffer.len() + count <= BUFFER
+    }
+
+    /// Takes `bytes`, to be written with the next [`flush`](Log::flush).
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Writes all that was taken.
+    pub fn flush(&mut self, patience: &mut Patience) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.write(&buffer, patience);
+        buffer.clear();
+        self.buffer = buffer;
+    }
+
+    /// Begins a new file, unless the current one is empty.
+    pub fn rotate_if_any(&mut self, patience: &mut Patience) {
+        self.flush(patience);
+        if self.written > 0 {
+            self.try_rotate(patience);
+        }
+    }
+
+    /// Writes what is left and marks the file as complete. Returns whether all went well.
+    pub fn close(mut self, patience: &mut Patience) -> bool {
+        self.flush(patience);
+        if self.health == Health::Sound && self.complete(patience).is_err() {
+            self.health = Health::Unrotated;
+        }
+        let what = match self.health {
+            Health::Sound => return true,
+            Health::Unrotated => "unable to finish ".to_owned(),
+            Health::Lost(bytes) => format!("unable to write {bytes} bytes to "),
+        };
+        let text = self.directory.text(&what, ", ending");
+        patience.say(&Line { level: Level::Warning, text, reason: None });
+        false
+    }
+
+    fn complete(&self, patience: &mut Patience) -> Result<(), GivenUp> {
+        let text = |before| move || self.directory.text(before, "/current to disk, pausing");
+        patience.insist(text("unable to write "), || self.current.sync_all())?;
+        let text = || self.directory.text("unable to set mode of ", "/current, pausing");
+        patience.insist(text, || set_mode(&self.current, SAFE))
+    }
+
+    fn write(&mut self, mut bytes: &[u8], patience: &mut Patience) {
+        while !bytes.is_empty() {
+            if let Health::Lost(lost) = &mut self.health {
+                *lost = lost.saturating_add(bytes.len() as u64);
+                return;
+            }
+            let written = self.write_some(bytes, patience).unwrap_or_else(|GivenUp| {
+                self.health = Health::Lost(0);
+                0
+            });
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+    }
+
+    /// Writes as much as belongs into one file, and returns how much that was.
+    fn write_some(&mut self, bytes: &[u8], patience: &mut Patience) -> Result<usize, GivenUp> {
+        if self.written >= self.size {
+            self.try_rotate(patience);
+        }
+        let part = match self.health {
+            Health::Sound => bytes.get(..fitting(bytes, self.written, self.size)).unwrap_or(bytes),
+            Health::Unrotated | Health::Lost(_) => bytes,
+        };
+        let count = patience.insist(
+            || self.directory.text("unable to write to ", "/current, pausing"),
+            || match sys::fd::write(self.current.as_fd(), part)? {
+                0 => Err(std::io::ErrorKind::WriteZero.into()),
+                count => Ok(count),
+            },
+        )?;
+        self.written = self.written.saturating_add(count as u64);
+        if self.written >= self.size.saturating_sub(MARGIN) && part.get(count - 1) == Some(&b'\n') {
+            self.try_rotate(patience);
+        }
+        Ok(count)
+    }
+
+    fn try_rotate(&mut self, patience: &mut Patience) {
+        if self.health == Health::Sound && self.rotate(patience).is_err() {
+            self.health = Health::Unrotated;
+        }
+    }
+}
+
+/// How much of `bytes` goes into a file that holds `written` bytes: up to the first line end that closes it, or what fits.
+fn fitting(bytes: &[u8], written: u64, size: u64) -> usize {
+    let room = usize::try_from(size.saturating_sub(written)).unwrap_or(usize::MAX);
+    let fits = bytes.len().min(room);
+    let closing = size.saturating_sub(MARGIN).saturating_sub(written).saturating_sub(1);
+    let from = usize::try_from(closing).unwrap_or(usize::MAX);
+    let end = bytes.get(from..fits).and_then(|part| memchr(b'\n', part));
+    end.map_or(fits, |at| from + at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_closed_at_the_first_line_end_in_its_last_2000_bytes() {
+        let lines = b"123456789\n".repeat(1000);
+        assert_eq!(fitting(&lines, 0, 4096), 2100);
+        assert_eq!(fitting(&lines, 2090, 4096), 10);
+        assert_eq!(fitting(&lines[..2000], 0, 4096), 2000);
+        assert_eq!(fitting(&lines[..2096], 0, 4096), 2096);
+        assert_eq!(fitting(&lines, 4000, 4096), 10);
+    }
+
+    #[test]
+    fn a_line_longer_than_the_room_is_split() {
+        assert_eq!(fitting(&[b'x'; 9000], 0, 4096), 4096);
+        assert_eq!(fitting(&[b'x'; 9000], 4000, 4096), 96);
+        assert_eq!(fitting(b"x\n", 4095, 4096), 1);
+        assert_eq!(fitting(b"\n", 4095, 4096), 1);
+    }
+}

@@ -1,0 +1,130 @@
+//! All that a script writes to: the engine's sink in a real multilog.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use crate::Sink;
+use crate::log::Log;
+use crate::patience::{GivenUp, Patience, Report};
+use crate::script::Target;
+use crate::status::StatusFile;
+
+/// How much is gathered for stderr before it is written.
+const BUFFER: usize = 65_536;
+
+/// Why multilog cannot begin.
+#[derive(Debug)]
+pub enum OpenError {
+    /// What could not be done, and why.
+    Failed(Vec<u8>, io::Error),
+    /// A TERM came while it waited for what went wrong; that was said.
+    Ended,
+}
+
+impl OpenError {
+    /// For `map_err`: `text` says what was tried.
+    pub(crate) fn on(text: impl FnOnce() -> Vec<u8>) -> impl FnOnce(io::Error) -> OpenError {
+        |reason| OpenError::Failed(text(), reason)
+    }
+}
+
+impl From<GivenUp> for OpenError {
+    fn from(GivenUp: GivenUp) -> OpenError {
+        OpenError::Ended
+    }
+}
+
+/// Open status files and logs, and what is on its way to them.
+pub struct Outputs {
+    stderr: Vec<u8>,
+    files: Vec<StatusFile>,
+    logs: Vec<Log>,
+    patience: Patience,
+    /// Whether a status file was given up.
+    given_up: bool,
+}
+
+impl Outputs {
+    /// Opens everything, in order.
+    ///
+    /// # Errors
+    /// [`OpenError`] for the first that cannot be opened.
+    pub fn open(targets: &[Target], report: Report) -> Result<Outputs, OpenError> {
+        let here = || b"unable to switch to current directory".to_vec();
+        let start = sys::fd::open_read(Path::new(".")).map_err(OpenError::on(here))?;
+        let patience = Patience::new(report).map_err(OpenError::on(|| b"unable to catch signals".to_vec()))?;
+        let mut outputs =
+            Outputs { stderr: Vec::new(), files: Vec::new(), logs: Vec::new(), patience, given_up: false };
+        for target in targets {
+            let back = || b"unable to switch to starting directory".to_vec();
+            sys::fd::change_directory(start.as_fd()).map_err(OpenError::on(back))?;
+            match target {
+                Target::Status(name) => outputs.files.push(StatusFile::open(name)?),
+                Target::Log(plan) => outputs.logs.push(Log::open(plan, &mut outputs.patience)?),
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// What hears signals.
+    pub fn patience(&mut self) -> &mut Patience {
+        &mut self.patience
+    }
+
+    /// Writes all that is complete.
+    pub fn flush(&mut self) {
+        self.flush_stderr();
+        for file in &mut self.files {
+            self.given_up |= file.flush(&mut self.patience).is_err();
+        }
+        for log in &mut self.logs {
+            log.flush(&mut self.patience);
+        }
+    }
+
+    /// Begins a new file in each log whose file is not empty.
+    pub fn rotate(&mut self) {
+        for log in &mut self.logs {
+            log.rotate_if_any(&mut self.patience);
+        }
+    }
+
+    /// Writes all there is and marks it complete. Returns whether all went well.
+    pub fn close(mut self) -> bool {
+        self.flush();
+        let patience = &mut self.patience;
+        self.logs.into_iter().fold(!self.given_up, |well, log| log.close(patience) && well)
+    }
+
+    /// Nothing is done about a stderr that cannot be written.
+    fn flush_stderr(&mut self) {
+        let _ = sys::fd::write_all(sys::fd::stderr(), &self.stderr);
+        self.stderr.clear();
+    }
+}
+
+impl Sink for Outputs {
+    fn stderr(&mut self, bytes: &[u8]) {
+        if self.stderr.len() + bytes.len() > BUFFER {
+            self.flush_stderr();
+        }
+        self.stderr.extend_from_slice(bytes);
+    }
+
+    fn status(&mut self, number: usize, head: &[u8]) {
+        if let Some(file) = self.files.get_mut(number) {
+            file.set(head);
+        }
+    }
+
+    fn log(&mut self, number: usize, bytes: &[u8]) {
+        if self.logs.get(number).is_some_and(|log| !log.has_room(bytes.len())) {
+            // All of them: this one may have to wait long for its disk.
+            self.flush();
+        }
+        if let Some(log) = self.logs.get_mut(number) {
+            log.put(bytes);
+        }
+    }
+}

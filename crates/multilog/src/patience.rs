@@ -1,0 +1,154 @@
+//! What is done about what fails: say it once, wait five seconds, try again, for ever.
+//!
+//! The wait is a poll, so that signals act. A TERM in it means: once more at once, and if that fails too, it is given up.
+//! (daemontools 0.76 says it again every five seconds, and only KILL ends it.)
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::thread;
+use std::time::Duration;
+
+use sys::process::Signal;
+use sys::signals::Signals;
+use sys::{clock, poll};
+
+/// How long to wait before the next try.
+const PAUSE: u64 = 5_000_000_000;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// What was to be run cannot be.
+    Fatal,
+    /// It will be tried again.
+    Warning,
+}
+
+/// Says what could not be done, and why if there is a reason.
+pub type Report = fn(Level, &[u8], Option<&io::Error>);
+
+/// Something was tried for the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GivenUp;
+
+/// One thing to say.
+pub(crate) struct Line {
+    pub level: Level,
+    pub text: Vec<u8>,
+    pub reason: Option<io::Error>,
+}
+
+/// What went wrong in one try.
+pub(crate) struct Trouble {
+    pub lines: Vec<Line>,
+    /// How many times five seconds to wait.
+    pub pauses: u64,
+}
+
+impl Trouble {
+    /// `unable to ..., pausing: REASON`.
+    pub fn new(text: Vec<u8>, reason: io::Error) -> Trouble {
+        Trouble { lines: vec![Line { level: Level::Warning, text, reason: Some(reason) }], pauses: 1 }
+    }
+
+    fn same_cause(&self, other: &Trouble) -> bool {
+        let cause = |line: &Line| {
+            (line.text.clone(), line.reason.as_ref().map(|reason| (reason.raw_os_error(), reason.kind())))
+        };
+        self.lines.iter().map(cause).eq(other.lines.iter().map(cause))
+    }
+}
+
+/// How signals are heard and failures told.
+pub struct Patience {
+    signals: Signals,
+    report: Report,
+    ending: bool,
+}
+
+impl Patience {
+    /// Catches TERM and ALRM from now on.
+    ///
+    /// # Errors
+    /// When no pipe can be had.
+    pub fn new(report: Report) -> io::Result<Patience> {
+        Ok(Patience { signals: Signals::catch(&[Signal::SIGTERM, Signal::SIGALRM])?, report, ending: false })
+    }
+
+    /// Becomes readable when a signal came. After that, [`hear`](Patience::hear).
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.signals.fd()
+    }
+
+    /// Takes note of what came, so that [`fd`](Patience::fd) is quiet again.
+    pub fn hear(&self) {
+        self.signals.drain();
+    }
+
+    /// Whether a TERM ever came.
+    pub fn ending(&mut self) -> bool {
+        self.ending = self.signals.arrived(Signal::SIGTERM) || self.ending;
+        self.ending
+    }
+
+    /// Whether an ALRM came since this was last asked.
+    pub fn rotation_wanted(&self) -> bool {
+        self.signals.arrived(Signal::SIGALRM)
+    }
+
+    /// How failures are told.
+    pub(crate) fn report(&self) -> Report {
+        self.report
+    }
+
+    /// Says something that is not tried again.
+    pub(crate) fn say(&self, line: &Line) {
+        (self.report)(line.level, &line.text, line.reason.as_ref());
+    }
+
+    /// Tries until it works. `text` says what is tried.
+    pub(crate) fn insist<T>(
+        &mut self,
+        text: impl Fn() -> Vec<u8>,
+        mut attempt: impl FnMut() -> io::Result<T>,
+    ) -> Result<T, GivenUp> {
+        self.insist_on(|| attempt().map_err(|reason| Trouble::new(text(), reason)))
+    }
+
+    /// The same for what can go wrong in several ways.
+    pub(crate) fn insist_on<T>(&mut self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> Result<T, GivenUp> {
+        let mut told: Option<Trouble> = None;
+        let mut last = false;
+        loop {
+            let trouble = match attempt() {
+                Ok(done) => return Ok(done),
+                Err(trouble) => trouble,
+            };
+            if !told.as_ref().is_some_and(|told| told.same_cause(&trouble)) {
+                trouble.lines.iter().for_each(|line| self.say(line));
+            }
+            if last {
+                return Err(GivenUp);
+            }
+            last = self.pause(PAUSE.saturating_mul(trouble.pauses));
+            told = Some(trouble);
+        }
+    }
+
+    /// Waits. Returns at once, and true, when TERM came.
+    fn pause(&mut self, nanoseconds: u64) -> bool {
+        let deadline = clock::monotonic().saturating_add(nanoseconds);
+        while !self.ending() {
+            let left = deadline.saturating_sub(clock::monotonic());
+            if left == 0 {
+                return false;
+            }
+            if poll::readable([self.signals.fd()], Some(left)).is_err() {
+                // Never a spin, even where poll itself fails.
+                thread::sleep(Duration::from_secs(1));
+            }
+            self.signals.drain();
+        }
+        true
+    }
+}

@@ -1,0 +1,141 @@
+//! Rotation: `current` becomes `previous`, and that a finished file, perhaps by way of a processor.
+//!
+//! Whatever moment a crash picks, every byte that was written lies in a file under a name that recovery knows.
+
+use std::ffi::CString;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use sys::process::{Change, Signal};
+
+use crate::directory::{Code, Directory, SAFE, UNSAFE, set_mode};
+use crate::log::Log;
+use crate::patience::{GivenUp, Level, Line, Patience, Trouble};
+
+/// Where a processor finds the old state, and where it writes the new one.
+const STATE: i32 = 4;
+const NEW_STATE: i32 = 5;
+
+impl Log {
+    /// Finishes `current` and begins a new one. If it is given up, what `current` is by then may be written to.
+    pub(crate) fn rotate(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
+        let directory = &self.directory;
+        directory.enter(patience)?;
+        let text = || directory.text("unable to write ", "/current to disk, pausing");
+        patience.insist(text, || self.current.sync_all())?;
+        let text = || directory.text("unable to rename current to previous in directory ", ", pausing");
+        patience.insist(text, || fs::rename("current", "previous"))?;
+        let text = || directory.text("unable to create ", "/current, pausing");
+        self.current = patience.insist(text, || sys::fd::open_append(Path::new("current")))?;
+        self.written = 0;
+        let text = || directory.text("unable to set mode of ", "/current, pausing");
+        patience.insist(text, || set_mode(&self.current, UNSAFE))?;
+        let text = || directory.text("unable to set mode of ", "/previous, pausing");
+        patience.insist(text, || fs::set_permissions("previous", Permissions::from_mode(SAFE)))?;
+        match &self.processor {
+            None => directory.finish("previous", Code::Safe, patience),
+            Some(command) => process(directory, command, patience),
+        }
+    }
+}
+
+/// Sends `previous` through the processor, and finishes what comes out.
+fn process(directory: &Directory, command: &[u8], patience: &mut Patience) -> Result<(), GivenUp> {
+    let report = patience.report();
+    patience
+        .insist_on(|| run(directory, command, &|reason| report(Level::Fatal, &unable_to_run(command), Some(reason))))?;
+    let processed = sync(directory, "processed", patience)?;
+    let text = || directory.text("unable to set mode of ", "/processed, pausing");
+    patience.insist(text, || set_mode(&processed, SAFE))?;
+    sync(directory, "newstate", patience)?;
+    directory.remove("previous", patience)?;
+    let text = || directory.text("unable to rename newstate to state in directory ", ", pausing");
+    patience.insist(text, || fs::rename("newstate", "state"))?;
+    directory.finish("processed", Code::Safe, patience)
+}
+
+/// Makes sure that a file is there and on disk.
+fn sync(directory: &Directory, name: &str, patience: &mut Patience) -> Result<File, GivenUp> {
+    let text = || directory.text("unable to create ", &format!("/{name}, pausing"));
+    let file = patience.insist(text, || sys::fd::open_append(Path::new(name)))?;
+    let text = || directory.text("unable to write ", &format!("/{name} to disk, pausing"));
+    patience.insist(text, || file.sync_all())?;
+    Ok(file)
+}
+
+/// Runs the processor once and waits for its end.
+fn run(directory: &Directory, command: &[u8], cannot: &dyn Fn(&io::Error)) -> Result<(), Trouble> {
+    let failed = || directory.text("processor failed in ", ", pausing");
+    let files = Files::open().map_err(|reason| Trouble {
+        lines: vec![fatal(unable_to_run(command), reason), warning(failed(), None)],
+        pauses: 1,
+    })?;
+    let argv = ["sh".as_bytes(), b"-c", command].map(|word| CString::new(word).unwrap_or_default());
+    let pid = sys::process::spawn(|| {
+        cannot(&files.exec(&argv));
+        111
+    });
+    let text = || directory.text("unable to fork for processor in ", ", pausing");
+    let end = sys::process::wait(pid.map_err(|reason| Trouble::new(text(), reason))?);
+    let text = || directory.text("wait failed for processor in ", ", pausing");
+    match end.map_err(|reason| Trouble::new(text(), reason))? {
+        Change::Exited(0) => Ok(()),
+        Change::Killed(signal) => {
+            let crashed = directory.text("processor crashed in ", ", pausing");
+            let reason = io::Error::other(format!("signal {signal}"));
+            Err(Trouble { lines: vec![warning(crashed, Some(reason)), warning(failed(), None)], pauses: 2 })
+        }
+        Change::Exited(_) | Change::Stopped | Change::Continued => {
+            Err(Trouble { lines: vec![warning(failed(), None)], pauses: 1 })
+        }
+    }
+}
+
+fn unable_to_run(command: &[u8]) -> Vec<u8> {
+    [b"unable to run ", command].concat()
+}
+
+fn fatal(text: Vec<u8>, reason: io::Error) -> Line {
+    Line { level: Level::Fatal, text, reason: Some(reason) }
+}
+
+fn warning(text: Vec<u8>, reason: Option<io::Error>) -> Line {
+    Line { level: Level::Warning, text, reason }
+}
+
+/// What a processor reads and writes. All of it lies above stderr, and each above the one before, so that placing one
+/// never closes another.
+struct Files {
+    previous: File,
+    processed: File,
+    state: File,
+    new_state: File,
+}
+
+impl Files {
+    fn open() -> io::Result<Files> {
+        Ok(Files {
+            previous: sys::fd::open_read(Path::new("previous"))?,
+            processed: sys::fd::open_truncate(Path::new("processed"))?,
+            state: sys::fd::open_read(Path::new("state"))?,
+            new_state: sys::fd::open_truncate(Path::new("newstate"))?,
+        })
+    }
+
+    /// In the child: becomes the shell. Returns why it cannot.
+    fn exec(&self, argv: &[CString]) -> io::Error {
+        self.place().err().unwrap_or_else(|| sys::exec::exec(c"/bin/sh", argv, None))
+    }
+
+    fn place(&self) -> io::Result<()> {
+        sys::signals::set_default(Signal::SIGTERM)?;
+        sys::signals::set_default(Signal::SIGALRM)?;
+        sys::fd::place(self.previous.as_fd(), 0)?;
+        sys::fd::place(self.processed.as_fd(), 1)?;
+        sys::fd::place(self.state.as_fd(), STATE)?;
+        sys::fd::place(self.new_state.as_fd(), NEW_STATE)
+    }
+}

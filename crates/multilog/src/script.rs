@@ -1,0 +1,183 @@
+//! The script: multilog's argument list.
+//!
+//! The first byte of a word says what it does. There is no wrong word: what is not known does nothing, and a number that
+//! is none is 0 before it is raised to the least that is allowed.
+
+use crate::Pattern;
+
+/// Size limits, the least and the most. daemontools 0.76 allows 16777215 at most.
+const SIZES: (u64, u64) = (4_096, 2_147_483_647);
+const DEFAULT_SIZE: u64 = 99_999;
+const LEAST_KEPT: u64 = 2;
+const DEFAULT_KEPT: u64 = 10;
+
+/// What is done with each line, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `+`: select a line that matches.
+    Select(Pattern),
+    /// `-`: deselect a line that matches.
+    Deselect(Pattern),
+    /// `e`: a selected line goes to stderr.
+    Stderr,
+    /// `=`: a selected line goes into the status file of this number.
+    Status(usize),
+    /// A selected line goes to the log directory of this number.
+    Log(usize),
+}
+
+/// A log directory as the script wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Where it is.
+    pub path: Vec<u8>,
+    /// `s`: how many bytes a file may hold.
+    pub size: u64,
+    /// `n`: how many files there may be, `current` among them.
+    pub kept: u64,
+    /// `!`: what each finished file is sent through.
+    pub processor: Option<Vec<u8>>,
+}
+
+/// What is to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A file that holds the last line. The first one is number 0.
+    Status(Vec<u8>),
+    /// A log directory. The first one is number 0, too: they are counted by themselves.
+    Log(Plan),
+}
+
+/// A parsed script.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// `t`: put the time in front of each line.
+    pub stamp: bool,
+    /// What is done with each line.
+    pub actions: Vec<Action>,
+    /// What is to be opened, in the order of the script.
+    pub targets: Vec<Target>,
+}
+
+impl Script {
+    /// The script that these words are.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Script {
+        let mut parser = Parser {
+            script: Script::default(),
+            files: 0,
+            logs: 0,
+            size: DEFAULT_SIZE,
+            kept: DEFAULT_KEPT,
+            processor: None,
+        };
+        for (index, word) in words.into_iter().enumerate() {
+            match word.split_first() {
+                Some((b't', _)) if index == 0 => parser.script.stamp = true,
+                Some((&first, value)) => parser.take(first, value, word),
+                None => {}
+            }
+        }
+        parser.script
+    }
+}
+
+struct Parser {
+    script: Script,
+    /// How many status files and logs there were.
+    files: usize,
+    logs: usize,
+    /// What holds for the next log directory.
+    size: u64,
+    kept: u64,
+    processor: Option<Vec<u8>>,
+}
+
+impl Parser {
+    fn take(&mut self, first: u8, value: &[u8], word: &[u8]) {
+        match first {
+            b'+' => self.script.actions.push(Action::Select(Pattern::compile(value))),
+            b'-' => self.script.actions.push(Action::Deselect(Pattern::compile(value))),
+            b'e' => self.script.actions.push(Action::Stderr),
+            b'=' => self.status(value),
+            b'.' | b'/' => self.log(word),
+            b's' => self.size = number(value).clamp(SIZES.0, SIZES.1),
+            b'n' => self.kept = number(value).max(LEAST_KEPT),
+            // daemontools 0.76 runs an empty command for a bare `!`, and loses the file to it.
+            b'!' => self.processor = (!value.is_empty()).then(|| value.to_vec()),
+            _ => {}
+        }
+    }
+
+    fn status(&mut self, name: &[u8]) {
+        self.script.actions.push(Action::Status(self.files));
+        self.script.targets.push(Target::Status(name.to_vec()));
+        self.files += 1;
+    }
+
+    fn log(&mut self, path: &[u8]) {
+        let (size, kept, processor) = (self.size, self.kept, self.processor.clone());
+        self.script.actions.push(Action::Log(self.logs));
+        self.script.targets.push(Target::Log(Plan { path: path.to_vec(), size, kept, processor }));
+        self.logs += 1;
+    }
+}
+
+/// The digits in front; too many are as many as can be.
+fn number(text: &[u8]) -> u64 {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0_u64, |value, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Script {
+        Script::parse(words.iter().map(|word| word.as_bytes()))
+    }
+
+    fn plans(words: &[&str]) -> Vec<Plan> {
+        let plan = |target| match target {
+            Target::Log(plan) => Some(plan),
+            Target::Status(_) => None,
+        };
+        parse(words).targets.into_iter().filter_map(plan).collect()
+    }
+
+    #[test]
+    fn settings_hold_for_later_directories() {
+        let plans = plans(&["./a", "s5000", "n3", "!gzip", "./b", "!", "/c"]);
+        let found: Vec<_> = plans.iter().map(|plan| (plan.size, plan.kept, plan.processor.as_deref())).collect();
+        assert_eq!(found, [(99_999, 10, None), (5_000, 3, Some(&b"gzip"[..])), (5_000, 3, None)]);
+    }
+
+    #[test]
+    fn numbers_are_clamped_and_never_wrap() {
+        for (word, size) in [
+            ("s", 4_096),
+            ("s4095", 4_096),
+            ("s5000abc", 5_000),
+            ("sx9999", 4_096),
+            ("s2147483648", 2_147_483_647),
+            ("s99999999999999999999999999", 2_147_483_647),
+        ] {
+            assert_eq!(plans(&[word, "."])[0].size, size, "{word}");
+        }
+        for (word, kept) in [("n", 2), ("n1", 2), ("n7x", 7), ("n99999999999999999999999999", u64::MAX)] {
+            assert_eq!(plans(&[word, "."])[0].kept, kept, "{word}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_byte_decides_and_unknown_words_do_nothing() {
+        assert_eq!(parse(&["exyz"]).actions, [Action::Stderr]);
+        assert_eq!(parse(&["", "x", "\u{e9}", "t"]), Script::default());
+        assert!(parse(&["txyz"]).stamp);
+    }
+
+    #[test]
+    fn files_and_directories_are_numbered_by_themselves() {
+        let script = parse(&["=a", "./b", "=c", "./d"]);
+        assert_eq!(script.actions, [Action::Status(0), Action::Log(0), Action::Status(1), Action::Log(1)]);
+    }
+}

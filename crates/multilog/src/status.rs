@@ -1,0 +1,53 @@
+//! A status file: it holds the last line that was selected for it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::patience::{GivenUp, Patience};
+use crate::{HEAD, OpenError};
+
+/// Always written as a whole, so that a reader sees one line or another: the line, and newlines up to this size.
+const SIZE: usize = HEAD + 1;
+
+/// An open status file.
+pub(crate) struct StatusFile {
+    name: Vec<u8>,
+    file: File,
+    line: Box<[u8; SIZE]>,
+    /// Whether the line is not in the file yet.
+    pending: bool,
+}
+
+impl StatusFile {
+    /// Opens it, makes it if it is missing, and leaves what it holds.
+    pub fn open(name: &[u8]) -> Result<StatusFile, OpenError> {
+        let path = Path::new(OsStr::from_bytes(name));
+        let text = |before: &[u8]| [before, name].concat();
+        sys::fd::open_append(path).map_err(OpenError::on(|| text(b"unable to create ")))?;
+        let file = sys::fd::open_write(path).map_err(OpenError::on(|| text(b"unable to write ")))?;
+        Ok(StatusFile { name: name.to_vec(), file, line: Box::new([b'\n'; SIZE]), pending: false })
+    }
+
+    /// Remembers a line. Of those that come in one block of input only the last is ever written.
+    pub fn set(&mut self, head: &[u8]) {
+        let (line, rest) = self.line.split_at_mut(head.len().min(SIZE));
+        line.copy_from_slice(head.get(..line.len()).unwrap_or_default());
+        rest.fill(b'\n');
+        self.pending = true;
+    }
+
+    /// Writes it over the last one, unless it is there already.
+    pub fn flush(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
+        if !std::mem::take(&mut self.pending) {
+            return Ok(());
+        }
+        let (name, mut file) = (&self.name, &self.file);
+        let text = |before: &[u8]| [before, name, b", pausing"].concat();
+        patience.insist(|| text(b"unable to move to beginning of "), || file.seek(SeekFrom::Start(0)))?;
+        patience.insist(|| text(b"unable to write "), || sys::fd::write_all(file.as_fd(), self.line.as_slice()))
+    }
+}

@@ -1,0 +1,203 @@
+//! Labels in streams of lines: tai64n puts one in front of each line, tai64nlocal makes those readable that are there.
+//!
+//! Bytes come in whatever pieces a pipe delivers. Neither holds more of a line back than a label, and neither knows a
+//! clock or a time zone: the caller does.
+
+use std::io::Write;
+
+use memchr::memchr;
+
+use crate::{Label, digit};
+
+/// Puts a label and a space in front of each line.
+#[derive(Clone, Debug, Default)]
+pub struct Stamper {
+    in_line: bool,
+}
+
+impl Stamper {
+    /// Appends `block` to `out`, with `label` in front of each line that begins in it.
+    pub fn feed(&mut self, mut block: &[u8], label: &[u8; Label::TEXT], out: &mut Vec<u8>) {
+        while !block.is_empty() {
+            if !self.in_line {
+                out.extend_from_slice(label);
+                out.push(b' ');
+            }
+            let (line, rest, complete) = split_line(block);
+            out.extend_from_slice(line);
+            self.in_line = !complete;
+            block = rest;
+        }
+    }
+}
+
+/// Where in a line the next byte stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Start,
+    Label,
+    Rest,
+}
+
+/// Makes the label at the very front of a line readable.
+///
+/// A label is `@` and exactly 24 lower-case digits of a time that can be written; anything else is copied. (daemontools
+/// 0.76 takes any number of digits, and crashes on the year that most of such lines give.) What looks like a label until
+/// the input ends is dropped, as daemontools does.
+#[derive(Clone, Debug)]
+pub struct Localizer {
+    place: Place,
+    held: [u8; Label::TEXT],
+    len: usize,
+}
+
+impl Default for Localizer {
+    fn default() -> Localizer {
+        Localizer { place: Place::Start, held: [0; Label::TEXT], len: 0 }
+    }
+}
+
+impl Localizer {
+    /// Appends `block` to `out`, its labels made readable. `local` appends the time of a Unix second up to its seconds, or
+    /// says `false`, having appended nothing, when it has no such time.
+    pub fn feed(&mut self, mut block: &[u8], mut local: impl FnMut(i64, &mut Vec<u8>) -> bool, out: &mut Vec<u8>) {
+        while let Some((&byte, behind)) = block.split_first() {
+            match self.place {
+                Place::Start if byte == b'@' => {
+                    self.place = Place::Label;
+                    self.len = 0;
+                    self.hold(byte);
+                    block = behind;
+                }
+                Place::Label if digit(byte).is_some() && self.len < Label::TEXT => {
+                    self.hold(byte);
+                    block = behind;
+                }
+                Place::Label => {
+                    self.place = Place::Rest;
+                    // A digit that did not fit makes the label too long to be one.
+                    if digit(byte).is_some() || !self.convert(&mut local, out) {
+                        out.extend_from_slice(self.held());
+                    }
+                }
+                Place::Start | Place::Rest => {
+                    let (line, rest, complete) = split_line(block);
+                    out.extend_from_slice(line);
+                    self.place = if complete { Place::Start } else { Place::Rest };
+                    block = rest;
+                }
+            }
+        }
+    }
+
+    /// Keeps `byte` as part of a label that has room for it.
+    fn hold(&mut self, byte: u8) {
+        if let Some(place) = self.held.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    fn held(&self) -> &[u8] {
+        self.held.get(..self.len).unwrap_or(&self.held)
+    }
+
+    /// Appends the time of the label that is held; `false` if it is none, or has no time.
+    fn convert(&self, local: &mut impl FnMut(i64, &mut Vec<u8>) -> bool, out: &mut Vec<u8>) -> bool {
+        let label = self.held().split_first().and_then(|(_, digits)| Label::from_digits(digits));
+        let Some(label) = label.filter(|label| local(label.unix_seconds(), out)) else {
+            return false;
+        };
+        // A dot and at least nine digits; ten if there are more than 999,999,999 nanoseconds in that second.
+        // A Vec takes all that is written to it.
+        let _ = write!(out, ".{:09}", label.nanos);
+        true
+    }
+}
+
+/// The front of `block` through its first newline, what follows, and whether there was one.
+fn split_line(block: &[u8]) -> (&[u8], &[u8], bool) {
+    let end = memchr(b'\n', block);
+    let (line, rest) = block.split_at(end.map_or(block.len(), |at| at + 1));
+    (line, rest, end.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a time zone would, for the years 1970 to 2000 only.
+    fn local(seconds: i64, out: &mut Vec<u8>) -> bool {
+        let known = (0..1_000_000_001).contains(&seconds);
+        if known {
+            out.extend_from_slice(format!("[{seconds}]").as_bytes());
+        }
+        known
+    }
+
+    /// The same however the input is cut in two.
+    fn localized(input: &[u8]) -> Vec<u8> {
+        let convert = |cut: usize| {
+            let (mut localizer, mut out) = (Localizer::default(), Vec::new());
+            localizer.feed(&input[..cut], local, &mut out);
+            localizer.feed(&input[cut..], local, &mut out);
+            out
+        };
+        let whole = convert(0);
+        for cut in 1..=input.len() {
+            assert_eq!(convert(cut), whole, "cut at {cut}");
+        }
+        whole
+    }
+
+    #[test]
+    fn a_label_in_front_of_a_line_becomes_a_time() {
+        assert_eq!(
+            localized(b"@400000003b9aca0a075bcd15 a\n@400000003b9aca0a00000001\n"),
+            b"[1000000000].123456789 a\n[1000000000].000000001\n"
+        );
+        assert_eq!(localized(b"@400000003b9aca0affffffff x"), b"[1000000000].4294967295 x");
+    }
+
+    #[test]
+    fn a_label_elsewhere_is_text() {
+        let text = b" @400000003b9aca0a075bcd15\nx@400000003b9aca0a075bcd15 a\n";
+        assert_eq!(localized(text), text);
+        assert_eq!(
+            localized(b"@400000003b9aca0a075bcd15@400000003b9aca0a075bcd15 a"),
+            b"[1000000000].123456789@400000003b9aca0a075bcd15 a"
+        );
+    }
+
+    #[test]
+    fn what_is_no_label_is_copied() {
+        for line in [
+            &b"@\n"[..],
+            b"@ x\n",
+            b"@@400000003b9aca0a075bcd15 x\n",
+            b"@400000003b9aca0a075bcd1 short\n",
+            b"@400000003b9aca0a075bcd150 long\n",
+            b"@400000003b9aca0a075bcd150000000000 longer\n",
+            b"@400000003B9ACA0A075BCD15 upper\n",
+            b"@000000003b9aca0a075bcd15 no such time\n",
+            b"@400000003b9aca0a075bcd1\xff\0\n\n",
+        ] {
+            assert_eq!(localized(line), line);
+        }
+    }
+
+    #[test]
+    fn a_label_that_the_end_of_input_cuts_is_dropped() {
+        assert_eq!(localized(b"a\n@400000003b9aca0a075bcd15"), b"a\n");
+        assert_eq!(localized(b"@4"), b"");
+    }
+
+    #[test]
+    fn each_line_gets_the_label_of_the_block_it_begins_in() {
+        let (mut stamper, mut out) = (Stamper::default(), Vec::new());
+        stamper.feed(b"a\n\nb", b"@111111111111111111111111", &mut out);
+        stamper.feed(b"c\nd", b"@222222222222222222222222", &mut out);
+        let expected = "@111111111111111111111111 a\n@111111111111111111111111 \n@111111111111111111111111 bc\n@222222222222222222222222 d";
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+}
