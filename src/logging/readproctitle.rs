@@ -9,8 +9,8 @@ const READPROCTITLE: cli::Program = cli::Program {
     usage_exit: cli::USAGE,
     about: "Shows the last bytes of stdin in its own process title, in place of the placeholder.",
     options: &[
-        ("ARG", "What ps shows in front of them, such as `service errors:'"),
-        ("PLACEHOLDER", "At least five bytes, such as 400 dots: how long the title shall be"),
+        ("ARG", "what ps shows in front of them, such as `service errors:'"),
+        ("PLACEHOLDER", "at least five bytes, such as 400 dots: how long the title shall be"),
     ],
 };
 

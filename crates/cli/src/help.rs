@@ -40,10 +40,10 @@ fn page(program: &Program) -> String {
 
 /// `-x`, `-x VALUE`, or an operand. clap only lays them out, it never parses.
 fn argument(name: &'static str) -> Arg {
-    let mut characters = name.chars();
-    match (characters.next(), characters.next(), characters.as_str().trim_start()) {
-        (Some('-'), Some(letter), "") => Arg::new(name).short(letter).action(ArgAction::SetTrue),
-        (Some('-'), Some(letter), value) => Arg::new(name).short(letter).value_name(value),
+    let (option, value) = name.split_once(' ').unwrap_or((name, ""));
+    match (option.as_bytes(), value) {
+        (&[b'-', letter], "") => Arg::new(name).short(char::from(letter)).action(ArgAction::SetTrue),
+        (&[b'-', letter], value) => Arg::new(name).short(char::from(letter)).value_name(value),
         _ => Arg::new(name).required(true),
     }
 }
