@@ -130,7 +130,7 @@ mod imp {
 
     /// A watched directory. There is none on this system.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-    pub enum Watch {}
+    pub struct Watch(());
 
     /// The watched directories of a process. It cannot be had on this system.
     pub enum Watcher {}
