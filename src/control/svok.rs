@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Exit, text};
+use cli::text;
 use svdir::names;
 
 const PROGRAM: cli::Program = cli::Program {
@@ -27,9 +27,7 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     std::env::set_current_dir(dir).context(text!("unable to chdir to ", dir))?;
     match sys::fd::open_write(Path::new(names::OK)) {
         Ok(_) => Ok(0),
-        Err(error) if error.kind() == io::ErrorKind::NotFound || super::has_no_reader(&error) => {
-            Err(Exit(cli::USAGE).into())
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound || super::has_no_reader(&error) => Ok(cli::USAGE),
         Err(error) => Err(error).context(text!("unable to open ", dir, "/", names::OK)),
     }
 }

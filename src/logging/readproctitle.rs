@@ -27,11 +27,11 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let title = if call.words().is_empty() { &mut [] } else { sys::argv::title() };
     // Silent, as the original is.
     if title.len() < SHORTEST {
-        return Err(cli::Exit(cli::USAGE).into());
+        return Ok(cli::USAGE);
     }
     title.fill(b'.');
     let Some((_, window)) = title.split_at_mut_checked(DOTS) else {
-        return Err(cli::Exit(cli::USAGE).into());
+        return Ok(cli::USAGE);
     };
     Ok(show(window).map_or(cli::TEMPORARY, |()| 0))
 }
