@@ -44,7 +44,7 @@ pub fn main(call: cli::Call) -> i32 {
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let script = Script::parse(call.words().iter().map(|word| word.as_bytes()));
     prepare();
-    let mut outputs = Outputs::open(&script.targets, report).or_else(unable)?;
+    let mut outputs = Outputs::open(&script, report).or_else(unable)?;
     let mut engine = Engine::new(&script);
     copy(&mut engine, &mut outputs);
     engine.end(&mut outputs);

@@ -4,11 +4,10 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use crate::Sink;
 use crate::log::Log;
 use crate::patience::{GivenUp, Patience, Report};
-use crate::script::Target;
 use crate::status::StatusFile;
+use crate::{Script, Sink};
 
 /// How much is gathered for stderr before it is written.
 const BUFFER: usize = 65_536;
@@ -46,25 +45,22 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Opens everything, in order.
+    /// Opens everything: first the status files, as the original does, then the logs.
     ///
     /// # Errors
     /// [`OpenError`] for the first that cannot be opened.
-    pub fn open(targets: &[Target], report: Report) -> Result<Outputs, OpenError> {
+    pub fn open(script: &Script, report: Report) -> Result<Outputs, OpenError> {
         let here = || b"unable to switch to current directory".to_vec();
         let start = sys::fd::open_read(Path::new(".")).map_err(OpenError::on(here))?;
-        let patience = Patience::new(report).map_err(OpenError::on(|| b"unable to catch signals".to_vec()))?;
-        let mut outputs =
-            Outputs { stderr: Vec::new(), files: Vec::new(), logs: Vec::new(), patience, given_up: false };
-        for target in targets {
+        let mut patience = Patience::new(report).map_err(OpenError::on(|| b"unable to catch signals".to_vec()))?;
+        let files = script.files.iter().map(|name| StatusFile::open(name)).collect::<Result<_, _>>()?;
+        let mut logs = Vec::with_capacity(script.logs.len());
+        for plan in &script.logs {
             let back = || b"unable to switch to starting directory".to_vec();
             sys::fd::change_directory(start.as_fd()).map_err(OpenError::on(back))?;
-            match target {
-                Target::Status(name) => outputs.files.push(StatusFile::open(name)?),
-                Target::Log(plan) => outputs.logs.push(Log::open(plan, &mut outputs.patience)?),
-            }
+            logs.push(Log::open(plan, &mut patience)?);
         }
-        Ok(outputs)
+        Ok(Outputs { stderr: Vec::new(), files, logs, patience, given_up: false })
     }
 
     /// What hears signals.

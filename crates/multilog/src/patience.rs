@@ -52,9 +52,7 @@ impl Trouble {
     }
 
     fn same_cause(&self, other: &Trouble) -> bool {
-        let cause = |line: &Line| {
-            (line.text.clone(), line.reason.as_ref().map(|reason| (reason.raw_os_error(), reason.kind())))
-        };
+        let cause = |line: &Line| (line.text.clone(), line.reason.as_ref().map(io::Error::to_string));
         self.lines.iter().map(cause).eq(other.lines.iter().map(cause))
     }
 }

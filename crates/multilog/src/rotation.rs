@@ -68,9 +68,11 @@ fn sync(directory: &Directory, name: &str, patience: &mut Patience) -> Result<Fi
 
 /// Runs the processor once and waits for its end.
 fn run(directory: &Directory, command: &[u8], cannot: &dyn Fn(&io::Error)) -> Result<(), Trouble> {
-    let failed = || directory.text("processor failed in ", ", pausing");
     let files = Files::open().map_err(|reason| Trouble {
-        lines: vec![fatal(unable_to_run(command), reason), warning(failed(), None)],
+        lines: vec![
+            fatal(unable_to_run(command), reason),
+            warning(directory.text("processor failed in ", ", pausing"), None),
+        ],
         pauses: 1,
     })?;
     let argv = ["sh".as_bytes(), b"-c", command].map(|word| CString::new(word).unwrap_or_default());
@@ -79,19 +81,22 @@ fn run(directory: &Directory, command: &[u8], cannot: &dyn Fn(&io::Error)) -> Re
         111
     });
     let text = || directory.text("unable to fork for processor in ", ", pausing");
-    let end = sys::process::wait(pid.map_err(|reason| Trouble::new(text(), reason))?);
-    let text = || directory.text("wait failed for processor in ", ", pausing");
-    match end.map_err(|reason| Trouble::new(text(), reason))? {
-        Change::Exited(0) => Ok(()),
-        Change::Killed(signal) => {
-            let crashed = directory.text("processor crashed in ", ", pausing");
-            let reason = io::Error::other(format!("signal {signal}"));
-            Err(Trouble { lines: vec![warning(crashed, Some(reason)), warning(failed(), None)], pauses: 2 })
+    judge(directory, sys::process::wait(pid.map_err(|reason| Trouble::new(text(), reason))?))
+}
+
+/// What the end of the processor means.
+fn judge(directory: &Directory, end: io::Result<Change>) -> Result<(), Trouble> {
+    let told = |what: &str, reason| warning(directory.text(what, ", pausing"), reason);
+    let mut lines = match end {
+        Ok(Change::Exited(0)) => return Ok(()),
+        Ok(Change::Exited(_) | Change::Stopped | Change::Continued) => Vec::new(),
+        Ok(Change::Killed(signal)) => {
+            vec![told("processor crashed in ", Some(io::Error::other(format!("signal {signal}"))))]
         }
-        Change::Exited(_) | Change::Stopped | Change::Continued => {
-            Err(Trouble { lines: vec![warning(failed(), None)], pauses: 1 })
-        }
-    }
+        Err(reason) => vec![told("wait failed for processor in ", Some(reason))],
+    };
+    lines.push(told("processor failed in ", None));
+    Err(Trouble { pauses: lines.len() as u64, lines })
 }
 
 fn unable_to_run(command: &[u8]) -> Vec<u8> {

@@ -39,15 +39,6 @@ pub struct Plan {
     pub processor: Option<Vec<u8>>,
 }
 
-/// What is to be opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A file that holds the last line. The first one is number 0.
-    Status(Vec<u8>),
-    /// A log directory. The first one is number 0, too: they are counted by themselves.
-    Log(Plan),
-}
-
 /// A parsed script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
@@ -55,21 +46,16 @@ pub struct Script {
     pub stamp: bool,
     /// What is done with each line.
     pub actions: Vec<Action>,
-    /// What is to be opened, in the order of the script.
-    pub targets: Vec<Target>,
+    /// The status files, by their numbers.
+    pub files: Vec<Vec<u8>>,
+    /// The log directories, by theirs.
+    pub logs: Vec<Plan>,
 }
 
 impl Script {
     /// The script that these words are.
     pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Script {
-        let mut parser = Parser {
-            script: Script::default(),
-            files: 0,
-            logs: 0,
-            size: DEFAULT_SIZE,
-            kept: DEFAULT_KEPT,
-            processor: None,
-        };
+        let mut parser = Parser { script: Script::default(), size: DEFAULT_SIZE, kept: DEFAULT_KEPT, processor: None };
         for (index, word) in words.into_iter().enumerate() {
             match word.split_first() {
                 Some((b't', _)) if index == 0 => parser.script.stamp = true,
@@ -83,9 +69,6 @@ impl Script {
 
 struct Parser {
     script: Script,
-    /// How many status files and logs there were.
-    files: usize,
-    logs: usize,
     /// What holds for the next log directory.
     size: u64,
     kept: u64,
@@ -109,16 +92,14 @@ impl Parser {
     }
 
     fn status(&mut self, name: &[u8]) {
-        self.script.actions.push(Action::Status(self.files));
-        self.script.targets.push(Target::Status(name.to_vec()));
-        self.files += 1;
+        self.script.actions.push(Action::Status(self.script.files.len()));
+        self.script.files.push(name.to_vec());
     }
 
     fn log(&mut self, path: &[u8]) {
         let (size, kept, processor) = (self.size, self.kept, self.processor.clone());
-        self.script.actions.push(Action::Log(self.logs));
-        self.script.targets.push(Target::Log(Plan { path: path.to_vec(), size, kept, processor }));
-        self.logs += 1;
+        self.script.actions.push(Action::Log(self.script.logs.len()));
+        self.script.logs.push(Plan { path: path.to_vec(), size, kept, processor });
     }
 }
 
@@ -136,17 +117,9 @@ mod tests {
         Script::parse(words.iter().map(|word| word.as_bytes()))
     }
 
-    fn plans(words: &[&str]) -> Vec<Plan> {
-        let plan = |target| match target {
-            Target::Log(plan) => Some(plan),
-            Target::Status(_) => None,
-        };
-        parse(words).targets.into_iter().filter_map(plan).collect()
-    }
-
     #[test]
     fn settings_hold_for_later_directories() {
-        let plans = plans(&["./a", "s5000", "n3", "!gzip", "./b", "!", "/c"]);
+        let plans = parse(&["./a", "s5000", "n3", "!gzip", "./b", "!", "/c"]).logs;
         let found: Vec<_> = plans.iter().map(|plan| (plan.size, plan.kept, plan.processor.as_deref())).collect();
         assert_eq!(found, [(99_999, 10, None), (5_000, 3, Some(&b"gzip"[..])), (5_000, 3, None)]);
     }
@@ -161,10 +134,10 @@ mod tests {
             ("s2147483648", 2_147_483_647),
             ("s99999999999999999999999999", 2_147_483_647),
         ] {
-            assert_eq!(plans(&[word, "."])[0].size, size, "{word}");
+            assert_eq!(parse(&[word, "."]).logs[0].size, size, "{word}");
         }
         for (word, kept) in [("n", 2), ("n1", 2), ("n7x", 7), ("n99999999999999999999999999", u64::MAX)] {
-            assert_eq!(plans(&[word, "."])[0].kept, kept, "{word}");
+            assert_eq!(parse(&[word, "."]).logs[0].kept, kept, "{word}");
         }
     }
 

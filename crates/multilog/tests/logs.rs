@@ -27,7 +27,7 @@ fn contents(directory: &Path) -> Vec<Vec<u8>> {
 fn log(directory: &Path, blocks: &[Vec<u8>], size: usize) {
     let size = format!("s{size}");
     let script = Script::parse([b"-x*", size.as_bytes(), b"n100000", directory.as_os_str().as_bytes()]);
-    let mut outputs = Outputs::open(&script.targets, no_trouble).expect("a log");
+    let mut outputs = Outputs::open(&script, no_trouble).expect("a log");
     let mut engine = Engine::new(&script);
     for block in blocks {
         engine.feed(block, &[b'@'; 25], &mut outputs);

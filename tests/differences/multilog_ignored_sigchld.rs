@@ -1,0 +1,21 @@
+//! To a parent that ignores SIGCHLD the ends of its children are not told, and ignoring is inherited: under such a one
+//! the processors of daemontools 0.76 never seem to end well, and the log stands still. Ours waits for them whatever it
+//! inherited.
+
+use std::process::Command;
+
+use testkit::{Scratch, Suite, finish_with, needs_program};
+
+#[test]
+fn an_ignored_sigchld_does_not_make_processors_fail() {
+    let Some(env) = needs_program("env") else {
+        return;
+    };
+    let scratch = Scratch::with(Suite::ours());
+    let mut command = Command::new(env);
+    command.arg("--ignore-signal=CHLD").arg(scratch.suite().path("multilog"));
+    command.args(["s4096", "!tr 0 o", "./log"]).current_dir(scratch.root());
+    let finished = finish_with(&mut command, "0123456789\n".repeat(250).as_bytes());
+    assert_eq!((finished.code, finished.err()), (0, String::new()));
+    assert!(scratch.text("log/current").len() < 1000, "it was rotated");
+}

@@ -1,0 +1,110 @@
+//! TERM ends multilog at a line end; other signals kill it.
+
+use std::io::Read;
+
+use testkit::{Scratch, wait_for, wait_until};
+
+use crate::{Logger, log, mode, names, wait_for_text};
+
+#[test]
+fn term_at_a_line_end_ends_it_cleanly() {
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch, &["./log"]);
+    logger.write("a\n");
+    wait_for_text(&scratch, "log/current", "a\n");
+    logger.signal("TERM");
+    assert_eq!(logger.running.end(), 0);
+    assert_eq!(mode(scratch.path("log/current")), 0o744);
+    assert_eq!(scratch.text("log/current"), "a\n");
+    assert_eq!(scratch.text("err"), "");
+}
+
+#[test]
+fn term_before_any_input_ends_it_cleanly() {
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch, &["./log"]);
+    wait_until("the log is open", || scratch.path("log/current").exists());
+    logger.signal("TERM");
+    assert_eq!(logger.running.end(), 0);
+    assert_eq!(names(&scratch, "log"), ["current", "lock", "state"]);
+    assert_eq!(mode(scratch.path("log/current")), 0o744);
+}
+
+#[test]
+fn term_in_a_line_waits_for_its_end_and_leaves_the_rest_in_the_pipe() {
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch, &["./log"]);
+    logger.write("a\nb");
+    wait_for_text(&scratch, "log/current", "a\n");
+    logger.signal("TERM");
+    logger.write("c\nnext\n");
+    assert_eq!(logger.running.end(), 0);
+    assert_eq!(scratch.text("log/current"), "a\nbc\n");
+    logger.input = None;
+    let mut left = String::new();
+    logger.rest.read_to_string(&mut left).expect("a pipe");
+    assert_eq!(left, "next\n");
+}
+
+#[test]
+fn the_end_of_input_ends_a_line_after_term() {
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch, &["./log"]);
+    logger.write("a\nb");
+    wait_for_text(&scratch, "log/current", "a\n");
+    logger.signal("TERM");
+    assert_eq!(logger.end(), 0);
+    assert_eq!(scratch.text("log/current"), "a\nb\n");
+    assert_eq!(mode(scratch.path("log/current")), 0o744);
+}
+
+#[test]
+fn hup_and_int_kill_it_and_the_next_start_keeps_the_file() {
+    for (name, code) in [("HUP", 1001), ("INT", 1002)] {
+        let scratch = Scratch::new();
+        let mut logger = Logger::start(&scratch, &["./log"]);
+        logger.write("a\n");
+        wait_for_text(&scratch, "log/current", "a\n");
+        logger.signal(name);
+        assert_eq!(logger.running.end(), code);
+        assert_eq!(mode(scratch.path("log/current")), 0o644);
+        log(&scratch, &["./log"], "b\n");
+        assert_eq!(names(&scratch, "log"), ["@.u", "current", "lock", "state"]);
+        assert_eq!(scratch.text("log/current"), "b\n");
+    }
+}
+
+#[test]
+fn what_came_before_a_kill_is_in_the_file() {
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch, &["./log"]);
+    for number in 0..100 {
+        logger.write(format!("{number}\n"));
+    }
+    let expected: String = (0..100).map(|number| format!("{number}\n")).collect();
+    wait_for_text(&scratch, "log/current", &expected);
+    logger.signal("KILL");
+    assert_eq!(logger.running.end(), 1009);
+    log(&scratch, &["./log"], "");
+    let kept = crate::finished(&scratch, "log");
+    assert_eq!(scratch.text(&kept[0]), expected);
+}
+
+#[test]
+fn many_alarms_at_once_lose_nothing() {
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch, &["n10000", "./log"]);
+    logger.write("begin\n");
+    wait_for_text(&scratch, "log/current", "begin\n");
+    let mut expected = "begin\n".to_owned();
+    for number in 0..20 {
+        let line = format!("{number}\n");
+        logger.write(&line);
+        logger.signal("ALRM");
+        expected.push_str(&line);
+    }
+    let held = || String::from_utf8_lossy(&crate::whole(&scratch, "log")).into_owned();
+    wait_for("all lines", || (held() == expected).then_some(()));
+    assert_eq!(logger.end(), 0);
+    assert_eq!(held(), expected);
+}

@@ -1,0 +1,107 @@
+//! Disks that are full and directories that go away while multilog runs.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use testkit::{Scratch, needs_program, needs_root, skip, start, wait_until};
+
+use crate::{Logger, numbered, wait_for_lines, wait_for_text, whole};
+
+/// A small file system, unmounted when the test is over.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(scratch: &Scratch, name: &str) -> Option<Small> {
+        let path = scratch.mkdir(name);
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&path).status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Small(path));
+        }
+        skip("cannot mount");
+        None
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_the_reading_and_loses_nothing() {
+    if !needs_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let Some(_small) = Small::mount(&scratch, "small") else {
+        return;
+    };
+    let filler = scratch.write("small/filler", vec![b'.'; 56 * 1024]);
+    let input = numbered(400);
+    let mut logger = Logger::start(&scratch, &["./small/log"]);
+    logger.write(&input);
+    wait_for_lines(
+        &scratch,
+        &["multilog: warning: unable to write to ./small/log/current, pausing: out of disk space"],
+    );
+    assert!(logger.running.ended().is_none());
+    fs::remove_file(filler).expect("removes");
+    assert_eq!(logger.end(), 0);
+    assert!(whole(&scratch, "small/log") == input);
+}
+
+#[test]
+fn a_write_that_fails_is_tried_again_until_it_succeeds() {
+    let Some(prlimit) = needs_program("prlimit") else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let (reader, input) = std::io::pipe().expect("a pipe");
+    let mut shell = Command::new("sh");
+    // 16 blocks of 512 bytes.
+    shell.arg("-c").arg("trap '' XFSZ; ulimit -S -f 16; exec \"$0\" ./log").arg(scratch.suite().path("multilog"));
+    shell.current_dir(scratch.root()).stdin(reader).stdout(Stdio::null());
+    let mut running = start(shell.stderr(File::create(scratch.path("err")).expect("a file")));
+    let lines = numbered(400);
+    std::io::Write::write_all(&mut &input, &lines).expect("a pipe has room for it");
+    wait_for_lines(&scratch, &["multilog: warning: unable to write to ./log/current, pausing: file too big"]);
+    let lifted = Command::new(prlimit).args(["--fsize=unlimited", "--pid", &running.pid().to_string()]).status();
+    assert!(lifted.expect("prlimit runs").success());
+    wait_until("all lines", || scratch.read("log/current") == lines);
+    drop(input);
+    assert_eq!(running.end(), 0);
+}
+
+#[test]
+fn a_directory_that_is_removed_stops_it_at_the_next_rotation() {
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch, &["s4096", "./log"]);
+    logger.write("a\n");
+    wait_for_text(&scratch, "log/current", "a\n");
+    fs::remove_dir_all(scratch.path("log")).expect("removes");
+    logger.write(numbered(100));
+    wait_for_lines(
+        &scratch,
+        &["multilog: warning: unable to rename current to previous in directory ./log, pausing: file does not exist"],
+    );
+    assert!(logger.running.ended().is_none());
+}
+
+#[test]
+fn a_current_that_was_taken_away_is_renamed_when_it_is_back() {
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch, &["s4096", "./log"]);
+    logger.write("a\n");
+    wait_for_text(&scratch, "log/current", "a\n");
+    fs::rename(scratch.path("log/current"), scratch.path("away")).expect("renames");
+    logger.write(numbered(60));
+    wait_for_lines(
+        &scratch,
+        &["multilog: warning: unable to rename current to previous in directory ./log, pausing: file does not exist"],
+    );
+    fs::rename(scratch.path("away"), scratch.path("log/current")).expect("renames");
+    assert_eq!(logger.end(), 0);
+    assert!(whole(&scratch, "log") == [b"a\n".to_vec(), numbered(60)].concat());
+}
