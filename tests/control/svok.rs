@@ -67,16 +67,8 @@ fn there_are_no_options() {
 #[test]
 fn each_way_not_to_get_in_has_its_reason() {
     let scratch = Scratch::new();
-    scratch.write("file", "");
-    link_loop(&scratch.path("loop"));
-    for (name, reason) in [
-        ("missing", "file does not exist"),
-        ("", "file does not exist"),
-        ("file", "not a directory"),
-        ("loop", "symbolic link loop"),
-        (&"n".repeat(256), "file name too long"),
-    ] {
-        assert_eq!(scratch.run("svok", &[name]), fatal(&format!("unable to chdir to {name}: {reason}")));
+    for (name, reason) in scratch.no_way_in() {
+        assert_eq!(scratch.run("svok", &[&name]), fatal(&format!("unable to chdir to {name}: {reason}")));
     }
 }
 

@@ -16,19 +16,9 @@ fn fatal(line: &str) -> Finished {
 #[test]
 fn each_way_not_to_get_in_has_its_reason() {
     let scratch = scratch();
-    scratch.write("file", "");
-    symlink("loop", scratch.path("loop")).expect("a link");
-    for (name, reason) in [
-        ("missing", "file does not exist"),
-        ("", "file does not exist"),
-        ("file", "not a directory"),
-        ("loop", "symbolic link loop"),
-        (&"n".repeat(256), "file name too long"),
-        ("-x", "file does not exist"),
-        ("--", "file does not exist"),
-        ("--xyz", "file does not exist"),
-    ] {
-        assert_eq!(scratch.run("svscan", &[name]), fatal(&format!("unable to chdir to {name}: {reason}")));
+    let words = ["-x", "--", "--xyz"].map(|word| (word.to_owned(), "file does not exist"));
+    for (name, reason) in scratch.no_way_in().into_iter().chain(words) {
+        assert_eq!(scratch.run("svscan", &[&name]), fatal(&format!("unable to chdir to {name}: {reason}")));
     }
 }
 

@@ -74,6 +74,21 @@ impl Scratch {
         self.path(name)
     }
 
+    /// Names that are no directory to enter, each with the reason that the suite gives.
+    pub fn no_way_in(&self) -> Vec<(String, &'static str)> {
+        self.write("file", "");
+        std::os::unix::fs::symlink("loop", self.path("loop")).expect("a link");
+        let long = "n".repeat(256);
+        let reasons = [
+            ("missing", "file does not exist"),
+            ("", "file does not exist"),
+            ("file", "not a directory"),
+            ("loop", "symbolic link loop"),
+            (&long, "file name too long"),
+        ];
+        reasons.map(|(name, reason)| (name.to_owned(), reason)).into()
+    }
+
     /// What a file holds; empty if there is none.
     pub fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_default()
