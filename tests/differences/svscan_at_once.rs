@@ -30,8 +30,8 @@ fn a_dead_supervise_is_back_before_the_next_look_would_come() {
     let scratch = Scratch::new();
     scratch.service("service/a", "trap '' TERM; exec sleep 1000");
     let _svscan = scratch.start("svscan", "svscan", &["service"]);
-    wait_up(&scratch, "service/a");
     for _ in 0..8 {
+        wait_up(&scratch, "service/a");
         let before = supervise(&scratch);
         crate::world::svc(&scratch, "-kdx", "service/a");
         wait_until("another supervise", || process(&scratch, &["a"]).is_some_and(|pid| Some(pid) != before));
