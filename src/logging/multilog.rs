@@ -78,36 +78,34 @@ fn report(level: Level, text: &[u8], reason: Option<&io::Error>) {
 
 /// The loop: waits, reads, decides, writes.
 fn copy(engine: &mut Engine, outputs: &mut Outputs) {
-    let mut buffer = vec![0; BLOCK];
-    while let Some(count) = read(engine, outputs, &mut buffer) {
+    let mut block = Vec::with_capacity(BLOCK);
+    while read(engine, outputs, &mut block) {
         // One look at the clock serves all lines that came in one piece.
         let (seconds, nanos) = clock::wall();
         let stamp = tai::Label::from_unix(seconds, nanos).text();
-        engine.feed(buffer.get(..count).unwrap_or_default(), &stamp, outputs);
+        engine.feed(&block, &stamp, outputs);
         outputs.flush();
     }
 }
 
-/// How much was read; `None` at the end of input, and at a line end after TERM. An error is an end, too.
-fn read(engine: &Engine, outputs: &mut Outputs, buffer: &mut [u8]) -> Option<usize> {
+/// Reads a block; `false` at the end of input, and at a line end after TERM. An error is an end, too.
+fn read(engine: &Engine, outputs: &mut Outputs, block: &mut Vec<u8>) -> bool {
     loop {
         if outputs.patience().rotation_wanted() {
             outputs.rotate();
         }
         let ending = outputs.patience().ending();
         if ending && engine.at_line_start() {
-            return None;
+            return false;
         }
         if !wait(outputs) {
             continue;
         }
         // After TERM not a byte beyond the line's end: that is for the next reader.
-        let room = if ending { buffer.get_mut(..1)? } else { &mut *buffer };
-        match fd::read(fd::stdin(), room) {
-            Ok(0) => return None,
-            Ok(count) => return Some(count),
+        match fd::read_onto(fd::stdin(), block, if ending { 1 } else { BLOCK }) {
+            Ok(count) => return count > 0,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return None,
+            Err(_) => return false,
         }
     }
 }

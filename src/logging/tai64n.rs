@@ -25,14 +25,14 @@ pub fn main(call: cli::Call) -> i32 {
 
 /// An error is not said, as the original does not.
 fn copy() -> io::Result<()> {
-    let mut input = vec![0; BLOCK];
+    let mut input = Vec::with_capacity(BLOCK);
     let mut output = Vec::new();
     let mut stamper = Stamper::default();
-    while let Some(block) = read_block(&mut input)? {
+    while sys::fd::read_onto(sys::fd::stdin(), &mut input, BLOCK)? > 0 {
         // One look at the clock serves all that came in one piece.
         let (seconds, nanos) = sys::clock::wall();
         let label = Label::from_unix(seconds, nanos).text();
-        for piece in block.chunks(PIECE) {
+        for piece in input.chunks(PIECE) {
             stamper.feed(piece, &label, &mut output);
             if output.len() >= BLOCK {
                 write_out(&mut output)?;
@@ -41,12 +41,6 @@ fn copy() -> io::Result<()> {
         write_out(&mut output)?;
     }
     Ok(())
-}
-
-/// What stdin has by now; waits if that is nothing. `None` at its end.
-pub(super) fn read_block(buffer: &mut [u8]) -> io::Result<Option<&[u8]>> {
-    let count = sys::fd::read(sys::fd::stdin(), buffer)?;
-    Ok(buffer.get(..count).filter(|block| !block.is_empty()))
 }
 
 /// Writes `output` to stdout and empties it.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use sys::clock;
 use tai::Localizer;
 
-use super::tai64n::{read_block, write_out};
+use super::tai64n::write_out;
 
 const TAI64NLOCAL: cli::Program = cli::Program {
     name: "tai64nlocal",
@@ -26,12 +26,12 @@ pub fn main(call: cli::Call) -> i32 {
 
 /// An error is not said, as the original does not.
 fn copy() -> io::Result<()> {
-    let mut input = vec![0; BLOCK];
+    let mut input = Vec::with_capacity(BLOCK);
     let mut output = Vec::new();
     let mut localizer = Localizer::default();
     let mut times = Times::default();
-    while let Some(block) = read_block(&mut input)? {
-        localizer.feed(block, |seconds, out| times.put(seconds, out), &mut output);
+    while sys::fd::read_onto(sys::fd::stdin(), &mut input, BLOCK)? > 0 {
+        localizer.feed(&input, |seconds, out| times.put(seconds, out), &mut output);
         write_out(&mut output)?;
     }
     Ok(())

@@ -100,10 +100,9 @@ fn a_filter_dies_of_a_closed_pipe() {
         let (reader, mut input) = std::io::pipe().expect("a pipe");
         let (output, writer) = std::io::pipe().expect("a pipe");
         drop(output);
-        let mut command = Command::new("env");
-        // The test itself ignores SIGPIPE; a shell would not hand that on.
-        command.arg("--default-signal=PIPE").arg(Scratch::new().suite().path(program)).stdin(reader).stdout(writer);
-        let mut running = start(&mut command);
+        // Though the test ignores SIGPIPE, what it starts does not.
+        let mut command = Scratch::new().command(program, &[]);
+        let mut running = start(command.current_dir("/").stdin(reader).stdout(writer));
         drop(command);
         input.write_all(b"a\n").expect("there is room");
         let code = wait_for("its end", || running.ended());

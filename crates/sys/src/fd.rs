@@ -97,6 +97,23 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     again(|| nix::unistd::read(fd, buffer))
 }
 
+/// Reads once, at most `limit` bytes, in place of what `buffer` held and without making it larger; 0 at end of file.
+///
+/// Memory that nothing is read into stays untouched, so a large buffer costs a program with little input no page.
+pub fn read_onto(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, limit: usize) -> io::Result<usize> {
+    buffer.clear();
+    let room = buffer.spare_capacity_mut();
+    let size = room.len().min(limit);
+    let count = again(|| {
+        // SAFETY: read writes at most `size` bytes, and there is room for as many.
+        let count = unsafe { libc::read(fd.as_raw_fd(), room.as_mut_ptr().cast(), size) };
+        Errno::result(count).map(|count| count as usize)
+    })?;
+    // SAFETY: read has just written these bytes.
+    unsafe { buffer.set_len(count) };
+    Ok(count)
+}
+
 /// Writes once; returns how much was written.
 pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     again(|| nix::unistd::write(fd, bytes))
