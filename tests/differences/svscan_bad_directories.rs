@@ -28,25 +28,50 @@ fn a_scan_directory_that_is_removed_and_made_anew_is_served_again() {
     assert_eq!(svscan.ended(), None);
 }
 
-#[test]
-fn without_inotify_it_looks_every_five_seconds_and_says_so_once() {
+/// With a system call of svscan's tampered with, it says for which reason it looks every five seconds, once, and does.
+fn looks_for_itself(call: &str, tampering: &str, reason: &str) {
     let Some(strace) = needs_program("strace") else {
         return;
     };
     let scratch = Scratch::new();
     scratch.mkdir("service");
     let mut command = Command::new(strace);
-    command.args(["-qq", "-o", "/dev/null", "-e", "trace=inotify_init1", "-e", "inject=inotify_init1:error=EMFILE"]);
+    command.args([
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        &format!("trace={call}"),
+        "-e",
+        &format!("inject={call}:{tampering}"),
+    ]);
     command.arg(scratch.suite().path("svscan")).arg("service").current_dir(scratch.root());
     command.stderr(fs::File::create(scratch.path("err")).expect("a file"));
     let _svscan = start(&mut command);
-    let said = "svscan: warning: unable to watch the scan directory, looking every 5 seconds: process cannot open more files\n";
+    let said = format!("svscan: warning: unable to watch the scan directory, looking every 5 seconds: {reason}\n");
     wait_until("said", || scratch.text("err") == said);
-    scratch.service("service/a", "exec sleep 1000");
-    wait_up(&scratch, "service/a");
-    scratch.service("service/b", "exec sleep 1000");
-    wait_up(&scratch, "service/b");
+    for name in ["a", "b"] {
+        scratch.service(&format!("service/{name}"), "exec sleep 1000");
+        wait_up(&scratch, &format!("service/{name}"));
+    }
     assert_eq!(scratch.text("err"), said);
+}
+
+#[test]
+fn without_inotify_it_looks_every_five_seconds_and_says_so_once() {
+    looks_for_itself("inotify_init1", "error=EMFILE", "process cannot open more files");
+}
+
+#[test]
+fn with_all_watches_used_up_it_looks_every_five_seconds_and_says_so_once() {
+    looks_for_itself("inotify_add_watch", "error=ENOSPC", "out of disk space");
+}
+
+#[test]
+#[cfg(all(target_endian = "little", target_pointer_width = "64"))]
+fn on_a_network_file_system_it_looks_every_five_seconds_and_says_so_once() {
+    // The type of file system that statfs gives is NFS, 0x6969.
+    looks_for_itself("statfs", "poke_exit=@arg2=6969000000000000", "operation not supported");
 }
 
 #[test]
