@@ -97,6 +97,6 @@ fn read_to_end(pipe: &OwnedFd, signals: Option<&Signals>, child: Pid) {
 fn pass_on(child: Pid) {
     let lives = matches!(process::try_wait(child), Ok(None));
     if !(lives && process::kill(child, Signal::SIGTERM).is_ok()) {
-        process::die_of(Signal::SIGTERM);
+        signals::die_of(Signal::SIGTERM);
     }
 }

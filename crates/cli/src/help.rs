@@ -13,16 +13,11 @@ pub(crate) fn answer(program: &Program, call: &Call) -> Option<u8> {
         return None;
     };
     match word.to_str()? {
-        "--help" => print(program),
+        "--help" => show(&page(program)),
         "--version" => show(&format!("{} (uphold) {}\n", program.name, env!("CARGO_PKG_VERSION"))),
         _ => return None,
     }
     Some(0)
-}
-
-/// Prints the help page of `program` on stdout.
-pub fn print(program: &Program) {
-    show(&page(program));
 }
 
 fn page(program: &Program) -> String {

@@ -12,7 +12,6 @@ mod options;
 mod program;
 mod reason;
 
-pub use help::print as print_help;
 pub use logger::init as init_log;
 pub use message::{Piece, Text, Voice, print_error};
 pub use options::{LongWords, Options, WrongOption};

@@ -16,11 +16,6 @@ pub fn set_user(uid: u32) -> io::Result<()> {
     Ok(nix::unistd::setuid(Uid::from_raw(uid))?)
 }
 
-/// Whether the process acts as root.
-pub fn is_root() -> bool {
-    Uid::effective().is_root()
-}
-
 /// Makes the process the leader of a new session and process group, without a terminal.
 pub fn new_session() -> io::Result<()> {
     nix::unistd::setsid()?;

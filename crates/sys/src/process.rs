@@ -91,23 +91,7 @@ fn change(status: i32) -> Change {
     }
 }
 
-/// Whether the child `pid` has ended but was not waited for yet.
-pub fn has_ended(pid: Pid) -> bool {
-    // SAFETY: a zeroed siginfo_t is a valid one; waitid fills it in.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        libc::waitid(libc::P_PID, pid.as_raw() as libc::id_t, &raw mut info, flags) == 0 && info.si_signo != 0
-    }
-}
-
 /// Sends a signal to one process.
 pub fn kill(pid: Pid, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(pid, signal)?)
-}
-
-/// Ends the process by `signal`, as if it had never been caught. Returns only if the signal is blocked or ends nothing.
-pub fn die_of(signal: Signal) {
-    let _ = crate::signals::set_default(signal);
-    let _ = nix::sys::signal::raise(signal);
 }

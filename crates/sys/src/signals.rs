@@ -88,6 +88,12 @@ pub fn set_default(signal: Signal) -> io::Result<()> {
     set(signal, libc::SIG_DFL)
 }
 
+/// Ends the process by `signal`, as if it had never been caught. Returns only if the signal is blocked or ends nothing.
+pub fn die_of(signal: Signal) {
+    let _ = set_default(signal);
+    let _ = nix::sys::signal::raise(signal);
+}
+
 fn set(signal: Signal, action: libc::sighandler_t) -> io::Result<()> {
     // SAFETY: neither SIG_IGN nor SIG_DFL is code of ours.
     nix::errno::Errno::result(unsafe { libc::signal(signal as i32, action) as isize as i32 })
