@@ -26,7 +26,6 @@ mod svc_svstat_long_options;
 mod svscan_at_once;
 mod svscan_bad_directories;
 mod svscan_log;
-mod svscan_many;
 mod svscan_says_once;
 mod svstat_read_error;
 mod svstat_zero_record;

