@@ -11,8 +11,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use cli::{Call, Exit, Program, Text, Voice, text};
+use machine::Pid;
 use machine::supervise::{Action, Event, Machine, Signal};
-use machine::{Pid, SECOND, Tick};
 use svdir::{Command, Want, names};
 use sys::fd;
 use sys::process::{self, Change};
@@ -20,6 +20,7 @@ use sys::signals::Signals;
 use tai::Label;
 
 use super::said::Said;
+use super::tick;
 
 const PROGRAM: Program = Program {
     name: "supervise",
@@ -110,7 +111,7 @@ impl<'a> Supervisor<'a> {
             Ok(readable) => readable,
             Err(error) => {
                 self.said.warning("poll", text!("unable to wait for ", self.dir, ", trying again in a second"), &error);
-                std::thread::sleep(std::time::Duration::from_nanos(SECOND));
+                sys::poll::rest();
                 [true; 2]
             }
         };
@@ -215,10 +216,6 @@ fn become_service(dir: &OsStr) -> u8 {
     let error = sys::exec::exec(c"./run", &[c"./run".to_owned()], None);
     VOICE.fatal(&text!("unable to start ", dir, "/", names::RUN), &error);
     cli::TEMPORARY
-}
-
-fn tick() -> Tick {
-    Tick(sys::clock::monotonic())
 }
 
 fn now() -> Label {

@@ -14,8 +14,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use cli::{Call, Program, Voice, text};
+use machine::Pid;
 use machine::scan::{Action, Id, Role, Scan};
-use machine::{Pid, SECOND, Tick};
 use svdir::{Command, names};
 use sys::limits::Resource;
 use sys::process::{self, Change, Signal};
@@ -25,6 +25,7 @@ use sys::{fd, limits, signals};
 use super::peer::Peers;
 use super::said::Said;
 use super::scan_directory::{Look, ScanDirectory};
+use super::tick;
 
 const PROGRAM: Program = Program {
     name: "svscan",
@@ -104,7 +105,7 @@ impl Scanner {
             }
             Err(error) => {
                 self.said.warning("poll", text!("unable to wait, trying again in a second"), &error);
-                std::thread::sleep(std::time::Duration::from_nanos(SECOND));
+                sys::poll::rest();
                 self.hear();
             }
         }
@@ -368,10 +369,6 @@ const NAME: &[u8] = b"name";
 /// What a warning is about: each kind of trouble with each directory is said by itself.
 fn subject(kind: &[u8], dir: &OsStr) -> Vec<u8> {
     [kind, b" ", dir.as_bytes()].concat()
-}
-
-fn tick() -> Tick {
-    Tick(sys::clock::monotonic())
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -5,8 +5,6 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::thread;
-use std::time::Duration;
 
 use sys::process::Signal;
 use sys::signals::Signals;
@@ -142,8 +140,7 @@ impl Patience {
                 return false;
             }
             if poll::readable([self.signals.fd()], Some(left)).is_err() {
-                // Never a spin, even where poll itself fails.
-                thread::sleep(Duration::from_secs(1));
+                poll::rest();
             }
             self.signals.drain();
         }

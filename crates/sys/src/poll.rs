@@ -21,3 +21,8 @@ pub fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout: Option<u64>) 
 fn milliseconds(nanoseconds: u64) -> PollTimeout {
     PollTimeout::try_from(nanoseconds.div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
 }
+
+/// Sleeps for a second without poll: for a loop whose poll has failed, so that it does not spin until the kernel has memory again.
+pub fn rest() {
+    std::thread::sleep(std::time::Duration::from_secs(1));
+}
