@@ -11,6 +11,11 @@ fn kill(signal: &str, pid: u32) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs").success());
 }
 
+/// Whether the process is stopped, as the kernel says.
+fn is_stopped(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
+}
+
 #[test]
 fn a_stop_by_somebody_else_is_seen() {
     let scratch = Scratch::new();
@@ -22,7 +27,9 @@ fn a_stop_by_somebody_else_is_seen() {
     kill("-CONT", pid);
     wait_until("not paused", || svstat(&scratch, "a").ends_with(" seconds"));
     svc(&scratch, "-p", "a");
-    wait_until("paused", || svstat(&scratch, "a").ends_with(" seconds, paused"));
+    // The status is written before the signal is sent.
+    wait_until("stopped", || is_stopped(pid));
+    assert!(svstat(&scratch, "a").ends_with(" seconds, paused"));
     kill("-CONT", pid);
     wait_until("not paused", || svstat(&scratch, "a").ends_with(" seconds"));
 }
