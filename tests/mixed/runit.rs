@@ -79,7 +79,8 @@ fn sv_sees_that_term_was_sent_to_a_service_that_lives_on() {
     scratch.service("a", NOTING);
     let _supervise = supervise(&scratch, &ours());
     wait_until("it has started", || !scratch.text("a/started").is_empty());
-    assert_eq!(status(&scratch, &program), "run: ./a: (pid N) S s");
+    // The child may run before its supervise has written so.
+    wait_until("sv sees it", || status(&scratch, &program) == "run: ./a: (pid N) S s");
     assert_eq!(finish(Command::new(ours().path("svc")).arg("-t").arg(scratch.path("a"))).err(), "");
     wait_until("sv says so", || status(&scratch, &program) == "run: ./a: (pid N) S s, got TERM");
     assert_eq!(finish(Command::new(ours().path("svc")).arg("-d").arg(scratch.path("a"))).err(), "");
