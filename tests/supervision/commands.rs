@@ -126,7 +126,8 @@ fn d_does_not_end_a_service_that_ignores_term_and_u_takes_the_wish_back() {
     let (service, pid) = noting(&scratch);
     service.svc("d");
     service.wait_file("signals", "TERM\n");
-    assert_eq!(service.svstat(), "up (pid N) S seconds, want down");
+    // The signal comes before the status.
+    wait_until("want down", || service.svstat() == "up (pid N) S seconds, want down");
     service.svc("u");
     assert_eq!(service.wait_record("want up", |record| record.want == b'u').pid, pid);
     assert_eq!(service.svstat(), "up (pid N) S seconds");
