@@ -84,15 +84,15 @@ fn is_number_for_getent(name: &[u8]) -> bool {
 /// What `getent passwd NAME` prints. No `--` before the name, which could not be an option: only some getents know it.
 fn getent(name: &OsStr) -> Option<Vec<u8>> {
     let argv = [c"getent".to_owned(), c"passwd".to_owned(), sys::exec::c_string(name)];
+    let mut prepared = sys::exec::Prepared::new(&argv, None);
     let (reader, writer) = sys::fd::pipe().ok()?;
-    let child = sys::process::spawn(|| {
+    let become_getent = || {
         if sys::fd::place(writer.as_fd(), 1).is_ok() {
-            sys::exec::exec(GETENT, &argv, None);
-            sys::exec::path_exec(&argv, None);
+            prepared.exec(GETENT);
+            prepared.path_exec();
         }
-        cli::TEMPORARY
-    });
-    let child = child.ok()?;
+    };
+    let child = sys::process::spawn(become_getent, |()| cli::TEMPORARY).ok()?;
     drop(writer);
     let mut answer = Vec::new();
     let read = File::from(reader).read_to_end(&mut answer);

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use cli::{Usage, text};
+use sys::exec::Prepared;
 
 /// The environment that the program will get.
 pub struct Environment(Vec<CString>);
@@ -58,7 +59,7 @@ pub fn operand(words: &[OsString]) -> Result<(&OsString, &[OsString]), Usage> {
 /// Becomes the program that `words` name. Returns only if that failed, with the error to end with.
 pub fn pathexec(words: &[OsString], environment: Option<&Environment>) -> anyhow::Error {
     let strings = environment.map(|Environment(strings)| strings.as_slice());
-    unable_to_run(words, sys::exec::path_exec(&c_strings(words), strings))
+    unable_to_run(words, Prepared::new(&c_strings(words), strings).path_exec())
 }
 
 /// `words` as the kernel takes them.

@@ -6,10 +6,13 @@
 //! TERM goes on to the child while that lives. Once it is gone, only what it left behind holds the pipe, and that
 //! cannot be told from fghack: then TERM ends fghack itself.
 
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use anyhow::Context;
 use cli::{Call, Program, Usage, text};
+use sys::exec::Prepared;
 use sys::process::{self, Change, Pid, Signal};
 use sys::signals::{self, Mask, Signals};
 
@@ -39,7 +42,14 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     let (reader, writer) = sys::fd::pipe().context(text!("unable to create pipe"))?;
     // TERM waits until there is somebody to pass it on, and somebody to pass it on to.
     let mask = signals::block(&[Signal::SIGTERM]).context(text!("unable to fork"))?;
-    let child = process::spawn(|| become_child(call, &reader, &writer, &mask)).context(text!("unable to fork"))?;
+    let argv = exec::c_strings(call.words());
+    let mut program = Prepared::new(&argv, None);
+    let become_program = || {
+        hold_pipe(&reader, &writer);
+        mask.restore();
+        program.path_exec()
+    };
+    let child = process::spawn(become_program, |error| unable_to_run(call, &error)).context(text!("unable to fork"))?;
     drop(writer);
     read_to_end(&reader, listen(&mask).as_ref(), child);
     match process::wait(child).context(text!("wait failed"))? {
@@ -48,16 +58,21 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
 }
 
-/// In the child: the pipe's write end, its copies, and the program.
-fn become_child(call: &Call, reader: &OwnedFd, writer: &OwnedFd, mask: &Mask) -> u8 {
+/// In the child: keeps the pipe's write end and its copies over exec.
+fn hold_pipe(reader: &OwnedFd, writer: &OwnedFd) {
     // The read end gives its number, the lowest that is free, to the first copy. Copies that cannot be made are missed by nobody.
     let _ = sys::fd::place(writer.as_fd(), reader.as_raw_fd());
     for _ in 1..COPIES {
         let _ = sys::fd::duplicate_for_exec(writer.as_fd());
     }
     let _ = sys::fd::keep_over_exec(writer.as_fd());
-    mask.restore();
-    PROGRAM.run(call, |call| Err(exec::pathexec(call.words(), None)));
+}
+
+/// In a child that could not become the program.
+fn unable_to_run(call: &Call, error: &io::Error) -> u8 {
+    PROGRAM
+        .voice()
+        .fatal(&text!("unable to run ", call.words().first().map_or(OsStr::new(""), OsString::as_os_str)), error);
     cli::TEMPORARY
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use cli::Call;
-use sys::exec::c_string;
+use sys::exec::{Prepared, c_string};
 
 /// Where the suite's programs are.
 pub enum Peers {
@@ -27,14 +27,38 @@ impl Peers {
         }
     }
 
-    /// Becomes the program `name`. Returns only if that failed: what is not beside this program was looked for on PATH too.
-    pub fn exec(&self, name: &str, words: &[&OsStr], env: Option<&[CString]>) -> io::Error {
-        let argv: Vec<CString> = [OsStr::new(name)].iter().chain(words).map(|word| c_string(word)).collect();
-        let failed = match self {
-            Peers::AllInOne(own) => return sys::exec::exec(own, &argv, env),
-            Peers::Beside(directory) => sys::exec::exec(&c_string(directory.join(name).as_os_str()), &argv, env),
-            Peers::OnPath => io::ErrorKind::NotFound.into(),
+    /// The program `name`, called with `words`.
+    pub fn program(&self, name: &str, words: &[&OsStr]) -> Peer {
+        let argv = [OsStr::new(name)].iter().chain(words).map(|word| c_string(word)).collect();
+        let (file, on_path) = match self {
+            Peers::AllInOne(own) => (Some(own.clone()), false),
+            Peers::Beside(directory) => (Some(c_string(directory.join(name).as_os_str())), true),
+            Peers::OnPath => (None, true),
         };
-        if failed.kind() == io::ErrorKind::NotFound { sys::exec::path_exec(&argv, env) } else { failed }
+        Peer { file, on_path, argv }
+    }
+}
+
+/// One of the other programs, and what it is called with.
+pub struct Peer {
+    /// Where it should be.
+    file: Option<CString>,
+    /// Whether it is looked for on PATH if it is not there.
+    on_path: bool,
+    argv: Vec<CString>,
+}
+
+impl Peer {
+    /// What becomes the program, with the environment `env` or with the process's own. It returns only if that failed, and takes
+    /// no memory.
+    pub fn prepare<'a>(&'a self, env: Option<&'a [CString]>) -> impl FnMut() -> io::Error + 'a {
+        let mut prepared = Prepared::new(&self.argv, env);
+        move || {
+            let failed = self.file.as_deref().map(|file| prepared.exec(file));
+            match failed {
+                Some(failed) if !self.on_path || failed.kind() != io::ErrorKind::NotFound => failed,
+                Some(_) | None => prepared.path_exec(),
+            }
+        }
     }
 }

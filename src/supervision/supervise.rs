@@ -14,6 +14,7 @@ use cli::{Call, Exit, Program, Text, Voice, text};
 use machine::Pid;
 use machine::supervise::{Action, Event, Machine, Signal};
 use svdir::{Command, Want, names};
+use sys::exec::Prepared;
 use sys::fd;
 use sys::process::{self, Change};
 use sys::signals::Signals;
@@ -177,7 +178,9 @@ impl<'a> Supervisor<'a> {
     /// Always the last action of its step, so the steps nest no deeper than this.
     fn spawn(&mut self) {
         let dir = self.dir;
-        match process::spawn(|| become_service(dir)) {
+        let argv = [c"./run".to_owned()];
+        let run = Prepared::new(&argv, None);
+        match process::spawn(|| run.exec(c"./run"), |error| unable_to_start(dir, &error)) {
             Ok(pid) => {
                 self.said.over("fork");
                 log::info!("{}: started as pid {pid}", dir.display());
@@ -211,10 +214,9 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// In the child: becomes `run`. Returns only if that failed.
-fn become_service(dir: &OsStr) -> u8 {
-    let error = sys::exec::exec(c"./run", &[c"./run".to_owned()], None);
-    VOICE.fatal(&text!("unable to start ", dir, "/", names::RUN), &error);
+/// In a child that could not become `run`.
+fn unable_to_start(dir: &OsStr, error: &io::Error) -> u8 {
+    VOICE.fatal(&text!("unable to start ", dir, "/", names::RUN), error);
     cli::TEMPORARY
 }
 

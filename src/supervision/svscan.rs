@@ -338,19 +338,22 @@ fn spawn(
     dir: &OsStr,
     pipe: Option<(BorrowedFd<'_>, RawFd)>,
 ) -> io::Result<process::Pid> {
-    process::spawn(|| {
+    // A service may be called --help.
+    let dotted = Path::new(".").join(dir);
+    let operand = if dir.as_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
+    let supervise = peers.program("supervise", &[operand]);
+    let mut exec = supervise.prepare(None);
+    let become_supervise = || {
         if let Some(soft) = open_files {
             let _ = limits::set_soft(Resource::RLIMIT_NOFILE, soft);
         }
-        if let Some(Err(error)) = pipe.map(|(from, to)| fd::place(from, to)) {
-            VOICE.warning(&text!("unable to set up descriptors for ", dir), &error);
-            return cli::TEMPORARY;
+        match pipe.map_or(Ok(()), |(from, to)| fd::place(from, to)) {
+            Ok(()) => ("unable to start supervise ", exec()),
+            Err(error) => ("unable to set up descriptors for ", error),
         }
-        // A service may be called --help.
-        let dotted = Path::new(".").join(dir);
-        let operand = if dir.as_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
-        let error = peers.exec("supervise", &[operand], None);
-        VOICE.warning(&text!("unable to start supervise ", dir), &error);
+    };
+    process::spawn(become_supervise, |(unable, error)| {
+        VOICE.warning(&text!(unable, dir), &error);
         cli::TEMPORARY
     })
 }

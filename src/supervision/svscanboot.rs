@@ -48,11 +48,11 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     end_leftovers(&peers, &dir).context(text!("unable to fork"))?;
 
     let (reader, writer) = fd::pipe().context(text!("unable to create pipe"))?;
-    let scan = spawn(&peers, &["svscan".as_ref(), dir.as_os_str()], &[(writer.as_fd(), 1), (writer.as_fd(), 2)])
+    let scan = spawn(&peers, "svscan", &[dir.as_os_str()], &[(writer.as_fd(), 1), (writer.as_fd(), 2)])
         .context(text!("unable to fork"))?;
     let dots = OsString::from(".".repeat(TITLE));
-    let title: [&OsStr; 4] = ["readproctitle".as_ref(), "service".as_ref(), "errors:".as_ref(), &dots];
-    let title = spawn(&peers, &title, &[(reader.as_fd(), 0)]).context(text!("unable to fork"))?;
+    let title: [&OsStr; 3] = ["service".as_ref(), "errors:".as_ref(), &dots];
+    let title = spawn(&peers, "readproctitle", &title, &[(reader.as_fd(), 0)]).context(text!("unable to fork"))?;
     drop((reader, writer));
     let _ = process::wait(scan);
     Ok(exit_code(process::wait(title)))
@@ -81,9 +81,9 @@ fn end_leftovers(peers: &Peers, dir: &Path) -> io::Result<()> {
     services.sort();
     let logs: Vec<PathBuf> =
         services.iter().map(|service| service.join(names::LOG)).filter(|log| log.exists()).collect();
-    let mut words: Vec<&OsStr> = vec!["svc".as_ref(), "-dx".as_ref()];
+    let mut words: Vec<&OsStr> = vec!["-dx".as_ref()];
     words.extend(services.iter().chain(&logs).map(|path| path.as_os_str()));
-    let svc = spawn_with(peers, &words, &[], None)?;
+    let svc = spawn_with(peers, "svc", &words, &[], None)?;
     process::wait(svc).map(drop)
 }
 
@@ -92,24 +92,23 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 /// Starts a program of the suite with nothing in its environment but PATH.
-fn spawn(peers: &Peers, words: &[&OsStr], fds: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<Pid> {
+fn spawn(peers: &Peers, name: &str, words: &[&OsStr], fds: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<Pid> {
     let environment = [c_string(OsStr::new(&format!("PATH={PATH}")))];
-    spawn_with(peers, words, fds, Some(&environment))
+    spawn_with(peers, name, words, fds, Some(&environment))
 }
 
 fn spawn_with(
     peers: &Peers,
+    name: &str,
     words: &[&OsStr],
     fds: &[(BorrowedFd<'_>, RawFd)],
     environment: Option<&[CString]>,
 ) -> io::Result<Pid> {
-    process::spawn(|| {
-        let placed: io::Result<()> = fds.iter().try_for_each(|&(from, to)| fd::place(from, to));
-        if let (Ok(()), Some((program, arguments))) = (placed, words.split_first()) {
-            peers.exec(&program.to_string_lossy(), arguments, environment);
-        }
-        cli::TEMPORARY
-    })
+    let program = peers.program(name, words);
+    let mut exec = program.prepare(environment);
+    let become_program =
+        || fds.iter().try_for_each(|&(from, to)| fd::place(from, to)).map_or_else(drop, |()| drop(exec()));
+    process::spawn(become_program, |()| cli::TEMPORARY)
 }
 
 fn exit_code(end: io::Result<Change>) -> u8 {

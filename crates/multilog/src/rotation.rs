@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use sys::exec::Prepared;
 use sys::process::{Change, Signal};
 
 use crate::directory::{Code, Directory, SAFE, UNSAFE, set_mode};
@@ -76,8 +77,10 @@ fn run(directory: &Directory, command: &[u8], cannot: &dyn Fn(&io::Error)) -> Re
         pauses: 1,
     })?;
     let argv = ["sh".as_bytes(), b"-c", command].map(|word| CString::new(word).unwrap_or_default());
-    let pid = sys::process::spawn(|| {
-        cannot(&files.exec(&argv));
+    let shell = Prepared::new(&argv, None);
+    let become_shell = || files.place().err().unwrap_or_else(|| shell.exec(c"/bin/sh"));
+    let pid = sys::process::spawn(become_shell, |error| {
+        cannot(&error);
         111
     });
     let text = || directory.text("unable to fork for processor in ", ", pausing");
@@ -130,11 +133,7 @@ impl Files {
         })
     }
 
-    /// In the child: becomes the shell. Returns why it cannot.
-    fn exec(&self, argv: &[CString]) -> io::Error {
-        self.place().err().unwrap_or_else(|| sys::exec::exec(c"/bin/sh", argv, None))
-    }
-
+    /// In the child: puts each in its place, with the signals as a shell expects them.
     fn place(&self) -> io::Result<()> {
         sys::signals::set_default(Signal::SIGTERM)?;
         sys::signals::set_default(Signal::SIGALRM)?;

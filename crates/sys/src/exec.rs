@@ -9,17 +9,8 @@ use nix::errno::Errno;
 /// PATH of a process that has none.
 const NO_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// Executes the file at `path` with the environment `env`, or with the process's own. Returns only if that failed.
-pub fn exec(path: &CStr, argv: &[CString], env: Option<&[CString]>) -> io::Error {
-    Prepared::new(argv, env).exec(path)
-}
-
-/// Executes `argv[0]`, looked up in PATH if it has no slash, as [`exec`] does. See [`Prepared::path_exec`].
-pub fn path_exec(argv: &[CString], env: Option<&[CString]>) -> io::Error {
-    Prepared::new(argv, env).path_exec()
-}
-
-/// What is to be executed, with all the memory that takes already in hand: for a process that forbids itself to have more.
+/// What is to be executed, with all the memory that takes already in hand: for a process that forbids itself to have more,
+/// and for one that borrows its parent's.
 pub struct Prepared<'a> {
     name: &'a CStr,
     /// Pointers into the words, as execve wants them: with a null at the end.
@@ -32,7 +23,7 @@ pub struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// `argv` with the environment `env`, or with the process's own.
+    /// `argv` with the environment `env`, or with the process's own as it is at the time.
     pub fn new(argv: &'a [CString], env: Option<&'a [CString]>) -> Prepared<'a> {
         let name = argv.first().map_or(c"", CString::as_c_str);
         let path = std::env::var_os("PATH").map_or_else(|| NO_PATH.to_vec(), OsString::into_vec);

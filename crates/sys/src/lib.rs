@@ -1,9 +1,9 @@
 //! What the kernel does for the suite. The only crate with `unsafe`.
 //!
-//! Mechanism, no decisions: it never logs and never exits (but for a forked child that could not exec), and
+//! Mechanism, no decisions: it never logs and never exits (but for a child that could not exec), and
 //! returns `io::Result`. A call that a signal interrupted is made again, so no caller sees EINTR.
 //!
-//! The programs are single-threaded, and this crate relies on it where it forks and where it reads `environ`.
+//! The programs are single-threaded, and this crate relies on it where it starts children and where it reads `environ`.
 
 #![allow(unsafe_code)]
 
@@ -17,6 +17,7 @@ pub mod limits;
 pub mod poll;
 pub mod process;
 pub mod signals;
+mod spawn;
 pub mod watch;
 
 /// The errno of what does not exist.

@@ -6,21 +6,8 @@ use nix::errno::Errno;
 pub use nix::sys::signal::Signal;
 use nix::sys::wait::WaitPidFlag;
 pub use nix::unistd::Pid;
-use nix::unistd::{ForkResult, fork};
 
-/// Forks, and runs `child` in the child, which normally execs. If it returns, the child ends with that code, and
-/// nothing of the parent's (buffers, destructors) is run there.
-pub fn spawn(child: impl FnOnce() -> u8) -> io::Result<Pid> {
-    // SAFETY: the programs are single-threaded, so the child may do whatever the parent might.
-    match unsafe { fork() }? {
-        ForkResult::Parent { child } => Ok(child),
-        ForkResult::Child => {
-            let code = child();
-            // SAFETY: _exit ends the process and returns to nobody.
-            unsafe { libc::_exit(i32::from(code)) }
-        }
-    }
-}
+pub use crate::spawn::spawn;
 
 /// What happened to a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,16 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use signal_hook::{flag, low_level};
 
 use crate::fd;
 use crate::process::Signal;
+
+/// A bit for each signal that is caught.
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
 /// Signals caught for the rest of the process's life. An exec makes them default again.
 pub struct Signals {
@@ -24,6 +27,7 @@ impl Signals {
         fd::set_nonblocking(pipe.as_fd())?;
         let caught: Vec<_> = signals.iter().map(|&signal| (signal, Arc::new(AtomicBool::new(false)))).collect();
         for (signal, flag) in &caught {
+            CAUGHT.fetch_or(1 << *signal as i32, Ordering::Relaxed);
             // The flag first: by the time the pipe can be read, it is set.
             flag::register(*signal as i32, Arc::clone(flag))?;
             low_level::pipe::register(*signal as i32, writer.try_clone()?)?;
@@ -67,6 +71,21 @@ pub fn block(signals: &[Signal]) -> io::Result<Mask> {
     let set: SigSet = signals.iter().copied().collect();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
     Ok(Mask(before))
+}
+
+/// Lets all signals wait.
+pub(crate) fn block_all() -> io::Result<Mask> {
+    let mut before = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+    Ok(Mask(before))
+}
+
+/// In a child that borrows its parent's memory: gives the signals that are caught their default action, as exec will.
+pub(crate) fn forget_handlers() {
+    let caught = CAUGHT.load(Ordering::Relaxed);
+    for signal in Signal::iterator().filter(|&signal| caught & 1 << signal as i32 != 0) {
+        let _ = set_default(signal);
+    }
 }
 
 /// Whether `signal` is ignored, as `nohup` leaves HUP.
