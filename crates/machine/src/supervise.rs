@@ -295,6 +295,7 @@ impl Machine {
         } else {
             Service::Down
         };
+        todo.push(Action::Announce);
         self.quit_if_done(todo);
     }
 
@@ -302,12 +303,14 @@ impl Machine {
         self.service = Service::Down;
         self.got_term = false;
         todo.push(Action::Stamp);
-        todo.push(Action::Announce);
-        if self.exiting {
-            todo.push(Action::Quit);
-        } else if self.want == Want::Up {
+        if self.want == Want::Up && !self.exiting {
             self.start(now, false, todo);
         }
+        // What starts at once is announced when it runs: to write a file takes longer than to start a process.
+        if self.service != Service::Starting {
+            todo.push(Action::Announce);
+        }
+        self.quit_if_done(todo);
     }
 
     fn quit_if_done(&self, todo: &mut Actions) {
