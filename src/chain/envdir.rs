@@ -36,11 +36,11 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     let (dir, child) = exec::operand(call.words())?;
-    let start = sys::fd::open_read(Path::new(".")).context(text!("unable to switch to current directory"))?;
-    std::env::set_current_dir(dir).context(text!("unable to switch to directory ", dir))?;
+    let start = sys::fd::open_read(Path::new(".")).with_context(|| text!("unable to switch to current directory"))?;
+    std::env::set_current_dir(dir).with_context(|| text!("unable to switch to directory ", dir))?;
     let mut environment = Environment::inherited();
     change(&mut environment, dir)?;
-    sys::fd::change_directory(start.as_fd()).context(text!("unable to switch to starting directory"))?;
+    sys::fd::change_directory(start.as_fd()).with_context(|| text!("unable to switch to starting directory"))?;
     drop(start);
     Err(exec::pathexec(child, Some(&environment)))
 }

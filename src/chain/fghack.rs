@@ -39,9 +39,9 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     if call.words().is_empty() {
         return Err(Usage.into());
     }
-    let (reader, writer) = sys::fd::pipe().context(text!("unable to create pipe"))?;
+    let (reader, writer) = sys::fd::pipe().with_context(|| text!("unable to create pipe"))?;
     // TERM waits until there is somebody to pass it on, and somebody to pass it on to.
-    let mask = signals::block(&[Signal::SIGTERM]).context(text!("unable to fork"))?;
+    let mask = signals::block(&[Signal::SIGTERM]).with_context(|| text!("unable to fork"))?;
     let argv = exec::c_strings(call.words());
     let mut program = Prepared::new(&argv, None);
     let become_program = || {
@@ -49,10 +49,11 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         mask.restore();
         program.path_exec()
     };
-    let child = process::spawn(become_program, |error| unable_to_run(call, &error)).context(text!("unable to fork"))?;
+    let child =
+        process::spawn(become_program, |error| unable_to_run(call, &error)).with_context(|| text!("unable to fork"))?;
     drop(writer);
     read_to_end(&reader, listen(&mask).as_ref(), child);
-    match process::wait(child).context(text!("wait failed"))? {
+    match process::wait(child).with_context(|| text!("wait failed"))? {
         Change::Exited(code) => Ok(code),
         Change::Killed(_) | Change::Stopped | Change::Continued => Err(text!("child crashed").into()),
     }

@@ -55,9 +55,9 @@ fn run(call: &Call) -> anyhow::Result<u8> {
 
 /// Locks the file, which stays open as long as this process and what it execs.
 fn acquire(file: &OsStr, wait: bool) -> anyhow::Result<()> {
-    let lock = sys::fd::open_append(Path::new(file)).context(text!("unable to open ", file))?;
+    let lock = sys::fd::open_append(Path::new(file)).with_context(|| text!("unable to open ", file))?;
     let locked = if wait { sys::fd::lock(&lock) } else { sys::fd::try_lock(&lock) };
-    locked.and_then(|()| sys::fd::keep_over_exec(lock.as_fd())).context(text!("unable to lock ", file))?;
+    locked.and_then(|()| sys::fd::keep_over_exec(lock.as_fd())).with_context(|| text!("unable to lock ", file))?;
     let _ = lock.into_raw_fd();
     Ok(())
 }

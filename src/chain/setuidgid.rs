@@ -36,6 +36,6 @@ fn run(call: &Call) -> anyhow::Result<u8> {
 /// Becomes the account. The group first: afterwards it could not be changed.
 fn assume(name: &OsStr) -> anyhow::Result<()> {
     let account = account::look_up(name)?;
-    sys::identity::set_group(account.gid).context(text!("unable to setgid"))?;
-    sys::identity::set_user(account.uid).context(text!("unable to setuid"))
+    sys::identity::set_group(account.gid).with_context(|| text!("unable to setgid"))?;
+    sys::identity::set_user(account.uid).with_context(|| text!("unable to setuid"))
 }

@@ -108,12 +108,12 @@ fn parse(value: &[u8]) -> Option<Wanted> {
 }
 
 fn apply(resource: Resource, wanted: Wanted) -> anyhow::Result<()> {
-    let hard = limits::get(resource).context(text!("getrlimit failed"))?.hard;
+    let hard = limits::get(resource).with_context(|| text!("getrlimit failed"))?.hard;
     let soft = match wanted {
         Wanted::Hard => hard,
         Wanted::AtMost(number) => number.min(hard),
     };
-    limits::set_soft(resource, soft).context(text!("setrlimit failed"))
+    limits::set_soft(resource, soft).with_context(|| text!("setrlimit failed"))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ pub struct Home(File);
 impl Home {
     /// The current directory.
     pub fn open() -> anyhow::Result<Home> {
-        let directory = sys::fd::open_read(Path::new(".")).context(text!("unable to open current directory"))?;
+        let directory =
+            sys::fd::open_read(Path::new(".")).with_context(|| text!("unable to open current directory"))?;
         Ok(Home(directory))
     }
 
@@ -26,7 +27,7 @@ impl Home {
             return Ok(Err(error));
         }
         let found = there();
-        sys::fd::change_directory(self.0.as_fd()).context(text!("unable to set directory"))?;
+        sys::fd::change_directory(self.0.as_fd()).with_context(|| text!("unable to set directory"))?;
         Ok(Ok(found))
     }
 }

@@ -24,10 +24,10 @@ pub fn main(call: cli::Call) -> i32 {
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let dir = Path::new(call.words().first().ok_or(cli::Usage)?);
-    std::env::set_current_dir(dir).context(text!("unable to chdir to ", dir))?;
+    std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
     match sys::fd::open_write(Path::new(names::OK)) {
         Ok(_) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound || super::has_no_reader(&error) => Ok(cli::USAGE),
-        Err(error) => Err(error).context(text!("unable to open ", dir, "/", names::OK)),
+        Err(error) => Err(error).with_context(|| text!("unable to open ", dir, "/", names::OK)),
     }
 }

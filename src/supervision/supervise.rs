@@ -75,22 +75,23 @@ struct Supervisor<'a> {
 impl<'a> Supervisor<'a> {
     /// Enters and takes the directory, in daemontools' order.
     fn open(dir: &'a OsStr) -> anyhow::Result<Supervisor<'a>> {
-        let signals = Signals::catch(&[process::Signal::SIGCHLD]).context(text!("unable to create pipe for ", dir))?;
-        std::env::set_current_dir(dir).context(text!("unable to chdir to ", dir))?;
-        let want = first_want().context(text!("unable to stat ", dir, "/", names::DOWN))?;
+        let signals =
+            Signals::catch(&[process::Signal::SIGCHLD]).with_context(|| text!("unable to create pipe for ", dir))?;
+        std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
+        let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
         make_supervise_directory()?;
-        let lock = take_lock().context(text!("unable to acquire ", dir, "/", names::LOCK))?;
+        let lock = take_lock().with_context(|| text!("unable to acquire ", dir, "/", names::LOCK))?;
         let _ = fd::make_fifo(Path::new(names::CONTROL));
-        let unable = |verb: &str, file: &str| text!("unable to ", verb, " ", dir, "/", file);
-        let control = fd::open_read(Path::new(names::CONTROL)).context(unable("read", names::CONTROL))?;
-        let writer = fd::open_write(Path::new(names::CONTROL)).context(unable("write", names::CONTROL))?;
-        require_fifo(&control).context(unable("read", names::CONTROL))?;
+        let unable = |verb, file| move || text!("unable to ", verb, " ", dir, "/", file);
+        let control = fd::open_read(Path::new(names::CONTROL)).with_context(unable("read", names::CONTROL))?;
+        let writer = fd::open_write(Path::new(names::CONTROL)).with_context(unable("write", names::CONTROL))?;
+        require_fifo(&control).with_context(unable("read", names::CONTROL))?;
         let (machine, mut said) = (Machine::new(want), Said::new(VOICE));
         let since = now();
         announce(dir, &machine, since, &mut said);
         let _ = fd::make_fifo(Path::new(names::OK));
-        let ok = fd::open_read(Path::new(names::OK)).context(unable("read", names::OK))?;
-        require_fifo(&ok).context(unable("read", names::OK))?;
+        let ok = fd::open_read(Path::new(names::OK)).with_context(unable("read", names::OK))?;
+        require_fifo(&ok).with_context(unable("read", names::OK))?;
         Ok(Supervisor {
             dir,
             machine,

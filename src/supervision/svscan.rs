@@ -46,9 +46,9 @@ pub fn main(call: Call) -> i32 {
 fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
     if let Some(dir) = call.words().first() {
-        std::env::set_current_dir(dir).context(text!("unable to chdir to ", dir))?;
+        std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
     }
-    fd::fill_standard().context(text!("unable to open /dev/null"))?;
+    fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
     let mut scanner = Scanner::new(call)?;
     scanner.rescan();
     loop {
@@ -81,7 +81,7 @@ impl Scanner {
         let caught: Vec<Signal> = std::iter::once(Signal::SIGCHLD).chain(hup).collect();
         Ok(Scanner {
             scan: Scan::default(),
-            signals: Signals::catch(&caught).context(text!("unable to create pipe"))?,
+            signals: Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?,
             directory: ScanDirectory::current(),
             peers: Peers::of(call),
             open_files: raise_open_files(),

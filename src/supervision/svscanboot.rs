@@ -40,19 +40,21 @@ pub fn main(call: Call) -> i32 {
 fn run(call: &Call) -> anyhow::Result<u8> {
     let (dir, peers) = (scan_directory(call), Peers::of(call));
     // The messages of this program itself are lost from here on, as in the original: there is nobody to read them yet.
-    let null = File::options().read(true).write(true).open("/dev/null").context(text!("unable to open /dev/null"))?;
+    let null =
+        File::options().read(true).write(true).open("/dev/null").with_context(|| text!("unable to open /dev/null"))?;
     for standard in 0..=2 {
-        fd::place(null.as_fd(), standard).context(text!("unable to set up descriptors"))?;
+        fd::place(null.as_fd(), standard).with_context(|| text!("unable to set up descriptors"))?;
     }
     environ::set_path(OsStr::new(PATH));
-    end_leftovers(&peers, &dir).context(text!("unable to fork"))?;
+    end_leftovers(&peers, &dir).with_context(|| text!("unable to fork"))?;
 
-    let (reader, writer) = fd::pipe().context(text!("unable to create pipe"))?;
+    let (reader, writer) = fd::pipe().with_context(|| text!("unable to create pipe"))?;
     let scan = spawn(&peers, "svscan", &[dir.as_os_str()], &[(writer.as_fd(), 1), (writer.as_fd(), 2)])
-        .context(text!("unable to fork"))?;
+        .with_context(|| text!("unable to fork"))?;
     let dots = OsString::from(".".repeat(TITLE));
     let title: [&OsStr; 3] = ["service".as_ref(), "errors:".as_ref(), &dots];
-    let title = spawn(&peers, "readproctitle", &title, &[(reader.as_fd(), 0)]).context(text!("unable to fork"))?;
+    let title =
+        spawn(&peers, "readproctitle", &title, &[(reader.as_fd(), 0)]).with_context(|| text!("unable to fork"))?;
     drop((reader, writer));
     let _ = process::wait(scan);
     Ok(exit_code(process::wait(title)))

@@ -26,9 +26,12 @@ impl<'a> Prepared<'a> {
     /// `argv` with the environment `env`, or with the process's own as it is at the time.
     pub fn new(argv: &'a [CString], env: Option<&'a [CString]>) -> Prepared<'a> {
         let name = argv.first().map_or(c"", CString::as_c_str);
-        let path = std::env::var_os("PATH").map_or_else(|| NO_PATH.to_vec(), OsString::into_vec);
-        // An element, or the dot for an empty one; a slash; the name and its NUL.
-        let file = Vec::with_capacity(path.len() + name.count_bytes() + 3);
+        let (mut path, mut file) = (Vec::new(), Vec::new());
+        if !has_slash(name) {
+            path = std::env::var_os("PATH").map_or_else(|| NO_PATH.to_vec(), OsString::into_vec);
+            // An element, or the dot for an empty one; a slash; the name and its NUL.
+            file.reserve_exact(path.len() + name.count_bytes() + 3);
+        }
         Prepared { name, argv: pointers(argv), env: env.map(pointers), path, file }
     }
 
@@ -43,7 +46,7 @@ impl<'a> Prepared<'a> {
     /// directory. An element without the file is passed over; so is one where it cannot be executed, but then that is the
     /// error at the end. Any other error ends the search. A script without `#!` is not given to a shell.
     pub fn path_exec(&mut self) -> io::Error {
-        if self.name.to_bytes().contains(&b'/') {
+        if has_slash(self.name) {
             return self.exec(self.name);
         }
         let mut remembered = Errno::ENOENT;
@@ -57,6 +60,10 @@ impl<'a> Prepared<'a> {
         }
         remembered.into()
     }
+}
+
+fn has_slash(name: &CStr) -> bool {
+    name.to_bytes().contains(&b'/')
 }
 
 fn pointers(words: &[CString]) -> Vec<*const c_char> {
