@@ -3,11 +3,11 @@
 //! The environment is bytes. Strings that nobody asked to change pass through untouched, malformed ones and second
 //! copies of a name too, as daemontools 0.76 has it.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use cli::{Usage, text};
+use cli::{Usage, Word, text};
 use sys::exec::Prepared;
 
 /// The environment that the program will get.
@@ -49,7 +49,7 @@ impl Environment {
 ///
 /// # Errors
 /// [`Usage`] if either is missing.
-pub fn operand(words: &[OsString]) -> Result<(&OsString, &[OsString]), Usage> {
+pub fn operand(words: &[Word]) -> Result<(Word, &[Word]), Usage> {
     match words.split_first() {
         Some((operand, program)) if !program.is_empty() => Ok((operand, program)),
         Some(_) | None => Err(Usage),
@@ -57,19 +57,19 @@ pub fn operand(words: &[OsString]) -> Result<(&OsString, &[OsString]), Usage> {
 }
 
 /// Becomes the program that `words` name. Returns only if that failed, with the error to end with.
-pub fn pathexec(words: &[OsString], environment: Option<&Environment>) -> anyhow::Error {
+pub fn pathexec(words: &[Word], environment: Option<&Environment>) -> anyhow::Error {
     let strings = environment.map(|Environment(strings)| strings.as_slice());
     unable_to_run(words, Prepared::new(&c_strings(words), strings).path_exec())
 }
 
 /// `words` as the kernel takes them.
-pub fn c_strings(words: &[OsString]) -> Vec<CString> {
+pub fn c_strings(words: &[Word]) -> Vec<CString> {
     words.iter().map(|word| sys::exec::c_string(word)).collect()
 }
 
 /// The error to end with when the program that `words` name could not be executed.
-pub fn unable_to_run(words: &[OsString], failed: io::Error) -> anyhow::Error {
-    let name = words.first().map_or(OsStr::new(""), OsString::as_os_str);
+pub fn unable_to_run(words: &[Word], failed: io::Error) -> anyhow::Error {
+    let name = words.first().copied().unwrap_or_default();
     anyhow::Error::new(failed).context(text!("unable to run ", name))
 }
 

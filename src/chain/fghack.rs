@@ -6,7 +6,6 @@
 //! TERM goes on to the child while that lives. Once it is gone, only what it left behind holds the pipe, and that
 //! cannot be told from fghack: then TERM ends fghack itself.
 
-use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -71,9 +70,7 @@ fn hold_pipe(reader: &OwnedFd, writer: &OwnedFd) {
 
 /// In a child that could not become the program.
 fn unable_to_run(call: &Call, error: &io::Error) -> u8 {
-    PROGRAM
-        .voice()
-        .fatal(&text!("unable to run ", call.words().first().map_or(OsStr::new(""), OsString::as_os_str)), error);
+    PROGRAM.voice().fatal(&text!("unable to run ", call.words().first().copied().unwrap_or_default()), error);
     cli::TEMPORARY
 }
 

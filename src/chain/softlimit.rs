@@ -2,10 +2,8 @@
 //!
 //! A value above the hard limit is lowered to it, without a word. Options act one after another as they stand, so a later one wins.
 
-use std::ffi::OsString;
-
 use anyhow::Context;
-use cli::{Call, LongWords, Options, Program, Usage, text};
+use cli::{Call, LongWords, Options, Program, Usage, Word, text};
 use sys::exec::Prepared;
 use sys::limits::{self, Resource};
 
@@ -55,7 +53,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
 }
 
 /// Calls `act` for each limit that the options name, in their order, and returns the operands.
-fn scan(call: &Call, act: impl Fn(Resource, Wanted) -> anyhow::Result<()>) -> anyhow::Result<&[OsString]> {
+fn scan(call: &Call, act: impl Fn(Resource, Wanted) -> anyhow::Result<()>) -> anyhow::Result<&[Word]> {
     let mut options = Options::new(call.words(), "a:c:d:f:l:m:o:p:r:s:t:", LongWords::Dropped);
     while let Some((letter, value)) = options.next()? {
         let wanted = parse(value).ok_or(Usage)?;

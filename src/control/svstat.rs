@@ -1,13 +1,12 @@
 //! `svstat`: one line on stdout for each service directory. Scripts parse the lines, so their wording is that of
 //! daemontools 0.76, `1 seconds` included, and the exit code is 0 whatever they say.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use cli::{Text, WrongOption, reason, text};
+use cli::{Text, Word, WrongOption, reason, text};
 use svdir::{Status, Want, names};
 use tai::Label;
 
@@ -29,41 +28,52 @@ pub fn main(call: cli::Call) -> i32 {
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let dirs = operands(call.words())?;
-    let mut lines = Vec::new();
+    let mut lines = Text::default();
     let done = describe_all(dirs, &mut lines);
     // Nobody is left to be told of a stdout that cannot be written.
-    let _ = sys::fd::write_all(sys::fd::stdout(), &lines);
+    let _ = sys::fd::write_all(sys::fd::stdout(), &lines.0);
     done.map(|()| 0)
 }
 
 /// What is to be described. There are no options yet, and `-x` is a directory: only words with two dashes are kept free.
-fn operands(words: &[OsString]) -> Result<&[OsString], WrongOption> {
+fn operands(words: &[Word]) -> Result<&[Word], WrongOption> {
     match words.split_first() {
-        Some((word, rest)) if word == "--" => Ok(rest),
-        Some((word, _)) if word.as_bytes().starts_with(b"--") => Err(WrongOption::Long(word.clone())),
+        Some((word, rest)) if *word == "--" => Ok(rest),
+        Some((word, _)) if word.as_bytes().starts_with(b"--") => Err(WrongOption::Long(word)),
         Some(_) | None => Ok(words),
     }
 }
 
-fn describe_all(dirs: &[OsString], lines: &mut Vec<u8>) -> anyhow::Result<()> {
+fn describe_all(dirs: &[Word], lines: &mut Text) -> anyhow::Result<()> {
     let home = Home::open()?;
     for dir in dirs {
-        let Text(found) = match home.visit(Path::new(dir), describe)? {
-            Ok(found) => found.unwrap_or_else(|why| why),
-            Err(error) => text!("unable to chdir: ", reason(&error).as_ref()),
-        };
-        lines.extend(text!(dir, ": ", found.as_slice(), "\n").0);
+        let found = home.visit(Path::new(dir), look)?;
+        lines.add(&[dir, &": "]);
+        match found {
+            Ok(Ok(found)) => found.describe(lines),
+            Ok(Err(Text(why))) => lines.add(&[&why.as_slice()]),
+            Err(error) => lines.add(&[&"unable to chdir: ", &reason(&error).as_ref()]),
+        }
+        lines.add(&[&"\n"]);
     }
     Ok(())
 }
 
-/// What there is to say about the current directory; as an error, why nothing can be said.
-fn describe() -> Result<Text, Text> {
+/// What there is to say about a service.
+struct Found {
+    status: Status,
+    /// For how long it has been so.
+    seconds: u64,
+    normally_up: bool,
+}
+
+/// Looks at the service of the current directory. An error says why nothing can be said.
+fn look() -> Result<Found, Text> {
     let normally_up = normally_up()?;
     check_running()?;
     let status = read_status()?;
     let (seconds, nanos) = sys::clock::wall();
-    Ok(words(&status, status.since.age(Label::from_unix(seconds, nanos)), normally_up))
+    Ok(Found { status, seconds: status.since.age(Label::from_unix(seconds, nanos)), normally_up })
 }
 
 /// Whether there is no `down` file. A dangling link counts as none.
@@ -95,24 +105,27 @@ fn unable(verb: &str, file: &str, error: &io::Error) -> Text {
     text!("unable to ", verb, file, ": ", reason(error).as_ref())
 }
 
-fn words(status: &Status, seconds: u64, normally_up: bool) -> Text {
-    match status.pid {
-        Some(pid) => text!(
-            "up (pid ",
-            u64::from(pid.get()),
-            ") ",
-            seconds,
-            " seconds",
-            if normally_up { "" } else { ", normally down" },
-            if status.paused { ", paused" } else { "" },
-            if status.want == Want::Down { ", want down" } else { "" }
-        ),
-        None => text!(
-            "down ",
-            seconds,
-            " seconds",
-            if normally_up { ", normally up" } else { "" },
-            if status.want == Want::Up { ", want up" } else { "" }
-        ),
+impl Found {
+    fn describe(&self, line: &mut Text) {
+        let Found { status, seconds, normally_up } = self;
+        match status.pid {
+            Some(pid) => line.add(&[
+                &"up (pid ",
+                &u64::from(pid.get()),
+                &") ",
+                seconds,
+                &" seconds",
+                &if *normally_up { "" } else { ", normally down" },
+                &if status.paused { ", paused" } else { "" },
+                &if status.want == Want::Down { ", want down" } else { "" },
+            ]),
+            None => line.add(&[
+                &"down ",
+                seconds,
+                &" seconds",
+                &if *normally_up { ", normally up" } else { "" },
+                &if status.want == Want::Up { ", want up" } else { "" },
+            ]),
+        }
     }
 }

@@ -15,5 +15,5 @@ mod reason;
 pub use logger::init as init_log;
 pub use message::{Piece, Text, Voice, print_error};
 pub use options::{LongWords, Options, WrongOption};
-pub use program::{Call, Exit, Program, TEMPORARY, USAGE, Usage};
+pub use program::{Call, Exit, Program, TEMPORARY, USAGE, Usage, Word};
 pub use reason::reason;

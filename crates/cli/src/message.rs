@@ -52,7 +52,8 @@ impl Piece for PathBuf {
 
 impl Piece for u64 {
     fn put(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(self.to_string().as_bytes());
+        // A Vec takes all that is written to it.
+        let _ = write!(to, "{self}");
     }
 }
 
@@ -69,11 +70,16 @@ pub struct Text(pub Vec<u8>);
 impl Text {
     /// The pieces, one after another. [`text!`](crate::text) is shorter.
     pub fn of(pieces: &[&dyn Piece]) -> Text {
-        let mut bytes = Vec::new();
+        let mut text = Text::default();
+        text.add(pieces);
+        text
+    }
+
+    /// Appends the pieces.
+    pub fn add(&mut self, pieces: &[&dyn Piece]) {
         for piece in pieces {
-            piece.put(&mut bytes);
+            piece.put(&mut self.0);
         }
-        Text(bytes)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The option scanner. It keeps the order of options (`svc -dx` is d, then x), allows clusters and values in
 //! the same word, and stops at the first operand, as the original's does.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::Text;
+use crate::{Text, Word};
 
 /// What a word that begins with `--`, other than `--` itself, is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum WrongOption {
     /// `option requires an argument -- C`
     NoValue(u8),
     /// A word that begins with `--`.
-    Long(OsString),
+    Long(Word),
 }
 
 impl WrongOption {
@@ -51,7 +51,7 @@ impl std::error::Error for WrongOption {}
 
 /// Scans the options at the front of a command line.
 pub struct Options<'a> {
-    words: &'a [OsString],
+    words: &'a [Word],
     /// What is left of the word that is being read, behind its dash.
     cluster: &'a [u8],
     letters: &'static [u8],
@@ -60,7 +60,7 @@ pub struct Options<'a> {
 
 impl<'a> Options<'a> {
     /// `letters` names the options as getopt does: each letter, with a colon behind it if it takes a value.
-    pub fn new(words: &'a [OsString], letters: &'static str, long: LongWords) -> Options<'a> {
+    pub fn new(words: &'a [Word], letters: &'static str, long: LongWords) -> Options<'a> {
         Options { words, cluster: b"", letters: letters.as_bytes(), long }
     }
 
@@ -85,7 +85,7 @@ impl<'a> Options<'a> {
     }
 
     /// The operands, once `next` said that the options are over.
-    pub fn operands(&self) -> &'a [OsString] {
+    pub fn operands(&self) -> &'a [Word] {
         self.words
     }
 
@@ -97,7 +97,7 @@ impl<'a> Options<'a> {
         match word.as_bytes() {
             [b'-', b'-', more @ ..] => {
                 if self.long == LongWords::Refused && !more.is_empty() {
-                    return Err(WrongOption::Long(word.clone()));
+                    return Err(WrongOption::Long(word));
                 }
                 self.words = rest;
                 Ok(false)
@@ -131,10 +131,10 @@ impl<'a> Options<'a> {
 mod tests {
     use super::*;
 
-    type Scanned = (Vec<(u8, Vec<u8>)>, Result<Vec<OsString>, WrongOption>);
+    type Scanned = (Vec<(u8, Vec<u8>)>, Result<Vec<Word>, WrongOption>);
 
-    fn scan(words: &[&str], long: LongWords) -> Scanned {
-        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    fn scan(words: &[&'static str], long: LongWords) -> Scanned {
+        let words: Vec<Word> = words.iter().map(|word| OsStr::new(*word)).collect();
         let mut options = Options::new(&words, "abv:", long);
         let mut found = Vec::new();
         loop {
@@ -146,14 +146,14 @@ mod tests {
         }
     }
 
-    fn letters(words: &[&str]) -> (String, Vec<OsString>) {
+    fn letters(words: &[&'static str]) -> (String, Vec<Word>) {
         let (found, rest) = scan(words, LongWords::Dropped);
         (found.iter().map(|(letter, _)| char::from(*letter)).collect(), rest.expect("right options"))
     }
 
     #[test]
     fn order_and_clusters_are_kept() {
-        assert_eq!(letters(&["-ba", "-a", "x", "-b"]), ("baa".into(), vec!["x".into(), "-b".into()]));
+        assert_eq!(letters(&["-ba", "-a", "x", "-b"]), ("baa".into(), vec![OsStr::new("x"), OsStr::new("-b")]));
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         for words in [&["-av5", "x"][..], &["-av", "5", "x"]] {
             let (found, rest) = scan(words, LongWords::Dropped);
             assert_eq!(found, [(b'a', b"".to_vec()), (b'v', b"5".to_vec())]);
-            assert_eq!(rest, Ok(vec!["x".into()]));
+            assert_eq!(rest, Ok(vec![OsStr::new("x")]));
         }
         assert_eq!(scan(&["-v", ""], LongWords::Dropped).0, [(b'v', b"".to_vec())]);
         assert_eq!(scan(&["-v"], LongWords::Dropped).1, Err(WrongOption::NoValue(b'v')));
@@ -169,15 +169,15 @@ mod tests {
 
     #[test]
     fn two_dashes_end_the_options_and_one_is_an_operand() {
-        assert_eq!(letters(&["-a", "--", "-b"]), ("a".into(), vec!["-b".into()]));
-        assert_eq!(letters(&["-a", "-", "-b"]), ("a".into(), vec!["-".into(), "-b".into()]));
-        assert_eq!(letters(&["--xyz", "-b"]), (String::new(), vec!["-b".into()]));
+        assert_eq!(letters(&["-a", "--", "-b"]), ("a".into(), vec![OsStr::new("-b")]));
+        assert_eq!(letters(&["-a", "-", "-b"]), ("a".into(), vec![OsStr::new("-"), OsStr::new("-b")]));
+        assert_eq!(letters(&["--xyz", "-b"]), (String::new(), vec![OsStr::new("-b")]));
     }
 
     #[test]
     fn a_long_word_is_refused_where_long_options_are_ours() {
-        assert_eq!(scan(&["-a", "--xyz"], LongWords::Refused).1, Err(WrongOption::Long("--xyz".into())));
-        assert_eq!(scan(&["--", "x"], LongWords::Refused).1, Ok(vec!["x".into()]));
+        assert_eq!(scan(&["-a", "--xyz"], LongWords::Refused).1, Err(WrongOption::Long(OsStr::new("--xyz"))));
+        assert_eq!(scan(&["--", "x"], LongWords::Refused).1, Ok(vec![OsStr::new("x")]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One program: its names and texts, and the way from `argv` to the exit code.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -13,20 +13,23 @@ pub const USAGE: u8 = 100;
 /// Exit code for a system error: trying again might help.
 pub const TEMPORARY: u8 = 111;
 
+/// A word of a command line: it lives as long as the process.
+pub type Word = &'static OsStr;
+
 /// What a program was called with.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// `argv`, the name first. Never empty.
-    argv: Vec<OsString>,
+    argv: Vec<Word>,
     /// Whether the program is a part of the all-in-one file.
     pub all_in_one: bool,
 }
 
-impl From<Vec<OsString>> for Call {
+impl From<Vec<Word>> for Call {
     /// The call of a program that has a file of its own.
-    fn from(mut argv: Vec<OsString>) -> Call {
+    fn from(mut argv: Vec<Word>) -> Call {
         if argv.is_empty() {
-            argv.push(OsString::new());
+            argv.push(OsStr::new(""));
         }
         Call { argv, all_in_one: false }
     }
@@ -42,12 +45,12 @@ impl Call {
 
     /// The last component of `argv[0]`.
     pub fn name(&self) -> &OsStr {
-        let name = self.argv[0].as_os_str();
+        let name = self.argv[0];
         Path::new(name).file_name().unwrap_or(name)
     }
 
     /// The words behind the name.
-    pub fn words(&self) -> &[OsString] {
+    pub fn words(&self) -> &[Word] {
         &self.argv[1..]
     }
 }
@@ -161,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_call_of_the_all_in_one_file_loses_its_first_word() {
-        let call = Call::from(vec!["/bin/uphold".into(), "bin/svc".into(), "-d".into()]).of_all_in_one(1);
+        let call =
+            Call::from(vec![OsStr::new("/bin/uphold"), OsStr::new("bin/svc"), OsStr::new("-d")]).of_all_in_one(1);
         assert_eq!(call.name(), "svc");
         assert_eq!(call.words(), ["-d"]);
         assert!(call.all_in_one);

@@ -3,7 +3,7 @@
 //! The runtime would ignore SIGPIPE, open `/dev/null` on closed descriptors and install a signal stack. A program that
 //! is to exec another must leave all of this as it was inherited, and a supervisor need not pay for it.
 
-use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -27,19 +27,22 @@ macro_rules! entry {
     };
 }
 
-/// Copies `argv`, and remembers where its last word lies.
+/// The words of `argv`, where the kernel put them; only the last is a copy, for [`title`] writes over it.
 ///
 /// # Safety
 /// `argv` points to `argc` C strings that live as long as the process.
-pub unsafe fn collect(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
+pub unsafe fn collect(argc: c_int, argv: *const *const c_char) -> Vec<&'static OsStr> {
     let count = usize::try_from(argc).unwrap_or(0);
     let mut words = Vec::with_capacity(count);
     for index in 0..count {
         // SAFETY: index < argc, and by contract a C string stands there.
         let word = unsafe { CStr::from_ptr(*argv.add(index)) }.to_bytes();
-        words.push(OsStr::from_bytes(word).to_os_string());
-        LAST.store(word.as_ptr().cast_mut(), Ordering::Relaxed);
-        LAST_LEN.store(word.len(), Ordering::Relaxed);
+        words.push(OsStr::from_bytes(word));
+    }
+    if let Some(last) = words.last_mut() {
+        LAST.store(last.as_bytes().as_ptr().cast_mut(), Ordering::Relaxed);
+        LAST_LEN.store(last.len(), Ordering::Relaxed);
+        *last = Box::leak(last.into());
     }
     words
 }
@@ -51,6 +54,6 @@ pub fn title() -> &'static mut [u8] {
         return &mut [];
     }
     // SAFETY: `collect` stored a word of the process's own argv, which is writable memory that lives as long as the
-    // process; it copied all words, so nobody else holds a reference; the swap makes this the only one.
+    // process; it gave out a copy of it, so nobody else holds a reference; the swap makes this the only one.
     unsafe { std::slice::from_raw_parts_mut(start, LAST_LEN.load(Ordering::Relaxed)) }
 }
