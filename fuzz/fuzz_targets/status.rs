@@ -13,5 +13,10 @@ fuzz_target!(|bytes: &[u8]| {
     let written = status.encode();
     assert_eq!(written[..16], bytes[..16]);
     assert_eq!(Status::decode(&written), Ok(status));
+    if let Ok((same, Some(more))) = Status::decode_with(bytes) {
+        let whole = same.encode_with(&more);
+        assert_eq!(Status::decode_with(&whole), Ok((same, Some(more))));
+        let _ = more.version();
+    }
     let _ = (status.since.unix_seconds(), status.since.next(), status.since.age(status.since.next()));
 });

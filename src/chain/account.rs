@@ -92,7 +92,7 @@ fn getent(name: &OsStr) -> Option<Vec<u8>> {
             prepared.path_exec();
         }
     };
-    let child = sys::process::spawn(become_getent, |()| cli::TEMPORARY).ok()?;
+    let child = sys::process::spawn(become_getent, drop).ok()?;
     drop(writer);
     let mut answer = Vec::new();
     let read = File::from(reader).read_to_end(&mut answer);

@@ -68,10 +68,9 @@ fn hold_pipe(reader: &OwnedFd, writer: &OwnedFd) {
     let _ = sys::fd::keep_over_exec(writer.as_fd());
 }
 
-/// In a child that could not become the program.
-fn unable_to_run(call: &Call, error: &io::Error) -> u8 {
+/// Of a child that could not become the program.
+fn unable_to_run(call: &Call, error: &io::Error) {
     PROGRAM.voice().fatal(&text!("unable to run ", call.words().first().copied().unwrap_or_default()), error);
-    cli::TEMPORARY
 }
 
 /// Catches TERM, unless whoever started us wants it ignored. Where it cannot be caught, it ends us as it would have.

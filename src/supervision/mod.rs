@@ -1,6 +1,7 @@
 //! The effectful loops: svscan, supervise, and the way to start them at boot.
 
 mod peer;
+mod record;
 mod said;
 mod scan_directory;
 pub mod supervise;

@@ -352,10 +352,7 @@ fn spawn(
             Err(error) => ("unable to set up descriptors for ", error),
         }
     };
-    process::spawn(become_supervise, |(unable, error)| {
-        VOICE.warning(&text!(unable, dir), &error);
-        cli::TEMPORARY
-    })
+    process::spawn(become_supervise, |(unable, error)| VOICE.warning(&text!(unable, dir), &error))
 }
 
 /// Two descriptors for each service with a logger: so many may be needed as the system gives. Returns the limit that was

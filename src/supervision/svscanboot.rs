@@ -110,7 +110,7 @@ fn spawn_with(
     let mut exec = program.prepare(environment);
     let become_program =
         || fds.iter().try_for_each(|&(from, to)| fd::place(from, to)).map_or_else(drop, |()| drop(exec()));
-    process::spawn(become_program, |()| cli::TEMPORARY)
+    process::spawn(become_program, drop)
 }
 
 fn exit_code(end: io::Result<Change>) -> u8 {

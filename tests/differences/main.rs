@@ -20,6 +20,7 @@ mod softlimit_overflow;
 mod supervise_is_never_deaf;
 mod supervise_says_once;
 mod supervise_sees_stops;
+mod supervise_takes_over;
 mod supervise_wants_fifos;
 mod svc_control_is_no_fifo;
 mod svc_svstat_long_options;

@@ -13,10 +13,13 @@
 //! At least one second passes from one start to the next. That is a deadline, never a sleep: commands act while it runs. A
 //! start that `u` or `o` asked for within that second is made when it is over, also after an `x` (`ox` is "run once, then leave");
 //! a `d` takes it back. A restart that nobody asked for is given up by `x`.
+//!
+//! A supervise that was killed comes back with what its status record tells ([`Machine::resume`]): it is up with the same
+//! child, or learns at once that the child ended while nobody looked.
 
 use std::num::NonZeroU32;
 
-use svdir::{Command, Run, Status, Want};
+use svdir::{Command, Exit, More, Run, Status, Want};
 use tai::Label;
 
 use crate::{Pid, SECOND, Tick};
@@ -31,12 +34,12 @@ pub const FORK_RETRY: u64 = 60 * SECOND;
 pub enum Event {
     /// Supervision begins.
     Begin,
-    /// The fork that [`Action::Spawn`] asked for made this child.
+    /// What [`Action::Spawn`] asked for made this child.
     Started(Pid),
-    /// That fork failed.
+    /// That failed.
     SpawnFailed,
     /// A child ended.
-    Died(Pid),
+    Died(Pid, Exit),
     /// A child was stopped.
     Stopped(Pid),
     /// A child was continued.
@@ -63,7 +66,8 @@ pub enum Signal {
 /// What is to be done, in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start `run`, and say how it went by [`Event::Started`] or [`Event::SpawnFailed`] before any other event.
+    /// Start `run`, and say how it went by [`Event::Started`] or [`Event::SpawnFailed`] before any other event. The child
+    /// itself takes the time and writes [`Machine::record_once_started`] before it becomes `run`.
     Spawn,
     /// Send a signal.
     Kill(Pid, Signal),
@@ -119,12 +123,52 @@ pub struct Machine {
     exiting: bool,
     /// When a start was last tried.
     last_start: Option<Tick>,
+    starts: u32,
+    last_exit: Option<Exit>,
 }
 
 impl Machine {
     /// Nothing runs yet; `want` is up, or down where there is a `down` file.
     pub fn new(want: Want) -> Machine {
-        Machine { service: Service::Down, want, paused: false, got_term: false, exiting: false, last_start: None }
+        Machine {
+            service: Service::Down,
+            want,
+            paused: false,
+            got_term: false,
+            exiting: false,
+            last_start: None,
+            starts: 0,
+            last_exit: None,
+        }
+    }
+
+    /// Goes on from what a supervise that was killed had written. The child counts as alive until [`Event::Died`]; `last_start`
+    /// is when it was born, if that can be told.
+    pub fn resume(status: &Status, more: &More, last_start: Option<Tick>) -> Machine {
+        let service = match status.pid {
+            Some(pid) => Service::Up(Pid(pid.get())),
+            // Begin makes of this what is due.
+            None if more.start_due => Service::Waiting { until: Tick::default(), asked: true },
+            None => Service::Down,
+        };
+        Machine {
+            service,
+            want: status.want,
+            paused: status.paused,
+            got_term: status.got_term,
+            exiting: more.exiting,
+            last_start,
+            starts: more.starts,
+            last_exit: more.last_exit,
+        }
+    }
+
+    /// The process that runs, if one does.
+    pub fn pid(&self) -> Option<Pid> {
+        match self.service {
+            Service::Up(pid) => Some(pid),
+            Service::Down | Service::Waiting { .. } | Service::Starting => None,
+        }
     }
 
     /// When a [`Event::Timeout`] is due; `None` if nothing is.
@@ -137,10 +181,7 @@ impl Machine {
 
     /// The status to announce; `since` is the time of the last stamp.
     pub fn status(&self, since: Label) -> Status {
-        let pid = match self.service {
-            Service::Up(Pid(pid)) => NonZeroU32::new(pid),
-            Service::Down | Service::Waiting { .. } | Service::Starting => None,
-        };
+        let pid = self.pid().and_then(|Pid(pid)| NonZeroU32::new(pid));
         Status {
             since,
             pid,
@@ -151,20 +192,35 @@ impl Machine {
         }
     }
 
+    /// The record to announce: the status, and what stands behind it. What is not decided here is `more`'s.
+    pub fn record(&self, since: Label, more: More) -> (Status, More) {
+        let start_due = match self.service {
+            // Announced before the start is made, so that a start that was asked for is not forgotten.
+            Service::Starting => true,
+            Service::Waiting { asked, .. } => asked,
+            Service::Down | Service::Up(_) => false,
+        };
+        let decided = More { exiting: self.exiting, start_due, last_exit: self.last_exit, starts: self.starts, ..more };
+        (self.status(since), decided)
+    }
+
+    /// The record that the child `pid` of the start that is being made announces; `since` is the time of its birth.
+    pub fn record_once_started(&self, pid: Pid, since: Label, more: More) -> (Status, More) {
+        let mut up = self.clone();
+        up.started(pid);
+        up.record(since, more)
+    }
+
     /// Takes in one event and returns what is to be done about it.
     pub fn step(&mut self, now: Tick, event: Event) -> Actions {
         let mut todo = Actions::default();
         match event {
-            Event::Begin => {
-                if self.want == Want::Up {
-                    self.start(now, false, &mut todo);
-                }
-            }
-            Event::Started(pid) => self.started(pid, &mut todo),
+            Event::Begin => self.begin(now, &mut todo),
+            Event::Started(pid) => self.started(pid),
             Event::SpawnFailed => self.spawn_failed(now, &mut todo),
-            Event::Died(pid) => {
+            Event::Died(pid, exit) => {
                 if self.service == Service::Up(pid) {
-                    self.died(now, &mut todo);
+                    self.died(now, exit, &mut todo);
                 }
             }
             Event::Stopped(pid) => self.observe_pause(pid, true, &mut todo),
@@ -173,6 +229,15 @@ impl Machine {
             Event::Timeout => self.timeout(now, &mut todo),
         }
         todo
+    }
+
+    fn begin(&mut self, now: Tick, todo: &mut Actions) {
+        match self.service {
+            Service::Waiting { asked, .. } => self.start(now, asked, todo),
+            Service::Down if self.want == Want::Up && !self.exiting => self.start(now, false, todo),
+            Service::Down | Service::Starting | Service::Up(_) => {}
+        }
+        self.quit_if_done(todo);
     }
 
     fn command(&mut self, now: Tick, command: Command, todo: &mut Actions) {
@@ -271,6 +336,7 @@ impl Machine {
     fn spawn(&mut self, now: Tick, todo: &mut Actions) {
         self.service = Service::Starting;
         self.last_start = Some(now);
+        self.starts = self.starts.wrapping_add(1);
         todo.push(Action::Spawn);
     }
 
@@ -281,12 +347,10 @@ impl Machine {
         }
     }
 
-    fn started(&mut self, pid: Pid, todo: &mut Actions) {
+    fn started(&mut self, pid: Pid) {
         self.service = Service::Up(pid);
         self.paused = false;
         self.got_term = false;
-        todo.push(Action::Stamp);
-        todo.push(Action::Announce);
     }
 
     fn spawn_failed(&mut self, now: Tick, todo: &mut Actions) {
@@ -299,14 +363,15 @@ impl Machine {
         self.quit_if_done(todo);
     }
 
-    fn died(&mut self, now: Tick, todo: &mut Actions) {
+    fn died(&mut self, now: Tick, exit: Exit, todo: &mut Actions) {
         self.service = Service::Down;
+        self.last_exit = Some(exit);
         self.got_term = false;
         todo.push(Action::Stamp);
         if self.want == Want::Up && !self.exiting {
             self.start(now, false, todo);
         }
-        // What starts at once is announced when it runs: to write a file takes longer than to start a process.
+        // What starts at once announces itself: to write a file takes longer than to start a process.
         if self.service != Service::Starting {
             todo.push(Action::Announce);
         }

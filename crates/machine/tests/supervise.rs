@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 use machine::supervise::{Action, Actions, Event, FORK_RETRY, Machine, PACE, Signal};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
-use svdir::{Command, Status, Want};
+use svdir::{Command, Exit, More, Status, Want};
 use tai::Label;
+
+/// How every child ends.
+const EXIT: Exit = Exit::Code(1);
 
 /// What may happen in the world.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ enum Happening {
     Pass(u64),
     /// From now on forks fail, or work.
     ForksWork(bool),
+    /// Supervise is killed, and another one begins.
+    Takeover,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +48,7 @@ struct World {
     stubborn: bool,
     starts: Vec<Tick>,
     stamps: i64,
-    announced: Option<Status>,
+    announced: Option<(Status, More)>,
     quit: bool,
 }
 
@@ -61,7 +66,7 @@ impl World {
             announced: None,
             quit: false,
         };
-        world.announced = Some(world.status());
+        world.announced = Some(world.record());
         world.step(Event::Begin);
         world
     }
@@ -70,16 +75,21 @@ impl World {
         self.machine.status(Label::from_unix(self.stamps, 0))
     }
 
+    fn record(&self) -> (Status, More) {
+        self.machine.record(Label::from_unix(self.stamps, 0), More::default())
+    }
+
     fn step(&mut self, event: Event) {
         assert!(!self.quit, "an event after the machine quit");
         let before = self.status();
         let actions = self.machine.step(self.now, event);
         self.perform(actions);
         let after = self.status();
-        if before.pid != after.pid {
+        // A start's stamp was taken before: `spawn` does that.
+        if before.pid != after.pid && !matches!(event, Event::Started(_)) {
             assert_ne!(before.since, after.since, "a pid changed without a stamp");
         }
-        assert_eq!(self.announced, Some(after), "not announced after {event:?}");
+        assert_eq!(self.announced, Some(self.record()), "not announced after {event:?}");
         assert!(self.machine.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
     }
 
@@ -89,7 +99,7 @@ impl World {
                 Action::Spawn => self.spawn(),
                 Action::Kill(pid, signal) => self.kill(pid, signal),
                 Action::Stamp => self.stamps += 1,
-                Action::Announce => self.announced = Some(self.status()),
+                Action::Announce => self.announced = Some(self.record()),
                 Action::Quit => {
                     assert!(self.child.is_none(), "quit with a child");
                     self.quit = true;
@@ -107,6 +117,10 @@ impl World {
         if self.forks_work {
             self.next_pid += 1;
             self.child = Some(Child { pid: self.next_pid, ended: false, stubborn: self.stubborn });
+            // The child announces itself before it becomes `run`.
+            self.stamps += 1;
+            let since = Label::from_unix(self.stamps, 0);
+            self.announced = Some(self.machine.record_once_started(Pid(self.next_pid), since, More::default()));
             self.step(Event::Started(Pid(self.next_pid)));
         } else {
             self.step(Event::SpawnFailed);
@@ -131,7 +145,7 @@ impl World {
         let pid = self.child.take().expect("it has ended").pid;
         let want = self.status().want;
         let known = self.starts.len();
-        self.step(Event::Died(Pid(pid)));
+        self.step(Event::Died(Pid(pid), EXIT));
         if want == Want::Up && !self.quit {
             let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= PACE);
             let waits_for_fork =
@@ -182,13 +196,34 @@ impl World {
             }
             Happening::StrangerEnds(offset) => {
                 let stranger = Pid(self.next_pid + 1 + offset);
-                for event in [Event::Died(stranger), Event::Stopped(stranger), Event::Continued(stranger)] {
+                for event in [Event::Died(stranger, EXIT), Event::Stopped(stranger), Event::Continued(stranger)] {
                     let actions = self.machine.step(self.now, event);
                     assert_eq!(actions, Actions::default(), "a stranger's {event:?} did something");
                 }
             }
             Happening::Pass(nanoseconds) => self.pass(nanoseconds),
             Happening::ForksWork(work) => self.forks_work = work,
+            Happening::Takeover => self.take_over(),
+        }
+    }
+
+    /// A successor knows what was announced, and no more.
+    fn take_over(&mut self) {
+        let (status, more) = self.announced.expect("something was announced");
+        let waits = self.machine.deadline().is_some();
+        let last_start = self.starts.last().copied();
+        self.machine = Machine::resume(&status, &more, last_start);
+        assert_eq!(status, self.status(), "the successor shows something else");
+        let wanted = more.start_due || (status.pid.is_none() && status.want == Want::Up && !more.exiting);
+        let known = self.starts.len();
+        self.step(Event::Begin);
+        if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
+            assert_eq!(self.machine.pid(), Some(Pid(child.pid)), "a child is forgotten");
+        } else if wanted {
+            let starts = self.starts.len() > known || self.machine.deadline().is_some();
+            assert!(starts || !self.forks_work, "a start is forgotten");
+        } else {
+            assert!(!waits || self.quit, "a start that was due is forgotten");
         }
     }
 
@@ -218,6 +253,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         4 => (0..3 * SECOND).prop_map(Happening::Pass),
         1 => (0..100 * SECOND).prop_map(Happening::Pass),
         1 => any::<bool>().prop_map(Happening::ForksWork),
+        2 => Just(Happening::Takeover),
     ]
 }
 

@@ -79,10 +79,7 @@ fn run(directory: &Directory, command: &[u8], cannot: &dyn Fn(&io::Error)) -> Re
     let argv = ["sh".as_bytes(), b"-c", command].map(|word| CString::new(word).unwrap_or_default());
     let shell = Prepared::new(&argv, None);
     let become_shell = || files.place().err().unwrap_or_else(|| shell.exec(c"/bin/sh"));
-    let pid = sys::process::spawn(become_shell, |error| {
-        cannot(&error);
-        111
-    });
+    let pid = sys::process::spawn(become_shell, |error| cannot(&error));
     let text = || directory.text("unable to fork for processor in ", ", pausing");
     judge(directory, sys::process::wait(pid.map_err(|reason| Trouble::new(text(), reason))?))
 }

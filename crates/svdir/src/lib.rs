@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod more;
 pub mod names;
 mod status;
 
 pub use command::Command;
+pub use more::{Born, Exit, More};
 pub use status::{Run, Status, TooShort, Want};

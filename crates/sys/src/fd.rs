@@ -68,6 +68,14 @@ pub fn is_fifo(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.file_type().is_fifo())
 }
 
+/// The inode number of the pipe that `fd` is an end of; `None` if it is something else or closed.
+pub fn pipe_id(fd: BorrowedFd<'_>) -> Option<u64> {
+    let stat = nix::sys::stat::fstat(fd).ok()?;
+    // Widths differ between systems.
+    #[allow(clippy::unnecessary_cast)]
+    ((stat.st_mode & libc::S_IFMT) == libc::S_IFIFO).then_some(stat.st_ino as u64)
+}
+
 /// Waits for an exclusive lock on the open file, which lasts until its last copy is closed, over exec too.
 pub fn lock(file: &File) -> io::Result<()> {
     loop {

@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod adopted;
 pub mod argv;
 pub mod clock;
 pub mod environ;
@@ -22,3 +23,5 @@ pub mod watch;
 
 /// The errno of what does not exist.
 pub const ENOENT: i32 = libc::ENOENT;
+/// The errno of a system call that the kernel does not have.
+pub const ENOSYS: i32 = libc::ENOSYS;

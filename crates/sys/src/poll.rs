@@ -24,5 +24,10 @@ fn milliseconds(nanoseconds: u64) -> PollTimeout {
 
 /// Sleeps for a second without poll: for a loop whose poll has failed, so that it does not spin until the kernel has memory again.
 pub fn rest() {
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    rest_for(1_000_000_000);
+}
+
+/// Sleeps for so many nanoseconds: for what no event tells of, and is over in a moment.
+pub fn rest_for(nanoseconds: u64) {
+    std::thread::sleep(std::time::Duration::from_nanos(nanoseconds));
 }

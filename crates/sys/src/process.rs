@@ -66,7 +66,7 @@ fn reap_with(pid: Pid, flags: WaitPidFlag) -> io::Result<Option<(Pid, Change)>> 
 }
 
 /// What a status means. nix's own decoding fails for a real-time signal, after the kernel has forgotten the child.
-fn change(status: i32) -> Change {
+pub(crate) fn change(status: i32) -> Change {
     if libc::WIFEXITED(status) {
         Change::Exited(libc::WEXITSTATUS(status) as u8)
     } else if libc::WIFSIGNALED(status) {
@@ -76,6 +76,11 @@ fn change(status: i32) -> Change {
     } else {
         Change::Continued
     }
+}
+
+/// This process.
+pub fn own_pid() -> Pid {
+    Pid::this()
 }
 
 /// Sends a signal to one process.

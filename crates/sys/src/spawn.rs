@@ -2,36 +2,27 @@
 //!
 //! A fork copies the page tables of a process, and both sides then fault in every page they write. A child that shares
 //! its parent's memory until it execs (vfork's way, and posix_spawn's) spares that: here it halves the time from one death
-//! of a service to its next start. But while such a child lives in borrowed memory its parent stands still, and must not:
-//! so it only execs, and if it cannot, a forked one says why.
+//! of a service to its next start. While such a child lives in borrowed memory its parent stands still, and what the child
+//! has learned, such as why it could not exec, the parent finds in its own memory.
 
 use std::io;
 
 use nix::errno::Errno;
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::Pid;
 
-/// Starts a child that becomes another program by `exec`, and otherwise ends with the code of `unable`, which says why.
+/// Exit code of a child that could not become what it should.
+const CANNOT_EXEC: u8 = 111;
+
+/// Starts a child that becomes another program by `exec`, or ends with code 111 if that returns; then `unable` says why.
 ///
-/// `exec` runs in the child, in memory that may be shared with this process: it must not change or allocate what lives
-/// on, as it normally does not return. What it does to descriptors, signals and limits is the child's alone. If it fails
-/// it may be called again, in another child. Nothing of the parent's (buffers, destructors) is run in the child.
+/// `exec` runs in the child, in memory that is shared with this process where the system can do that: it may leave word in
+/// what it borrows, but must neither allocate nor free, since the child may be killed on the way. What it does to
+/// descriptors, signals and limits is the child's alone. Nothing of the parent's (buffers, destructors) is run in the child.
 ///
 /// # Errors
 /// If there can be no further process, or no memory for it.
-pub fn spawn<E>(mut exec: impl FnMut() -> E, unable: impl FnOnce(E) -> u8) -> io::Result<Pid> {
-    #[cfg(target_os = "linux")]
-    if let Some(child) = borrowing::spawn(|| drop(exec()))? {
-        return Ok(child);
-    }
-    // SAFETY: the programs are single-threaded, so the child may do whatever the parent might.
-    match unsafe { fork() }? {
-        ForkResult::Parent { child } => Ok(child),
-        ForkResult::Child => {
-            let code = unable(exec());
-            // SAFETY: _exit ends the process and returns to nobody.
-            unsafe { libc::_exit(i32::from(code)) }
-        }
-    }
+pub fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
+    imp::spawn(exec, unable)
 }
 
 /// For callers of fork and its kind.
@@ -39,53 +30,66 @@ fn result(pid: libc::pid_t) -> io::Result<Pid> {
     Ok(Pid::from_raw(Errno::result(pid)?))
 }
 
+/// Children that have memory of their own.
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::io;
+
+    use nix::unistd::{ForkResult, Pid, fork};
+
+    pub(super) fn spawn<E>(mut exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
+        // SAFETY: the programs are single-threaded, so the child may do whatever the parent might.
+        match unsafe { fork() }? {
+            ForkResult::Parent { child } => Ok(child),
+            ForkResult::Child => {
+                unable(exec());
+                // SAFETY: _exit ends the process and returns to nobody.
+                unsafe { libc::_exit(i32::from(super::CANNOT_EXEC)) }
+            }
+        }
+    }
+}
+
 /// Children that borrow this process's memory.
 #[cfg(target_os = "linux")]
-mod borrowing {
+mod imp {
     use std::ffi::{c_int, c_void};
     use std::io;
 
     use nix::errno::Errno;
     use nix::unistd::Pid;
 
-    use super::result;
-    use crate::process;
+    use super::{CANNOT_EXEC, result};
     use crate::signals::{self, Mask};
 
     /// How much stack the child has; only what it touches exists. An exec with a look through PATH takes a tenth of it.
     const STACK: usize = 65_536;
 
-    /// Runs `exec` in a child. `None` if it returned: that child has ended.
-    pub(super) fn spawn(exec: impl FnMut()) -> io::Result<Option<Pid>> {
+    pub(super) fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
         let stack = Stack::new()?;
         // No handler may run in the child: what it remembers would be remembered here.
-        let mut attempt = Attempt { exec, mask: signals::block_all()?, failed: false };
+        let mut attempt = Attempt { exec, mask: signals::block_all()?, failed: None };
         let child = attempt.clone_on(&stack);
         attempt.mask.restore();
-        let child = child?;
-        // The child wrote this, behind the compiler's back.
-        // SAFETY: it is ours, and the child that could write it has ended or become another program.
-        if !unsafe { (&raw const attempt.failed).read_volatile() } {
-            return Ok(Some(child));
+        if let Some(error) = attempt.failed {
+            unable(error);
         }
-        // Where SIGCHLD is ignored, the kernel has forgotten it already.
-        let _ = process::wait(child);
-        Ok(None)
+        child
     }
 
     /// What parent and child both see.
-    struct Attempt<F> {
+    struct Attempt<F, E> {
         exec: F,
         mask: Mask,
-        failed: bool,
+        failed: Option<E>,
     }
 
-    impl<F: FnMut()> Attempt<F> {
+    impl<E, F: FnMut() -> E> Attempt<F, E> {
         /// Returns in the parent only, when the child has ended or become another program.
         fn clone_on(&mut self, stack: &Stack) -> io::Result<Pid> {
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
             let attempt = std::ptr::from_mut(self).cast();
-            // SAFETY: `run` gets the Attempt<F> it expects. The stack is nobody else's, and stays until the child has no
+            // SAFETY: `run` gets the Attempt<F, E> it expects. The stack is nobody else's, and stays until the child has no
             // more use for it, for this call does not return before.
             result(unsafe { libc::clone(Self::run, stack.top(), flags, attempt) })
         }
@@ -95,9 +99,8 @@ mod borrowing {
             let attempt = unsafe { &mut *attempt.cast::<Self>() };
             signals::forget_handlers();
             attempt.mask.restore();
-            (attempt.exec)();
-            attempt.failed = true;
-            0
+            attempt.failed = Some((attempt.exec)());
+            c_int::from(CANNOT_EXEC)
         }
     }
 

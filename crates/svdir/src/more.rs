@@ -1,0 +1,225 @@
+//! What our supervise writes behind the status record of the older suites, so that its successor finds everything again.
+//!
+//! | offset | size | contents |
+//! |---|---|---|
+//! | 20 | 1 | version of what follows: 1 |
+//! | 21 | 1 | 1: exits when down; 2: a start is due that was asked for; 4: supervise has left, nothing is to be taken over |
+//! | 22 | 2 | how the last `run` ended: 0 not yet, 1 exited, 2 killed, 3 unknown; then its exit code or signal |
+//! | 24 | 4 | pid of supervise |
+//! | 28 | 4 | how often `run` was started |
+//! | 32 | 16 | id of the boot |
+//! | 48 | 16 | the service's process was born between these two: nanoseconds since the boot, 8 bytes each |
+//! | 64 | 12 | TAI64N label of when it was ready; 0 for not (yet) |
+//! | 76 | 16 | inode numbers of the pipes that are supervise's stdin and stdout, 8 bytes each; 0 for what is no pipe |
+//! | 92 | 12 | version of supervise, in text, with NULs behind it |
+//!
+//! Numbers are little-endian, but for the label.
+
+use tai::Label;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(u8),
+    /// By this signal.
+    Signal(u8),
+    /// Nobody who could be asked has seen it.
+    Unknown,
+}
+
+impl Exit {
+    const fn bytes(last: Option<Exit>) -> [u8; 2] {
+        match last {
+            None => [0, 0],
+            Some(Exit::Code(code)) => [1, code],
+            Some(Exit::Signal(signal)) => [2, signal],
+            Some(Exit::Unknown) => [3, 0],
+        }
+    }
+
+    const fn from_bytes(bytes: [u8; 2]) -> Option<Exit> {
+        match bytes {
+            [0, _] => None,
+            [1, code] => Some(Exit::Code(code)),
+            [2, signal] => Some(Exit::Signal(signal)),
+            [_, _] => Some(Exit::Unknown),
+        }
+    }
+}
+
+/// A span of time in which a process was born: nanoseconds since the boot, sleep included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Born {
+    /// Not before this.
+    pub earliest: u64,
+    /// Not after this.
+    pub latest: u64,
+}
+
+/// What stands behind the first 20 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// It exits as soon as the service is down.
+    pub exiting: bool,
+    /// A start is due that `u` or `o` asked for.
+    pub start_due: bool,
+    /// Supervise has left because it was told to: its successor begins anew.
+    pub left: bool,
+    /// How the last `run` ended.
+    pub last_exit: Option<Exit>,
+    /// The process id of supervise.
+    pub supervise: u32,
+    /// How often `run` was started; wraps.
+    pub starts: u32,
+    /// Which boot of the machine all of this is about.
+    pub boot: [u8; 16],
+    /// When the service's process, or the last one, was born.
+    pub born: Born,
+    /// Since when the service is ready.
+    pub ready: Option<Label>,
+    /// Inode number of the pipe that is supervise's stdin; 0 if that is no pipe.
+    pub stdin: u64,
+    /// Inode number of the pipe that is supervise's stdout; 0 if that is no pipe.
+    pub stdout: u64,
+    /// The version of supervise, in text.
+    pub version: [u8; 12],
+}
+
+impl More {
+    /// Length in bytes.
+    pub const SIZE: usize = 84;
+    /// Length in bytes of the text of a version.
+    pub const VERSION: usize = 12;
+    /// Of the layout.
+    const LAYOUT: u8 = 1;
+
+    const EXITING: u8 = 1;
+    const START_DUE: u8 = 2;
+    const LEFT: u8 = 4;
+
+    /// As it stands in the file, from byte 20 on.
+    pub fn encode(&self) -> [u8; More::SIZE] {
+        let mut bytes = [0; More::SIZE];
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let flags =
+            flag(self.exiting, More::EXITING) | flag(self.start_due, More::START_DUE) | flag(self.left, More::LEFT);
+        let [how, code] = Exit::bytes(self.last_exit);
+        bytes[..4].copy_from_slice(&[More::LAYOUT, flags, how, code]);
+        bytes[4..8].copy_from_slice(&self.supervise.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.starts.to_le_bytes());
+        bytes[12..28].copy_from_slice(&self.boot);
+        bytes[28..36].copy_from_slice(&self.born.earliest.to_le_bytes());
+        bytes[36..44].copy_from_slice(&self.born.latest.to_le_bytes());
+        bytes[44..56].copy_from_slice(&self.ready.map_or([0; Label::PACKED], Label::pack));
+        bytes[56..64].copy_from_slice(&self.stdin.to_le_bytes());
+        bytes[64..72].copy_from_slice(&self.stdout.to_le_bytes());
+        bytes[72..84].copy_from_slice(&self.version);
+        bytes
+    }
+
+    /// Reads what stands from byte 20 on. `None` if that is too short or of another layout: another suite's, or of a version
+    /// that we do not know.
+    pub fn decode(bytes: &[u8]) -> Option<More> {
+        let (&[layout, flags, how, code], rest) = bytes.split_first_chunk::<4>()?;
+        let (&supervise, rest) = rest.split_first_chunk::<4>()?;
+        let (&starts, rest) = rest.split_first_chunk::<4>()?;
+        let (&boot, rest) = rest.split_first_chunk::<16>()?;
+        let (&earliest, rest) = rest.split_first_chunk::<8>()?;
+        let (&latest, rest) = rest.split_first_chunk::<8>()?;
+        let (&ready, rest) = rest.split_first_chunk::<{ Label::PACKED }>()?;
+        let (&stdin, rest) = rest.split_first_chunk::<8>()?;
+        let (&stdout, rest) = rest.split_first_chunk::<8>()?;
+        let (&version, _) = rest.split_first_chunk::<{ More::VERSION }>()?;
+        (layout == More::LAYOUT).then_some(More {
+            exiting: flags & More::EXITING != 0,
+            start_due: flags & More::START_DUE != 0,
+            left: flags & More::LEFT != 0,
+            last_exit: Exit::from_bytes([how, code]),
+            supervise: u32::from_le_bytes(supervise),
+            starts: u32::from_le_bytes(starts),
+            boot,
+            born: Born { earliest: u64::from_le_bytes(earliest), latest: u64::from_le_bytes(latest) },
+            ready: (ready != [0; Label::PACKED]).then(|| Label::unpack(ready)),
+            stdin: u64::from_le_bytes(stdin),
+            stdout: u64::from_le_bytes(stdout),
+            version,
+        })
+    }
+
+    /// The text of a version as it stands in the record. What is too long is cut.
+    pub fn version_of(text: &str) -> [u8; More::VERSION] {
+        let mut version = [0; More::VERSION];
+        for (place, byte) in version.iter_mut().zip(text.bytes()) {
+            *place = byte;
+        }
+        version
+    }
+
+    /// The version of supervise, if it is printable.
+    pub fn version(&self) -> Option<&str> {
+        let end = self.version.iter().position(|&byte| byte == 0).unwrap_or(More::VERSION);
+        let text = std::str::from_utf8(&self.version[..end]).ok()?;
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> More {
+        More {
+            exiting: true,
+            start_due: false,
+            left: true,
+            last_exit: Some(Exit::Signal(9)),
+            supervise: 7,
+            starts: 3,
+            boot: [0xab; 16],
+            born: Born { earliest: 5, latest: 6 },
+            ready: Some(Label::from_unix(1, 2)),
+            stdin: 8,
+            stdout: 9,
+            version: More::version_of("0.1.0"),
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        for last_exit in [None, Some(Exit::Code(0)), Some(Exit::Code(255)), Some(Exit::Signal(64)), Some(Exit::Unknown)]
+        {
+            for ready in [None, Some(Label::from_unix(-1, 7))] {
+                let more = More { last_exit, ready, start_due: ready.is_some(), ..example() };
+                assert_eq!(More::decode(&more.encode()), Some(more));
+            }
+        }
+    }
+
+    #[test]
+    fn every_length_is_met_without_harm() {
+        let bytes = [example().encode().as_slice(), &[0xff; 40]].concat();
+        for length in 0..bytes.len() {
+            assert_eq!(More::decode(&bytes[..length]).is_some(), length >= More::SIZE, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn another_layout_is_none_of_ours() {
+        for layout in (0..=255).filter(|&layout| layout != More::LAYOUT) {
+            let mut bytes = example().encode();
+            bytes[0] = layout;
+            assert_eq!(More::decode(&bytes), None);
+        }
+    }
+
+    #[test]
+    fn a_version_is_shown_only_if_it_can_be() {
+        assert_eq!(example().version(), Some("0.1.0"));
+        for (hostile, shown) in [("", None), ("a\nb", None), ("\u{e4}", None), ("123456789.123", Some("123456789.12"))]
+        {
+            let more = More { version: More::version_of(hostile), ..example() };
+            assert_eq!(more.version(), shown);
+        }
+    }
+}

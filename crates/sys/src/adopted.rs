@@ -1,0 +1,267 @@
+//! A process that is not our child but was our predecessor's: found again, signalled without mistaking it for another, and heard of
+//! when it ends.
+//!
+//! All of it rests on a descriptor of the process (a pidfd, Linux 5.3). A pid alone may name somebody else by the time it
+//! is used. So the descriptor is opened first, and what it stands for is compared with what is known of the process afterwards.
+
+use std::io;
+
+use crate::process::{Change, Pid, Signal};
+
+pub use imp::{Adopted, lives};
+
+/// A span of time in nanoseconds since the boot, in which a process was born.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Birth {
+    /// Not before this.
+    pub earliest: u64,
+    /// Not after this.
+    pub latest: u64,
+}
+
+/// Which boot of the machine this is; `None` where the system does not tell.
+pub fn boot_id() -> Option<[u8; 16]> {
+    let text = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    let mut digits = text.iter().filter_map(|&byte| char::from(byte).to_digit(16));
+    let mut id = [0; 16];
+    for byte in &mut id {
+        *byte = (digits.next()? << 4 | digits.next()?) as u8;
+    }
+    Some(id)
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+    use nix::errno::Errno;
+
+    use super::{Birth, Change, Pid, Signal, io};
+    use crate::process;
+
+    /// A process that is watched through its descriptor.
+    #[derive(Debug)]
+    pub struct Adopted {
+        fd: OwnedFd,
+        pid: Pid,
+        birth: Birth,
+    }
+
+    /// Whether there is a process `pid` that has not ended, whatever it is. True where that cannot be told.
+    pub fn lives(pid: Pid) -> bool {
+        match open(pid) {
+            Ok(fd) => crate::poll::readable([fd.as_fd()], Some(0)).is_ok_and(|[ended]| !ended),
+            Err(errno) => errno != Errno::ESRCH,
+        }
+    }
+
+    fn open(pid: Pid) -> nix::Result<OwnedFd> {
+        // SAFETY: the call takes two numbers.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+        // SAFETY: the kernel has just made this descriptor for us; it is close-on-exec by itself.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    }
+
+    impl Adopted {
+        /// The process `pid`, if it is the one that was born then; `None` if that has ended, even if a zombie of it is left whose
+        /// end somebody else has to collect.
+        ///
+        /// # Errors
+        /// If that cannot be found out: out of descriptors or memory, a kernel without pidfds (ENOSYS), or no `/proc` (ENOENT).
+        pub fn find(pid: Pid, birth: Birth) -> io::Result<Option<Adopted>> {
+            match open(pid) {
+                Ok(fd) => {
+                    let adopted = Adopted { fd, pid, birth };
+                    Ok(if adopted.is_born_then()? { Some(adopted) } else { None })
+                }
+                // Nobody has this pid, or only a thread has.
+                Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
+                Err(errno) => Err(errno.into()),
+            }
+        }
+
+        /// Whether the descriptor stands for a process that was born then.
+        fn is_born_then(&self) -> io::Result<bool> {
+            match Stat::of(self.pid) {
+                // A pid is given anew only when its descriptor has told of the end, so this is about the same process.
+                Ok(stat) => Ok(stat.is_born(self.birth) && !self.has_ended()?),
+                Err(_) if self.has_ended()? => Ok(false),
+                Err(error) => Err(error),
+            }
+        }
+
+        /// Can be read when the process has ended.
+        pub fn fd(&self) -> BorrowedFd<'_> {
+            self.fd.as_fd()
+        }
+
+        /// Whether it has.
+        pub fn has_ended(&self) -> io::Result<bool> {
+            Ok(crate::poll::readable([self.fd()], Some(0))? == [true])
+        }
+
+        /// How it ended, if the kernel still tells: while its parent has not collected its end, or from Linux 6.15 on.
+        pub fn exit(&self) -> Option<Change> {
+            // Between the first question and the second it may be collected; then the third is answered.
+            let status = self.info().or_else(|| self.zombie()).or_else(|| self.info())?;
+            Some(process::change(status))
+        }
+
+        fn info(&self) -> Option<i32> {
+            let mut info = Info { mask: Info::EXIT, ..Info::default() };
+            // SAFETY: the number says that the kernel reads and writes as many bytes as Info has, which is ours.
+            let done = unsafe { libc::ioctl(self.fd.as_raw_fd(), Info::GET as _, &raw mut info) };
+            (done == 0 && info.mask & Info::EXIT != 0).then_some(info.exit_code)
+        }
+
+        fn zombie(&self) -> Option<i32> {
+            let stat = Stat::of(self.pid).ok()?;
+            (stat.state == b'Z' && stat.is_born(self.birth)).then_some(stat.exit_code)
+        }
+
+        /// Sends it a signal.
+        pub fn kill(&self, signal: Signal) -> io::Result<()> {
+            // SAFETY: the call takes two numbers, a null for no more, and no flags.
+            let done = unsafe {
+                libc::syscall(
+                    libc::SYS_pidfd_send_signal,
+                    self.fd.as_raw_fd(),
+                    signal as i32,
+                    std::ptr::null::<libc::siginfo_t>(),
+                    0,
+                )
+            };
+            Errno::result(done)?;
+            Ok(())
+        }
+    }
+
+    /// `struct pidfd_info` of linux/pidfd.h, as it was when it told of an exit first.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        mask: u64,
+        cgroup: u64,
+        pids: [u32; 3],
+        ids: [u32; 8],
+        exit_code: i32,
+    }
+
+    impl Info {
+        /// PIDFD_GET_INFO: `_IOWR(0xFF, 11, struct pidfd_info)`.
+        const GET: u32 = 3 << 30 | (size_of::<Info>() as u32) << 16 | 0xff << 8 | 11;
+        /// PIDFD_INFO_EXIT.
+        const EXIT: u64 = 1 << 3;
+    }
+
+    /// What `/proc/PID/stat` says; proc(5) counts the fields from 1.
+    struct Stat {
+        /// Field 3.
+        state: u8,
+        /// Field 22, in clock ticks since the boot.
+        start: u64,
+        /// Field 52, in waitpid's form; 0 for who may not know.
+        exit_code: i32,
+    }
+
+    impl Stat {
+        /// In every kernel that this runs on a tick of this file is a hundredth of a second (USER_HZ).
+        const TICK: u64 = 10_000_000;
+
+        fn of(pid: Pid) -> io::Result<Stat> {
+            let text = std::fs::read(format!("/proc/{pid}/stat"))?;
+            Stat::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        }
+
+        fn parse(text: &[u8]) -> Option<Stat> {
+            // Field 2 is the name in parentheses, which may hold anything, parentheses and spaces too.
+            let name_end = text.iter().rposition(|&byte| byte == b')')?;
+            let rest = std::str::from_utf8(text.get(name_end + 1..)?).ok()?;
+            let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+            let field = |number: usize| fields.get(number - 3).copied();
+            Some(Stat {
+                state: *field(3)?.as_bytes().first()?,
+                start: field(22)?.parse().ok()?,
+                exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
+            })
+        }
+
+        /// Whether the tick in which it was born touches the span, give or take a tick for clocks that are read on two processors.
+        fn is_born(&self, birth: Birth) -> bool {
+            let begin = self.start.saturating_mul(Stat::TICK);
+            begin <= birth.latest.saturating_add(Stat::TICK) && begin.saturating_add(2 * Stat::TICK) >= birth.earliest
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_name_with_parentheses_and_spaces_is_no_field() {
+            let text = b"7 (a) R (b) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
+            let stat = Stat::parse(text).expect("well formed");
+            assert_eq!((stat.state, stat.start, stat.exit_code), (b'S', 4711, 0));
+        }
+
+        #[test]
+        fn what_is_cut_short_is_no_stat() {
+            for text in
+                [&b""[..], b"7", b"7 (a", b"7 (a)", b"7 (a) S 1 7", b"7 (a) S x x x x x x x x x x x x x x x x x x x"]
+            {
+                assert!(Stat::parse(text).is_none());
+            }
+        }
+
+        #[test]
+        fn a_birth_is_within_a_tick_of_its_span() {
+            let stat = Stat { state: b'S', start: 100, exit_code: 0 };
+            let born = |earliest, latest| stat.is_born(Birth { earliest, latest });
+            assert!(born(1_003_000_000, 1_004_000_000) && born(1_009_999_999, 1_010_000_001));
+            assert!(!born(0, 980_000_000) && !born(1_031_000_000, 1_040_000_000));
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::os::fd::BorrowedFd;
+
+    use super::{Birth, Change, Pid, Signal, io};
+
+    /// Whether there is a process `pid`: what is not known here counts as alive.
+    pub fn lives(_pid: Pid) -> bool {
+        true
+    }
+
+    /// A process that is watched through its descriptor. There is none on this system.
+    #[derive(Debug)]
+    pub enum Adopted {}
+
+    impl Adopted {
+        /// Nobody is found.
+        pub fn find(_pid: Pid, _birth: Birth) -> io::Result<Option<Adopted>> {
+            Ok(None)
+        }
+
+        /// Never called.
+        pub fn fd(&self) -> BorrowedFd<'_> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn has_ended(&self) -> io::Result<bool> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn exit(&self) -> Option<Change> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn kill(&self, _signal: Signal) -> io::Result<()> {
+            match *self {}
+        }
+    }
+}

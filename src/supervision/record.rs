@@ -1,0 +1,92 @@
+//! The status file: how supervise writes it, and what its successor finds there.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use cli::{Text, text};
+use svdir::{More, Status, names};
+use sys::{adopted, fd};
+
+/// A whole record as it stands in the file.
+pub type Bytes = [u8; Status::WHOLE];
+
+/// Why the status file could not be written.
+#[derive(Debug)]
+pub enum Failure {
+    /// The new one could not be made.
+    Open(io::Error),
+    /// It could not be filled.
+    Write(io::Error),
+    /// Only a part of it was written.
+    Partial,
+    /// It could not take the place of the old one.
+    Rename(io::Error),
+}
+
+impl Failure {
+    /// What could not be done, in the words of the original, and the reason.
+    pub fn told(self, dir: &OsStr) -> (Text, io::Error) {
+        let unable = |verb: &str| text!("unable to ", verb, " ", dir, "/", names::STATUS_NEW);
+        match self {
+            Failure::Open(error) => (unable("open"), error),
+            Failure::Write(error) => (unable("write"), error),
+            Failure::Partial => (unable("write"), io::Error::other("partial write")),
+            Failure::Rename(error) => (text!("unable to rename ", dir, "/", names::STATUS_NEW, " to status"), error),
+        }
+    }
+}
+
+/// Writes the record so that a reader sees the old one or this one. Takes no memory: a child calls this before it becomes `run`.
+///
+/// # Errors
+/// If that cannot be done. The old record is then overwritten in place if there is one of ours (a full disk allows that), for
+/// a successor must not miss a child.
+pub fn write(record: &Bytes) -> Result<(), Failure> {
+    let written = write_new(record);
+    if written.is_err() {
+        let _ = overwrite(record);
+    }
+    written
+}
+
+fn write_new(record: &Bytes) -> Result<(), Failure> {
+    let file = fd::open_truncate(Path::new(names::STATUS_NEW)).map_err(Failure::Open)?;
+    match fd::write(file.as_fd(), record) {
+        Ok(count) if count == record.len() => {}
+        Ok(_) => return Err(Failure::Partial),
+        Err(error) => return Err(Failure::Write(error)),
+    }
+    drop(file);
+    std::fs::rename(names::STATUS_NEW, names::STATUS).map_err(Failure::Rename)
+}
+
+fn overwrite(record: &Bytes) -> io::Result<()> {
+    let file = fd::open_write(Path::new(names::STATUS))?;
+    if file.metadata()?.len() == record.len() as u64 {
+        fd::write(file.as_fd(), record)?;
+    }
+    Ok(())
+}
+
+/// What a supervise that was killed in this boot of the machine had written. `None` if there was none, or it left by itself.
+pub fn left_behind(boot: [u8; 16]) -> Option<(Status, More)> {
+    let (status, more) = read(Path::new(names::STATUS)).ok()??;
+    (more.boot == boot && boot != [0; 16] && !more.left).then_some((status, more))
+}
+
+/// The record in the file at `path`, if it is one of ours.
+pub fn read(path: &Path) -> io::Result<Option<(Status, More)>> {
+    let file: File = fd::open_read(path)?;
+    let mut bytes = [0; Status::WHOLE];
+    let count = fd::read(file.as_fd(), &mut bytes)?;
+    let record = Status::decode_with(&bytes[..count]);
+    Ok(record.ok().and_then(|(status, more)| Some((status, more?))))
+}
+
+/// When the process of a record was born, as `sys` takes it.
+pub fn birth(more: &More) -> adopted::Birth {
+    adopted::Birth { earliest: more.born.earliest, latest: more.born.latest }
+}
