@@ -1,5 +1,7 @@
 //! The effectful loops: svscan, supervise, and the way to start them at boot.
 
+mod log_pipe;
+mod other;
 mod peer;
 mod record;
 mod said;

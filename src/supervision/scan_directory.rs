@@ -1,14 +1,20 @@
 //! The scan directory, which is the current one, and the ways in which the kernel tells of changes in it.
 //!
+//! It is locked for as long as svscan serves it: two svscans in one directory would fight for its services. The lock is on the
+//! directory itself, so it takes no file and no right to write.
+//!
 //! inotify tells of names. It does not tell a process that its current directory was removed, and such a directory reads as
 //! empty: so the parent is watched for removals. A directory that has no executable `run` yet is watched itself.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use machine::SECOND;
+use sys::fd;
 use sys::watch::{Change, Watch, Watcher};
 
 /// What a change calls for.
@@ -30,18 +36,24 @@ pub struct ScanDirectory {
     filling: Vec<(Watch, OsString)>,
     /// Where it was at the start, to find it again when it was removed and made anew.
     home: Option<PathBuf>,
+    /// Held.
+    _lock: Option<File>,
 }
 
 impl ScanDirectory {
-    /// The current directory, not watched yet.
-    pub fn current() -> ScanDirectory {
-        ScanDirectory {
+    /// The current directory, locked and not watched yet.
+    ///
+    /// # Errors
+    /// EAGAIN if another svscan serves it.
+    pub fn current() -> io::Result<ScanDirectory> {
+        Ok(ScanDirectory {
             watcher: None,
             own: None,
             parent: None,
             filling: Vec::new(),
             home: std::env::current_dir().ok(),
-        }
+            _lock: lock(Path::new("."))?,
+        })
     }
 
     /// Whether the kernel tells of its changes.
@@ -58,8 +70,10 @@ impl ScanDirectory {
     pub fn renew(&mut self) -> io::Result<()> {
         if is_removed() {
             self.own = None;
-            if let Some(home) = &self.home {
-                let _ = std::env::set_current_dir(home);
+            if let Some(home) = self.home.as_deref().filter(|home| home.is_dir()) {
+                let lock = lock(home)?;
+                std::env::set_current_dir(home)?;
+                self._lock = lock;
             }
         }
         if self.is_watched() { Ok(()) } else { self.watch() }
@@ -145,6 +159,24 @@ impl ScanDirectory {
             watcher.remove(watch);
         }
     }
+}
+
+/// Locks a directory. `None` where it may not be read, or the file system cannot do that.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    /// A child of an svscan that was killed holds a copy of its lock until it has become a supervise.
+    const TRIES: u32 = 25;
+    let Ok(directory) = fd::open_read(path) else {
+        return Ok(None);
+    };
+    for tries_left in (0..TRIES).rev() {
+        match fd::try_lock(&directory) {
+            Ok(()) => return Ok(Some(directory)),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if tries_left == 0 => return Err(error),
+            Err(_) => sys::poll::rest_for(SECOND / 100),
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the current directory was removed.

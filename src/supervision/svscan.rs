@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -22,6 +23,8 @@ use sys::process::{self, Change, Signal};
 use sys::signals::Signals;
 use sys::{fd, limits, signals};
 
+use super::log_pipe::LogPipe;
+use super::other::Other;
 use super::peer::Peers;
 use super::said::Said;
 use super::scan_directory::{Look, ScanDirectory};
@@ -57,17 +60,12 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
 }
 
-/// The pipe from a service to its logger. Both ends stay open here, so that neither side sees the other go.
-struct LogPipe {
-    reader: OwnedFd,
-    /// `None` once the service is gone for good and the logger shall see the end of file.
-    writer: Option<OwnedFd>,
-}
-
 struct Scanner {
     scan: Scan<LogPipe>,
     signals: Signals,
     directory: ScanDirectory,
+    /// The supervises that are no children of ours: the write end of a FIFO that each of them reads for its life.
+    others: Vec<(Id, Role, File)>,
     peers: Peers,
     /// The soft limit on open files that was inherited, for the children.
     open_files: Option<u64>,
@@ -79,10 +77,17 @@ impl Scanner {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
         let caught: Vec<Signal> = std::iter::once(Signal::SIGCHLD).chain(hup).collect();
+        let directory = ScanDirectory::current().with_context(|| {
+            let dir = call.words().first().map_or(OsStr::new("."), |word| word);
+            text!("unable to lock ", dir, ", another svscan runs there")
+        })?;
+        // Services whose supervise was killed, and what services leave behind.
+        process::adopt_orphans();
         Ok(Scanner {
             scan: Scan::default(),
             signals: Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?,
-            directory: ScanDirectory::current(),
+            directory,
+            others: Vec::new(),
             peers: Peers::of(call),
             open_files: raise_open_files(),
             said: Said::new(VOICE),
@@ -94,8 +99,12 @@ impl Scanner {
         let timeout = self.scan.deadline().map(|deadline| tick().until(deadline));
         let signals = self.signals.fd();
         let changes = self.directory.fd().unwrap_or(signals);
-        match sys::poll::readable([signals, changes], timeout) {
-            Ok([signalled, changed]) => {
+        let others: Vec<_> = self.others.iter().map(|(_, _, ok)| ok.as_fd()).collect();
+        match sys::poll::readable_or_unread([signals, changes], &others, timeout) {
+            Ok(([signalled, changed], ended)) => {
+                for place in ended.into_iter().rev() {
+                    self.lose(place);
+                }
                 if signalled {
                     self.hear();
                 }
@@ -138,6 +147,13 @@ impl Scanner {
             log::info!("HUP: looking at everything");
             self.rescan();
         }
+    }
+
+    /// A supervise that is no child of ours has ended.
+    fn lose(&mut self, place: usize) {
+        let (id, role, _) = self.others.swap_remove(place);
+        log::info!("{}: supervise ended", self.describe(Some((id, role))));
+        self.scan.lost(tick(), id, role);
     }
 
     fn take_changes(&mut self) {
@@ -231,11 +247,14 @@ impl Scanner {
 
     /// The name is that of a directory.
     fn see(&mut self, name: &OsStr, id: Id) {
-        let mut complete = !self.scan.is_new(id) || is_executable(&Path::new(name).join(names::RUN));
+        let run = Path::new(name).join(names::RUN);
+        let mut complete = !self.scan.is_new(id)
+            || is_executable(&run)
+            || Other::find(Path::new(name)).is_ok_and(|other| other.is_some());
         if !complete && !self.scan.is_filling(id) {
             self.directory.watch_filling(name);
             // It may have been filled before it was watched.
-            complete = is_executable(&Path::new(name).join(names::RUN));
+            complete = is_executable(&run);
         }
         self.scan.seen(tick(), name, id, complete);
     }
@@ -249,9 +268,7 @@ impl Scanner {
             self.said.warning(subject(b"pipe", &name), text!("unable to create pipe for ", &*name), &error);
             return self.scan.start_failed(tick(), id, Role::Main);
         }
-        let output = self.scan.pipe(id).and_then(|pipe| pipe.writer.as_ref()).map(|fd| (fd.as_fd(), 1));
-        let started = spawn(&self.peers, self.open_files, &name, output);
-        self.note_start(id, Role::Main, &name, started);
+        self.start(id, Role::Main, &name);
     }
 
     fn start_log(&mut self, id: Id) {
@@ -260,9 +277,31 @@ impl Scanner {
         };
         // The service's name stands in the logger's messages, unlike in the original's, which are about "log".
         let dir = Path::new(&*name).join(names::LOG);
-        let input = self.scan.pipe(id).map(|pipe| (pipe.reader.as_fd(), 0));
-        let started = spawn(&self.peers, self.open_files, dir.as_os_str(), input);
-        self.note_start(id, Role::Log, dir.as_os_str(), started);
+        self.start(id, Role::Log, dir.as_os_str());
+    }
+
+    /// Starts a supervise in `dir`, unless one runs there already, as after the death of another svscan. Then its end is waited for.
+    fn start(&mut self, id: Id, role: Role, dir: &OsStr) {
+        match Other::find(Path::new(dir)) {
+            Ok(Some(Other { ok, pid })) => {
+                log::info!("{}: a supervise runs already", dir.display());
+                self.others.push((id, role, ok));
+                return self.scan.found(tick(), id, role, pid);
+            }
+            Ok(None) => self.said.over(subject(b"ok", dir)),
+            Err(error) => {
+                let text = text!("unable to open ", dir, "/", names::OK);
+                self.said.warning(subject(b"ok", dir), text, &error);
+                return self.scan.start_failed(tick(), id, role);
+            }
+        }
+        let pipe = self.scan.pipe(id);
+        let end = match role {
+            Role::Main => pipe.and_then(|pipe| Some((pipe.writer()?, 1))),
+            Role::Log => pipe.map(|pipe| (pipe.reader(), 0)),
+        };
+        let started = spawn(&self.peers, self.open_files, dir, end);
+        self.note_start(id, role, dir, started);
     }
 
     fn note_start(&mut self, id: Id, role: Role, dir: &OsStr, started: io::Result<process::Pid>) {
@@ -284,11 +323,10 @@ impl Scanner {
     fn prepare_log(&mut self, id: Id, name: &OsStr) -> io::Result<()> {
         if self.has_log(name) {
             match self.scan.pipe(id) {
-                Some(LogPipe { writer: Some(_), .. }) => {}
-                Some(pipe) => pipe.writer = Some(fd::reopen_for_writing(pipe.reader.as_fd())?),
+                Some(pipe) => pipe.reopen()?,
                 None => {
-                    let (reader, writer) = fd::pipe()?;
-                    self.scan.set_pipe(id, Some(LogPipe { reader, writer: Some(writer) }));
+                    let pipe = LogPipe::recover(Path::new(name)).map_or_else(LogPipe::new, Ok)?;
+                    self.scan.set_pipe(id, Some(pipe));
                 }
             }
         } else if !self.scan.has_logger(id) {
@@ -325,7 +363,7 @@ impl Scanner {
             return;
         }
         if let Some(pipe) = self.scan.pipe(id) {
-            pipe.writer = None;
+            pipe.close_writer();
         }
         self.scan.released(id);
     }

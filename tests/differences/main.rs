@@ -28,6 +28,7 @@ mod svscan_at_once;
 mod svscan_bad_directories;
 mod svscan_log;
 mod svscan_says_once;
+mod svscan_takes_over;
 mod svstat_read_error;
 mod svstat_zero_record;
 mod tai64nlocal_bad_labels;

@@ -219,19 +219,6 @@ fn a_signal_ends_svscan_and_nothing_else() {
 }
 
 #[test]
-fn a_second_svscan_doubles_nothing() {
-    let scratch = scratch();
-    scratch.service("service/a", &format!("echo >>runs; {MORTAL}"));
-    let first = Scan::start(&scratch);
-    let pid = first.wait_up("a");
-    let supervise = first.supervise("a");
-    let second = Scan::start(&scratch);
-    second.wait_said("supervise: fatal: unable to acquire a/supervise/lock: temporary failure");
-    assert_eq!((second.wait_up("a"), second.supervise("a")), (pid, supervise));
-    assert_eq!(scratch.text("service/a/runs"), "\n");
-}
-
-#[test]
 fn a_svscan_that_starts_again_leaves_running_services_as_they_are() {
     let scratch = scratch();
     scratch.service("service/a", MORTAL);

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | filling | the directory has no executable `run` yet | 50 ms of quiet with one, or 5 s after it was first seen: due |
 //! | due | a supervise shall be started at a deadline | the deadline |
-//! | running | the supervise runs | its death: due again if the service is still listed |
+//! | running | the supervise runs: a child of ours, or one of a svscan before us | its death: due again if the service is still listed |
 //! | unlisted | no name is left | main supervise gone: released, see below; both gone: forgotten, and the pipe with it |
 //! | released | the write end of the pipe is closed and the log supervise was told to exit at end of file | the log supervise's death: forgotten; a new name: due, with the write end opened again |
 //!
@@ -52,15 +52,27 @@ pub enum Role {
 pub enum Action {
     /// Look at every name in the scan directory.
     Rescan,
-    /// Start a supervise, and say how it went by [`Scan::started`] or [`Scan::start_failed`].
+    /// Start a supervise unless one runs there already, and say how it went by [`Scan::started`], [`Scan::found`] or
+    /// [`Scan::start_failed`].
     Start(Id, Role),
     /// Tell the log supervise with this pid to exit, close the write end of the pipe, and call [`Scan::released`] if both could be done.
     Release(Id, Pid),
 }
 
+/// Whether a supervise runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Life {
+    #[default]
+    None,
+    /// As a child of ours.
+    Child(Pid),
+    /// As somebody else's; its pid, if it is known.
+    Other(Option<Pid>),
+}
+
 #[derive(Debug, Default)]
 struct Supervise {
-    pid: Option<Pid>,
+    life: Life,
     /// Not started again before this.
     earliest: Tick,
     due: Option<Tick>,
@@ -69,7 +81,19 @@ struct Supervise {
 impl Supervise {
     /// Whether it neither runs nor is due.
     fn is_forgotten(&self) -> bool {
-        self.pid.is_none() && self.due.is_none()
+        !self.runs() && self.due.is_none()
+    }
+
+    fn runs(&self) -> bool {
+        self.life != Life::None
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        match self.life {
+            Life::None => None,
+            Life::Child(pid) => Some(pid),
+            Life::Other(pid) => pid,
+        }
     }
 }
 
@@ -94,7 +118,7 @@ impl<P> Slot<P> {
     }
 
     fn is_idle(&self) -> bool {
-        self.main.pid.is_none() && self.log.pid.is_none()
+        !self.main.runs() && !self.log.runs()
     }
 }
 
@@ -138,7 +162,7 @@ impl<P> Scan<P> {
             return Some(Action::Rescan);
         }
         while let Some(id) = self.release.pop_first() {
-            if let Some(pid) = self.slots.get(&id).and_then(|slot| slot.log.pid) {
+            if let Some(pid) = self.slots.get(&id).and_then(|slot| slot.log.pid()) {
                 return Some(Action::Release(id, pid));
             }
         }
@@ -248,7 +272,7 @@ impl<P> Scan<P> {
         if !slot.names.is_empty() {
             return self.settle_listed(now, id);
         }
-        let (idle, drained) = (slot.is_idle(), slot.main.pid.is_none() && slot.log.pid.is_some() && !slot.released);
+        let (idle, drained) = (slot.is_idle(), !slot.main.runs() && slot.log.runs() && !slot.released);
         self.unschedule(id, Role::Main);
         self.unschedule(id, Role::Log);
         if idle {
@@ -286,7 +310,7 @@ impl<P> Scan<P> {
         let (id, role) = self.pids.remove(&pid)?;
         let slot = self.slots.get_mut(&id)?;
         let supervise = slot.supervise(role);
-        supervise.pid = None;
+        supervise.life = Life::None;
         // Within the pace of its start, which stands there still.
         let quick = now < supervise.earliest;
         if quick && code == Some(COULD_NOT_BEGIN) {
@@ -301,12 +325,34 @@ impl<P> Scan<P> {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
-        let supervise = slot.supervise(role);
-        supervise.pid = Some(pid);
-        supervise.earliest = now.after(PACE);
-        slot.filling = None;
+        slot.supervise(role).earliest = now.after(PACE);
         self.pids.insert(pid, (id, role));
+        self.runs(now, id, role, Life::Child(pid));
+    }
+
+    /// There was nothing to start: a supervise runs there that is no child of ours. [`lost`](Scan::lost) tells of its end.
+    pub fn found(&mut self, now: Tick, id: Id, role: Role, pid: Option<Pid>) {
+        self.runs(now, id, role, Life::Other(pid));
+    }
+
+    fn runs(&mut self, now: Tick, id: Id, role: Role, life: Life) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        slot.supervise(role).life = life;
+        slot.filling = None;
         if role == Role::Main {
+            self.settle(now, id);
+        }
+    }
+
+    /// A supervise that is no child of ours ended.
+    pub fn lost(&mut self, now: Tick, id: Id, role: Role) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        if let Life::Other(_) = slot.supervise(role).life {
+            slot.supervise(role).life = Life::None;
             self.settle(now, id);
         }
     }
@@ -332,7 +378,7 @@ impl<P> Scan<P> {
 
     /// Whether the log supervise runs.
     pub fn has_logger(&self, id: Id) -> bool {
-        self.slots.get(&id).is_some_and(|slot| slot.log.pid.is_some())
+        self.slots.get(&id).is_some_and(|slot| slot.log.runs())
     }
 
     /// From its next start on the service has a logger behind this pipe, or none.

@@ -46,6 +46,8 @@ enum Happening {
     Pass,
     Time(u64),
     ForksWork(bool),
+    /// svscan is killed, and another one begins: all supervises are somebody else's.
+    Takeover,
     /// A pid that is none of ours ends.
     Stranger(u32),
 }
@@ -60,6 +62,8 @@ struct World {
     last_death: BTreeMap<(Id, Role), (Tick, Option<u8>)>,
     next_pid: u32,
     forks_work: bool,
+    /// Those of the running ones that are no children of this svscan, and whether it knows of them.
+    others: BTreeMap<Pid, bool>,
     pipes: Rc<Cell<i32>>,
     released: Vec<Id>,
 }
@@ -85,6 +89,7 @@ impl World {
             last_death: BTreeMap::new(),
             next_pid: 1,
             forks_work: true,
+            others: BTreeMap::new(),
             pipes: Rc::default(),
             released: Vec::new(),
         }
@@ -98,9 +103,14 @@ impl World {
         self.running.values().any(|&known| known == (id, role))
     }
 
+    /// Where a supervise runs already there is nothing to wait for.
+    fn is_complete(&self, id: Id) -> bool {
+        self.directories[&id].complete || self.runs(id, Role::Main)
+    }
+
     fn look(&mut self, name: &OsString) {
         match self.names.get(name) {
-            Some(&id) => self.scan.seen(self.now, name, id, self.directories[&id].complete),
+            Some(&id) => self.scan.seen(self.now, name, id, self.is_complete(id)),
             None => self.scan.unlisted(self.now, name),
         }
     }
@@ -119,11 +129,9 @@ impl World {
     }
 
     fn start(&mut self, id: Id, role: Role) {
-        assert!(!self.runs(id, role), "a second {role:?} supervise of {id:?}");
         assert!(self.is_listed(id), "started {id:?}, which is not listed");
         let name = self.scan.name(id).expect("it has a name");
         assert_eq!(self.names.get(&*name), Some(&id), "started under a name of something else");
-        self.check_pace(id, role);
         if role == Role::Main {
             let has_pipe = self.scan.pipe(id).is_some();
             if self.directories[&id].has_log && !has_pipe {
@@ -134,6 +142,12 @@ impl World {
         } else {
             assert!(self.scan.pipe(id).is_some(), "a logger without a pipe");
         }
+        if let Some((&pid, _)) = self.running.iter().find(|(_, known)| **known == (id, role)) {
+            let known = self.others.insert(pid, true);
+            assert_eq!(known, Some(false), "a second {role:?} supervise of {id:?}");
+            return self.scan.found(self.now, id, role, (pid.0 % 2 == 0).then_some(pid));
+        }
+        self.check_pace(id, role);
         if !self.forks_work {
             return self.scan.start_failed(self.now, id, role);
         }
@@ -164,7 +178,7 @@ impl World {
     fn pass(&mut self) {
         self.scan.begin_pass();
         for (name, id) in self.names.clone() {
-            self.scan.seen(self.now, &name, id, self.directories[&id].complete);
+            self.scan.seen(self.now, &name, id, self.is_complete(id));
         }
         self.scan.end_pass(self.now);
     }
@@ -183,6 +197,15 @@ impl World {
             return;
         };
         self.running.remove(&pid);
+        if let Some(known) = self.others.remove(&pid) {
+            // Whatever it exited, nobody can tell.
+            self.last_death.remove(&(id, role));
+            self.last_start.remove(&(id, role));
+            if known {
+                self.scan.lost(self.now, id, role);
+            }
+            return;
+        }
         self.last_death.insert((id, role), (self.now, code));
         assert_eq!(self.scan.died(self.now, pid, code), Some((id, role)));
     }
@@ -209,13 +232,35 @@ impl World {
             Happening::Pass => self.pass(),
             Happening::Time(nanoseconds) => self.time(nanoseconds),
             Happening::ForksWork(work) => self.forks_work = work,
+            Happening::Takeover => self.take_over(),
             Happening::Stranger(offset) => {
                 assert_eq!(self.scan.died(self.now, Pid(self.next_pid + offset), Some(0)), None);
             }
         }
         self.act();
+        self.lose_sight();
         self.forget();
         self.check();
+    }
+
+    /// A supervise of another svscan that this one does not know of is nobody's once its service is not listed (any more), or has no
+    /// logger (any more).
+    fn lose_sight(&mut self) {
+        let listed: Vec<Id> = self.names.values().copied().collect();
+        let (others, directories) = (&self.others, &self.directories);
+        self.running.retain(|pid, (id, role)| {
+            let seen = listed.contains(id) && (*role == Role::Main || directories[id].has_log);
+            seen || others.get(pid) != Some(&false)
+        });
+    }
+
+    fn take_over(&mut self) {
+        self.scan = Scan::default();
+        self.others = self.running.keys().map(|&pid| (pid, false)).collect();
+        // It cannot know when they were started and how the last ones ended.
+        self.last_start.clear();
+        self.last_death.clear();
+        self.pass();
     }
 
     /// A service that is neither listed nor runs is a new one when it comes again.
@@ -258,6 +303,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         4 => (0..2 * SECOND).prop_map(Happening::Time),
         2 => (0..8 * SECOND).prop_map(Happening::Time),
         1 => any::<bool>().prop_map(Happening::ForksWork),
+        1 => Just(Happening::Takeover),
         1 => (0..100u32).prop_map(Happening::Stranger),
     ]
 }

@@ -23,5 +23,11 @@ pub mod watch;
 
 /// The errno of what does not exist.
 pub const ENOENT: i32 = libc::ENOENT;
+/// The errno of a process that has no more descriptors.
+pub const EMFILE: i32 = libc::EMFILE;
+/// The errno of a system that has no more open files.
+pub const ENFILE: i32 = libc::ENFILE;
+/// The errno of no memory.
+pub const ENOMEM: i32 = libc::ENOMEM;
 /// The errno of a system call that the kernel does not have.
 pub const ENOSYS: i32 = libc::ENOSYS;

@@ -17,6 +17,31 @@ pub fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout: Option<u64>) 
     }
 }
 
+/// As [`readable`]; besides tells which of `writers`, write ends of FIFOs, have lost their last reader, by their places.
+pub fn readable_or_unread<const N: usize>(
+    fds: [BorrowedFd<'_>; N],
+    writers: &[BorrowedFd<'_>],
+    timeout: Option<u64>,
+) -> io::Result<([bool; N], Vec<usize>)> {
+    if writers.is_empty() {
+        return Ok((readable(fds, timeout)?, Vec::new()));
+    }
+    let reads = fds.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    // Nothing is asked for: that nobody reads is always told.
+    let writes = writers.iter().map(|&fd| PollFd::new(fd, PollFlags::empty()));
+    let mut entries: Vec<PollFd<'_>> = reads.chain(writes).collect();
+    match nix::poll::poll(&mut entries, timeout.map_or(PollTimeout::NONE, milliseconds)) {
+        Ok(_) => {
+            let any = |entry: &PollFd<'_>| entry.any().unwrap_or(true);
+            let (reads, writes) = entries.split_at(N);
+            let left = writes.iter().enumerate().filter(|(_, entry)| any(entry)).map(|(place, _)| place);
+            Ok((std::array::from_fn(|at| any(&reads[at])), left.collect()))
+        }
+        Err(Errno::EINTR) => Ok(([false; N], Vec::new())),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Rounded up: a deadline that is not quite reached would only be waited for again.
 fn milliseconds(nanoseconds: u64) -> PollTimeout {
     PollTimeout::try_from(nanoseconds.div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)

@@ -83,6 +83,15 @@ pub fn own_pid() -> Pid {
     Pid::this()
 }
 
+/// Makes this process the parent of its descendants whose parent ends, in place of init, where the system can do that.
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes numbers. It fails on kernels before 3.4 only, where orphans stay init's.
+    unsafe {
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    }
+}
+
 /// Sends a signal to one process.
 pub fn kill(pid: Pid, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(pid, signal)?)

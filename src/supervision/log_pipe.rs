@@ -1,0 +1,76 @@
+//! The pipe from a service to its logger. svscan holds both ends, so that neither side sees the other go.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use svdir::{More, Status, names};
+use sys::{adopted, fd};
+
+use super::record;
+
+/// Both ends.
+pub struct LogPipe {
+    reader: OwnedFd,
+    /// `None` once the service is gone for good and the logger shall see the end of file.
+    writer: Option<OwnedFd>,
+}
+
+impl LogPipe {
+    /// A new one.
+    pub fn new() -> io::Result<LogPipe> {
+        let (reader, writer) = fd::pipe()?;
+        Ok(LogPipe { reader, writer: Some(writer) })
+    }
+
+    /// The one that still connects the service `name` with its logger, if another svscan had made one and anybody of the two,
+    /// or of their supervises, lives.
+    pub fn recover(name: &Path) -> Option<LogPipe> {
+        let boot = adopted::boot_id()?;
+        let read = |path: &Path| record::read(path).ok().flatten().filter(|(_, more)| more.boot == boot);
+        let main = read(&name.join(names::STATUS));
+        let log = read(&name.join(names::LOG).join(names::STATUS));
+        let output = |(_, more): &(Status, More)| (1, more.stdout);
+        let input = |(_, more): &(Status, More)| (0, more.stdin);
+        let ends = [main.as_ref().map(|main| (main, output(main))), log.as_ref().map(|log| (log, input(log)))];
+        // The supervises first: a service may have sent its stdout elsewhere.
+        let supervises = ends.into_iter().flatten().map(|((_, more), end)| (more.supervise, end));
+        let services = ends.into_iter().flatten().filter_map(|((status, _), end)| Some((status.pid?.get(), end)));
+        supervises.chain(services).find_map(|(pid, (number, id))| LogPipe::of_process(pid, number, id))
+    }
+
+    /// The pipe that has the inode number `id`, if the process `pid` has it open as `number`.
+    fn of_process(pid: u32, number: u32, id: u64) -> Option<LogPipe> {
+        let reader = OwnedFd::from(fd::open_read(Path::new(&format!("/proc/{pid}/fd/{number}"))).ok()?);
+        if id == 0 || fd::pipe_id(reader.as_fd()) != Some(id) {
+            return None;
+        }
+        // It becomes the logger's stdin.
+        fd::set_blocking(reader.as_fd()).ok()?;
+        let writer = fd::reopen_for_writing(reader.as_fd()).ok()?;
+        Some(LogPipe { reader, writer: Some(writer) })
+    }
+
+    /// For the logger.
+    pub fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// For the service, unless it was [closed](LogPipe::close_writer).
+    pub fn writer(&self) -> Option<BorrowedFd<'_>> {
+        self.writer.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Opens the write end again if it was closed.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        if self.writer.is_none() {
+            self.writer = Some(fd::reopen_for_writing(self.reader.as_fd())?);
+        }
+        Ok(())
+    }
+
+    /// Lets the logger come to the end of file.
+    pub fn close_writer(&mut self) {
+        self.writer = None;
+    }
+}

@@ -1,0 +1,196 @@
+//! When the original's svscan dies, its pipes die with it, nobody starts a supervise that ends again, and the next svscan fights for the locks of
+//! the supervises that live. Ours finds them and their pipes again. Why: whatever is killed, no service restarts and no line of a log
+//! is lost.
+
+#![cfg(target_os = "linux")]
+
+use std::time::Duration;
+
+use testkit::{Running, Scratch, holds_for, signal, start, wait_for, wait_until};
+
+use crate::world::{pid, process, svc, svstat, wait_down, wait_up};
+
+fn svscan(scratch: &Scratch) -> Running {
+    scratch.start("svscan", "svscan", &["scan"])
+}
+
+fn kill(mut svscan: Running) {
+    svscan.signal("KILL");
+    assert_eq!(svscan.end(), 1009);
+}
+
+/// A service that writes each line that comes to a FIFO, and a logger that keeps them.
+fn talker(scratch: &Scratch) {
+    scratch.service("scan/a", "test -p fifo || mkfifo fifo; exec cat <>fifo");
+    scratch.service("scan/a/log", "exec multilog ./main");
+}
+
+fn say(scratch: &Scratch, word: &str) {
+    use std::io::Write;
+    let fifo = scratch.path("scan/a/fifo");
+    wait_until("the service listens", || fifo.exists());
+    let mut fifo = std::fs::File::options().read(true).write(true).open(fifo).expect("it is a FIFO");
+    writeln!(fifo, "{word}").expect("it can be written");
+}
+
+/// The lines of the whole log: a logger that was killed leaves a finished file behind.
+fn log(scratch: &Scratch) -> Vec<String> {
+    let entries = std::fs::read_dir(scratch.path("scan/a/log/main")).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    let files = names.iter().filter(|name| name.starts_with('@') || *name == "current");
+    files
+        .flat_map(|name| scratch.text(format!("scan/a/log/main/{name}")).lines().map(Into::into).collect::<Vec<_>>())
+        .collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+fn is_gone(pid: u32) -> bool {
+    !std::fs::exists(format!("/proc/{pid}")).unwrap_or(true)
+}
+
+fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
+    wait_for("its supervise runs", || process(scratch, &[dir]))
+}
+
+#[test]
+fn a_new_svscan_leaves_running_supervises_alone_and_takes_care_of_them() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exec sleep 1000");
+    let first = svscan(&scratch);
+    let child = wait_up(&scratch, "scan/a");
+    let supervise = supervise_of(&scratch, "a");
+    kill(first);
+    let second = svscan(&scratch);
+    holds_for(Duration::from_millis(1500), "it is left alone", || {
+        pid(&scratch, "scan/a") == Some(child) && supervise_of(&scratch, "a") == supervise
+    });
+    assert_eq!(scratch.text("svscan.err"), "");
+    // When it ends, another takes its place at once, and takes the service over.
+    signal(supervise, "KILL");
+    wait_until("another supervise runs", || process(&scratch, &["a"]).is_some_and(|new| new != supervise));
+    wait_until("it has taken over", || scratch.run("svok", &["scan/a"]).code == 0);
+    assert_eq!(pid(&scratch, "scan/a"), Some(child));
+    assert_eq!(parent(supervise_of(&scratch, "a")), Some(second.pid()));
+    assert_eq!(scratch.text("svscan.err"), "");
+}
+
+#[test]
+fn logs_go_on_over_the_death_of_svscan_and_then_of_anybody_else() {
+    let scratch = Scratch::new();
+    talker(&scratch);
+    let first = svscan(&scratch);
+    wait_up(&scratch, "scan/a/log");
+    wait_up(&scratch, "scan/a");
+    say(&scratch, "1");
+    wait_until("it is logged", || log(&scratch) == ["1"]);
+    kill(first);
+    say(&scratch, "2");
+    wait_until("it is logged without a svscan", || log(&scratch) == ["1", "2"]);
+    let _second = svscan(&scratch);
+    // Logger and its supervise die: the line waits in the pipe for the next ones.
+    let logger = wait_up(&scratch, "scan/a/log");
+    signal(supervise_of(&scratch, "a/log"), "KILL");
+    signal(logger, "KILL");
+    say(&scratch, "3");
+    wait_until("it is logged by another logger", || log(&scratch) == ["1", "2", "3"]);
+    // The same with the service.
+    let service = wait_up(&scratch, "scan/a");
+    signal(supervise_of(&scratch, "a"), "KILL");
+    signal(service, "KILL");
+    wait_until("another service runs", || pid(&scratch, "scan/a").is_some_and(|pid| pid != service));
+    say(&scratch, "4");
+    wait_until("it is logged by the same logger", || log(&scratch) == ["1", "2", "3", "4"]);
+}
+
+#[test]
+fn a_pipe_that_only_the_service_and_its_logger_hold_is_found_again() {
+    let scratch = Scratch::new();
+    talker(&scratch);
+    let first = svscan(&scratch);
+    let logger = wait_up(&scratch, "scan/a/log");
+    let service = wait_up(&scratch, "scan/a");
+    let supervises = [supervise_of(&scratch, "a"), supervise_of(&scratch, "a/log")];
+    kill(first);
+    for supervise in supervises {
+        signal(supervise, "KILL");
+        wait_until("it is gone", || is_gone(supervise) || parent(supervise) == Some(1));
+    }
+    let _second = svscan(&scratch);
+    for dir in ["scan/a", "scan/a/log"] {
+        wait_until("it is supervised", || scratch.run("svok", &[dir]).code == 0);
+    }
+    assert_eq!((pid(&scratch, "scan/a"), pid(&scratch, "scan/a/log")), (Some(service), Some(logger)));
+    say(&scratch, "1");
+    wait_until("it is logged", || log(&scratch) == ["1"]);
+    svc(&scratch, "-k", "scan/a");
+    wait_until("another service runs", || pid(&scratch, "scan/a").is_some_and(|pid| pid != service));
+    say(&scratch, "2");
+    wait_until("it is logged by the same logger", || log(&scratch) == ["1", "2"]);
+    svc(&scratch, "-k", "scan/a/log");
+    wait_until("another logger runs", || pid(&scratch, "scan/a/log").is_some_and(|pid| pid != logger));
+    say(&scratch, "3");
+    wait_until("it is logged by another logger", || log(&scratch) == ["1", "2", "3"]);
+}
+
+#[test]
+fn a_service_that_is_removed_after_a_takeover_takes_its_logger_with_it() {
+    let scratch = Scratch::new();
+    talker(&scratch);
+    let first = svscan(&scratch);
+    wait_up(&scratch, "scan/a/log");
+    wait_up(&scratch, "scan/a");
+    kill(first);
+    let _second = svscan(&scratch);
+    let logger = supervise_of(&scratch, "a/log");
+    say(&scratch, "1");
+    wait_until("it is logged", || log(&scratch) == ["1"]);
+    std::fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("it can be renamed");
+    svc(&scratch, "-dx", "a");
+    wait_until("the logger's supervise is gone", || is_gone(logger) || parent(logger).is_none());
+    assert_eq!(scratch.text("a/log/main/current"), "1\n");
+}
+
+#[test]
+fn two_in_one_scan_directory_is_one_too_many() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exec sleep 1000");
+    let _first = svscan(&scratch);
+    let child = wait_up(&scratch, "scan/a");
+    let second = scratch.run("svscan", &["scan"]);
+    let said = "svscan: fatal: unable to lock scan, another svscan runs there: temporary failure\n";
+    assert_eq!((second.code, second.err().as_str()), (111, said));
+    assert_eq!(pid(&scratch, "scan/a"), Some(child));
+}
+
+#[test]
+fn orphans_of_services_come_to_svscan_and_are_reaped() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "mkfifo fifo; sh -c 'echo $$ >orphan; read line <fifo' & exec sleep 1000");
+    let svscan = svscan(&scratch);
+    wait_up(&scratch, "scan/a");
+    let orphan: u32 = wait_for("it runs", || scratch.text("scan/a/orphan").trim().parse().ok());
+    svc(&scratch, "-d", "scan/a");
+    wait_down(&scratch, "scan/a");
+    wait_until("its parent is svscan", || parent(orphan) == Some(svscan.pid()));
+    std::fs::write(scratch.path("scan/a/fifo"), "\n").expect("it reads");
+    wait_until("it is reaped", || is_gone(orphan));
+}
+
+#[test]
+fn a_supervise_that_somebody_else_has_started_is_waited_for() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exec sleep 1000");
+    let mut own = start(scratch.command("supervise", &["a"]).current_dir(scratch.path("scan")));
+    let child = wait_up(&scratch, "scan/a");
+    let _svscan = svscan(&scratch);
+    holds_for(Duration::from_millis(500), "it is left alone", || pid(&scratch, "scan/a") == Some(child));
+    svc(&scratch, "-dx", "scan/a");
+    assert_eq!(own.end(), 0);
+    wait_until("it is svscan's now", || pid(&scratch, "scan/a").is_some_and(|pid| pid != child));
+    assert_eq!((scratch.text("svscan.err").as_str(), svstat(&scratch, "scan/a").starts_with("up ")), ("", true));
+}
