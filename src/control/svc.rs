@@ -14,7 +14,7 @@ use super::Home;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svc",
-    synopsis: "[-udopchaitkx] service ...",
+    synopsis: "[-udopchaitkx] [--reexec] service ...",
     usage: "svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill",
     usage_exit: cli::USAGE,
     about: "Sends commands to the supervise of each service directory, in the order of the options.",
@@ -30,6 +30,7 @@ const PROGRAM: cli::Program = cli::Program {
         ("-t", "send TERM"),
         ("-k", "send KILL"),
         ("-x", "exit: supervise leaves as soon as the service is down"),
+        ("--reexec", "upgrade: supervise becomes the program that now has its name; the service does not notice"),
         (
             "service",
             "A service directory; one that cannot be reached is a warning, and the exit code is 0 all the same",
@@ -48,7 +49,7 @@ pub fn main(call: cli::Call) -> i32 {
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     // A supervise that leaves before it has read the letters shall be a warning.
     sys::signals::ignore(Signal::SIGPIPE)?;
-    let mut options = Options::new(call.words(), LETTERS, LongWords::Refused);
+    let mut options = Options::new(call.words(), LETTERS, LongWords::Known(&[("reexec", svdir::UPGRADE)]));
     let letters = letters(&mut options)?;
     let home = Home::open()?;
     for dir in options.operands() {
@@ -63,7 +64,7 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
 
 /// The letters in order of appearance, each once.
 fn letters(options: &mut Options) -> Result<Vec<u8>, WrongOption> {
-    let mut letters = Vec::with_capacity(Command::ALL.len());
+    let mut letters = Vec::with_capacity(Command::ALL.len() + 1);
     while let Some((letter, _)) = options.next()? {
         if !letters.contains(&letter) {
             letters.push(letter);

@@ -7,18 +7,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use cli::{Text, Word, WrongOption, reason, text};
-use svdir::{Status, Want, names};
+use svdir::{Exit, More, Status, Want, names};
 use tai::Label;
 
 use super::Home;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svstat",
-    synopsis: "[dir ...]",
-    usage: "svstat: usage: svstat [dir ...]",
+    synopsis: "[--long] [dir ...]",
+    usage: "svstat: usage: svstat [--long] [dir ...]",
     usage_exit: cli::USAGE,
     about: "Prints one line for each service directory: whether the service is up, for how long, and what is wanted.",
-    options: &[("dir", "a service directory; -- goes before one whose name begins with --")],
+    options: &[
+        ("--long", "tell besides who supervises the service, how often it was started and how it ended last"),
+        ("dir", "a service directory; -- goes before one whose name begins with --"),
+    ],
 };
 
 /// The program.
@@ -27,30 +30,36 @@ pub fn main(call: cli::Call) -> i32 {
 }
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
-    let dirs = operands(call.words())?;
+    let (long, dirs) = operands(call.words())?;
     let mut lines = Text::default();
-    let done = describe_all(dirs, &mut lines);
+    let done = describe_all(dirs, long, &mut lines);
     // Nobody is left to be told of a stdout that cannot be written.
     let _ = sys::fd::write_all(sys::fd::stdout(), &lines.0);
     done.map(|()| 0)
 }
 
-/// What is to be described. There are no options yet, and `-x` is a directory: only words with two dashes are kept free.
-fn operands(words: &[Word]) -> Result<&[Word], WrongOption> {
+/// Whether more is to be told, and what is to be described. `-x` is a directory: only words with two dashes are options.
+fn operands(words: &[Word]) -> Result<(bool, &[Word]), WrongOption> {
     match words.split_first() {
-        Some((word, rest)) if *word == "--" => Ok(rest),
+        Some((word, rest)) if *word == "--long" => operands(rest).map(|(_, dirs)| (true, dirs)),
+        Some((word, rest)) if *word == "--" => Ok((false, rest)),
         Some((word, _)) if word.as_bytes().starts_with(b"--") => Err(WrongOption::Long(word)),
-        Some(_) | None => Ok(words),
+        Some(_) | None => Ok((false, words)),
     }
 }
 
-fn describe_all(dirs: &[Word], lines: &mut Text) -> anyhow::Result<()> {
+fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<()> {
     let home = Home::open()?;
     for dir in dirs {
         let found = home.visit(Path::new(dir), look)?;
         lines.add(&[dir, &": "]);
         match found {
-            Ok(Ok(found)) => found.describe(lines),
+            Ok(Ok(found)) => {
+                found.describe(lines);
+                if let Some(more) = found.more.filter(|_| long) {
+                    describe_more(&more, lines);
+                }
+            }
             Ok(Err(Text(why))) => lines.add(&[&why.as_slice()]),
             Err(error) => lines.add(&[&"unable to chdir: ", &reason(&error).as_ref()]),
         }
@@ -62,6 +71,8 @@ fn describe_all(dirs: &[Word], lines: &mut Text) -> anyhow::Result<()> {
 /// What there is to say about a service.
 struct Found {
     status: Status,
+    /// What our supervise tells besides.
+    more: Option<More>,
     /// For how long it has been so.
     seconds: u64,
     normally_up: bool,
@@ -71,9 +82,9 @@ struct Found {
 fn look() -> Result<Found, Text> {
     let normally_up = normally_up()?;
     check_running()?;
-    let status = read_status()?;
+    let (status, more) = read_status()?;
     let (seconds, nanos) = sys::clock::wall();
-    Ok(Found { status, seconds: status.since.age(Label::from_unix(seconds, nanos)), normally_up })
+    Ok(Found { status, more, seconds: status.since.age(Label::from_unix(seconds, nanos)), normally_up })
 }
 
 /// Whether there is no `down` file. A dangling link counts as none.
@@ -93,12 +104,12 @@ fn check_running() -> Result<(), Text> {
     }
 }
 
-fn read_status() -> Result<Status, Text> {
+fn read_status() -> Result<(Status, Option<More>), Text> {
     let file = sys::fd::open_read(Path::new(names::STATUS)).map_err(|error| unable("open ", names::STATUS, &error))?;
-    let mut record = [0; Status::SIZE];
+    let mut record = [0; Status::WHOLE];
     let length = sys::fd::read(file.as_fd(), &mut record).map_err(|error| unable("read ", names::STATUS, &error))?;
     let read = record.get(..length).unwrap_or_default();
-    Status::decode(read).map_err(|svdir::TooShort| text!("unable to read ", names::STATUS, ": bad format"))
+    Status::decode_with(read).map_err(|svdir::TooShort| text!("unable to read ", names::STATUS, ": bad format"))
 }
 
 fn unable(verb: &str, file: &str, error: &io::Error) -> Text {
@@ -107,7 +118,7 @@ fn unable(verb: &str, file: &str, error: &io::Error) -> Text {
 
 impl Found {
     fn describe(&self, line: &mut Text) {
-        let Found { status, seconds, normally_up } = self;
+        let Found { status, seconds, normally_up, .. } = self;
         match status.pid {
             Some(pid) => line.add(&[
                 &"up (pid ",
@@ -127,5 +138,17 @@ impl Found {
                 &if status.want == Want::Up { ", want up" } else { "" },
             ]),
         }
+    }
+}
+
+fn describe_more(more: &More, line: &mut Text) {
+    let number = |number: u32| u64::from(number);
+    line.add(&[&", supervise pid ", &number(more.supervise), &" version ", &more.version().unwrap_or("unknown")]);
+    line.add(&[&", started ", &number(more.starts), &" times"]);
+    match more.last_exit {
+        None => {}
+        Some(Exit::Code(code)) => line.add(&[&", last exited ", &u64::from(code)]),
+        Some(Exit::Signal(signal)) => line.add(&[&", last killed by signal ", &u64::from(signal)]),
+        Some(Exit::Unknown) => line.add(&[&", last ended unseen"]),
     }
 }

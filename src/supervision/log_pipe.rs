@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use svdir::{More, Status, names};
-use sys::{adopted, fd};
+use sys::{adopted, fd, sealed};
 
 use super::record;
+use super::scan_state::PipeEnds;
 
 /// Both ends.
 pub struct LogPipe {
@@ -49,6 +50,22 @@ impl LogPipe {
         fd::set_blocking(reader.as_fd()).ok()?;
         let writer = fd::reopen_for_writing(reader.as_fd()).ok()?;
         Some(LogPipe { reader, writer: Some(writer) })
+    }
+
+    /// The ends that another svscan had in this process.
+    pub fn inherit((reader, writer): PipeEnds) -> io::Result<LogPipe> {
+        let writer = writer.map(sealed::inherit).transpose()?;
+        Ok(LogPipe { reader: sealed::inherit(reader)?, writer })
+    }
+
+    /// The numbers of the ends.
+    pub fn ends(&self) -> PipeEnds {
+        (sealed::number(self.reader()), self.writer().map(sealed::number))
+    }
+
+    /// The ends.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [Some(self.reader()), self.writer()].into_iter().flatten()
     }
 
     /// For the logger.

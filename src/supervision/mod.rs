@@ -1,11 +1,15 @@
 //! The effectful loops: svscan, supervise, and the way to start them at boot.
 
+mod beginning;
+mod handover;
+mod held;
 mod log_pipe;
 mod other;
 mod peer;
 mod record;
 mod said;
 mod scan_directory;
+mod scan_state;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;

@@ -20,9 +20,15 @@ pub enum Peers {
 impl Peers {
     /// Those of the program that was called so. Asked once at the start: after an upgrade the kernel would name a deleted file.
     pub fn of(call: &Call) -> Peers {
-        match std::env::current_exe() {
+        match sys::process::own_program() {
             Ok(own) if call.all_in_one => Peers::AllInOne(c_string(own.as_os_str())),
-            Ok(own) => own.parent().map_or(Peers::OnPath, |directory| Peers::Beside(directory.to_path_buf())),
+            Ok(own) => {
+                // The name it was executed under may be a link away from the others.
+                let names = [Some(own), std::env::current_exe().ok()];
+                let mut directories = names.iter().flatten().filter_map(|name| name.parent());
+                let beside = directories.find(|directory| directory.join("supervise").exists());
+                beside.map_or(Peers::OnPath, |directory| Peers::Beside(directory.to_path_buf()))
+            }
             Err(_) => Peers::OnPath,
         }
     }

@@ -9,13 +9,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use machine::SECOND;
-use sys::fd;
 use sys::watch::{Change, Watch, Watcher};
+use sys::{fd, sealed};
 
 /// What a change calls for.
 pub enum Look {
@@ -37,7 +37,7 @@ pub struct ScanDirectory {
     /// Where it was at the start, to find it again when it was removed and made anew.
     home: Option<PathBuf>,
     /// Held.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl ScanDirectory {
@@ -46,14 +46,25 @@ impl ScanDirectory {
     /// # Errors
     /// EAGAIN if another svscan serves it.
     pub fn current() -> io::Result<ScanDirectory> {
+        Ok(ScanDirectory { lock: lock(Path::new("."))?, ..ScanDirectory::inherit(None)? })
+    }
+
+    /// The current directory, with the lock that another svscan had in this process.
+    pub fn inherit(lock: Option<RawFd>) -> io::Result<ScanDirectory> {
+        let lock = lock.map(|number| sealed::inherit(number).map(File::from)).transpose()?;
         Ok(ScanDirectory {
             watcher: None,
             own: None,
             parent: None,
             filling: Vec::new(),
             home: std::env::current_dir().ok(),
-            _lock: lock(Path::new("."))?,
+            lock,
         })
+    }
+
+    /// The lock, where there is one.
+    pub fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(AsFd::as_fd)
     }
 
     /// Whether the kernel tells of its changes.
@@ -73,7 +84,7 @@ impl ScanDirectory {
             if let Some(home) = self.home.as_deref().filter(|home| home.is_dir()) {
                 let lock = lock(home)?;
                 std::env::set_current_dir(home)?;
-                self._lock = lock;
+                self.lock = lock;
             }
         }
         if self.is_watched() { Ok(()) } else { self.watch() }

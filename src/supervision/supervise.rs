@@ -5,24 +5,24 @@
 
 use std::cell::Cell;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
-use std::num::NonZeroU32;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Exit, Program, Voice, text};
+use cli::{Call, Program, Voice, text};
 use machine::supervise::{Action, Event, Machine, Signal};
 use machine::{Pid, SECOND, Tick};
 use svdir::{Born, Command, More, Status, Want, names};
-use sys::adopted::{self, Adopted};
+use sys::adopted::Adopted;
 use sys::exec::Prepared;
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{clock, fd};
+use sys::{clock, fd, sealed};
 use tai::Label;
 
+use super::beginning::{Beginning, State, last_start, who_we_are};
+use super::handover::{self, Answer, Received, Successor};
+use super::held::Held;
 use super::said::Said;
 use super::{record, tick};
 
@@ -35,7 +35,7 @@ const PROGRAM: Program = Program {
     options: &[("dir", "the service directory")],
 };
 
-const VOICE: Voice = PROGRAM.voice();
+pub(super) const VOICE: Voice = PROGRAM.voice();
 
 /// Command bytes are read this many at a time.
 const BATCH: usize = 256;
@@ -53,8 +53,19 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         return Err(cli::Usage.into());
     };
     cli::init_log(PROGRAM.name);
-    let mut supervisor = Supervisor::open(dir)?;
-    supervisor.begin();
+    let successor = Successor::new(call, VOICE, text!(*dir));
+    let mut supervisor = match handover::received(call) {
+        Received::Question(state) => return Ok(handover::answer(State::decode(&state).is_some())),
+        Received::State(state) => {
+            let state = State::decode(&state).with_context(|| text!("unable to go on in ", *dir))?;
+            Supervisor::go_on(dir, successor, &state)?
+        }
+        Received::Nothing => {
+            let mut supervisor = Supervisor::open(dir, successor)?;
+            supervisor.begin();
+            supervisor
+        }
+    };
     while !supervisor.done {
         supervisor.turn();
     }
@@ -73,56 +84,70 @@ struct Supervisor<'a> {
     /// When the status file, which could not be written, is tried again.
     rewrite: Option<Tick>,
     signals: Signals,
-    control: File,
-    /// Held: the control FIFO must keep a writer, or its reader would see the end of file.
-    _control_writer: File,
-    /// Held: whoever can open the other end knows that a supervise runs here.
-    _ok: File,
-    /// Held: nobody else can be supervise here. A child holds it too until it is `run`, so that nobody can be supervise
-    /// here either while a child is not recorded yet.
-    _lock: File,
+    held: Held,
+    successor: Successor,
     said: Said,
     done: bool,
 }
 
 impl<'a> Supervisor<'a> {
-    /// Enters and takes the directory, in daemontools' order.
-    fn open(dir: &'a OsStr) -> anyhow::Result<Supervisor<'a>> {
-        let signals =
-            Signals::catch(&[process::Signal::SIGCHLD]).with_context(|| text!("unable to create pipe for ", dir))?;
+    /// Enters and takes the directory.
+    fn open(dir: &'a OsStr, successor: Successor) -> anyhow::Result<Supervisor<'a>> {
+        let signals = catch_signals(dir)?;
         std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
         let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
-        make_supervise_directory()?;
-        let more = who_we_are();
-        let lock = take_lock(more.boot).with_context(|| text!("unable to acquire ", dir, "/", names::LOCK))?;
-        let _ = fd::make_fifo(Path::new(names::CONTROL));
-        let unable = |verb, file| move || text!("unable to ", verb, " ", dir, "/", file);
-        let control = fd::open_read(Path::new(names::CONTROL)).with_context(unable("read", names::CONTROL))?;
-        let writer = fd::open_write(Path::new(names::CONTROL)).with_context(unable("write", names::CONTROL))?;
-        require_fifo(&control).with_context(unable("read", names::CONTROL))?;
-        let begin = Beginning::find(dir, want, &more)?;
+        let (us, mut said, mut begin) = (who_we_are(), Said::new(VOICE), None);
         // The first status comes before the FIFO that says that there is one.
-        let mut said = Said::new(VOICE);
-        let more = More { born: begin.born, ..more };
-        let rewrite = announce(dir, begin.machine.record(begin.since, more), &mut said);
-        let _ = fd::make_fifo(Path::new(names::OK));
-        let ok = fd::open_read(Path::new(names::OK)).with_context(unable("read", names::OK))?;
-        require_fifo(&ok).with_context(unable("read", names::OK))?;
-        Ok(Supervisor {
+        let held = Held::take(dir, us.boot, || {
+            let found = Beginning::find(dir, want, us)?;
+            let rewrite = announce(dir, found.machine.record(found.since, found.more), &mut said);
+            begin = Some((found, rewrite));
+            Ok(())
+        })?;
+        let (Beginning { machine, since, more, adopted }, rewrite) = begin.context("nothing was announced")?;
+        Ok(Supervisor { dir, machine, since, more, adopted, rewrite, signals, held, successor, said, done: false })
+    }
+
+    /// Goes on from the state that was handed over by the program that this one replaces.
+    fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
+        let signals = catch_signals(dir)?;
+        let more = More { version: who_we_are().version, ..state.more };
+        let inherited = Held::inherit(state.held).and_then(|held| Ok((held, state.adopted()?)));
+        let (held, adopted) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+        let mut supervisor = Supervisor {
             dir,
-            machine: begin.machine,
-            since: begin.since,
+            machine: Machine::resume(&state.status, &more, last_start(more.born)),
+            since: state.status.since,
             more,
-            adopted: begin.adopted,
-            rewrite,
+            adopted,
+            rewrite: None,
             signals,
-            control,
-            _control_writer: writer,
-            _ok: ok,
-            _lock: lock,
-            said,
+            held,
+            successor,
+            said: Said::new(VOICE),
             done: false,
-        })
+        };
+        log::info!("{}: going on as version {}", dir.display(), more.version().unwrap_or_default());
+        supervisor.announce();
+        supervisor.step(Event::Begin);
+        // Deaths of which the old program was not told any more.
+        supervisor.reap();
+        Ok(supervisor)
+    }
+
+    /// What another program needs to go on from here.
+    fn state(&self) -> Vec<u8> {
+        let (status, more) = self.machine.record(self.since, self.more);
+        let held = self.held.descriptors().map(sealed::number);
+        State { status, more, held, adopted: self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd())) }
+            .encode()
+    }
+
+    /// Becomes the new file of this program.
+    fn succeed(&mut self, program: &Path) {
+        let adopted = self.adopted.as_ref().map(Adopted::fd);
+        let descriptors: Vec<_> = self.held.descriptors().into_iter().chain(adopted).collect();
+        self.successor.succeed(program, &self.state(), &descriptors);
     }
 
     /// Starts the service, or finds it running or ended.
@@ -138,11 +163,11 @@ impl<'a> Supervisor<'a> {
 
     /// Waits for something to happen, and acts on all that has.
     fn turn(&mut self) {
-        let deadline = [self.machine.deadline(), self.rewrite].into_iter().flatten().min();
+        let deadline = [self.machine.deadline(), self.rewrite, self.successor.deadline()].into_iter().flatten().min();
         let timeout = deadline.map(|deadline| tick().until(deadline));
         let adopted = self.adopted.as_ref().map_or(self.signals.fd(), Adopted::fd);
         let [signals, control, ended] =
-            match sys::poll::readable([self.signals.fd(), self.control.as_fd(), adopted], timeout) {
+            match sys::poll::readable([self.signals.fd(), self.held.control(), adopted], timeout) {
                 Ok(readable) => readable,
                 Err(error) => {
                     let text = text!("unable to wait for ", self.dir, ", trying again in a second");
@@ -164,6 +189,7 @@ impl<'a> Supervisor<'a> {
         if self.rewrite.is_some_and(|deadline| deadline <= tick()) {
             self.announce();
         }
+        self.successor.timeout();
         if control {
             self.obey();
         }
@@ -177,6 +203,11 @@ impl<'a> Supervisor<'a> {
 
     fn change(&mut self, pid: process::Pid, change: Change) {
         let pid = Pid(pid.as_raw().unsigned_abs());
+        match self.successor.hear(pid, change) {
+            Answer::Yes(program) => return self.succeed(&program),
+            Answer::No => return,
+            Answer::None => {}
+        }
         log::info!("{}: pid {} {change}", self.dir.display(), pid.0);
         self.step(match change {
             Change::Exited(code) => Event::Died(pid, svdir::Exit::Code(code)),
@@ -208,16 +239,21 @@ impl<'a> Supervisor<'a> {
     /// Obeys the commands that have come. Bytes that are none are ignored.
     fn obey(&mut self) {
         let mut batch = [0; BATCH];
-        let count = match fd::read(self.control.as_fd(), &mut batch) {
+        let count = match fd::read(self.held.control(), &mut batch) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) => {
                 return self.said.warning("control", text!("unable to read ", self.dir, "/", names::CONTROL), &error);
             }
         };
-        for command in batch.iter().take(count).filter_map(|&byte| Command::from_letter(byte)) {
-            if !self.done {
-                log::debug!("{}: command {}", self.dir.display(), char::from(command.letter()));
+        for &byte in batch.iter().take(count) {
+            if self.done {
+                return;
+            }
+            if byte == svdir::UPGRADE {
+                self.successor.ask(&self.state());
+            } else if let Some(command) = Command::from_letter(byte) {
+                log::debug!("{}: command {}", self.dir.display(), char::from(byte));
                 self.step(Event::Command(command));
             }
         }
@@ -313,69 +349,14 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// What supervise begins with.
-struct Beginning {
-    machine: Machine,
-    since: Label,
-    born: Born,
-    adopted: Option<Adopted>,
-}
-
-impl Beginning {
-    /// Where the last supervise was killed, goes on from its record; else begins anew with `want`.
-    fn find(dir: &OsStr, want: Want, more: &More) -> anyhow::Result<Beginning> {
-        let Some((status, left)) = record::left_behind(more.boot) else {
-            let machine = Machine::new(want);
-            return Ok(Beginning { machine, since: now(), born: Born::default(), adopted: None });
-        };
-        let adopted = match status.pid {
-            Some(pid) => look_for(dir, pid, &left)?,
-            None => None,
-        };
-        let machine = Machine::resume(&status, &left, last_start(left.born));
-        Ok(Beginning { machine, since: status.since, born: left.born, adopted })
-    }
-}
-
-/// The process that a killed supervise has left behind, if it lives.
-fn look_for(dir: &OsStr, pid: NonZeroU32, left: &More) -> anyhow::Result<Option<Adopted>> {
-    match Adopted::find(process::Pid::from_raw(pid.get().cast_signed()), record::birth(left)) {
-        Ok(Some(adopted)) => {
-            log::info!("{}: taking over pid {pid}", dir.display());
-            Ok(Some(adopted))
-        }
-        Ok(None) => Ok(None),
-        // Trying again would not help.
-        Err(error) if matches!(error.raw_os_error(), Some(sys::ENOENT | sys::ENOSYS)) => {
-            let text = text!("unable to tell whether pid ", u64::from(pid.get()), " is still ", dir, ", starting anew");
-            VOICE.warning(&text, &error);
-            Ok(None)
-        }
-        Err(error) => Err(error).with_context(|| text!("unable to take over pid ", u64::from(pid.get()), " of ", dir)),
-    }
-}
-
-/// When a process that was born in this boot was started, on our clock.
-fn last_start(born: Born) -> Option<Tick> {
-    let ago = clock::since_boot().checked_sub(born.latest)?;
-    tick().0.checked_sub(ago).map(Tick)
-}
-
-/// What stands in every record that this supervise writes.
-fn who_we_are() -> More {
-    More {
-        supervise: process::own_pid().as_raw().unsigned_abs(),
-        boot: adopted::boot_id().unwrap_or_default(),
-        stdin: fd::pipe_id(fd::stdin()).unwrap_or(0),
-        stdout: fd::pipe_id(fd::stdout()).unwrap_or(0),
-        version: More::version_of(env!("CARGO_PKG_VERSION")),
-        ..More::default()
-    }
-}
-
-fn now() -> Label {
+/// The wall clock, as a label.
+pub(super) fn now() -> Label {
     let (seconds, nanos) = clock::wall();
     Label::from_unix(seconds, nanos)
+}
+
+fn catch_signals(dir: &OsStr) -> anyhow::Result<Signals> {
+    Signals::catch(&[process::Signal::SIGCHLD]).with_context(|| text!("unable to create pipe for ", dir))
 }
 
 /// Up, unless there is a `down`. A dangling link of that name is none.
@@ -385,58 +366,6 @@ fn first_want() -> io::Result<Want> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Want::Up),
         Err(error) => Err(error),
     }
-}
-
-/// Makes `supervise/`. If it is a link to nowhere, makes what it points to, as Debian's daemontools does; the two
-/// messages that this can give are Debian's too.
-fn make_supervise_directory() -> anyhow::Result<()> {
-    const LONGEST_LINK: usize = 255;
-    if make_private_directory(OsStr::new(names::SUPERVISE)).is_ok() {
-        return Ok(());
-    }
-    let failed = match std::fs::read_link(names::SUPERVISE) {
-        Ok(target) if target.as_os_str().len() <= LONGEST_LINK => {
-            // Its failure shows when the lock cannot be made.
-            let _ = make_private_directory(target.as_os_str());
-            return Ok(());
-        }
-        Ok(_) => "unknown error".into(),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => return Ok(()),
-        Err(error) => cli::reason(&error),
-    };
-    cli::print_error(format!("unable to readlink ./supervise: {failed}\n").as_bytes());
-    Err(Exit(cli::TEMPORARY).into())
-}
-
-fn make_private_directory(path: &OsStr) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-/// Takes the lock. Where a supervise was killed while it started its service, the new process still holds a copy until it
-/// has become `run`: that is waited for.
-fn take_lock(boot: [u8; 16]) -> io::Result<File> {
-    const TRIES: u32 = 100;
-    let lock = fd::open_append(Path::new(names::LOCK))?;
-    for _ in 0..TRIES {
-        match fd::try_lock(&lock) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && supervise_was_killed(boot) => {
-                sys::poll::rest_for(SECOND / 100);
-            }
-            done => return done.map(|()| lock),
-        }
-    }
-    fd::try_lock(&lock).map(|()| lock)
-}
-
-fn supervise_was_killed(boot: [u8; 16]) -> bool {
-    record::left_behind(boot)
-        .is_some_and(|(_, left)| !adopted::lives(process::Pid::from_raw(left.supervise.cast_signed())))
-}
-
-/// Anything else in place of a FIFO could not wake the loop, or would never let it sleep.
-fn require_fifo(file: &File) -> io::Result<()> {
-    if fd::is_fifo(file)? { Ok(()) } else { Err(io::Error::other("not a FIFO")) }
 }
 
 /// Writes the status file. Failure is said and no more: the service matters, its status does not. Returns when it is tried again.

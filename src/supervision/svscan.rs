@@ -16,18 +16,20 @@ use std::path::Path;
 use anyhow::Context;
 use cli::{Call, Program, Voice, text};
 use machine::Pid;
-use machine::scan::{Action, Id, Role, Scan};
+use machine::scan::{Action, Id, Kept, Role, Scan};
 use svdir::{Command, names};
 use sys::limits::Resource;
 use sys::process::{self, Change, Signal};
 use sys::signals::Signals;
-use sys::{fd, limits, signals};
+use sys::{fd, limits, sealed, signals};
 
+use super::handover::{self, Answer, Received, Successor};
 use super::log_pipe::LogPipe;
 use super::other::Other;
 use super::peer::Peers;
 use super::said::Said;
 use super::scan_directory::{Look, ScanDirectory};
+use super::scan_state::ScanState;
 use super::tick;
 
 const PROGRAM: Program = Program {
@@ -48,11 +50,11 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
-    if let Some(dir) = call.words().first() {
-        std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
-    }
-    fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
-    let mut scanner = Scanner::new(call)?;
+    let mut scanner = match handover::received(call) {
+        Received::Question(state) => return Ok(handover::answer(ScanState::decode(&state).is_some())),
+        Received::State(state) => Scanner::go_on(call, &state)?,
+        Received::Nothing => Scanner::begin(call)?,
+    };
     scanner.rescan();
     loop {
         scanner.act();
@@ -70,17 +72,68 @@ struct Scanner {
     /// The soft limit on open files that was inherited, for the children.
     open_files: Option<u64>,
     said: Said,
+    successor: Successor,
 }
 
 impl Scanner {
-    fn new(call: &Call) -> anyhow::Result<Scanner> {
+    /// Enters the scan directory.
+    fn begin(call: &Call) -> anyhow::Result<Scanner> {
+        let dir = call.words().first().map_or(OsStr::new("."), |word| word);
+        if !call.words().is_empty() {
+            std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
+        }
+        fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
+        let directory =
+            ScanDirectory::current().with_context(|| text!("unable to lock ", dir, ", another svscan runs there"))?;
+        Scanner::new(call, directory, raise_open_files())
+    }
+
+    /// Goes on from the state that was handed over by the program that this one replaces.
+    fn go_on(call: &Call, state: &[u8]) -> anyhow::Result<Scanner> {
+        let unable = || text!("unable to go on from what was handed over");
+        let state = ScanState::decode(state).with_context(unable)?;
+        let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
+        let mut scanner = Scanner::new(call, directory, state.open_files)?;
+        for kept in state.services {
+            let Kept { id, names, main, log, pipe, released } = kept;
+            let pipe = pipe.map(LogPipe::inherit).transpose().with_context(unable)?;
+            scanner.scan.restore(tick(), Kept { id, names, main, log, pipe, released });
+        }
+        for (id, role, number) in state.others {
+            scanner.others.push((id, role, sealed::inherit(number).with_context(unable)?.into()));
+        }
+        log::info!("going on as version {}", env!("CARGO_PKG_VERSION"));
+        // Deaths of which the old program was not told any more.
+        scanner.hear();
+        Ok(scanner)
+    }
+
+    /// What another program needs to go on from here.
+    fn state(&self) -> ScanState {
+        let with_ends = |kept: Kept<&LogPipe>| {
+            let Kept { id, names, main, log, pipe, released } = kept;
+            Kept { id, names, main, log, pipe: pipe.map(LogPipe::ends), released }
+        };
+        ScanState {
+            lock: self.directory.lock().map(sealed::number),
+            open_files: self.open_files,
+            services: self.scan.kept().map(with_ends).collect(),
+            others: self.others.iter().map(|(id, role, ok)| (*id, *role, sealed::number(ok.as_fd()))).collect(),
+        }
+    }
+
+    /// Becomes the new file of this program.
+    fn succeed(&self, program: &Path) {
+        let pipes = self.scan.kept().filter_map(|kept| kept.pipe).flat_map(LogPipe::descriptors);
+        let others = self.others.iter().map(|(_, _, ok)| ok.as_fd());
+        let descriptors: Vec<_> = pipes.chain(others).chain(self.directory.lock()).collect();
+        self.successor.succeed(program, &self.state().encode(), &descriptors);
+    }
+
+    fn new(call: &Call, directory: ScanDirectory, open_files: Option<u64>) -> anyhow::Result<Scanner> {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        let caught: Vec<Signal> = std::iter::once(Signal::SIGCHLD).chain(hup).collect();
-        let directory = ScanDirectory::current().with_context(|| {
-            let dir = call.words().first().map_or(OsStr::new("."), |word| word);
-            text!("unable to lock ", dir, ", another svscan runs there")
-        })?;
+        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).collect();
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();
         Ok(Scanner {
@@ -89,14 +142,16 @@ impl Scanner {
             directory,
             others: Vec::new(),
             peers: Peers::of(call),
-            open_files: raise_open_files(),
+            open_files,
             said: Said::new(VOICE),
+            successor: Successor::new(call, VOICE, text!("svscan")),
         })
     }
 
     /// Sleeps until something happens, and takes it in.
     fn wait(&mut self) {
-        let timeout = self.scan.deadline().map(|deadline| tick().until(deadline));
+        let deadline = [self.scan.deadline(), self.successor.deadline()].into_iter().flatten().min();
+        let timeout = deadline.map(|deadline| tick().until(deadline));
         let signals = self.signals.fd();
         let changes = self.directory.fd().unwrap_or(signals);
         let others: Vec<_> = self.others.iter().map(|(_, _, ok)| ok.as_fd()).collect();
@@ -122,6 +177,7 @@ impl Scanner {
 
     /// Does all that is due.
     fn act(&mut self) {
+        self.successor.timeout();
         while let Some(action) = self.scan.next(tick()) {
             match action {
                 Action::Rescan => self.rescan(),
@@ -141,7 +197,17 @@ impl Scanner {
                 Change::Stopped | Change::Continued => continue,
             };
             let service = self.scan.died(tick(), Pid(pid.as_raw().unsigned_abs()), code);
+            if service.is_none() {
+                if let Answer::Yes(program) = self.successor.hear(Pid(pid.as_raw().unsigned_abs()), change) {
+                    self.succeed(&program);
+                }
+                continue;
+            }
             log::info!("{}: supervise pid {pid} {change}", self.describe(service));
+        }
+        if self.signals.arrived(Signal::SIGUSR2) {
+            log::info!("USR2: looking for a new svscan");
+            self.successor.ask(&self.state().encode());
         }
         if self.signals.arrived(Signal::SIGHUP) {
             log::info!("HUP: looking at everything");

@@ -32,4 +32,5 @@ mod svscan_takes_over;
 mod svstat_read_error;
 mod svstat_zero_record;
 mod tai64nlocal_bad_labels;
+mod upgrade_in_place;
 mod uphold_log;

@@ -33,9 +33,12 @@ fn page(program: &Program) -> String {
     format!("{}\n", command.render_help())
 }
 
-/// `-x`, `-x VALUE`, or an operand. clap only lays them out, it never parses.
+/// `-x`, `-x VALUE`, `--long`, or an operand. clap only lays them out, it never parses.
 fn argument(name: &'static str) -> Arg {
     let (option, value) = name.split_once(' ').unwrap_or((name, ""));
+    if let Some(long) = option.strip_prefix("--") {
+        return Arg::new(name).long(long).action(ArgAction::SetTrue);
+    }
     match (option.as_bytes(), value) {
         (&[b'-', letter], "") => Arg::new(name).short(char::from(letter)).action(ArgAction::SetTrue),
         (&[b'-', letter], value) => Arg::new(name).short(char::from(letter)).value_name(value),

@@ -12,8 +12,8 @@ use crate::{Text, Word};
 pub enum LongWords {
     /// It ends the options and is dropped, whatever follows the dashes: the original's way.
     Dropped,
-    /// A long option of ours; one that is not known is wrong usage.
-    Refused,
+    /// A long option of ours, and the byte that stands for it; one that is not known is wrong usage.
+    Known(&'static [(&'static str, u8)]),
 }
 
 /// An option that does not exist, or lacks its value.
@@ -70,8 +70,13 @@ impl<'a> Options<'a> {
     /// [`WrongOption`] for the first word that is wrong; what was scanned before it stands.
     #[allow(clippy::should_implement_trait)] // an iterator could not give the operands back afterwards
     pub fn next(&mut self) -> Result<Option<(u8, &'a [u8])>, WrongOption> {
-        if self.cluster.is_empty() && !self.open_cluster()? {
-            return Ok(None);
+        if self.cluster.is_empty() {
+            if let Some(byte) = self.long_option() {
+                return Ok(Some((byte, b"")));
+            }
+            if !self.open_cluster()? {
+                return Ok(None);
+            }
         }
         let Some((&letter, rest)) = self.cluster.split_first() else {
             return Ok(None);
@@ -89,6 +94,17 @@ impl<'a> Options<'a> {
         self.words
     }
 
+    /// Takes the next word if it is a long option that is known.
+    fn long_option(&mut self) -> Option<u8> {
+        let (LongWords::Known(known), (word, rest)) = (self.long, self.words.split_first()?) else {
+            return None;
+        };
+        let name = word.as_bytes().strip_prefix(b"--")?;
+        let &(_, byte) = known.iter().find(|(long, _)| long.as_bytes() == name)?;
+        self.words = rest;
+        Some(byte)
+    }
+
     /// Takes the next word if it is a cluster of options.
     fn open_cluster(&mut self) -> Result<bool, WrongOption> {
         let Some((word, rest)) = self.words.split_first() else {
@@ -96,7 +112,7 @@ impl<'a> Options<'a> {
         };
         match word.as_bytes() {
             [b'-', b'-', more @ ..] => {
-                if self.long == LongWords::Refused && !more.is_empty() {
+                if self.long != LongWords::Dropped && !more.is_empty() {
                     return Err(WrongOption::Long(word));
                 }
                 self.words = rest;
@@ -176,8 +192,12 @@ mod tests {
 
     #[test]
     fn a_long_word_is_refused_where_long_options_are_ours() {
-        assert_eq!(scan(&["-a", "--xyz"], LongWords::Refused).1, Err(WrongOption::Long(OsStr::new("--xyz"))));
-        assert_eq!(scan(&["--", "x"], LongWords::Refused).1, Ok(vec![OsStr::new("x")]));
+        let known = LongWords::Known(&[("long", b'L')]);
+        assert_eq!(scan(&["-a", "--xyz"], known).1, Err(WrongOption::Long(OsStr::new("--xyz"))));
+        assert_eq!(scan(&["--", "x"], known).1, Ok(vec![OsStr::new("x")]));
+        let (found, rest) = scan(&["-a", "--long", "-b", "x", "--long"], known);
+        assert_eq!(found.iter().map(|&(letter, _)| letter).collect::<Vec<_>>(), b"aLb");
+        assert_eq!(rest, Ok(vec![OsStr::new("x"), OsStr::new("--long")]));
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub enum Action {
 
 /// Whether a supervise runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Life {
+pub enum Life {
+    /// It does not.
     #[default]
     None,
     /// As a child of ours.
@@ -122,6 +123,32 @@ impl<P> Slot<P> {
     }
 }
 
+/// A supervise, as far as another svscan needs to know of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptSupervise {
+    /// Whether it runs.
+    pub life: Life,
+    /// Not started again before this.
+    pub earliest: Tick,
+}
+
+/// A service, as far as another svscan needs to know of it to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept<P> {
+    /// Which directory.
+    pub id: Id,
+    /// Its names, oldest first; none for one that runs on unlisted.
+    pub names: Vec<Rc<OsStr>>,
+    /// That of the service directory.
+    pub main: KeptSupervise,
+    /// That of its `log/`.
+    pub log: KeptSupervise,
+    /// The pipe between the two.
+    pub pipe: Option<P>,
+    /// Whether the logger was told to exit at end of file.
+    pub released: bool,
+}
+
 /// The services of one scan directory. `P` is the pipe between a service and its logger, which this module only keeps.
 #[derive(Debug)]
 pub struct Scan<P> {
@@ -149,6 +176,35 @@ impl<P> Default for Scan<P> {
 }
 
 impl<P> Scan<P> {
+    /// All services but those that are still being filled, for a svscan that goes on from here.
+    pub fn kept(&self) -> impl Iterator<Item = Kept<&P>> {
+        let kept = |supervise: &Supervise| KeptSupervise { life: supervise.life, earliest: supervise.earliest };
+        self.slots.iter().filter(|(_, slot)| slot.filling.is_none()).map(move |(&id, slot)| Kept {
+            id,
+            names: slot.names.clone(),
+            main: kept(&slot.main),
+            log: kept(&slot.log),
+            pipe: slot.pipe.as_ref(),
+            released: slot.released,
+        })
+    }
+
+    /// Goes on with a service that another svscan has kept. A look at every name is to follow.
+    pub fn restore(&mut self, now: Tick, kept: Kept<P>) {
+        let Kept { id, names, main, log, pipe, released } = kept;
+        for name in &names {
+            self.names.insert(Rc::clone(name), (id, self.pass));
+        }
+        for (role, supervise) in [(Role::Main, main), (Role::Log, log)] {
+            if let Life::Child(pid) = supervise.life {
+                self.pids.insert(pid, (id, role));
+            }
+        }
+        let [main, log] = [main, log].map(|kept| Supervise { life: kept.life, earliest: kept.earliest, due: None });
+        self.slots.insert(id, Slot { names, main, log, pipe, filling: None, released });
+        self.settle(now, id);
+    }
+
     /// When [`next`](Scan::next) has something to do by itself; `None` if nothing is due.
     pub fn deadline(&self) -> Option<Tick> {
         let start = self.due.first().map(|&(tick, ..)| tick);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::rc::Rc;
 
-use machine::scan::{Action, Id, PACE, PATIENCE, QUIET, Role, Scan};
+use machine::scan::{Action, Id, Kept, PACE, PATIENCE, QUIET, Role, Scan};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 
@@ -48,6 +48,8 @@ enum Happening {
     ForksWork(bool),
     /// svscan is killed, and another one begins: all supervises are somebody else's.
     Takeover,
+    /// svscan becomes its new file, and goes on from what was kept.
+    Upgrade,
     /// A pid that is none of ours ends.
     Stranger(u32),
 }
@@ -233,6 +235,7 @@ impl World {
             Happening::Time(nanoseconds) => self.time(nanoseconds),
             Happening::ForksWork(work) => self.forks_work = work,
             Happening::Takeover => self.take_over(),
+            Happening::Upgrade => self.upgrade(),
             Happening::Stranger(offset) => {
                 assert_eq!(self.scan.died(self.now, Pid(self.next_pid + offset), Some(0)), None);
             }
@@ -260,6 +263,17 @@ impl World {
         // It cannot know when they were started and how the last ones ended.
         self.last_start.clear();
         self.last_death.clear();
+        self.pass();
+    }
+
+    fn upgrade(&mut self) {
+        let old = std::mem::take(&mut self.scan);
+        for kept in old.kept() {
+            let pipe = kept.pipe.map(|_| Pipe::new(&self.pipes));
+            let Kept { id, names, main, log, released, .. } = kept;
+            self.scan.restore(self.now, Kept { id, names, main, log, pipe, released });
+        }
+        drop(old);
         self.pass();
     }
 
@@ -304,6 +318,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => (0..8 * SECOND).prop_map(Happening::Time),
         1 => any::<bool>().prop_map(Happening::ForksWork),
         1 => Just(Happening::Takeover),
+        2 => Just(Happening::Upgrade),
         1 => (0..100u32).prop_map(Happening::Stranger),
     ]
 }

@@ -1,5 +1,9 @@
 //! Command letters, as `svc` writes them to the control FIFO.
 
+/// The byte on the control FIFO that asks supervise to become its new file. It is no command about the service, and other
+/// suites ignore it.
+pub const UPGRADE: u8 = b'E';
+
 /// What one byte on the control FIFO asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -77,5 +81,6 @@ mod tests {
         for command in Command::ALL {
             assert_eq!(Command::from_letter(command.letter()), Some(command));
         }
+        assert_eq!(Command::from_letter(UPGRADE), None);
     }
 }

@@ -9,6 +9,6 @@ mod more;
 pub mod names;
 mod status;
 
-pub use command::Command;
+pub use command::{Command, UPGRADE};
 pub use more::{Born, Exit, More};
 pub use status::{Run, Status, TooShort, Want};

@@ -80,6 +80,14 @@ mod imp {
             }
         }
 
+        /// The process that another program has found, which left us the descriptor.
+        ///
+        /// # Errors
+        /// ENOSYS where there are no such descriptors.
+        pub fn inherit(fd: OwnedFd, pid: Pid, birth: Birth) -> io::Result<Adopted> {
+            Ok(Adopted { fd, pid, birth })
+        }
+
         /// Whether the descriptor stands for a process that was born then.
         fn is_born_then(&self) -> io::Result<bool> {
             match Stat::of(self.pid) {
@@ -225,7 +233,7 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use std::os::fd::BorrowedFd;
+    use std::os::fd::{BorrowedFd, OwnedFd};
 
     use super::{Birth, Change, Pid, Signal, io};
 
@@ -239,6 +247,11 @@ mod imp {
     pub enum Adopted {}
 
     impl Adopted {
+        /// Fails with ENOSYS.
+        pub fn inherit(_fd: OwnedFd, _pid: Pid, _birth: Birth) -> io::Result<Adopted> {
+            Err(nix::errno::Errno::ENOSYS.into())
+        }
+
         /// Nobody is found.
         pub fn find(_pid: Pid, _birth: Birth) -> io::Result<Option<Adopted>> {
             Ok(None)

@@ -20,6 +20,14 @@ pub fn all() -> Vec<CString> {
     strings
 }
 
+/// Takes a variable out of the environment of this process and of what it executes.
+pub fn take(name: &str) -> Option<std::ffi::OsString> {
+    let value = std::env::var_os(name)?;
+    // SAFETY: single-threaded, so nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var(name) };
+    Some(value)
+}
+
 /// Sets PATH for this process and what it executes.
 pub fn set_path(path: &std::ffi::OsStr) {
     // SAFETY: single-threaded, so nobody reads the environment meanwhile.

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod limits;
 pub mod poll;
 pub mod process;
+pub mod sealed;
 pub mod signals;
 mod spawn;
 pub mod watch;

@@ -83,6 +83,27 @@ pub fn own_pid() -> Pid {
     Pid::this()
 }
 
+/// The file that this program was executed from, by the name it was executed under: after an upgrade, that of the new one.
+pub fn own_program() -> io::Result<std::path::PathBuf> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        // SAFETY: the kernel passes a C string that lives as long as the process, or 0 where it passes none.
+        let name = unsafe {
+            let address = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
+            (!address.is_null()).then(|| std::ffi::CStr::from_ptr(address))
+        };
+        let path = name.map(|name| std::path::Path::new(std::ffi::OsStr::from_bytes(name.to_bytes())));
+        if let Some(path) = path.filter(|path| path.is_absolute() && path.exists()) {
+            return Ok(path.to_path_buf());
+        }
+    }
+    let path = std::env::current_exe()?;
+    // The kernel's way to say that another file has this name now.
+    let replaced = path.to_str().and_then(|name| name.strip_suffix(" (deleted)")).map(Into::into);
+    Ok(replaced.unwrap_or(path))
+}
+
 /// Makes this process the parent of its descendants whose parent ends, in place of init, where the system can do that.
 pub fn adopt_orphans() {
     #[cfg(target_os = "linux")]

@@ -68,6 +68,17 @@ impl Scratch {
         path
     }
 
+    /// Puts an executable file in the place of whatever has this name, as an upgrade does.
+    pub fn install(&self, name: impl AsRef<Path>, contents: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        let new = path.with_extension("new");
+        self.mkdir(path.parent().expect("it lies in the scratch directory"));
+        while_nothing_forks(|| fs::write(&new, contents)).expect("a file");
+        make_executable(&new);
+        fs::rename(&new, &path).expect("a file in a directory of ours");
+        path
+    }
+
     /// Makes a service directory `name` whose `run` is a shell script with the given body.
     pub fn service(&self, name: &str, body: &str) -> PathBuf {
         self.script(Path::new(name).join("run"), body);

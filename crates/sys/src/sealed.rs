@@ -1,0 +1,112 @@
+//! What a program leaves to the one that it becomes: bytes that nobody can change any more, and open descriptors.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+pub use imp::{make, read};
+
+/// Lets `fd` stay open over an exec, or not.
+pub fn keep(fd: BorrowedFd<'_>, keep: bool) -> io::Result<()> {
+    let flags = if keep { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    fcntl(fd, FcntlArg::F_SETFD(flags))?;
+    Ok(())
+}
+
+/// Takes a descriptor that was left to this program. It is close-on-exec from now on.
+///
+/// # Errors
+/// EBADF if it is not open, or one of the standard three.
+pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(Errno::EBADF.into());
+    }
+    // SAFETY: the call fails on a number that is not open.
+    Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, and the caller was told that it is left to it: nothing else in this new program owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The number that the next program finds a descriptor under.
+pub fn number(fd: BorrowedFd<'_>) -> RawFd {
+    fd.as_raw_fd()
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::os::fd::{AsFd, FromRawFd};
+    use std::os::unix::fs::FileExt;
+
+    use super::{AsRawFd, BorrowedFd, Errno, OwnedFd, RawFd, io};
+    use crate::fd;
+
+    const SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
+    /// A file in memory that holds `bytes` for ever. Close-on-exec.
+    pub fn make(bytes: &[u8]) -> io::Result<OwnedFd> {
+        // SAFETY: the name is a C string; the kernel makes a new descriptor for us.
+        let file = unsafe {
+            let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+            OwnedFd::from_raw_fd(Errno::result(libc::memfd_create(c"uphold".as_ptr(), flags))?)
+        };
+        fd::write_all(file.as_fd(), bytes)?;
+        // SAFETY: the call takes numbers.
+        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) })?;
+        Ok(file)
+    }
+
+    /// The bytes in the sealed file `number`.
+    ///
+    /// # Errors
+    /// EINVAL for a file that is not sealed: then it is none of ours. EBADF for what is not open.
+    pub fn read(number: RawFd) -> io::Result<Vec<u8>> {
+        // SAFETY: the call takes numbers and fails on what is not open or no such file.
+        let seals = Errno::result(unsafe { libc::fcntl(number, libc::F_GET_SEALS) })?;
+        if seals & SEALS != SEALS {
+            return Err(Errno::EINVAL.into());
+        }
+        // SAFETY: it is open, as the call above has shown, and nobody closes it meanwhile.
+        let file = std::fs::File::from(unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?);
+        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use super::{Errno, OwnedFd, RawFd, io};
+
+    /// Fails: this system has no such files.
+    pub fn make(_bytes: &[u8]) -> io::Result<OwnedFd> {
+        Err(Errno::ENOSYS.into())
+    }
+
+    /// Fails: this system has no such files.
+    pub fn read(_number: RawFd) -> io::Result<Vec<u8>> {
+        Err(Errno::ENOSYS.into())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_was_sealed_is_read_and_cannot_be_changed() {
+        let file = make(b"state").expect("memory");
+        assert_eq!(read(file.as_raw_fd()).expect("sealed"), b"state");
+        assert!(crate::fd::write(file.as_fd(), b"x").is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_not_sealed_is_refused() {
+        let file = tempfile::tempfile().expect("a file");
+        assert!(read(file.as_raw_fd()).is_err());
+        assert!(read(12345).is_err() && inherit(12345).is_err() && inherit(0).is_err());
+    }
+}

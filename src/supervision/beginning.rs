@@ -1,0 +1,159 @@
+//! What supervise begins with: nothing, what a supervise that was killed has left behind, or what the program that it replaces hands
+//! over.
+
+use std::ffi::OsStr;
+use std::io;
+use std::num::NonZeroU32;
+use std::os::fd::RawFd;
+
+use anyhow::Context;
+use cli::text;
+use machine::Tick;
+use machine::supervise::Machine;
+use svdir::{Born, More, Status, Want};
+use sys::adopted::{self, Adopted};
+use sys::{clock, fd, process, sealed};
+use tai::Label;
+
+use super::held::Held;
+use super::supervise::{VOICE, now};
+use super::{record, tick};
+
+/// What supervise begins with.
+pub struct Beginning {
+    /// Where it stands.
+    pub machine: Machine,
+    /// The last stamp.
+    pub since: Label,
+    /// What stands in the record behind the status.
+    pub more: More,
+    /// The service's process, if it lives.
+    pub adopted: Option<Adopted>,
+}
+
+impl Beginning {
+    /// Where the last supervise was killed, goes on from its record; else begins anew with `want`.
+    ///
+    /// # Errors
+    /// If it cannot be found out whether the process lives that it has left behind.
+    pub fn find(dir: &OsStr, want: Want, us: More) -> anyhow::Result<Beginning> {
+        let Some((status, left)) = record::left_behind(us.boot) else {
+            return Ok(Beginning { machine: Machine::new(want), since: now(), more: us, adopted: None });
+        };
+        let adopted = match status.pid {
+            Some(pid) => look_for(dir, pid, &left)?,
+            None => None,
+        };
+        let machine = Machine::resume(&status, &left, last_start(left.born));
+        Ok(Beginning { machine, since: status.since, more: More { born: left.born, ready: left.ready, ..us }, adopted })
+    }
+}
+
+/// The process that a killed supervise has left behind, if it lives.
+fn look_for(dir: &OsStr, pid: NonZeroU32, left: &More) -> anyhow::Result<Option<Adopted>> {
+    match Adopted::find(process::Pid::from_raw(pid.get().cast_signed()), record::birth(left)) {
+        Ok(Some(adopted)) => {
+            log::info!("{}: taking over pid {pid}", dir.display());
+            Ok(Some(adopted))
+        }
+        Ok(None) => Ok(None),
+        // Trying again would not help.
+        Err(error) if matches!(error.raw_os_error(), Some(sys::ENOENT | sys::ENOSYS)) => {
+            let text = text!("unable to tell whether pid ", u64::from(pid.get()), " is still ", dir, ", starting anew");
+            VOICE.warning(&text, &error);
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| text!("unable to take over pid ", u64::from(pid.get()), " of ", dir)),
+    }
+}
+
+/// When a process that was born in this boot was started, on our clock.
+pub fn last_start(born: Born) -> Option<Tick> {
+    let ago = clock::since_boot().checked_sub(born.latest)?;
+    tick().0.checked_sub(ago).map(Tick)
+}
+
+/// What stands in every record that this supervise writes.
+pub fn who_we_are() -> More {
+    More {
+        supervise: process::own_pid().as_raw().unsigned_abs(),
+        boot: adopted::boot_id().unwrap_or_default(),
+        stdin: fd::pipe_id(fd::stdin()).unwrap_or(0),
+        stdout: fd::pipe_id(fd::stdout()).unwrap_or(0),
+        version: More::version_of(env!("CARGO_PKG_VERSION")),
+        ..More::default()
+    }
+}
+
+/// What a supervise hands over to its new file: its record, and which descriptors it holds.
+pub struct State {
+    /// The status.
+    pub status: Status,
+    /// What stands behind it.
+    pub more: More,
+    /// Those of [`Held`].
+    pub held: [RawFd; Held::COUNT],
+    /// That of the process that is not our child.
+    pub adopted: Option<RawFd>,
+}
+
+impl State {
+    /// What it begins with. Another layout gets another one.
+    const MAGIC: &[u8; 19] = b"uphold supervise 1\n";
+
+    /// As bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = State::MAGIC.to_vec();
+        bytes.extend(self.status.encode_with(&self.more));
+        for number in self.held.into_iter().chain([self.adopted.unwrap_or(-1)]) {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// What [`encode`](State::encode) made; `None` for anything else.
+    pub fn decode(bytes: &[u8]) -> Option<State> {
+        let bytes = bytes.strip_prefix(State::MAGIC)?;
+        let (record, numbers) = bytes.split_at_checked(Status::WHOLE)?;
+        let (status, Some(more)) = Status::decode_with(record).ok()? else {
+            return None;
+        };
+        let numbers: Vec<RawFd> = numbers
+            .chunks(4)
+            .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
+            .collect::<Option<_>>()?;
+        let (&held, &[adopted]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
+            return None;
+        };
+        Some(State { status, more, held, adopted: (adopted >= 0).then_some(adopted) })
+    }
+
+    /// The process that was not the old program's child.
+    pub fn adopted(&self) -> io::Result<Option<Adopted>> {
+        let (Some(number), Some(pid)) = (self.adopted, self.status.pid) else {
+            return Ok(None);
+        };
+        let fd = sealed::inherit(number)?;
+        Adopted::inherit(fd, process::Pid::from_raw(pid.get().cast_signed()), record::birth(&self.more)).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_handed_over_is_understood_and_nothing_else_is() {
+        for adopted in [None, Some(9)] {
+            let status = Status { pid: NonZeroU32::new(7), ..Status::default() };
+            let state = State { status, more: More { supervise: 3, ..More::default() }, held: [3, 4, 5, 6], adopted };
+            let bytes = state.encode();
+            let read = State::decode(&bytes).expect("it is one");
+            assert_eq!((read.status, read.more, read.held, read.adopted), (status, state.more, state.held, adopted));
+            for length in 0..bytes.len() {
+                assert!(State::decode(&bytes[..length]).is_none(), "{length} bytes");
+            }
+            assert!(State::decode(&[&bytes[..], b"more"].concat()).is_none());
+        }
+    }
+}

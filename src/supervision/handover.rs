@@ -1,0 +1,195 @@
+//! Upgrade in place: a program executes its new file, and leaves it its state and its descriptors. It stays the same process, with the same
+//! children.
+//!
+//! Before that, the new file is asked in a child whether it understands the state. It answers by an exit code that no
+//! other program would give; the question is put so that the original's programs, and older ones of ours, refuse it at
+//! once. So whatever lies there, the old program goes on until one is found that can go on from its state.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use cli::{Call, Text, Voice, text};
+use machine::{Pid, SECOND, Tick};
+use sys::exec::{Prepared, c_string};
+use sys::process::{self, Change, Signal};
+use sys::{environ, sealed};
+
+use super::tick;
+
+/// The variable that names the descriptor of the state.
+const VARIABLE: &str = "UPHOLD_HANDOVER";
+/// The only word of a call that asks whether the state is understood.
+const QUESTION: &str = "--understand-handover";
+/// The exit code that says yes. No program of the suite uses it otherwise.
+const YES: u8 = 99;
+/// How long the answer may take.
+const PATIENCE: u64 = 10 * SECOND;
+
+/// What a program finds when it begins.
+pub enum Received {
+    /// Nothing: it begins anew.
+    Nothing,
+    /// The question whether it understands this state.
+    Question(Vec<u8>),
+    /// The state from which it shall go on, with all descriptors that it names.
+    State(Vec<u8>),
+}
+
+/// What has been handed over to this program. The environment does not tell of it any more.
+pub fn received(call: &Call) -> Received {
+    let number = environ::take(VARIABLE).and_then(|number| number.to_str()?.parse::<RawFd>().ok());
+    let Some(state) = number.and_then(|number| sealed::read(number).ok()) else {
+        return Received::Nothing;
+    };
+    if call.words() == [OsStr::new(QUESTION)] {
+        return Received::Question(state);
+    }
+    // It is not needed any more.
+    drop(number.map(sealed::inherit));
+    Received::State(state)
+}
+
+/// The exit code of the answer.
+pub fn answer(understood: bool) -> u8 {
+    if understood { YES } else { cli::TEMPORARY }
+}
+
+/// The way of a program to become its new file.
+pub struct Successor {
+    voice: Voice,
+    /// What messages call that which is upgraded.
+    subject: Text,
+    argv: Vec<CString>,
+    asked: Option<Asked>,
+}
+
+/// A new file that was asked.
+struct Asked {
+    program: PathBuf,
+    pid: Pid,
+    /// Then it is ended.
+    deadline: Tick,
+}
+
+/// What the end of a process means for an upgrade.
+pub enum Answer {
+    /// Nothing: the process is none of it.
+    None,
+    /// The new file does not understand the state, which was said.
+    No,
+    /// It does: [`Successor::succeed`] is in order.
+    Yes(PathBuf),
+}
+
+impl Successor {
+    /// That of the program with this call.
+    pub fn new(call: &Call, voice: Voice, subject: Text) -> Successor {
+        let words = std::iter::once(call.name()).chain(call.words().iter().copied());
+        Successor { voice, subject, argv: words.map(c_string).collect(), asked: None }
+    }
+
+    /// When [`timeout`](Successor::timeout) is due.
+    pub fn deadline(&self) -> Option<Tick> {
+        self.asked.as_ref().map(|asked| asked.deadline)
+    }
+
+    /// Asks the file that now has the name of this program whether it understands `state`.
+    pub fn ask(&mut self, state: &[u8]) {
+        if self.asked.is_some() {
+            return;
+        }
+        match process::own_program() {
+            Ok(program) => {
+                if let Err(error) = self.ask_program(program.clone(), state) {
+                    self.refuse(&program, Some(&error));
+                }
+            }
+            Err(error) => self.refuse(Path::new("itself"), Some(&error)),
+        }
+    }
+
+    fn ask_program(&mut self, program: PathBuf, state: &[u8]) -> io::Result<()> {
+        let memory = sealed::make(state)?;
+        let argv = [self.argv.first().cloned().unwrap_or_default(), c_string(OsStr::new(QUESTION))];
+        let environment = environment(memory.as_fd());
+        let (file, prepared) = (c_string(program.as_os_str()), Prepared::new(&argv, Some(&environment)));
+        let mut failed = None;
+        let become_program = || sealed::keep(memory.as_fd(), true).err().unwrap_or_else(|| prepared.exec(&file));
+        let pid = process::spawn(become_program, |error| failed = Some(error))?;
+        match failed {
+            Some(error) => Err(error),
+            None => {
+                let pid = Pid(pid.as_raw().unsigned_abs());
+                self.asked = Some(Asked { program, pid, deadline: tick().after(PATIENCE) });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes in the end of a process.
+    pub fn hear(&mut self, pid: Pid, change: Change) -> Answer {
+        if !matches!(change, Change::Exited(_) | Change::Killed(_)) {
+            return Answer::None;
+        }
+        let Some(asked) = self.asked.take_if(|asked| asked.pid == pid) else {
+            return Answer::None;
+        };
+        if change == Change::Exited(YES) {
+            return Answer::Yes(asked.program);
+        }
+        self.refuse(&asked.program, None);
+        Answer::No
+    }
+
+    /// Ends a file that has not answered in time. Its death is heard then.
+    pub fn timeout(&mut self) {
+        if let Some(asked) = self.asked.as_mut().filter(|asked| asked.deadline <= tick()) {
+            let _ = process::kill(process::Pid::from_raw(asked.pid.0.cast_signed()), Signal::SIGKILL);
+            asked.deadline = tick().after(PATIENCE);
+        }
+    }
+
+    /// Becomes `program` with `state` and the descriptors that it names. Returns only if that failed, which was said.
+    pub fn succeed(&self, program: &Path, state: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        let error = self.try_to_succeed(program, state, descriptors);
+        for &descriptor in descriptors {
+            let _ = sealed::keep(descriptor, false);
+        }
+        self.refuse(program, Some(&error));
+    }
+
+    fn try_to_succeed(&self, program: &Path, state: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Error {
+        let memory = match sealed::make(state) {
+            Ok(memory) => memory,
+            Err(error) => return error,
+        };
+        for descriptor in descriptors.iter().copied().chain([memory.as_fd()]) {
+            if let Err(error) = sealed::keep(descriptor, true) {
+                return error;
+            }
+        }
+        let environment = environment(memory.as_fd());
+        Prepared::new(&self.argv, Some(&environment)).exec(&c_string(program.as_os_str()))
+    }
+
+    fn refuse(&self, program: &Path, error: Option<&io::Error>) {
+        let unable = text!("unable to upgrade ", self.subject.0.as_slice(), " to ", program);
+        match error {
+            Some(error) => self.voice.warning(&text!(unable.0.as_slice(), ", going on as before"), error),
+            None => {
+                self.voice
+                    .warn(&text!(unable.0.as_slice(), ", which does not understand the state, going on as before"));
+            }
+        }
+    }
+}
+
+/// That of this process, and where the state is.
+fn environment(memory: BorrowedFd<'_>) -> Vec<CString> {
+    let state = format!("{VARIABLE}={}", sealed::number(memory));
+    let others = environ::all().into_iter().filter(|variable| !variable.as_bytes().starts_with(VARIABLE.as_bytes()));
+    others.chain([c_string(OsStr::from_bytes(state.as_bytes()))]).collect()
+}

@@ -1,0 +1,234 @@
+//! To let a new supervise or svscan in, the original's services must be taken down. Ours becomes its new file in place: same process,
+//! same child, same descriptors. Why: an upgrade of the supervisor is no reason to restart what it supervises.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use testkit::{Running, Scratch, signal, start, wait_for, wait_until};
+
+use crate::world::{lines, pid, process, svc, svstat, wait_down, wait_up};
+
+/// A service that writes a line whenever it is started.
+const SLEEPER: &str = "echo start; exec sleep 1000";
+
+/// Puts our program, as it was built, in the place of the one that the test runs.
+fn upgrade(scratch: &Scratch, program: &str) -> PathBuf {
+    let built = fs::read(scratch.suite().path(program)).expect("it was built");
+    scratch.install(format!("bin/{program}"), &built)
+}
+
+/// Starts `bin/PROGRAM dir`.
+fn start_upgradable(scratch: &Scratch, program: &str, dir: &str) -> Running {
+    let file = |kind| fs::File::create(scratch.path(format!("{program}.{kind}"))).expect("a file");
+    let mut command = Command::new(upgrade(scratch, program));
+    start(command.arg(dir).current_dir(scratch.root()).stdin(Stdio::null()).stdout(file("out")).stderr(file("err")))
+}
+
+fn supervise(scratch: &Scratch) -> Running {
+    start_upgradable(scratch, "supervise", "a")
+}
+
+/// Whether the process runs the file that has its program's name now.
+fn is_new(pid: u32) -> bool {
+    let file = fs::read_link(format!("/proc/{pid}/exe")).expect("it lives");
+    !file.to_string_lossy().ends_with(" (deleted)")
+}
+
+#[test]
+fn supervise_becomes_its_new_file_and_the_service_does_not_notice() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let supervise = supervise(&scratch);
+    let child = wait_up(&scratch, "a");
+    svc(&scratch, "-p", "a");
+    wait_until("it is paused", || svstat(&scratch, "a").ends_with(", paused"));
+    for _ in 0..3 {
+        upgrade(&scratch, "supervise");
+        assert!(!is_new(supervise.pid()));
+        svc(&scratch, "--reexec", "a");
+        wait_until("it is the new file", || is_new(supervise.pid()));
+        wait_until("it goes on", || svstat(&scratch, "a").ends_with(", paused"));
+        assert_eq!(pid(&scratch, "a"), Some(child));
+    }
+    // It is still the child of its supervise: commands reach it, its end is seen, and it is started again.
+    svc(&scratch, "-ct", "a");
+    let next = wait_for("another one is up", || pid(&scratch, "a").filter(|&pid| pid != child));
+    let long = scratch.run("svstat", &["--long", "a"]).out();
+    let version = env!("CARGO_PKG_VERSION");
+    let told =
+        format!(", supervise pid {} version {version}, started 2 times, last killed by signal 15\n", supervise.pid());
+    assert!(long.starts_with(&format!("a: up (pid {next}) ")) && long.ends_with(&told), "{long}");
+    wait_until("it was started twice", || lines(&scratch, "supervise.out") == 2);
+    assert_eq!(scratch.text("supervise.err"), "");
+    // No descriptor stays behind.
+    let open = || fs::read_dir(format!("/proc/{}/fd", supervise.pid())).expect("it lives").count();
+    let before = open();
+    svc(&scratch, "--reexec", "a");
+    svc(&scratch, "-d", "a");
+    wait_down(&scratch, "a");
+    wait_until("nothing more is open", || open() == before);
+}
+
+#[test]
+fn a_process_that_was_taken_over_is_handed_over_too() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let mut first = supervise(&scratch);
+    let child = wait_up(&scratch, "a");
+    first.signal("KILL");
+    first.end();
+    let second = supervise(&scratch);
+    wait_until("it has taken over", || scratch.run("svok", &["a"]).code == 0);
+    upgrade(&scratch, "supervise");
+    svc(&scratch, "--reexec", "a");
+    wait_until("it is the new file", || is_new(second.pid()));
+    signal(child, "KILL");
+    wait_until("its end is seen", || pid(&scratch, "a").is_some_and(|pid| pid != child));
+}
+
+#[test]
+fn what_cannot_go_on_from_the_state_leaves_the_old_one_running() {
+    let not_understood = ", which does not understand the state, going on as before\n";
+    let cases: [(&str, &[u8], &str); 4] = [
+        ("another program", b"#!/bin/sh\nexit 0\n", not_understood),
+        ("one that crashes", b"#!/bin/sh\nkill -SEGV $$\n", not_understood),
+        ("no program", b"\x7fELF nonsense", ", going on as before: exec format error\n"),
+        ("no interpreter", b"#!/nowhere\n", ", going on as before: file does not exist\n"),
+    ];
+    for (what, contents, said) in cases {
+        let scratch = Scratch::new();
+        scratch.service("a", SLEEPER);
+        let supervise = supervise(&scratch);
+        let child = wait_up(&scratch, "a");
+        scratch.install("bin/supervise", contents);
+        svc(&scratch, "--reexec", "a");
+        let unable = "supervise: warning: unable to upgrade a to ";
+        wait_until(what, || {
+            let err = scratch.text("supervise.err");
+            err.starts_with(unable) && err.ends_with(said)
+        });
+        assert!(!is_new(supervise.pid()));
+        svc(&scratch, "-t", "a");
+        wait_until("it still supervises", || pid(&scratch, "a").is_some_and(|pid| pid != child));
+    }
+}
+
+#[test]
+fn an_original_in_its_place_is_refused() {
+    let Some(original) = testkit::needs_original() else { return };
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let supervise = supervise(&scratch);
+    wait_up(&scratch, "a");
+    scratch.install("bin/supervise", &fs::read(original.path("supervise")).expect("it is installed"));
+    svc(&scratch, "--reexec", "a");
+    wait_until("it is refused", || scratch.text("supervise.err").contains("which does not understand the state"));
+    assert!(!is_new(supervise.pid()));
+}
+
+/// A scan directory with one service and its logger, which keeps what is written to the service's FIFO.
+fn scan_with_logger(scratch: &Scratch) -> Running {
+    scratch.service("scan/a", "test -p fifo || mkfifo fifo; exec cat <>fifo");
+    scratch.service("scan/a/log", "exec cat >>got");
+    upgrade(scratch, "supervise");
+    start_upgradable(scratch, "svscan", "scan")
+}
+
+fn say(scratch: &Scratch, word: &str) {
+    use std::io::Write;
+    let fifo = scratch.path("scan/a/fifo");
+    wait_until("the service listens", || fifo.exists());
+    let mut fifo = fs::File::options().read(true).write(true).open(fifo).expect("it is a FIFO");
+    writeln!(fifo, "{word}").expect("it can be written");
+}
+
+fn wait_logged(scratch: &Scratch, lines: &str) {
+    wait_until("it is logged", || scratch.text("scan/a/log/got") == lines);
+}
+
+fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
+    wait_for("its supervise runs", || process(scratch, &[dir]))
+}
+
+#[test]
+fn svscan_becomes_its_new_file_with_all_its_pipes_and_children() {
+    let scratch = Scratch::new();
+    let svscan = scan_with_logger(&scratch);
+    let before = ["scan/a", "scan/a/log"].map(|dir| wait_up(&scratch, dir));
+    say(&scratch, "1");
+    wait_logged(&scratch, "1\n");
+    let open = || fs::read_dir(format!("/proc/{}/fd", svscan.pid())).expect("it lives").count();
+    let descriptors = open();
+    for _ in 0..3 {
+        upgrade(&scratch, "svscan");
+        assert!(!is_new(svscan.pid()));
+        svscan.signal("USR2");
+        wait_until("it is the new file", || is_new(svscan.pid()));
+        wait_until("as many descriptors are open", || open() == descriptors);
+        assert_eq!(["scan/a", "scan/a/log"].map(|dir| pid(&scratch, dir)), before.map(Some));
+    }
+    // The supervises are still its children, and whatever is started again is joined to the same pipe.
+    for dir in ["a", "a/log"] {
+        let supervise = supervise_of(&scratch, dir);
+        signal(supervise, "KILL");
+        wait_until("another runs", || process(&scratch, &[dir]).is_some_and(|new| new != supervise));
+        svc(&scratch, "-k", &format!("scan/{dir}"));
+    }
+    for (dir, before) in ["scan/a", "scan/a/log"].into_iter().zip(before) {
+        wait_until("it is up again", || pid(&scratch, dir).is_some_and(|pid| pid != before));
+    }
+    say(&scratch, "2");
+    wait_logged(&scratch, "1\n2\n");
+    // New services are served as before.
+    scratch.service("b", SLEEPER);
+    std::os::unix::fs::symlink("../b", scratch.path("scan/b")).expect("a link");
+    wait_up(&scratch, "scan/b");
+    assert_eq!(scratch.text("svscan.err"), "");
+}
+
+#[test]
+fn a_svscan_that_cannot_be_replaced_goes_on() {
+    let scratch = Scratch::new();
+    let svscan = scan_with_logger(&scratch);
+    let before = wait_up(&scratch, "scan/a");
+    wait_up(&scratch, "scan/a/log");
+    scratch.install("bin/svscan", b"#!/bin/sh\nexit 0\n");
+    svscan.signal("USR2");
+    let said = "/bin/svscan, which does not understand the state, going on as before\n";
+    wait_until("that is said", || scratch.text("svscan.err").ends_with(said));
+    assert!(!is_new(svscan.pid()));
+    say(&scratch, "1");
+    wait_logged(&scratch, "1\n");
+    assert_eq!(pid(&scratch, "scan/a"), Some(before));
+}
+
+#[test]
+fn supervises_that_were_taken_over_are_handed_over_too() {
+    let scratch = Scratch::new();
+    let mut first = scan_with_logger(&scratch);
+    let before = ["scan/a", "scan/a/log"].map(|dir| wait_up(&scratch, dir));
+    first.signal("KILL");
+    first.end();
+    let svscan = start_upgradable(&scratch, "svscan", "scan");
+    // It listens to signals once it serves names.
+    scratch.service("b", SLEEPER);
+    std::os::unix::fs::symlink("../b", scratch.path("scan/b")).expect("a link");
+    wait_up(&scratch, "scan/b");
+    upgrade(&scratch, "svscan");
+    svscan.signal("USR2");
+    wait_until("it is the new file", || is_new(svscan.pid()));
+    for dir in ["a", "a/log"] {
+        let supervise = supervise_of(&scratch, dir);
+        signal(supervise, "KILL");
+        wait_until("another runs", || process(&scratch, &[dir]).is_some_and(|new| new != supervise));
+    }
+    for dir in ["scan/a", "scan/a/log"] {
+        wait_until("it is supervised", || scratch.run("svok", &[dir]).code == 0);
+    }
+    assert_eq!(["scan/a", "scan/a/log"].map(|dir| pid(&scratch, dir)), before.map(Some));
+    say(&scratch, "1");
+    wait_logged(&scratch, "1\n");
+}
