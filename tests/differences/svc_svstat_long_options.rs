@@ -19,7 +19,10 @@ fn an_unknown_long_option_of_svstat_is_wrong_usage() {
     for words in [&["--xyz"][..], &["--xyz", "a"], &["---"]] {
         let ran = scratch.run("svstat", words);
         assert_eq!((ran.code, ran.out().as_str()), (100, ""), "{words:?}");
-        assert_eq!(ran.err(), format!("svstat: illegal option {}\nsvstat: usage: svstat [--long] [dir ...]\n", words[0]));
+        assert_eq!(
+            ran.err(),
+            format!("svstat: illegal option {}\nsvstat: usage: svstat [--long] [dir ...]\n", words[0])
+        );
     }
 }
 

@@ -74,6 +74,7 @@ pub fn block(signals: &[Signal]) -> io::Result<Mask> {
 }
 
 /// Lets all signals wait.
+#[cfg(target_os = "linux")]
 pub(crate) fn block_all() -> io::Result<Mask> {
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
@@ -81,6 +82,7 @@ pub(crate) fn block_all() -> io::Result<Mask> {
 }
 
 /// In a child that borrows its parent's memory: gives the signals that are caught their default action, as exec will.
+#[cfg(target_os = "linux")]
 pub(crate) fn forget_handlers() {
     let caught = CAUGHT.load(Ordering::Relaxed);
     for signal in Signal::iterator().filter(|&signal| caught & 1 << signal as i32 != 0) {

@@ -26,6 +26,7 @@ pub fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<P
 }
 
 /// For callers of fork and its kind.
+#[cfg(target_os = "linux")]
 fn result(pid: libc::pid_t) -> io::Result<Pid> {
     Ok(Pid::from_raw(Errno::result(pid)?))
 }
