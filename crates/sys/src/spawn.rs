@@ -7,7 +7,6 @@
 
 use std::io;
 
-use nix::errno::Errno;
 use nix::unistd::Pid;
 
 /// Exit code of a child that could not become what it should.
@@ -28,7 +27,7 @@ pub fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<P
 /// For callers of fork and its kind.
 #[cfg(target_os = "linux")]
 fn result(pid: libc::pid_t) -> io::Result<Pid> {
-    Ok(Pid::from_raw(Errno::result(pid)?))
+    Ok(Pid::from_raw(nix::errno::Errno::result(pid)?))
 }
 
 /// Children that have memory of their own.
