@@ -10,6 +10,7 @@ use sys::process::{Pid, Signal, kill};
 
 use crate::Bench;
 use crate::process::cpu;
+use crate::samples::median;
 use crate::scratch::{Process, Scratch};
 use crate::started::DEADLINE;
 use crate::suites::{Family, Suite, text};
@@ -23,7 +24,7 @@ const LINKS: usize = 5;
 
 /// What is shown of each number of services.
 const SHOWN: [&str; 6] = [
-    "start, ms",
+    "start (one run), ms",
     "start, us for each service",
     "private memory for each service, kB",
     "svstat of all services, ms",
@@ -60,13 +61,19 @@ fn one(bench: &Bench, suite: &Suite, size: usize) -> Result<[Option<f64>; SHOWN.
     let mut world = World::prepare(&bench.helpers.service, size)?;
     let start = world.launch(suite)?;
     let each = memory::each(suite, &world, size)?;
-    let svstat = if suite.has_supervisors() { Some(control::ask(suite, &world, size)?) } else { None };
+    // One that takes seconds is asked once.
+    let times = match suite.family {
+        Family::Supervisord => 0,
+        Family::S6 => 1,
+        Family::Daemontools | Family::Runit => 5,
+    };
+    let svstat = (0..times).map(|_| control::ask(suite, &world, size)).collect::<Result<Vec<_>>>()?;
     let (time, calls) = if suite.has_supervisors() && !suite.polls() {
         (Some(link_time(suite, &mut world)?), link_calls(bench, suite, &mut world)?)
     } else {
         (None, None)
     };
-    Ok([Some(start), Some(start * 1e3 / size as f64), Some(each.private), svstat, time, calls])
+    Ok([Some(start), Some(start * 1e3 / size as f64), Some(each.private), median(&svstat), time, calls])
 }
 
 /// Links one more service and waits until it runs and the scanner is at rest again.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,14 @@ use sys::process::{Pid, Signal, kill};
 use sys::signals::Signals;
 use tempfile::TempDir;
 
-/// All directories there are at the moment: what a signal has to clean up.
-static ROOTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// What a signal has to clean up: all directories and all processes of ours there are at the moment. Whoever holds the lock may start
+/// processes; the signal keeps it for good.
+static ALIVE: Mutex<Alive> = Mutex::new(Alive { roots: Vec::new(), pids: Vec::new() });
+
+struct Alive {
+    roots: Vec<PathBuf>,
+    pids: Vec<i32>,
+}
 
 /// A new directory. When it is dropped, every process whose current directory lies in it is killed, and it is removed.
 pub struct Scratch(TempDir);
@@ -38,7 +44,7 @@ impl Scratch {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir_in(parent)
             .context("unable to make a temporary directory")?;
-        roots(|all| all.push(directory.path().to_owned()));
+        alive().roots.push(directory.path().to_owned());
         Ok(Scratch(directory))
     }
 
@@ -58,12 +64,12 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         kill_inside(self.0.path());
-        roots(|all| all.retain(|root| root != self.0.path()));
+        alive().roots.retain(|root| root != self.0.path());
     }
 }
 
-fn roots<T>(act: impl FnOnce(&mut Vec<PathBuf>) -> T) -> T {
-    act(&mut ROOTS.lock().unwrap_or_else(PoisonError::into_inner))
+fn alive() -> MutexGuard<'static, Alive> {
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Kills until none is left: a supervisor may just have started another.
@@ -99,8 +105,12 @@ pub fn clean_up_on_signals() -> Result<()> {
         Signals::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]).context("unable to catch signals")?;
     thread::spawn(move || {
         while !sys::poll::readable([signals.fd().as_fd()], None).is_ok_and(|[signal]| signal) {}
-        for root in roots(|all| all.clone()) {
-            kill_inside(&root);
+        let alive = alive();
+        for pid in &alive.pids {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        for root in &alive.roots {
+            kill_inside(root);
             let _ = fs::remove_dir_all(root);
         }
         std::process::exit(1);
@@ -120,7 +130,9 @@ impl Process {
 
     /// Starts `command` with the descriptors it has been given.
     pub fn start_as_is(command: &mut Command) -> Result<Process> {
+        let mut alive = alive();
         let child = command.spawn().with_context(|| format!("unable to start {}", command.get_program().display()))?;
+        alive.pids.push(child.id() as i32);
         Ok(Process(child))
     }
 
@@ -139,7 +151,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let pid = self.pid();
         let _ = self.0.kill();
         let _ = self.0.wait();
+        alive().pids.retain(|alive| *alive != pid);
     }
 }
