@@ -1,0 +1,184 @@
+//! This suite side by side with daemontools, runit, s6 and supervisord, whichever are installed, in one run.
+//!
+//! All that is compared is measured in turn, round after round; a figure is the median of its rounds, a ratio the median of the rounds'
+//! ratios. It prints a Markdown table. Nothing is written but temporary files and, if asked for, `benches/RESULTS.md`.
+
+mod builds;
+mod control;
+mod exec;
+mod growth;
+mod idle;
+mod local;
+mod logger;
+mod machine;
+mod memory;
+mod process;
+mod samples;
+mod scratch;
+mod start;
+mod started;
+mod suites;
+mod table;
+mod world;
+
+use std::cell::RefCell;
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::builds::Helpers;
+use crate::scratch::Scratch;
+use crate::suites::Suite;
+use crate::table::Report;
+
+const USAGE: &str = "usage: cargo bench --bench peers -- [--quick] [--only NAME[,NAME...]] [--write-results]";
+
+/// One group of metrics: what `--only` calls it.
+type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
+
+const METRICS: [Metric; 14] = [
+    ("memory", memory::measure),
+    ("start", start::measure),
+    ("newlink", control::new_link),
+    ("restart", control::restart),
+    ("terminate", control::terminate),
+    ("svstat", control::status),
+    ("exec", exec::measure),
+    ("logger", logger::measure),
+    ("writes", logger::writes),
+    ("tai64nlocal", local::measure),
+    ("idle", idle::wakeups),
+    ("crash", idle::crashes),
+    ("growth", growth::services),
+    ("rotation", growth::rotation),
+];
+
+/// What all metrics need.
+pub struct Bench {
+    suites: Vec<Suite>,
+    helpers: Helpers,
+    quick: bool,
+    notes: RefCell<Vec<String>>,
+    begin: Instant,
+}
+
+impl Bench {
+    /// How many rounds to make where `rounds` are usual.
+    fn rounds(&self, rounds: usize) -> usize {
+        if self.quick { rounds.div_ceil(3) } else { rounds }
+    }
+
+    /// The index of the machine's floor.
+    fn floor(&self) -> usize {
+        self.suites.len()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.suites.iter().map(|suite| suite.name.to_owned()).collect()
+    }
+
+    fn name(&self, index: usize) -> &'static str {
+        self.suites.get(index).map_or("floor", |suite| suite.name)
+    }
+
+    /// Says what could not be measured, at once and in the report.
+    fn note(&self, text: String) {
+        progress(self.begin, &text);
+        self.notes.borrow_mut().push(text);
+    }
+}
+
+/// What the command line says.
+#[derive(Debug, Default)]
+struct Options {
+    quick: bool,
+    write_results: bool,
+    only: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "peers: fatal: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let options = options(env::args().skip(1))?;
+    scratch::clean_up_on_signals()?;
+    let scratch = Scratch::new()?;
+    let begin = Instant::now();
+    progress(begin, "building");
+    let (mut suites, mut notes) = suites::installed();
+    let (ours, missing) = builds::ours(&scratch)?;
+    suites.extend(ours);
+    notes.extend(missing);
+    let helpers = builds::helpers(&scratch)?;
+    let bench = Bench { suites, helpers, quick: options.quick, notes: RefCell::new(notes), begin: Instant::now() };
+    let head = machine::describe(&bench);
+    let mut report = Report::default();
+    for (name, measure) in METRICS {
+        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
+            progress(bench.begin, name);
+            measure(&bench, &mut report).unwrap_or_else(|error| bench.note(format!("{name}: not measured: {error:#}")));
+        }
+    }
+    publish(&options, &document(&bench, &head, &report))
+}
+
+fn options(words: impl Iterator<Item = String>) -> Result<Options> {
+    let mut options = Options::default();
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            // What cargo says to every benchmark.
+            "--bench" => {}
+            "--quick" => options.quick = true,
+            "--write-results" => options.write_results = true,
+            "--only" => options.only.extend(words.next().context(USAGE)?.split(',').map(str::to_owned)),
+            _ => bail!(USAGE),
+        }
+    }
+    let known = METRICS.map(|(name, _)| name);
+    if let Some(unknown) = options.only.iter().find(|only| !known.contains(&only.as_str())) {
+        bail!("no metric is called {unknown}; there are {}", known.join(" "));
+    }
+    Ok(options)
+}
+
+fn progress(begin: Instant, text: &str) {
+    let _ = writeln!(std::io::stderr(), "peers: {:>4} s: {text}", begin.elapsed().as_secs());
+}
+
+/// The whole report.
+fn document(bench: &Bench, head: &str, report: &Report) -> String {
+    let mut text = format!(
+        "# Side by side\n\n{head}- it took {} s\n\nFigures are medians of rounds in which all were measured in turn. The best of the others (but for supervisord, \
+         one process in which all services are lost together) is printed bold; a ratio is the median of the rounds' ratios to it, and `yes` says that the target is reached. How each \
+         metric is measured stands at the top of its file in `benches/peers`.\n\n",
+        bench.begin.elapsed().as_secs()
+    );
+    text.push_str(&report.markdown(bench));
+    let notes = bench.notes.borrow();
+    if !notes.is_empty() {
+        text.push_str("\n### Not measured, and other notes\n\n");
+        notes.iter().for_each(|note| text.push_str(&format!("- {note}\n")));
+    }
+    text
+}
+
+fn publish(options: &Options, text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("unable to write the report")?;
+    if options.write_results {
+        fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/RESULTS.md"), text)
+            .context("unable to write RESULTS.md")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What the kernel tells of processes.
+
+use std::collections::HashSet;
+use std::fs;
+
+use anyhow::{Context, Result};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+use crate::scratch::pids;
+
+/// Kernel stack of one process, in kB.
+const KERNEL_STACK: f64 = 16.0;
+
+/// The direct children of a process.
+pub fn children(parent: i32) -> Vec<i32> {
+    pids().into_iter().filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+/// Of a scanner with supervisors: it and them, without the services.
+pub fn suite(scanner: i32, has_supervisors: bool) -> Vec<i32> {
+    let mut all = if has_supervisors { children(scanner) } else { Vec::new() };
+    all.push(scanner);
+    all
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold blanks and parentheses.
+    stat.get(stat.rfind(')')?..)?.split(' ').nth(2)?.parse().ok()
+}
+
+fn field(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What processes hold, in kB.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// Pages that are theirs alone: heap, stack, data that was written.
+    pub private: f64,
+    /// These, page tables and kernel stacks.
+    pub all: f64,
+}
+
+/// The memory of these processes.
+pub fn memory(pids: &[i32]) -> Result<Memory> {
+    let mut sum = Memory::default();
+    for pid in pids {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("unable to read smaps_rollup")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).context("unable to read status")?;
+        let private = field(&rollup, "Anonymous").context("no Anonymous in smaps_rollup")?;
+        let tables = field(&status, "VmPTE").context("no VmPTE in status")?;
+        sum.private += private;
+        sum.all += private + tables + KERNEL_STACK;
+    }
+    Ok(sum)
+}
+
+/// How often these processes went to sleep: each time something woke them.
+pub fn sleeps(pids: &[i32]) -> Result<f64> {
+    switches(pids, "voluntary_ctxt_switches")
+}
+
+fn switches(pids: &[i32], kind: &str) -> Result<f64> {
+    let mut sum = 0.0;
+    for pid in pids {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).context("unable to read status")?;
+        sum += field(&status, kind).with_context(|| format!("no {kind} in status"))?;
+    }
+    Ok(sum)
+}
+
+/// The CPU time of these processes in milliseconds, without their children's.
+pub fn cpu(pids: &[i32]) -> Result<f64> {
+    let mut sum = 0.0;
+    for pid in pids {
+        let times = fs::read_to_string(format!("/proc/{pid}/schedstat")).context("unable to read schedstat")?;
+        sum += times.split(' ').next().and_then(|time| time.parse::<f64>().ok()).context("no time in schedstat")? / 1e6;
+    }
+    Ok(sum)
+}
+
+/// The CPU time in milliseconds of all children that were waited for.
+pub fn children_cpu() -> Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("unable to ask for the children's time")?;
+    Ok((usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e3)
+}
+
+/// Whether all of these still are what they were: children of the same process.
+pub fn unchanged(scanner: i32, before: &[i32]) -> bool {
+    let now: HashSet<i32> = children(scanner).into_iter().collect();
+    before.iter().filter(|pid| **pid != scanner).all(|pid| now.contains(pid))
+}

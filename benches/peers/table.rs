@@ -1,0 +1,185 @@
+//! The report: one Markdown table of all metrics, smaller ones behind it.
+
+use std::fmt::Write;
+
+use crate::Bench;
+use crate::samples::Samples;
+
+/// Which way a figure should go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    Less,
+    More,
+}
+
+/// What is to be reached, by the default build and by the release build.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    /// A ratio to the best of the others, at most or at least as is better.
+    Ratio(f64, f64),
+    /// A figure, whatever the others do.
+    AtMost(f64),
+}
+
+/// One metric.
+pub struct Row {
+    metric: String,
+    unit: &'static str,
+    better: Better,
+    samples: Samples,
+    target: Target,
+}
+
+impl Row {
+    /// One with these figures.
+    pub fn new(metric: impl Into<String>, unit: &'static str, better: Better, samples: Samples, target: Target) -> Row {
+        Row { metric: metric.into(), unit, better, samples, target }
+    }
+
+    /// The other suite with the best median. One process for all services, which nothing outlives, is shown but not compared with.
+    fn best(&self, bench: &Bench) -> Option<usize> {
+        let is_peer = |index: &usize| !bench.suites[*index].ours && bench.suites[*index].has_supervisors();
+        let others = (0..bench.suites.len()).filter(is_peer);
+        let known = others.filter_map(|index| Some((index, self.samples.median(index)?)));
+        let best = match self.better {
+            Better::Less => known.min_by(|a, b| a.1.total_cmp(&b.1)),
+            Better::More => known.max_by(|a, b| a.1.total_cmp(&b.1)),
+        };
+        best.map(|(index, _)| index)
+    }
+
+    fn line(&self, bench: &Bench) -> String {
+        let best = self.best(bench);
+        let mut cells =
+            vec![if self.unit.is_empty() { self.metric.clone() } else { format!("{}, {}", self.metric, self.unit) }];
+        for index in 0..bench.suites.len() {
+            let shown = figure(self.samples.median(index));
+            cells.push(if Some(index) == best { format!("**{shown}**") } else { shown });
+        }
+        cells.push(figure(self.samples.median(bench.floor())));
+        let ours: Vec<usize> = (0..bench.suites.len()).filter(|index| bench.suites[*index].ours).collect();
+        let goals = self.goals();
+        for (&index, goal) in ours.iter().zip(goals) {
+            let ratio = best.and_then(|best| self.samples.ratio(index, best));
+            let reached = self.reached(index, ratio, goal);
+            cells.push(match (ratio, reached) {
+                (Some(ratio), Some(reached)) => format!("{ratio:.2} {}", mark(reached)),
+                (None, Some(reached)) => mark(reached).to_owned(),
+                (_, None) => "-".to_owned(),
+            });
+        }
+        cells.push(self.goal_text(&goals[..ours.len()]));
+        format!("| {} |\n", cells.join(" | "))
+    }
+
+    fn goals(&self) -> [f64; 2] {
+        match self.target {
+            Target::Ratio(default, release) => [default, release],
+            Target::AtMost(figure) => [figure; 2],
+        }
+    }
+
+    fn reached(&self, index: usize, ratio: Option<f64>, goal: f64) -> Option<bool> {
+        match (self.target, self.better) {
+            (Target::AtMost(_), _) => Some(self.samples.median(index)? <= goal),
+            (Target::Ratio(..), Better::Less) => Some(ratio? <= goal),
+            (Target::Ratio(..), Better::More) => Some(ratio? >= goal),
+        }
+    }
+
+    fn goal_text(&self, goals: &[f64]) -> String {
+        let sign = if self.better == Better::Less { "<=" } else { ">=" };
+        match self.target {
+            Target::AtMost(goal) => format!("{sign} {goal} {}", self.unit).trim_end().to_owned(),
+            Target::Ratio(..) => {
+                let texts: Vec<String> = goals.iter().map(|goal| format!("{goal:.2}")).collect();
+                format!("{sign} {}", texts.join(", "))
+            }
+        }
+    }
+}
+
+fn mark(reached: bool) -> &'static str {
+    if reached { "yes" } else { "**no**" }
+}
+
+/// Three digits that count.
+pub fn figure(value: Option<f64>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(0.0) => "0".to_owned(),
+        Some(value) if value.abs() >= 99.95 => format!("{value:.0}"),
+        Some(value) if value.abs() >= 9.995 => format!("{value:.1}"),
+        Some(value) if value.abs() >= 0.9995 => format!("{value:.2}"),
+        Some(value) => format!("{value:.3}"),
+    }
+}
+
+/// A table of its own.
+pub struct Table {
+    title: String,
+    columns: Vec<String>,
+    rows: Vec<(String, Vec<String>)>,
+}
+
+impl Table {
+    /// One with these columns behind the first.
+    pub fn new(title: impl Into<String>, columns: Vec<String>) -> Table {
+        Table { title: title.into(), columns, rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn add(&mut self, name: impl Into<String>, cells: Vec<String>) {
+        self.rows.push((name.into(), cells));
+    }
+
+    fn markdown(&self) -> String {
+        let mut text = format!("### {}\n\n{}", self.title, header("", &self.columns));
+        for (name, cells) in &self.rows {
+            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        }
+        text
+    }
+}
+
+fn header(first: &str, columns: &[String]) -> String {
+    format!("| {first} | {} |\n|---|{}\n", columns.join(" | "), "--:|".repeat(columns.len()))
+}
+
+/// All that was measured.
+#[derive(Default)]
+pub struct Report {
+    rows: Vec<Row>,
+    tables: Vec<Table>,
+}
+
+impl Report {
+    /// Adds a metric.
+    pub fn add(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    /// Adds a table.
+    pub fn table(&mut self, table: Table) {
+        self.tables.push(table);
+    }
+
+    /// All of it as Markdown.
+    pub fn markdown(&self, bench: &Bench) -> String {
+        let mut text = String::new();
+        if !self.rows.is_empty() {
+            let mut columns = bench.names();
+            columns.push("floor".to_owned());
+            let ours = bench.suites.iter().filter(|suite| suite.ours);
+            columns.extend(ours.map(|suite| format!("{} / best", suite.name)));
+            columns.push("target".to_owned());
+            text.push_str(&header("metric", &columns));
+            self.rows.iter().for_each(|row| text.push_str(&row.line(bench)));
+        }
+        for table in &self.tables {
+            text.push('\n');
+            text.push_str(&table.markdown());
+        }
+        text
+    }
+}

@@ -1,0 +1,109 @@
+//! A scan directory with services, and a scanner that supervises them.
+//!
+//! Each service is a directory beside the scan directory with a link to it, as on people's machines, and its `run` is a link
+//! to a program that says that it runs and waits.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::scratch::{Process, Scratch};
+use crate::started::{Start, Started};
+use crate::suites::{Family, Suite};
+
+/// The services, and what keeps them running.
+pub struct World {
+    // Dropped first: nothing is started again while the rest is killed.
+    scanner: Option<Process>,
+    pub started: Started,
+    /// What ran first in each service, in the order in which they began.
+    pub first: Vec<Start>,
+    scratch: Scratch,
+    run: PathBuf,
+    count: usize,
+}
+
+impl World {
+    /// `count` services that run `run`, not supervised yet.
+    pub fn prepare(run: &Path, count: usize) -> Result<World> {
+        let scratch = Scratch::in_memory()?;
+        scratch.mkdir("scan")?;
+        scratch.mkdir("services")?;
+        let started = Started::make(&scratch.path("services/started"))?;
+        let world = World { scanner: None, started, first: Vec::new(), scratch, run: run.to_owned(), count };
+        for number in 0..count {
+            let service = world.make(number)?;
+            world.link(&service, number)?;
+        }
+        Ok(world)
+    }
+
+    /// `count` services that are supervised and run.
+    pub fn running(suite: &Suite, run: &Path, count: usize) -> Result<World> {
+        let mut world = World::prepare(run, count)?;
+        world.launch(suite)?;
+        Ok(world)
+    }
+
+    /// Starts the scanner and waits until all services run. Returns the milliseconds that it took.
+    pub fn launch(&mut self, suite: &Suite) -> Result<f64> {
+        let configuration = self.scratch.path("supervisord.conf");
+        if suite.family == Family::Supervisord {
+            fs::write(&configuration, self.supervisord()).context("unable to write supervisord.conf")?;
+        }
+        let mut command = suite.scanner(&self.scan(), self.count + 100, &configuration);
+        command.current_dir(self.scratch.path("services"));
+        let begin = sys::clock::monotonic();
+        self.scanner = Some(Process::start(&mut command)?);
+        self.first = self.started.wait(self.count)?;
+        let last = self.first.iter().map(|start| start.at).max().unwrap_or(begin);
+        Ok(crate::started::milliseconds(begin, last))
+    }
+
+    /// Makes one more service, without a link to it.
+    pub fn make(&self, number: usize) -> Result<PathBuf> {
+        let directory = self.scratch.mkdir(service(number))?;
+        symlink(&self.run, directory.join("run")).context("unable to link run")?;
+        Ok(directory)
+    }
+
+    /// Links it into the scan directory.
+    pub fn link(&self, service: &Path, number: usize) -> Result<()> {
+        symlink(service, self.scan().join(format!("s{number}"))).context("unable to link a service")
+    }
+
+    /// The scan directory.
+    pub fn scan(&self) -> PathBuf {
+        self.scratch.path("scan")
+    }
+
+    /// A service directory.
+    pub fn service(&self, number: usize) -> PathBuf {
+        self.scratch.path(service(number))
+    }
+
+    /// The scanner.
+    pub fn scanner(&self) -> Result<i32> {
+        Ok(self.scanner.as_ref().context("nothing was launched")?.pid())
+    }
+
+    fn supervisord(&self) -> String {
+        let files = 10 * self.count + 1_000;
+        let mut text = format!("[supervisord]\nlogfile=/dev/null\nlogfile_maxbytes=0\nminfds={files}\n");
+        let _ = writeln!(text, "pidfile={}", self.scratch.path("supervisord.pid").display());
+        for number in 0..self.count {
+            let (run, directory) = (self.run.display(), self.service(number));
+            let directory = directory.display();
+            let _ = write!(text, "[program:s{number}]\ncommand={run}\ndirectory={directory}\nautorestart=true\n");
+            text.push_str("stdout_logfile=NONE\nstderr_logfile=NONE\n");
+        }
+        text
+    }
+}
+
+fn service(number: usize) -> String {
+    format!("services/s{number}")
+}
