@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::thread;
 
 use anyhow::Context;
 use cli::{Text, Voice};
@@ -36,6 +37,9 @@ const VOICE: Voice = MULTILOG.voice();
 
 /// How much is read at once: what a pipe holds.
 const BLOCK: usize = 65_536;
+/// After less than this, whoever waits for this processor goes first. If that is the one who writes, more is in the pipe
+/// the next time, and it was not stopped to wake a reader for each line.
+const SHORT: usize = 4_096;
 
 /// Logs until the end of input or a TERM.
 pub fn main(call: cli::Call) -> i32 {
@@ -91,6 +95,9 @@ fn copy(engine: &mut Engine, outputs: &mut Outputs, input: &Input) {
         let stamp = tai::Label::from_unix(seconds, nanos).text();
         engine.feed(&block, &stamp, outputs);
         outputs.flush();
+        if block.len() < SHORT {
+            thread::yield_now();
+        }
     }
 }
 
