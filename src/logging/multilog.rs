@@ -5,10 +5,12 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::thread;
 
 use anyhow::Context;
 use cli::{Text, Voice};
 use multilog::{Engine, Level, OpenError, Outputs, Script};
+use sys::input::Input;
 use sys::process::Signal;
 use sys::{clock, fd, poll};
 
@@ -35,6 +37,9 @@ const VOICE: Voice = MULTILOG.voice();
 
 /// How much is read at once: what a pipe holds.
 const BLOCK: usize = 65_536;
+/// After less than this, whoever waits for this processor goes first. If that is the one who writes, more is in the pipe
+/// the next time, and it was not stopped to wake a reader for each line.
+const SHORT: usize = 4_096;
 
 /// Logs until the end of input or a TERM.
 pub fn main(call: cli::Call) -> i32 {
@@ -46,9 +51,14 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     prepare();
     let mut outputs = Outputs::open(&script, report).or_else(unable)?;
     let mut engine = Engine::new(&script);
-    copy(&mut engine, &mut outputs);
-    engine.end(&mut outputs);
-    Ok(if outputs.close() { 0 } else { cli::TEMPORARY })
+    let input = outputs.patience().input();
+    if let Ok(input) = &input {
+        copy(&mut engine, &mut outputs, input);
+        engine.end(&mut outputs);
+    }
+    let well = outputs.close();
+    input.context(Text(b"unable to read stdin".to_vec()))?;
+    Ok(if well { 0 } else { cli::TEMPORARY })
 }
 
 fn prepare() {
@@ -76,20 +86,23 @@ fn report(level: Level, text: &[u8], reason: Option<&io::Error>) {
     }
 }
 
-/// The loop: waits, reads, decides, writes.
-fn copy(engine: &mut Engine, outputs: &mut Outputs) {
+/// The loop: reads, decides, writes.
+fn copy(engine: &mut Engine, outputs: &mut Outputs, input: &Input) {
     let mut block = Vec::with_capacity(BLOCK);
-    while read(engine, outputs, &mut block) {
+    while read(engine, outputs, input, &mut block) {
         // One look at the clock serves all lines that came in one piece.
         let (seconds, nanos) = clock::wall();
         let stamp = tai::Label::from_unix(seconds, nanos).text();
         engine.feed(&block, &stamp, outputs);
         outputs.flush();
+        if block.len() < SHORT {
+            thread::yield_now();
+        }
     }
 }
 
 /// Reads a block; `false` at the end of input, and at a line end after TERM. An error is an end, too.
-fn read(engine: &Engine, outputs: &mut Outputs, block: &mut Vec<u8>) -> bool {
+fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u8>) -> bool {
     loop {
         if outputs.patience().rotation_wanted() {
             outputs.rotate();
@@ -98,25 +111,22 @@ fn read(engine: &Engine, outputs: &mut Outputs, block: &mut Vec<u8>) -> bool {
         if ending && engine.at_line_start() {
             return false;
         }
-        if !wait(outputs) {
-            continue;
-        }
         // After TERM not a byte beyond the line's end: that is for the next reader.
-        match fd::read_onto(fd::stdin(), block, if ending { 1 } else { BLOCK }) {
-            Ok(count) => return count > 0,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        match input.read_onto(block, if ending { 1 } else { BLOCK }) {
+            Ok(Some(count)) => return count > 0,
+            Ok(None) => outputs.patience().hear(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(outputs),
             Err(_) => return false,
         }
     }
 }
 
-/// Waits for input or a signal. Returns whether to read; if a signal came, that is looked at first.
-fn wait(outputs: &mut Outputs) -> bool {
+/// Waits for a signal, or for input where another program made stdin one that does not wait.
+fn wait(outputs: &mut Outputs) {
     let patience = outputs.patience();
-    // Where poll fails, the read must wait.
-    let [signal, input] = poll::readable([patience.fd(), fd::stdin()], None).unwrap_or([false, true]);
-    if signal {
-        patience.hear();
+    match poll::readable([patience.fd(), fd::stdin()], None) {
+        Ok([true, _]) => patience.hear(),
+        Ok([false, _]) => {}
+        Err(_) => poll::rest(),
     }
-    input && !signal
 }

@@ -4,7 +4,10 @@
 //! ends; patterns, stderr and status files see no more of it than these. What is longer goes to the logs as it comes.
 //! How the input is cut into blocks makes no difference, and no line costs an allocation.
 
-use memchr::memchr;
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter};
+use tai::{Label, Stamper};
 
 use crate::script::{Action, Script};
 
@@ -12,8 +15,10 @@ use crate::script::{Action, Script};
 pub const HEAD: usize = 1_000;
 /// How much of it `e` shows.
 const SHOWN: usize = 200;
-/// `@`, 24 digits.
-const STAMP: usize = tai::Label::TEXT;
+/// Lines are stamped until there is so much text.
+const STAMPED: usize = 65_536;
+/// How much is stamped at once, for an empty line becomes 27 times as long.
+const PIECE: usize = 1_024;
 
 /// Where lines go.
 pub trait Sink {
@@ -28,7 +33,67 @@ pub trait Sink {
 /// The state between two blocks.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    stamp: bool,
+    /// With stamps, what puts them in front of the lines.
+    stamped: Option<Stamped>,
+    lines: Lines,
+}
+
+impl Engine {
+    /// One that does what `script` says.
+    pub fn new(script: &Script) -> Engine {
+        Engine { stamped: script.stamp.then(Stamped::new), lines: Lines::new(script) }
+    }
+
+    /// Takes `block`. `stamp` is the time of the lines that begin in it.
+    pub fn feed(&mut self, block: &[u8], stamp: &[u8; Label::TEXT], sink: &mut impl Sink) {
+        match &mut self.stamped {
+            Some(stamped) => stamped.feed(block, stamp, |text| self.lines.feed(text, sink)),
+            None => self.lines.feed(block, sink),
+        }
+    }
+
+    /// The input is over: a line that is not complete gets its end.
+    pub fn end(&mut self, sink: &mut impl Sink) {
+        if !self.at_line_start() {
+            // As if the end had come; the stamp is never looked at in the middle of a line.
+            self.feed(b"\n", &[0; Label::TEXT], sink);
+        }
+    }
+
+    /// Whether every line that has begun is complete.
+    pub fn at_line_start(&self) -> bool {
+        self.lines.len == 0 && !self.lines.in_tail
+    }
+}
+
+/// Puts a stamp and a space in front of each line: what is done with lines is done with these.
+#[derive(Clone, Debug)]
+struct Stamped {
+    stamper: Stamper,
+    text: Vec<u8>,
+}
+
+impl Stamped {
+    fn new() -> Stamped {
+        Stamped { stamper: Stamper::default(), text: Vec::with_capacity(STAMPED + PIECE * (1 + Label::TEXT + 1)) }
+    }
+
+    fn feed(&mut self, block: &[u8], stamp: &[u8; Label::TEXT], mut take: impl FnMut(&[u8])) {
+        for piece in block.chunks(PIECE) {
+            self.stamper.feed(piece, stamp, &mut self.text);
+            if self.text.len() >= STAMPED {
+                take(&self.text);
+                self.text.clear();
+            }
+        }
+        take(&self.text);
+        self.text.clear();
+    }
+}
+
+/// What is done with lines.
+#[derive(Clone, Debug)]
+struct Lines {
     actions: Vec<Action>,
     /// A line that is not decided on yet, and room for its end.
     head: [u8; HEAD + 1],
@@ -37,61 +102,52 @@ pub struct Engine {
     in_tail: bool,
     /// The logs that the last line decided on goes to.
     chosen: Vec<usize>,
+    /// For each log, the lines that lie side by side in the block and go there, but were not yet sent.
+    runs: Vec<Range<usize>>,
 }
 
-impl Engine {
-    /// One that does what `script` says.
-    pub fn new(script: &Script) -> Engine {
+impl Lines {
+    fn new(script: &Script) -> Lines {
         let actions = script.actions.clone();
         let chosen = Vec::with_capacity(actions.len());
-        Engine { stamp: script.stamp, actions, head: [b'\n'; HEAD + 1], len: 0, in_tail: false, chosen }
+        let runs = vec![0..0; script.logs.len()];
+        Lines { actions, head: [b'\n'; HEAD + 1], len: 0, in_tail: false, chosen, runs }
     }
 
-    /// Takes `block`. `stamp` is the time of the lines that begin in it.
-    pub fn feed(&mut self, mut block: &[u8], stamp: &[u8; STAMP], sink: &mut impl Sink) {
+    fn feed(&mut self, mut block: &[u8], sink: &mut impl Sink) {
         while !block.is_empty() {
-            block = match (self.in_tail, self.stamp) {
-                (true, _) => self.take_tail(block, sink),
-                (false, true) => self.take_stamped(block, stamp, sink),
-                (false, false) => self.take_plain(block, sink),
+            block = if self.in_tail {
+                self.take_tail(block, sink)
+            } else if self.len > 0 {
+                self.take_head(block, sink)
+            } else {
+                self.take_lines(block, sink);
+                return;
             };
         }
     }
 
-    /// The input is over: a line that is not complete gets its end.
-    pub fn end(&mut self, sink: &mut impl Sink) {
-        if !self.at_line_start() {
-            // As if the end had come; the stamp is never looked at in the middle of a line.
-            self.feed(b"\n", &[0; STAMP], sink);
+    /// Takes lines from their beginnings. They are not copied, but for the last one if it must wait for its end.
+    fn take_lines(&mut self, block: &[u8], sink: &mut impl Sink) {
+        let mut start = 0;
+        for end in memchr_iter(b'\n', block) {
+            let line = block.get(start..end).unwrap_or_default();
+            decide(&self.actions, line.get(..HEAD).unwrap_or(line), &mut self.chosen, sink);
+            self.extend_runs(start..end + 1, block, sink);
+            start = end + 1;
         }
-    }
-
-    /// Whether every line that has begun is complete.
-    pub fn at_line_start(&self) -> bool {
-        self.len == 0 && !self.in_tail
-    }
-
-    fn take_stamped<'a>(&mut self, block: &'a [u8], stamp: &[u8; STAMP], sink: &mut impl Sink) -> &'a [u8] {
-        if self.len == 0 {
-            self.append(stamp);
-            self.append(b" ");
+        let rest = block.get(start..).unwrap_or_default();
+        if let Some(head) = rest.get(..HEAD) {
+            decide(&self.actions, head, &mut self.chosen, sink);
+            self.extend_runs(start..block.len(), block, sink);
+            self.in_tail = true;
+        } else {
+            self.append(rest);
         }
-        self.take_head(block, sink)
+        self.send_runs(block, sink);
     }
 
-    /// A line that is all in `block` is not copied.
-    fn take_plain<'a>(&mut self, block: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
-        let window = block.get(..=HEAD).unwrap_or(block);
-        let whole = if self.len == 0 { memchr(b'\n', window) } else { None };
-        let Some((line, rest)) = whole.and_then(|end| block.split_at_checked(end + 1)) else {
-            return self.take_head(block, sink);
-        };
-        decide(&self.actions, line.strip_suffix(b"\n").unwrap_or(line), &mut self.chosen, sink);
-        put(&self.chosen, line, sink);
-        rest
-    }
-
-    /// Fills the head up to the line's end, or as far as it goes.
+    /// Fills the head of a line that began in an earlier block, up to its end, or as far as it goes.
     fn take_head<'a>(&mut self, block: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
         let room = HEAD.saturating_sub(self.len);
         let window = block.get(..=room).unwrap_or(block);
@@ -115,7 +171,7 @@ impl Engine {
         if complete {
             self.append(b"\n");
         }
-        put(&self.chosen, self.head.get(..self.len).unwrap_or_default(), sink);
+        self.put(self.head.get(..self.len).unwrap_or_default(), sink);
         self.len = 0;
         self.in_tail = !complete;
     }
@@ -123,7 +179,7 @@ impl Engine {
     fn take_tail<'a>(&mut self, block: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
         let end = memchr(b'\n', block);
         let (tail, rest) = block.split_at(end.map_or(block.len(), |at| at + 1));
-        put(&self.chosen, tail, sink);
+        self.put(tail, sink);
         self.in_tail = end.is_none();
         rest
     }
@@ -135,9 +191,43 @@ impl Engine {
             self.len += bytes.len();
         }
     }
+
+    /// Sends `bytes` to the chosen logs.
+    fn put(&self, bytes: &[u8], sink: &mut impl Sink) {
+        for &number in &self.chosen {
+            sink.log(number, bytes);
+        }
+    }
+
+    /// Adds a line to what goes to the chosen logs. Where it does not follow the last one, that is sent first.
+    fn extend_runs(&mut self, line: Range<usize>, block: &[u8], sink: &mut impl Sink) {
+        for &number in &self.chosen {
+            let Some(run) = self.runs.get_mut(number) else {
+                continue;
+            };
+            if run.end != line.start {
+                send(number, run, block, sink);
+                run.start = line.start;
+            }
+            run.end = line.end;
+        }
+    }
+
+    fn send_runs(&mut self, block: &[u8], sink: &mut impl Sink) {
+        for (number, run) in self.runs.iter_mut().enumerate() {
+            send(number, run, block, sink);
+            *run = 0..0;
+        }
+    }
 }
 
-/// Runs the actions on the head of a line.
+fn send(number: usize, run: &Range<usize>, block: &[u8], sink: &mut impl Sink) {
+    if let Some(bytes) = block.get(run.clone()).filter(|bytes| !bytes.is_empty()) {
+        sink.log(number, bytes);
+    }
+}
+
+/// Runs the actions on the head of a line, and leaves in `chosen` the logs it goes to.
 fn decide(actions: &[Action], head: &[u8], chosen: &mut Vec<usize>, sink: &mut impl Sink) {
     chosen.clear();
     let mut selected = true;
@@ -150,12 +240,6 @@ fn decide(actions: &[Action], head: &[u8], chosen: &mut Vec<usize>, sink: &mut i
             Action::Log(number) if selected => chosen.push(*number),
             Action::Stderr | Action::Status(_) | Action::Log(_) => {}
         }
-    }
-}
-
-fn put(chosen: &[usize], bytes: &[u8], sink: &mut impl Sink) {
-    for &number in chosen {
-        sink.log(number, bytes);
     }
 }
 
@@ -184,8 +268,8 @@ mod tests {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     struct Seen {
         stderr: Vec<u8>,
-        status: Vec<Vec<u8>>,
-        logs: [Vec<u8>; 2],
+        status: Vec<(usize, Vec<u8>)>,
+        logs: [Vec<u8>; MOST],
     }
 
     impl Sink for Seen {
@@ -194,8 +278,7 @@ mod tests {
         }
 
         fn status(&mut self, number: usize, head: &[u8]) {
-            assert_eq!(number, 0);
-            self.status.push(head.to_vec());
+            self.status.push((number, head.to_vec()));
         }
 
         fn log(&mut self, number: usize, bytes: &[u8]) {
@@ -203,13 +286,10 @@ mod tests {
         }
     }
 
-    const STAMP_TEXT: &[u8; STAMP] = b"@400000003b9aca0a075bcd15";
-    const WORDS: [&str; 5] = ["-*x*", "./a", "e", "+*y*", "=f"];
-
-    fn script(stamp: bool) -> Script {
-        let words = stamp.then_some("t").into_iter().chain(WORDS).chain(["./b"]);
-        Script::parse(words.map(str::as_bytes))
-    }
+    const STAMP_TEXT: &[u8; Label::TEXT] = b"@400000003b9aca0a075bcd15";
+    const WORDS: [&[u8]; 10] = [b"-*x*", b"+*y*", b"-*", b"+*a", b"-* b*", b"e", b"=f", b"./a", b"./b", b"./c"];
+    /// How many words a script here has, and so how many logs it may have.
+    const MOST: usize = 7;
 
     fn run(script: &Script, blocks: &[&[u8]]) -> Seen {
         let (mut engine, mut seen) = (Engine::new(script), Seen::default());
@@ -222,57 +302,61 @@ mod tests {
     }
 
     /// The same, line by line and without any state.
-    fn model(stamp: bool, input: &[u8]) -> Seen {
+    fn model(script: &Script, input: &[u8]) -> Seen {
         let mut seen = Seen::default();
-        let input = input.strip_suffix(b"\n").map_or(input, |_| &input[..input.len() - 1]);
-        let lines: Vec<&[u8]> = input.split(|&byte| byte == b'\n').collect();
-        for line in lines {
-            let line = if stamp { [STAMP_TEXT, &b" "[..], line].concat() } else { line.to_vec() };
+        for line in input.split_inclusive(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = if script.stamp { [STAMP_TEXT, &b" "[..], line].concat() } else { line.to_vec() };
             let head = &line[..line.len().min(HEAD)];
-            let has = |byte| head.contains(&byte);
-            // `-*x*` and `+*y*`: a star up to the byte, and one for the rest.
-            let first = !has(b'x');
-            let second = first || has(b'y');
-            if first {
-                seen.logs[0].extend_from_slice(&[&line, &b"\n"[..]].concat());
-                let shown = if head.len() > SHOWN { [&head[..SHOWN], b"..."].concat() } else { head.to_vec() };
-                seen.stderr.extend_from_slice(&[&shown, &b"\n"[..]].concat());
-            }
-            if second {
-                seen.status.push(head.to_vec());
-                seen.logs[1].extend_from_slice(&[&line, &b"\n"[..]].concat());
+            let mut selected = true;
+            for action in &script.actions {
+                match action {
+                    Action::Select(pattern) if !selected => selected = pattern.matches(head),
+                    Action::Deselect(pattern) if selected => selected = !pattern.matches(head),
+                    Action::Stderr if selected => {
+                        let (shown, dots) = if head.len() > SHOWN { (&head[..SHOWN], "...") } else { (head, "") };
+                        seen.stderr.extend_from_slice(&[shown, dots.as_bytes(), b"\n"].concat());
+                    }
+                    Action::Status(number) if selected => seen.status.push((*number, head.to_vec())),
+                    Action::Log(number) if selected => {
+                        seen.logs[*number].extend_from_slice(&[&line, &b"\n"[..]].concat());
+                    }
+                    Action::Select(_) | Action::Deselect(_) => {}
+                    Action::Stderr | Action::Status(_) | Action::Log(_) => {}
+                }
             }
         }
         seen
     }
 
-    /// Lines of all kinds, many about as long as the head.
+    fn script() -> impl Strategy<Value = Script> {
+        let words = vec(prop::sample::select(WORDS.to_vec()), 1..=MOST);
+        (any::<bool>(), words)
+            .prop_map(|(stamp, words)| Script::parse(stamp.then_some(&b"t"[..]).into_iter().chain(words)))
+    }
+
+    /// Lines of all kinds, many about as long as the head, and empty ones that fill more than a block with their stamps.
     fn input() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop::sample::select(b"abxy\n\0\xff".to_vec());
-        let filler = prop_oneof![Just(0_usize), Just(199), Just(973), Just(974), Just(999), Just(1000), 0..3000_usize];
-        let piece = (vec(byte, 0..6), filler).prop_map(|(front, filler)| [front, vec![b'.'; filler]].concat());
+        let length = prop_oneof![Just(0_usize), Just(199), Just(973), Just(974), Just(999), Just(1000), 0..3000_usize];
+        let filler = prop_oneof![9 => Just(b'.'), 1 => Just(b'\n')];
+        let piece = (vec(byte, 0..6), length, filler)
+            .prop_map(|(front, length, filler)| [front, vec![filler; length]].concat());
         vec(piece, 0..8).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
         #[test]
-        fn what_comes_out_does_not_depend_on_how_the_input_is_cut(
+        fn each_line_is_treated_as_the_script_says_however_the_input_is_cut(
+            script in script(),
             input in input(),
-            stamp: bool,
             cuts in vec(any::<prop::sample::Index>(), 0..6),
         ) {
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
             cuts.extend([0, input.len()]);
             cuts.sort_unstable();
             let blocks: Vec<&[u8]> = cuts.windows(2).map(|pair| &input[pair[0]..pair[1]]).collect();
-            let script = script(stamp);
-            prop_assert_eq!(run(&script, &blocks), run(&script, &[&input]));
-        }
-
-        #[test]
-        fn each_line_is_treated_as_the_script_says(input in input(), stamp: bool) {
-            let expected = if input.is_empty() { Seen::default() } else { model(stamp, &input) };
-            prop_assert_eq!(run(&script(stamp), &[&input]), expected);
+            prop_assert_eq!(run(&script, &blocks), model(&script, &input));
         }
     }
 

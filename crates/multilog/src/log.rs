@@ -15,6 +15,8 @@ use crate::{OpenError, Plan};
 
 /// How much is gathered before it is written: what a pipe holds.
 const BUFFER: usize = 65_536;
+/// So much is not copied to what was gathered, but written from where it is.
+const LARGE: usize = 16_384;
 /// A line end in so many last bytes closes a file.
 const MARGIN: u64 = 2_000;
 
@@ -58,12 +60,17 @@ impl Log {
 
     /// Whether so many bytes can be taken before a flush.
     pub fn has_room(&self, count: usize) -> bool {
-        self.buffer.len() + count <= BUFFER
+        count < LARGE && self.buffer.len() + count <= BUFFER
     }
 
-    /// Takes `bytes`, to be written with the next [`flush`](Log::flush).
-    pub fn put(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+    /// Takes `bytes`, to be written with the next [`flush`](Log::flush) if there is room for them, and now if there is not.
+    pub fn put(&mut self, bytes: &[u8], patience: &mut Patience) {
+        if self.has_room(bytes.len()) {
+            self.buffer.extend_from_slice(bytes);
+        } else {
+            self.flush(patience);
+            self.write(bytes, patience);
+        }
     }
 
     /// Writes all that was taken.

@@ -120,7 +120,7 @@ impl Sink for Outputs {
             self.flush();
         }
         if let Some(log) = self.logs.get_mut(number) {
-            log.put(bytes);
+            log.put(bytes, &mut self.patience);
         }
     }
 }

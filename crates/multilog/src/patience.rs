@@ -6,10 +6,13 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use sys::input::Input;
 use sys::process::Signal;
 use sys::signals::Signals;
 use sys::{clock, poll};
 
+/// The signals that are heard.
+const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGALRM];
 /// How long to wait before the next try.
 const PAUSE: u64 = 5_000_000_000;
 
@@ -68,7 +71,15 @@ impl Patience {
     /// # Errors
     /// When no pipe can be had.
     pub fn new(report: Report) -> io::Result<Patience> {
-        Ok(Patience { signals: Signals::catch(&[Signal::SIGTERM, Signal::SIGALRM])?, report, ending: false })
+        Ok(Patience { signals: Signals::catch(&SIGNALS)?, report, ending: false })
+    }
+
+    /// Stdin, read so that no signal is missed. One for each `Patience`.
+    ///
+    /// # Errors
+    /// When no descriptors can be had.
+    pub fn input(&self) -> io::Result<Input> {
+        Input::open(&SIGNALS)
     }
 
     /// Becomes readable when a signal came. After that, [`hear`](Patience::hear).

@@ -24,12 +24,12 @@ fn contents(directory: &Path) -> Vec<Vec<u8>> {
     names.iter().map(|name| fs::read(directory.join(name)).expect("a file of the log")).collect()
 }
 
-fn log(directory: &Path, blocks: &[Vec<u8>], size: usize) {
+fn log(directory: &Path, input: &[u8], block: usize, size: usize) {
     let size = format!("s{size}");
     let script = Script::parse([b"-x*", size.as_bytes(), b"n100000", directory.as_os_str().as_bytes()]);
     let mut outputs = Outputs::open(&script, no_trouble).expect("a log");
     let mut engine = Engine::new(&script);
-    for block in blocks {
+    for block in input.chunks(block) {
         engine.feed(block, &[b'@'; 25], &mut outputs);
         outputs.flush();
     }
@@ -51,20 +51,22 @@ fn selected(input: &[u8]) -> Vec<u8> {
 fn the_files_of_a_log_hold_the_selected_lines_and_none_exceeds_its_size() {
     let line =
         (prop::sample::select(b"abx".to_vec()), prop_oneof![9 => 0..200_usize, 1 => 0..20_000_usize], any::<bool>());
-    let block = line.prop_map(|(first, length, end)| {
+    let line = line.prop_map(|(first, length, end)| {
         let mut line = vec![first; length];
         line.extend(end.then_some(b'\n'));
         line
     });
-    let strategy = (vec(block, 0..200), 4_096..9_000_usize);
+    // What is long in one block is written from there, what is short is gathered first.
+    let strategy = (vec(line, 0..200), prop_oneof![1..300_usize, 1..65_537_usize], 4_096..9_000_usize);
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() });
-    let outcome = runner.run(&strategy, |(blocks, size)| {
+    let outcome = runner.run(&strategy, |(lines, block, size)| {
         let scratch = tempfile::tempdir().expect("a directory");
         let directory = scratch.path().join("log");
-        log(&directory, &blocks, size);
+        let input = lines.concat();
+        log(&directory, &input, block, size);
         let files = contents(&directory);
-        prop_assert_eq!(files.concat(), selected(&blocks.concat()));
+        prop_assert_eq!(files.concat(), selected(&input));
         let (current, finished) = files.split_last().expect("current is always there");
         prop_assert!(current.len() <= size);
         for file in finished {

@@ -14,6 +14,7 @@ pub mod environ;
 pub mod exec;
 pub mod fd;
 pub mod identity;
+pub mod input;
 pub mod limits;
 pub mod poll;
 pub mod process;

@@ -84,24 +84,35 @@ impl Label {
 
     /// The label whose 24 digits (without the `@`) these are; `None` for anything but 24 lower-case digits.
     pub fn from_digits(digits: &[u8]) -> Option<Label> {
-        if digits.len() != Label::TEXT - 1 {
-            return None;
-        }
+        let digits: &[u8; Label::TEXT - 1] = digits.try_into().ok()?;
         let mut bytes = [0; Label::PACKED];
+        let mut seen = 0;
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+            let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+            seen |= high | low;
+            *byte = high << 4 | low;
         }
-        Some(Label::unpack(bytes))
+        (seen != NONE).then(|| Label::unpack(bytes))
     }
 }
 
-/// The value of one lower-case hexadecimal digit.
-pub const fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+/// What [`VALUES`] holds for a byte that is no digit. Or'ed with values it stays what it is.
+const NONE: u8 = u8::MAX;
+
+/// The value of each byte as a digit: a label is in front of each line, and a table takes no branch.
+const VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut value = 0;
+    while value < DIGITS.len() {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
     }
+    values
+};
+
+/// Whether this is a lower-case hexadecimal digit.
+pub(crate) const fn is_digit(byte: u8) -> bool {
+    VALUES[byte as usize] != NONE
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use memchr::memchr;
 
-use crate::{Label, digit};
+use crate::{Label, is_digit};
 
 /// Puts a label and a space in front of each line.
 #[derive(Clone, Debug, Default)]
@@ -64,19 +64,27 @@ impl Localizer {
         while let Some((&byte, behind)) = block.split_first() {
             match self.place {
                 Place::Start if byte == b'@' => {
-                    self.place = Place::Label;
-                    self.len = 0;
-                    self.hold(byte);
-                    block = behind;
+                    // Most labels lie in one block, and need not be held.
+                    if let Some((label, rest)) = whole_label(block)
+                        && convert(label, &mut local, out)
+                    {
+                        self.place = Place::Rest;
+                        block = rest;
+                    } else {
+                        self.place = Place::Label;
+                        self.len = 0;
+                        self.hold(byte);
+                        block = behind;
+                    }
                 }
-                Place::Label if digit(byte).is_some() && self.len < Label::TEXT => {
+                Place::Label if is_digit(byte) && self.len < Label::TEXT => {
                     self.hold(byte);
                     block = behind;
                 }
                 Place::Label => {
                     self.place = Place::Rest;
                     // A digit that did not fit makes the label too long to be one.
-                    if digit(byte).is_some() || !self.convert(&mut local, out) {
+                    if is_digit(byte) || !convert(self.held(), &mut local, out) {
                         out.extend_from_slice(self.held());
                     }
                 }
@@ -101,18 +109,37 @@ impl Localizer {
     fn held(&self) -> &[u8] {
         self.held.get(..self.len).unwrap_or(&self.held)
     }
+}
 
-    /// Appends the time of the label that is held; `false` if it is none, or has no time.
-    fn convert(&self, local: &mut impl FnMut(i64, &mut Vec<u8>) -> bool, out: &mut Vec<u8>) -> bool {
-        let label = self.held().split_first().and_then(|(_, digits)| Label::from_digits(digits));
-        let Some(label) = label.filter(|label| local(label.unix_seconds(), out)) else {
-            return false;
-        };
-        // A dot and at least nine digits; ten if there are more than 999,999,999 nanoseconds in that second.
+/// The front of `block` that is as long as a label, and what follows; `None` if that is nothing, or another digit.
+fn whole_label(block: &[u8]) -> Option<(&[u8], &[u8])> {
+    block.split_at_checked(Label::TEXT).filter(|(_, rest)| rest.first().is_some_and(|&byte| !is_digit(byte)))
+}
+
+/// Appends the time of a label; `false` if `text` is none, or has no time.
+fn convert(text: &[u8], local: &mut impl FnMut(i64, &mut Vec<u8>) -> bool, out: &mut Vec<u8>) -> bool {
+    let label = text.split_first().and_then(|(_, digits)| Label::from_digits(digits));
+    let Some(label) = label.filter(|label| local(label.unix_seconds(), out)) else {
+        return false;
+    };
+    // A dot and at least nine digits; ten if there are more than 999,999,999 nanoseconds in that second.
+    match fraction(label.nanos) {
+        Some(text) => out.extend_from_slice(&text),
         // A Vec takes all that is written to it.
-        let _ = write!(out, ".{:09}", label.nanos);
-        true
+        None => drop(write!(out, ".{}", label.nanos)),
     }
+    true
+}
+
+/// A dot and nine digits, if these are enough.
+fn fraction(nanos: u32) -> Option<[u8; 10]> {
+    let mut text = [b'.'; 10];
+    let mut left = nanos;
+    for place in text[1..].iter_mut().rev() {
+        *place = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    (left == 0).then_some(text)
 }
 
 /// The front of `block` through its first newline, what follows, and whether there was one.
