@@ -1,6 +1,7 @@
 //! Where ours differs from daemontools 0.76 on purpose: one file for each difference, which says what the original does,
 //! what ours does, and why.
 
+mod talker;
 mod world;
 
 mod accounts_by_getent;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use testkit::{Running, Scratch, holds_for, signal, start, wait_for, wait_until};
 
+use crate::talker::Talker;
 use crate::world::{pid, process, svc, svstat, wait_down, wait_up};
 
 fn svscan(scratch: &Scratch) -> Running {
@@ -19,18 +20,9 @@ fn kill(mut svscan: Running) {
     assert_eq!(svscan.end(), 1009);
 }
 
-/// A service that writes each line that comes to a FIFO, and a logger that keeps them.
-fn talker(scratch: &Scratch) {
-    scratch.service("scan/a", "test -p fifo || mkfifo fifo; exec cat <>fifo");
-    scratch.service("scan/a/log", "exec multilog ./main");
-}
-
-fn say(scratch: &Scratch, word: &str) {
-    use std::io::Write;
-    let fifo = scratch.path("scan/a/fifo");
-    wait_until("the service listens", || fifo.exists());
-    let mut fifo = std::fs::File::options().read(true).write(true).open(fifo).expect("it is a FIFO");
-    writeln!(fifo, "{word}").expect("it can be written");
+/// A service, and a logger that keeps what it says.
+fn talker(scratch: &Scratch) -> Talker {
+    Talker::make(scratch, "exec multilog ./main")
 }
 
 /// The lines of the whole log: a logger that was killed leaves a finished file behind.
@@ -82,35 +74,35 @@ fn a_new_svscan_leaves_running_supervises_alone_and_takes_care_of_them() {
 #[test]
 fn logs_go_on_over_the_death_of_svscan_and_then_of_anybody_else() {
     let scratch = Scratch::new();
-    talker(&scratch);
+    let mut talker = talker(&scratch);
     let first = svscan(&scratch);
     wait_up(&scratch, "scan/a/log");
     wait_up(&scratch, "scan/a");
-    say(&scratch, "1");
+    talker.say("1");
     wait_until("it is logged", || log(&scratch) == ["1"]);
     kill(first);
-    say(&scratch, "2");
+    talker.say("2");
     wait_until("it is logged without a svscan", || log(&scratch) == ["1", "2"]);
     let _second = svscan(&scratch);
     // Logger and its supervise die: the line waits in the pipe for the next ones.
     let logger = wait_up(&scratch, "scan/a/log");
     signal(supervise_of(&scratch, "a/log"), "KILL");
     signal(logger, "KILL");
-    say(&scratch, "3");
+    talker.say("3");
     wait_until("it is logged by another logger", || log(&scratch) == ["1", "2", "3"]);
     // The same with the service.
     let service = wait_up(&scratch, "scan/a");
     signal(supervise_of(&scratch, "a"), "KILL");
     signal(service, "KILL");
     wait_until("another service runs", || pid(&scratch, "scan/a").is_some_and(|pid| pid != service));
-    say(&scratch, "4");
+    talker.say("4");
     wait_until("it is logged by the same logger", || log(&scratch) == ["1", "2", "3", "4"]);
 }
 
 #[test]
 fn a_pipe_that_only_the_service_and_its_logger_hold_is_found_again() {
     let scratch = Scratch::new();
-    talker(&scratch);
+    let mut talker = talker(&scratch);
     let first = svscan(&scratch);
     let logger = wait_up(&scratch, "scan/a/log");
     let service = wait_up(&scratch, "scan/a");
@@ -125,29 +117,29 @@ fn a_pipe_that_only_the_service_and_its_logger_hold_is_found_again() {
         wait_until("it is supervised", || scratch.run("svok", &[dir]).code == 0);
     }
     assert_eq!((pid(&scratch, "scan/a"), pid(&scratch, "scan/a/log")), (Some(service), Some(logger)));
-    say(&scratch, "1");
+    talker.say("1");
     wait_until("it is logged", || log(&scratch) == ["1"]);
     svc(&scratch, "-k", "scan/a");
     wait_until("another service runs", || pid(&scratch, "scan/a").is_some_and(|pid| pid != service));
-    say(&scratch, "2");
+    talker.say("2");
     wait_until("it is logged by the same logger", || log(&scratch) == ["1", "2"]);
     svc(&scratch, "-k", "scan/a/log");
     wait_until("another logger runs", || pid(&scratch, "scan/a/log").is_some_and(|pid| pid != logger));
-    say(&scratch, "3");
+    talker.say("3");
     wait_until("it is logged by another logger", || log(&scratch) == ["1", "2", "3"]);
 }
 
 #[test]
 fn a_service_that_is_removed_after_a_takeover_takes_its_logger_with_it() {
     let scratch = Scratch::new();
-    talker(&scratch);
+    let mut talker = talker(&scratch);
     let first = svscan(&scratch);
     wait_up(&scratch, "scan/a/log");
     wait_up(&scratch, "scan/a");
     kill(first);
     let _second = svscan(&scratch);
     let logger = supervise_of(&scratch, "a/log");
-    say(&scratch, "1");
+    talker.say("1");
     wait_until("it is logged", || log(&scratch) == ["1"]);
     std::fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("it can be renamed");
     svc(&scratch, "-dx", "a");

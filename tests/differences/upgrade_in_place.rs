@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Running, Scratch, signal, start, wait_for, wait_until};
 
+use crate::talker::Talker;
 use crate::world::{lines, pid, process, svc, svstat, wait_down, wait_up};
 
 /// A service that writes a line whenever it is started.
@@ -129,20 +130,11 @@ fn an_original_in_its_place_is_refused() {
     assert!(!is_new(supervise.pid()));
 }
 
-/// A scan directory with one service and its logger, which keeps what is written to the service's FIFO.
-fn scan_with_logger(scratch: &Scratch) -> Running {
-    scratch.service("scan/a", "test -p fifo || mkfifo fifo; exec cat <>fifo");
-    scratch.service("scan/a/log", "exec cat >>got");
+/// A scan directory with one service and its logger, which keeps what the service says.
+fn scan_with_logger(scratch: &Scratch) -> (Running, Talker) {
+    let talker = Talker::make(scratch, "exec cat >>got");
     upgrade(scratch, "supervise");
-    start_upgradable(scratch, "svscan", "scan")
-}
-
-fn say(scratch: &Scratch, word: &str) {
-    use std::io::Write;
-    let fifo = scratch.path("scan/a/fifo");
-    wait_until("the service listens", || fifo.exists());
-    let mut fifo = fs::File::options().read(true).write(true).open(fifo).expect("it is a FIFO");
-    writeln!(fifo, "{word}").expect("it can be written");
+    (start_upgradable(scratch, "svscan", "scan"), talker)
 }
 
 fn wait_logged(scratch: &Scratch, lines: &str) {
@@ -156,9 +148,9 @@ fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
 #[test]
 fn svscan_becomes_its_new_file_with_all_its_pipes_and_children() {
     let scratch = Scratch::new();
-    let svscan = scan_with_logger(&scratch);
+    let (svscan, mut talker) = scan_with_logger(&scratch);
     let before = ["scan/a", "scan/a/log"].map(|dir| wait_up(&scratch, dir));
-    say(&scratch, "1");
+    talker.say("1");
     wait_logged(&scratch, "1\n");
     let open = || fs::read_dir(format!("/proc/{}/fd", svscan.pid())).expect("it lives").count();
     let descriptors = open();
@@ -180,7 +172,7 @@ fn svscan_becomes_its_new_file_with_all_its_pipes_and_children() {
     for (dir, before) in ["scan/a", "scan/a/log"].into_iter().zip(before) {
         wait_until("it is up again", || pid(&scratch, dir).is_some_and(|pid| pid != before));
     }
-    say(&scratch, "2");
+    talker.say("2");
     wait_logged(&scratch, "1\n2\n");
     // New services are served as before.
     scratch.service("b", SLEEPER);
@@ -192,7 +184,7 @@ fn svscan_becomes_its_new_file_with_all_its_pipes_and_children() {
 #[test]
 fn a_svscan_that_cannot_be_replaced_goes_on() {
     let scratch = Scratch::new();
-    let svscan = scan_with_logger(&scratch);
+    let (svscan, mut talker) = scan_with_logger(&scratch);
     let before = wait_up(&scratch, "scan/a");
     wait_up(&scratch, "scan/a/log");
     scratch.install("bin/svscan", b"#!/bin/sh\nexit 0\n");
@@ -200,7 +192,7 @@ fn a_svscan_that_cannot_be_replaced_goes_on() {
     let said = "/bin/svscan, which does not understand the state, going on as before\n";
     wait_until("that is said", || scratch.text("svscan.err").ends_with(said));
     assert!(!is_new(svscan.pid()));
-    say(&scratch, "1");
+    talker.say("1");
     wait_logged(&scratch, "1\n");
     assert_eq!(pid(&scratch, "scan/a"), Some(before));
 }
@@ -208,7 +200,7 @@ fn a_svscan_that_cannot_be_replaced_goes_on() {
 #[test]
 fn supervises_that_were_taken_over_are_handed_over_too() {
     let scratch = Scratch::new();
-    let mut first = scan_with_logger(&scratch);
+    let (mut first, mut talker) = scan_with_logger(&scratch);
     let before = ["scan/a", "scan/a/log"].map(|dir| wait_up(&scratch, dir));
     first.signal("KILL");
     first.end();
@@ -229,6 +221,6 @@ fn supervises_that_were_taken_over_are_handed_over_too() {
         wait_until("it is supervised", || scratch.run("svok", &[dir]).code == 0);
     }
     assert_eq!(["scan/a", "scan/a/log"].map(|dir| pid(&scratch, dir)), before.map(Some));
-    say(&scratch, "1");
+    talker.say("1");
     wait_logged(&scratch, "1\n");
 }
