@@ -1,0 +1,255 @@
+//! Looks whether all is as it shall be. What is wrong for a moment is no violation; what is still wrong when the grace after
+//! the last kill is over is one.
+
+use std::time::{Duration, Instant};
+
+use svdir::Status;
+
+use super::crowd::{self, Process};
+use super::report::Kind;
+use super::suite::{self, Op};
+use super::unit::{Expect, Fault, Known, Seen, Unit};
+use super::world::World;
+
+/// How long after a disturbance a unit in doubt is told what to do, and a takeover is believed.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// How long after the death of its last writer a logger may be seen to have ended.
+const RECENT: Duration = Duration::from_millis(500);
+
+/// Who was seen in the directory of a unit.
+#[derive(Clone, Default)]
+pub struct Members {
+    /// Its supervises.
+    pub supervises: Vec<u32>,
+    /// Everybody else, and whether it is stopped.
+    pub processes: Vec<(u32, bool)>,
+}
+
+impl World {
+    /// Who works in each unit.
+    pub fn members(&self) -> std::io::Result<Vec<Members>> {
+        let crowd = crowd::look(&self.root)?;
+        let names = self.names();
+        let mut members = vec![Members::default(); self.units.len()];
+        for process in crowd {
+            let mut place = process.place.iter().filter_map(|part| part.to_str());
+            let (Some("services"), Some(name)) = (place.next(), place.next()) else {
+                continue;
+            };
+            let Some(&service) = names.get(name) else {
+                continue;
+            };
+            let unit = if place.next() == Some("log") { service + 1 } else { service };
+            self.add_member(&mut members, unit, &process);
+        }
+        Ok(members)
+    }
+
+    fn add_member(&self, members: &mut [Members], unit: usize, process: &Process) {
+        if process.name == "runsv" && self.kind == suite::Kind::Runit {
+            // One for both.
+            let service = unit & !1;
+            members[service].supervises.push(process.pid);
+            members[service + 1].supervises.push(process.pid);
+        } else if process.name == "supervise" {
+            members[unit].supervises.push(process.pid);
+        } else {
+            members[unit].processes.push((process.pid, process.stopped));
+        }
+    }
+
+    /// Looks at everything.
+    pub(super) fn check(&mut self) -> anyhow::Result<()> {
+        let members = self.members()?;
+        for (unit, members) in members.iter().enumerate() {
+            let status = self.units[unit].status();
+            self.recognize(unit, members, status.as_ref());
+            self.check_takeover(unit, members, status.as_ref());
+            self.check_upgrade(unit);
+            self.check_pending(unit, members, status.as_ref());
+            self.check_faults(unit, members, status.as_ref());
+            self.resolve(unit, members)?;
+        }
+        self.check_scanner();
+        self.hear_confessions();
+        Ok(())
+    }
+
+    /// The last time that something was done which concerns this unit.
+    fn disturbed(&self, unit: usize) -> Instant {
+        let partner = self.units[World::partner(unit)].disturbed;
+        self.units[unit].disturbed.max(partner).max(self.scanner.disturbed)
+    }
+
+    /// Keeps track of who is who. Whoever is gone without our doing is a violation.
+    fn recognize(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
+        let target = &mut self.units[unit];
+        let mut ended = Vec::new();
+        if let Some(known) = target.supervise.filter(|known| !members.supervises.contains(&known.pid)) {
+            target.supervise = None;
+            if !known.doomed {
+                ended.push((Kind::SuperviseEnded, known.pid));
+            }
+        }
+        if target.supervise.is_none() {
+            // Only who is there twice: a supervise that finds the lock taken leaves at once.
+            let only = if let [pid] = members.supervises[..] { Some(pid) } else { None };
+            if let Some(pid) = only.filter(|_| target.candidate == only) {
+                target.supervise = Some(target.recognize(pid));
+            }
+            target.candidate = only;
+        }
+        let runs = |pid: u32| members.processes.iter().any(|&(process, _)| process == pid);
+        if let Some(known) = target.process.filter(|known| !runs(known.pid)) {
+            target.process = None;
+            if !known.doomed {
+                ended.push((Kind::Ended, known.pid));
+            }
+        }
+        if target.process.is_none() {
+            let pid = status.and_then(|status| status.pid).map(|pid| pid.get()).filter(|&pid| runs(pid));
+            target.process = pid.map(|pid| target.recognize(pid));
+        }
+        for (kind, pid) in ended {
+            if kind == Kind::Ended && self.had_no_writer(unit) {
+                self.counts.ends_of_input += 1;
+                continue;
+            }
+            let evidence = format!("pid {pid}; {}", self.evidence(unit, members, status));
+            self.violate(kind, evidence);
+        }
+    }
+
+    /// Whether the unit is a logger whose input ended: all who could write to it were killed at the same time.
+    fn had_no_writer(&self, unit: usize) -> bool {
+        let service = &self.units[World::partner(unit)];
+        let dead = |known: Option<Known>| known.is_none_or(|known| known.doomed || known.since.elapsed() < RECENT);
+        let unscanned = self.kind == suite::Kind::Runit || self.scanner.disturbed.elapsed() < RECENT;
+        self.units[unit].logger && dead(service.supervise) && dead(service.process) && unscanned
+    }
+
+    fn check_takeover(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
+        let target = &mut self.units[unit];
+        let Some(takeover) = target.takeover.as_ref().filter(|takeover| takeover.since.elapsed() > PAUSE) else {
+            return;
+        };
+        let [(pid, _)] = members.processes[..] else {
+            return;
+        };
+        let announced = status.and_then(|status| status.pid).is_some_and(|announced| announced.get() == pid);
+        if pid == takeover.process && announced && target.supervise.is_some_and(|known| !known.doomed) {
+            target.takeover = None;
+            self.counts.takeovers += 1;
+        }
+    }
+
+    fn check_upgrade(&mut self, unit: usize) {
+        let Some(upgrade) = &self.units[unit].upgrade else {
+            return;
+        };
+        let (supervise, file) = (upgrade.supervise, crowd::executable(upgrade.supervise));
+        if file.is_some_and(|file| file != upgrade.file) {
+            self.units[unit].upgrade = None;
+            self.counts.upgraded += 1;
+        } else if self.units[unit].disturbed.elapsed() > self.grace {
+            self.units[unit].upgrade = None;
+            let name = &self.units[unit].name;
+            self.violate(Kind::NotUpgraded, format!("{name}: supervise {supervise} still runs the old file"));
+        }
+    }
+
+    fn check_pending(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
+        let (target, disturbed) = (&self.units[unit], self.disturbed(unit));
+        let (Some(pending), Some(status)) = (&target.pending, status) else {
+            return;
+        };
+        let supervise = target.supervise.filter(|known| !known.doomed).map(|known| known.pid);
+        let runs = |pid| members.processes.iter().find(|&&(process, _)| process == pid);
+        let announced = status.pid.map(|pid| pid.get());
+        let (there, stopped) = announced.map_or((true, false), |pid| runs(pid).map_or((false, false), |p| (true, p.1)));
+        if there && target.is_obeyed(pending, status, supervise, stopped) {
+            self.units[unit].pending = None;
+        } else if disturbed.elapsed() > self.grace {
+            let evidence = format!("svc -{}; {}", pending.op.letters(), self.evidence(unit, members, Some(status)));
+            self.violate(Kind::NoEffect, evidence);
+            self.units[unit].pending = None;
+            self.units[unit].expect = Expect::Unknown;
+        }
+    }
+
+    fn check_faults(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
+        let found = faults(&self.units[unit], members, status);
+        let (disturbed, grace) = (self.disturbed(unit), self.grace);
+        let target = &mut self.units[unit];
+        target.faults.retain(|fault, _| found.contains(fault));
+        let mut told = Vec::new();
+        for fault in found {
+            let seen = target.faults.entry(fault).or_insert(Seen { since: Instant::now(), told: false });
+            let lasts = seen.since.max(disturbed).elapsed();
+            if lasts > grace && !seen.told {
+                seen.told = true;
+                told.push(fault);
+            }
+        }
+        for fault in told {
+            let evidence = self.evidence(unit, members, status);
+            self.violate(kind(fault), evidence);
+        }
+    }
+
+    /// A unit in doubt is told to be up.
+    fn resolve(&mut self, unit: usize, members: &Members) -> anyhow::Result<()> {
+        let target = &self.units[unit];
+        let ready = target.supervise.is_some_and(|known| members.supervises == [known.pid]);
+        if target.expect == Expect::Unknown && target.pending.is_none() && ready && target.disturbed.elapsed() > PAUSE {
+            self.command(unit, Op::Restore)?;
+        }
+        Ok(())
+    }
+
+    fn check_scanner(&mut self) {
+        let (Some(pid), Some(file)) = (self.scanner.pid, self.scanner.upgrade) else {
+            return;
+        };
+        if crowd::executable(pid).is_some_and(|now| now != file) {
+            self.scanner.upgrade = None;
+            self.counts.scanner_upgraded += 1;
+        } else if self.scanner.disturbed.elapsed() > self.grace {
+            self.scanner.upgrade = None;
+            self.violate(Kind::NotUpgraded, format!("the scanner, pid {pid}, still runs the old file"));
+        }
+    }
+}
+
+fn faults(unit: &Unit, members: &Members, status: Option<&Status>) -> Vec<Fault> {
+    let announced = status.and_then(|status| status.pid).map(|pid| pid.get());
+    let processes: Vec<u32> = members.processes.iter().map(|&(pid, _)| pid).collect();
+    let stopped = members.processes.iter().any(|&(_, stopped)| stopped);
+    let expect = if unit.pending.is_some() { Expect::Unknown } else { unit.expect };
+    let (up, down) = match expect {
+        Expect::Up | Expect::Paused | Expect::Once => (true, false),
+        Expect::Down => (false, true),
+        Expect::Unknown => (false, false),
+    };
+    let found = [
+        (members.supervises.is_empty(), Fault::Unsupervised),
+        (members.supervises.len() > 1, Fault::Supervises),
+        (up && processes.is_empty(), Fault::Down),
+        (down && !processes.is_empty(), Fault::Up),
+        (up && stopped != (expect == Expect::Paused), Fault::Paused),
+        (processes.as_slice() != announced.as_slice(), Fault::Unknown),
+    ];
+    found.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
+}
+
+fn kind(fault: Fault) -> Kind {
+    match fault {
+        Fault::Unsupervised => Kind::Unsupervised,
+        Fault::Supervises => Kind::Supervises,
+        Fault::Down => Kind::Down,
+        Fault::Up => Kind::Up,
+        Fault::Paused => Kind::Paused,
+        Fault::Unknown => Kind::Unknown,
+    }
+}

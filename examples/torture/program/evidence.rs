@@ -1,0 +1,62 @@
+//! What is told with a violation: who was where, what the status said, what was done before. And what services tell.
+
+use svdir::Status;
+
+use super::check::Members;
+use super::line::{Micros, now};
+use super::report::Kind;
+use super::service::{BROKEN_PIPE, SECOND_COPY};
+use super::world::World;
+
+/// So much of the past is told.
+const LATELY: Micros = 6_000_000;
+
+impl World {
+    /// What services found out about themselves.
+    pub(super) fn hear_confessions(&mut self) {
+        let text = std::fs::read_to_string(self.root.join("violations")).unwrap_or_default();
+        let new: Vec<String> = text.lines().skip(self.confessions).map(str::to_owned).collect();
+        self.confessions += new.len();
+        let names: Vec<(String, usize)> =
+            self.names().into_iter().map(|(name, unit)| (name.to_owned(), unit)).collect();
+        for line in new {
+            let unit = names.iter().find(|(name, _)| line.split(' ').next() == Some(name)).map(|&(_, unit)| unit);
+            let history = unit.map(|unit| self.history(unit)).unwrap_or_default();
+            for (what, kind) in [(SECOND_COPY, Kind::SecondCopy), (BROKEN_PIPE, Kind::BrokenPipe)] {
+                if line.contains(what) {
+                    self.violate(kind, format!("{line}; {history}"));
+                }
+            }
+        }
+    }
+
+    fn history(&self, unit: usize) -> String {
+        self.events(unit, now() - LATELY, now())
+    }
+
+    /// What was done to a unit, its partner and the scanner in this time.
+    pub(super) fn events(&self, unit: usize, from: Micros, to: Micros) -> String {
+        let (own, partner) = (&self.units[unit], &self.units[World::partner(unit)]);
+        let scanner = self.scanner.history.iter().filter(|(when, _)| (from..=to).contains(when));
+        let scanner: Vec<&str> = scanner.map(|(_, what)| what.as_str()).collect();
+        let (own, partner) = (own.history(from, to), partner.history(from, to));
+        format!("done to it [{own}], to its partner [{partner}], to the scanner [{}]", scanner.join("; "))
+    }
+
+    /// The state of a unit, and how it came to that.
+    pub(super) fn evidence(&self, unit: usize, members: &Members, status: Option<&Status>) -> String {
+        let target = &self.units[unit];
+        let status = status.map_or("none".to_owned(), |status| {
+            let pid = status.pid.map_or(0, |pid| pid.get());
+            format!("pid {pid} want {:?} paused {}", status.want, status.paused)
+        });
+        let processes: Vec<u32> = members.processes.iter().map(|&(pid, _)| pid).collect();
+        format!(
+            "{} expected {:?}: supervises {:?}, processes {processes:?}, status {status}; {}",
+            target.name,
+            target.expect,
+            members.supervises,
+            self.history(unit)
+        )
+    }
+}

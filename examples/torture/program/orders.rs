@@ -1,0 +1,60 @@
+//! What each command is expected to do to a unit.
+
+use svdir::{Status, Want};
+
+use super::suite::Op;
+use super::unit::{Expect, Pending, Unit};
+
+impl Unit {
+    /// Whether `op` makes sense now, and what shall be the case afterwards.
+    pub fn after(&self, op: Op) -> Option<Expect> {
+        use Expect::{Down, Once, Paused, Unknown, Up};
+        match (self.expect, op) {
+            (_, Op::Restore) => Some(Up),
+            (Unknown, _) => None,
+            (Up | Down, Op::Up | Op::DownExit) | (Once, Op::Up) | (Paused, Op::Continue | Op::Kill) => Some(Up),
+            (Up, Op::Continue | Op::Term | Op::Interrupt | Op::Kill | Op::Hup | Op::Alarm | Op::TermExit) => Some(Up),
+            (Once, Op::Continue | Op::Hup | Op::Alarm) => Some(Once),
+            (Once, Op::Term | Op::Interrupt | Op::Kill) => Some(Down),
+            (Up | Down | Once, Op::Once) => Some(Once),
+            (Up | Once | Paused | Down, Op::Down) => Some(Down),
+            (Up, Op::Pause) => Some(Paused),
+            (Down, Op::Term | Op::Kill | Op::Hup | Op::Alarm | Op::Interrupt) => Some(Down),
+            (Down, Op::Pause | Op::Continue | Op::TermExit)
+            | (Once, Op::Pause | Op::DownExit | Op::TermExit)
+            | (
+                Paused,
+                Op::Up
+                | Op::Once
+                | Op::Term
+                | Op::Interrupt
+                | Op::Hup
+                | Op::Alarm
+                | Op::Pause
+                | Op::DownExit
+                | Op::TermExit,
+            ) => None,
+        }
+    }
+
+    /// Whether the command has had its effect.
+    pub fn is_obeyed(&self, pending: &Pending, status: &Status, supervise: Option<u32>, stopped: bool) -> bool {
+        let pid = status.pid.map(|pid| pid.get());
+        let up = status.want == Want::Up && pid.is_some();
+        // runit's record knows no once.
+        let once = status.want != Want::Up && pid.is_some();
+        let another = pid != pending.process;
+        match (pending.op, self.expect) {
+            (Op::Down, _) => status.want == Want::Down && pid.is_none(),
+            (Op::Up, _) => up,
+            (Op::Once, _) => once,
+            (Op::Term | Op::Interrupt | Op::Kill, Expect::Down) => pid.is_none(),
+            (Op::Term | Op::Interrupt | Op::Kill, _) => up && another,
+            (Op::Pause, _) => status.paused && stopped,
+            (Op::Continue, _) => !status.paused && !stopped,
+            (Op::Hup | Op::Alarm, _) => !another,
+            (Op::DownExit | Op::TermExit, _) => up && another && supervise.is_some() && supervise != pending.supervise,
+            (Op::Restore, _) => up && !status.paused && !stopped,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What is told at the end.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::options::Options;
+use super::suite;
+use super::world::World;
+
+/// What was done.
+#[derive(Default)]
+pub struct Counts {
+    /// Kills, by victim.
+    pub kills: BTreeMap<&'static str, usize>,
+    /// Commands, by letter.
+    pub commands: BTreeMap<&'static str, usize>,
+    /// Services and loggers whose supervise was killed and that went on under the next one.
+    pub takeovers: usize,
+    /// Loggers that came to the end of their input: whoever could write to it was killed at the same time.
+    pub ends_of_input: usize,
+    /// Supervises that were told to become their new program.
+    pub upgrades: usize,
+    /// Those that did.
+    pub upgraded: usize,
+    /// Scanners that were told so.
+    pub scanner_upgrades: usize,
+    /// Those that did.
+    pub scanner_upgraded: usize,
+}
+
+/// What must not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Two copies of a service at once.
+    SecondCopy,
+    /// Down for too long.
+    Down,
+    /// Up against the operator's wish.
+    Up,
+    /// Stopped against the operator's wish, or not stopped.
+    Paused,
+    /// No supervise for too long.
+    Unsupervised,
+    /// More than one supervise for too long.
+    Supervises,
+    /// A process that its supervise does not know of.
+    Unknown,
+    /// A service or logger ended though nobody ended it.
+    Ended,
+    /// A supervise ended so.
+    SuperviseEnded,
+    /// A scanner ended so.
+    ScannerEnded,
+    /// A command without effect.
+    NoEffect,
+    /// An upgrade that did not happen.
+    NotUpgraded,
+    /// Nobody reads a service's log pipe.
+    BrokenPipe,
+    /// Lines were lost that no killed logger can have read.
+    LinesLost,
+    /// Lines are in the log twice.
+    LinesTwice,
+    /// Lines are in the log before earlier ones.
+    LinesDisordered,
+    /// Something is in the log that was not written so.
+    LinesSpoilt,
+    /// Something runs after all was told to end.
+    LeftBehind,
+}
+
+impl Kind {
+    const ALL: [(Kind, &'static str); 18] = [
+        (Kind::SecondCopy, "second copy of a service"),
+        (Kind::Down, "wanted up, but down"),
+        (Kind::Up, "wanted down, but up"),
+        (Kind::Paused, "paused, or not, against the wish"),
+        (Kind::Unsupervised, "no supervise"),
+        (Kind::Supervises, "more than one supervise"),
+        (Kind::Unknown, "process its supervise does not know"),
+        (Kind::Ended, "service or logger ended by itself"),
+        (Kind::SuperviseEnded, "supervise ended by itself"),
+        (Kind::ScannerEnded, "svscan ended by itself"),
+        (Kind::NoEffect, "command without effect"),
+        (Kind::NotUpgraded, "upgrade that did not happen"),
+        (Kind::BrokenPipe, "log pipe that nobody reads"),
+        (Kind::LinesLost, "gap in a log without a killed logger"),
+        (Kind::LinesTwice, "line in the log twice"),
+        (Kind::LinesDisordered, "line in the log out of order"),
+        (Kind::LinesSpoilt, "line in the log that nobody wrote so"),
+        (Kind::LeftBehind, "process left when all was to end"),
+    ];
+}
+
+/// Violations, by kind, with evidence for the first of each.
+#[derive(Default)]
+pub struct Violations(BTreeMap<Kind, (usize, Vec<String>)>);
+
+impl Violations {
+    /// Adds one.
+    pub fn add(&mut self, kind: Kind, evidence: String) {
+        const SHOWN: usize = 5;
+        let (count, list) = self.0.entry(kind).or_default();
+        *count += 1;
+        if list.len() < SHOWN {
+            list.push(evidence);
+        }
+    }
+
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+/// The table.
+pub fn table(options: &Options, world: &World) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write_table(&mut text, options, world);
+    text
+}
+
+fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt::Result {
+    let (counts, totals) = (&world.counts, &world.totals);
+    let suite = match options.suite.kind {
+        suite::Kind::Ours => "uphold",
+        suite::Kind::Daemontools => "daemontools",
+        suite::Kind::Runit => "runit",
+    };
+    writeln!(
+        text,
+        "torture: {suite}, {} services with loggers, {} s, one act in {} ms, grace {} s, seed {}",
+        options.services,
+        options.duration.as_secs(),
+        options.pace.as_millis(),
+        options.grace.as_secs(),
+        options.seed
+    )?;
+    row(text, "killed", &list(&counts.kills))?;
+    row(text, "taken over", &format!("{} processes whose supervise was killed", counts.takeovers))?;
+    if world.upgrades {
+        let (asked, done) = (counts.upgrades, counts.upgraded);
+        let (scanners, scanners_done) = (counts.scanner_upgrades, counts.scanner_upgraded);
+        let what = format!(
+            "{done} of {asked} supervises, {scanners_done} of {scanners} svscans; the others were killed first"
+        );
+        row(text, "upgraded", &what)?;
+    }
+    row(text, "commands", &list(&counts.commands))?;
+    row(
+        text,
+        "lines written",
+        &format!("{}, and {} begun by a service that was killed", totals.certain, totals.doubtful),
+    )?;
+    row(text, "lines found", &format!("{}, and {} of those begun", totals.found, totals.doubtful_found))?;
+    row(text, "lines lost", &format!("{} read by a killed logger, {} otherwise", totals.lost_to_kills, totals.lost))?;
+    row(text, "cut lines", &format!("{} left by killed loggers", totals.cut))?;
+    row(
+        text,
+        "logs ended",
+        &format!("{} loggers, since all who could write to them were killed at once", counts.ends_of_input),
+    )?;
+    let messages = std::fs::read_to_string(world.root.join("messages")).unwrap_or_default();
+    row(text, "messages", &format!("{} lines", messages.lines().count()))?;
+    for (line, count) in kinds(&messages) {
+        writeln!(text, "      {count} times: {line}")?;
+    }
+    for (kind, name) in Kind::ALL {
+        let (count, evidence) = world.violations.0.get(&kind).map_or((0, &[][..]), |(count, list)| (*count, list));
+        writeln!(text, "  {name:38} {count}")?;
+        for line in evidence {
+            writeln!(text, "      {line}")?;
+        }
+    }
+    writeln!(text, "violations       {}", world.violations.0.values().map(|(count, _)| count).sum::<usize>())
+}
+
+/// The commonest messages, which differ in more than numbers.
+fn kinds(messages: &str) -> Vec<(String, usize)> {
+    const SHOWN: usize = 5;
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for line in messages.lines() {
+        *kinds.entry(line.replace(|letter: char| letter.is_ascii_digit(), "N")).or_default() += 1;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    kinds.truncate(SHOWN);
+    kinds
+}
+
+fn row(text: &mut String, name: &str, value: &str) -> std::fmt::Result {
+    writeln!(text, "{name:16} {value}")
+}
+
+fn list(counts: &BTreeMap<&'static str, usize>) -> String {
+    let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    words.join(", ")
+}

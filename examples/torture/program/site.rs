@@ -1,0 +1,62 @@
+//! What lies in the scratch directory: the programs, the scan directory, and the directories of the services.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::options::Options;
+use super::service::LEDGERS;
+use super::suite::{Kind, Suite};
+
+/// Where the programs are: ours in a copy that can be replaced.
+pub fn programs(root: &Path, options: &Options) -> anyhow::Result<PathBuf> {
+    if options.suite.kind != Kind::Ours {
+        return Ok(options.suite.bin.clone());
+    }
+    let bin = root.join("bin");
+    fs::create_dir(&bin)?;
+    for program in ["svscan", "supervise", "svc", "multilog"] {
+        let from = options.suite.bin.join(program);
+        fs::copy(&from, bin.join(program)).with_context(|| format!("unable to copy {}", from.display()))?;
+    }
+    Ok(bin)
+}
+
+/// Makes the directory of one service and of its logger, and lists it in the scan directory.
+pub fn make_service(root: &Path, name: &str, suite: &Suite) -> anyhow::Result<PathBuf> {
+    let own = root.join("torture");
+    if !own.exists() {
+        // A short name: the kernel reads no long ones behind #!.
+        symlink(std::env::current_exe()?, &own)?;
+    }
+    let dir = root.join("services").join(name);
+    fs::create_dir_all(dir.join("log/main"))?;
+    fs::create_dir_all(dir.join(LEDGERS))?;
+    write_executable(&dir.join("run"), &format!("#!{} service\n", own.display()))?;
+    write_executable(&dir.join("log/run"), suite.logger())?;
+    if suite.kind == Kind::Runit {
+        fs::write(dir.join("log/main/config"), "s262144\nn0\n")?;
+    }
+    fs::create_dir_all(root.join("scan"))?;
+    symlink(&dir, root.join("scan").join(name))?;
+    Ok(dir)
+}
+
+fn write_executable(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)?;
+    testkit::make_executable(path);
+    Ok(())
+}
+
+/// A release build does not unwind, so nothing would be dropped.
+pub fn clean_up_on_panic(root: PathBuf) {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        before(info);
+        super::ending::kill_all(&root);
+        let _ = fs::remove_dir_all(&root);
+    }));
+}

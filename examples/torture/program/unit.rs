@@ -1,0 +1,215 @@
+//! What is known of one supervised directory, a service or its logger, and what is expected of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use svdir::Status;
+
+use super::line::{Micros, now};
+use super::suite::Op;
+
+/// What shall be the case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// It runs, and comes back if it dies.
+    Up,
+    /// It runs, but is stopped; if it dies it comes back and runs.
+    Paused,
+    /// It runs, and stays down if it dies.
+    Once,
+    /// It does not run.
+    Down,
+    /// Whoever was given the last command may have been killed before it was obeyed.
+    Unknown,
+}
+
+/// What may be wrong with a unit. Each is a violation if it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// There is no supervise.
+    Unsupervised,
+    /// There is more than one.
+    Supervises,
+    /// It does not run, but should.
+    Down,
+    /// It runs, but should not.
+    Up,
+    /// It is stopped and should not be, or the other way round.
+    Paused,
+    /// What runs is not what the status says.
+    Unknown,
+}
+
+/// A fault that was seen.
+pub struct Seen {
+    /// When it began.
+    pub since: Instant,
+    /// It is in the list of violations already.
+    pub told: bool,
+}
+
+/// A command whose effect is waited for.
+pub struct Pending {
+    /// What was asked for.
+    pub op: Op,
+    /// The process that ran then.
+    pub process: Option<u32>,
+    /// The supervise that was given it.
+    pub supervise: Option<u32>,
+}
+
+/// A process of the unit that was seen for sure.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// Its pid.
+    pub pid: u32,
+    /// Since when it is known.
+    pub since: Instant,
+    /// We have done something that ends it.
+    pub doomed: bool,
+}
+
+/// A supervise was killed, and what it watched was not.
+pub struct Takeover {
+    /// What it watched.
+    pub process: u32,
+    /// When it was killed.
+    pub since: Instant,
+}
+
+/// A supervise was told to become its new program.
+pub struct Upgrade {
+    /// Which.
+    pub supervise: u32,
+    /// What watched it then.
+    pub file: (u64, u64),
+}
+
+/// So many kills are remembered.
+const KEPT: usize = 6;
+
+/// One directory.
+pub struct Unit {
+    /// `NAME` or `NAME/log`.
+    pub name: String,
+    /// Where it is.
+    pub dir: PathBuf,
+    /// Whether it is a logger.
+    pub logger: bool,
+    /// What shall be the case.
+    pub expect: Expect,
+    /// The last command, until it is obeyed.
+    pub pending: Option<Pending>,
+    /// The last time that something was done to it.
+    pub disturbed: Instant,
+    /// What is wrong.
+    pub faults: BTreeMap<Fault, Seen>,
+    /// Its supervise.
+    pub supervise: Option<Known>,
+    /// The service or logger itself.
+    pub process: Option<Known>,
+    /// A supervise that was seen once; it may be gone at the next look.
+    pub candidate: Option<u32>,
+    /// Who was killed lately: a dying process can still be seen for a moment.
+    killed: VecDeque<u32>,
+    /// Waiting to be taken over.
+    pub takeover: Option<Takeover>,
+    /// Waiting to be upgraded.
+    pub upgrade: Option<Upgrade>,
+    /// When its process was killed: from before until after.
+    pub kills: Vec<(Micros, Micros)>,
+    /// What was done to it, and when.
+    pub history: Vec<(Micros, String)>,
+}
+
+impl Unit {
+    /// One that is to be up.
+    pub fn new(name: String, dir: PathBuf, logger: bool) -> Unit {
+        Unit {
+            name,
+            dir,
+            logger,
+            expect: Expect::Up,
+            pending: None,
+            disturbed: Instant::now(),
+            faults: BTreeMap::new(),
+            supervise: None,
+            process: None,
+            candidate: None,
+            killed: VecDeque::new(),
+            takeover: None,
+            upgrade: None,
+            kills: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
+    /// Its status file.
+    pub fn status(&self) -> Option<Status> {
+        Status::decode(&std::fs::read(self.dir.join("supervise/status")).ok()?).ok()
+    }
+
+    /// Notes what was done to it.
+    pub fn note(&mut self, what: String) {
+        self.disturbed = Instant::now();
+        self.history.push((now(), what));
+    }
+
+    /// What is known of a process that was seen for sure.
+    pub fn recognize(&self, pid: u32) -> Known {
+        Known { pid, since: Instant::now(), doomed: self.killed.contains(&pid) }
+    }
+
+    /// What was done to it in this time.
+    pub fn history(&self, from: Micros, to: Micros) -> String {
+        let then = self.history.iter().filter(|(when, _)| (from..=to).contains(when));
+        then.map(|(_, what)| what.as_str()).collect::<Vec<_>>().join("; ")
+    }
+
+    fn killed(&mut self, pid: u32) {
+        self.killed.push_back(pid);
+        if self.killed.len() > KEPT {
+            self.killed.pop_front();
+        }
+        self.in_doubt();
+    }
+
+    /// Its supervise was killed. A command that it may not have obeyed is in doubt.
+    pub fn supervise_killed(&mut self, pid: u32) {
+        self.killed(pid);
+        self.upgrade = None;
+        if let Some(supervise) = &mut self.supervise {
+            supervise.doomed = true;
+        }
+        self.takeover = self
+            .process
+            .filter(|process| !process.doomed)
+            .map(|process| Takeover { process: process.pid, since: Instant::now() });
+    }
+
+    /// Its process was killed.
+    pub fn process_killed(&mut self, pid: u32) {
+        self.killed(pid);
+        self.doom();
+        self.expect = match self.expect {
+            Expect::Paused => Expect::Up,
+            Expect::Once => Expect::Down,
+            other => other,
+        };
+    }
+
+    fn in_doubt(&mut self) {
+        if self.pending.take().is_some() {
+            self.expect = Expect::Unknown;
+        }
+    }
+
+    /// What we did ends the process.
+    pub fn doom(&mut self) {
+        self.takeover = None;
+        if let Some(process) = &mut self.process {
+            process.doomed = true;
+        }
+    }
+}
