@@ -183,6 +183,7 @@ impl Scanner {
                 Action::Rescan => self.rescan(),
                 Action::Start(id, Role::Main) => self.start_main(id),
                 Action::Start(id, Role::Log) => self.start_log(id),
+                Action::Look(id, role) => self.look_for_supervise(id, role),
                 Action::Release(id, logger) => self.release(id, logger),
             }
         }
@@ -344,6 +345,22 @@ impl Scanner {
         // The service's name stands in the logger's messages, unlike in the original's, which are about "log".
         let dir = Path::new(&*name).join(names::LOG);
         self.start(id, Role::Log, dir.as_os_str());
+    }
+
+    /// Takes a supervise for what it is that had the lock before one of ours could get it.
+    fn look_for_supervise(&mut self, id: Id, role: Role) {
+        let Some(name) = self.scan.name(id) else {
+            return;
+        };
+        let dir = match role {
+            Role::Main => Path::new(&*name).to_path_buf(),
+            Role::Log => Path::new(&*name).join(names::LOG),
+        };
+        if let Ok(Some(Other { ok, pid })) = Other::find(&dir) {
+            log::info!("{}: a supervise runs already", dir.display());
+            self.others.push((id, role, ok));
+            self.scan.found(tick(), id, role, pid);
+        }
     }
 
     /// Starts a supervise in `dir`, unless one runs there already, as after the death of another svscan. Then its end is waited for.

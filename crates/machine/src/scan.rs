@@ -12,7 +12,8 @@
 //! | released | the write end of the pipe is closed and the log supervise was told to exit at end of file | the log supervise's death: forgotten; a new name: due, with the write end opened again |
 //!
 //! Between two starts of one supervise at least one second passes; after one that exited 111 within a second of its start, five
-//! (it could not get its lock, or the like). Whatever could not be started is tried again after five seconds.
+//! (it could not get its lock, or the like). Its directory is looked at again sooner, for the supervise that holds the lock may just
+//! have been started, by a svscan that died. Whatever could not be started is tried again after five seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -55,6 +56,8 @@ pub enum Action {
     /// Start a supervise unless one runs there already, and say how it went by [`Scan::started`], [`Scan::found`] or
     /// [`Scan::start_failed`].
     Start(Id, Role),
+    /// Look whether a supervise runs there, which none of ours is; if so, say so by [`Scan::found`].
+    Look(Id, Role),
     /// Tell the log supervise with this pid to exit, close the write end of the pipe, and call [`Scan::released`] if both could be done.
     Release(Id, Pid),
 }
@@ -156,6 +159,7 @@ pub struct Scan<P> {
     names: BTreeMap<Rc<OsStr>, (Id, u64)>,
     pids: BTreeMap<Pid, (Id, Role)>,
     due: BTreeSet<(Tick, Id, Role)>,
+    looks: BTreeSet<(Tick, Id, Role)>,
     release: BTreeSet<Id>,
     pass: u64,
     rescan: Option<Tick>,
@@ -168,6 +172,7 @@ impl<P> Default for Scan<P> {
             names: BTreeMap::new(),
             pids: BTreeMap::new(),
             due: BTreeSet::new(),
+            looks: BTreeSet::new(),
             release: BTreeSet::new(),
             pass: 0,
             rescan: None,
@@ -207,8 +212,8 @@ impl<P> Scan<P> {
 
     /// When [`next`](Scan::next) has something to do by itself; `None` if nothing is due.
     pub fn deadline(&self) -> Option<Tick> {
-        let start = self.due.first().map(|&(tick, ..)| tick);
-        [start, self.rescan].into_iter().flatten().min()
+        let first = |entries: &BTreeSet<(Tick, Id, Role)>| entries.first().map(|&(tick, ..)| tick);
+        [first(&self.due), first(&self.looks), self.rescan].into_iter().flatten().min()
     }
 
     /// What is to be done now; `None` when nothing is (any more).
@@ -220,6 +225,13 @@ impl<P> Scan<P> {
         while let Some(id) = self.release.pop_first() {
             if let Some(pid) = self.slots.get(&id).and_then(|slot| slot.log.pid()) {
                 return Some(Action::Release(id, pid));
+            }
+        }
+        while let Some(&look) = self.looks.first().filter(|(tick, ..)| *tick <= now) {
+            self.looks.remove(&look);
+            let (_, id, role) = look;
+            if self.slots.get_mut(&id).is_some_and(|slot| !slot.supervise(role).runs()) {
+                return Some(Action::Look(id, role));
             }
         }
         let &(tick, id, role) = self.due.first()?;
@@ -371,6 +383,7 @@ impl<P> Scan<P> {
         let quick = now < supervise.earliest;
         if quick && code == Some(COULD_NOT_BEGIN) {
             supervise.earliest = now.after(PATIENCE);
+            self.looks.extend([QUIET, PACE].map(|soon| (now.after(soon), id, role)));
         }
         self.settle(now, id);
         Some((id, role))
@@ -388,6 +401,7 @@ impl<P> Scan<P> {
 
     /// There was nothing to start: a supervise runs there that is no child of ours. [`lost`](Scan::lost) tells of its end.
     pub fn found(&mut self, now: Tick, id: Id, role: Role, pid: Option<Pid>) {
+        self.unschedule(id, role);
         self.runs(now, id, role, Life::Other(pid));
     }
 

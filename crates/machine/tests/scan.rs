@@ -124,6 +124,13 @@ impl World {
                 None => return,
                 Some(Action::Rescan) => self.pass(),
                 Some(Action::Start(id, role)) => self.start(id, role),
+                Some(Action::Look(id, role)) => {
+                    let other = self.running.iter().find(|(_, known)| **known == (id, role)).map(|(&pid, _)| pid);
+                    if let Some(pid) = other {
+                        assert_eq!(self.others.insert(pid, true), Some(false), "looked for one of ours");
+                        self.scan.found(self.now, id, role, Some(pid));
+                    }
+                }
                 Some(Action::Release(id, pid)) => self.release(id, pid),
             }
         }
@@ -446,4 +453,18 @@ fn the_logger_of_a_service_that_is_gone_is_released_once() {
     world.happen(&Happening::Dies(0, Some(0)));
     assert!(world.runs(id(0), Role::Log));
     assert_eq!(world.pipes.get(), 1);
+}
+
+#[test]
+fn a_supervise_that_holds_the_lock_is_found_before_the_five_seconds_are_over() {
+    let mut world = listed(true);
+    world.happen(&Happening::Dies(0, Some(111)));
+    // It was started by a svscan that died, and had not shown itself yet.
+    let other = Pid(1000);
+    world.running.insert(other, (id(0), Role::Main));
+    world.others.insert(other, false);
+    world.happen(&Happening::Time(QUIET));
+    assert_eq!(world.others.get(&other), Some(&true), "it is known");
+    world.happen(&Happening::Dies(0, None));
+    assert!(world.runs(id(0), Role::Main) || world.scan.deadline().is_some());
 }
