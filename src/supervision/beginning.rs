@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::num::NonZeroU32;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use anyhow::Context;
 use cli::text;
@@ -95,6 +95,8 @@ pub struct State {
     pub held: [RawFd; Held::COUNT],
     /// That of the process that is not our child.
     pub adopted: Option<RawFd>,
+    /// The read end of the pipe to the logger.
+    pub pipe: Option<RawFd>,
 }
 
 impl State {
@@ -105,7 +107,7 @@ impl State {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = State::MAGIC.to_vec();
         bytes.extend(self.status.encode_with(&self.more));
-        for number in self.held.into_iter().chain([self.adopted.unwrap_or(-1)]) {
+        for number in self.held.into_iter().chain([self.adopted.unwrap_or(-1), self.pipe.unwrap_or(-1)]) {
             bytes.extend(number.to_le_bytes());
         }
         bytes
@@ -122,10 +124,16 @@ impl State {
             .chunks(4)
             .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
             .collect::<Option<_>>()?;
-        let (&held, &[adopted]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
+        let (&held, &[adopted, pipe]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
             return None;
         };
-        Some(State { status, more, held, adopted: (adopted >= 0).then_some(adopted) })
+        let [adopted, pipe] = [adopted, pipe].map(|number| (number >= 0).then_some(number));
+        Some(State { status, more, held, adopted, pipe })
+    }
+
+    /// The read end of the pipe to the logger.
+    pub fn pipe(&self) -> io::Result<Option<OwnedFd>> {
+        self.pipe.map(sealed::inherit).transpose()
     }
 
     /// The process that was not the old program's child.
@@ -146,7 +154,13 @@ mod tests {
     fn what_is_handed_over_is_understood_and_nothing_else_is() {
         for adopted in [None, Some(9)] {
             let status = Status { pid: NonZeroU32::new(7), ..Status::default() };
-            let state = State { status, more: More { supervise: 3, ..More::default() }, held: [3, 4, 5, 6], adopted };
+            let state = State {
+                status,
+                more: More { supervise: 3, ..More::default() },
+                held: [3, 4, 5, 6],
+                adopted,
+                pipe: adopted,
+            };
             let bytes = state.encode();
             let read = State::decode(&bytes).expect("it is one");
             assert_eq!((read.status, read.more, read.held, read.adopted), (status, state.more, state.held, adopted));

@@ -14,6 +14,9 @@ pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;
 
+/// Set by svscan for its supervises, which take it out of what services see: the pipe on stdout is svscan's.
+const BELOW_SVSCAN: &str = "UPHOLD_SVSCAN";
+
 /// Now, as the machines count time.
 fn tick() -> machine::Tick {
     machine::Tick(sys::clock::monotonic())

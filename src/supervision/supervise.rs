@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::Context;
@@ -17,7 +18,7 @@ use sys::adopted::Adopted;
 use sys::exec::Prepared;
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{clock, fd, sealed};
+use sys::{clock, environ, fd, sealed};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
@@ -81,6 +82,8 @@ struct Supervisor<'a> {
     more: More,
     /// The service's process, where it is not our child but our predecessor's.
     adopted: Option<Adopted>,
+    /// Held: the read end of the pipe to the logger, which must not break while both svscan and the logger are dead.
+    pipe: Option<OwnedFd>,
     /// When the status file, which could not be written, is tried again.
     rewrite: Option<Tick>,
     signals: Signals,
@@ -105,21 +108,36 @@ impl<'a> Supervisor<'a> {
             Ok(())
         })?;
         let (Beginning { machine, since, more, adopted }, rewrite) = begin.context("nothing was announced")?;
-        Ok(Supervisor { dir, machine, since, more, adopted, rewrite, signals, held, successor, said, done: false })
+        let pipe = hold_pipe();
+        Ok(Supervisor {
+            dir,
+            machine,
+            since,
+            more,
+            adopted,
+            pipe,
+            rewrite,
+            signals,
+            held,
+            successor,
+            said,
+            done: false,
+        })
     }
 
     /// Goes on from the state that was handed over by the program that this one replaces.
     fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
-        let inherited = Held::inherit(state.held).and_then(|held| Ok((held, state.adopted()?)));
-        let (held, adopted) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+        let inherited = Held::inherit(state.held).and_then(|held| Ok((held, state.adopted()?, state.pipe()?)));
+        let (held, adopted, pipe) = inherited.with_context(|| text!("unable to go on in ", dir))?;
         let mut supervisor = Supervisor {
             dir,
             machine: Machine::resume(&state.status, &more, last_start(more.born)),
             since: state.status.since,
             more,
             adopted,
+            pipe,
             rewrite: None,
             signals,
             held,
@@ -139,14 +157,16 @@ impl<'a> Supervisor<'a> {
     fn state(&self) -> Vec<u8> {
         let (status, more) = self.machine.record(self.since, self.more);
         let held = self.held.descriptors().map(sealed::number);
-        State { status, more, held, adopted: self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd())) }
+        let adopted = self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd()));
+        State { status, more, held, adopted, pipe: self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd())) }
             .encode()
     }
 
     /// Becomes the new file of this program.
     fn succeed(&mut self, program: &Path) {
         let adopted = self.adopted.as_ref().map(Adopted::fd);
-        let descriptors: Vec<_> = self.held.descriptors().into_iter().chain(adopted).collect();
+        let descriptors: Vec<_> =
+            self.held.descriptors().into_iter().chain(adopted).chain(self.pipe.as_ref().map(AsFd::as_fd)).collect();
         self.successor.succeed(program, &self.state(), &descriptors);
     }
 
@@ -353,6 +373,13 @@ impl<'a> Supervisor<'a> {
 pub(super) fn now() -> Label {
     let (seconds, nanos) = clock::wall();
     Label::from_unix(seconds, nanos)
+}
+
+/// The read end of the pipe on stdout, if svscan has made that.
+fn hold_pipe() -> Option<OwnedFd> {
+    environ::take(super::BELOW_SVSCAN)?;
+    fd::pipe_id(fd::stdout())?;
+    fd::reopen_for_reading(fd::stdout()).ok()
 }
 
 fn catch_signals(dir: &OsStr) -> anyhow::Result<Signals> {

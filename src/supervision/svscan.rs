@@ -21,7 +21,7 @@ use svdir::{Command, names};
 use sys::limits::Resource;
 use sys::process::{self, Change, Signal};
 use sys::signals::Signals;
-use sys::{fd, limits, sealed, signals};
+use sys::{environ, fd, limits, sealed, signals};
 
 use super::handover::{self, Answer, Received, Successor};
 use super::log_pipe::LogPipe;
@@ -134,6 +134,7 @@ impl Scanner {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
         let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).collect();
+        environ::set(super::BELOW_SVSCAN, OsStr::new("1"));
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();
         Ok(Scanner {

@@ -45,7 +45,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     for standard in 0..=2 {
         fd::place(null.as_fd(), standard).with_context(|| text!("unable to set up descriptors"))?;
     }
-    environ::set_path(OsStr::new(PATH));
+    environ::set("PATH", OsStr::new(PATH));
     end_leftovers(&peers, &dir).with_context(|| text!("unable to fork"))?;
 
     let (reader, writer) = fd::pipe().with_context(|| text!("unable to create pipe"))?;

@@ -28,10 +28,10 @@ pub fn take(name: &str) -> Option<std::ffi::OsString> {
     Some(value)
 }
 
-/// Sets PATH for this process and what it executes.
-pub fn set_path(path: &std::ffi::OsStr) {
+/// Sets a variable for this process and what it executes.
+pub fn set(name: &str, value: &std::ffi::OsStr) {
     // SAFETY: single-threaded, so nobody reads the environment meanwhile.
-    unsafe { std::env::set_var("PATH", path) }
+    unsafe { std::env::set_var(name, value) }
 }
 
 /// The array itself, as execve takes it.

@@ -106,6 +106,11 @@ pub fn reopen_for_writing(reader: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(OpenOptions::new().write(true).open(path)?.into())
 }
 
+/// The read end of the pipe whose write end is `writer`, opened anew. Needs `/proc`.
+pub fn reopen_for_reading(writer: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(open_read(Path::new(&format!("/proc/self/fd/{}", writer.as_raw_fd())))?.into())
+}
+
 /// Reads once; 0 at end of file.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     again(|| nix::unistd::read(fd, buffer))
