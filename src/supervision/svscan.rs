@@ -133,7 +133,9 @@ impl Scanner {
     fn new(call: &Call, directory: ScanDirectory, open_files: Option<u64>) -> anyhow::Result<Scanner> {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).collect();
+        // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
+        let pipe = (!signals::is_ignored(Signal::SIGPIPE)).then_some(Signal::SIGPIPE);
+        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(pipe).collect();
         environ::set(super::BELOW_SVSCAN, OsStr::new("1"));
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();

@@ -402,6 +402,10 @@ impl<P> Scan<P> {
     /// There was nothing to start: a supervise runs there that is no child of ours. [`lost`](Scan::lost) tells of its end.
     pub fn found(&mut self, now: Tick, id: Id, role: Role, pid: Option<Pid>) {
         self.unschedule(id, role);
+        if let Some(slot) = self.slots.get_mut(&id) {
+            // That one of ours could not begin is explained.
+            slot.supervise(role).earliest = now;
+        }
         self.runs(now, id, role, Life::Other(pid));
     }
 
