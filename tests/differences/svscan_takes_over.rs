@@ -45,6 +45,11 @@ fn is_gone(pid: u32) -> bool {
     !std::fs::exists(format!("/proc/{pid}")).unwrap_or(true)
 }
 
+/// Whether a process has ended, collected or not.
+fn is_dead(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+}
+
 fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
     wait_for("its supervise runs", || process(scratch, &[dir]))
 }
@@ -88,6 +93,8 @@ fn logs_go_on_over_the_death_of_svscan_and_then_of_anybody_else() {
     let logger = wait_up(&scratch, "scan/a/log");
     signal(supervise_of(&scratch, "a/log"), "KILL");
     signal(logger, "KILL");
+    // Until it is dead it may read the line and take it along.
+    wait_until("the logger is dead", || is_dead(logger));
     talker.say("3");
     wait_until("it is logged by another logger", || log(&scratch) == ["1", "2", "3"]);
     // The same with the service.
