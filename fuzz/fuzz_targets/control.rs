@@ -55,7 +55,7 @@ fuzz_target!(|bytes: &[u8]| {
             (_, Some(command)) => world.step(Event::Command(command)),
             (b'D', None) => {
                 if let Some(pid) = world.child.take() {
-                    world.step(Event::Died(Pid(pid)));
+                    world.step(Event::Died(Pid(pid), svdir::Exit::Unknown));
                 }
             }
             (b'F', None) => world.forks = !world.forks,
