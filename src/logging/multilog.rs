@@ -114,7 +114,8 @@ fn read(engine: &Engine, outputs: &mut Outputs, block: &mut Vec<u8>) -> bool {
 fn wait(outputs: &mut Outputs) -> bool {
     let patience = outputs.patience();
     // Where poll fails, the read must wait.
-    let [signal, input] = poll::readable([patience.fd(), fd::stdin()], None).unwrap_or([false, true]);
+    let [signal, input] = poll::readable([patience.fd(), fd::stdin()], patience.timeout()).unwrap_or([false, true]);
+    let signal = signal || patience.came();
     if signal {
         patience.hear();
     }

@@ -96,7 +96,7 @@ impl Scanner {
 
     /// Sleeps until something happens, and takes it in.
     fn wait(&mut self) {
-        let timeout = self.scan.deadline().map(|deadline| tick().until(deadline));
+        let timeout = self.signals.timeout(self.scan.deadline().map(|deadline| tick().until(deadline)));
         let signals = self.signals.fd();
         let changes = self.directory.fd().unwrap_or(signals);
         let others: Vec<_> = self.others.iter().map(|(_, _, ok)| ok.as_fd()).collect();
@@ -105,7 +105,7 @@ impl Scanner {
                 for place in ended.into_iter().rev() {
                     self.lose(place);
                 }
-                if signalled {
+                if signalled || self.signals.came() {
                     self.hear();
                 }
                 if changed {
