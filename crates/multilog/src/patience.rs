@@ -118,7 +118,7 @@ impl Patience {
         text: impl Fn() -> Vec<u8>,
         mut attempt: impl FnMut() -> io::Result<T>,
     ) -> Result<T, GivenUp> {
-        self.insist_on(|| attempt().map_err(|reason| Trouble::new(text(), reason)))
+        self.insist_on(|| sys::fd::uninterrupted(&mut attempt).map_err(|reason| Trouble::new(text(), reason)))
     }
 
     /// The same for what can go wrong in several ways.
