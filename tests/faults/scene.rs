@@ -17,6 +17,12 @@ pub fn pid(scratch: &Scratch, dir: &str) -> Option<u32> {
     (pid != 0).then_some(pid)
 }
 
+/// The pid of the supervise in `dir`, from its record.
+pub fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
+    let record = scratch.read(Path::new(dir).join("supervise/status"));
+    u32::from_le_bytes(record[24..28].try_into().expect("four bytes"))
+}
+
 /// Whether there is such a process, and it is no zombie.
 pub fn lives(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))

@@ -1,13 +1,14 @@
 //! strace, which makes system calls fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use testkit::{Running, Scratch, finish, needs_program, skip, start, wait_until};
+use testkit::{Running, Scratch, finish, needs_program, signal, skip, start, wait_until};
 
 /// The system calls that start a process, whichever the C library uses; strace passes over a name that it does not know.
 pub const FORK: &str = "?fork,?vfork,?clone,?clone3";
@@ -110,7 +111,7 @@ impl Injection {
         wait_until("strace has attached", || {
             std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains(&tracer))
         });
-        Strace { running, log }
+        Strace { running, log, traced: Some(pid) }
     }
 
     /// Into a program of the suite from its start on; its stderr goes to the file `NAME.err`.
@@ -121,7 +122,7 @@ impl Injection {
         let said = std::fs::OpenOptions::new().create(true).append(true).open(said).expect("a file");
         command.arg(scratch.suite().path(program)).args(words).env("PATH", scratch.suite().search_path());
         command.env_remove("UPHOLD_LOG").stdout(Stdio::null()).stderr(said);
-        Strace { running: start(&mut command), log }
+        Strace { running: start(&mut command), log, traced: None }
     }
 }
 
@@ -129,40 +130,86 @@ impl Injection {
 pub struct Strace {
     pub running: Running,
     log: PathBuf,
+    traced: Option<u32>,
 }
 
 impl Strace {
     /// How many calls were tampered with.
     pub fn injected(&self) -> usize {
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&log).matches("INJECTED").count()
-            + String::from_utf8_lossy(&log).matches("DELAYED").count()
+        injected(&self.log)
     }
 
     /// Leaves the program alone, which runs on. Returns how many calls were tampered with.
+    ///
+    /// It waits for a moment when the program sleeps: strace cannot leave a program that waits for a child which is traced too.
     #[track_caller]
     pub fn detach(mut self) -> usize {
+        if let Some(pid) = self.traced {
+            let mut since = Instant::now();
+            wait_until("the program is at rest", || {
+                if !sleeps(pid) {
+                    since = Instant::now();
+                }
+                since.elapsed() > Duration::from_millis(20)
+            });
+        }
         self.running.signal("TERM");
-        self.running.end();
-        self.injected()
+        let begin = Instant::now();
+        wait_until("strace has left", || self.running.ended().is_some() || begin.elapsed() > Duration::from_secs(5));
+        drop(self.running);
+        // A signal that is being delivered when strace leaves is lost (its detach passes none on). It can only be this one.
+        if let Some(pid) = self.traced {
+            signal(pid, "CHLD");
+        }
+        injected(&self.log)
     }
+}
+
+fn injected(log: &Path) -> usize {
+    let log = std::fs::read(log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    log.matches("(INJECTED)").count() + log.matches("(DELAYED)").count()
+}
+
+/// Whether a process waits for something to happen, and not for a child that borrows its memory or for strace.
+pub fn sleeps(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") S "))
 }
 
 /// Runs `check` for each case, some at a time, and then tells which of them failed.
 pub fn for_each<T: Sync + std::fmt::Debug>(cases: &[T], check: impl Fn(&T) + Sync) {
-    const AT_A_TIME: usize = 12;
-    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..AT_A_TIME.min(cases.len()) {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if catch_unwind(AssertUnwindSafe(|| check(case))).is_err() {
-                        failed.lock().expect("nobody panics with it").push(format!("{case:?}"));
-                    }
+        for case in cases {
+            let (check, failed) = (&check, &failed);
+            scope.spawn(move || {
+                let _turn = Turn::wait();
+                if catch_unwind(AssertUnwindSafe(|| check(case))).is_err() {
+                    failed.lock().expect("nobody panics with it").push(format!("{case:?}"));
                 }
             });
         }
     });
     let failed = failed.into_inner().expect("nobody panics with it");
     assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), cases.len(), failed.join("\n"));
+}
+
+/// The right to run a case: of all tests together, so many do at a time. They wait more than they work.
+struct Turn;
+
+static FREE: (Mutex<usize>, Condvar) = (Mutex::new(24), Condvar::new());
+
+impl Turn {
+    fn wait() -> Turn {
+        let free = FREE.0.lock().expect("nobody panics with it");
+        *FREE.1.wait_while(free, |free| *free == 0).expect("nobody panics with it") -= 1;
+        Turn
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *FREE.0.lock().expect("nobody panics with it") += 1;
+        FREE.1.notify_one();
+    }
 }

@@ -203,14 +203,7 @@ fn a_start_for_which_there_is_no_process_is_made_at_once_on_u() {
     }
 }
 
-#[test]
-fn a_start_for_which_there_is_no_process_is_made_by_itself_after_a_minute() {
-    if needs_strace() {
-        no_start_for_a_while(FORK, "EAGAIN", false);
-    }
-}
-
-fn no_start_for_a_while(calls: &'static str, error: &str, ask: bool) {
+pub fn no_start_for_a_while(calls: &'static str, error: &str, ask: bool) {
     let scratch = Scratch::new();
     let (mut supervise, _) = supervised(&scratch);
     let strace = Injection::of(calls, error, "1+").attach(&scratch, supervise.pid());

@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::{Running, Scratch, signal, wait_for, wait_until};
 
-use crate::scene::{assert_said_once, is_supervised, lives, pid, svc, wait_up};
+use crate::scene::{assert_said_once, is_supervised, lives, pid, supervise_of, svc, wait_up};
 use crate::strace::{
     EXEC, FORK, Injection, MAP, OPEN, PIPE, POLL, TIMES, WATCH, WRITE, for_each, needs_strace, reason,
 };
@@ -83,12 +83,6 @@ fn wait_logged(scratch: &Scratch, dir: &str) {
     wait_until(&format!("the logger of {dir} has the line"), || {
         scratch.text(format!("{dir}/log/main/current")) == "hello\n"
     });
-}
-
-/// The pid of the supervise in `dir`, from its record.
-fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
-    let record = scratch.read(format!("{dir}/supervise/status"));
-    u32::from_le_bytes(record[24..28].try_into().expect("four bytes"))
 }
 
 /// A service comes and goes, and its logger after it.
