@@ -124,8 +124,9 @@ fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u
 /// Waits for a signal, or for input where another program made stdin one that does not wait.
 fn wait(outputs: &mut Outputs) {
     let patience = outputs.patience();
-    match poll::readable([patience.fd(), fd::stdin()], None) {
+    match poll::readable([patience.fd(), fd::stdin()], patience.timeout()) {
         Ok([true, _]) => patience.hear(),
+        Ok([false, _]) if patience.came() => patience.hear(),
         Ok([false, _]) => {}
         Err(_) => poll::rest(),
     }

@@ -60,7 +60,7 @@ fn write_new(record: &Bytes) -> Result<(), Failure> {
         Err(error) => return Err(Failure::Write(error)),
     }
     drop(file);
-    std::fs::rename(names::STATUS_NEW, names::STATUS).map_err(Failure::Rename)
+    fd::rename(Path::new(names::STATUS_NEW), Path::new(names::STATUS)).map_err(Failure::Rename)
 }
 
 fn overwrite(record: &Bytes) -> io::Result<()> {

@@ -184,7 +184,7 @@ impl<'a> Supervisor<'a> {
     /// Waits for something to happen, and acts on all that has.
     fn turn(&mut self) {
         let deadline = [self.machine.deadline(), self.rewrite, self.successor.deadline()].into_iter().flatten().min();
-        let timeout = deadline.map(|deadline| tick().until(deadline));
+        let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
         let adopted = self.adopted.as_ref().map_or(self.signals.fd(), Adopted::fd);
         let [signals, control, ended] =
             match sys::poll::readable([self.signals.fd(), self.held.control(), adopted], timeout) {
@@ -196,7 +196,7 @@ impl<'a> Supervisor<'a> {
                     [true; 3]
                 }
             };
-        if signals {
+        if signals || self.signals.came() {
             self.signals.drain();
             self.reap();
         }

@@ -154,7 +154,7 @@ impl Scanner {
     /// Sleeps until something happens, and takes it in.
     fn wait(&mut self) {
         let deadline = [self.scan.deadline(), self.successor.deadline()].into_iter().flatten().min();
-        let timeout = deadline.map(|deadline| tick().until(deadline));
+        let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
         let signals = self.signals.fd();
         let changes = self.directory.fd().unwrap_or(signals);
         let others: Vec<_> = self.others.iter().map(|(_, _, ok)| ok.as_fd()).collect();
@@ -163,7 +163,7 @@ impl Scanner {
                 for place in ended.into_iter().rev() {
                     self.lose(place);
                 }
-                if signalled {
+                if signalled || self.signals.came() {
                     self.hear();
                 }
                 if changed {
@@ -439,14 +439,17 @@ impl Scanner {
 
     /// The service is gone for good. Its logger shall read what is left in the pipe, and end.
     fn release(&mut self, id: Id, logger: Pid) {
-        // The name may be gone, but the logger's supervise is where its control FIFO is. Where there is no /proc, it
-        // stays until the operator ends it, as in the original.
+        // The name may be gone, but the logger's supervise is where its control FIFO is.
         let control = format!("/proc/{}/cwd/{}", logger.0, names::CONTROL);
-        let Ok(control) = fd::open_write(Path::new(&control)) else {
-            return;
-        };
-        if !fd::is_fifo(&control).unwrap_or(false) || fd::write(control.as_fd(), &[Command::Exit.letter()]).is_err() {
-            return;
+        match tell_to_exit(Path::new(&control)) {
+            Ok(()) => self.said.over("release"),
+            // It has just ended, and is heard of. Or there is no /proc: it stays until the operator ends it, as in the original.
+            Err(error) if matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER)) => return,
+            Err(error) => {
+                let text = text!("unable to write ", control.as_str(), ", trying again in 5 seconds");
+                self.said.warning("release", text, &error);
+                return self.scan.release_failed(tick(), id);
+            }
         }
         if let Some(pipe) = self.scan.pipe(id) {
             pipe.close_writer();
@@ -477,6 +480,15 @@ fn spawn(
         }
     };
     process::spawn(become_supervise, |(unable, error)| VOICE.warning(&text!(unable, dir), &error))
+}
+
+/// Tells a supervise to leave when its service is down.
+fn tell_to_exit(control: &Path) -> io::Result<()> {
+    let control = fd::open_write(control)?;
+    if !fd::is_fifo(&control)? {
+        return Err(io::Error::from_raw_os_error(sys::ENOENT));
+    }
+    fd::write(control.as_fd(), &[Command::Exit.letter()]).map(drop)
 }
 
 /// Two descriptors for each service with a logger: so many may be needed as the system gives. Returns the limit that was

@@ -58,7 +58,8 @@ pub enum Action {
     Start(Id, Role),
     /// Look whether a supervise runs there, which none of ours is; if so, say so by [`Scan::found`].
     Look(Id, Role),
-    /// Tell the log supervise with this pid to exit, close the write end of the pipe, and call [`Scan::released`] if both could be done.
+    /// Tell the log supervise with this pid to exit, close the write end of the pipe, and call [`Scan::released`] if both could be
+    /// done, [`Scan::release_failed`] if they may be another time.
     Release(Id, Pid),
 }
 
@@ -124,6 +125,11 @@ impl<P> Slot<P> {
     fn is_idle(&self) -> bool {
         !self.main.runs() && !self.log.runs()
     }
+
+    /// Whether nobody writes to the pipe any more, and the logger does not know it.
+    fn is_drained(&self) -> bool {
+        self.names.is_empty() && !self.main.runs() && self.log.runs() && !self.released
+    }
 }
 
 /// A supervise, as far as another svscan needs to know of it.
@@ -160,7 +166,7 @@ pub struct Scan<P> {
     pids: BTreeMap<Pid, (Id, Role)>,
     due: BTreeSet<(Tick, Id, Role)>,
     looks: BTreeSet<(Tick, Id, Role)>,
-    release: BTreeSet<Id>,
+    release: BTreeSet<(Tick, Id)>,
     pass: u64,
     rescan: Option<Tick>,
 }
@@ -213,7 +219,8 @@ impl<P> Scan<P> {
     /// When [`next`](Scan::next) has something to do by itself; `None` if nothing is due.
     pub fn deadline(&self) -> Option<Tick> {
         let first = |entries: &BTreeSet<(Tick, Id, Role)>| entries.first().map(|&(tick, ..)| tick);
-        [first(&self.due), first(&self.looks), self.rescan].into_iter().flatten().min()
+        let release = self.release.first().map(|&(tick, _)| tick);
+        [first(&self.due), first(&self.looks), release, self.rescan].into_iter().flatten().min()
     }
 
     /// What is to be done now; `None` when nothing is (any more).
@@ -222,8 +229,8 @@ impl<P> Scan<P> {
             self.rescan = None;
             return Some(Action::Rescan);
         }
-        while let Some(id) = self.release.pop_first() {
-            if let Some(pid) = self.slots.get(&id).and_then(|slot| slot.log.pid()) {
+        while let Some(id) = self.pop_release(now) {
+            if let Some(pid) = self.slots.get(&id).filter(|slot| slot.is_drained()).and_then(|slot| slot.log.pid()) {
                 return Some(Action::Release(id, pid));
             }
         }
@@ -240,6 +247,11 @@ impl<P> Scan<P> {
         }
         self.unschedule(id, role);
         Some(Action::Start(id, role))
+    }
+
+    fn pop_release(&mut self, now: Tick) -> Option<Id> {
+        let &(tick, id) = self.release.first()?;
+        (tick <= now && self.release.pop_first().is_some()).then_some(id)
     }
 
     /// A look at every name begins.
@@ -287,7 +299,7 @@ impl<P> Scan<P> {
         if old != Some(id) {
             slot.names.push(name);
             slot.released = false;
-            self.release.remove(&id);
+            self.release.retain(|&(_, due)| due != id);
             self.settle(now, id);
         }
         self.fill(now, id, complete);
@@ -340,13 +352,13 @@ impl<P> Scan<P> {
         if !slot.names.is_empty() {
             return self.settle_listed(now, id);
         }
-        let (idle, drained) = (slot.is_idle(), !slot.main.runs() && slot.log.runs() && !slot.released);
+        let (idle, drained) = (slot.is_idle(), slot.is_drained());
         self.unschedule(id, Role::Main);
         self.unschedule(id, Role::Log);
         if idle {
             self.slots.remove(&id);
         } else if drained {
-            self.release.insert(id);
+            self.release.insert((now, id));
         }
     }
 
@@ -371,6 +383,11 @@ impl<P> Scan<P> {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.released = true;
         }
+    }
+
+    /// That could not be done: it is asked for again in five seconds.
+    pub fn release_failed(&mut self, now: Tick, id: Id) {
+        self.release.insert((now.after(PATIENCE), id));
     }
 
     /// A child ended: which service's, and as what. `None` for a stranger. `code` is its exit code, `None` if a signal killed it.

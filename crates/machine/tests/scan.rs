@@ -180,6 +180,9 @@ impl World {
     fn release(&mut self, id: Id, pid: Pid) {
         assert_eq!(self.running.get(&pid), Some(&(id, Role::Log)), "released something else");
         assert!(!self.is_listed(id) && !self.runs(id, Role::Main), "released a service that is there");
+        if !self.forks_work {
+            return self.scan.release_failed(self.now, id);
+        }
         self.scan.released(id);
         self.released.push(id);
     }
@@ -433,6 +436,21 @@ fn a_log_that_comes_later_is_seen_when_the_service_is_started_again() {
     assert!(!world.runs(id(0), Role::Log));
     world.happen(&Happening::Dies(0, Some(0)));
     assert!(world.runs(id(0), Role::Log));
+}
+
+#[test]
+fn a_release_that_failed_is_asked_for_again() {
+    let mut world = World::new(&[true]);
+    world.happen(&Happening::Log(0, true));
+    world.happen(&Happening::Link(0, 0));
+    world.happen(&Happening::Unlink(0));
+    world.forks_work = false;
+    world.happen(&Happening::Dies(0, Some(0)));
+    world.forks_work = true;
+    world.happen(&Happening::Time(PATIENCE - 1));
+    assert!(world.released.is_empty());
+    world.happen(&Happening::Time(1));
+    assert_eq!(world.released, [id(0)]);
 }
 
 #[test]

@@ -87,6 +87,16 @@ impl Patience {
         self.signals.fd()
     }
 
+    /// How long to wait for that or for something else: not at all if a signal came already.
+    pub fn timeout(&self) -> Option<u64> {
+        self.signals.timeout(None)
+    }
+
+    /// Whether a signal came, if [`fd`](Patience::fd) does not tell.
+    pub fn came(&self) -> bool {
+        self.signals.came()
+    }
+
     /// Takes note of what came, so that [`fd`](Patience::fd) is quiet again.
     pub fn hear(&self) {
         self.signals.drain();
@@ -119,7 +129,7 @@ impl Patience {
         text: impl Fn() -> Vec<u8>,
         mut attempt: impl FnMut() -> io::Result<T>,
     ) -> Result<T, GivenUp> {
-        self.insist_on(|| attempt().map_err(|reason| Trouble::new(text(), reason)))
+        self.insist_on(|| sys::fd::uninterrupted(&mut attempt).map_err(|reason| Trouble::new(text(), reason)))
     }
 
     /// The same for what can go wrong in several ways.
@@ -150,7 +160,7 @@ impl Patience {
             if left == 0 {
                 return false;
             }
-            if poll::readable([self.signals.fd()], Some(left)).is_err() {
+            if poll::readable([self.signals.fd()], self.signals.timeout(Some(left))).is_err() {
                 poll::rest();
             }
             self.signals.drain();

@@ -51,6 +51,21 @@ pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::unistd::fchdir(directory)?)
 }
 
+/// Gives a file another name, in place of what had it.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    uninterrupted(|| std::fs::rename(from, to))
+}
+
+/// Does it again for as long as a signal interrupts it.
+pub fn uninterrupted<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 /// Sets which mode bits new files shall not have.
 pub fn set_umask(bits: u32) {
     // The type is narrower than 32 bits on some systems; there are nine such bits.
@@ -78,12 +93,7 @@ pub fn pipe_id(fd: BorrowedFd<'_>) -> Option<u64> {
 
 /// Waits for an exclusive lock on the open file, which lasts until its last copy is closed, over exec too.
 pub fn lock(file: &File) -> io::Result<()> {
-    loop {
-        match file.lock() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
+    uninterrupted(|| file.lock())
 }
 
 /// Takes the lock if it is free; EAGAIN if not.

@@ -18,6 +18,8 @@ static CAUGHT: AtomicU64 = AtomicU64::new(0);
 pub struct Signals {
     pipe: OwnedFd,
     caught: Vec<(Signal, Arc<AtomicBool>)>,
+    /// Set with each of them, since the pipe may have no room for its byte: a kernel without memory refuses it.
+    came: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -26,14 +28,16 @@ impl Signals {
         let (pipe, writer) = fd::pipe()?;
         fd::set_nonblocking(pipe.as_fd())?;
         let caught: Vec<_> = signals.iter().map(|&signal| (signal, Arc::new(AtomicBool::new(false)))).collect();
+        let came = Arc::new(AtomicBool::new(false));
         for (signal, flag) in &caught {
             CAUGHT.fetch_or(1 << *signal as i32, Ordering::Relaxed);
-            // The flag first: by the time the pipe can be read, it is set.
+            // The flags first: by the time the pipe can be read, they are set.
             flag::register(*signal as i32, Arc::clone(flag))?;
+            flag::register(*signal as i32, Arc::clone(&came))?;
             low_level::pipe::register(*signal as i32, writer.try_clone()?)?;
         }
         unblock(signals)?;
-        Ok(Signals { pipe, caught })
+        Ok(Signals { pipe, caught, came })
     }
 
     /// What to poll.
@@ -41,8 +45,19 @@ impl Signals {
         self.pipe.as_fd()
     }
 
-    /// Forgets what made the pipe readable. Call it before asking [`arrived`](Signals::arrived).
+    /// Whether a signal has come since the last [`drain`](Signals::drain). Ask this besides what poll says of the descriptor.
+    pub fn came(&self) -> bool {
+        self.came.load(Ordering::Relaxed)
+    }
+
+    /// How long to poll: for `timeout`, or not at all if a signal has come already.
+    pub fn timeout(&self, timeout: Option<u64>) -> Option<u64> {
+        if self.came() { Some(0) } else { timeout }
+    }
+
+    /// Forgets that signals have come. Call it before asking [`arrived`](Signals::arrived).
     pub fn drain(&self) {
+        self.came.store(false, Ordering::Relaxed);
         let mut buffer = [0; 64];
         while matches!(fd::read(self.fd(), &mut buffer), Ok(count) if count == buffer.len()) {}
     }

@@ -1,0 +1,19 @@
+//! Faults injected at system calls: strace makes a call of a program at work fail, and the program must live on, say each cause
+//! once, and end up as wanted. Where strace is not there or may not trace, the tests say so and are skipped.
+
+#![cfg(target_os = "linux")]
+
+mod birth;
+mod multilog;
+mod scene;
+mod strace;
+mod supervise;
+mod svscan;
+
+/// Here, so that it begins first: it takes a minute.
+#[test]
+fn a_start_for_which_there_is_no_process_is_made_by_itself_after_a_minute() {
+    if strace::needs_strace() {
+        supervise::no_start_for_a_while(strace::FORK, "EAGAIN", false);
+    }
+}

@@ -1,0 +1,229 @@
+//! System calls of supervise that fail.
+
+use std::time::Duration;
+
+use testkit::{Running, Scratch, holds_for, wait_until};
+
+use crate::scene::{
+    ALONE, assert_said_once, insist_up_again, lives, processes, svc, wait_down, wait_up, wait_up_again,
+};
+use crate::strace::{
+    EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, for_each, needs_strace, reason,
+};
+
+const FORK_FAILED: &str = "supervise: warning: unable to fork for a, sleeping 60 seconds";
+const OPEN_FAILED: &str = "supervise: warning: unable to open a/supervise/status.new";
+const WRITE_FAILED: &str = "supervise: warning: unable to write a/supervise/status.new";
+const RENAME_FAILED: &str = "supervise: warning: unable to rename a/supervise/status.new to status";
+const KILL_FAILED: &str = "supervise: warning: unable to signal a";
+const WAIT_FAILED: &str = "supervise: warning: unable to wait for a, trying again in a second";
+const RUN_FAILED: &str = "supervise: fatal: unable to start a/run";
+
+/// Calls that fail, with which errors, and what supervise says of it.
+type Fault = (&'static str, &'static [&'static str], &'static str);
+
+/// Calls that supervise makes itself while it works.
+const FAULTS: &[Fault] = &[
+    (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
+    (MAP, &["ENOMEM"], FORK_FAILED),
+    (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EIO", "EROFS"], OPEN_FAILED),
+    (WRITE, &["ENOSPC", "EIO", "ENOMEM"], WRITE_FAILED),
+    (RENAME, &["ENOSPC", "EIO", "ENOMEM", "EROFS"], RENAME_FAILED),
+    (KILL, &["EAGAIN", "ENOMEM"], KILL_FAILED),
+    (POLL, &["ENOMEM", "EAGAIN"], WAIT_FAILED),
+];
+
+/// Those that are made again without a word.
+const INTERRUPTIONS: &[Fault] = &[(OPEN, &["EINTR"], ""), (WRITE, &["EINTR"], ""), (RENAME, &["EINTR"], "")];
+
+#[derive(Debug)]
+struct Case {
+    calls: &'static str,
+    error: &'static str,
+    when: u32,
+    said: &'static str,
+}
+
+fn cases(faults: &[Fault]) -> Vec<Case> {
+    let each = |&(calls, errors, said): &Fault| {
+        let pairs = errors.iter().flat_map(|&error| TIMES.map(|when| (error, when)));
+        pairs.map(|(error, when)| Case { calls, error, when, said }).collect::<Vec<_>>()
+    };
+    faults.iter().flat_map(each).collect()
+}
+
+fn lines(text: &str, error: &str) -> Vec<String> {
+    if text.is_empty() { Vec::new() } else { vec![format!("{text}: {}", reason(error))] }
+}
+
+/// A supervise whose service is up, and has done what it does at its start.
+fn supervised(scratch: &Scratch) -> (Running, u32) {
+    scratch.service("a", ALONE);
+    let supervise = scratch.start("supervise", "supervise", &["a"]);
+    wait_until("it has started", || starts(scratch) == 1);
+    (supervise, wait_up(scratch, "a"))
+}
+
+fn starts(scratch: &Scratch) -> usize {
+    scratch.text("a/starts").lines().count()
+}
+
+#[test]
+fn one_call_that_fails_changes_nothing_in_the_end() {
+    if needs_strace() {
+        for_each(&cases(FAULTS), one_call_fails);
+    }
+}
+
+#[test]
+fn a_call_that_is_interrupted_is_made_again() {
+    if needs_strace() {
+        for_each(&cases(INTERRUPTIONS), one_call_fails);
+    }
+}
+
+fn one_call_fails(case: &Case) {
+    let scratch = Scratch::new();
+    let (mut supervise, mut child) = supervised(&scratch);
+    let strace = Injection::of(case.calls, case.error, &case.when.to_string()).attach(&scratch, supervise.pid());
+    // Until the call was reached: a status for the pause, another for its end, one for the death; and one start.
+    while strace.injected() == 0 {
+        svc(&scratch, "pck", "a");
+        child = insist_up_again(&scratch, "a", child);
+    }
+    assert_eq!(strace.detach(), 1);
+    assert_eq!(supervise.ended(), None);
+    assert_said_once(&scratch.text("supervise.err"), &lines(case.said, case.error));
+    // It does what it is told, and there is one service.
+    svc(&scratch, "u", "a");
+    let child = wait_up(&scratch, "a");
+    svc(&scratch, "d", "a");
+    wait_until("the service is gone", || !lives(child));
+    wait_down(&scratch, "a");
+    svc(&scratch, "u", "a");
+    wait_up_again(&scratch, "a", child);
+    wait_until("there is one", || processes(&scratch, "a") == ["sleep", "supervise"]);
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
+}
+
+/// The new record, as supervise and strace name it.
+const RECORD: [&str; 2] = ["supervise/status.new", "a/supervise/status.new"];
+
+/// Calls of supervise and of the child that becomes `run`.
+const LASTING: &[Fault] = &[
+    (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EIO", "EROFS"], OPEN_FAILED),
+    (WRITE, &["ENOSPC", "EIO", "ENOMEM"], WRITE_FAILED),
+    (RENAME, &["ENOSPC", "EIO", "ENOMEM", "EROFS"], RENAME_FAILED),
+];
+
+#[test]
+fn a_record_that_cannot_be_written_for_a_while_is_written_in_the_end() {
+    if needs_strace() {
+        let lasting: Vec<Case> = cases(LASTING).into_iter().filter(|case| case.when == 1).collect();
+        for_each(&lasting, no_record_for_a_while);
+    }
+}
+
+fn no_record_for_a_while(case: &Case) {
+    let scratch = Scratch::new();
+    let (mut supervise, first) = supervised(&scratch);
+    let all = Injection::of(case.calls, case.error, "1+").with_children();
+    let strace =
+        RECORD.iter().fold(all, |all, path| all.on(scratch.path(path)).on(path)).attach(&scratch, supervise.pid());
+    svc(&scratch, "pck", "a");
+    wait_until("it is started again", || starts(&scratch) == 2);
+    svc(&scratch, "pcpc", "a");
+    wait_until("that was tried", || strace.injected() >= 8);
+    assert_said_once(&scratch.text("supervise.err"), &lines(case.said, case.error));
+    assert!(strace.detach() >= 8);
+    // By itself.
+    let second = wait_up_again(&scratch, "a", first);
+    assert_eq!(processes(&scratch, "a"), ["sleep", "supervise"]);
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
+    assert!(!lives(second));
+    assert_said_once(&scratch.text("supervise.err"), &lines(case.said, case.error));
+}
+
+#[test]
+fn the_death_of_a_service_is_noticed_where_nothing_can_be_written() {
+    if !needs_strace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (mut supervise, first) = supervised(&scratch);
+    // Not even the byte by which a signal wakes the loop.
+    let strace = Injection::of(WRITE, "ENOMEM", "1+").attach(&scratch, supervise.pid());
+    for number in 2..=4 {
+        svc(&scratch, "k", "a");
+        wait_until("it is started again", || {
+            // Should the signal have come at the very moment when supervise went to sleep, this wakes it.
+            svc(&scratch, "c", "a");
+            starts(&scratch) == number
+        });
+    }
+    assert!(strace.detach() > 0);
+    wait_up_again(&scratch, "a", first);
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
+}
+
+#[test]
+fn a_run_that_cannot_be_executed_for_a_while_is_started_in_the_end() {
+    if needs_strace() {
+        for_each(&["ENOMEM", "EAGAIN", "EIO", "EMFILE", "ENFILE"], |error| no_exec_for_a_while(error));
+    }
+}
+
+fn no_exec_for_a_while(error: &str) {
+    let scratch = Scratch::new();
+    let (mut supervise, first) = supervised(&scratch);
+    let run = Injection::of(EXEC, error, "1+").with_children().on("./run").on(scratch.path("a/run"));
+    let strace = run.attach(&scratch, supervise.pid());
+    svc(&scratch, "k", "a");
+    wait_until("it was tried twice", || strace.injected() >= 2);
+    strace.detach();
+    let second = wait_up_again(&scratch, "a", first);
+    wait_until("it is run", || starts(&scratch) == 2);
+    // One line for each attempt, as ever.
+    let said = scratch.text("supervise.err");
+    assert!(said.lines().all(|line| line == format!("{RUN_FAILED}: {}", reason(error))), "{said}");
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
+    assert!(!lives(second));
+}
+
+#[test]
+fn a_start_for_which_there_is_no_process_is_made_at_once_on_u() {
+    if needs_strace() {
+        for_each(&[(FORK, "EAGAIN"), (FORK, "ENOMEM"), (MAP, "ENOMEM")], |&(calls, error)| {
+            no_start_for_a_while(calls, error, true)
+        });
+    }
+}
+
+pub fn no_start_for_a_while(calls: &'static str, error: &str, ask: bool) {
+    let scratch = Scratch::new();
+    let (mut supervise, _) = supervised(&scratch);
+    let strace = Injection::of(calls, error, "1+").attach(&scratch, supervise.pid());
+    svc(&scratch, "k", "a");
+    wait_until("a start was tried", || strace.injected() == 1);
+    wait_down(&scratch, "a");
+    if ask {
+        svc(&scratch, "u", "a");
+        wait_until("another was tried", || strace.injected() == 2);
+    }
+    strace.detach();
+    assert_said_once(&scratch.text("supervise.err"), &lines(FORK_FAILED, error));
+    if ask {
+        svc(&scratch, "u", "a");
+    } else {
+        // Nobody asks.
+        holds_for(Duration::from_secs(45), "it waits", || starts(&scratch) == 1);
+    }
+    wait_up(&scratch, "a");
+    assert_said_once(&scratch.text("supervise.err"), &lines(FORK_FAILED, error));
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
+}

@@ -1,0 +1,209 @@
+//! System calls of svscan that fail.
+
+use std::fs;
+
+use testkit::{Running, Scratch, signal, wait_for, wait_until};
+
+use crate::scene::{assert_said_once, is_supervised, lives, pid, supervise_of, svc, wait_up};
+use crate::strace::{
+    EXEC, FORK, Injection, MAP, OPEN, PIPE, POLL, TIMES, WATCH, WRITE, for_each, needs_strace, reason,
+};
+
+/// A service that leaves a line in its log, and of which two would show; and its logger.
+const RUN: &str = "echo hello\nexec setlock -n alone sleep 1000";
+const LOG: &str = "exec multilog ./main";
+
+const FORK_FAILED: &[&str] = &["unable to fork for *"];
+const OPEN_FAILED: &[&str] = &["unable to open */supervise/ok", RELEASE_FAILED[0]];
+const PIPE_FAILED: &[&str] = &["unable to create pipe for *"];
+const RELEASE_FAILED: &[&str] = &["unable to write /proc/N/cwd/supervise/control, trying again in 5 seconds"];
+const WAIT_FAILED: &[&str] = &["unable to wait, trying again in a second"];
+const READ_FAILED: &[&str] = &["unable to read directory"];
+const EXEC_FAILED: &[&str] = &["unable to start supervise *"];
+
+/// Calls that fail, with which errors, and what svscan may say of it, with a star for the service.
+type Fault = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const FAULTS: &[Fault] = &[
+    (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
+    (MAP, &["ENOMEM"], FORK_FAILED),
+    (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "EINTR"], OPEN_FAILED),
+    (PIPE, &["EMFILE", "ENFILE"], PIPE_FAILED),
+    (WRITE, &["ENOMEM", "EAGAIN"], RELEASE_FAILED),
+    (WATCH, &["ENOSPC", "ENOMEM"], &[]),
+    (POLL, &["ENOMEM"], WAIT_FAILED),
+];
+
+#[derive(Debug)]
+struct Case {
+    calls: &'static str,
+    error: &'static str,
+    when: u32,
+    said: &'static [&'static str],
+}
+
+/// All that may be said: of each service, and of each logger.
+fn lines(texts: &[&str], error: &str) -> Vec<String> {
+    let of = |text: &str, name: &str| format!("svscan: warning: {}: {}", text.replace('*', name), reason(error));
+    let each = |text: &&str| match text.contains('*') {
+        true => ["a", "a/log", "s", "s/log"].map(|name| of(text, name)).to_vec(),
+        false => vec![of(text, "")],
+    };
+    texts.iter().flat_map(each).collect()
+}
+
+/// What svscan has said, with N for a pid.
+fn said(scratch: &Scratch) -> String {
+    let said = scratch.text("svscan.err");
+    let words = said.split('/').map(|word| if word.parse::<u32>().is_ok() { "N" } else { word });
+    words.collect::<Vec<_>>().join("/")
+}
+
+/// A svscan at work on `a`.
+fn scanned(scratch: &Scratch) -> Running {
+    service(scratch, "scan/a");
+    scratch.mkdir("gone");
+    let svscan = scratch.start("svscan", "svscan", &["scan"]);
+    wait_logged(scratch, "scan/a");
+    svscan
+}
+
+/// As a slow operator makes it: the directory first, then what is in it.
+fn service(scratch: &Scratch, name: &str) {
+    let run = scratch.script("run", RUN);
+    let dir = scratch.mkdir(name);
+    scratch.script(format!("{name}/log/run"), LOG);
+    fs::rename(run, dir.join("run")).expect("moves");
+}
+
+#[track_caller]
+fn wait_logged(scratch: &Scratch, dir: &str) {
+    wait_up(scratch, &format!("{dir}/log"));
+    wait_up(scratch, dir);
+    wait_until(&format!("the logger of {dir} has the line"), || {
+        scratch.text(format!("{dir}/log/main/current")) == "hello\n"
+    });
+}
+
+/// A service comes and goes, and its logger after it.
+fn come_and_go(scratch: &Scratch) {
+    service(scratch, "scan/s");
+    wait_logged(scratch, "scan/s");
+    fs::rename(scratch.path("scan/s"), scratch.path("gone/s")).expect("moves");
+    svc(scratch, "dx", "gone/s");
+    for dir in ["gone/s", "gone/s/log"] {
+        wait_until(&format!("{dir} is gone"), || !is_supervised(scratch, dir));
+    }
+    fs::remove_dir_all(scratch.path("gone/s")).expect("removes");
+}
+
+#[test]
+fn one_call_that_fails_changes_nothing_in_the_end() {
+    if needs_strace() {
+        let each = |&(calls, errors, said): &Fault| {
+            let pairs = errors.iter().flat_map(|&error| TIMES.map(|when| (error, when)));
+            pairs.map(|(error, when)| Case { calls, error, when, said }).collect::<Vec<_>>()
+        };
+        for_each(&FAULTS.iter().flat_map(each).collect::<Vec<_>>(), one_call_fails);
+    }
+}
+
+fn one_call_fails(case: &Case) {
+    let scratch = Scratch::new();
+    let mut svscan = scanned(&scratch);
+    let child = wait_up(&scratch, "scan/a");
+    let supervises = ["scan/a", "scan/a/log"].map(|dir| supervise_of(&scratch, dir));
+    let strace = Injection::of(case.calls, case.error, &case.when.to_string()).attach(&scratch, svscan.pid());
+    supervises.iter().for_each(|&supervise| signal(supervise, "KILL"));
+    while strace.injected() == 0 {
+        come_and_go(&scratch);
+    }
+    assert_eq!(strace.detach(), 1);
+    come_and_go(&scratch);
+    for (dir, old) in ["scan/a", "scan/a/log"].into_iter().zip(supervises) {
+        wait_until("its supervise is back", || is_supervised(&scratch, dir) && supervise_of(&scratch, dir) != old);
+    }
+    assert_eq!((svscan.ended(), pid(&scratch, "scan/a")), (None, Some(child)));
+    assert_said_once(&said(&scratch), &lines(case.said, case.error));
+    assert_eq!(scratch.text("svscan.out"), "", "every line went to a logger");
+}
+
+/// The same until the cause is gone.
+const LASTING: &[Fault] = &[
+    (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
+    (MAP, &["ENOMEM"], FORK_FAILED),
+    (OPEN, &["EMFILE", "ENFILE", "ENOMEM"], &[OPEN_FAILED[0], READ_FAILED[0]]),
+    (PIPE, &["EMFILE", "ENFILE"], PIPE_FAILED),
+    (POLL, &["ENOMEM"], WAIT_FAILED),
+];
+
+#[test]
+fn what_cannot_be_done_for_a_while_is_done_in_the_end() {
+    if needs_strace() {
+        let each = |&(calls, errors, said): &Fault| errors.iter().map(move |&error| (calls, error, said));
+        for_each(&LASTING.iter().flat_map(each).collect::<Vec<_>>(), |&(calls, error, said)| {
+            out_for_a_while(Injection::of(calls, error, "1+"), &lines(said, error));
+        });
+    }
+}
+
+#[test]
+fn a_supervise_that_cannot_be_executed_for_a_while_is_started_in_the_end() {
+    if needs_strace() {
+        for_each(&["ENOMEM", "EAGAIN", "EIO", "EMFILE", "ENFILE"], |error| {
+            let supervise = Scratch::new().suite().path("supervise");
+            let exec = Injection::of(EXEC, error, "1+").with_children().on(supervise);
+            out_for_a_while(exec, &lines(EXEC_FAILED, error));
+        });
+    }
+}
+
+fn out_for_a_while(injection: Injection, lines: &[String]) {
+    let scratch = Scratch::new();
+    let svscan = scanned(&scratch);
+    let child = wait_up(&scratch, "scan/a");
+    let supervise = supervise_of(&scratch, "scan/a");
+    let strace = injection.attach(&scratch, svscan.pid());
+    signal(supervise, "KILL");
+    service(&scratch, "scan/s");
+    svscan.signal("HUP");
+    wait_until("something was tried", || !scratch.text("svscan.err").is_empty());
+    let before = strace.injected();
+    wait_until("it was tried again", || strace.injected() > before);
+    assert_said_once(&said(&scratch), lines);
+    strace.detach();
+    wait_logged(&scratch, "scan/s");
+    let back = wait_for("a supervise", || {
+        let new = is_supervised(&scratch, "scan/a").then(|| supervise_of(&scratch, "scan/a"));
+        new.filter(|&new| new != supervise)
+    });
+    assert!(lives(back));
+    assert_eq!(pid(&scratch, "scan/a"), Some(child));
+    assert_said_once(&said(&scratch), lines);
+}
+
+#[test]
+fn a_logger_that_cannot_be_told_to_leave_leaves_in_the_end() {
+    if needs_strace() {
+        for_each(&[(OPEN, "EMFILE"), (OPEN, "ENOMEM"), (WRITE, "EAGAIN"), (WRITE, "ENOMEM")], |&(calls, error)| {
+            no_release_for_a_while(calls, error);
+        });
+    }
+}
+
+fn no_release_for_a_while(calls: &'static str, error: &str) {
+    let scratch = Scratch::new();
+    let svscan = scanned(&scratch);
+    let logger = supervise_of(&scratch, "scan/a/log");
+    let control = scratch.path("scan/a/log/supervise/control");
+    let by_pid = format!("/proc/{logger}/cwd/supervise/control");
+    let injection =
+        Injection::of(calls, error, "1+").on(control).on(scratch.path("a/log/supervise/control")).on(by_pid);
+    let strace = injection.attach(&scratch, svscan.pid());
+    fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("moves");
+    svc(&scratch, "dx", "a");
+    wait_until("it was tried twice", || strace.injected() >= 2);
+    strace.detach();
+    wait_until("the logger is gone", || !is_supervised(&scratch, "a/log"));
+    assert_said_once(&said(&scratch), &lines(RELEASE_FAILED, error));
+}
