@@ -14,8 +14,8 @@ use super::world::World;
 /// How long after a disturbance a unit in doubt is told what to do, and a takeover is believed.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How long after the death of its last writer a logger may be seen to have ended.
-const RECENT: Duration = Duration::from_millis(500);
+/// How long after the death of the last who had a pipe its end may be noticed.
+pub(super) const RECENT: Duration = Duration::from_millis(500);
 
 /// Who was seen in the directory of a unit.
 #[derive(Clone, Default)]
@@ -62,6 +62,7 @@ impl World {
     /// Looks at everything.
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         let members = self.members()?;
+        self.hear_confessions();
         for (unit, members) in members.iter().enumerate() {
             let status = self.units[unit].status();
             self.recognize(unit, members, status.as_ref());
@@ -72,7 +73,6 @@ impl World {
             self.resolve(unit, members)?;
         }
         self.check_scanner();
-        self.hear_confessions();
         Ok(())
     }
 
@@ -124,9 +124,18 @@ impl World {
     /// Whether the unit is a logger whose input ended: all who could write to it were killed at the same time.
     fn had_no_writer(&self, unit: usize) -> bool {
         let service = &self.units[World::partner(unit)];
-        let dead = |known: Option<Known>| known.is_none_or(|known| known.doomed || known.since.elapsed() < RECENT);
-        let unscanned = self.kind == suite::Kind::Runit || self.scanner.disturbed.elapsed() < RECENT;
-        self.units[unit].logger && dead(service.supervise) && dead(service.process) && unscanned
+        self.units[unit].logger && is_gone(service.supervise) && is_gone(service.process) && self.is_unscanned()
+    }
+
+    /// Whether all who could read from the service's pipe were killed at the same time: the logger, both supervises, and the scanner.
+    pub(super) fn had_no_reader(&self, unit: usize) -> bool {
+        let (service, logger) = (&self.units[unit], &self.units[World::partner(unit)]);
+        let supervises = [service.supervise, logger.supervise];
+        is_gone(logger.process) && supervises.into_iter().all(is_gone) && self.is_unscanned()
+    }
+
+    fn is_unscanned(&self) -> bool {
+        self.kind == suite::Kind::Runit || self.scanner.disturbed.elapsed() < RECENT
     }
 
     fn check_takeover(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
@@ -220,6 +229,11 @@ impl World {
             self.violate(Kind::NotUpgraded, format!("the scanner, pid {pid}, still runs the old file"));
         }
     }
+}
+
+/// Whether it is dead, or was replaced just now.
+fn is_gone(known: Option<Known>) -> bool {
+    known.is_none_or(|known| known.doomed || known.since.elapsed() < RECENT)
 }
 
 fn faults(unit: &Unit, members: &Members, status: Option<&Status>) -> Vec<Fault> {
