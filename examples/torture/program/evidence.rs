@@ -2,7 +2,7 @@
 
 use svdir::Status;
 
-use super::check::{Members, RECENT};
+use super::check::Members;
 use super::line::{Micros, now};
 use super::report::Kind;
 use super::service::{BROKEN_PIPE, SECOND_COPY};
@@ -38,7 +38,8 @@ impl World {
     fn excuse_broken_pipe(&mut self, unit: usize) {
         self.counts.broken_pipes += 1;
         self.units[unit].doom();
-        self.units[World::partner(unit)].kills.push((now() - RECENT.as_micros() as Micros, now()));
+        let since = now() - self.recently().as_micros() as Micros;
+        self.units[World::partner(unit)].kills.push((since, now()));
     }
 
     fn history(&self, unit: usize) -> String {
