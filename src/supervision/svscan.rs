@@ -177,6 +177,8 @@ impl Scanner {
                 self.said.warning("poll", text!("unable to wait, trying again in a second"), &error);
                 sys::poll::rest();
                 self.hear();
+                // A supervise is not started again when its name has gone before it.
+                self.take_changes();
             }
         }
     }
