@@ -5,6 +5,8 @@
 
 mod many;
 #[cfg(target_os = "linux")]
+mod takeover;
+#[cfg(target_os = "linux")]
 mod upgrade;
 
 use std::io::Write;
