@@ -17,6 +17,19 @@ pub mod svscanboot;
 /// Set by svscan for its supervises, which take it out of what services see: the pipe on stdout is svscan's.
 const BELOW_SVSCAN: &str = "UPHOLD_SVSCAN";
 
+/// Asks the kernel to kill anything else first when memory runs out. Children get `original` back, or what this process has now. Where it is not
+/// permitted, nothing changes.
+fn be_spared(original: Option<i16>) {
+    match original {
+        Some(original) => sys::oom::resume(original),
+        None => {
+            if let Err(error) = sys::oom::lower() {
+                log::debug!("the OOM score stays as it is: {}", cli::reason(&error));
+            }
+        }
+    }
+}
+
 /// Now, as the machines count time.
 fn tick() -> machine::Tick {
     machine::Tick(sys::clock::monotonic())

@@ -18,14 +18,14 @@ use sys::adopted::Adopted;
 use sys::exec::Prepared;
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{clock, environ, fd, sealed};
+use sys::{clock, environ, fd, oom, sealed};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
 use super::said::Said;
-use super::{record, tick};
+use super::{be_spared, record, tick};
 
 const PROGRAM: Program = Program {
     name: "supervise",
@@ -59,10 +59,12 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         Received::Question(state) => return Ok(handover::answer(State::decode(&state).is_some())),
         Received::State(state) => {
             let state = State::decode(&state).with_context(|| text!("unable to go on in ", *dir))?;
+            be_spared(state.oom);
             Supervisor::go_on(dir, successor, &state)?
         }
         Received::Nothing => {
             let mut supervisor = Supervisor::open(dir, successor)?;
+            be_spared(None);
             supervisor.begin();
             supervisor
         }
@@ -158,8 +160,8 @@ impl<'a> Supervisor<'a> {
         let (status, more) = self.machine.record(self.since, self.more);
         let held = self.held.descriptors().map(sealed::number);
         let adopted = self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd()));
-        State { status, more, held, adopted, pipe: self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd())) }
-            .encode()
+        let pipe = self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd()));
+        State { status, more, held, adopted, pipe, oom: oom::original() }.encode()
     }
 
     /// Becomes the new file of this program.
@@ -324,6 +326,7 @@ impl<'a> Supervisor<'a> {
                     announced.get().unwrap_or((Born { earliest, latest: clock::since_boot() }, false));
                 (self.since, self.more.born) = (since, born);
                 self.said.over("fork");
+                self.note_score();
                 self.step(Event::Started(Pid(pid.as_raw().unsigned_abs())));
                 if written {
                     self.note_announced();
@@ -336,6 +339,14 @@ impl<'a> Supervisor<'a> {
                 self.said.warning("fork", text, &error);
                 self.step(Event::SpawnFailed);
             }
+        }
+    }
+
+    /// Says so if the new child has kept our OOM score.
+    fn note_score(&mut self) {
+        match oom::failure() {
+            Some(error) => self.said.warning("oom", text!("unable to restore the OOM score of ", self.dir), &error),
+            None => self.said.over("oom"),
         }
     }
 

@@ -21,7 +21,7 @@ use svdir::{Command, names};
 use sys::limits::Resource;
 use sys::process::{self, Change, Signal};
 use sys::signals::Signals;
-use sys::{environ, fd, limits, sealed, signals};
+use sys::{environ, fd, limits, oom, sealed, signals};
 
 use super::handover::{self, Answer, Received, Successor};
 use super::log_pipe::LogPipe;
@@ -30,7 +30,7 @@ use super::peer::Peers;
 use super::said::Said;
 use super::scan_directory::{Look, ScanDirectory};
 use super::scan_state::ScanState;
-use super::tick;
+use super::{be_spared, tick};
 
 const PROGRAM: Program = Program {
     name: "svscan",
@@ -85,6 +85,7 @@ impl Scanner {
         fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
         let directory =
             ScanDirectory::current().with_context(|| text!("unable to lock ", dir, ", another svscan runs there"))?;
+        be_spared(None);
         Scanner::new(call, directory, raise_open_files())
     }
 
@@ -93,6 +94,7 @@ impl Scanner {
         let unable = || text!("unable to go on from what was handed over");
         let state = ScanState::decode(state).with_context(unable)?;
         let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
+        be_spared(state.oom);
         let mut scanner = Scanner::new(call, directory, state.open_files)?;
         for kept in state.services {
             let Kept { id, names, main, log, pipe, released } = kept;
@@ -117,6 +119,7 @@ impl Scanner {
         ScanState {
             lock: self.directory.lock().map(sealed::number),
             open_files: self.open_files,
+            oom: oom::original(),
             services: self.scan.kept().map(with_ends).collect(),
             others: self.others.iter().map(|(id, role, ok)| (*id, *role, sealed::number(ok.as_fd()))).collect(),
         }
@@ -174,6 +177,8 @@ impl Scanner {
                 self.said.warning("poll", text!("unable to wait, trying again in a second"), &error);
                 sys::poll::rest();
                 self.hear();
+                // A supervise is not started again when its name has gone before it.
+                self.take_changes();
             }
         }
     }
@@ -396,6 +401,10 @@ impl Scanner {
             Ok(pid) => {
                 self.said.over(subject);
                 log::info!("{}: supervise started as pid {pid}", dir.display());
+                match oom::failure() {
+                    Some(error) => self.said.warning("oom", text!("unable to restore the OOM score for ", dir), &error),
+                    None => self.said.over("oom"),
+                }
                 self.scan.started(tick(), id, role, Pid(pid.as_raw().unsigned_abs()));
             }
             Err(error) => {

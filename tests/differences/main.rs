@@ -17,6 +17,7 @@ mod multilog_nonblocking_stdin;
 mod multilog_pause_once;
 mod multilog_size_limit;
 mod multilog_term_in_pause;
+mod oom_score;
 mod softlimit_overflow;
 mod supervise_is_never_deaf;
 mod supervise_says_once;

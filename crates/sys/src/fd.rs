@@ -23,6 +23,11 @@ pub fn open_write(path: &Path) -> io::Result<File> {
     open(path, OFlag::O_WRONLY, Mode::empty())
 }
 
+/// Opens for reading and writing what exists already.
+pub fn open_read_write(path: &Path) -> io::Result<File> {
+    open(path, OFlag::O_RDWR, Mode::empty())
+}
+
 /// Opens for appending; creates with mode 0600.
 pub fn open_append(path: &Path) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT, Mode::S_IRUSR | Mode::S_IWUSR)

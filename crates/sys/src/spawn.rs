@@ -16,7 +16,8 @@ const CANNOT_EXEC: u8 = 111;
 ///
 /// `exec` runs in the child, in memory that is shared with this process where the system can do that: it may leave word in
 /// what it borrows, but must neither allocate nor free, since the child may be killed on the way. What it does to
-/// descriptors, signals and limits is the child's alone. Nothing of the parent's (buffers, destructors) is run in the child.
+/// descriptors, signals and limits is the child's alone. Nothing of the parent's (buffers, destructors) is run in the child. Before
+/// `exec`, the child gets the OOM score back that this process was started with (see [`crate::oom`]).
 ///
 /// # Errors
 /// If there can be no further process, or no memory for it.
@@ -42,6 +43,7 @@ mod imp {
         match unsafe { fork() }? {
             ForkResult::Parent { child } => Ok(child),
             ForkResult::Child => {
+                crate::oom::restore();
                 unable(exec());
                 // SAFETY: _exit ends the process and returns to nobody.
                 unsafe { libc::_exit(i32::from(super::CANNOT_EXEC)) }
@@ -99,6 +101,7 @@ mod imp {
             let attempt = unsafe { &mut *attempt.cast::<Self>() };
             signals::forget_handlers();
             attempt.mask.restore();
+            crate::oom::restore();
             attempt.failed = Some((attempt.exec)());
             c_int::from(CANNOT_EXEC)
         }
