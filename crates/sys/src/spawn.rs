@@ -58,21 +58,21 @@ mod imp {
     use std::ffi::{c_int, c_void};
     use std::io;
 
-    use nix::errno::Errno;
     use nix::unistd::Pid;
 
     use super::{CANNOT_EXEC, result};
+    use crate::arena::ChildStack;
     use crate::signals::{self, Mask};
 
-    /// How much stack the child has; only what it touches exists. An exec with a look through PATH takes a tenth of it.
-    const STACK: usize = 65_536;
-
     pub(super) fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
-        let stack = Stack::new()?;
+        // To make one for each child and to take it away again cost a supervise an eighth of the CPU time of a restart, most of
+        // it for telling the other processors.
+        let mut stack = ChildStack::take();
         // No handler may run in the child: what it remembers would be remembered here.
         let mut attempt = Attempt { exec, mask: signals::block_all()?, failed: None };
-        let child = attempt.clone_on(&stack);
+        let child = attempt.clone_on(&mut stack);
         attempt.mask.restore();
+        drop(stack);
         if let Some(error) = attempt.failed {
             unable(error);
         }
@@ -88,7 +88,7 @@ mod imp {
 
     impl<E, F: FnMut() -> E> Attempt<F, E> {
         /// Returns in the parent only, when the child has ended or become another program.
-        fn clone_on(&mut self, stack: &Stack) -> io::Result<Pid> {
+        fn clone_on(&mut self, stack: &mut ChildStack) -> io::Result<Pid> {
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
             let attempt = std::ptr::from_mut(self).cast();
             // SAFETY: `run` gets the Attempt<F, E> it expects. The stack is nobody else's, and stays until the child has no
@@ -104,34 +104,6 @@ mod imp {
             crate::oom::restore();
             attempt.failed = Some((attempt.exec)());
             c_int::from(CANNOT_EXEC)
-        }
-    }
-
-    struct Stack(*mut c_void);
-
-    impl Stack {
-        fn new() -> io::Result<Stack> {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
-            let access = libc::PROT_READ | libc::PROT_WRITE;
-            // SAFETY: a new mapping wherever the kernel likes touches nothing that is there.
-            let start = unsafe { libc::mmap(std::ptr::null_mut(), STACK, access, flags, -1, 0) };
-            if start == libc::MAP_FAILED {
-                return Err(Errno::last().into());
-            }
-            Ok(Stack(start))
-        }
-
-        /// Stacks grow downwards. Page-aligned, which is more than any target asks for.
-        fn top(&self) -> *mut c_void {
-            // SAFETY: one byte behind the mapping, which is still of it.
-            unsafe { self.0.cast::<u8>().add(STACK).cast() }
-        }
-    }
-
-    impl Drop for Stack {
-        fn drop(&mut self) {
-            // SAFETY: the mapping is ours, and whoever ran on it is done.
-            unsafe { libc::munmap(self.0, STACK) };
         }
     }
 }
