@@ -69,6 +69,12 @@ impl Signals {
         while matches!(fd::read(self.fd(), &mut buffer), Ok(count) if count == buffer.len()) {}
     }
 
+    /// Lets them wait, until the mask that is returned is restored: over an exec, which forgets that they are caught, until the next
+    /// program in this process catches them.
+    pub fn block(&self) -> io::Result<Mask> {
+        block(&self.caught.iter().map(|(signal, _)| *signal).collect::<Vec<_>>())
+    }
+
     /// Whether `signal` has come since the last time this was asked.
     pub fn arrived(&self, signal: Signal) -> bool {
         self.caught.iter().any(|(known, flag)| *known == signal && flag.swap(false, Ordering::Relaxed))
