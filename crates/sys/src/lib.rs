@@ -16,6 +16,7 @@ pub mod fd;
 pub mod identity;
 pub mod input;
 pub mod limits;
+pub mod listen;
 pub mod poll;
 pub mod process;
 pub mod sealed;
