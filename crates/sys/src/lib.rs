@@ -13,6 +13,7 @@ pub mod clock;
 pub mod environ;
 pub mod exec;
 pub mod fd;
+pub mod handed;
 pub mod identity;
 pub mod input;
 pub mod limits;
