@@ -8,6 +8,7 @@ mod command;
 pub mod listener;
 mod more;
 pub mod names;
+pub mod notify;
 mod status;
 
 pub use command::{Command, UPGRADE};

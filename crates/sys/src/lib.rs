@@ -18,6 +18,7 @@ pub mod identity;
 pub mod input;
 pub mod limits;
 pub mod listen;
+pub mod notify;
 pub mod poll;
 pub mod process;
 pub mod sealed;
