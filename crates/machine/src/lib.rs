@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod hupwatch;
+pub mod reload;
 pub mod scan;
 pub mod supervise;
 
