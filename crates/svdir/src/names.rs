@@ -4,6 +4,12 @@
 pub const RUN: &str = "run";
 /// If it exists, the service is not started by itself.
 pub const DOWN: &str = "down";
+/// Knob: the signal that ends the service, in place of TERM.
+pub const DOWN_SIGNAL: &str = "down-signal";
+/// Knob: the signal that makes the service read its configuration again, in place of HUP.
+pub const RELOAD_SIGNAL: &str = "reload-signal";
+/// Knob: how long the service may take to end before it gets KILL.
+pub const TIMEOUT_KILL: &str = "timeout-kill";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.
