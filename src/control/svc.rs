@@ -14,7 +14,7 @@ use super::Home;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svc",
-    synopsis: "[-udopchaitkx] [--reexec] service ...",
+    synopsis: "[-udopchaitkxq12wr] [--reload] [--reexec] service ...",
     usage: "svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill",
     usage_exit: cli::USAGE,
     about: "Sends commands to the supervise of each service directory, in the order of the options.",
@@ -30,6 +30,12 @@ const PROGRAM: cli::Program = cli::Program {
         ("-t", "send TERM"),
         ("-k", "send KILL"),
         ("-x", "exit: supervise leaves as soon as the service is down"),
+        ("-q", "send QUIT"),
+        ("-1", "send USR1"),
+        ("-2", "send USR2"),
+        ("-w", "send WINCH"),
+        ("-r", "restart: send the service's down-signal, and KILL when its timeout-kill is over"),
+        ("--reload", "send the service's reload-signal"),
         ("--reexec", "upgrade: supervise becomes the program that now has its name; the service does not notice"),
         (
             "service",
@@ -38,8 +44,10 @@ const PROGRAM: cli::Program = cli::Program {
     ],
 };
 
-/// Every command letter, for the option scanner.
-const LETTERS: &str = "udopchaitkx";
+/// Every command that has a letter of its own, for the option scanner.
+const LETTERS: &str = "udopchaitkxq12wr";
+
+const LONG: LongWords = LongWords::Known(&[("reload", Command::Reload.letter()), ("reexec", svdir::UPGRADE)]);
 
 /// The program.
 pub fn main(call: cli::Call) -> i32 {
@@ -49,7 +57,7 @@ pub fn main(call: cli::Call) -> i32 {
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     // A supervise that leaves before it has read the letters shall be a warning.
     sys::signals::ignore(Signal::SIGPIPE)?;
-    let mut options = Options::new(call.words(), LETTERS, LongWords::Known(&[("reexec", svdir::UPGRADE)]));
+    let mut options = Options::new(call.words(), LETTERS, LONG);
     let letters = letters(&mut options)?;
     let home = Home::open()?;
     for dir in options.operands() {
@@ -64,7 +72,7 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
 
 /// The letters in order of appearance, each once.
 fn letters(options: &mut Options) -> Result<Vec<u8>, WrongOption> {
-    let mut letters = Vec::with_capacity(Command::ALL.len() + 1);
+    let mut letters = Vec::new();
     while let Some((letter, _)) = options.next()? {
         if !letters.contains(&letter) {
             letters.push(letter);

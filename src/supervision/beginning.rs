@@ -16,8 +16,9 @@ use sys::{clock, fd, process, sealed};
 use tai::Label;
 
 use super::held::Held;
+use super::said::Said;
 use super::supervise::{VOICE, now};
-use super::{record, tick};
+use super::{knobs, record, tick};
 
 /// What supervise begins with.
 pub struct Beginning {
@@ -36,7 +37,7 @@ impl Beginning {
     ///
     /// # Errors
     /// If it cannot be found out whether the process lives that it has left behind.
-    pub fn find(dir: &OsStr, want: Want, us: More) -> anyhow::Result<Beginning> {
+    pub fn find(dir: &OsStr, want: Want, us: More, said: &mut Said) -> anyhow::Result<Beginning> {
         let Some((status, left)) = record::left_behind(us.boot) else {
             return Ok(Beginning { machine: Machine::new(want), since: now(), more: us, adopted: None });
         };
@@ -44,7 +45,8 @@ impl Beginning {
             Some(pid) => look_for(dir, pid, &left)?,
             None => None,
         };
-        let machine = Machine::resume(&status, &left, last_start(left.born));
+        let knobs = knobs::for_successor(dir, &left, said);
+        let machine = Machine::resume(tick(), &status, &left, last_start(left.born), knobs);
         Ok(Beginning { machine, since: status.since, more: More { born: left.born, ready: left.ready, ..us }, adopted })
     }
 }

@@ -3,6 +3,7 @@
 mod beginning;
 mod handover;
 mod held;
+mod knobs;
 mod log_pipe;
 mod other;
 mod peer;

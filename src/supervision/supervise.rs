@@ -25,7 +25,7 @@ use super::beginning::{Beginning, State, last_start, who_we_are};
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
 use super::said::Said;
-use super::{record, tick};
+use super::{knobs, record, tick};
 
 const PROGRAM: Program = Program {
     name: "supervise",
@@ -102,7 +102,7 @@ impl<'a> Supervisor<'a> {
         let (us, mut said, mut begin) = (who_we_are(), Said::new(VOICE), None);
         // The first status comes before the FIFO that says that there is one.
         let held = Held::take(dir, us.boot, || {
-            let found = Beginning::find(dir, want, us)?;
+            let found = Beginning::find(dir, want, us, &mut said)?;
             let rewrite = announce(dir, found.machine.record(found.since, found.more), &mut said);
             begin = Some((found, rewrite));
             Ok(())
@@ -131,9 +131,11 @@ impl<'a> Supervisor<'a> {
         let more = More { version: who_we_are().version, ..state.more };
         let inherited = Held::inherit(state.held).and_then(|held| Ok((held, state.adopted()?, state.pipe()?)));
         let (held, adopted, pipe) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+        let mut said = Said::new(VOICE);
+        let knobs = knobs::for_successor(dir, &more, &mut said);
         let mut supervisor = Supervisor {
             dir,
-            machine: Machine::resume(&state.status, &more, last_start(more.born)),
+            machine: Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs),
             since: state.status.since,
             more,
             adopted,
@@ -142,7 +144,7 @@ impl<'a> Supervisor<'a> {
             signals,
             held,
             successor,
-            said: Said::new(VOICE),
+            said,
             done: false,
         };
         log::info!("{}: going on as version {}", dir.display(), more.version().unwrap_or_default());
@@ -274,6 +276,9 @@ impl<'a> Supervisor<'a> {
                 self.successor.ask(&self.state());
             } else if let Some(command) = Command::from_letter(byte) {
                 log::debug!("{}: command {}", self.dir.display(), char::from(byte));
+                if Machine::needs_knobs(command) {
+                    self.machine.learn(knobs::signals(self.dir, &mut self.said));
+                }
                 self.step(Event::Command(command));
             }
         }
@@ -349,6 +354,15 @@ impl<'a> Supervisor<'a> {
             Signal::Alarm => process::Signal::SIGALRM,
             Signal::Int => process::Signal::SIGINT,
             Signal::Kill => process::Signal::SIGKILL,
+            Signal::Quit => process::Signal::SIGQUIT,
+            Signal::Usr1 => process::Signal::SIGUSR1,
+            Signal::Usr2 => process::Signal::SIGUSR2,
+            Signal::Winch => process::Signal::SIGWINCH,
+            Signal::Number(number) => match process::Signal::try_from(i32::from(number)) {
+                Ok(signal) => signal,
+                // The knobs give no such number.
+                Err(_) => return,
+            },
         };
         let sent = match &self.adopted {
             Some(adopted) => adopted.kill(signal),

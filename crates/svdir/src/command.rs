@@ -29,11 +29,23 @@ pub enum Command {
     Term,
     /// `k`: KILL.
     Kill,
+    /// `q`: QUIT. This and the next three are encore's too.
+    Quit,
+    /// `1`: USR1.
+    Usr1,
+    /// `2`: USR2.
+    Usr2,
+    /// `w`: WINCH.
+    Winch,
+    /// `r`: the signal that ends the service; what is wanted stays. s6's too.
+    Restart,
+    /// `g`: the signal that makes the service read its configuration again. s6 has `l` for it, which is something else in encore.
+    Reload,
 }
 
 impl Command {
-    /// Every command, in the order of svc's usage text.
-    pub const ALL: [Command; 11] = [
+    /// The commands of daemontools 0.76, in the order of its svc's usage text.
+    pub const ORIGINAL: [Command; 11] = [
         Command::Up,
         Command::Down,
         Command::Once,
@@ -46,6 +58,15 @@ impl Command {
         Command::Term,
         Command::Kill,
     ];
+
+    /// The commands that daemontools 0.76 does not have.
+    pub const NEW: [Command; 6] =
+        [Command::Quit, Command::Usr1, Command::Usr2, Command::Winch, Command::Restart, Command::Reload];
+
+    /// Every command.
+    pub fn all() -> impl Iterator<Item = Command> {
+        Command::ORIGINAL.into_iter().chain(Command::NEW)
+    }
 
     /// The letter that stands for the command.
     pub const fn letter(self) -> u8 {
@@ -61,12 +82,18 @@ impl Command {
             Command::Interrupt => b'i',
             Command::Term => b't',
             Command::Kill => b'k',
+            Command::Quit => b'q',
+            Command::Usr1 => b'1',
+            Command::Usr2 => b'2',
+            Command::Winch => b'w',
+            Command::Restart => b'r',
+            Command::Reload => b'g',
         }
     }
 
     /// The command of a letter; `None` for a byte that is none, which supervise ignores.
     pub fn from_letter(letter: u8) -> Option<Command> {
-        Command::ALL.into_iter().find(|command| command.letter() == letter)
+        Command::all().find(|command| command.letter() == letter)
     }
 }
 
@@ -75,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eleven_letters_are_commands_and_no_other_byte() {
+    fn these_letters_are_commands_and_no_other_byte() {
         let known: Vec<u8> = (0..=255).filter(|&byte| Command::from_letter(byte).is_some()).collect();
-        assert_eq!(known, b"acdhikoptux");
-        for command in Command::ALL {
+        assert_eq!(known, b"12acdghikopqrtuwx");
+        for command in Command::all() {
             assert_eq!(Command::from_letter(command.letter()), Some(command));
         }
         assert_eq!(Command::from_letter(UPGRADE), None);
