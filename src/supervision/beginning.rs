@@ -47,7 +47,12 @@ impl Beginning {
         };
         let knobs = knobs::for_successor(dir, &left, said);
         let machine = Machine::resume(tick(), &status, &left, last_start(left.born), knobs);
-        Ok(Beginning { machine, since: status.since, more: More { born: left.born, ready: left.ready, ..us }, adopted })
+        Ok(Beginning {
+            machine,
+            since: status.since,
+            more: More { born: left.born, ready: left.ready, ready_pipe: left.ready_pipe, ..us },
+            adopted,
+        })
     }
 }
 
@@ -99,17 +104,20 @@ pub struct State {
     pub adopted: Option<RawFd>,
     /// The read end of the pipe to the logger.
     pub pipe: Option<RawFd>,
+    /// The read end of the pipe on which the service tells that it is ready.
+    pub ready: Option<RawFd>,
 }
 
 impl State {
     /// What it begins with. Another layout gets another one.
-    const MAGIC: &[u8; 19] = b"uphold supervise 1\n";
+    const MAGIC: &[u8; 19] = b"uphold supervise 2\n";
 
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = State::MAGIC.to_vec();
         bytes.extend(self.status.encode_with(&self.more));
-        for number in self.held.into_iter().chain([self.adopted.unwrap_or(-1), self.pipe.unwrap_or(-1)]) {
+        let others = [self.adopted, self.pipe, self.ready].map(|number| number.unwrap_or(-1));
+        for number in self.held.into_iter().chain(others) {
             bytes.extend(number.to_le_bytes());
         }
         bytes
@@ -126,16 +134,21 @@ impl State {
             .chunks(4)
             .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
             .collect::<Option<_>>()?;
-        let (&held, &[adopted, pipe]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
+        let (&held, &[adopted, pipe, ready]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
             return None;
         };
-        let [adopted, pipe] = [adopted, pipe].map(|number| (number >= 0).then_some(number));
-        Some(State { status, more, held, adopted, pipe })
+        let [adopted, pipe, ready] = [adopted, pipe, ready].map(|number| (number >= 0).then_some(number));
+        Some(State { status, more, held, adopted, pipe, ready })
     }
 
     /// The read end of the pipe to the logger.
     pub fn pipe(&self) -> io::Result<Option<OwnedFd>> {
         self.pipe.map(sealed::inherit).transpose()
+    }
+
+    /// The read end of the pipe on which the service tells that it is ready.
+    pub fn ready(&self) -> io::Result<Option<OwnedFd>> {
+        self.ready.map(sealed::inherit).transpose()
     }
 
     /// The process that was not the old program's child.
@@ -162,10 +175,12 @@ mod tests {
                 held: [3, 4, 5, 6],
                 adopted,
                 pipe: adopted,
+                ready: adopted.map(|number| number + 1),
             };
             let bytes = state.encode();
             let read = State::decode(&bytes).expect("it is one");
             assert_eq!((read.status, read.more, read.held, read.adopted), (status, state.more, state.held, adopted));
+            assert_eq!((read.pipe, read.ready), (state.pipe, state.ready));
             for length in 0..bytes.len() {
                 assert!(State::decode(&bytes[..length]).is_none(), "{length} bytes");
             }

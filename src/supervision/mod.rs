@@ -7,6 +7,7 @@ mod knobs;
 mod log_pipe;
 mod other;
 mod peer;
+mod readiness;
 mod record;
 mod said;
 mod scan_directory;

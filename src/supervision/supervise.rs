@@ -24,6 +24,8 @@ use tai::Label;
 use super::beginning::{Beginning, State, last_start, who_we_are};
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
+use super::knobs::Presence;
+use super::readiness::{Readiness, Ways};
 use super::said::Said;
 use super::{knobs, record, tick};
 
@@ -84,6 +86,9 @@ struct Supervisor<'a> {
     adopted: Option<Adopted>,
     /// Held: the read end of the pipe to the logger, which must not break while both svscan and the logger are dead.
     pipe: Option<OwnedFd>,
+    presence: Presence,
+    /// How the service tells that it is ready, while it is not.
+    readiness: Readiness,
     /// When the status file, which could not be written, is tried again.
     rewrite: Option<Tick>,
     signals: Signals,
@@ -109,6 +114,12 @@ impl<'a> Supervisor<'a> {
         })?;
         let (Beginning { machine, since, more, adopted }, rewrite) = begin.context("nothing was announced")?;
         let pipe = hold_pipe();
+        let readiness = match &adopted {
+            Some(_) if machine.awaits_ready() => {
+                machine.pid().map(|pid| Readiness::find(pid, more.ready_pipe, dir, &mut said))
+            }
+            Some(_) | None => None,
+        };
         Ok(Supervisor {
             dir,
             machine,
@@ -116,6 +127,8 @@ impl<'a> Supervisor<'a> {
             more,
             adopted,
             pipe,
+            presence: Presence::default(),
+            readiness: readiness.unwrap_or_default(),
             rewrite,
             signals,
             held,
@@ -129,17 +142,22 @@ impl<'a> Supervisor<'a> {
     fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
-        let inherited = Held::inherit(state.held).and_then(|held| Ok((held, state.adopted()?, state.pipe()?)));
-        let (held, adopted, pipe) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+        let inherited =
+            Held::inherit(state.held).and_then(|held| Ok((held, state.adopted()?, state.pipe()?, state.ready()?)));
+        let (held, adopted, pipe, ready) = inherited.with_context(|| text!("unable to go on in ", dir))?;
         let mut said = Said::new(VOICE);
         let knobs = knobs::for_successor(dir, &more, &mut said);
+        let machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
+        let readiness = if machine.awaits_ready() { Readiness::inherit(ready) } else { Readiness::default() };
         let mut supervisor = Supervisor {
             dir,
-            machine: Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs),
+            machine,
             since: state.status.since,
             more,
             adopted,
             pipe,
+            presence: Presence::default(),
+            readiness,
             rewrite: None,
             signals,
             held,
@@ -160,15 +178,17 @@ impl<'a> Supervisor<'a> {
         let (status, more) = self.machine.record(self.since, self.more);
         let held = self.held.descriptors().map(sealed::number);
         let adopted = self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd()));
-        State { status, more, held, adopted, pipe: self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd())) }
-            .encode()
+        let pipe = self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd()));
+        let ready = self.readiness.pipe().map(sealed::number);
+        State { status, more, held, adopted, pipe, ready }.encode()
     }
 
     /// Becomes the new file of this program.
     fn succeed(&mut self, program: &Path) {
         let adopted = self.adopted.as_ref().map(Adopted::fd);
-        let descriptors: Vec<_> =
-            self.held.descriptors().into_iter().chain(adopted).chain(self.pipe.as_ref().map(AsFd::as_fd)).collect();
+        let pipe = self.pipe.as_ref().map(AsFd::as_fd);
+        let others = [adopted, pipe, self.readiness.pipe()].into_iter().flatten();
+        let descriptors: Vec<_> = self.held.descriptors().into_iter().chain(others).collect();
         self.successor.succeed(program, &self.state(), &descriptors);
     }
 
@@ -185,19 +205,25 @@ impl<'a> Supervisor<'a> {
 
     /// Waits for something to happen, and acts on all that has.
     fn turn(&mut self) {
-        let deadline = [self.machine.deadline(), self.rewrite, self.successor.deadline()].into_iter().flatten().min();
+        let deadlines = [self.machine.deadline(), self.rewrite, self.successor.deadline(), self.readiness.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
         let adopted = self.adopted.as_ref().map_or(self.signals.fd(), Adopted::fd);
-        let [signals, control, ended] =
-            match sys::poll::readable([self.signals.fd(), self.held.control(), adopted], timeout) {
+        let ready = self.readiness.pipe().unwrap_or(self.signals.fd());
+        let [signals, control, ended, ready] =
+            match sys::poll::readable([self.signals.fd(), self.held.control(), adopted, ready], timeout) {
                 Ok(readable) => readable,
                 Err(error) => {
                     let text = text!("unable to wait for ", self.dir, ", trying again in a second");
                     self.said.warning("poll", text, &error);
                     sys::poll::rest();
-                    [true; 3]
+                    [true; 4]
                 }
             };
+        // Before its end: it may have been ready for a moment.
+        if ready && self.readiness.hear() {
+            self.ready();
+        }
         if signals || self.signals.came() {
             self.signals.drain();
             self.reap();
@@ -212,6 +238,9 @@ impl<'a> Supervisor<'a> {
             self.announce();
         }
         self.successor.timeout();
+        if let Some(pid) = self.machine.pid() {
+            self.readiness.timeout(self.dir, pid, &mut self.said);
+        }
         if control {
             self.obey();
         }
@@ -230,6 +259,11 @@ impl<'a> Supervisor<'a> {
             Answer::No => return,
             Answer::None => {}
         }
+        match self.readiness.ended(pid, change) {
+            Some(true) => return self.ready(),
+            Some(false) => return,
+            None => {}
+        }
         log::info!("{}: pid {} {change}", self.dir.display(), pid.0);
         self.step(match change {
             Change::Exited(code) => Event::Died(pid, svdir::Exit::Code(code)),
@@ -237,6 +271,15 @@ impl<'a> Supervisor<'a> {
             Change::Stopped => Event::Stopped(pid),
             Change::Continued => Event::Continued(pid),
         });
+    }
+
+    /// The service has told that it is ready.
+    fn ready(&mut self) {
+        self.readiness.stop();
+        if let Some(pid) = self.machine.pid() {
+            log::info!("{}: pid {} is ready", self.dir.display(), pid.0);
+            self.step(Event::Ready(pid));
+        }
     }
 
     /// Looks whether the process that is not our child has ended.
@@ -290,7 +333,11 @@ impl<'a> Supervisor<'a> {
             match action {
                 Action::Spawn => self.spawn(),
                 Action::Kill(pid, signal) => self.kill(pid, signal),
-                Action::Stamp => self.since = now(),
+                Action::Stamp => {
+                    self.since = now();
+                    self.readiness.stop();
+                }
+                Action::StampReady => self.more.ready = Some(now()),
                 Action::Announce => self.announce(),
                 Action::Quit => {
                     log::info!("{}: leaving", self.dir.display());
@@ -309,6 +356,9 @@ impl<'a> Supervisor<'a> {
     fn spawn(&mut self) {
         let argv = [c"./run".to_owned()];
         let run = Prepared::new(&argv, None);
+        let ways = Ways::prepare(self.dir, self.presence.look(), &mut self.said);
+        self.machine.declare(ways.any());
+        self.more.ready_pipe = ways.pipe_id();
         let (machine, more, since, earliest) = (&self.machine, self.more, now(), clock::since_boot());
         let announced = Cell::new(None);
         let become_run = || {
@@ -316,7 +366,7 @@ impl<'a> Supervisor<'a> {
             let pid = Pid(process::own_pid().as_raw().unsigned_abs());
             let written = record::write(&encode(machine.record_once_started(pid, since, More { born, ..more })));
             announced.set(Some((born, written.is_ok())));
-            run.exec(c"./run")
+            ways.place().err().unwrap_or_else(|| run.exec(c"./run"))
         };
         let started = process::spawn(become_run, |error| {
             VOICE.fatal(&text!("unable to start ", self.dir, "/", names::RUN), &error);
@@ -328,6 +378,7 @@ impl<'a> Supervisor<'a> {
                 let (born, written) =
                     announced.get().unwrap_or((Born { earliest, latest: clock::since_boot() }, false));
                 (self.since, self.more.born) = (since, born);
+                self.readiness = ways.listen();
                 self.said.over("fork");
                 self.step(Event::Started(Pid(pid.as_raw().unsigned_abs())));
                 if written {

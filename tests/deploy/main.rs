@@ -8,6 +8,7 @@
 mod world;
 
 mod knobs;
+mod readiness;
 mod signals;
 
 /// Whether there is such a process, and it is no zombie.

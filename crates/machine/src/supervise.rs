@@ -47,6 +47,10 @@ pub enum Event {
     Stopped(Pid),
     /// A child was continued.
     Continued(Pid),
+    /// The process, of a service that tells so, is ready.
+    Ready(Pid),
+    /// It is not ready any more, and will tell when it is again.
+    Unready(Pid),
     /// A command came.
     Command(Command),
     /// The deadline has come.
@@ -99,6 +103,8 @@ pub enum Action {
     Kill(Pid, Signal),
     /// Take the time: the pid has changed.
     Stamp,
+    /// Take the time: the service is ready.
+    StampReady,
     /// Write the status file.
     Announce,
     /// Leave.
@@ -150,6 +156,9 @@ pub struct Machine {
     ending: bool,
     /// Then it gets KILL.
     kill_at: Option<Tick>,
+    /// The service tells when it is ready: this process, or the next one if none runs.
+    declares: bool,
+    ready: bool,
     exiting: bool,
     /// When a start was last tried.
     last_start: Option<Tick>,
@@ -168,6 +177,8 @@ impl Machine {
             got_term: false,
             ending: false,
             kill_at: None,
+            declares: false,
+            ready: false,
             exiting: false,
             last_start: None,
             starts: 0,
@@ -192,6 +203,8 @@ impl Machine {
             got_term: status.got_term,
             ending: more.ending,
             kill_at: knobs.timeout_kill.filter(|_| more.kill_due).map(|timeout| now.after(timeout)),
+            declares: more.declares,
+            ready: more.ready.is_some() && status.pid.is_some(),
             exiting: more.exiting,
             last_start,
             starts: more.starts,
@@ -220,6 +233,16 @@ impl Machine {
     /// Whether [`Knobs`] matter to a command.
     pub fn needs_knobs(command: Command) -> bool {
         matches!(command, Command::Down | Command::Restart | Command::Reload)
+    }
+
+    /// Whether the process of the start that is being made will tell when it is ready.
+    pub fn declare(&mut self, declares: bool) {
+        self.declares = declares;
+    }
+
+    /// Whether the process tells when it is ready, and has not yet.
+    pub fn awaits_ready(&self) -> bool {
+        self.pid().is_some() && self.declares && !self.ready
     }
 
     /// Takes in what the service directory says now.
@@ -253,6 +276,8 @@ impl Machine {
             start_due,
             ending: self.ending,
             kill_due: self.kill_at.is_some(),
+            declares: self.declares,
+            ready: more.ready.filter(|_| self.ready),
             last_exit: self.last_exit,
             starts: self.starts,
             ..more
@@ -281,6 +306,8 @@ impl Machine {
             }
             Event::Stopped(pid) => self.observe_pause(pid, true, &mut todo),
             Event::Continued(pid) => self.observe_pause(pid, false, &mut todo),
+            Event::Ready(pid) => self.observe_ready(pid, true, &mut todo),
+            Event::Unready(pid) => self.observe_ready(pid, false, &mut todo),
             Event::Command(command) => self.command(now, command, &mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
         }
@@ -408,6 +435,16 @@ impl Machine {
         }
     }
 
+    fn observe_ready(&mut self, pid: Pid, ready: bool, todo: &mut Actions) {
+        if self.service == Service::Up(pid) && self.declares && self.ready != ready {
+            self.ready = ready;
+            if ready {
+                todo.push(Action::StampReady);
+            }
+            todo.push(Action::Announce);
+        }
+    }
+
     /// Starts now, or when the second since the last start is over.
     fn start(&mut self, now: Tick, asked: bool, todo: &mut Actions) {
         let until = self.last_start.map_or(now, |last| last.after(PACE));
@@ -440,6 +477,7 @@ impl Machine {
     fn started(&mut self, pid: Pid) {
         self.service = Service::Up(pid);
         self.paused = false;
+        self.ready = false;
         self.forget_ending();
     }
 
@@ -462,6 +500,7 @@ impl Machine {
     fn died(&mut self, now: Tick, exit: Exit, todo: &mut Actions) {
         self.service = Service::Down;
         self.last_exit = Some(exit);
+        self.ready = false;
         self.forget_ending();
         todo.push(Action::Stamp);
         if self.want == Want::Up && !self.exiting {

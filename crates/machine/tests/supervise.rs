@@ -20,6 +20,10 @@ enum Happening {
     /// Somebody else stops or continues the child.
     ChildStops,
     ChildContinues,
+    /// The child says that it is ready, or not any more.
+    Ready(bool),
+    /// From now on the service tells when it is ready, or not.
+    Declares(bool),
     /// A process that is not the service ends.
     StrangerEnds(u32),
     /// Nanoseconds pass; a deadline on the way is met.
@@ -38,6 +42,9 @@ struct Child {
     ended: bool,
     /// TERM does nothing to it.
     stubborn: bool,
+    /// It says when it is ready, and has said so.
+    declares: bool,
+    ready: bool,
     /// It must have been sent KILL by then.
     doomed: Option<Tick>,
 }
@@ -54,6 +61,8 @@ struct World {
     stamps: i64,
     announced: Option<(Status, More)>,
     knobs: Knobs,
+    declares: bool,
+    ready_stamp: Option<Label>,
     quit: bool,
 }
 
@@ -70,6 +79,8 @@ impl World {
             stamps: 0,
             announced: None,
             knobs: Knobs::default(),
+            declares: false,
+            ready_stamp: None,
             quit: false,
         };
         world.announced = Some(world.record());
@@ -82,7 +93,8 @@ impl World {
     }
 
     fn record(&self) -> (Status, More) {
-        self.machine.record(Label::from_unix(self.stamps, 0), More::default())
+        let more = More { ready: self.ready_stamp, ..More::default() };
+        self.machine.record(Label::from_unix(self.stamps, 0), more)
     }
 
     fn step(&mut self, event: Event) {
@@ -96,6 +108,13 @@ impl World {
             assert_ne!(before.since, after.since, "a pid changed without a stamp");
         }
         assert_eq!(self.announced, Some(self.record()), "not announced after {event:?}");
+        let (_, more) = self.record();
+        let ready = self.child.as_ref().is_some_and(|child| child.declares && child.ready);
+        assert_eq!(more.ready.is_some(), ready, "ready is what a child of a service that tells so has said");
+        assert_eq!(
+            self.machine.awaits_ready(),
+            self.child.as_ref().is_some_and(|child| child.declares && !child.ready)
+        );
         assert!(self.machine.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
     }
 
@@ -105,6 +124,7 @@ impl World {
                 Action::Spawn => self.spawn(),
                 Action::Kill(pid, signal) => self.kill(pid, signal),
                 Action::Stamp => self.stamps += 1,
+                Action::StampReady => self.ready_stamp = Some(Label::from_unix(self.stamps, 1)),
                 Action::Announce => self.announced = Some(self.record()),
                 Action::Quit => {
                     assert!(self.child.is_none(), "quit with a child");
@@ -120,9 +140,17 @@ impl World {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
         self.starts.push(self.now);
+        self.machine.declare(self.declares);
         if self.forks_work {
             self.next_pid += 1;
-            self.child = Some(Child { pid: self.next_pid, ended: false, stubborn: self.stubborn, doomed: None });
+            self.child = Some(Child {
+                pid: self.next_pid,
+                ended: false,
+                stubborn: self.stubborn,
+                declares: self.declares,
+                ready: false,
+                doomed: None,
+            });
             // The child announces itself before it becomes `run`.
             self.stamps += 1;
             let since = Label::from_unix(self.stamps, 0);
@@ -223,9 +251,20 @@ impl World {
                     assert!(!self.status().paused);
                 }
             }
+            Happening::Declares(declares) => self.declares = declares,
+            Happening::Ready(ready) => {
+                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
+                    child.ready = ready;
+                    self.step(if ready { Event::Ready(pid) } else { Event::Unready(pid) });
+                }
+            }
             Happening::StrangerEnds(offset) => {
                 let stranger = Pid(self.next_pid + 1 + offset);
-                for event in [Event::Died(stranger, EXIT), Event::Stopped(stranger), Event::Continued(stranger)] {
+                let ready = [Event::Ready(stranger), Event::Unready(stranger)];
+                for event in [Event::Died(stranger, EXIT), Event::Stopped(stranger), Event::Continued(stranger)]
+                    .into_iter()
+                    .chain(ready)
+                {
                     let actions = self.machine.step(self.now, event);
                     assert_eq!(actions, Actions::default(), "a stranger's {event:?} did something");
                 }
@@ -295,6 +334,8 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => any::<bool>().prop_map(Happening::ForksWork),
         2 => Just(Happening::Takeover),
         1 => any_knobs().prop_map(Happening::Knobs),
+        3 => prop::bool::weighted(0.7).prop_map(Happening::Ready),
+        1 => any::<bool>().prop_map(Happening::Declares),
     ]
 }
 

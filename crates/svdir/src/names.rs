@@ -10,6 +10,10 @@ pub const DOWN_SIGNAL: &str = "down-signal";
 pub const RELOAD_SIGNAL: &str = "reload-signal";
 /// Knob: how long the service may take to end before it gets KILL.
 pub const TIMEOUT_KILL: &str = "timeout-kill";
+/// Knob: the descriptor on which the service writes a newline when it is ready.
+pub const NOTIFICATION_FD: &str = "notification-fd";
+/// The program that succeeds when the service is ready.
+pub const CHECK: &str = "check";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.
