@@ -50,7 +50,7 @@ impl Beginning {
         Ok(Beginning {
             machine,
             since: status.since,
-            more: More { born: left.born, ready: left.ready, ready_pipe: left.ready_pipe, ..us },
+            more: More { born: left.born, ready: left.ready, ready_pipe: left.ready_pipe, mark: left.mark, ..us },
             adopted,
         })
     }

@@ -311,11 +311,14 @@ impl<'a> Supervisor<'a> {
                 return self.said.warning("control", text!("unable to read ", self.dir, "/", names::CONTROL), &error);
             }
         };
+        let before = self.more.mark;
         for &byte in batch.iter().take(count) {
             if self.done {
                 return;
             }
-            if byte == svdir::UPGRADE {
+            if let Some(mark) = self.more.mark.with(byte) {
+                self.more.mark = mark;
+            } else if byte == svdir::UPGRADE {
                 self.successor.ask(&self.state());
             } else if let Some(command) = Command::from_letter(byte) {
                 log::debug!("{}: command {}", self.dir.display(), char::from(byte));
@@ -324,6 +327,9 @@ impl<'a> Supervisor<'a> {
                 }
                 self.step(Event::Command(command));
             }
+        }
+        if self.more.mark != before && !self.done {
+            self.announce();
         }
     }
 

@@ -10,6 +10,7 @@ mod world;
 mod knobs;
 mod readiness;
 mod signals;
+mod wait;
 
 /// Whether there is such a process, and it is no zombie.
 fn is_running(pid: u32) -> bool {

@@ -7,6 +7,7 @@
 pub mod check;
 pub mod scan;
 pub mod supervise;
+pub mod wait;
 
 /// A moment of the monotonic clock, in nanoseconds since some fixed one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

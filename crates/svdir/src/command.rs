@@ -97,6 +97,33 @@ impl Command {
     }
 }
 
+/// What a client sends behind its commands: when the record has it, they were obeyed. Eight bytes that are no commands in any
+/// suite, since they have their highest bit set; it holds 56 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(pub u64);
+
+impl Mark {
+    /// Length in bytes.
+    pub const SIZE: usize = 8;
+    const BITS: u64 = (1 << 56) - 1;
+
+    /// One that holds the lower 56 bits of `number`.
+    pub const fn new(number: u64) -> Mark {
+        Mark(number & Mark::BITS)
+    }
+
+    /// As it is sent.
+    pub fn bytes(self) -> [u8; Mark::SIZE] {
+        std::array::from_fn(|at| 0x80 | (self.0 >> (7 * (Mark::SIZE - 1 - at))) as u8)
+    }
+
+    /// The last mark with one byte more; `None` if the byte is of none. Whoever has read all eight bytes has the mark.
+    #[must_use]
+    pub fn with(self, byte: u8) -> Option<Mark> {
+        (byte & 0x80 != 0).then(|| Mark::new(self.0 << 7 | u64::from(byte & 0x7f)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +136,16 @@ mod tests {
             assert_eq!(Command::from_letter(command.letter()), Some(command));
         }
         assert_eq!(Command::from_letter(UPGRADE), None);
+    }
+
+    #[test]
+    fn a_mark_is_read_as_it_was_sent_and_holds_no_command() {
+        for number in [0, 1, 0x7f, 0x0012_3456_789a_bcde, u64::MAX] {
+            let mark = Mark::new(number);
+            assert!(mark.bytes().iter().all(|&byte| Command::from_letter(byte).is_none() && byte != UPGRADE));
+            let read = mark.bytes().iter().try_fold(Mark(99), |mark, &byte| mark.with(byte));
+            assert_eq!(read, Some(mark));
+        }
+        assert!((0..0x80).all(|byte| Mark::default().with(byte).is_none()));
     }
 }

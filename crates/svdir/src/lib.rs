@@ -10,6 +10,6 @@ mod more;
 pub mod names;
 mod status;
 
-pub use command::{Command, UPGRADE};
+pub use command::{Command, Mark, UPGRADE};
 pub use more::{Born, Exit, More};
 pub use status::{Run, Status, TooShort, Want};

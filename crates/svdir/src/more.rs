@@ -13,10 +13,13 @@
 //! | 76 | 16 | inode numbers of the pipes that are supervise's stdin and stdout, 8 bytes each; 0 for what is no pipe |
 //! | 92 | 12 | version of supervise, in text, with NULs behind it |
 //! | 104 | 8 | inode number of the pipe on which the service tells that it is ready; 0 for none |
+//! | 112 | 8 | the last mark that came behind commands |
 //!
 //! Numbers are little-endian, but for the label.
 
 use tai::Label;
+
+use crate::Mark;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +96,13 @@ pub struct More {
     pub version: [u8; 12],
     /// Inode number of the pipe on which the service tells that it is ready; 0 for none.
     pub ready_pipe: u64,
+    /// What a client has sent last behind its commands.
+    pub mark: Mark,
 }
 
 impl More {
     /// Length in bytes.
-    pub const SIZE: usize = 92;
+    pub const SIZE: usize = 100;
     /// Length in bytes of the shortest record of this layout. What is missing behind it is 0.
     pub const LEAST: usize = 84;
     /// Length in bytes of the text of a version.
@@ -134,6 +139,7 @@ impl More {
         bytes[64..72].copy_from_slice(&self.stdout.to_le_bytes());
         bytes[72..84].copy_from_slice(&self.version);
         bytes[84..92].copy_from_slice(&self.ready_pipe.to_le_bytes());
+        bytes[92..100].copy_from_slice(&self.mark.0.to_le_bytes());
         bytes
     }
 
@@ -154,7 +160,8 @@ impl More {
         for (place, &byte) in added.iter_mut().zip(rest) {
             *place = byte;
         }
-        let (&ready_pipe, _) = added.split_first_chunk::<8>()?;
+        let (&ready_pipe, added) = added.split_first_chunk::<8>()?;
+        let (&mark, _) = added.split_first_chunk::<8>()?;
         (layout == More::LAYOUT).then_some(More {
             exiting: flags & More::EXITING != 0,
             start_due: flags & More::START_DUE != 0,
@@ -172,6 +179,7 @@ impl More {
             stdout: u64::from_le_bytes(stdout),
             version,
             ready_pipe: u64::from_le_bytes(ready_pipe),
+            mark: Mark(u64::from_le_bytes(mark)),
         })
     }
 
@@ -214,6 +222,7 @@ mod tests {
             version: More::version_of("0.1.0"),
             declares: true,
             ready_pipe: 10,
+            mark: Mark(11),
         }
     }
 
@@ -235,7 +244,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert_eq!(More::decode(&bytes[..length]).is_some(), length >= More::LEAST, "{length} bytes");
         }
-        let short = More { ready_pipe: 0, ..example() };
+        let short = More { ready_pipe: 0, mark: Mark(0), ..example() };
         assert_eq!(More::decode(&bytes[..More::LEAST]), Some(short), "a version of ours that knew less wrote it");
     }
 
