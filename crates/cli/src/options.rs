@@ -13,7 +13,7 @@ pub enum LongWords {
     /// It ends the options and is dropped, whatever follows the dashes: the original's way.
     Dropped,
     /// A long option of ours, and the byte that stands for it; one that is not known is wrong usage. A name that ends with `=` takes
-    /// a value: the rest of the word.
+    /// a value: the rest of the word, or the next word.
     Known(&'static [(&'static str, u8)]),
 }
 
@@ -101,13 +101,17 @@ impl<'a> Options<'a> {
             return None;
         };
         let option = word.as_bytes().strip_prefix(b"--")?;
-        let value_of = |long: &str| {
-            let value = option.strip_prefix(long.as_bytes())?;
-            (value.is_empty() || long.ends_with('=')).then_some(value)
+        let value_of = |long: &str| match long.strip_suffix('=') {
+            // Without its value it is no option at all, and is complained of.
+            Some(name) if option == name.as_bytes() => {
+                rest.split_first().map(|(value, behind)| (value.as_bytes(), behind))
+            }
+            Some(_) => option.strip_prefix(long.as_bytes()).map(|value| (value, rest)),
+            None => (option == long.as_bytes()).then_some((&b""[..], rest)),
         };
-        let found = known.iter().find_map(|&(long, byte)| Some((byte, value_of(long)?)))?;
-        self.words = rest;
-        Some(found)
+        let (byte, (value, behind)) = known.iter().find_map(|&(long, byte)| Some((byte, value_of(long)?)))?;
+        self.words = behind;
+        Some((byte, value))
     }
 
     /// Takes the next word if it is a cluster of options.
@@ -206,10 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_option_has_its_value_in_the_same_word() {
+    fn a_long_option_has_its_value_in_the_same_word_or_the_next() {
         let known = LongWords::Known(&[("wait=", b'W'), ("long", b'L')]);
         let (found, rest) = scan(&["--wait=up", "--wait=", "--long", "x"], known);
         assert_eq!(found, [(b'W', b"up".to_vec()), (b'W', b"".to_vec()), (b'L', b"".to_vec())]);
+        assert_eq!(rest, Ok(vec![OsStr::new("x")]));
+        let (found, rest) = scan(&["--wait", "--long", "--wait", "", "x"], known);
+        assert_eq!(found, [(b'W', b"--long".to_vec()), (b'W', b"".to_vec())]);
         assert_eq!(rest, Ok(vec![OsStr::new("x")]));
         for wrong in ["--wait", "--long=", "--long=x", "--longer", "--wai=up"] {
             assert_eq!(scan(&[wrong], known).1, Err(WrongOption::Long(OsStr::new(wrong))));
