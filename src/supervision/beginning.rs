@@ -50,7 +50,14 @@ impl Beginning {
         Ok(Beginning {
             machine,
             since: status.since,
-            more: More { born: left.born, ready: left.ready, ready_pipe: left.ready_pipe, mark: left.mark, ..us },
+            more: More {
+                born: left.born,
+                ready: left.ready,
+                ready_pipe: left.ready_pipe,
+                mark: left.mark,
+                notify: left.notify,
+                ..us
+            },
             adopted,
         })
     }
@@ -106,6 +113,8 @@ pub struct State {
     pub pipe: Option<RawFd>,
     /// The read end of the pipe on which the service tells that it is ready.
     pub ready: Option<RawFd>,
+    /// The socket on which the service tells of itself.
+    pub notify: Option<RawFd>,
 }
 
 impl State {
@@ -116,7 +125,7 @@ impl State {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = State::MAGIC.to_vec();
         bytes.extend(self.status.encode_with(&self.more));
-        let others = [self.adopted, self.pipe, self.ready].map(|number| number.unwrap_or(-1));
+        let others = [self.adopted, self.pipe, self.ready, self.notify].map(|number| number.unwrap_or(-1));
         for number in self.held.into_iter().chain(others) {
             bytes.extend(number.to_le_bytes());
         }
@@ -134,11 +143,12 @@ impl State {
             .chunks(4)
             .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
             .collect::<Option<_>>()?;
-        let (&held, &[adopted, pipe, ready]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
+        let (&held, &[adopted, pipe, ready, notify]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
             return None;
         };
-        let [adopted, pipe, ready] = [adopted, pipe, ready].map(|number| (number >= 0).then_some(number));
-        Some(State { status, more, held, adopted, pipe, ready })
+        let [adopted, pipe, ready, notify] =
+            [adopted, pipe, ready, notify].map(|number| (number >= 0).then_some(number));
+        Some(State { status, more, held, adopted, pipe, ready, notify })
     }
 
     /// The read end of the pipe to the logger.
@@ -149,6 +159,11 @@ impl State {
     /// The read end of the pipe on which the service tells that it is ready.
     pub fn ready(&self) -> io::Result<Option<OwnedFd>> {
         self.ready.map(sealed::inherit).transpose()
+    }
+
+    /// The socket on which the service tells of itself.
+    pub fn notify(&self) -> io::Result<Option<OwnedFd>> {
+        self.notify.map(sealed::inherit).transpose()
     }
 
     /// The process that was not the old program's child.
@@ -176,11 +191,12 @@ mod tests {
                 adopted,
                 pipe: adopted,
                 ready: adopted.map(|number| number + 1),
+                notify: adopted.map(|number| number + 2),
             };
             let bytes = state.encode();
             let read = State::decode(&bytes).expect("it is one");
             assert_eq!((read.status, read.more, read.held, read.adopted), (status, state.more, state.held, adopted));
-            assert_eq!((read.pipe, read.ready), (state.pipe, state.ready));
+            assert_eq!((read.pipe, read.ready, read.notify), (state.pipe, state.ready, state.notify));
             for length in 0..bytes.len() {
                 assert!(State::decode(&bytes[..length]).is_none(), "{length} bytes");
             }

@@ -21,6 +21,8 @@ use super::said::Said;
 pub struct Present {
     /// `notification-fd`
     pub notification_fd: bool,
+    /// `sd-notify`
+    pub sd_notify: bool,
     /// `check`
     pub check: bool,
 }
@@ -42,7 +44,11 @@ impl Presence {
         let changed = std::fs::metadata(".").and_then(|directory| directory.modified()).ok();
         if changed.is_none() || changed != self.changed {
             let there = |name| std::fs::metadata(name).is_ok();
-            self.present = Present { notification_fd: there(names::NOTIFICATION_FD), check: there(names::CHECK) };
+            self.present = Present {
+                notification_fd: there(names::NOTIFICATION_FD),
+                sd_notify: there(names::SD_NOTIFY),
+                check: there(names::CHECK),
+            };
             self.changed = changed
                 .filter(|&changed| SystemTime::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));
         }

@@ -1,5 +1,5 @@
-//! How a service tells that it is ready, where it does: a newline on a descriptor (`notification-fd`), or a program that succeeds
-//! (`check`). The first one that does counts.
+//! How a service tells that it is ready, where it does: a newline on a descriptor (`notification-fd`), a datagram on a socket
+//! (`sd-notify`), or a program that succeeds (`check`). The first one that does counts.
 //!
 //! A service must not come to harm by a supervise that is killed while the service is not ready yet. So its end of the pipe is open
 //! for both directions: it cannot break, and what is written there waits for the next supervise, which finds the pipe again through
@@ -9,13 +9,16 @@ use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use cli::text;
 use machine::Pid;
 use machine::check::{Action, Check};
-use svdir::names;
+use svdir::notify::Notice;
+use svdir::{More, names, notify};
 use sys::exec::Prepared;
+use sys::notify::{Datagram, Socket};
 use sys::process::{self, Change};
 use sys::{fd, sealed};
 
@@ -36,6 +39,7 @@ pub struct Readiness {
 pub struct Ways {
     pipe: Option<Pipe>,
     check: bool,
+    socket: bool,
 }
 
 struct Pipe {
@@ -47,7 +51,7 @@ struct Pipe {
 
 impl Ways {
     /// Those that the current directory, which messages call `dir`, asks for.
-    pub fn prepare(dir: &OsStr, present: Present, said: &mut Said) -> Ways {
+    pub fn prepare(dir: &OsStr, present: Present, socket: &mut Socketed, said: &mut Said) -> Ways {
         let number = if present.notification_fd { knobs::notification_fd(dir, said) } else { None };
         let pipe = number.and_then(|number| match Pipe::new(number) {
             Ok(pipe) => Some(pipe),
@@ -56,12 +60,17 @@ impl Ways {
                 None
             }
         });
-        Ways { pipe, check: present.check }
+        Ways { pipe, check: present.check, socket: present.sd_notify && socket.is_open(dir, said) }
+    }
+
+    /// Whether it tells by the socket.
+    pub fn socket(&self) -> bool {
+        self.socket
     }
 
     /// Whether there is any.
     pub fn any(&self) -> bool {
-        self.pipe.is_some() || self.check
+        self.pipe.is_some() || self.check || self.socket
     }
 
     /// The inode number of the pipe; 0 if there is none.
@@ -82,6 +91,99 @@ impl Ways {
         }
         readiness
     }
+}
+
+/// The socket on which services tell of themselves: made for the first one that asks for it, and kept.
+#[derive(Default)]
+pub struct Socketed {
+    socket: Option<Socket>,
+}
+
+impl Socketed {
+    /// So many datagrams are read before something else has its turn.
+    const BATCH: usize = 64;
+
+    /// The one that a supervise which was killed had under this name. The service knows that name, so no other would do.
+    pub fn find(name: Option<&[u8]>, dir: &OsStr, said: &mut Said) -> Socketed {
+        let Some(name) = name else {
+            return Socketed::default();
+        };
+        match Socket::open_again(name) {
+            Ok(socket) => Socketed { socket: Some(socket) },
+            Err(error) => {
+                said.warning("socket", text!("unable to hear from ", dir), &error);
+                Socketed::default()
+            }
+        }
+    }
+
+    /// What another program has left in this process.
+    pub fn inherit(socket: Option<OwnedFd>, more: &More) -> Socketed {
+        let name = more.notify();
+        Socketed { socket: socket.and_then(|socket| Socket::inherit(socket, name?).ok()) }
+    }
+
+    fn is_open(&mut self, dir: &OsStr, said: &mut Said) -> bool {
+        if self.socket.is_none() {
+            match Socket::open() {
+                Ok(socket) => self.socket = Some(socket),
+                Err(error) => said.warning("socket", text!("unable to open a socket for ", dir), &error),
+            }
+        }
+        self.socket.is_some()
+    }
+
+    /// Its name, as the record has it.
+    pub fn name(&self) -> [u8; 8] {
+        let mut name = [0; 8];
+        if let Some(socket) = self.socket.as_ref().filter(|socket| socket.name().len() <= name.len()) {
+            name[..socket.name().len()].copy_from_slice(socket.name());
+        }
+        name
+    }
+
+    /// Its name, as the service gets it.
+    pub fn variable(&self) -> (&'static str, Option<Vec<u8>>) {
+        (sys::notify::NOTIFY_SOCKET, self.socket.as_ref().map(|socket| socket.name().to_vec()))
+    }
+
+    /// What to poll.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(Socket::fd)
+    }
+
+    /// Reads what has come from one of `services`, and passes it to `hear`. What others say does not count. Descriptors that
+    /// come along are closed.
+    pub fn receive(&self, services: &[Pid], dir: &OsStr, mut hear: impl FnMut(Pid, Notice<'_>)) {
+        let Some(socket) = &self.socket else {
+            return;
+        };
+        let mut buffer = [0; sys::notify::LONGEST];
+        for _ in 0..Socketed::BATCH {
+            let Ok(Some(datagram)) = socket.receive(&mut buffer) else {
+                return;
+            };
+            match sender(&datagram, services) {
+                Some(pid) => notify::parse(datagram.bytes, datagram.cut).for_each(|notice| hear(pid, notice)),
+                None => log::info!("{}: a word of pid {}, which is not of it", dir.display(), datagram.sender),
+            }
+        }
+    }
+}
+
+/// Which of `services` a datagram is from: itself, or a process below it. Of a helper that has ended nothing is known but its user;
+/// who is the service's user could do worse to it than to send this.
+fn sender(datagram: &Datagram<'_>, services: &[Pid]) -> Option<Pid> {
+    let process = |pid: Pid| process::Pid::from_raw(pid.0.cast_signed());
+    let found = services.iter().copied().find(|&pid| sys::notify::descends(datagram.sender, process(pid)));
+    found.or_else(|| match *services {
+        [pid] => {
+            let has_ended = std::fs::metadata(format!("/proc/{}", datagram.sender)).is_err();
+            let user = std::fs::metadata(format!("/proc/{}", pid.0)).ok()?.uid();
+            (has_ended && user == datagram.user).then_some(pid)
+        }
+        _ => None,
+    })
 }
 
 impl Pipe {

@@ -13,6 +13,7 @@ use anyhow::Context;
 use cli::{Call, Program, Voice, text};
 use machine::supervise::{Action, Event, Machine, Signal};
 use machine::{Pid, SECOND, Tick};
+use svdir::notify::Notice;
 use svdir::{Born, Command, More, Status, Want, names};
 use sys::adopted::Adopted;
 use sys::exec::Prepared;
@@ -25,7 +26,7 @@ use super::beginning::{Beginning, State, last_start, who_we_are};
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
 use super::knobs::Presence;
-use super::readiness::{Readiness, Ways};
+use super::readiness::{Readiness, Socketed, Ways};
 use super::said::Said;
 use super::{knobs, record, tick};
 
@@ -89,6 +90,8 @@ struct Supervisor<'a> {
     presence: Presence,
     /// How the service tells that it is ready, while it is not.
     readiness: Readiness,
+    /// Where services tell of themselves.
+    socketed: Socketed,
     /// When the status file, which could not be written, is tried again.
     rewrite: Option<Tick>,
     signals: Signals,
@@ -114,6 +117,7 @@ impl<'a> Supervisor<'a> {
         })?;
         let (Beginning { machine, since, more, adopted }, rewrite) = begin.context("nothing was announced")?;
         let pipe = hold_pipe();
+        let socketed = Socketed::find(more.notify().filter(|_| adopted.is_some()), dir, &mut said);
         let readiness = match &adopted {
             Some(_) if machine.awaits_ready() => {
                 machine.pid().map(|pid| Readiness::find(pid, more.ready_pipe, dir, &mut said))
@@ -129,6 +133,7 @@ impl<'a> Supervisor<'a> {
             pipe,
             presence: Presence::default(),
             readiness: readiness.unwrap_or_default(),
+            socketed,
             rewrite,
             signals,
             held,
@@ -142,9 +147,9 @@ impl<'a> Supervisor<'a> {
     fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
-        let inherited =
-            Held::inherit(state.held).and_then(|held| Ok((held, state.adopted()?, state.pipe()?, state.ready()?)));
-        let (held, adopted, pipe, ready) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+        let inherited = Held::inherit(state.held)
+            .and_then(|held| Ok((held, state.adopted()?, state.pipe()?, state.ready()?, state.notify()?)));
+        let (held, adopted, pipe, ready, notify) = inherited.with_context(|| text!("unable to go on in ", dir))?;
         let mut said = Said::new(VOICE);
         let knobs = knobs::for_successor(dir, &more, &mut said);
         let machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
@@ -158,6 +163,7 @@ impl<'a> Supervisor<'a> {
             pipe,
             presence: Presence::default(),
             readiness,
+            socketed: Socketed::inherit(notify, &more),
             rewrite: None,
             signals,
             held,
@@ -180,14 +186,15 @@ impl<'a> Supervisor<'a> {
         let adopted = self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd()));
         let pipe = self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd()));
         let ready = self.readiness.pipe().map(sealed::number);
-        State { status, more, held, adopted, pipe, ready }.encode()
+        let notify = self.socketed.fd().map(sealed::number);
+        State { status, more, held, adopted, pipe, ready, notify }.encode()
     }
 
     /// Becomes the new file of this program.
     fn succeed(&mut self, program: &Path) {
         let adopted = self.adopted.as_ref().map(Adopted::fd);
         let pipe = self.pipe.as_ref().map(AsFd::as_fd);
-        let others = [adopted, pipe, self.readiness.pipe()].into_iter().flatten();
+        let others = [adopted, pipe, self.readiness.pipe(), self.socketed.fd()].into_iter().flatten();
         let descriptors: Vec<_> = self.held.descriptors().into_iter().chain(others).collect();
         self.successor.succeed(program, &self.state(), &descriptors);
     }
@@ -210,19 +217,23 @@ impl<'a> Supervisor<'a> {
         let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
         let adopted = self.adopted.as_ref().map_or(self.signals.fd(), Adopted::fd);
         let ready = self.readiness.pipe().unwrap_or(self.signals.fd());
-        let [signals, control, ended, ready] =
-            match sys::poll::readable([self.signals.fd(), self.held.control(), adopted, ready], timeout) {
+        let word = self.socketed.fd().unwrap_or(self.signals.fd());
+        let [signals, control, ended, ready, word] =
+            match sys::poll::readable([self.signals.fd(), self.held.control(), adopted, ready, word], timeout) {
                 Ok(readable) => readable,
                 Err(error) => {
                     let text = text!("unable to wait for ", self.dir, ", trying again in a second");
                     self.said.warning("poll", text, &error);
                     sys::poll::rest();
-                    [true; 4]
+                    [true; 5]
                 }
             };
         // Before its end: it may have been ready for a moment.
         if ready && self.readiness.hear() {
             self.ready();
+        }
+        if word {
+            self.hear_words();
         }
         if signals || self.signals.came() {
             self.signals.drain();
@@ -279,6 +290,35 @@ impl<'a> Supervisor<'a> {
         if let Some(pid) = self.machine.pid() {
             log::info!("{}: pid {} is ready", self.dir.display(), pid.0);
             self.step(Event::Ready(pid));
+        }
+    }
+
+    /// Takes in what the service tells of itself.
+    fn hear_words(&mut self) {
+        let Some(pid) = self.machine.pid() else {
+            return self.socketed.receive(&[], self.dir, |_, _| {});
+        };
+        let socketed = std::mem::take(&mut self.socketed);
+        socketed.receive(&[pid], self.dir, |pid, word| self.hear_word(pid, word));
+        self.socketed = socketed;
+    }
+
+    fn hear_word(&mut self, pid: Pid, word: Notice<'_>) {
+        match word {
+            Notice::Ready => self.ready(),
+            Notice::Reloading | Notice::Stopping => self.step(Event::Unready(pid)),
+            Notice::Status(status) => log::info!("{}: {}", self.dir.display(), status.escape_ascii()),
+            Notice::MainPid(main) if main != pid.0 => {
+                let other = io::Error::other("only what was started as run is supervised");
+                let text = text!("unable to follow ", self.dir, " to pid ", u64::from(main));
+                self.said.warning("mainpid", text, &other);
+            }
+            // Nothing here has a time limit, and the barrier's descriptor is closed already.
+            Notice::MainPid(_)
+            | Notice::Watchdog
+            | Notice::WatchdogTrigger
+            | Notice::ExtendTimeout(_)
+            | Notice::Barrier => {}
         }
     }
 
@@ -361,10 +401,12 @@ impl<'a> Supervisor<'a> {
     /// which the child holds a copy, only when the record is there.
     fn spawn(&mut self) {
         let argv = [c"./run".to_owned()];
-        let run = Prepared::new(&argv, None);
-        let ways = Ways::prepare(self.dir, self.presence.look(), &mut self.said);
+        let ways = Ways::prepare(self.dir, self.presence.look(), &mut self.socketed, &mut self.said);
+        let environment = ways.socket().then(|| environ::changed(&[self.socketed.variable()]));
+        let run = Prepared::new(&argv, environment.as_deref());
         self.machine.declare(ways.any());
         self.more.ready_pipe = ways.pipe_id();
+        self.more.notify = self.socketed.name();
         let (machine, more, since, earliest) = (&self.machine, self.more, now(), clock::since_boot());
         let announced = Cell::new(None);
         let become_run = || {

@@ -7,8 +7,10 @@
 #[allow(dead_code)] // Not all of it is needed here.
 mod world;
 
+mod helper;
 mod knobs;
 mod readiness;
+mod sd_notify;
 mod signals;
 mod wait;
 

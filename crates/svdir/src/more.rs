@@ -14,6 +14,7 @@
 //! | 92 | 12 | version of supervise, in text, with NULs behind it |
 //! | 104 | 8 | inode number of the pipe on which the service tells that it is ready; 0 for none |
 //! | 112 | 8 | the last mark that came behind commands |
+//! | 120 | 8 | name of the socket on which the service tells of itself, with NULs behind it |
 //!
 //! Numbers are little-endian, but for the label.
 
@@ -98,11 +99,13 @@ pub struct More {
     pub ready_pipe: u64,
     /// What a client has sent last behind its commands.
     pub mark: Mark,
+    /// The name of the socket on which the service tells of itself; empty for none.
+    pub notify: [u8; 8],
 }
 
 impl More {
     /// Length in bytes.
-    pub const SIZE: usize = 100;
+    pub const SIZE: usize = 108;
     /// Length in bytes of the shortest record of this layout. What is missing behind it is 0.
     pub const LEAST: usize = 84;
     /// Length in bytes of the text of a version.
@@ -140,6 +143,7 @@ impl More {
         bytes[72..84].copy_from_slice(&self.version);
         bytes[84..92].copy_from_slice(&self.ready_pipe.to_le_bytes());
         bytes[92..100].copy_from_slice(&self.mark.0.to_le_bytes());
+        bytes[100..108].copy_from_slice(&self.notify);
         bytes
     }
 
@@ -161,7 +165,8 @@ impl More {
             *place = byte;
         }
         let (&ready_pipe, added) = added.split_first_chunk::<8>()?;
-        let (&mark, _) = added.split_first_chunk::<8>()?;
+        let (&mark, added) = added.split_first_chunk::<8>()?;
+        let (&notify, _) = added.split_first_chunk::<8>()?;
         (layout == More::LAYOUT).then_some(More {
             exiting: flags & More::EXITING != 0,
             start_due: flags & More::START_DUE != 0,
@@ -180,7 +185,14 @@ impl More {
             version,
             ready_pipe: u64::from_le_bytes(ready_pipe),
             mark: Mark(u64::from_le_bytes(mark)),
+            notify,
         })
+    }
+
+    /// The name of the socket on which the service tells of itself.
+    pub fn notify(&self) -> Option<&[u8]> {
+        let end = self.notify.iter().position(|&byte| byte == 0).unwrap_or(self.notify.len());
+        self.notify.get(..end).filter(|name| !name.is_empty())
     }
 
     /// The text of a version as it stands in the record. What is too long is cut.
@@ -223,6 +235,7 @@ mod tests {
             declares: true,
             ready_pipe: 10,
             mark: Mark(11),
+            notify: *b"@00abc\0\0",
         }
     }
 
@@ -244,7 +257,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert_eq!(More::decode(&bytes[..length]).is_some(), length >= More::LEAST, "{length} bytes");
         }
-        let short = More { ready_pipe: 0, mark: Mark(0), ..example() };
+        let short = More { ready_pipe: 0, mark: Mark(0), notify: [0; 8], ..example() };
         assert_eq!(More::decode(&bytes[..More::LEAST]), Some(short), "a version of ours that knew less wrote it");
     }
 

@@ -12,6 +12,8 @@ pub const RELOAD_SIGNAL: &str = "reload-signal";
 pub const TIMEOUT_KILL: &str = "timeout-kill";
 /// Knob: the descriptor on which the service writes a newline when it is ready.
 pub const NOTIFICATION_FD: &str = "notification-fd";
+/// If it exists, the service gets a socket to tell of itself, as systemd's do.
+pub const SD_NOTIFY: &str = "sd-notify";
 /// The program that succeeds when the service is ready.
 pub const CHECK: &str = "check";
 /// The service directory of the logger.
