@@ -3,9 +3,11 @@
 mod beginning;
 mod handover;
 mod held;
+mod knobs;
 mod log_pipe;
 mod other;
 mod peer;
+mod readiness;
 mod record;
 mod said;
 mod scan_directory;

@@ -28,6 +28,24 @@ pub fn is_of(pid: Pid, of: Pid) -> bool {
     pid == of || nix::unistd::getpgid(Some(pid)) == Ok(of)
 }
 
+/// Whether `pid` is `of`, belongs to its process group, or descends from it as far as `/proc` tells: a service's helper has its group
+/// from further above.
+pub fn descends(pid: Pid, of: Pid) -> bool {
+    /// No tree of processes is deeper that is about one service.
+    const DEEPEST: usize = 32;
+    std::iter::successors(Some(pid), |&pid| parent(pid)).take(DEEPEST).any(|pid| is_of(pid, of))
+}
+
+/// The parent of a process. None above init.
+fn parent(pid: Pid) -> Option<Pid> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; behind it stand state and parent.
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let text = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    let parent = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    (parent > 1).then(|| Pid::from_raw(parent))
+}
+
 #[cfg(target_os = "linux")]
 pub use linux::Socket;
 #[cfg(not(target_os = "linux"))]
@@ -58,6 +76,27 @@ mod linux {
     impl Socket {
         /// A new one, close-on-exec and non-blocking.
         pub fn open() -> io::Result<Socket> {
+            let socket = Socket::unbound()?;
+            let name = bind_anywhere(&socket)?;
+            Ok(Socket { socket, name })
+        }
+
+        /// The one that a process which is no more had under this name, made anew.
+        ///
+        /// # Errors
+        /// EADDRINUSE if somebody has taken the name meanwhile.
+        pub fn open_again(name: &[u8]) -> io::Result<Socket> {
+            let socket = Socket::unbound()?;
+            bind_to(&socket, name)?;
+            Ok(Socket { socket, name: name.into() })
+        }
+
+        /// The one that another program has left in this process, and its name.
+        pub fn inherit(socket: OwnedFd, name: &[u8]) -> io::Result<Socket> {
+            Ok(Socket { socket, name: name.into() })
+        }
+
+        fn unbound() -> io::Result<OwnedFd> {
             let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
             // SAFETY: socket takes numbers.
             let number = Errno::result(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
@@ -68,8 +107,7 @@ mod linux {
             let set =
                 unsafe { libc::setsockopt(number, libc::SOL_SOCKET, libc::SO_PASSCRED, (&raw const on).cast(), size) };
             Errno::result(set)?;
-            let name = bind_anywhere(&socket)?;
-            Ok(Socket { socket, name })
+            Ok(socket)
         }
 
         /// What to poll.
@@ -106,6 +144,23 @@ mod linux {
             let cut = message.msg_flags & libc::MSG_TRUNC != 0;
             Ok(Some(Datagram { bytes: &buffer[..count as usize], cut, sender, user }))
         }
+    }
+
+    /// `name` has `@` in place of the NUL at its front.
+    fn bind_to(socket: &OwnedFd, name: &[u8]) -> io::Result<()> {
+        // SAFETY: plain numbers; all zero is a value of theirs.
+        let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
+        raw.sun_family = libc::AF_UNIX as sa_family_t;
+        if name.len() > raw.sun_path.len() || name.first() != Some(&b'@') {
+            return Err(Errno::EINVAL.into());
+        }
+        for (place, &byte) in raw.sun_path.iter_mut().zip(name).skip(1) {
+            *place = byte as libc::c_char;
+        }
+        let size = (size_of::<sa_family_t>() + name.len()) as socklen_t;
+        // SAFETY: the address is at least as long as it is said to be.
+        Errno::result(unsafe { libc::bind(socket.as_raw_fd(), (&raw const raw).cast(), size) })?;
+        Ok(())
     }
 
     /// Lets the kernel choose a name: it is what comes behind the NUL, for which `@` is written.
@@ -172,6 +227,16 @@ mod other {
             Err(nix::errno::Errno::ENOSYS.into())
         }
 
+        /// ENOSYS.
+        pub fn open_again(_: &[u8]) -> io::Result<Socket> {
+            Err(nix::errno::Errno::ENOSYS.into())
+        }
+
+        /// ENOSYS.
+        pub fn inherit(_: OwnedFd, _: &[u8]) -> io::Result<Socket> {
+            Err(nix::errno::Errno::ENOSYS.into())
+        }
+
         /// What to poll.
         pub fn fd(&self) -> BorrowedFd<'_> {
             self.0.as_fd()
@@ -220,6 +285,18 @@ mod tests {
             assert_eq!(datagram.sender, process::own_pid());
         }
         assert_eq!(socket.receive(&mut buffer).expect("no error"), None);
+    }
+
+    #[test]
+    fn one_that_is_made_anew_has_its_name() {
+        let first = Socket::open().expect("a socket");
+        let name = first.name().to_vec();
+        assert!(Socket::open_again(&name).is_err() && Socket::open_again(b"").is_err());
+        drop(first);
+        let second = Socket::open_again(&name).expect("the name is free");
+        writer(&second).send(b"READY=1").expect("sent");
+        let mut buffer = [0; LONGEST];
+        assert!(second.receive(&mut buffer).expect("no error").is_some_and(|datagram| datagram.bytes == b"READY=1"));
     }
 
     #[test]
