@@ -19,7 +19,7 @@ use sys::adopted::Adopted;
 use sys::exec::Prepared;
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{clock, environ, fd, oom, sealed};
+use sys::{clock, environ, fd, oom, sealed, signals};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
@@ -57,6 +57,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         return Err(cli::Usage.into());
     };
     cli::init_log(PROGRAM.name);
+    // That nobody reads stderr is no reason to die.
+    signals::survive(process::Signal::SIGPIPE);
     let successor = Successor::new(call, VOICE, text!(*dir));
     let mut supervisor = match handover::received(call) {
         Received::Question(state) => return Ok(handover::answer(State::decode(&state).is_some())),

@@ -50,6 +50,8 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
+    // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
+    signals::survive(Signal::SIGPIPE);
     let mut scanner = match handover::received(call) {
         Received::Question(state) => return Ok(handover::answer(ScanState::decode(&state).is_some())),
         Received::State(state) => Scanner::go_on(call, &state)?,
@@ -136,9 +138,7 @@ impl Scanner {
     fn new(call: &Call, directory: ScanDirectory, open_files: Option<u64>) -> anyhow::Result<Scanner> {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
-        let pipe = (!signals::is_ignored(Signal::SIGPIPE)).then_some(Signal::SIGPIPE);
-        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(pipe).collect();
+        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).collect();
         environ::set(super::BELOW_SVSCAN, OsStr::new("1"));
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();

@@ -81,6 +81,16 @@ impl Signals {
     }
 }
 
+/// Lets `signal` do nothing, unless it is ignored anyway. It is default again in children, and after an exec.
+pub fn survive(signal: Signal) {
+    if is_ignored(signal) {
+        return;
+    }
+    CAUGHT.fetch_or(1 << signal as i32, Ordering::Relaxed);
+    // It cannot fail for a signal that may be caught.
+    let _ = flag::register(signal as i32, Arc::new(AtomicBool::new(false)));
+}
+
 /// The signals that were blocked before [`block`].
 #[derive(Clone, Copy)]
 pub struct Mask(SigSet);
