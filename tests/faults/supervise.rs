@@ -7,9 +7,7 @@ use testkit::{Running, Scratch, holds_for, wait_until};
 use crate::scene::{
     ALONE, assert_said_once, insist_up_again, lives, processes, svc, wait_down, wait_up, wait_up_again,
 };
-use crate::strace::{
-    EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, for_each, needs_strace, reason,
-};
+use crate::strace::{EXEC, FORK, Injection, KILL, OPEN, POLL, RENAME, TIMES, WRITE, for_each, needs_strace, reason};
 
 const FORK_FAILED: &str = "supervise: warning: unable to fork for a, sleeping 60 seconds";
 const OPEN_FAILED: &str = "supervise: warning: unable to open a/supervise/status.new";
@@ -25,7 +23,6 @@ type Fault = (&'static str, &'static [&'static str], &'static str);
 /// Calls that supervise makes itself while it works.
 const FAULTS: &[Fault] = &[
     (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
-    (MAP, &["ENOMEM"], FORK_FAILED),
     (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EIO", "EROFS"], OPEN_FAILED),
     (WRITE, &["ENOSPC", "EIO", "ENOMEM"], WRITE_FAILED),
     (RENAME, &["ENOSPC", "EIO", "ENOMEM", "EROFS"], RENAME_FAILED),
@@ -197,9 +194,7 @@ fn no_exec_for_a_while(error: &str) {
 #[test]
 fn a_start_for_which_there_is_no_process_is_made_at_once_on_u() {
     if needs_strace() {
-        for_each(&[(FORK, "EAGAIN"), (FORK, "ENOMEM"), (MAP, "ENOMEM")], |&(calls, error)| {
-            no_start_for_a_while(calls, error, true)
-        });
+        for_each(&[(FORK, "EAGAIN"), (FORK, "ENOMEM")], |&(calls, error)| no_start_for_a_while(calls, error, true));
     }
 }
 

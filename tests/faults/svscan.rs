@@ -5,9 +5,7 @@ use std::fs;
 use testkit::{Running, Scratch, signal, wait_for, wait_until};
 
 use crate::scene::{assert_said_once, is_supervised, lives, pid, supervise_of, svc, wait_up};
-use crate::strace::{
-    EXEC, FORK, Injection, MAP, OPEN, PIPE, POLL, TIMES, WATCH, WRITE, for_each, needs_strace, reason,
-};
+use crate::strace::{EXEC, FORK, Injection, OPEN, PIPE, POLL, TIMES, WATCH, WRITE, for_each, needs_strace, reason};
 
 /// A service that leaves a line in its log, and of which two would show; and its logger.
 const RUN: &str = "echo hello\nexec setlock -n alone sleep 1000";
@@ -26,7 +24,6 @@ type Fault = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const FAULTS: &[Fault] = &[
     (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
-    (MAP, &["ENOMEM"], FORK_FAILED),
     (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "EINTR"], OPEN_FAILED),
     (PIPE, &["EMFILE", "ENFILE"], PIPE_FAILED),
     (WRITE, &["ENOMEM", "EAGAIN"], RELEASE_FAILED),
@@ -131,7 +128,6 @@ fn one_call_fails(case: &Case) {
 /// The same until the cause is gone.
 const LASTING: &[Fault] = &[
     (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
-    (MAP, &["ENOMEM"], FORK_FAILED),
     (OPEN, &["EMFILE", "ENFILE", "ENOMEM"], &[OPEN_FAILED[0], READ_FAILED[0]]),
     (PIPE, &["EMFILE", "ENFILE"], PIPE_FAILED),
     (POLL, &["ENOMEM"], WAIT_FAILED),

@@ -11,8 +11,9 @@ use signal_hook::{flag, low_level};
 use crate::fd;
 use crate::process::Signal;
 
-/// A bit for each signal that is caught.
-static CAUGHT: AtomicU64 = AtomicU64::new(0);
+/// A bit for each signal that is caught. The lowest, which is no signal's, keeps it among the data that is not zero at first, on a
+/// page that every program touches.
+static CAUGHT: AtomicU64 = AtomicU64::new(1);
 
 /// Signals caught for the rest of the process's life. An exec makes them default again.
 pub struct Signals {
