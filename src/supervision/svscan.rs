@@ -69,7 +69,7 @@ struct Scanner {
     /// The supervises that are no children of ours: the write end of a FIFO that each of them reads for its life.
     others: Vec<(Id, Role, File)>,
     peers: Peers,
-    /// The soft limit on open files that was inherited, for the children.
+    /// The soft limit on open files that was inherited, for the children; `None` if it is still that.
     open_files: Option<u64>,
     said: Said,
     successor: Successor,
@@ -492,9 +492,9 @@ fn tell_to_exit(control: &Path) -> io::Result<()> {
 }
 
 /// Two descriptors for each service with a logger: so many may be needed as the system gives. Returns the limit that was
-/// inherited.
+/// inherited, if it is another now.
 fn raise_open_files() -> Option<u64> {
-    let limit = limits::get(Resource::RLIMIT_NOFILE).ok()?;
+    let limit = limits::get(Resource::RLIMIT_NOFILE).ok().filter(|limit| limit.soft < limit.hard)?;
     limits::set_soft(Resource::RLIMIT_NOFILE, limit.hard).ok()?;
     Some(limit.soft)
 }

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+/// What names a file. A `CStr` is used as it is; a `Path` is copied, to put a NUL behind it.
+pub use nix::NixPath as FilePath;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
@@ -14,29 +16,29 @@ use nix::sys::stat::Mode;
 pub const NO_READER: i32 = libc::ENXIO;
 
 /// Opens for reading. Never waits for a FIFO's writer.
-pub fn open_read(path: &Path) -> io::Result<File> {
+pub fn open_read<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, Mode::empty())
 }
 
 /// Opens for writing what exists already. ENXIO for a FIFO without a reader.
-pub fn open_write(path: &Path) -> io::Result<File> {
+pub fn open_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY, Mode::empty())
 }
 
 /// Opens for appending; creates with mode 0600.
-pub fn open_append(path: &Path) -> io::Result<File> {
+pub fn open_append<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
 /// Opens empty for writing; creates with mode 0644.
-pub fn open_truncate(path: &Path) -> io::Result<File> {
+pub fn open_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IROTH;
     open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT, mode)
 }
 
 /// As the original opens: never blocking. And close-on-exec. By openat, to which musl adds no second call, as it does to the
 /// open of std.
-fn open(path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
+fn open<P: FilePath + ?Sized>(path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
     let flags = flags | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     loop {
         match nix::fcntl::openat(AT_FDCWD, path, flags, mode) {
@@ -52,8 +54,8 @@ pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Gives a file another name, in place of what had it.
-pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    uninterrupted(|| std::fs::rename(from, to))
+pub fn rename<P: FilePath + ?Sized>(from: &P, to: &P) -> io::Result<()> {
+    uninterrupted(|| Ok(nix::fcntl::renameat(AT_FDCWD, from, AT_FDCWD, to)?))
 }
 
 /// Does it again for as long as a signal interrupts it.
