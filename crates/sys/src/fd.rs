@@ -112,6 +112,19 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader.into(), writer.into()))
 }
 
+/// The same, with reads and writes that fail with EAGAIN instead of waiting.
+pub(crate) fn pipe_that_never_waits() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(target_os = "linux")]
+    return Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let (reader, writer) = pipe()?;
+        set_nonblocking(reader.as_fd())?;
+        set_nonblocking(writer.as_fd())?;
+        Ok((reader, writer))
+    }
+}
+
 /// The write end of the pipe whose read end is `reader`, opened anew. Needs `/proc`.
 pub fn reopen_for_writing(reader: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
