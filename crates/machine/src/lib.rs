@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod hupwatch;
 pub mod reload;
 pub mod scan;
 pub mod supervise;

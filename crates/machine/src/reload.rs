@@ -140,6 +140,8 @@ pub enum Second {
     Leaving {
         /// Which.
         pid: Pid,
+        /// Whether it is a new copy that was given up, not the old one.
+        new: bool,
         /// When it is killed; `None` if never, or if it was already.
         kill_at: Option<Tick>,
     },
@@ -281,13 +283,13 @@ impl Reload {
     fn promote(&mut self, now: Tick, main: Option<Pid>, new: Pid, settings: Settings, todo: &mut Actions) {
         todo.push(Action::Promote(new));
         match main {
-            Some(old) => self.leave(now, old, settings.grace, todo),
+            Some(old) => self.leave(now, old, false, settings.grace, todo),
             None => self.end(Some(new), todo),
         }
     }
 
-    fn leave(&mut self, now: Tick, pid: Pid, grace: Option<u64>, todo: &mut Actions) {
-        self.second = Second::Leaving { pid, kill_at: grace.map(|grace| now.after(grace)) };
+    fn leave(&mut self, now: Tick, pid: Pid, new: bool, grace: Option<u64>, todo: &mut Actions) {
+        self.second = Second::Leaving { pid, new, kill_at: grace.map(|grace| now.after(grace)) };
         todo.push(Action::Term(pid));
     }
 
@@ -301,7 +303,7 @@ impl Reload {
 
     fn give_up(&mut self, now: Tick, pid: Pid, settings: Settings, why: Why, todo: &mut Actions) {
         todo.push(Action::GiveUp(why));
-        self.leave(now, pid, settings.give_up_grace, todo);
+        self.leave(now, pid, true, settings.give_up_grace, todo);
     }
 
     fn cancel(&mut self, now: Tick, todo: &mut Actions) {
@@ -337,8 +339,8 @@ impl Reload {
                 Readiness::WarmUp(_) => self.promote(now, main, pid, settings, todo),
                 Readiness::Declared(_) => self.give_up(now, pid, settings, Why::NotReady(pid), todo),
             },
-            Second::Leaving { pid, .. } => {
-                self.second = Second::Leaving { pid, kill_at: None };
+            Second::Leaving { pid, new, .. } => {
+                self.second = Second::Leaving { pid, new, kill_at: None };
                 todo.push(Action::Kill(pid));
             }
             Second::None | Second::Starting(_) => {}

@@ -355,7 +355,7 @@ fn new_one_that_dies_or_is_not_ready_in_time_leaves_the_old() {
     let mut reload = begun(PATIENT);
     let late: Vec<_> = reload.step(Tick(60 * SECOND), Some(old), Event::Timeout).into_iter().collect();
     assert_eq!(late, [Action::GiveUp(Why::NotReady(new)), Action::Term(new)]);
-    assert_eq!(reload.second(), Second::Leaving { pid: new, kill_at: Some(Tick(61 * SECOND)) });
+    assert_eq!(reload.second(), Second::Leaving { pid: new, new: true, kill_at: Some(Tick(61 * SECOND)) });
     // Too late to be ready.
     assert_eq!(reload.step(Tick(60 * SECOND), Some(old), Event::Ready(new)).into_iter().count(), 0);
 }
