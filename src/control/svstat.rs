@@ -145,6 +145,7 @@ impl Found {
                 &" seconds",
                 &if *normally_up { ", normally up" } else { "" },
                 &if status.want == Want::Up { ", want up" } else { "" },
+                &self.more.and_then(|more| more.why()).map(|why| format!(", {why}")).unwrap_or_default().as_str(),
             ]),
         }
     }

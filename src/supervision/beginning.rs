@@ -17,6 +17,7 @@ use tai::Label;
 
 use super::held::Held;
 use super::said::Said;
+use super::sockets::Left;
 use super::supervise::{VOICE, now};
 use super::{knobs, record, tick};
 
@@ -117,6 +118,8 @@ pub struct State {
     pub notify: Option<RawFd>,
     /// The OOM score that children get, if it is not that of supervise.
     pub oom: Option<i16>,
+    /// The sockets that are held for the service.
+    pub sockets: Vec<Left>,
 }
 
 /// In place of a score: none.
@@ -135,6 +138,14 @@ impl State {
         for number in self.held.into_iter().chain(others).chain([oom]) {
             bytes.extend(number.to_le_bytes());
         }
+        for Left { number, name, line } in &self.sockets {
+            bytes.extend(number.to_le_bytes());
+            for text in [name, line] {
+                // Neither a name nor a line is longer than a kilobyte.
+                bytes.extend((text.len() as u16).to_le_bytes());
+                bytes.extend(text);
+            }
+        }
         bytes
     }
 
@@ -145,6 +156,7 @@ impl State {
         let (status, Some(more)) = Status::decode_with(record).ok()? else {
             return None;
         };
+        let (numbers, sockets) = numbers.split_at_checked(4 * (Held::COUNT + 5))?;
         let numbers: Vec<RawFd> = numbers
             .chunks(4)
             .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
@@ -155,7 +167,7 @@ impl State {
         let [adopted, pipe, ready, notify] =
             [adopted, pipe, ready, notify].map(|number| (number >= 0).then_some(number));
         let oom = if oom == NO_SCORE { None } else { Some(i16::try_from(oom).ok()?) };
-        Some(State { status, more, held, adopted, pipe, ready, notify, oom })
+        Some(State { status, more, held, adopted, pipe, ready, notify, oom, sockets: decode_sockets(sockets)? })
     }
 
     /// The read end of the pipe to the logger.
@@ -183,13 +195,31 @@ impl State {
     }
 }
 
+fn decode_sockets(mut bytes: &[u8]) -> Option<Vec<Left>> {
+    fn text<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let (&length, rest) = bytes.split_first_chunk::<2>()?;
+        let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(length)))?;
+        *bytes = rest;
+        Some(text)
+    }
+    let mut sockets = Vec::new();
+    while !bytes.is_empty() {
+        let (&number, rest) = bytes.split_first_chunk::<4>()?;
+        bytes = rest;
+        let (name, line) = (text(&mut bytes)?.to_vec(), text(&mut bytes)?.to_vec());
+        sockets.push(Left { number: RawFd::from_le_bytes(number), name, line });
+    }
+    Some(sockets)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_handed_over_is_understood_and_nothing_else_is() {
-        for adopted in [None, Some(9)] {
+        let left = |number: RawFd| Left { number, name: b"web".into(), line: b"tcp *:80".into() };
+        for (adopted, sockets) in [(None, vec![]), (Some(9), vec![left(20), left(21)])] {
             let status = Status { pid: NonZeroU32::new(7), ..Status::default() };
             let state = State {
                 status,
@@ -200,13 +230,20 @@ mod tests {
                 ready: adopted.map(|number| number + 1),
                 notify: adopted.map(|number| number + 2),
                 oom: adopted.map(|_| -17),
+                sockets: sockets.clone(),
             };
             let bytes = state.encode();
             let read = State::decode(&bytes).expect("it is one");
             assert_eq!((read.status, read.more, read.held, read.adopted), (status, state.more, state.held, adopted));
-            assert_eq!((read.pipe, read.ready, read.notify, read.oom), (state.pipe, state.ready, state.notify, state.oom));
+            assert_eq!(
+                (read.pipe, read.ready, read.notify, read.oom),
+                (state.pipe, state.ready, state.notify, state.oom)
+            );
+            assert_eq!(read.sockets, sockets);
             for length in 0..bytes.len() {
-                assert!(State::decode(&bytes[..length]).is_none(), "{length} bytes");
+                // Cut behind a socket it is a state with fewer of them.
+                let whole = State::decode(&bytes[..length]).is_none_or(|read| read.sockets.len() < sockets.len());
+                assert!(whole, "{length} bytes");
             }
             assert!(State::decode(&[&bytes[..], b"more"].concat()).is_none());
         }

@@ -25,6 +25,8 @@ pub struct Present {
     pub sd_notify: bool,
     /// `check`
     pub check: bool,
+    /// `sockets/`
+    pub sockets: bool,
 }
 
 /// Knows which are there, and looks again only if the directory has changed: of a start this costs one system call.
@@ -48,6 +50,7 @@ impl Presence {
                 notification_fd: there(names::NOTIFICATION_FD),
                 sd_notify: there(names::SD_NOTIFY),
                 check: there(names::CHECK),
+                sockets: there(names::SOCKETS),
             };
             self.changed = changed
                 .filter(|&changed| SystemTime::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));

@@ -12,6 +12,7 @@ mod record;
 mod said;
 mod scan_directory;
 mod scan_state;
+mod sockets;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;

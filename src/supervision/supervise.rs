@@ -4,19 +4,20 @@
 //! reason to.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Program, Voice, text};
+use cli::{Call, Program, Text, Voice, text};
 use machine::supervise::{Action, Event, Machine, Signal};
 use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
 use svdir::{Born, Command, More, Status, Want, names};
 use sys::adopted::Adopted;
 use sys::exec::Prepared;
+use sys::handed::{Clash, Handed, LISTEN_PID};
 use sys::process::{self, Change};
 use sys::signals::Signals;
 use sys::{clock, environ, fd, oom, sealed, signals};
@@ -25,9 +26,10 @@ use tai::Label;
 use super::beginning::{Beginning, State, last_start, who_we_are};
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
-use super::knobs::Presence;
+use super::knobs::{Presence, Present};
 use super::readiness::{Readiness, Socketed, Ways};
 use super::said::Said;
+use super::sockets::Sockets;
 use super::{be_spared, knobs, record, tick};
 
 const PROGRAM: Program = Program {
@@ -96,6 +98,8 @@ struct Supervisor<'a> {
     readiness: Readiness,
     /// Where services tell of themselves.
     socketed: Socketed,
+    /// What is held for the service.
+    sockets: Sockets,
     /// When the status file, which could not be written, is tried again.
     rewrite: Option<Tick>,
     signals: Signals,
@@ -122,6 +126,10 @@ impl<'a> Supervisor<'a> {
         let (Beginning { machine, since, more, adopted }, rewrite) = begin.context("nothing was announced")?;
         let pipe = hold_pipe();
         let socketed = Socketed::find(more.notify().filter(|_| adopted.is_some()), dir, &mut said);
+        let sockets = match &adopted {
+            Some(process) if Path::new(names::SOCKETS).exists() => Sockets::adopt(process, dir, &mut said),
+            Some(_) | None => Sockets::default(),
+        };
         let readiness = match &adopted {
             Some(_) if machine.awaits_ready() => {
                 machine.pid().map(|pid| Readiness::find(pid, more.ready_pipe, dir, &mut said))
@@ -138,6 +146,7 @@ impl<'a> Supervisor<'a> {
             presence: Presence::default(),
             readiness: readiness.unwrap_or_default(),
             socketed,
+            sockets,
             rewrite,
             signals,
             held,
@@ -152,8 +161,10 @@ impl<'a> Supervisor<'a> {
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
         let inherited = Held::inherit(state.held)
-            .and_then(|held| Ok((held, state.adopted()?, state.pipe()?, state.ready()?, state.notify()?)));
-        let (held, adopted, pipe, ready, notify) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+            .and_then(|held| Ok((held, state.adopted()?, state.pipe()?, state.ready()?, state.notify()?)))
+            .and_then(|inherited| Ok((inherited, Sockets::inherit(&state.sockets)?)));
+        let ((held, adopted, pipe, ready, notify), sockets) =
+            inherited.with_context(|| text!("unable to go on in ", dir))?;
         let mut said = Said::new(VOICE);
         let knobs = knobs::for_successor(dir, &more, &mut said);
         let machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
@@ -168,6 +179,7 @@ impl<'a> Supervisor<'a> {
             presence: Presence::default(),
             readiness,
             socketed: Socketed::inherit(notify, &more),
+            sockets,
             rewrite: None,
             signals,
             held,
@@ -191,7 +203,8 @@ impl<'a> Supervisor<'a> {
         let pipe = self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd()));
         let ready = self.readiness.pipe().map(sealed::number);
         let notify = self.socketed.fd().map(sealed::number);
-        State { status, more, held, adopted, pipe, ready, notify, oom: oom::original() }.encode()
+        let (oom, sockets) = (oom::original(), self.sockets.leave());
+        State { status, more, held, adopted, pipe, ready, notify, oom, sockets }.encode()
     }
 
     /// Becomes the new file of this program.
@@ -199,7 +212,8 @@ impl<'a> Supervisor<'a> {
         let adopted = self.adopted.as_ref().map(Adopted::fd);
         let pipe = self.pipe.as_ref().map(AsFd::as_fd);
         let others = [adopted, pipe, self.readiness.pipe(), self.socketed.fd()].into_iter().flatten();
-        let descriptors: Vec<_> = self.held.descriptors().into_iter().chain(others).collect();
+        let descriptors: Vec<_> =
+            self.held.descriptors().into_iter().chain(others).chain(self.sockets.descriptors()).collect();
         self.successor.succeed(program, &self.state(), &descriptors, &self.signals);
     }
 
@@ -405,20 +419,38 @@ impl<'a> Supervisor<'a> {
     /// which the child holds a copy, only when the record is there.
     fn spawn(&mut self) {
         let argv = [c"./run".to_owned()];
-        let ways = Ways::prepare(self.dir, self.presence.look(), &mut self.socketed, &mut self.said);
-        let environment = ways.socket().then(|| environ::changed(&[self.socketed.variable()]));
+        let present = self.presence.look();
+        if let Err(Text(why)) = self.open_sockets(present) {
+            return self.refuse(&why);
+        }
+        let ways = Ways::prepare(self.dir, present, &mut self.socketed, &mut self.said);
+        let gifts: Vec<_> = self.sockets.gifts().chain(ways.gift()).collect();
+        let mut handed = match Handed::new(&gifts) {
+            Ok(handed) => handed,
+            Err(Clash { number, .. }) => {
+                let text = text!("unable to start ", self.dir);
+                let why = format!("descriptor {number} is given twice, see sockets/ and notification-fd");
+                self.said.warning("clash", text, &io::Error::other(why.as_str()));
+                return self.refuse(why.as_bytes());
+            }
+        };
+        self.said.over("clash");
+        let environment = self.environment(&ways, &handed);
         let run = Prepared::new(&argv, environment.as_deref());
+        let run = if handed.is_counted() { run.telling_pid(LISTEN_PID) } else { run };
+        self.more.why = [0; More::WHY];
         self.machine.declare(ways.any());
         self.more.ready_pipe = ways.pipe_id();
         self.more.notify = self.socketed.name();
         let (machine, more, since, earliest) = (&self.machine, self.more, now(), clock::since_boot());
+        let sockets = &self.sockets;
         let announced = Cell::new(None);
         let become_run = || {
             let born = Born { earliest, latest: clock::since_boot() };
             let pid = Pid(process::own_pid().as_raw().unsigned_abs());
             let written = record::write(&encode(machine.record_once_started(pid, since, More { born, ..more })));
             announced.set(Some((born, written.is_ok())));
-            ways.place().err().unwrap_or_else(|| run.exec(c"./run"))
+            sockets.place(&mut handed).err().unwrap_or_else(|| run.exec(c"./run"))
         };
         let started = process::spawn(become_run, |error| {
             VOICE.fatal(&text!("unable to start ", self.dir, "/", names::RUN), &error);
@@ -454,6 +486,29 @@ impl<'a> Supervisor<'a> {
             Some(error) => self.said.warning("oom", text!("unable to restore the OOM score of ", self.dir), &error),
             None => self.said.over("oom"),
         }
+    }
+
+    /// Those that the service needs, and no others.
+    fn open_sockets(&mut self, present: Present) -> Result<(), Text> {
+        if present.sockets {
+            return self.sockets.refresh(self.dir, &mut self.said);
+        }
+        self.sockets.clear();
+        Ok(())
+    }
+
+    /// The service cannot be started, and `why` has been said.
+    fn refuse(&mut self, why: &[u8]) {
+        self.more.why = More::why_of(why);
+        self.step(Event::SpawnRefused);
+    }
+
+    /// The environment of the service; `None` for our own.
+    fn environment(&self, ways: &Ways, handed: &Handed<'_>) -> Option<Vec<CString>> {
+        let listen = handed.is_counted().then(|| handed.variables());
+        let notify = ways.socket().then(|| self.socketed.variable());
+        let changes: Vec<_> = listen.into_iter().flatten().chain(notify).collect();
+        (!changes.is_empty()).then(|| environ::changed(&changes))
     }
 
     /// A pid is that of a child which was not reaped, so it can be nobody else's.

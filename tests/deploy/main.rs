@@ -12,6 +12,7 @@ mod knobs;
 mod readiness;
 mod sd_notify;
 mod signals;
+mod sockets;
 mod wait;
 
 /// Whether there is such a process, and it is no zombie.

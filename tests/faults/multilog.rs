@@ -8,7 +8,8 @@ use testkit::{Running, Scratch, signal, start, wait_until};
 
 use crate::scene::{assert_said_once, lives};
 use crate::strace::{
-    CHMOD, EXEC, FORK, FSYNC, Injection, LINK, OPEN, READ, RENAME, TIMES, UNLINK, WRITE, for_each, needs_strace, reason,
+    CHMOD, EXEC, FORK, FSYNC, Injection, LINK, MAP, OPEN, READ, RENAME, TIMES, UNLINK, WRITE, for_each, needs_strace,
+    reason,
 };
 
 /// Calls that fail, with which errors, and what multilog may say of it.

@@ -24,6 +24,7 @@ pub const CHMOD: &str = "?chmod,?fchmod,?fchmodat";
 pub const FSYNC: &str = "fsync";
 pub const KILL: &str = "kill";
 pub const WATCH: &str = "inotify_add_watch";
+pub const MAP: &str = "mmap";
 pub const POLL: &str = "?poll,?ppoll";
 
 /// Which call fails: the first, the second and the tenth of them.

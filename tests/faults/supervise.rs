@@ -7,7 +7,9 @@ use testkit::{Running, Scratch, holds_for, start, wait_until};
 use crate::scene::{
     ALONE, assert_said_once, insist_up_again, lives, processes, svc, wait_down, wait_up, wait_up_again,
 };
-use crate::strace::{EXEC, FORK, Injection, KILL, OPEN, POLL, RENAME, TIMES, WRITE, for_each, needs_strace, reason};
+use crate::strace::{
+    EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, for_each, needs_strace, reason,
+};
 
 const FORK_FAILED: &str = "supervise: warning: unable to fork for a, sleeping 60 seconds";
 const OPEN_FAILED: &str = "supervise: warning: unable to open a/supervise/status.new";

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `x`: quit |
 //! | waiting | down, and due to start at a deadline | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
-//! | starting | the loop forks in this moment | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down |
+//! | starting | the loop forks in this moment | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; what it needs cannot be had: the same for a second |
 //! | up | the child runs | its death: starting or waiting if wanted up, else down; quit if exiting |
 //!
 //! Besides it knows what is wanted (up, down, once), whether the child is paused, and whether it is to exit, which cannot be
@@ -41,6 +41,8 @@ pub enum Event {
     Started(Pid),
     /// That failed.
     SpawnFailed,
+    /// It was not even tried: something that the service needs cannot be had.
+    SpawnRefused,
     /// A child ended.
     Died(Pid, Exit),
     /// A child was stopped.
@@ -96,7 +98,7 @@ impl Default for Knobs {
 /// What is to be done, in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start `run`, and say how it went by [`Event::Started`] or [`Event::SpawnFailed`] before any other event. The child
+    /// Start `run`, and say how it went by [`Event::Started`], [`Event::SpawnFailed`] or [`Event::SpawnRefused`] before any other event. The child
     /// itself takes the time and writes [`Machine::record_once_started`] before it becomes `run`.
     Spawn,
     /// Send a signal.
@@ -298,7 +300,11 @@ impl Machine {
         match event {
             Event::Begin => self.begin(now, &mut todo),
             Event::Started(pid) => self.started(pid),
-            Event::SpawnFailed => self.spawn_failed(now, &mut todo),
+            Event::SpawnFailed => self.spawn_failed(now, FORK_RETRY, &mut todo),
+            Event::SpawnRefused => {
+                self.starts = self.starts.wrapping_sub(1);
+                self.spawn_failed(now, PACE, &mut todo);
+            }
             Event::Died(pid, exit) => {
                 if self.service == Service::Up(pid) {
                     self.died(now, exit, &mut todo);
@@ -487,9 +493,9 @@ impl Machine {
         self.kill_at = None;
     }
 
-    fn spawn_failed(&mut self, now: Tick, todo: &mut Actions) {
+    fn spawn_failed(&mut self, now: Tick, pause: u64, todo: &mut Actions) {
         self.service = if self.want == Want::Up && !self.exiting {
-            Service::Waiting { until: now.after(FORK_RETRY), asked: false }
+            Service::Waiting { until: now.after(pause), asked: false }
         } else {
             Service::Down
         };

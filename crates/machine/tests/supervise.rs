@@ -30,6 +30,8 @@ enum Happening {
     Pass(u64),
     /// From now on forks fail, or work.
     ForksWork(bool),
+    /// From now on the service can be started, as far as what it needs is there, or not.
+    Refuse(bool),
     /// Supervise is killed, and another one begins.
     Takeover,
     /// The knob files are others now.
@@ -62,6 +64,7 @@ struct World {
     announced: Option<(Status, More)>,
     knobs: Knobs,
     declares: bool,
+    refuse: bool,
     ready_stamp: Option<Label>,
     quit: bool,
 }
@@ -80,6 +83,7 @@ impl World {
             announced: None,
             knobs: Knobs::default(),
             declares: false,
+            refuse: false,
             ready_stamp: None,
             quit: false,
         };
@@ -140,6 +144,9 @@ impl World {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
         self.starts.push(self.now);
+        if self.refuse {
+            return self.step(Event::SpawnRefused);
+        }
         self.machine.declare(self.declares);
         if self.forks_work {
             self.next_pid += 1;
@@ -271,6 +278,7 @@ impl World {
             }
             Happening::Pass(nanoseconds) => self.pass(nanoseconds),
             Happening::ForksWork(work) => self.forks_work = work,
+            Happening::Refuse(refuse) => self.refuse = refuse,
             Happening::Takeover => self.take_over(),
         }
     }
@@ -294,7 +302,7 @@ impl World {
             assert_eq!(self.machine.pid(), Some(Pid(child.pid)), "a child is forgotten");
         } else if wanted {
             let starts = self.starts.len() > known || self.machine.deadline().is_some();
-            assert!(starts || !self.forks_work, "a start is forgotten");
+            assert!(starts || !self.forks_work || self.refuse, "a start is forgotten");
         } else {
             assert!(!waits || self.quit, "a start that was due is forgotten");
         }
@@ -332,6 +340,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         4 => (0..3 * SECOND).prop_map(Happening::Pass),
         1 => (0..100 * SECOND).prop_map(Happening::Pass),
         1 => any::<bool>().prop_map(Happening::ForksWork),
+        1 => prop::bool::weighted(0.3).prop_map(Happening::Refuse),
         2 => Just(Happening::Takeover),
         1 => any_knobs().prop_map(Happening::Knobs),
         3 => prop::bool::weighted(0.7).prop_map(Happening::Ready),
@@ -364,7 +373,7 @@ proptest! {
         if world.quit {
             return Ok(());
         }
-        let mut world = world.live(&[Happening::ForksWork(true), Happening::Pass(2 * FORK_RETRY)]);
+        let mut world = world.live(&[Happening::ForksWork(true), Happening::Refuse(false), Happening::Pass(2 * FORK_RETRY)]);
         if !world.quit {
             let status = world.status();
             if status.want == Want::Up {
@@ -579,4 +588,17 @@ fn reload_sends_its_own_signal() {
     machine.learn(Knobs { reload_signal: Signal::Usr1, ..Knobs::default() });
     let actions = machine.step(Tick(1), Event::Command(Command::Reload));
     assert_eq!(actions.into_iter().collect::<Vec<_>>(), [Action::Kill(Pid(7), Signal::Usr1)]);
+}
+
+#[test]
+fn what_cannot_be_started_for_lack_of_something_is_tried_every_second_and_is_no_start() {
+    let mut world = World::new(Want::Down, false);
+    world.refuse = true;
+    world.command(Command::Up);
+    world.pass(5 * SECOND);
+    assert_eq!((world.starts.len(), world.record().1.starts), (6, 0));
+    world.refuse = false;
+    world.pass(SECOND);
+    assert!(world.child.is_some());
+    assert_eq!(world.record().1.starts, 1);
 }

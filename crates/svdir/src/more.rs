@@ -15,6 +15,7 @@
 //! | 104 | 8 | inode number of the pipe on which the service tells that it is ready; 0 for none |
 //! | 112 | 8 | the last mark that came behind commands |
 //! | 120 | 8 | name of the socket on which the service tells of itself, with NULs behind it |
+//! | 128 | 64 | why the service cannot be started, in text, with NULs behind it |
 //!
 //! Numbers are little-endian, but for the label.
 
@@ -63,7 +64,7 @@ pub struct Born {
 }
 
 /// What stands behind the first 20 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct More {
     /// It exits as soon as the service is down.
     pub exiting: bool,
@@ -101,13 +102,43 @@ pub struct More {
     pub mark: Mark,
     /// The name of the socket on which the service tells of itself; empty for none.
     pub notify: [u8; 8],
+    /// Why the service cannot be started, in text; empty if nothing is known to be in the way.
+    pub why: [u8; 64],
+}
+
+impl Default for More {
+    fn default() -> More {
+        More {
+            exiting: false,
+            start_due: false,
+            left: false,
+            ending: false,
+            declares: false,
+            kill_due: false,
+            last_exit: None,
+            supervise: 0,
+            starts: 0,
+            boot: [0; 16],
+            born: Born::default(),
+            ready: None,
+            stdin: 0,
+            stdout: 0,
+            version: [0; More::VERSION],
+            ready_pipe: 0,
+            mark: Mark::default(),
+            notify: [0; 8],
+            why: [0; More::WHY],
+        }
+    }
 }
 
 impl More {
     /// Length in bytes.
-    pub const SIZE: usize = 108;
+    pub const SIZE: usize = 172;
     /// Length in bytes of the shortest record of this layout. What is missing behind it is 0.
     pub const LEAST: usize = 84;
+    /// Length in bytes of the text that says why.
+    pub const WHY: usize = 64;
     /// Length in bytes of the text of a version.
     pub const VERSION: usize = 12;
     /// Of the layout.
@@ -144,6 +175,7 @@ impl More {
         bytes[84..92].copy_from_slice(&self.ready_pipe.to_le_bytes());
         bytes[92..100].copy_from_slice(&self.mark.0.to_le_bytes());
         bytes[100..108].copy_from_slice(&self.notify);
+        bytes[108..172].copy_from_slice(&self.why);
         bytes
     }
 
@@ -166,7 +198,8 @@ impl More {
         }
         let (&ready_pipe, added) = added.split_first_chunk::<8>()?;
         let (&mark, added) = added.split_first_chunk::<8>()?;
-        let (&notify, _) = added.split_first_chunk::<8>()?;
+        let (&notify, added) = added.split_first_chunk::<8>()?;
+        let (&why, _) = added.split_first_chunk::<{ More::WHY }>()?;
         (layout == More::LAYOUT).then_some(More {
             exiting: flags & More::EXITING != 0,
             start_due: flags & More::START_DUE != 0,
@@ -186,6 +219,7 @@ impl More {
             ready_pipe: u64::from_le_bytes(ready_pipe),
             mark: Mark(u64::from_le_bytes(mark)),
             notify,
+            why,
         })
     }
 
@@ -193,6 +227,22 @@ impl More {
     pub fn notify(&self) -> Option<&[u8]> {
         let end = self.notify.iter().position(|&byte| byte == 0).unwrap_or(self.notify.len());
         self.notify.get(..end).filter(|name| !name.is_empty())
+    }
+
+    /// A text as it stands in the record. What is too long is cut.
+    pub fn why_of(text: &[u8]) -> [u8; More::WHY] {
+        let mut why = [0; More::WHY];
+        for (place, &byte) in why.iter_mut().zip(text) {
+            *place = byte;
+        }
+        why
+    }
+
+    /// Why the service cannot be started, with nothing in it that a terminal or a script would take for more than text.
+    pub fn why(&self) -> Option<String> {
+        let end = self.why.iter().position(|&byte| byte == 0).unwrap_or(More::WHY);
+        let text = self.why.get(..end).filter(|text| !text.is_empty())?;
+        Some(text.escape_ascii().to_string())
     }
 
     /// The text of a version as it stands in the record. What is too long is cut.
@@ -236,6 +286,7 @@ mod tests {
             ready_pipe: 10,
             mark: Mark(11),
             notify: *b"@00abc\0\0",
+            why: More::why_of(b"x"),
         }
     }
 
@@ -257,7 +308,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert_eq!(More::decode(&bytes[..length]).is_some(), length >= More::LEAST, "{length} bytes");
         }
-        let short = More { ready_pipe: 0, mark: Mark(0), notify: [0; 8], ..example() };
+        let short = More { ready_pipe: 0, mark: Mark(0), notify: [0; 8], why: [0; More::WHY], ..example() };
         assert_eq!(More::decode(&bytes[..More::LEAST]), Some(short), "a version of ours that knew less wrote it");
     }
 

@@ -16,6 +16,8 @@ pub const TIMEOUT_KILL: &str = "timeout-kill";
 pub const NOTIFICATION_FD: &str = "notification-fd";
 /// If it exists, the service gets a socket to tell of itself, as systemd's do.
 pub const SD_NOTIFY: &str = "sd-notify";
+/// Directory of the sockets that supervise holds for the service, one file each.
+pub const SOCKETS: &str = "sockets";
 /// The program that succeeds when the service is ready.
 pub const CHECK: &str = "check";
 /// The service directory of the logger.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use signal_hook::low_level;
+use signal_hook::{flag, low_level};
 
 use crate::fd;
 use crate::process::Signal;
