@@ -14,6 +14,7 @@ fn a_status_that_cannot_be_written_is_said_once_and_the_service_runs_on() {
     scratch.service("a", "echo start; exec sleep 1000");
     let mut supervise = scratch.start("supervise", "supervise", &["a"]);
     wait_up(&scratch, "a");
+    wait_until("it was started", || lines(&scratch, "supervise.out") == 1);
     // A directory of that name cannot be opened for writing, not even by root.
     fs::create_dir(scratch.path("a/supervise/status.new")).expect("a directory");
     for start in 2..=4 {
