@@ -48,7 +48,7 @@ fn command_goes_on_when_hupwatch_leaves() {
 fn kill_at_exit_ends_the_whole_group_in_order() {
     for name in ["TERM", "INT"] {
         let script = format!("sleep 100000 & echo $! >member\n{NOTING}");
-        let mut watch = Watch::begun(&["-k"], &script);
+        let mut watch = Watch::begun(&["-k", "--grace", LONG], &script);
         let (pid, member) = (watch.wait_for_starts(1), member(&watch));
         watch.hupwatch.signal(name);
         assert_eq!(watch.hupwatch.end(), if name == "TERM" { 0 } else { 1002 });
@@ -86,7 +86,9 @@ fn kill_at_exit_kills_what_does_not_end() {
 
 #[test]
 fn kill_at_exit_ends_what_the_command_left_behind() {
-    let mut watch = Watch::begun(&["-k"], "sleep 100000 & echo $! >member; echo start $$ >>notes; exit 5");
+    // As soon as it has ended: the grace is longer than the test waits.
+    let options = ["-k", "--grace", LONG];
+    let mut watch = Watch::begun(&options, "sleep 100000 & echo $! >member; echo start $$ >>notes; exit 5");
     assert_eq!(watch.hupwatch.end(), 5);
     assert!(!lives(member(&watch)));
 }
