@@ -42,6 +42,23 @@ fn serve(word: &str) {
     });
 }
 
+/// Answers on the first socket, says when it is ready, and on TERM ends when the client that it is at has its answer.
+fn serve_gently() {
+    use sys::process::Signal;
+    let signals = sys::signals::Signals::catch(&[Signal::SIGTERM]).expect("it can be caught");
+    let listener = TcpListener::from(sys::sealed::inherit(3).expect("it is open"));
+    listener.set_nonblocking(true).expect("a socket");
+    let answer = format!("{} 1 {}", std::process::id(), env::var("LISTEN_FDNAMES").unwrap_or_default());
+    tell(&env::var("NOTIFY_SOCKET").expect("it is set"), b"READY=1");
+    while !signals.arrived(Signal::SIGTERM) {
+        let _ = sys::poll::readable([listener.as_fd(), signals.fd()], None);
+        while let Ok((mut client, _)) = listener.accept() {
+            client.set_nonblocking(false).expect("a socket");
+            let _ = client.write_all(answer.as_bytes());
+        }
+    }
+}
+
 fn answer_on(socket: OwnedFd, answer: &str) {
     let copy = socket.try_clone().expect("a descriptor");
     if TcpListener::from(copy).local_addr().is_ok() {
@@ -64,6 +81,7 @@ fn helper() {
     };
     match role.as_str() {
         "serve" => serve(&word),
+        "serve-gently" => serve_gently(),
         "tell" => tell(&env::var("NOTIFY_SOCKET").expect("it is set"), word.as_bytes()),
         other => panic!("there is no {other}"),
     }

@@ -10,6 +10,7 @@ mod world;
 mod helper;
 mod knobs;
 mod readiness;
+mod replace;
 mod sd_notify;
 mod signals;
 mod sockets;

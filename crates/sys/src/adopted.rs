@@ -103,6 +103,11 @@ mod imp {
             }
         }
 
+        /// Its pid.
+        pub fn pid(&self) -> Pid {
+            self.pid
+        }
+
         /// Can be read when the process has ended.
         pub fn fd(&self) -> BorrowedFd<'_> {
             self.fd.as_fd()
@@ -277,6 +282,11 @@ mod imp {
         /// Nobody is found.
         pub fn find(_pid: Pid, _birth: Birth) -> io::Result<Option<Adopted>> {
             Ok(None)
+        }
+
+        /// Never called.
+        pub fn pid(&self) -> Pid {
+            match *self {}
         }
 
         /// Never called.
