@@ -112,6 +112,11 @@ impl Program {
         i32::from(body(call).unwrap_or_else(|error| self.complain(call, &error)))
     }
 
+    /// Prints the page of `--help`: for a program that has another name for it too.
+    pub fn show_help(&self) {
+        help::show_page(self);
+    }
+
     fn complain(&self, call: &Call, error: &anyhow::Error) -> u8 {
         if let Some(wrong) = error.downcast_ref::<WrongOption>() {
             print_error(&wrong.line(call.name()));
