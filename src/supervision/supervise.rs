@@ -169,7 +169,7 @@ impl<'a> Supervisor<'a> {
         let adopted = self.adopted.as_ref().map(Adopted::fd);
         let descriptors: Vec<_> =
             self.held.descriptors().into_iter().chain(adopted).chain(self.pipe.as_ref().map(AsFd::as_fd)).collect();
-        self.successor.succeed(program, &self.state(), &descriptors);
+        self.successor.succeed(program, &self.state(), &descriptors, &self.signals);
     }
 
     /// Starts the service, or finds it running or ended.

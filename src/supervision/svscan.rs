@@ -130,7 +130,7 @@ impl Scanner {
         let pipes = self.scan.kept().filter_map(|kept| kept.pipe).flat_map(LogPipe::descriptors);
         let others = self.others.iter().map(|(_, _, ok)| ok.as_fd());
         let descriptors: Vec<_> = pipes.chain(others).chain(self.directory.lock()).collect();
-        self.successor.succeed(program, &self.state().encode(), &descriptors);
+        self.successor.succeed(program, &self.state().encode(), &descriptors, &self.signals);
     }
 
     fn new(call: &Call, directory: ScanDirectory, open_files: Option<u64>) -> anyhow::Result<Scanner> {

@@ -10,6 +10,7 @@ mod fghack_passes_term_on;
 mod help_and_version;
 mod multilog_bare_bang;
 mod multilog_clean_state;
+mod multilog_clock_set_back;
 mod multilog_crash_reason;
 mod multilog_directory_names;
 mod multilog_ignored_sigchld;

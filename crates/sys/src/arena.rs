@@ -1,5 +1,4 @@
-//! Memory that is part of a program's own data, so that the kernel need not be asked for it: what the program takes first, and
-//! the stack of its children.
+//! The memory that a program takes first: a piece of its own data, for which the kernel need not be asked.
 //!
 //! Most programs of the suite need a few hundred bytes and then become another program, or need no more for the rest of a long
 //! life. libc's allocator takes several system calls for the first byte and touches three pages, which is a quarter of what a
@@ -9,60 +8,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
-use std::ffi::c_void;
-use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Whole pages that are never touched cost nothing.
 const SIZE: usize = 16_384;
 
 #[global_allocator]
-static OWN: Own = Own {
-    stack_lock: Mutex::new(()),
-    arena: Arena::new(),
-    stack: Stack(UnsafeCell::new([MaybeUninit::uninit(); STACK])),
-};
-
-/// In one piece and in this order, what is touched of it shares pages, with each other and with what stands before and behind.
-#[repr(C)]
-struct Own {
-    stack_lock: Mutex<()>,
-    /// Grows upwards.
-    arena: Arena<SIZE>,
-    /// Grows downwards.
-    stack: Stack,
-}
-
-/// How much stack a child has; only what it touches exists. An exec with a look through PATH takes a tenth of it.
-const STACK: usize = 65_536;
-
-/// Aligned to more than any target asks for.
-#[repr(align(16))]
-struct Stack(UnsafeCell<[MaybeUninit<u8>; STACK]>);
-
-// SAFETY: only who holds the lock that stands beside it uses it.
-unsafe impl Sync for Stack {}
-
-/// The stack of a child that borrows this process's memory: always the same, for one at a time.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code))]
-pub(crate) struct ChildStack {
-    _lock: MutexGuard<'static, ()>,
-}
-
-#[cfg_attr(not(target_os = "linux"), expect(dead_code))]
-impl ChildStack {
-    /// Waits until nobody else has it.
-    pub(crate) fn take() -> ChildStack {
-        // Nobody panics while it is held, and there is nothing in it that could be wrong.
-        ChildStack { _lock: OWN.stack_lock.lock().unwrap_or_else(PoisonError::into_inner) }
-    }
-
-    /// Where it begins: stacks grow downwards.
-    pub(crate) fn top(&mut self) -> *mut c_void {
-        OWN.stack.0.get().wrapping_add(1).cast()
-    }
-}
+static ARENA: Arena<SIZE> = Arena::new();
 
 /// In this order, the count shares its page with what is taken first.
 #[repr(C, align(16))]
@@ -108,29 +60,6 @@ impl<const SIZE: usize> Arena<SIZE> {
             return false;
         };
         self.taken.compare_exchange(end, new_end, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-}
-
-// SAFETY: as the arena does.
-unsafe impl GlobalAlloc for Own {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: by this function's own contract, as in the others.
-        unsafe { self.arena.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        unsafe { self.arena.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { self.arena.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above.
-        unsafe { self.arena.realloc(block, layout, size) }
     }
 }
 

@@ -11,8 +11,9 @@ use signal_hook::low_level;
 use crate::fd;
 use crate::process::Signal;
 
-/// A bit for each signal that is caught.
-static CAUGHT: AtomicU64 = AtomicU64::new(0);
+/// A bit for each signal that is caught. The lowest, which is no signal's, keeps it among the data that is not zero at first, on a
+/// page that every program touches.
+static CAUGHT: AtomicU64 = AtomicU64::new(1);
 
 /// Signals caught for the rest of the process's life. An exec makes them default again.
 pub struct Signals {
@@ -66,6 +67,12 @@ impl Signals {
         self.came.store(false, Ordering::Relaxed);
         let mut buffer = [0; 64];
         while matches!(fd::read(self.fd(), &mut buffer), Ok(count) if count == buffer.len()) {}
+    }
+
+    /// Lets them wait, until the mask that is returned is restored: over an exec, which forgets that they are caught, until the next
+    /// program in this process catches them.
+    pub fn block(&self) -> io::Result<Mask> {
+        block(&self.caught.iter().map(|(signal, _)| *signal).collect::<Vec<_>>())
     }
 
     /// Whether `signal` has come since the last time this was asked.

@@ -61,18 +61,16 @@ mod imp {
     use nix::unistd::Pid;
 
     use super::{CANNOT_EXEC, result};
-    use crate::arena::ChildStack;
     use crate::signals::{self, Mask};
 
+    /// More than the parent needs of its stack from the call of clone until that returns.
+    const GAP: usize = 2_048;
+
     pub(super) fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
-        // To make one for each child and to take it away again cost a supervise an eighth of the CPU time of a restart, most of
-        // it for telling the other processors.
-        let mut stack = ChildStack::take();
         // No handler may run in the child: what it remembers would be remembered here.
         let mut attempt = Attempt { exec, mask: signals::block_all()?, failed: None };
-        let child = attempt.clone_on(&mut stack);
+        let child = attempt.clone_below();
         attempt.mask.restore();
-        drop(stack);
         if let Some(error) = attempt.failed {
             unable(error);
         }
@@ -88,16 +86,24 @@ mod imp {
 
     impl<E, F: FnMut() -> E> Attempt<F, E> {
         /// Returns in the parent only, when the child has ended or become another program.
-        fn clone_on(&mut self, stack: &mut ChildStack) -> io::Result<Pid> {
+        ///
+        /// The child runs where the functions that this one calls would: vfork's way, but with a frame of its own to begin with. A
+        /// stack made for each child, and taken away again, cost a supervise an eighth of the CPU time of a restart.
+        #[inline(never)]
+        fn clone_below(&mut self) -> io::Result<Pid> {
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
             let attempt = std::ptr::from_mut(self).cast();
-            // SAFETY: `run` gets the Attempt<F, E> it expects. The stack is nobody else's, and stays until the child has no
-            // more use for it, for this call does not return before.
-            result(unsafe { libc::clone(Self::run, stack.top(), flags, attempt) })
+            let here = 0_u8;
+            // Stacks grow downwards, and no target asks for more than 16 bytes of alignment.
+            let below = std::ptr::from_ref(&here).wrapping_byte_sub(GAP).map_addr(|address| address & !15);
+            // SAFETY: `run` gets the Attempt<F, E> it expects. What is below this small frame and that of clone belongs to no
+            // object, no handler runs there, for all signals are blocked, and this call does not return before the child has no
+            // more use for it.
+            result(unsafe { libc::clone(Self::run, below.cast_mut().cast(), flags, attempt) })
         }
 
         extern "C" fn run(attempt: *mut c_void) -> c_int {
-            // SAFETY: `clone_on` passed it, and stands still as long as this runs.
+            // SAFETY: `clone_below` passed it, and stands still as long as this runs.
             let attempt = unsafe { &mut *attempt.cast::<Self>() };
             signals::forget_handlers();
             attempt.mask.restore();
