@@ -3,6 +3,7 @@
 mod beginning;
 mod handover;
 mod held;
+mod init;
 mod log_pipe;
 mod other;
 mod peer;
@@ -10,6 +11,7 @@ mod record;
 mod said;
 mod scan_directory;
 mod scan_state;
+mod stop;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;
@@ -29,6 +31,10 @@ fn be_spared(original: Option<i16>) {
         }
     }
 }
+
+/// Set by `svscan --exit-with` for the supervise of that service, which takes it out of what the service sees: a `run` that ends by itself
+/// is the end.
+const LAST_RUN: &str = "UPHOLD_LAST_RUN";
 
 /// Now, as the machines count time.
 fn tick() -> machine::Tick {
