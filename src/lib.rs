@@ -4,4 +4,5 @@
 pub mod chain;
 pub mod control;
 pub mod logging;
+pub mod reload;
 pub mod supervision;

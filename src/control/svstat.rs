@@ -75,6 +75,8 @@ struct Found {
     more: Option<More>,
     /// For how long it has been so.
     seconds: u64,
+    /// For how long it has been ready, if it is and tells so.
+    ready: Option<u64>,
     normally_up: bool,
 }
 
@@ -84,7 +86,9 @@ fn look() -> Result<Found, Text> {
     check_running()?;
     let (status, more) = read_status()?;
     let (seconds, nanos) = sys::clock::wall();
-    Ok(Found { status, more, seconds: status.since.age(Label::from_unix(seconds, nanos)), normally_up })
+    let now = Label::from_unix(seconds, nanos);
+    let ready = more.and_then(|more| more.ready).filter(|_| status.pid.is_some()).map(|ready| ready.age(now));
+    Ok(Found { status, more, seconds: status.since.age(now), ready, normally_up })
 }
 
 /// Whether there is no `down` file. A dangling link counts as none.
@@ -120,16 +124,21 @@ impl Found {
     fn describe(&self, line: &mut Text) {
         let Found { status, seconds, normally_up, .. } = self;
         match status.pid {
-            Some(pid) => line.add(&[
-                &"up (pid ",
-                &u64::from(pid.get()),
-                &") ",
-                seconds,
-                &" seconds",
-                &if *normally_up { "" } else { ", normally down" },
-                &if status.paused { ", paused" } else { "" },
-                &if status.want == Want::Down { ", want down" } else { "" },
-            ]),
+            Some(pid) => {
+                line.add(&[
+                    &"up (pid ",
+                    &u64::from(pid.get()),
+                    &") ",
+                    seconds,
+                    &" seconds",
+                    &if *normally_up { "" } else { ", normally down" },
+                    &if status.paused { ", paused" } else { "" },
+                    &if status.want == Want::Down { ", want down" } else { "" },
+                ]);
+                if let Some(ready) = self.ready {
+                    line.add(&[&", ready ", &ready, &" seconds"]);
+                }
+            }
             None => line.add(&[
                 &"down ",
                 seconds,

@@ -3,18 +3,19 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cli::text;
 use machine::Pid;
-use machine::scan::{Id, Kept, Life, Role};
-use machine::stop::{Action, End, Order, Process, Running, Stop, victims};
+use machine::scan::{Id, Life, Role};
+use machine::stop::{Action, End, Found, Order, Process, Running, Stop, victims};
 use svdir::{Command, names};
 use sys::process::{self, Signal};
 use sys::{fd, table};
 
 use super::svscan::{Scanner, VOICE, subject};
-use super::{init, tick};
+use super::{init, record, tick};
 
 /// A stop that has begun.
 pub struct Stopping {
@@ -50,24 +51,26 @@ impl Scanner {
 
     /// What runs. A supervise that none of ours has found yet, since it was started by another svscan, is looked for.
     fn find_running(&mut self) -> Vec<Running> {
-        let known: Vec<(Id, bool, bool)> = self
-            .scan
-            .kept()
-            .map(|Kept { id, main, log, .. }| (id, main.life == Life::None, log.life == Life::None))
-            .collect();
-        for &(id, no_main, no_log) in &known {
-            for (role, missing) in [(Role::Main, no_main), (Role::Log, no_log)] {
-                if missing {
-                    self.look_for_supervise(id, role);
-                }
-            }
+        let ids: Vec<Id> = self.scan.kept().map(|kept| kept.id).collect();
+        let find = |id| Running { id, main: self.find(id, Role::Main), log: self.find(id, Role::Log) };
+        ids.into_iter().map(find).collect()
+    }
+
+    fn find(&mut self, id: Id, role: Role) -> Found {
+        if self.scan.runs(id, role) {
+            return Found::Runs;
         }
-        let runs = |kept: Kept<_>| Running {
-            id: kept.id,
-            main: kept.main.life != Life::None,
-            log: kept.log.life != Life::None,
+        let Some(dir) = self.directory_of(id, role) else {
+            return Found::Nothing;
         };
-        self.scan.kept().map(runs).collect()
+        self.look_for_supervise(id, role);
+        if self.scan.runs(id, role) {
+            Found::Runs
+        } else if record::was_left_behind(&dir) {
+            Found::LeftBehind
+        } else {
+            Found::Nothing
+        }
     }
 
     /// Does what the stop asks for. Returns whether it is over.
@@ -142,9 +145,10 @@ impl Scanner {
         }
     }
 
-    /// Where a supervise is: by its name in the scan directory, or if that is gone through its own process.
+    /// Where a supervise is: by its name in the scan directory, or if that is gone, which svscan need not have seen yet, through its own
+    /// process.
     fn directory_of(&self, id: Id, role: Role) -> Option<PathBuf> {
-        if let Some(name) = self.scan.name(id) {
+        if let Some(name) = self.scan.name(id).filter(|name| is_that(Path::new(&**name), id)) {
             return Some(match role {
                 Role::Main => PathBuf::from(&*name),
                 Role::Log => Path::new(&*name).join(names::LOG),
@@ -214,6 +218,11 @@ impl Scanner {
         init::end(&self.signals, self.init.as_ref().and_then(|init| init.halt.as_deref()));
         self.exit_code.unwrap_or(0)
     }
+}
+
+/// Whether the service has that name, still.
+fn is_that(name: &Path, Id { device, inode }: Id) -> bool {
+    std::fs::metadata(name).is_ok_and(|entry| (entry.dev(), entry.ino()) == (device, inode))
 }
 
 /// KILL for everything below this process.

@@ -16,8 +16,19 @@ use testkit::{Finished, Suite, finish, needs_program};
 const OUTSIDE: &[&str] = &["flock(2)", "nohup(1)", "ps(1)", "setrlimit(2)", "setsid(2)"];
 
 /// Programs that answer wrong usage when they are called without a word, so without doing anything.
-const NEEDS_WORDS: &[&str] =
-    &["envdir", "envuidgid", "fghack", "pgrphack", "setlock", "setuidgid", "softlimit", "supervise", "svok", "uphold"];
+const NEEDS_WORDS: &[&str] = &[
+    "envdir",
+    "envuidgid",
+    "fghack",
+    "hupwatch",
+    "pgrphack",
+    "setlock",
+    "setuidgid",
+    "softlimit",
+    "supervise",
+    "svok",
+    "uphold",
+];
 
 /// What `--help` says.
 struct Help {

@@ -73,11 +73,11 @@ pub fn uninterrupted<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Resul
     }
 }
 
-/// Sets which mode bits new files shall not have.
-pub fn set_umask(bits: u32) {
+/// Sets which mode bits new files shall not have, and returns those that held before.
+pub fn set_umask(bits: u32) -> u32 {
     // The type is narrower than 32 bits on some systems; there are nine such bits.
-    #[allow(clippy::unnecessary_cast)]
-    nix::sys::stat::umask(Mode::from_bits_truncate(bits as _));
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    nix::sys::stat::umask(Mode::from_bits_truncate(bits as _)).bits().into()
 }
 
 /// Makes a FIFO with mode 0600.
