@@ -3,6 +3,7 @@
 mod beginning;
 mod handover;
 mod held;
+mod init;
 mod knobs;
 mod log_pipe;
 mod other;
@@ -13,6 +14,7 @@ mod said;
 mod scan_directory;
 mod scan_state;
 mod sockets;
+mod stop;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;
@@ -32,6 +34,10 @@ fn be_spared(original: Option<i16>) {
         }
     }
 }
+
+/// Set by `svscan --exit-with` for the supervise of that service, which takes it out of what the service sees: a `run` that ends by itself
+/// is the end.
+const LAST_RUN: &str = "UPHOLD_LAST_RUN";
 
 /// Now, as the machines count time.
 fn tick() -> machine::Tick {

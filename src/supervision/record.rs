@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use cli::{Text, text};
 use svdir::{Born, More, Status, names};
@@ -74,6 +75,12 @@ fn overwrite(record: &Bytes) -> io::Result<()> {
 pub fn left_behind(boot: [u8; 16]) -> Option<(Status, More)> {
     let (status, more) = read(names::STATUS_FILE).ok()??;
     (more.boot == boot && boot != [0; 16] && !more.left).then_some((status, more))
+}
+
+/// Whether a supervise of `dir` was killed in this boot of the machine. Its service may live.
+pub fn was_left_behind(dir: &Path) -> bool {
+    let record = read(&dir.join(names::STATUS)).ok().flatten();
+    record.is_some_and(|(_, more)| !more.left && more.boot != [0; 16] && Some(more.boot) == adopted::boot_id())
 }
 
 /// The record in the file at `path`, if it is one of ours.

@@ -127,10 +127,14 @@ impl<'a> Supervisor<'a> {
         let signals = catch_signals(dir)?;
         std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
         let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
+        let last_run = environ::take(super::LAST_RUN).is_some();
         let (us, mut said, mut begin) = (who_we_are(), Said::new(VOICE), None);
         // The first status comes before the FIFO that says that there is one.
         let held = Held::take(dir, us.boot, || {
-            let found = Beginning::find(dir, want, us, &mut said)?;
+            let mut found = Beginning::find(dir, want, us, &mut said)?;
+            if last_run {
+                found.machine.make_last_run();
+            }
             let rewrite = announce(dir, found.machine.record(found.since, found.more), &mut said);
             begin = Some((found, rewrite));
             Ok(())

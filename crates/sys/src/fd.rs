@@ -98,6 +98,14 @@ pub fn pipe_id(fd: BorrowedFd<'_>) -> Option<u64> {
     ((stat.st_mode & libc::S_IFMT) == libc::S_IFIFO).then_some(stat.st_ino as u64)
 }
 
+/// Whether there is anything to read from a pipe, of which `reader` is the read end.
+pub fn has_unread(reader: BorrowedFd<'_>) -> bool {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the kernel writes one int, which is ours.
+    let asked = unsafe { libc::ioctl(reader.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    asked == 0 && count > 0
+}
+
 /// Waits for an exclusive lock on the open file, which lasts until its last copy is closed, over exec too.
 pub fn lock(file: &File) -> io::Result<()> {
     uninterrupted(|| file.lock())

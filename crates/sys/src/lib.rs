@@ -26,6 +26,7 @@ pub mod process;
 pub mod sealed;
 pub mod signals;
 mod spawn;
+pub mod table;
 pub mod watch;
 
 /// The errno of what does not exist.
