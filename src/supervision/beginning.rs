@@ -97,6 +97,8 @@ pub struct State {
     pub adopted: Option<RawFd>,
     /// The read end of the pipe to the logger.
     pub pipe: Option<RawFd>,
+    /// The OOM score that children get, if it is not that of supervise. A supervise that had lowered none left this out.
+    pub oom: Option<i16>,
 }
 
 impl State {
@@ -107,7 +109,8 @@ impl State {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = State::MAGIC.to_vec();
         bytes.extend(self.status.encode_with(&self.more));
-        for number in self.held.into_iter().chain([self.adopted.unwrap_or(-1), self.pipe.unwrap_or(-1)]) {
+        let numbers = self.held.into_iter().chain([self.adopted.unwrap_or(-1), self.pipe.unwrap_or(-1)]);
+        for number in numbers.chain(self.oom.map(RawFd::from)) {
             bytes.extend(number.to_le_bytes());
         }
         bytes
@@ -124,11 +127,15 @@ impl State {
             .chunks(4)
             .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
             .collect::<Option<_>>()?;
-        let (&held, &[adopted, pipe]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
-            return None;
+        let (&held, rest) = numbers.split_first_chunk::<{ Held::COUNT }>()?;
+        let (&[adopted, pipe], rest) = rest.split_first_chunk()?;
+        let oom = match *rest {
+            [] => None,
+            [oom] => Some(i16::try_from(oom).ok()?),
+            _ => return None,
         };
         let [adopted, pipe] = [adopted, pipe].map(|number| (number >= 0).then_some(number));
-        Some(State { status, more, held, adopted, pipe })
+        Some(State { status, more, held, adopted, pipe, oom })
     }
 
     /// The read end of the pipe to the logger.
@@ -160,6 +167,7 @@ mod tests {
                 held: [3, 4, 5, 6],
                 adopted,
                 pipe: adopted,
+                oom: None,
             };
             let bytes = state.encode();
             let read = State::decode(&bytes).expect("it is one");
@@ -168,6 +176,11 @@ mod tests {
                 assert!(State::decode(&bytes[..length]).is_none(), "{length} bytes");
             }
             assert!(State::decode(&[&bytes[..], b"more"].concat()).is_none());
+            // Older ones end here; what may follow is the score.
+            let bytes = State { oom: Some(-17), ..state }.encode();
+            assert_eq!(State::decode(&bytes).map(|state| (state.pipe, state.oom)), Some((adopted, Some(-17))));
+            assert!(State::decode(&bytes[..bytes.len() - 1]).is_none());
+            assert!(State::decode(&[&bytes[..], &[0; 4]].concat()).is_none());
         }
     }
 }

@@ -18,14 +18,14 @@ use sys::adopted::Adopted;
 use sys::exec::Prepared;
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{clock, environ, fd, sealed};
+use sys::{clock, environ, fd, oom, sealed};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
 use super::said::Said;
-use super::{record, tick};
+use super::{be_spared, record, tick};
 
 const PROGRAM: Program = Program {
     name: "supervise",
@@ -59,10 +59,12 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         Received::Question(state) => return Ok(handover::answer(State::decode(&state).is_some())),
         Received::State(state) => {
             let state = State::decode(&state).with_context(|| text!("unable to go on in ", *dir))?;
+            be_spared(state.oom);
             Supervisor::go_on(dir, successor, &state)?
         }
         Received::Nothing => {
             let mut supervisor = Supervisor::open(dir, successor)?;
+            be_spared(None);
             supervisor.begin();
             supervisor
         }
@@ -99,10 +101,14 @@ impl<'a> Supervisor<'a> {
         let signals = catch_signals(dir)?;
         std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
         let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
+        let last_run = environ::take(super::LAST_RUN).is_some();
         let (us, mut said, mut begin) = (who_we_are(), Said::new(VOICE), None);
         // The first status comes before the FIFO that says that there is one.
         let held = Held::take(dir, us.boot, || {
-            let found = Beginning::find(dir, want, us)?;
+            let mut found = Beginning::find(dir, want, us)?;
+            if last_run {
+                found.machine.make_last_run();
+            }
             let rewrite = announce(dir, found.machine.record(found.since, found.more), &mut said);
             begin = Some((found, rewrite));
             Ok(())
@@ -158,8 +164,8 @@ impl<'a> Supervisor<'a> {
         let (status, more) = self.machine.record(self.since, self.more);
         let held = self.held.descriptors().map(sealed::number);
         let adopted = self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd()));
-        State { status, more, held, adopted, pipe: self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd())) }
-            .encode()
+        let pipe = self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd()));
+        State { status, more, held, adopted, pipe, oom: oom::original() }.encode()
     }
 
     /// Becomes the new file of this program.
@@ -167,7 +173,7 @@ impl<'a> Supervisor<'a> {
         let adopted = self.adopted.as_ref().map(Adopted::fd);
         let descriptors: Vec<_> =
             self.held.descriptors().into_iter().chain(adopted).chain(self.pipe.as_ref().map(AsFd::as_fd)).collect();
-        self.successor.succeed(program, &self.state(), &descriptors);
+        self.successor.succeed(program, &self.state(), &descriptors, &self.signals);
     }
 
     /// Starts the service, or finds it running or ended.
@@ -324,6 +330,7 @@ impl<'a> Supervisor<'a> {
                     announced.get().unwrap_or((Born { earliest, latest: clock::since_boot() }, false));
                 (self.since, self.more.born) = (since, born);
                 self.said.over("fork");
+                self.note_score();
                 self.step(Event::Started(Pid(pid.as_raw().unsigned_abs())));
                 if written {
                     self.note_announced();
@@ -336,6 +343,14 @@ impl<'a> Supervisor<'a> {
                 self.said.warning("fork", text, &error);
                 self.step(Event::SpawnFailed);
             }
+        }
+    }
+
+    /// Says so if the new child has kept our OOM score.
+    fn note_score(&mut self) {
+        match oom::failure() {
+            Some(error) => self.said.warning("oom", text!("unable to restore the OOM score of ", self.dir), &error),
+            None => self.said.over("oom"),
         }
     }
 

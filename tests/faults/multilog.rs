@@ -192,7 +192,7 @@ fn one_call_fails_in_a_scratch(case: &Case) -> Scratch {
 /// How much stands in the pipe to it.
 fn unread(logger: &Logger) -> usize {
     use std::os::fd::AsFd;
-    let reader = sys::fd::open_read(format!("/proc/{}/fd/0", logger.running.pid()).as_ref()).expect("it has one");
+    let reader = sys::fd::open_read(format!("/proc/{}/fd/0", logger.running.pid()).as_str()).expect("it has one");
     let [any] = sys::poll::readable([reader.as_fd()], Some(0)).expect("polls");
     usize::from(any)
 }

@@ -20,6 +20,11 @@ pub(crate) fn answer(program: &Program, call: &Call) -> Option<u8> {
     Some(0)
 }
 
+/// Prints the page on stdout.
+pub(crate) fn show_page(program: &Program) {
+    show(&page(program));
+}
+
 fn page(program: &Program) -> String {
     let mut command = Command::new(program.name)
         .about(program.about)
@@ -33,17 +38,20 @@ fn page(program: &Program) -> String {
     format!("{}\n", command.render_help())
 }
 
-/// `-x`, `-x VALUE`, `--long`, or an operand. clap only lays them out, it never parses.
+/// `-x`, `--long` or both as `-x, --long`, each perhaps with ` VALUE` behind it; or an operand. clap only lays them out, it never parses.
 fn argument(name: &'static str) -> Arg {
-    let (option, value) = name.split_once(' ').unwrap_or((name, ""));
-    if let Some(long) = option.strip_prefix("--") {
-        return Arg::new(name).long(long).action(ArgAction::SetTrue);
+    if !name.starts_with('-') {
+        return Arg::new(name).required(true);
     }
-    match (option.as_bytes(), value) {
-        (&[b'-', letter], "") => Arg::new(name).short(char::from(letter)).action(ArgAction::SetTrue),
-        (&[b'-', letter], value) => Arg::new(name).short(char::from(letter)).value_name(value),
-        _ => Arg::new(name).required(true),
+    let mut argument = Arg::new(name).action(ArgAction::SetTrue);
+    for word in name.split(' ').map(|word| word.trim_end_matches(',')) {
+        argument = match (word.strip_prefix("--"), word.as_bytes()) {
+            (Some(long), _) => argument.long(long),
+            (None, &[b'-', letter]) => argument.short(char::from(letter)),
+            (None, _) => argument.action(ArgAction::Set).value_name(word),
+        };
     }
+    argument
 }
 
 fn show(text: &str) {

@@ -12,7 +12,8 @@ use crate::{Text, Word};
 pub enum LongWords {
     /// It ends the options and is dropped, whatever follows the dashes: the original's way.
     Dropped,
-    /// A long option of ours, and the byte that stands for it; one that is not known is wrong usage.
+    /// A long option of ours, and the byte that stands for it; one that is not known is wrong usage. A name that ends with `=` takes
+    /// a value: the rest of the word, or the next word.
     Known(&'static [(&'static str, u8)]),
 }
 
@@ -71,8 +72,8 @@ impl<'a> Options<'a> {
     #[allow(clippy::should_implement_trait)] // an iterator could not give the operands back afterwards
     pub fn next(&mut self) -> Result<Option<(u8, &'a [u8])>, WrongOption> {
         if self.cluster.is_empty() {
-            if let Some(byte) = self.long_option() {
-                return Ok(Some((byte, b"")));
+            if let Some(found) = self.long_option() {
+                return Ok(Some(found));
             }
             if !self.open_cluster()? {
                 return Ok(None);
@@ -94,15 +95,23 @@ impl<'a> Options<'a> {
         self.words
     }
 
-    /// Takes the next word if it is a long option that is known.
-    fn long_option(&mut self) -> Option<u8> {
+    /// Takes the next word if it is a long option that is known, with its value.
+    fn long_option(&mut self) -> Option<(u8, &'a [u8])> {
         let (LongWords::Known(known), (word, rest)) = (self.long, self.words.split_first()?) else {
             return None;
         };
-        let name = word.as_bytes().strip_prefix(b"--")?;
-        let &(_, byte) = known.iter().find(|(long, _)| long.as_bytes() == name)?;
-        self.words = rest;
-        Some(byte)
+        let option = word.as_bytes().strip_prefix(b"--")?;
+        let value_of = |long: &str| match long.strip_suffix('=') {
+            // Without its value it is no option at all, and is complained of.
+            Some(name) if option == name.as_bytes() => {
+                rest.split_first().map(|(value, behind)| (value.as_bytes(), behind))
+            }
+            Some(_) => option.strip_prefix(long.as_bytes()).map(|value| (value, rest)),
+            None => (option == long.as_bytes()).then_some((&b""[..], rest)),
+        };
+        let (byte, (value, behind)) = known.iter().find_map(|&(long, byte)| Some((byte, value_of(long)?)))?;
+        self.words = behind;
+        Some((byte, value))
     }
 
     /// Takes the next word if it is a cluster of options.
@@ -198,6 +207,20 @@ mod tests {
         let (found, rest) = scan(&["-a", "--long", "-b", "x", "--long"], known);
         assert_eq!(found.iter().map(|&(letter, _)| letter).collect::<Vec<_>>(), b"aLb");
         assert_eq!(rest, Ok(vec![OsStr::new("x"), OsStr::new("--long")]));
+    }
+
+    #[test]
+    fn a_long_option_has_its_value_in_the_same_word_or_the_next() {
+        let known = LongWords::Known(&[("wait=", b'W'), ("long", b'L')]);
+        let (found, rest) = scan(&["--wait=up", "--wait=", "--long", "x"], known);
+        assert_eq!(found, [(b'W', b"up".to_vec()), (b'W', b"".to_vec()), (b'L', b"".to_vec())]);
+        assert_eq!(rest, Ok(vec![OsStr::new("x")]));
+        let (found, rest) = scan(&["--wait", "--long", "--wait", "", "x"], known);
+        assert_eq!(found, [(b'W', b"--long".to_vec()), (b'W', b"".to_vec())]);
+        assert_eq!(rest, Ok(vec![OsStr::new("x")]));
+        for wrong in ["--wait", "--long=", "--long=x", "--longer", "--wai=up"] {
+            assert_eq!(scan(&[wrong], known).1, Err(WrongOption::Long(OsStr::new(wrong))));
+        }
     }
 
     #[test]

@@ -112,7 +112,13 @@ impl Program {
         i32::from(body(call).unwrap_or_else(|error| self.complain(call, &error)))
     }
 
-    fn complain(&self, call: &Call, error: &anyhow::Error) -> u8 {
+    /// Prints the page of `--help`: for a program that has another name for it too.
+    pub fn show_help(&self) {
+        help::show_page(self);
+    }
+
+    /// Says why the program cannot go on, and returns its exit code: [`run`](Program::run) does that for what it is given.
+    pub fn complain(&self, call: &Call, error: &anyhow::Error) -> u8 {
         if let Some(wrong) = error.downcast_ref::<WrongOption>() {
             print_error(&wrong.line(call.name()));
             return self.complain_usage();

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod scan;
+pub mod stop;
 pub mod supervise;
 
 /// A moment of the monotonic clock, in nanoseconds since some fixed one.

@@ -14,6 +14,9 @@
 //! start that `u` or `o` asked for within that second is made when it is over, also after an `x` (`ox` is "run once, then leave");
 //! a `d` takes it back. A restart that nobody asked for is given up by `x`.
 //!
+//! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
+//! to end it by a command is started again, or not, as always.
+//!
 //! A supervise that was killed comes back with what its status record tells ([`Machine::resume`]): it is up with the same
 //! child, or learns at once that the child ended while nobody looked.
 
@@ -121,6 +124,10 @@ pub struct Machine {
     paused: bool,
     got_term: bool,
     exiting: bool,
+    /// A `run` that ends by itself is the end.
+    last_run: bool,
+    /// That has happened.
+    ended: bool,
     /// When a start was last tried.
     last_start: Option<Tick>,
     starts: u32,
@@ -136,6 +143,8 @@ impl Machine {
             paused: false,
             got_term: false,
             exiting: false,
+            last_run: false,
+            ended: false,
             last_start: None,
             starts: 0,
             last_exit: None,
@@ -157,10 +166,17 @@ impl Machine {
             paused: status.paused,
             got_term: status.got_term,
             exiting: more.exiting,
+            last_run: more.last_run,
+            ended: more.ended,
             last_start,
             starts: more.starts,
             last_exit: more.last_exit,
         }
+    }
+
+    /// From now on a `run` that ends by itself is the end.
+    pub fn make_last_run(&mut self) {
+        self.last_run = true;
     }
 
     /// The process that runs, if one does.
@@ -200,7 +216,15 @@ impl Machine {
             Service::Waiting { asked, .. } => asked,
             Service::Down | Service::Up(_) => false,
         };
-        let decided = More { exiting: self.exiting, start_due, last_exit: self.last_exit, starts: self.starts, ..more };
+        let decided = More {
+            exiting: self.exiting,
+            last_run: self.last_run,
+            ended: self.ended,
+            start_due,
+            last_exit: self.last_exit,
+            starts: self.starts,
+            ..more
+        };
         (self.status(since), decided)
     }
 
@@ -366,6 +390,9 @@ impl Machine {
     fn died(&mut self, now: Tick, exit: Exit, todo: &mut Actions) {
         self.service = Service::Down;
         self.last_exit = Some(exit);
+        if self.last_run && !self.got_term {
+            (self.ended, self.exiting) = (true, true);
+        }
         self.got_term = false;
         todo.push(Action::Stamp);
         if self.want == Want::Up && !self.exiting {

@@ -3,7 +3,7 @@
 //! | offset | size | contents |
 //! |---|---|---|
 //! | 20 | 1 | version of what follows: 1 |
-//! | 21 | 1 | 1: exits when down; 2: a start is due that was asked for; 4: supervise has left, nothing is to be taken over |
+//! | 21 | 1 | 1: exits when down; 2: a start is due that was asked for; 4: supervise has left, nothing is to be taken over; 64: it leaves when `run` ends by itself; 128: and that has happened |
 //! | 22 | 2 | how the last `run` ended: 0 not yet, 1 exited, 2 killed, 3 unknown; then its exit code or signal |
 //! | 24 | 4 | pid of supervise |
 //! | 28 | 4 | how often `run` was started |
@@ -66,6 +66,10 @@ pub struct More {
     pub start_due: bool,
     /// Supervise has left because it was told to: its successor begins anew.
     pub left: bool,
+    /// Supervise leaves when `run` ends by itself.
+    pub last_run: bool,
+    /// That has happened.
+    pub ended: bool,
     /// How the last `run` ended.
     pub last_exit: Option<Exit>,
     /// The process id of supervise.
@@ -97,13 +101,18 @@ impl More {
     const EXITING: u8 = 1;
     const START_DUE: u8 = 2;
     const LEFT: u8 = 4;
+    const LAST_RUN: u8 = 64;
+    const ENDED: u8 = 128;
 
     /// As it stands in the file, from byte 20 on.
     pub fn encode(&self) -> [u8; More::SIZE] {
         let mut bytes = [0; More::SIZE];
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-        let flags =
-            flag(self.exiting, More::EXITING) | flag(self.start_due, More::START_DUE) | flag(self.left, More::LEFT);
+        let flags = flag(self.exiting, More::EXITING)
+            | flag(self.start_due, More::START_DUE)
+            | flag(self.left, More::LEFT)
+            | flag(self.last_run, More::LAST_RUN)
+            | flag(self.ended, More::ENDED);
         let [how, code] = Exit::bytes(self.last_exit);
         bytes[..4].copy_from_slice(&[More::LAYOUT, flags, how, code]);
         bytes[4..8].copy_from_slice(&self.supervise.to_le_bytes());
@@ -135,6 +144,8 @@ impl More {
             exiting: flags & More::EXITING != 0,
             start_due: flags & More::START_DUE != 0,
             left: flags & More::LEFT != 0,
+            last_run: flags & More::LAST_RUN != 0,
+            ended: flags & More::ENDED != 0,
             last_exit: Exit::from_bytes([how, code]),
             supervise: u32::from_le_bytes(supervise),
             starts: u32::from_le_bytes(starts),
@@ -173,6 +184,8 @@ mod tests {
             exiting: true,
             start_due: false,
             left: true,
+            last_run: true,
+            ended: false,
             last_exit: Some(Exit::Signal(9)),
             supervise: 7,
             starts: 3,
@@ -190,7 +203,7 @@ mod tests {
         for last_exit in [None, Some(Exit::Code(0)), Some(Exit::Code(255)), Some(Exit::Signal(64)), Some(Exit::Unknown)]
         {
             for ready in [None, Some(Label::from_unix(-1, 7))] {
-                let more = More { last_exit, ready, start_due: ready.is_some(), ..example() };
+                let more = More { last_exit, ready, start_due: ready.is_some(), ended: ready.is_none(), ..example() };
                 assert_eq!(More::decode(&more.encode()), Some(more));
             }
         }

@@ -5,7 +5,9 @@
 //! is used. So the descriptor is opened first, and what it stands for is compared with what is known of the process afterwards.
 
 use std::io;
+use std::os::fd::AsFd;
 
+use crate::fd;
 use crate::process::{Change, Pid, Signal};
 
 pub use imp::{Adopted, lives, wait_for_end};
@@ -21,8 +23,11 @@ pub struct Birth {
 
 /// Which boot of the machine this is; `None` where the system does not tell.
 pub fn boot_id() -> Option<[u8; 16]> {
-    let text = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
-    let mut digits = text.iter().filter_map(|&byte| char::from(byte).to_digit(16));
+    // It is shorter, and comes in one piece.
+    let mut text = [0; 64];
+    let file = fd::open_read(c"/proc/sys/kernel/random/boot_id").ok()?;
+    let count = fd::read(file.as_fd(), &mut text).ok()?;
+    let mut digits = text.get(..count)?.iter().filter_map(|&byte| char::from(byte).to_digit(16));
     let mut id = [0; 16];
     for byte in &mut id {
         *byte = (digits.next()? << 4 | digits.next()?) as u8;

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 pub mod adopted;
+mod arena;
 pub mod argv;
 pub mod clock;
 pub mod environ;
@@ -16,11 +17,13 @@ pub mod fd;
 pub mod identity;
 pub mod input;
 pub mod limits;
+pub mod oom;
 pub mod poll;
 pub mod process;
 pub mod sealed;
 pub mod signals;
 mod spawn;
+pub mod table;
 pub mod watch;
 
 /// The errno of what does not exist.
