@@ -130,9 +130,14 @@ pub struct State {
     pub beside: Option<RawFd>,
     /// The read end of the pipe on which that tells that it is ready.
     pub beside_ready: Option<RawFd>,
+    /// The OOM score that children get, if it is not that of supervise.
+    pub oom: Option<i16>,
     /// The sockets that are held for the service.
     pub sockets: Vec<Left>,
 }
+
+/// In place of a score: none.
+const NO_SCORE: i32 = i32::MIN;
 
 impl State {
     /// What it begins with. Another layout gets another one.
@@ -144,7 +149,8 @@ impl State {
         bytes.extend(self.status.encode_with(&self.more));
         let others = [self.adopted, self.pipe, self.ready, self.notify, self.beside, self.beside_ready]
             .map(|number| number.unwrap_or(-1));
-        for number in self.held.into_iter().chain(others) {
+        let oom = self.oom.map_or(NO_SCORE, i32::from);
+        for number in self.held.into_iter().chain(others).chain([oom]) {
             bytes.extend(number.to_le_bytes());
         }
         for Left { number, name, line } in &self.sockets {
@@ -165,12 +171,12 @@ impl State {
         let (status, Some(more)) = Status::decode_with(record).ok()? else {
             return None;
         };
-        let (numbers, sockets) = numbers.split_at_checked(4 * (Held::COUNT + 6))?;
+        let (numbers, sockets) = numbers.split_at_checked(4 * (Held::COUNT + 7))?;
         let numbers: Vec<RawFd> = numbers
             .chunks(4)
             .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
             .collect::<Option<_>>()?;
-        let (&held, &[adopted, pipe, ready, notify, beside, beside_ready]) =
+        let (&held, &[adopted, pipe, ready, notify, beside, beside_ready, oom]) =
             numbers.split_first_chunk::<{ Held::COUNT }>()?
         else {
             return None;
@@ -187,6 +193,7 @@ impl State {
             notify,
             beside,
             beside_ready,
+            oom: if oom == NO_SCORE { None } else { Some(i16::try_from(oom).ok()?) },
             sockets: decode_sockets(sockets)?,
         })
     }
@@ -266,12 +273,16 @@ mod tests {
                 notify: adopted.map(|number| number + 2),
                 beside: adopted.map(|number| number + 3),
                 beside_ready: adopted.map(|number| number + 4),
+                oom: adopted.map(|_| -17),
                 sockets: sockets.clone(),
             };
             let bytes = state.encode();
             let read = State::decode(&bytes).expect("it is one");
             assert_eq!((read.status, read.more, read.held, read.adopted), (status, state.more, state.held, adopted));
-            assert_eq!((read.pipe, read.ready, read.notify), (state.pipe, state.ready, state.notify));
+            assert_eq!(
+                (read.pipe, read.ready, read.notify, read.oom),
+                (state.pipe, state.ready, state.notify, state.oom)
+            );
             assert_eq!((read.beside, read.beside_ready), (state.beside, state.beside_ready));
             assert_eq!(read.sockets, sockets);
             for length in 0..bytes.len() {

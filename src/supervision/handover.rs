@@ -15,6 +15,7 @@ use cli::{Call, Text, Voice, text};
 use machine::{Pid, SECOND, Tick};
 use sys::exec::{Prepared, c_string};
 use sys::process::{self, Change, Signal};
+use sys::signals::Signals;
 use sys::{environ, sealed};
 
 use super::tick;
@@ -152,9 +153,14 @@ impl Successor {
         }
     }
 
-    /// Becomes `program` with `state` and the descriptors that it names. Returns only if that failed, which was said.
-    pub fn succeed(&self, program: &Path, state: &[u8], descriptors: &[BorrowedFd<'_>]) {
+    /// Becomes `program` with `state` and the descriptors that it names. `signals` that come meanwhile are its own: they wait until it
+    /// catches them. Returns only if that failed, which was said.
+    pub fn succeed(&self, program: &Path, state: &[u8], descriptors: &[BorrowedFd<'_>], signals: &Signals) {
+        let mask = signals.block();
         let error = self.try_to_succeed(program, state, descriptors);
+        if let Ok(mask) = mask {
+            mask.restore();
+        }
         for &descriptor in descriptors {
             let _ = sealed::keep(descriptor, false);
         }

@@ -3,6 +3,7 @@
 mod beginning;
 mod handover;
 mod held;
+mod init;
 mod knobs;
 mod log_pipe;
 mod other;
@@ -13,12 +14,30 @@ mod said;
 mod scan_directory;
 mod scan_state;
 mod sockets;
+mod stop;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;
 
 /// Set by svscan for its supervises, which take it out of what services see: the pipe on stdout is svscan's.
 const BELOW_SVSCAN: &str = "UPHOLD_SVSCAN";
+
+/// Asks the kernel to kill anything else first when memory runs out. Children get `original` back, or what this process has now. Where it is not
+/// permitted, nothing changes.
+fn be_spared(original: Option<i16>) {
+    match original {
+        Some(original) => sys::oom::resume(original),
+        None => {
+            if let Err(error) = sys::oom::lower() {
+                log::debug!("the OOM score stays as it is: {}", cli::reason(&error));
+            }
+        }
+    }
+}
+
+/// Set by `svscan --exit-with` for the supervise of that service, which takes it out of what the service sees: a `run` that ends by itself
+/// is the end.
+const LAST_RUN: &str = "UPHOLD_LAST_RUN";
 
 /// Now, as the machines count time.
 fn tick() -> machine::Tick {

@@ -53,18 +53,18 @@ pub fn write(record: &Bytes) -> Result<(), Failure> {
 }
 
 fn write_new(record: &Bytes) -> Result<(), Failure> {
-    let file = fd::open_truncate(Path::new(names::STATUS_NEW)).map_err(Failure::Open)?;
+    let file = fd::open_truncate(names::STATUS_NEW_FILE).map_err(Failure::Open)?;
     match fd::write(file.as_fd(), record) {
         Ok(count) if count == record.len() => {}
         Ok(_) => return Err(Failure::Partial),
         Err(error) => return Err(Failure::Write(error)),
     }
     drop(file);
-    fd::rename(Path::new(names::STATUS_NEW), Path::new(names::STATUS)).map_err(Failure::Rename)
+    fd::rename(names::STATUS_NEW_FILE, names::STATUS_FILE).map_err(Failure::Rename)
 }
 
 fn overwrite(record: &Bytes) -> io::Result<()> {
-    let file = fd::open_write(Path::new(names::STATUS))?;
+    let file = fd::open_write(names::STATUS_FILE)?;
     if file.metadata()?.len() == record.len() as u64 {
         fd::write(file.as_fd(), record)?;
     }
@@ -73,12 +73,18 @@ fn overwrite(record: &Bytes) -> io::Result<()> {
 
 /// What a supervise that was killed in this boot of the machine had written. `None` if there was none, or it left by itself.
 pub fn left_behind(boot: [u8; 16]) -> Option<(Status, More)> {
-    let (status, more) = read(Path::new(names::STATUS)).ok()??;
+    let (status, more) = read(names::STATUS_FILE).ok()??;
     (more.boot == boot && boot != [0; 16] && !more.left).then_some((status, more))
 }
 
+/// Whether a supervise of `dir` was killed in this boot of the machine. Its service may live.
+pub fn was_left_behind(dir: &Path) -> bool {
+    let record = read(&dir.join(names::STATUS)).ok().flatten();
+    record.is_some_and(|(_, more)| !more.left && more.boot != [0; 16] && Some(more.boot) == adopted::boot_id())
+}
+
 /// The record in the file at `path`, if it is one of ours.
-pub fn read(path: &Path) -> io::Result<Option<(Status, More)>> {
+pub fn read<P: fd::FilePath + ?Sized>(path: &P) -> io::Result<Option<(Status, More)>> {
     let file: File = fd::open_read(path)?;
     let mut bytes = [0; Status::WHOLE];
     let count = fd::read(file.as_fd(), &mut bytes)?;

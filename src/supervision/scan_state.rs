@@ -1,7 +1,7 @@
 //! What a svscan hands over to its new file: the services, their supervises, and which descriptors it holds.
 //!
 //! In bytes it is a row of words with a NUL behind each, since names may hold anything else: first what it is, with a version; then
-//! each service and each supervise that is no child, behind a word that says which of the two follows.
+//! each service and each supervise that is no child, and what else there may be, behind a word that says what follows.
 
 use std::ffi::OsStr;
 use std::os::fd::RawFd;
@@ -16,6 +16,7 @@ use machine::{Pid, Tick};
 const MAGIC: &[u8] = b"uphold svscan 1";
 const SERVICE: &[u8] = b"service";
 const OTHER: &[u8] = b"other";
+const OOM: &[u8] = b"oom";
 /// In place of a number: none.
 const NONE: &[u8] = b"-";
 
@@ -29,6 +30,8 @@ pub struct ScanState {
     pub lock: Option<RawFd>,
     /// The soft limit on open files that was inherited.
     pub open_files: Option<u64>,
+    /// The OOM score that children get, if it is not that of svscan. A svscan that had lowered none left this out.
+    pub oom: Option<i16>,
     /// All services.
     pub services: Vec<Kept<PipeEnds>>,
     /// The FIFOs of the supervises that are no children.
@@ -42,6 +45,10 @@ impl ScanState {
         words.word(MAGIC);
         words.option(self.lock);
         words.option(self.open_files);
+        if let Some(oom) = self.oom {
+            words.word(OOM);
+            words.number(oom);
+        }
         for service in &self.services {
             words.word(SERVICE);
             words.service(service);
@@ -66,6 +73,7 @@ impl ScanState {
         while !reader.0.is_empty() {
             match reader.word()? {
                 SERVICE => state.services.push(reader.service()?),
+                OOM => state.oom = Some(reader.number()?),
                 OTHER => state.others.push((reader.id()?, reader.role()?, reader.number()?)),
                 _ => return None,
             }
@@ -198,6 +206,7 @@ mod tests {
         ScanState {
             lock: Some(3),
             open_files: None,
+            oom: Some(-17),
             services: vec![
                 Kept {
                     id: id(1),
@@ -232,7 +241,7 @@ mod tests {
         let bytes = example().encode();
         let whole = |length: usize| ScanState::decode(&bytes[..length]).is_some();
         // Between two services or others it is a shorter state, nowhere else.
-        assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), 4);
+        assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), 5);
         for (at, _) in bytes.iter().enumerate() {
             let mut spoilt = bytes.clone();
             spoilt[at] ^= 0x80;

@@ -21,7 +21,7 @@ use sys::exec::Prepared;
 use sys::handed::{Clash, Handed, LISTEN_PID};
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{clock, environ, fd, sealed};
+use sys::{clock, environ, fd, oom, sealed, signals};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
@@ -31,7 +31,7 @@ use super::knobs::{Presence, Present};
 use super::readiness::{Readiness, Socketed, Ways};
 use super::said::Said;
 use super::sockets::Sockets;
-use super::{knobs, record, tick};
+use super::{be_spared, knobs, record, tick};
 
 const PROGRAM: Program = Program {
     name: "supervise",
@@ -60,15 +60,19 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         return Err(cli::Usage.into());
     };
     cli::init_log(PROGRAM.name);
+    // That nobody reads stderr is no reason to die.
+    signals::survive(process::Signal::SIGPIPE);
     let successor = Successor::new(call, VOICE, text!(*dir));
     let mut supervisor = match handover::received(call) {
         Received::Question(state) => return Ok(handover::answer(State::decode(&state).is_some())),
         Received::State(state) => {
             let state = State::decode(&state).with_context(|| text!("unable to go on in ", *dir))?;
+            be_spared(state.oom);
             Supervisor::go_on(dir, successor, &state)?
         }
         Received::Nothing => {
             let mut supervisor = Supervisor::open(dir, successor)?;
+            be_spared(None);
             supervisor.begin();
             supervisor
         }
@@ -123,10 +127,14 @@ impl<'a> Supervisor<'a> {
         let signals = catch_signals(dir)?;
         std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
         let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
+        let last_run = environ::take(super::LAST_RUN).is_some();
         let (us, mut said, mut begin) = (who_we_are(), Said::new(VOICE), None);
         // The first status comes before the FIFO that says that there is one.
         let held = Held::take(dir, us.boot, || {
-            let found = Beginning::find(dir, want, us, &mut said)?;
+            let mut found = Beginning::find(dir, want, us, &mut said)?;
+            if last_run {
+                found.machine.make_last_run();
+            }
             let rewrite = announce(dir, found.machine.record(found.since, found.more), &mut said);
             begin = Some((found, rewrite));
             Ok(())
@@ -229,8 +237,8 @@ impl<'a> Supervisor<'a> {
         let notify = self.socketed.fd().map(sealed::number);
         let beside = self.beside.as_ref().map(|beside| sealed::number(beside.fd()));
         let beside_ready = self.beside_readiness.pipe().map(sealed::number);
-        let sockets = self.sockets.leave();
-        State { status, more, held, adopted, pipe, ready, notify, beside, beside_ready, sockets }.encode()
+        let (oom, sockets) = (oom::original(), self.sockets.leave());
+        State { status, more, held, adopted, pipe, ready, notify, beside, beside_ready, oom, sockets }.encode()
     }
 
     /// Becomes the new file of this program.
@@ -242,7 +250,7 @@ impl<'a> Supervisor<'a> {
         let others = [adopted, beside, pipe, self.socketed.fd()].into_iter().chain(ready).flatten();
         let descriptors: Vec<_> =
             self.held.descriptors().into_iter().chain(others).chain(self.sockets.descriptors()).collect();
-        self.successor.succeed(program, &self.state(), &descriptors);
+        self.successor.succeed(program, &self.state(), &descriptors, &self.signals);
     }
 
     /// Starts the service, or finds it running or ended.
@@ -585,6 +593,7 @@ impl<'a> Supervisor<'a> {
                     announced.get().unwrap_or((Born { earliest, latest: clock::since_boot() }, false));
                 let pid = Pid(pid.as_raw().unsigned_abs());
                 self.said.over("fork");
+                self.note_score();
                 match place {
                     Place::Main => {
                         (self.since, self.more.born) = (since, born);
@@ -612,6 +621,14 @@ impl<'a> Supervisor<'a> {
                 self.said.warning("fork", text, &error);
                 self.step(Event::SpawnFailed);
             }
+        }
+    }
+
+    /// Says so if the new child has kept our OOM score.
+    fn note_score(&mut self) {
+        match oom::failure() {
+            Some(error) => self.said.warning("oom", text!("unable to restore the OOM score of ", self.dir), &error),
+            None => self.said.over("oom"),
         }
     }
 

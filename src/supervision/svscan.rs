@@ -5,7 +5,7 @@
 //! kernel cannot tell, it looks every five seconds, as the original does. Once the loop runs, no error ends it.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -17,31 +17,46 @@ use anyhow::Context;
 use cli::{Call, Program, Voice, text};
 use machine::Pid;
 use machine::scan::{Action, Id, Kept, Role, Scan};
+use machine::stop::End;
 use svdir::{Command, names};
 use sys::limits::Resource;
 use sys::process::{self, Change, Signal};
 use sys::signals::Signals;
-use sys::{environ, fd, limits, sealed, signals};
+use sys::{environ, fd, identity, limits, oom, sealed, signals};
 
 use super::handover::{self, Answer, Received, Successor};
+use super::init::{self, Arguments, Init};
 use super::log_pipe::LogPipe;
 use super::other::Other;
 use super::peer::Peers;
 use super::said::Said;
 use super::scan_directory::{Look, ScanDirectory};
 use super::scan_state::ScanState;
-use super::tick;
+use super::stop::Stopping;
+use super::{be_spared, record, tick};
 
 const PROGRAM: Program = Program {
     name: "svscan",
-    synopsis: "[dir]",
-    usage: "svscan: usage: svscan [dir]",
+    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [dir]",
+    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [dir]",
     usage_exit: cli::USAGE,
     about: "Supervises every service directory in the scan directory.",
-    options: &[("dir", "the scan directory; the current directory if there is none")],
+    options: &[
+        (
+            "--init",
+            "be the first process of a container: TERM and INT stop every service in order, then svscan ends; as process 1 without being told",
+        ),
+        ("--exit-with NAME", "end when the service NAME ends by itself, with its exit code; an init too"),
+        ("--grace SEC", "KILL what is left of the stop after so many seconds, default 8; an init too"),
+        (
+            "--halt PROGRAM",
+            "be the first process of a machine: never end, but become PROGRAM when all is down; an init too",
+        ),
+        ("dir", "the scan directory; the current directory if there is none"),
+    ],
 };
 
-const VOICE: Voice = PROGRAM.voice();
+pub(super) const VOICE: Voice = PROGRAM.voice();
 
 /// The program.
 pub fn main(call: Call) -> i32 {
@@ -50,50 +65,78 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
+    // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
+    signals::survive(Signal::SIGPIPE);
     let mut scanner = match handover::received(call) {
         Received::Question(state) => return Ok(handover::answer(ScanState::decode(&state).is_some())),
-        Received::State(state) => Scanner::go_on(call, &state)?,
-        Received::Nothing => Scanner::begin(call)?,
+        Received::State(state) => Scanner::go_on(call, Arguments::of(call)?, &state)?,
+        Received::Nothing => begin(call)?,
     };
     scanner.rescan();
     loop {
         scanner.act();
+        if scanner.go_on_stopping() {
+            return Ok(scanner.end());
+        }
         scanner.wait();
     }
 }
 
-struct Scanner {
-    scan: Scan<LogPipe>,
-    signals: Signals,
+/// Begins anew. The init of a machine does not fail: it tries again.
+fn begin(call: &Call) -> anyhow::Result<Scanner> {
+    let arguments = Arguments::of(call)?;
+    let machine = arguments.init.as_ref().is_some_and(|init| init.halt.is_some());
+    loop {
+        match Scanner::begin(call, &arguments) {
+            Err(error) if machine => {
+                PROGRAM.complain(call, &error);
+                init::wait_to_begin_again();
+            }
+            done => return done,
+        }
+    }
+}
+
+pub(super) struct Scanner {
+    pub(super) scan: Scan<LogPipe>,
+    pub(super) signals: Signals,
     directory: ScanDirectory,
+    /// Set if this is an init.
+    pub(super) init: Option<Init>,
+    /// The stop, once it has begun.
+    pub(super) stopping: Option<Stopping>,
+    /// What svscan ends with, once that is known.
+    pub(super) exit_code: Option<u8>,
     /// The supervises that are no children of ours: the write end of a FIFO that each of them reads for its life.
     others: Vec<(Id, Role, File)>,
     peers: Peers,
-    /// The soft limit on open files that was inherited, for the children.
+    /// The soft limit on open files that was inherited, for the children; `None` if it is still that.
     open_files: Option<u64>,
-    said: Said,
+    pub(super) said: Said,
     successor: Successor,
 }
 
 impl Scanner {
     /// Enters the scan directory.
-    fn begin(call: &Call) -> anyhow::Result<Scanner> {
-        let dir = call.words().first().map_or(OsStr::new("."), |word| word);
-        if !call.words().is_empty() {
+    fn begin(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner> {
+        let dir = arguments.dir.as_deref().unwrap_or(OsStr::new("."));
+        if arguments.dir.is_some() {
             std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
         }
         fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
         let directory =
             ScanDirectory::current().with_context(|| text!("unable to lock ", dir, ", another svscan runs there"))?;
-        Scanner::new(call, directory, raise_open_files())
+        be_spared(None);
+        Scanner::new(call, arguments.init.clone(), directory, raise_open_files())
     }
 
     /// Goes on from the state that was handed over by the program that this one replaces.
-    fn go_on(call: &Call, state: &[u8]) -> anyhow::Result<Scanner> {
+    fn go_on(call: &Call, arguments: Arguments, state: &[u8]) -> anyhow::Result<Scanner> {
         let unable = || text!("unable to go on from what was handed over");
         let state = ScanState::decode(state).with_context(unable)?;
         let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
-        let mut scanner = Scanner::new(call, directory, state.open_files)?;
+        be_spared(state.oom);
+        let mut scanner = Scanner::new(call, arguments.init, directory, state.open_files)?;
         for kept in state.services {
             let Kept { id, names, main, log, pipe, released } = kept;
             let pipe = pipe.map(LogPipe::inherit).transpose().with_context(unable)?;
@@ -117,6 +160,7 @@ impl Scanner {
         ScanState {
             lock: self.directory.lock().map(sealed::number),
             open_files: self.open_files,
+            oom: oom::original(),
             services: self.scan.kept().map(with_ends).collect(),
             others: self.others.iter().map(|(id, role, ok)| (*id, *role, sealed::number(ok.as_fd()))).collect(),
         }
@@ -127,15 +171,19 @@ impl Scanner {
         let pipes = self.scan.kept().filter_map(|kept| kept.pipe).flat_map(LogPipe::descriptors);
         let others = self.others.iter().map(|(_, _, ok)| ok.as_fd());
         let descriptors: Vec<_> = pipes.chain(others).chain(self.directory.lock()).collect();
-        self.successor.succeed(program, &self.state().encode(), &descriptors);
+        self.successor.succeed(program, &self.state().encode(), &descriptors, &self.signals);
     }
 
-    fn new(call: &Call, directory: ScanDirectory, open_files: Option<u64>) -> anyhow::Result<Scanner> {
+    fn new(
+        call: &Call,
+        init: Option<Init>,
+        directory: ScanDirectory,
+        open_files: Option<u64>,
+    ) -> anyhow::Result<Scanner> {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
-        let pipe = (!signals::is_ignored(Signal::SIGPIPE)).then_some(Signal::SIGPIPE);
-        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(pipe).collect();
+        let stop = init.iter().flat_map(|_| init::STOP);
+        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect();
         environ::set(super::BELOW_SVSCAN, OsStr::new("1"));
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();
@@ -143,6 +191,9 @@ impl Scanner {
             scan: Scan::default(),
             signals: Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?,
             directory,
+            init,
+            stopping: None,
+            exit_code: None,
             others: Vec::new(),
             peers: Peers::of(call),
             open_files,
@@ -153,10 +204,14 @@ impl Scanner {
 
     /// Sleeps until something happens, and takes it in.
     fn wait(&mut self) {
-        let deadline = [self.scan.deadline(), self.successor.deadline()].into_iter().flatten().min();
+        let own = match &self.stopping {
+            Some(stopping) => stopping.deadline(),
+            None => self.scan.deadline(),
+        };
+        let deadline = [own, self.successor.deadline()].into_iter().flatten().min();
         let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
         let signals = self.signals.fd();
-        let changes = self.directory.fd().unwrap_or(signals);
+        let changes = self.directory.fd().filter(|_| self.stopping.is_none()).unwrap_or(signals);
         let others: Vec<_> = self.others.iter().map(|(_, _, ok)| ok.as_fd()).collect();
         match sys::poll::readable_or_unread([signals, changes], &others, timeout) {
             Ok(([signalled, changed], ended)) => {
@@ -166,7 +221,7 @@ impl Scanner {
                 if signalled || self.signals.came() {
                     self.hear();
                 }
-                if changed {
+                if changed && self.stopping.is_none() {
                     self.take_changes();
                 }
             }
@@ -174,6 +229,10 @@ impl Scanner {
                 self.said.warning("poll", text!("unable to wait, trying again in a second"), &error);
                 sys::poll::rest();
                 self.hear();
+                // A supervise is not started again when its name has gone before it.
+                if self.stopping.is_none() {
+                    self.take_changes();
+                }
             }
         }
     }
@@ -181,6 +240,9 @@ impl Scanner {
     /// Does all that is due.
     fn act(&mut self) {
         self.successor.timeout();
+        if self.stopping.is_some() {
+            return;
+        }
         while let Some(action) = self.scan.next(tick()) {
             match action {
                 Action::Rescan => self.rescan(),
@@ -201,13 +263,26 @@ impl Scanner {
                 Change::Stopped | Change::Continued => continue,
             };
             let service = self.scan.died(tick(), Pid(pid.as_raw().unsigned_abs()), code);
-            if service.is_none() {
-                if let Answer::Yes(program) = self.successor.hear(Pid(pid.as_raw().unsigned_abs()), change) {
+            let Some((id, role)) = service else {
+                if let Answer::Yes(program) = self.successor.hear(Pid(pid.as_raw().unsigned_abs()), change)
+                    && self.stopping.is_none()
+                {
                     self.succeed(&program);
                 }
+                if let Some(stopping) = &mut self.stopping {
+                    stopping.orphan_ended();
+                }
                 continue;
-            }
+            };
             log::info!("{}: supervise pid {pid} {change}", self.describe(service));
+            self.note_end(id, role, if code.is_some() { End::Left } else { End::Killed });
+            self.see_end(id, role);
+        }
+        if self.init.is_some() && init::STOP.map(|signal| self.signals.arrived(signal)) != [false; 2] {
+            self.stop();
+        }
+        if self.stopping.is_some() {
+            return;
         }
         if self.signals.arrived(Signal::SIGUSR2) {
             log::info!("USR2: looking for a new svscan");
@@ -224,6 +299,53 @@ impl Scanner {
         let (id, role, _) = self.others.swap_remove(place);
         log::info!("{}: supervise ended", self.describe(Some((id, role))));
         self.scan.lost(tick(), id, role);
+        if self.stopping.is_some() {
+            let end = if self.has_left(id, role) { End::Left } else { End::Killed };
+            self.note_end(id, role, end);
+        }
+        self.see_end(id, role);
+    }
+
+    /// Whether this is the service with which svscan ends.
+    fn ends_with(&self, id: Id) -> bool {
+        let name = self.init.as_ref().and_then(|init| init.exit_with.as_deref());
+        let entry = name.and_then(|name| std::fs::metadata(name).ok());
+        entry.is_some_and(|entry| id == Id { device: entry.dev(), inode: entry.ino() })
+    }
+
+    /// A supervise ended. If it is that of the service with which svscan ends, this is its code; and if `run` ended by itself, the stop
+    /// begins.
+    fn see_end(&mut self, id: Id, role: Role) {
+        let Some(name) = self.init.as_ref().and_then(|init| init.exit_with.clone()) else {
+            return;
+        };
+        if role != Role::Main || !self.ends_with(id) {
+            return;
+        }
+        let record = record::read(&Path::new(&name).join(names::STATUS)).ok().flatten();
+        let Some((_, more)) = record.filter(|(_, more)| more.left) else {
+            return;
+        };
+        if self.stopping.is_some() || more.ended {
+            self.exit_code = self.exit_code.or(more.last_exit.map(init::code));
+        }
+        if self.stopping.is_none() && more.ended {
+            log::info!("{}: ended, and svscan with it", Path::new(&name).display());
+            self.stop();
+        }
+    }
+
+    /// Whether the record of a supervise that ended says that it had nothing to do any more.
+    fn has_left(&self, id: Id, role: Role) -> bool {
+        let Some(name) = self.scan.name(id) else {
+            return true;
+        };
+        let dir = match role {
+            Role::Main => Path::new(&*name).to_path_buf(),
+            Role::Log => Path::new(&*name).join(names::LOG),
+        };
+        // Other suites tell nothing. Theirs are not taken over either.
+        record::read(&dir.join(names::STATUS)).ok().flatten().is_none_or(|(_, more)| more.left)
     }
 
     fn take_changes(&mut self) {
@@ -329,19 +451,19 @@ impl Scanner {
         self.scan.seen(tick(), name, id, complete);
     }
 
-    fn start_main(&mut self, id: Id) {
+    pub(super) fn start_main(&mut self, id: Id) {
         let Some(name) = self.scan.name(id) else {
             return;
         };
         self.directory.stop_watching(&name);
         if let Err(error) = self.prepare_log(id, &name) {
             self.said.warning(subject(b"pipe", &name), text!("unable to create pipe for ", &*name), &error);
-            return self.scan.start_failed(tick(), id, Role::Main);
+            return self.fail_to_start(id, Role::Main);
         }
         self.start(id, Role::Main, &name);
     }
 
-    fn start_log(&mut self, id: Id) {
+    pub(super) fn start_log(&mut self, id: Id) {
         let Some(name) = self.scan.name(id) else {
             return;
         };
@@ -351,7 +473,7 @@ impl Scanner {
     }
 
     /// Takes a supervise for what it is that had the lock before one of ours could get it.
-    fn look_for_supervise(&mut self, id: Id, role: Role) {
+    pub(super) fn look_for_supervise(&mut self, id: Id, role: Role) {
         let Some(name) = self.scan.name(id) else {
             return;
         };
@@ -372,21 +494,25 @@ impl Scanner {
             Ok(Some(Other { ok, pid })) => {
                 log::info!("{}: a supervise runs already", dir.display());
                 self.others.push((id, role, ok));
-                return self.scan.found(tick(), id, role, pid);
+                self.scan.found(tick(), id, role, pid);
+                return self.note(|stop| stop.started(id, role));
             }
             Ok(None) => self.said.over(subject(b"ok", dir)),
             Err(error) => {
                 let text = text!("unable to open ", dir, "/", names::OK);
                 self.said.warning(subject(b"ok", dir), text, &error);
-                return self.scan.start_failed(tick(), id, role);
+                return self.fail_to_start(id, role);
             }
         }
+        let environment =
+            (role == Role::Main && self.ends_with(id)).then(|| environ::with(super::LAST_RUN, OsStr::new("1")));
+        let start = Start { open_files: self.open_files, own_session: self.init.is_some(), environment };
         let pipe = self.scan.pipe(id);
         let end = match role {
             Role::Main => pipe.and_then(|pipe| Some((pipe.writer()?, 1))),
             Role::Log => pipe.map(|pipe| (pipe.reader(), 0)),
         };
-        let started = spawn(&self.peers, self.open_files, dir, end);
+        let started = spawn(&self.peers, &start, dir, end);
         self.note_start(id, role, dir, started);
     }
 
@@ -396,13 +522,23 @@ impl Scanner {
             Ok(pid) => {
                 self.said.over(subject);
                 log::info!("{}: supervise started as pid {pid}", dir.display());
+                match oom::failure() {
+                    Some(error) => self.said.warning("oom", text!("unable to restore the OOM score for ", dir), &error),
+                    None => self.said.over("oom"),
+                }
                 self.scan.started(tick(), id, role, Pid(pid.as_raw().unsigned_abs()));
+                self.note(|stop| stop.started(id, role));
             }
             Err(error) => {
                 self.said.warning(subject, text!("unable to fork for ", dir), &error);
-                self.scan.start_failed(tick(), id, role);
+                self.fail_to_start(id, role);
             }
         }
+    }
+
+    fn fail_to_start(&mut self, id: Id, role: Role) {
+        self.scan.start_failed(tick(), id, role);
+        self.note(|stop| stop.start_failed(id, role));
     }
 
     /// Looks whether the service has a logger, each time it is started, and makes the pipe to it.
@@ -458,21 +594,30 @@ impl Scanner {
     }
 }
 
-/// Becomes the supervise of `dir` in a new child, with `pipe` placed as the descriptor beside it.
-fn spawn(
-    peers: &Peers,
+/// What a supervise gets that svscan has otherwise.
+struct Start {
+    /// The soft limit on open files.
     open_files: Option<u64>,
-    dir: &OsStr,
-    pipe: Option<(BorrowedFd<'_>, RawFd)>,
-) -> io::Result<process::Pid> {
+    /// A session of its own: what is sent to the process group of an init is not meant for it.
+    own_session: bool,
+    /// The environment.
+    environment: Option<Vec<CString>>,
+}
+
+/// Becomes the supervise of `dir` in a new child, with `pipe` placed as the descriptor beside it.
+fn spawn(peers: &Peers, start: &Start, dir: &OsStr, pipe: Option<(BorrowedFd<'_>, RawFd)>) -> io::Result<process::Pid> {
     // A service may be called --help.
     let dotted = Path::new(".").join(dir);
     let operand = if dir.as_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
     let supervise = peers.program("supervise", &[operand]);
-    let mut exec = supervise.prepare(None);
+    let mut exec = supervise.prepare(start.environment.as_deref());
     let become_supervise = || {
-        if let Some(soft) = open_files {
+        if let Some(soft) = start.open_files {
             let _ = limits::set_soft(Resource::RLIMIT_NOFILE, soft);
+        }
+        if start.own_session {
+            // It cannot fail: a new process leads no group.
+            let _ = identity::new_session();
         }
         match pipe.map_or(Ok(()), |(from, to)| fd::place(from, to)) {
             Ok(()) => ("unable to start supervise ", exec()),
@@ -492,9 +637,9 @@ fn tell_to_exit(control: &Path) -> io::Result<()> {
 }
 
 /// Two descriptors for each service with a logger: so many may be needed as the system gives. Returns the limit that was
-/// inherited.
+/// inherited, if it is another now.
 fn raise_open_files() -> Option<u64> {
-    let limit = limits::get(Resource::RLIMIT_NOFILE).ok()?;
+    let limit = limits::get(Resource::RLIMIT_NOFILE).ok().filter(|limit| limit.soft < limit.hard)?;
     limits::set_soft(Resource::RLIMIT_NOFILE, limit.hard).ok()?;
     Some(limit.soft)
 }
@@ -503,7 +648,7 @@ fn raise_open_files() -> Option<u64> {
 const NAME: &[u8] = b"name";
 
 /// What a warning is about: each kind of trouble with each directory is said by itself.
-fn subject(kind: &[u8], dir: &OsStr) -> Vec<u8> {
+pub(super) fn subject(kind: &[u8], dir: &OsStr) -> Vec<u8> {
     [kind, b" ", dir.as_bytes()].concat()
 }
 

@@ -28,7 +28,6 @@ const FAULTS: &[Fault] = &[
     ),
     (CHMOD, &["EIO", "EROFS"], MODE_FAILED),
     (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
-    (MAP, &["ENOMEM"], FORK_FAILED),
 ];
 
 const SYNC_FAILED: &[&str] = &[
@@ -192,7 +191,7 @@ fn one_call_fails_in_a_scratch(case: &Case) -> Scratch {
 /// How much stands in the pipe to it.
 fn unread(logger: &Logger) -> usize {
     use std::os::fd::AsFd;
-    let reader = sys::fd::open_read(format!("/proc/{}/fd/0", logger.running.pid()).as_ref()).expect("it has one");
+    let reader = sys::fd::open_read(format!("/proc/{}/fd/0", logger.running.pid()).as_str()).expect("it has one");
     let [any] = sys::poll::readable([reader.as_fd()], Some(0)).expect("polls");
     usize::from(any)
 }
@@ -254,4 +253,19 @@ fn term_while_nothing_can_be_written_ends_it_and_says_what_is_lost() {
         signal(logger.running.pid(), "TERM");
         assert_eq!(logger.running.end(), 111);
     }
+}
+
+#[test]
+fn it_works_on_where_no_memory_can_be_mapped() {
+    if !needs_strace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch);
+    let strace = Injection::of(MAP, "ENOMEM", "1+").attach(&scratch, logger.running.pid());
+    logger.write(500);
+    wait_until("it has read all", || unread(&logger) == 0);
+    strace.detach();
+    logger.end(&scratch);
+    assert_eq!(said(&scratch), "");
 }

@@ -37,6 +37,7 @@ pub fn reason(errno: &str) -> &'static str {
         "EINTR" => "interrupted system call",
         "EIO" => "input/output error",
         "EMFILE" => "process cannot open more files",
+        "ENOENT" => "file does not exist",
         "ENFILE" => "system cannot open more files",
         "ENOMEM" => "out of memory",
         "ENOSPC" => "out of disk space",

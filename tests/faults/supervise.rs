@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, wait_until};
+use testkit::{Running, Scratch, holds_for, start, wait_until};
 
 use crate::scene::{
     ALONE, assert_said_once, insist_up_again, lives, processes, svc, wait_down, wait_up, wait_up_again,
@@ -25,7 +25,6 @@ type Fault = (&'static str, &'static [&'static str], &'static str);
 /// Calls that supervise makes itself while it works.
 const FAULTS: &[Fault] = &[
     (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
-    (MAP, &["ENOMEM"], FORK_FAILED),
     (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EIO", "EROFS"], OPEN_FAILED),
     (WRITE, &["ENOSPC", "EIO", "ENOMEM"], WRITE_FAILED),
     (RENAME, &["ENOSPC", "EIO", "ENOMEM", "EROFS"], RENAME_FAILED),
@@ -197,9 +196,7 @@ fn no_exec_for_a_while(error: &str) {
 #[test]
 fn a_start_for_which_there_is_no_process_is_made_at_once_on_u() {
     if needs_strace() {
-        for_each(&[(FORK, "EAGAIN"), (FORK, "ENOMEM"), (MAP, "ENOMEM")], |&(calls, error)| {
-            no_start_for_a_while(calls, error, true)
-        });
+        for_each(&[(FORK, "EAGAIN"), (FORK, "ENOMEM")], |&(calls, error)| no_start_for_a_while(calls, error, true));
     }
 }
 
@@ -224,6 +221,64 @@ pub fn no_start_for_a_while(calls: &'static str, error: &str, ask: bool) {
     }
     wait_up(&scratch, "a");
     assert_said_once(&scratch.text("supervise.err"), &lines(FORK_FAILED, error));
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
+}
+
+#[test]
+fn a_service_whose_score_cannot_be_restored_for_a_while_is_started_all_the_same() {
+    if needs_strace() {
+        for_each(&["EMFILE", "ENOMEM", "ENOENT"], |error| no_score_for_a_while(error));
+    }
+}
+
+const SCORE_FAILED: &str = "supervise: warning: unable to restore the OOM score of a";
+
+fn no_score_for_a_while(error: &str) {
+    let scratch = Scratch::new();
+    scratch.service("a", ALONE);
+    let file = |kind| std::fs::File::create(scratch.path(format!("supervise.{kind}"))).expect("a file");
+    // Whoever has raised a score may lower it again, whatever else is permitted.
+    let mut sh = std::process::Command::new("sh");
+    sh.args(["-c", "echo 300 >/proc/self/oom_score_adj; exec supervise a"]).env("PATH", scratch.suite().search_path());
+    let mut supervise = start(sh.current_dir(scratch.root()).stdout(file("out")).stderr(file("err")));
+    let mut child = wait_up(&scratch, "a");
+    let score = |pid| std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
+    assert_eq!(score(child), "300\n");
+    let own = score(supervise.pid());
+    if own == "300\n" {
+        return testkit::skip("OOM scores may not be lowered");
+    }
+    let opening = Injection::of(OPEN, error, "1+").with_children().on("/proc/self/oom_score_adj");
+    let strace = opening.attach(&scratch, supervise.pid());
+    for _ in 0..2 {
+        svc(&scratch, "k", "a");
+        child = wait_up_again(&scratch, "a", child);
+        assert_eq!(score(child), own);
+    }
+    assert_eq!(strace.detach(), 2);
+    svc(&scratch, "k", "a");
+    child = wait_up_again(&scratch, "a", child);
+    assert_eq!(score(child), "300\n");
+    assert_said_once(&scratch.text("supervise.err"), &lines(SCORE_FAILED, error));
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
+}
+
+#[test]
+fn it_works_on_where_no_memory_can_be_mapped() {
+    if !needs_strace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (mut supervise, mut child) = supervised(&scratch);
+    let strace = Injection::of(MAP, "ENOMEM", "1+").attach(&scratch, supervise.pid());
+    for _ in 0..3 {
+        svc(&scratch, "pck", "a");
+        child = wait_up_again(&scratch, "a", child);
+    }
+    strace.detach();
+    assert_eq!(scratch.text("supervise.err"), "");
     svc(&scratch, "dx", "a");
     assert_eq!(supervise.end(), 0);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testkit::{holds_for, needs_program, needs_root, signal, wait_for, wait_until};
 
-use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, lives};
+use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, children, is_sleep, lives};
 
 /// The exit code of hupwatch over a script.
 fn code(options: &[&str], script: &str) -> i32 {
@@ -48,8 +48,9 @@ fn command_goes_on_when_hupwatch_leaves() {
 fn kill_at_exit_ends_the_whole_group_in_order() {
     for name in ["TERM", "INT"] {
         let script = format!("sleep 100000 & echo $! >member\n{NOTING}");
-        let mut watch = Watch::begun(&["-k"], &script);
+        let mut watch = Watch::begun(&["-k", "--grace", LONG], &script);
         let (pid, member) = (watch.wait_for_starts(1), member(&watch));
+        watch.wait_until_asleep(pid, 2);
         watch.hupwatch.signal(name);
         assert_eq!(watch.hupwatch.end(), if name == "TERM" { 0 } else { 1002 });
         assert!(!lives(pid) && !lives(member), "{name}");
@@ -69,6 +70,9 @@ fn kill_at_exit_waits_for_those_who_outlive_the_command() {
         "(trap 'sleep 0.3; echo slow >>notes; exit' TERM; echo up >member; while :; do sleep 1 & wait $!; done) &";
     let mut watch = Watch::begun(&["--kill-at-exit", "--grace=100"], &format!("{slow}\n{NOTING}"));
     wait_until("the member is there", || watch.scratch.text("member") == "up\n");
+    let pid = watch.wait_for_starts(1);
+    // The member is no sleep itself.
+    wait_until("the command sleeps", || children(pid).iter().any(|&child| is_sleep(child)));
     watch.hupwatch.signal("TERM");
     assert_eq!(watch.hupwatch.end(), 0);
     assert_eq!(watch.notes().last().map(String::as_str), Some("slow"));
@@ -86,7 +90,9 @@ fn kill_at_exit_kills_what_does_not_end() {
 
 #[test]
 fn kill_at_exit_ends_what_the_command_left_behind() {
-    let mut watch = Watch::begun(&["-k"], "sleep 100000 & echo $! >member; echo start $$ >>notes; exit 5");
+    // As soon as it has ended: the grace is longer than the test waits.
+    let options = ["-k", "--grace", LONG];
+    let mut watch = Watch::begun(&options, "sleep 100000 & echo $! >member; echo start $$ >>notes; exit 5");
     assert_eq!(watch.hupwatch.end(), 5);
     assert!(!lives(member(&watch)));
 }

@@ -1,6 +1,6 @@
 //! What is said, at which level, in which order.
 
-use crate::world::{BRIEF, NOTING, Watch};
+use crate::world::{BRIEF, NOTING, Watch, children};
 
 /// All that was said, with names in place of pids.
 fn said(watch: &Watch, names: &[(u32, &str)]) -> Vec<String> {
@@ -90,11 +90,6 @@ fn levels(verbose: &[&str]) -> Vec<String> {
     levels.sort();
     levels.dedup();
     levels
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 #[test]

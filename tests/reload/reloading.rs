@@ -8,7 +8,8 @@ use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, group, lives};
 
 #[test]
 fn hup_starts_a_new_copy_and_then_ends_the_old() {
-    let watch = Watch::begun(&["-w", BRIEF], NOTING);
+    // A warm-up might be over before the new copy has got at its first line.
+    let watch = Watch::begun(&["--ready", "check:[ $(grep -c start notes) = 2 ]"], NOTING);
     let old = watch.wait_for_starts(1);
     watch.hup();
     let new = watch.wait_for_starts(2);

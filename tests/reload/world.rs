@@ -89,6 +89,15 @@ impl Watch {
         wait_for(&format!("{count} starts"), || self.starts().get(count - 1).copied())
     }
 
+    /// Waits until the copy `pid` sleeps: until each process that it has started is a `sleep`, and there are so many. One that a shell has
+    /// forked and that has not executed yet can lose a signal.
+    pub fn wait_until_asleep(&self, pid: u32, count: usize) {
+        wait_until(&format!("{count} sleeps below {pid}"), || {
+            let children = children(pid);
+            children.len() == count && children.into_iter().all(is_sleep)
+        });
+    }
+
     /// Waits until a reload is over: `HUP: <<<` was said so many times.
     pub fn wait_for_reloads(&self, count: usize) {
         self.wait_until_said("HUP: <<<", count);
@@ -109,6 +118,17 @@ pub fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
     !matches!(state, None | Some("Z" | "X"))
+}
+
+/// Whether the process is a `sleep`.
+pub fn is_sleep(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+}
+
+/// The children of a process that have not been reaped.
+pub fn children(pid: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// The process group of a process.

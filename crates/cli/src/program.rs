@@ -117,7 +117,8 @@ impl Program {
         help::show_page(self);
     }
 
-    fn complain(&self, call: &Call, error: &anyhow::Error) -> u8 {
+    /// Says why the program cannot go on, and returns its exit code: [`run`](Program::run) does that for what it is given.
+    pub fn complain(&self, call: &Call, error: &anyhow::Error) -> u8 {
         if let Some(wrong) = error.downcast_ref::<WrongOption>() {
             print_error(&wrong.line(call.name()));
             return self.complain_usage();

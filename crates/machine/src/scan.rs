@@ -11,9 +11,10 @@
 //! | unlisted | no name is left | main supervise gone: released, see below; both gone: forgotten, and the pipe with it |
 //! | released | the write end of the pipe is closed and the log supervise was told to exit at end of file | the log supervise's death: forgotten; a new name: due, with the write end opened again |
 //!
-//! Between two starts of one supervise at least one second passes; after one that exited 111 within a second of its start, five
-//! (it could not get its lock, or the like). Its directory is looked at again sooner, for the supervise that holds the lock may just
-//! have been started, by a svscan that died. Whatever could not be started is tried again after five seconds.
+//! Between two starts of one supervise at least one second passes. After one that exited 111 within a second of its start (it could
+//! not get its lock, or the like) its directory is looked at again sooner, for the supervise that holds the lock may just have been
+//! started, by a svscan that died. When that happens twice in a row, five seconds pass. Whatever could not be started is tried again
+//! after five seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -80,6 +81,8 @@ struct Supervise {
     life: Life,
     /// Not started again before this.
     earliest: Tick,
+    /// Whether the last one could not begin.
+    failed: bool,
     due: Option<Tick>,
 }
 
@@ -211,7 +214,8 @@ impl<P> Scan<P> {
                 self.pids.insert(pid, (id, role));
             }
         }
-        let [main, log] = [main, log].map(|kept| Supervise { life: kept.life, earliest: kept.earliest, due: None });
+        let [main, log] =
+            [main, log].map(|kept| Supervise { life: kept.life, earliest: kept.earliest, ..Supervise::default() });
         self.slots.insert(id, Slot { names, main, log, pipe, filling: None, released });
         self.settle(now, id);
     }
@@ -398,10 +402,12 @@ impl<P> Scan<P> {
         supervise.life = Life::None;
         // Within the pace of its start, which stands there still.
         let quick = now < supervise.earliest;
-        if quick && code == Some(COULD_NOT_BEGIN) {
-            supervise.earliest = now.after(PATIENCE);
-            self.looks.extend([QUIET, PACE].map(|soon| (now.after(soon), id, role)));
+        let failed = quick && code == Some(COULD_NOT_BEGIN);
+        if failed {
+            supervise.earliest = now.after(if supervise.failed { PATIENCE } else { PACE });
+            self.looks.insert((now.after(QUIET), id, role));
         }
+        supervise.failed = failed;
         self.settle(now, id);
         Some((id, role))
     }
@@ -413,7 +419,7 @@ impl<P> Scan<P> {
         };
         slot.supervise(role).earliest = now.after(PACE);
         self.pids.insert(pid, (id, role));
-        self.runs(now, id, role, Life::Child(pid));
+        self.note_running(now, id, role, Life::Child(pid));
     }
 
     /// There was nothing to start: a supervise runs there that is no child of ours. [`lost`](Scan::lost) tells of its end.
@@ -421,12 +427,13 @@ impl<P> Scan<P> {
         self.unschedule(id, role);
         if let Some(slot) = self.slots.get_mut(&id) {
             // That one of ours could not begin is explained.
-            slot.supervise(role).earliest = now;
+            let supervise = slot.supervise(role);
+            (supervise.earliest, supervise.failed) = (now, false);
         }
-        self.runs(now, id, role, Life::Other(pid));
+        self.note_running(now, id, role, Life::Other(pid));
     }
 
-    fn runs(&mut self, now: Tick, id: Id, role: Role, life: Life) {
+    fn note_running(&mut self, now: Tick, id: Id, role: Role, life: Life) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
@@ -469,7 +476,15 @@ impl<P> Scan<P> {
 
     /// Whether the log supervise runs.
     pub fn has_logger(&self, id: Id) -> bool {
-        self.slots.get(&id).is_some_and(|slot| slot.log.runs())
+        self.runs(id, Role::Log)
+    }
+
+    /// Whether that supervise runs.
+    pub fn runs(&self, id: Id, role: Role) -> bool {
+        self.slots.get(&id).is_some_and(|slot| match role {
+            Role::Main => slot.main.runs(),
+            Role::Log => slot.log.runs(),
+        })
     }
 
     /// From its next start on the service has a logger behind this pipe, or none.

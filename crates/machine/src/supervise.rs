@@ -31,6 +31,9 @@
 //! The death of the main copy while a new one is not ready makes that the main one. While an old copy still ends, a dead main one is started
 //! again as ever.
 //!
+//! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
+//! to end it by a command is started again, or not, as always.
+//!
 //! A supervise that was killed comes back with what its status record tells ([`Machine::resume`]): it is up with the same
 //! child, or learns at once that the child ended while nobody looked.
 
@@ -241,6 +244,10 @@ pub struct Machine {
     declares: bool,
     ready: bool,
     exiting: bool,
+    /// A `run` that ends by itself is the end.
+    last_run: bool,
+    /// That has happened.
+    ended: bool,
     /// When a start was last tried.
     last_start: Option<Tick>,
     starts: u32,
@@ -265,6 +272,8 @@ impl Machine {
             declares: false,
             ready: false,
             exiting: false,
+            last_run: false,
+            ended: false,
             last_start: None,
             starts: 0,
             last_exit: None,
@@ -294,6 +303,8 @@ impl Machine {
             declares: more.declares,
             ready: more.ready.is_some() && status.pid.is_some(),
             exiting: more.exiting,
+            last_run: more.last_run,
+            ended: more.ended,
             last_start,
             starts: more.starts,
             last_exit: more.last_exit,
@@ -307,6 +318,11 @@ impl Machine {
     /// The process of the second copy, if there are two.
     pub fn second_pid(&self) -> Option<Pid> {
         self.reload.second_pid()
+    }
+
+    /// From now on a `run` that ends by itself is the end.
+    pub fn make_last_run(&mut self) {
+        self.last_run = true;
     }
 
     /// The process that runs, if one does.
@@ -380,6 +396,8 @@ impl Machine {
         };
         let decided = More {
             exiting: self.exiting,
+            last_run: self.last_run,
+            ended: self.ended,
             start_due,
             ending: self.ending,
             kill_due: self.kill_at.is_some(),
@@ -712,6 +730,9 @@ impl Machine {
         self.service = Service::Down;
         self.last_exit = Some(exit);
         self.ready = false;
+        if self.last_run && !self.ending {
+            (self.ended, self.exiting) = (true, true);
+        }
         self.forget_ending();
         todo.push(Action::Stamp);
         if self.want == Want::Up && !self.exiting {

@@ -61,7 +61,9 @@ struct World {
     directories: BTreeMap<Id, Directory>,
     running: BTreeMap<Pid, (Id, Role)>,
     last_start: BTreeMap<(Id, Role), Tick>,
-    last_death: BTreeMap<(Id, Role), (Tick, Option<u8>)>,
+    /// How often in a row it could not begin.
+    failures: BTreeMap<(Id, Role), u32>,
+    not_before: BTreeMap<(Id, Role), Tick>,
     next_pid: u32,
     forks_work: bool,
     /// Those of the running ones that are no children of this svscan, and whether it knows of them.
@@ -88,7 +90,8 @@ impl World {
             directories: complete.iter().map(directory).enumerate().map(|(at, d)| (id(at as u64), d)).collect(),
             running: BTreeMap::new(),
             last_start: BTreeMap::new(),
-            last_death: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            not_before: BTreeMap::new(),
             next_pid: 1,
             forks_work: true,
             others: BTreeMap::new(),
@@ -171,10 +174,7 @@ impl World {
         if let Some(&last) = self.last_start.get(&(id, role)) {
             assert!(last.until(self.now) >= PACE, "started again after {} ns", last.until(self.now));
         }
-        if let Some(&(died, Some(111))) = self.last_death.get(&(id, role)) {
-            let quick = self.last_start[&(id, role)].until(died) < PACE;
-            assert!(!quick || died.until(self.now) >= PATIENCE, "hammered");
-        }
+        assert!(self.not_before.get(&(id, role)).is_none_or(|&tick| tick <= self.now), "hammered");
     }
 
     fn release(&mut self, id: Id, pid: Pid) {
@@ -211,14 +211,18 @@ impl World {
         self.running.remove(&pid);
         if let Some(known) = self.others.remove(&pid) {
             // Whatever it exited, nobody can tell.
-            self.last_death.remove(&(id, role));
-            self.last_start.remove(&(id, role));
+            self.forget_pace(id, role);
             if known {
                 self.scan.lost(self.now, id, role);
             }
             return;
         }
-        self.last_death.insert((id, role), (self.now, code));
+        let failed = code == Some(111) && self.last_start[&(id, role)].until(self.now) < PACE;
+        let failures = self.failures.entry((id, role)).or_default();
+        *failures = if failed { *failures + 1 } else { 0 };
+        if *failures > 1 {
+            self.not_before.insert((id, role), self.now.after(PATIENCE));
+        }
         assert_eq!(self.scan.died(self.now, pid, code), Some((id, role)));
     }
 
@@ -272,7 +276,8 @@ impl World {
         self.others = self.running.keys().map(|&pid| (pid, false)).collect();
         // It cannot know when they were started and how the last ones ended.
         self.last_start.clear();
-        self.last_death.clear();
+        self.failures.clear();
+        self.not_before.clear();
         self.pass();
     }
 
@@ -284,7 +289,15 @@ impl World {
             self.scan.restore(self.now, Kept { id, names, main, log, pipe, released });
         }
         drop(old);
+        // How often is not handed over.
+        self.failures.clear();
         self.pass();
+    }
+
+    fn forget_pace(&mut self, id: Id, role: Role) {
+        self.last_start.remove(&(id, role));
+        self.failures.remove(&(id, role));
+        self.not_before.remove(&(id, role));
     }
 
     /// A service that is neither listed nor runs is a new one when it comes again.
@@ -292,8 +305,7 @@ impl World {
         for id in self.directories.keys().copied().collect::<Vec<_>>() {
             if !self.is_listed(id) && !self.runs(id, Role::Main) && !self.runs(id, Role::Log) {
                 for role in [Role::Main, Role::Log] {
-                    self.last_start.remove(&(id, role));
-                    self.last_death.remove(&(id, role));
+                    self.forget_pace(id, role);
                 }
             }
         }
@@ -407,8 +419,13 @@ fn a_dead_supervise_is_back_at_once_or_after_its_second() {
 }
 
 #[test]
-fn a_quick_exit_111_is_tried_again_after_five_seconds() {
+fn a_quick_exit_111_is_tried_again_after_a_second_then_after_five() {
     let mut world = listed(true);
+    world.happen(&Happening::Dies(0, Some(111)));
+    world.happen(&Happening::Time(PACE - 1));
+    assert!(!world.runs(id(0), Role::Main));
+    world.happen(&Happening::Time(1));
+    assert!(world.runs(id(0), Role::Main));
     world.happen(&Happening::Dies(0, Some(111)));
     world.happen(&Happening::Time(PATIENCE - 1));
     assert!(!world.runs(id(0), Role::Main));

@@ -90,8 +90,12 @@ impl Directory {
         };
         // With a second name it was linked already, and a crash kept the first from going.
         if found.nlink() == 1 {
+            let newest = patience.insist(|| self.text("unable to read ", ", pausing"), newest)?;
             let (seconds, nanos) = sys::clock::wall();
-            self.link(name, code, Label::from_unix(seconds, nanos), patience)?;
+            let now = Label::from_unix(seconds, nanos);
+            // After a clock was set back, the newest file would have the oldest name, and be the first to be removed.
+            let label = newest.filter(|&newest| newest >= now).map_or(now, Label::next);
+            self.link(name, code, label, patience)?;
         }
         self.remove(name, patience)?;
         patience.insist(|| self.text("unable to read ", ", pausing"), || self.prune())?;
@@ -114,7 +118,7 @@ impl Directory {
             if !taken {
                 return Ok(());
             }
-            // Two files were finished in one microsecond, or the clock was set back.
+            // Two files were finished in one microsecond.
             label = label.next();
         }
     }
@@ -149,6 +153,14 @@ fn finished() -> io::Result<Vec<OsString>> {
         }
     }
     Ok(names)
+}
+
+/// The newest label of a finished file.
+fn newest() -> io::Result<Option<Label>> {
+    /// From here on, no time is meant.
+    const RESERVED: u64 = 1 << 63;
+    let label = |name: &OsString| Label::from_digits(&name.as_bytes()[1..Label::TEXT]);
+    Ok(finished()?.iter().filter_map(label).filter(|label| label.seconds < RESERVED).max())
 }
 
 /// The file's metadata; `None` if there is none.

@@ -3,7 +3,7 @@
 //! | offset | size | contents |
 //! |---|---|---|
 //! | 20 | 1 | version of what follows: 1 |
-//! | 21 | 1 | 1: exits when down; 2: a start is due that was asked for; 4: supervise has left, nothing is to be taken over; 8: the process was told to end; 16: KILL is due when it does not; 32: it tells when it is ready |
+//! | 21 | 1 | 1: exits when down; 2: a start is due that was asked for; 4: supervise has left, nothing is to be taken over; 8: the process was told to end; 16: KILL is due when it does not; 32: it tells when it is ready; 64: supervise leaves when `run` ends by itself; 128: and that has happened |
 //! | 22 | 2 | how the last `run` ended: 0 not yet, 1 exited, 2 killed, 3 unknown; then its exit code or signal |
 //! | 24 | 4 | pid of supervise |
 //! | 28 | 4 | how often `run` was started |
@@ -105,6 +105,10 @@ pub struct More {
     pub declares: bool,
     /// It gets KILL if it takes too long over that.
     pub kill_due: bool,
+    /// Supervise leaves when `run` ends by itself.
+    pub last_run: bool,
+    /// That has happened.
+    pub ended: bool,
     /// How the last `run` ended.
     pub last_exit: Option<Exit>,
     /// The process id of supervise.
@@ -152,6 +156,8 @@ impl Default for More {
             ending: false,
             declares: false,
             kill_due: false,
+            last_run: false,
+            ended: false,
             last_exit: None,
             supervise: 0,
             starts: 0,
@@ -192,6 +198,8 @@ impl More {
     const ENDING: u8 = 8;
     const KILL_DUE: u8 = 16;
     const DECLARES: u8 = 32;
+    const LAST_RUN: u8 = 64;
+    const ENDED: u8 = 128;
 
     /// As it stands in the file, from byte 20 on.
     pub fn encode(&self) -> [u8; More::SIZE] {
@@ -200,6 +208,8 @@ impl More {
         let flags = flag(self.exiting, More::EXITING)
             | flag(self.start_due, More::START_DUE)
             | flag(self.left, More::LEFT)
+            | flag(self.last_run, More::LAST_RUN)
+            | flag(self.ended, More::ENDED)
             | flag(self.ending, More::ENDING)
             | flag(self.kill_due, More::KILL_DUE)
             | flag(self.declares, More::DECLARES);
@@ -274,6 +284,8 @@ impl More {
             ending: flags & More::ENDING != 0,
             kill_due: flags & More::KILL_DUE != 0,
             declares: flags & More::DECLARES != 0,
+            last_run: flags & More::LAST_RUN != 0,
+            ended: flags & More::ENDED != 0,
             last_exit: Exit::from_bytes([how, code]),
             supervise: u32::from_le_bytes(supervise),
             starts: u32::from_le_bytes(starts),
@@ -348,6 +360,8 @@ mod tests {
             left: true,
             ending: true,
             kill_due: false,
+            last_run: true,
+            ended: false,
             last_exit: Some(Exit::Signal(9)),
             supervise: 7,
             starts: 3,
@@ -376,7 +390,15 @@ mod tests {
         {
             for ready in [None, Some(Label::from_unix(-1, 7))] {
                 let start_due = ready.is_some();
-                let more = More { last_exit, ready, start_due, ending: !start_due, kill_due: start_due, ..example() };
+                let more = More {
+                    last_exit,
+                    ready,
+                    start_due,
+                    ended: start_due,
+                    ending: !start_due,
+                    kill_due: start_due,
+                    ..example()
+                };
                 assert_eq!(More::decode(&more.encode()), Some(more));
             }
         }

@@ -1,5 +1,7 @@
 //! Names of the files of a service directory, relative to it.
 
+use std::ffi::CStr;
+
 /// The program that is the service.
 pub const RUN: &str = "run";
 /// If it exists, the service is not started by itself.
@@ -33,6 +35,18 @@ pub const CONTROL: &str = "supervise/control";
 /// FIFO that has a reader exactly while a supervise runs here.
 pub const OK: &str = "supervise/ok";
 /// The status record.
-pub const STATUS: &str = "supervise/status";
+pub const STATUS: &str = text(STATUS_FILE);
 /// Written first, then renamed to [`STATUS`].
-pub const STATUS_NEW: &str = "supervise/status.new";
+pub const STATUS_NEW: &str = text(STATUS_NEW_FILE);
+
+/// [`STATUS`] as the kernel takes it: a child that has little stack writes it.
+pub const STATUS_FILE: &CStr = c"supervise/status";
+/// [`STATUS_NEW`] as the kernel takes it.
+pub const STATUS_NEW_FILE: &CStr = c"supervise/status.new";
+
+const fn text(name: &'static CStr) -> &'static str {
+    match name.to_str() {
+        Ok(text) => text,
+        Err(_) => panic!("the names above are ASCII"),
+    }
+}

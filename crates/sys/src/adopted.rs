@@ -5,10 +5,12 @@
 //! is used. So the descriptor is opened first, and what it stands for is compared with what is known of the process afterwards.
 
 use std::io;
+use std::os::fd::AsFd;
 
+use crate::fd;
 use crate::process::{Change, Pid, Signal};
 
-pub use imp::{Adopted, lives};
+pub use imp::{Adopted, lives, wait_for_end};
 
 /// A span of time in nanoseconds since the boot, in which a process was born.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +23,11 @@ pub struct Birth {
 
 /// Which boot of the machine this is; `None` where the system does not tell.
 pub fn boot_id() -> Option<[u8; 16]> {
-    let text = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
-    let mut digits = text.iter().filter_map(|&byte| char::from(byte).to_digit(16));
+    // It is shorter, and comes in one piece.
+    let mut text = [0; 64];
+    let file = fd::open_read(c"/proc/sys/kernel/random/boot_id").ok()?;
+    let count = fd::read(file.as_fd(), &mut text).ok()?;
+    let mut digits = text.get(..count)?.iter().filter_map(|&byte| char::from(byte).to_digit(16));
     let mut id = [0; 16];
     for byte in &mut id {
         *byte = (digits.next()? << 4 | digits.next()?) as u8;
@@ -52,6 +57,22 @@ mod imp {
         match open(pid) {
             Ok(fd) => crate::poll::readable([fd.as_fd()], Some(0)).is_ok_and(|[ended]| !ended),
             Err(errno) => errno != Errno::ESRCH,
+        }
+    }
+
+    /// Waits until there is no process `pid` that has not ended. At once where there is none.
+    ///
+    /// # Errors
+    /// If that cannot be heard of: out of descriptors or memory, or ENOSYS.
+    pub fn wait_for_end(pid: Pid) -> io::Result<()> {
+        match open(pid) {
+            Ok(fd) => loop {
+                if crate::poll::readable([fd.as_fd()], None)? == [true] {
+                    return Ok(());
+                }
+            },
+            Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(errno.into()),
         }
     }
 
@@ -262,6 +283,11 @@ mod imp {
     /// Whether there is a process `pid`: what is not known here counts as alive.
     pub fn lives(_pid: Pid) -> bool {
         true
+    }
+
+    /// Fails with ENOSYS.
+    pub fn wait_for_end(_pid: Pid) -> io::Result<()> {
+        Err(nix::errno::Errno::ENOSYS.into())
     }
 
     /// A process that is watched through its descriptor. There is none on this system.

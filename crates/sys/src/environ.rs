@@ -50,6 +50,17 @@ pub fn set(name: &str, value: &std::ffi::OsStr) {
     unsafe { std::env::set_var(name, value) }
 }
 
+/// A copy of every environment string, with this variable set besides.
+pub fn with(name: &str, value: &std::ffi::OsStr) -> Vec<CString> {
+    use std::os::unix::ffi::OsStrExt;
+    let prefix = [name.as_bytes(), b"="].concat();
+    let mut strings: Vec<CString> =
+        all().into_iter().filter(|string| !string.as_bytes().starts_with(&prefix)).collect();
+    let string = [prefix.as_slice(), value.as_bytes()].concat();
+    strings.push(crate::exec::c_string(std::ffi::OsStr::from_bytes(&string)));
+    strings
+}
+
 /// A copy of the array, with a null at the end: it holds until a variable is changed.
 pub(crate) fn pointers() -> Vec<*const c_char> {
     let mut pointers = Vec::new();

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+/// What names a file. A `CStr` is used as it is; a `Path` is copied, to put a NUL behind it.
+pub use nix::NixPath as FilePath;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
@@ -14,29 +16,34 @@ use nix::sys::stat::Mode;
 pub const NO_READER: i32 = libc::ENXIO;
 
 /// Opens for reading. Never waits for a FIFO's writer.
-pub fn open_read(path: &Path) -> io::Result<File> {
+pub fn open_read<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, Mode::empty())
 }
 
 /// Opens for writing what exists already. ENXIO for a FIFO without a reader.
-pub fn open_write(path: &Path) -> io::Result<File> {
+pub fn open_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY, Mode::empty())
 }
 
+/// Opens for reading and writing what exists already.
+pub fn open_read_write(path: &Path) -> io::Result<File> {
+    open(path, OFlag::O_RDWR, Mode::empty())
+}
+
 /// Opens for appending; creates with mode 0600.
-pub fn open_append(path: &Path) -> io::Result<File> {
+pub fn open_append<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
 /// Opens empty for writing; creates with mode 0644.
-pub fn open_truncate(path: &Path) -> io::Result<File> {
+pub fn open_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IROTH;
     open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT, mode)
 }
 
 /// As the original opens: never blocking. And close-on-exec. By openat, to which musl adds no second call, as it does to the
 /// open of std.
-fn open(path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
+fn open<P: FilePath + ?Sized>(path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
     let flags = flags | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     loop {
         match nix::fcntl::openat(AT_FDCWD, path, flags, mode) {
@@ -52,8 +59,8 @@ pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Gives a file another name, in place of what had it.
-pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    uninterrupted(|| std::fs::rename(from, to))
+pub fn rename<P: FilePath + ?Sized>(from: &P, to: &P) -> io::Result<()> {
+    uninterrupted(|| Ok(nix::fcntl::renameat(AT_FDCWD, from, AT_FDCWD, to)?))
 }
 
 /// Does it again for as long as a signal interrupts it.
@@ -91,6 +98,14 @@ pub fn pipe_id(fd: BorrowedFd<'_>) -> Option<u64> {
     ((stat.st_mode & libc::S_IFMT) == libc::S_IFIFO).then_some(stat.st_ino as u64)
 }
 
+/// Whether there is anything to read from a pipe, of which `reader` is the read end.
+pub fn has_unread(reader: BorrowedFd<'_>) -> bool {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the kernel writes one int, which is ours.
+    let asked = unsafe { libc::ioctl(reader.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    asked == 0 && count > 0
+}
+
 /// Waits for an exclusive lock on the open file, which lasts until its last copy is closed, over exec too.
 pub fn lock(file: &File) -> io::Result<()> {
     uninterrupted(|| file.lock())
@@ -108,6 +123,19 @@ pub fn try_lock(file: &File) -> io::Result<()> {
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = io::pipe()?;
     Ok((reader.into(), writer.into()))
+}
+
+/// The same, with reads and writes that fail with EAGAIN instead of waiting.
+pub(crate) fn pipe_that_never_waits() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(target_os = "linux")]
+    return Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let (reader, writer) = pipe()?;
+        set_nonblocking(reader.as_fd())?;
+        set_nonblocking(writer.as_fd())?;
+        Ok((reader, writer))
+    }
 }
 
 /// The write end of the pipe whose read end is `reader`, opened anew. Needs `/proc`.

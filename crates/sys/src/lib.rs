@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 pub mod adopted;
+mod arena;
 pub mod argv;
 pub mod clock;
 pub mod environ;
@@ -19,11 +20,13 @@ pub mod input;
 pub mod limits;
 pub mod listen;
 pub mod notify;
+pub mod oom;
 pub mod poll;
 pub mod process;
 pub mod sealed;
 pub mod signals;
 mod spawn;
+pub mod table;
 pub mod watch;
 
 /// The errno of what does not exist.
@@ -38,3 +41,7 @@ pub const ENFILE: i32 = libc::ENFILE;
 pub const ENOMEM: i32 = libc::ENOMEM;
 /// The errno of a system call that the kernel does not have.
 pub const ENOSYS: i32 = libc::ENOSYS;
+/// Links that lead to each other.
+pub const ELOOP: i32 = libc::ELOOP;
+/// No such process.
+pub const ESRCH: i32 = libc::ESRCH;

@@ -118,6 +118,22 @@ pub fn kill(pid: Pid, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(pid, signal)?)
 }
 
+/// Sends KILL to every process that this one may signal, but not to itself. As process 1, that is every process of its namespace.
+pub fn kill_everything() {
+    // There may be none.
+    let _ = nix::sys::signal::kill(Pid::from_raw(-1), Signal::SIGKILL);
+}
+
+/// Whether there is a child, ended or not.
+pub fn has_children() -> bool {
+    // SAFETY: waitid takes numbers and a place for what it tells, which is ours; a zeroed one is valid. WNOWAIT leaves the child as it is.
+    let found = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT)
+    };
+    Errno::result(found) != Err(Errno::ECHILD)
+}
+
 /// Makes this process the leader of a new process group, in the same session.
 pub fn new_group() -> io::Result<()> {
     Ok(nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?)

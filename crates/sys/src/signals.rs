@@ -11,8 +11,9 @@ use signal_hook::{flag, low_level};
 use crate::fd;
 use crate::process::Signal;
 
-/// A bit for each signal that is caught.
-static CAUGHT: AtomicU64 = AtomicU64::new(0);
+/// A bit for each signal that is caught. The lowest, which is no signal's, keeps it among the data that is not zero at first, on a
+/// page that every program touches.
+static CAUGHT: AtomicU64 = AtomicU64::new(1);
 
 /// Signals caught for the rest of the process's life. An exec makes them default again.
 pub struct Signals {
@@ -25,16 +26,22 @@ pub struct Signals {
 impl Signals {
     /// Catches and unblocks `signals`.
     pub fn catch(signals: &[Signal]) -> io::Result<Signals> {
-        let (pipe, writer) = fd::pipe()?;
-        fd::set_nonblocking(pipe.as_fd())?;
+        let (pipe, writer) = fd::pipe_that_never_waits()?;
+        let writer = Arc::new(writer);
         let caught: Vec<_> = signals.iter().map(|&signal| (signal, Arc::new(AtomicBool::new(false)))).collect();
         let came = Arc::new(AtomicBool::new(false));
         for (signal, flag) in &caught {
             CAUGHT.fetch_or(1 << *signal as i32, Ordering::Relaxed);
-            // The flags first: by the time the pipe can be read, they are set.
-            flag::register(*signal as i32, Arc::clone(flag))?;
-            flag::register(*signal as i32, Arc::clone(&came))?;
-            low_level::pipe::register(*signal as i32, writer.try_clone()?)?;
+            let (flag, came, writer) = (Arc::clone(flag), Arc::clone(&came), Arc::clone(&writer));
+            let action = move || {
+                // The flags first: by the time the pipe can be read, they are set.
+                flag.store(true, Ordering::Relaxed);
+                came.store(true, Ordering::Relaxed);
+                // It may be full. Then it can be read anyway.
+                let _ = nix::unistd::write(&*writer, b"X");
+            };
+            // SAFETY: stores and a write are all that is done, and both may be done in a handler. errno is kept by signal-hook.
+            unsafe { low_level::register(*signal as i32, action) }?;
         }
         unblock(signals)?;
         Ok(Signals { pipe, caught, came })
@@ -62,10 +69,26 @@ impl Signals {
         while matches!(fd::read(self.fd(), &mut buffer), Ok(count) if count == buffer.len()) {}
     }
 
+    /// Lets them wait, until the mask that is returned is restored: over an exec, which forgets that they are caught, until the next
+    /// program in this process catches them.
+    pub fn block(&self) -> io::Result<Mask> {
+        block(&self.caught.iter().map(|(signal, _)| *signal).collect::<Vec<_>>())
+    }
+
     /// Whether `signal` has come since the last time this was asked.
     pub fn arrived(&self, signal: Signal) -> bool {
         self.caught.iter().any(|(known, flag)| *known == signal && flag.swap(false, Ordering::Relaxed))
     }
+}
+
+/// Lets `signal` do nothing, unless it is ignored anyway. It is default again in children, and after an exec.
+pub fn survive(signal: Signal) {
+    if is_ignored(signal) {
+        return;
+    }
+    CAUGHT.fetch_or(1 << signal as i32, Ordering::Relaxed);
+    // It cannot fail for a signal that may be caught.
+    let _ = flag::register(signal as i32, Arc::new(AtomicBool::new(false)));
 }
 
 /// The signals that were blocked before [`block`].

@@ -8,7 +8,7 @@ use super::check::Members;
 use super::dice::Dice;
 use super::line::now;
 use super::options::{Options, Spare};
-use super::suite::Op;
+use super::suite::{Kind, Op};
 use super::unit::Expect;
 use super::upgrade::{upgrade_scanner, upgrade_supervises};
 use super::world::World;
@@ -154,9 +154,9 @@ impl Chaos {
         let Some(pid) = victim.filter(|&pid| world.kill(pid)) else {
             return;
         };
-        let what = if world.units[unit].logger { "log supervise" } else { "supervise" };
+        let both = world.kind == Kind::Runit;
+        let what = if world.units[unit].logger && !both { "log supervise" } else { "supervise" };
         *world.counts.kills.entry(what).or_default() += 1;
-        let both = world.kind == super::suite::Kind::Runit;
         for unit in [Some(unit), both.then_some(World::partner(unit))].into_iter().flatten() {
             world.note(unit, "kill supervise");
             world.units[unit].supervise_killed(pid);

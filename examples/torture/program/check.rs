@@ -14,9 +14,6 @@ use super::world::World;
 /// How long after a disturbance a unit in doubt is told what to do, and a takeover is believed.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How long after the death of its last writer a logger may be seen to have ended.
-const RECENT: Duration = Duration::from_millis(500);
-
 /// Who was seen in the directory of a unit.
 #[derive(Clone, Default)]
 pub struct Members {
@@ -62,6 +59,7 @@ impl World {
     /// Looks at everything.
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         let members = self.members()?;
+        self.hear_confessions();
         for (unit, members) in members.iter().enumerate() {
             let status = self.units[unit].status();
             self.recognize(unit, members, status.as_ref());
@@ -72,7 +70,6 @@ impl World {
             self.resolve(unit, members)?;
         }
         self.check_scanner();
-        self.hear_confessions();
         Ok(())
     }
 
@@ -121,12 +118,28 @@ impl World {
         }
     }
 
+    /// How long after the death of the last who had a pipe its end may be noticed.
+    pub(super) fn recently(&self) -> Duration {
+        self.grace / 4
+    }
+
     /// Whether the unit is a logger whose input ended: all who could write to it were killed at the same time.
     fn had_no_writer(&self, unit: usize) -> bool {
         let service = &self.units[World::partner(unit)];
-        let dead = |known: Option<Known>| known.is_none_or(|known| known.doomed || known.since.elapsed() < RECENT);
-        let unscanned = self.kind == suite::Kind::Runit || self.scanner.disturbed.elapsed() < RECENT;
-        self.units[unit].logger && dead(service.supervise) && dead(service.process) && unscanned
+        self.units[unit].logger && self.are_gone([service.supervise, service.process])
+    }
+
+    /// Whether all who could read from the service's pipe were killed at the same time: the logger, both supervises, and the scanner.
+    pub(super) fn had_no_reader(&self, unit: usize) -> bool {
+        let (service, logger) = (&self.units[unit], &self.units[World::partner(unit)]);
+        self.are_gone([logger.process, logger.supervise, service.supervise])
+    }
+
+    /// Whether the scanner and all of these are dead, or were replaced just now.
+    fn are_gone<const N: usize>(&self, known: [Option<Known>; N]) -> bool {
+        let is_gone = |known: Known| known.doomed || known.since.elapsed() < self.recently();
+        let unscanned = self.kind == suite::Kind::Runit || self.scanner.disturbed.elapsed() < self.recently();
+        unscanned && known.into_iter().flatten().all(is_gone)
     }
 
     fn check_takeover(&mut self, unit: usize, members: &Members, status: Option<&Status>) {

@@ -21,6 +21,10 @@ impl World {
             self.names().into_iter().map(|(name, unit)| (name.to_owned(), unit)).collect();
         for line in new {
             let unit = names.iter().find(|(name, _)| line.split(' ').next() == Some(name)).map(|&(_, unit)| unit);
+            if let Some(unit) = unit.filter(|&unit| line.contains(BROKEN_PIPE) && self.had_no_reader(unit)) {
+                self.excuse_broken_pipe(unit);
+                continue;
+            }
             let history = unit.map(|unit| self.history(unit)).unwrap_or_default();
             for (what, kind) in [(SECOND_COPY, Kind::SecondCopy), (BROKEN_PIPE, Kind::BrokenPipe)] {
                 if line.contains(what) {
@@ -28,6 +32,14 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The service has ended, and what stood in its pipe may have gone with it.
+    fn excuse_broken_pipe(&mut self, unit: usize) {
+        self.counts.broken_pipes += 1;
+        self.units[unit].doom();
+        let since = now() - self.recently().as_micros() as Micros;
+        self.units[World::partner(unit)].kills.push((since, now()));
     }
 
     fn history(&self, unit: usize) -> String {

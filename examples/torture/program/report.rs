@@ -18,6 +18,8 @@ pub struct Counts {
     pub takeovers: usize,
     /// Loggers that came to the end of their input: whoever could write to it was killed at the same time.
     pub ends_of_input: usize,
+    /// Services whose pipe broke: whoever could read from it was killed at the same time.
+    pub broken_pipes: usize,
     /// Supervises that were told to become their new program.
     pub upgrades: usize,
     /// Those that did.
@@ -160,6 +162,11 @@ fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt:
         text,
         "logs ended",
         &format!("{} loggers, since all who could write to them were killed at once", counts.ends_of_input),
+    )?;
+    row(
+        text,
+        "pipes broken",
+        &format!("{}, since all who could read from them were killed at once", counts.broken_pipes),
     )?;
     let messages = std::fs::read_to_string(world.root.join("messages")).unwrap_or_default();
     row(text, "messages", &format!("{} lines", messages.lines().count()))?;

@@ -1,0 +1,350 @@
+//! What `svscan --init` decides once it is to bring everything down: who is told what, and when patience is over.
+//!
+//! | service | meaning | leaves it by |
+//! |---|---|---|
+//! | up | its main supervise was told to take the service down and to exit | that supervise leaves: closing |
+//! | closing | the write end of the log pipe is to be closed | that is done: draining if there is a logger, or else gone |
+//! | draining | the log supervise was told to exit; the logger reads to the end of file and ends by itself | it leaves: gone |
+//! | gone | nothing runs | |
+//!
+//! A supervise that ends in another way than by leaving was killed, and its service lives on: it is started again, which takes the service
+//! over, and told again. A copier, which reads the output of services without a logger, is told to end when all are gone or draining.
+//!
+//! | phase | meaning | leaves it by |
+//! |---|---|---|
+//! | orderly | every service has the time that it wants | the grace is over, or somebody is in a hurry: killing |
+//! | killing | what is no supervise and no logger gets KILL, so that the loggers come to their end of file | [`LAST_LINES`]: last |
+//! | last | whatever is left gets KILL | [`LAST_LOOK`]: over |
+//! | over | nothing is left, or nothing can be done about it | |
+//!
+//! Every phase is over in the moment in which all services are gone and the copier has ended.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::scan::{Id, Role};
+use crate::{Pid, SECOND, Tick};
+
+/// How long loggers may take to write what is left, once whoever wrote to them was killed.
+pub const LAST_LINES: u64 = SECOND;
+/// How long the kernel may take to end what was killed.
+pub const LAST_LOOK: u64 = SECOND / 2;
+/// So often a supervise is started again that ended without leaving.
+const TRIES: u8 = 3;
+
+/// What a supervise is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Take the service down, and exit.
+    Down,
+    /// The same, by KILL.
+    Kill,
+    /// Exit when the logger has ended.
+    Exit,
+    /// The same, after starting the logger where it does not run: there is something to read.
+    Drain,
+}
+
+/// How a supervise ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It had nothing to do any more.
+    Left,
+    /// In any other way: its service may live.
+    Killed,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Tell a supervise, which may have been started a moment ago.
+    Tell(Id, Role, Order),
+    /// Close the write end of the log pipe if there is one, and call [`Stop::closed`].
+    Close(Id),
+    /// Start a supervise, and say how it went by [`Stop::started`] or [`Stop::start_failed`].
+    Start(Id, Role),
+    /// Let the copier end when it comes to the end of all that it reads. [`Stop::copier_ended`] tells of it.
+    EndCopier,
+    /// Send KILL to [`victims`].
+    KillServices,
+    /// Send KILL to everything that is left.
+    KillAll,
+}
+
+/// A supervise in the moment in which the stop begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is none, and none has left anything behind.
+    Nothing,
+    /// It runs.
+    Runs,
+    /// It was killed, and was not started again yet: what it has left behind may live.
+    LeftBehind,
+}
+
+/// A service in the moment in which the stop begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Which directory.
+    pub id: Id,
+    /// Its main supervise.
+    pub main: Found,
+    /// Its log supervise.
+    pub log: Found,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Orderly,
+    Killing,
+    Last,
+    Over,
+}
+
+#[derive(Debug)]
+struct Slot {
+    main: bool,
+    log: bool,
+    closed: bool,
+    tries: u8,
+}
+
+impl Slot {
+    fn runs(&mut self, role: Role) -> &mut bool {
+        match role {
+            Role::Main => &mut self.main,
+            Role::Log => &mut self.log,
+        }
+    }
+
+    /// Whether nothing that we know of writes to its pipe any more.
+    fn is_silent(&self) -> bool {
+        !self.main && self.closed
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_silent() && !self.log
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copier {
+    Runs,
+    Told,
+    Ended,
+}
+
+/// An orderly stop.
+#[derive(Debug)]
+pub struct Stop {
+    slots: BTreeMap<Id, Slot>,
+    copier: Copier,
+    phase: Phase,
+    /// When the phase is over.
+    until: Tick,
+    todo: VecDeque<Action>,
+    /// Whether there may be more to kill.
+    sweep: bool,
+    /// Whether it came to killing.
+    cut_short: bool,
+}
+
+impl Stop {
+    /// Begins, with `grace` nanoseconds for what comes before the first KILL of ours. `copier` says whether there is one.
+    pub fn new(now: Tick, grace: u64, services: impl IntoIterator<Item = Running>, copier: bool) -> Stop {
+        let mut stop = Stop {
+            slots: BTreeMap::new(),
+            copier: if copier { Copier::Runs } else { Copier::Ended },
+            phase: Phase::Orderly,
+            until: now.after(grace),
+            todo: VecDeque::new(),
+            sweep: false,
+            cut_short: false,
+        };
+        for Running { id, main, log } in services {
+            let [runs_main, runs_log] = [main, log].map(|found| found != Found::Nothing);
+            stop.slots.insert(id, Slot { main: runs_main, log: runs_log, closed: false, tries: TRIES });
+            if log == Found::LeftBehind {
+                stop.todo.push_back(Action::Start(id, Role::Log));
+            }
+            stop.todo.push_back(match main {
+                Found::Nothing => Action::Close(id),
+                Found::Runs => Action::Tell(id, Role::Main, Order::Down),
+                Found::LeftBehind => Action::Start(id, Role::Main),
+            });
+        }
+        stop.settle();
+        stop
+    }
+
+    /// When [`next`](Stop::next) has something to do by itself; `None` once it is over.
+    pub fn deadline(&self) -> Option<Tick> {
+        (self.phase != Phase::Over).then_some(self.until)
+    }
+
+    /// Whether all is done that can be.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Whether anything was killed that had not ended in time.
+    pub fn was_cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    /// What is to be done now; `None` when nothing is (any more).
+    pub fn next(&mut self, now: Tick) -> Option<Action> {
+        if self.until <= now {
+            self.go_on(now);
+        }
+        if let Some(action) = self.todo.pop_front() {
+            return Some(action);
+        }
+        match self.phase {
+            Phase::Orderly | Phase::Over => None,
+            Phase::Killing => std::mem::take(&mut self.sweep).then_some(Action::KillServices),
+            Phase::Last => std::mem::take(&mut self.sweep).then_some(Action::KillAll),
+        }
+    }
+
+    /// The time of the phase is over.
+    fn go_on(&mut self, now: Tick) {
+        match self.phase {
+            Phase::Orderly => self.hurry(now),
+            Phase::Killing => {
+                (self.phase, self.until, self.sweep) = (Phase::Last, now.after(LAST_LOOK), true);
+            }
+            Phase::Last => self.phase = Phase::Over,
+            Phase::Over => {}
+        }
+    }
+
+    /// KILL at once: the grace is over, or somebody does not want to wait for that.
+    pub fn hurry(&mut self, now: Tick) {
+        if self.phase != Phase::Orderly {
+            return;
+        }
+        (self.phase, self.until, self.sweep) = (Phase::Killing, now.after(LAST_LINES), true);
+        self.cut_short = true;
+        let up = self.slots.iter().filter(|(_, slot)| slot.main);
+        self.todo.extend(up.map(|(&id, _)| Action::Tell(id, Role::Main, Order::Kill)));
+    }
+
+    /// A supervise ended.
+    pub fn ended(&mut self, id: Id, role: Role, end: End) {
+        self.sweep |= self.phase != Phase::Orderly;
+        let orderly = self.phase == Phase::Orderly;
+        let Some(slot) = self.slots.get_mut(&id).filter(|slot| match role {
+            Role::Main => slot.main,
+            Role::Log => slot.log,
+        }) else {
+            return;
+        };
+        *slot.runs(role) = false;
+        if end == End::Killed && orderly && slot.tries > 0 {
+            slot.tries -= 1;
+            // Until its outcome is known nobody may take it for gone.
+            *slot.runs(role) = true;
+            self.todo.push_back(Action::Start(id, role));
+        } else if role == Role::Main {
+            self.todo.push_back(Action::Close(id));
+        }
+        self.settle();
+    }
+
+    /// The write end is closed. `unread` says whether anything stands in the pipe.
+    pub fn closed(&mut self, id: Id, unread: bool) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        slot.closed = true;
+        if slot.log {
+            let order = if unread { Order::Drain } else { Order::Exit };
+            self.todo.push_back(Action::Tell(id, Role::Log, order));
+        } else if unread && self.phase == Phase::Orderly && slot.tries > 0 {
+            slot.tries -= 1;
+            slot.log = true;
+            self.todo.push_back(Action::Start(id, Role::Log));
+        }
+        self.settle();
+    }
+
+    /// The start that [`Action::Start`] asked for was made.
+    pub fn started(&mut self, id: Id, role: Role) {
+        let Some(slot) = self.slots.get(&id) else {
+            return;
+        };
+        let order = match (role, self.phase) {
+            (Role::Main, Phase::Orderly) => Order::Down,
+            (Role::Main, Phase::Killing | Phase::Last | Phase::Over) => Order::Kill,
+            // By itself it starts the logger. If the pipe is not closed yet, it is told when that is.
+            (Role::Log, _) if slot.closed => Order::Exit,
+            (Role::Log, _) => return,
+        };
+        self.todo.push_back(Action::Tell(id, role, order));
+    }
+
+    /// It could not be made.
+    pub fn start_failed(&mut self, id: Id, role: Role) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        *slot.runs(role) = false;
+        if role == Role::Main {
+            self.todo.push_back(Action::Close(id));
+        }
+        self.settle();
+    }
+
+    /// The copier ended, told to or not.
+    pub fn copier_ended(&mut self) {
+        self.copier = Copier::Ended;
+        self.settle();
+    }
+
+    /// A process that nobody knows ended: what it leaves behind may have come to us.
+    pub fn orphan_ended(&mut self) {
+        self.sweep |= self.phase != Phase::Orderly;
+    }
+
+    fn settle(&mut self) {
+        if self.copier == Copier::Runs && self.slots.values().all(Slot::is_silent) {
+            self.copier = Copier::Told;
+            self.todo.push_back(Action::EndCopier);
+        }
+        if self.copier == Copier::Ended && self.slots.values().all(Slot::is_gone) {
+            self.phase = Phase::Over;
+        }
+    }
+}
+
+/// A process and its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The process.
+    pub pid: Pid,
+    /// Its parent.
+    pub parent: Pid,
+}
+
+/// Every descendant of `own` but the `spared` ones, and but those of `spared_with_descendants` and what is below them. Parents
+/// first.
+pub fn victims(own: Pid, processes: &[Process], spared: &[Pid], spared_with_descendants: &[Pid]) -> Vec<Pid> {
+    let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+    for process in processes {
+        children.entry(process.parent).or_default().push(process.pid);
+    }
+    let (mut victims, mut seen, mut open) = (Vec::new(), BTreeSet::from([own]), VecDeque::from([own]));
+    while let Some(parent) = open.pop_front() {
+        for &child in children.get(&parent).into_iter().flatten() {
+            // The table was not read in one moment, so it need not be a tree.
+            if spared_with_descendants.contains(&child) || !seen.insert(child) {
+                continue;
+            }
+            open.push_back(child);
+            if !spared.contains(&child) {
+                victims.push(child);
+            }
+        }
+    }
+    victims
+}

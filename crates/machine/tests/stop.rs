@@ -1,0 +1,374 @@
+//! The orderly stop in random worlds, against a model of supervises, services and loggers.
+
+use machine::scan::{Id, Role};
+use machine::stop::{Action, End, Found, LAST_LINES, LAST_LOOK, Order, Process, Running, Stop, victims};
+use machine::{Pid, SECOND, Tick};
+use proptest::prelude::*;
+
+const GRACE: u64 = 8 * SECOND;
+
+fn id(inode: usize) -> Id {
+    Id { device: 1, inode: inode as u64 }
+}
+
+/// What a service is like.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    log: bool,
+    /// Its process ends on TERM.
+    mortal: bool,
+    /// Its supervise reads no commands.
+    deaf: bool,
+    /// It leaves a process behind that holds its pipe open.
+    orphan: bool,
+    /// Its logger reads to the end of file and ends.
+    logs: bool,
+    /// Something stands in the pipe when it is closed.
+    unread: bool,
+    /// Its supervises were killed a moment before the stop.
+    left_behind: [bool; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Happening {
+    /// Whoever has a reason to end does, the n-th of them.
+    Ends(usize),
+    /// The n-th supervise is killed, and its service lives.
+    Killed(usize),
+    /// The next start of a supervise fails.
+    StartFails,
+    Time(u64),
+    Hurry,
+    Orphan,
+    CopierDies,
+}
+
+#[derive(Clone, Debug)]
+struct Service {
+    kind: Kind,
+    main: bool,
+    log: bool,
+    /// What the supervise that runs was told.
+    main_told: Option<Order>,
+    log_told: Option<Order>,
+    closed: bool,
+    /// The service's process, which a killed supervise leaves behind.
+    process: bool,
+    orphan: bool,
+    starts: usize,
+}
+
+impl Service {
+    fn main_may_end(&self) -> bool {
+        self.main
+            && !self.kind.deaf
+            && (!self.process || self.main_told == Some(Order::Kill) || (self.main_told.is_some() && self.kind.mortal))
+    }
+
+    fn log_may_end(&self) -> bool {
+        self.log && self.log_told.is_some() && self.kind.logs && self.closed && !self.process && !self.orphan
+    }
+}
+
+struct World {
+    stop: Stop,
+    services: Vec<Service>,
+    now: Tick,
+    end: Tick,
+    hurried: bool,
+    starts_fail: bool,
+    copier: bool,
+    copier_told: bool,
+    killed: bool,
+}
+
+impl World {
+    fn new(kinds: &[Kind], copier: bool) -> World {
+        let now = Tick(77);
+        let services: Vec<Service> = kinds
+            .iter()
+            .map(|&kind| Service {
+                kind,
+                main: !kind.left_behind[0],
+                log: kind.log && !kind.left_behind[1],
+                main_told: None,
+                log_told: None,
+                closed: false,
+                process: true,
+                orphan: kind.orphan,
+                starts: 0,
+            })
+            .collect();
+        let found = |exists, left_behind| match (exists, left_behind) {
+            (false, _) => Found::Nothing,
+            (true, false) => Found::Runs,
+            (true, true) => Found::LeftBehind,
+        };
+        let running = kinds.iter().enumerate().map(|(at, kind)| Running {
+            id: id(at),
+            main: found(true, kind.left_behind[0]),
+            log: found(kind.log, kind.left_behind[1]),
+        });
+        let stop = Stop::new(now, GRACE, running, copier);
+        let end = now.after(GRACE + LAST_LINES + LAST_LOOK);
+        World {
+            stop,
+            services,
+            now,
+            end,
+            hurried: false,
+            starts_fail: false,
+            copier,
+            copier_told: false,
+            killed: false,
+        }
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.stop.next(self.now) {
+            match action {
+                Action::Tell(id, role, order) => self.tell(id.inode as usize, role, order),
+                Action::Close(id) => {
+                    let service = &mut self.services[id.inode as usize];
+                    assert!(!service.main && !service.closed, "closed once, when nobody is left to write");
+                    service.closed = true;
+                    let unread = service.kind.unread;
+                    self.stop.closed(id, unread);
+                }
+                Action::Start(id, role) => self.start(id, role),
+                Action::EndCopier => {
+                    assert!(self.copier && !self.copier_told);
+                    assert!(self.services.iter().all(|service| !service.main && service.closed));
+                    self.copier_told = true;
+                }
+                Action::KillServices => {
+                    assert!(self.is_late(), "no KILL while there is time");
+                    self.killed = true;
+                    for service in &mut self.services {
+                        (service.process, service.orphan) = (false, false);
+                    }
+                }
+                Action::KillAll => {
+                    assert!(self.is_late() && self.killed);
+                    self.kill_all();
+                }
+            }
+        }
+        let idle = self.services.iter().all(|service| !service.main && !service.log && service.closed);
+        if idle && !self.copier {
+            assert!(self.stop.is_over(), "nothing is left to wait for");
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.hurried || self.now >= Tick(77).after(GRACE)
+    }
+
+    fn tell(&mut self, at: usize, role: Role, order: Order) {
+        let late = self.is_late();
+        let service = &mut self.services[at];
+        match role {
+            Role::Main => {
+                assert!(service.main, "somebody is there to be told");
+                assert!(
+                    service.main_told.is_none() || (order == Order::Kill && late),
+                    "told once, and KILL when it is late"
+                );
+                assert!(matches!(order, Order::Down | Order::Kill));
+                service.main_told = Some(order);
+                if order == Order::Kill && !service.kind.deaf {
+                    service.process = false;
+                }
+            }
+            Role::Log => {
+                assert!(service.log && !service.main && service.closed, "loggers last");
+                assert!(service.log_told.is_none(), "told once");
+                assert!(matches!(order, Order::Exit | Order::Drain));
+                service.log_told = Some(order);
+            }
+        }
+    }
+
+    fn start(&mut self, id: Id, role: Role) {
+        if std::mem::take(&mut self.starts_fail) {
+            return self.stop.start_failed(id, role);
+        }
+        let service = &mut self.services[id.inode as usize];
+        service.starts += 1;
+        assert!(service.starts <= 5, "not for ever");
+        match role {
+            Role::Main => {
+                assert!(!service.main, "never two");
+                (service.main, service.main_told) = (true, None);
+            }
+            Role::Log => {
+                assert!(!service.log, "never two");
+                (service.log, service.log_told) = (true, None);
+            }
+        }
+        self.stop.started(id, role);
+    }
+
+    fn kill_all(&mut self) {
+        for at in 0..self.services.len() {
+            self.services[at].process = false;
+            for role in [Role::Main, Role::Log] {
+                self.dies(at, role, End::Killed);
+            }
+        }
+        if self.copier {
+            self.copier = false;
+            self.stop.copier_ended();
+        }
+    }
+
+    fn dies(&mut self, at: usize, role: Role, end: End) {
+        let service = &mut self.services[at];
+        let runs = match role {
+            Role::Main => &mut service.main,
+            Role::Log => &mut service.log,
+        };
+        if !std::mem::take(runs) {
+            return;
+        }
+        if role == Role::Main && end == End::Left {
+            service.process = false;
+        }
+        self.stop.ended(id(at), role, end);
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Ends(n) => {
+                let mut ready: Vec<(usize, Option<Role>)> = Vec::new();
+                for (at, service) in self.services.iter().enumerate() {
+                    ready.extend(service.main_may_end().then_some((at, Some(Role::Main))));
+                    ready.extend(service.log_may_end().then_some((at, Some(Role::Log))));
+                }
+                let silent = self.services.iter().all(|service| !service.process && !service.orphan);
+                ready.extend((self.copier && self.copier_told && silent).then_some((0, None)));
+                match ready.get(n % ready.len().max(1)) {
+                    Some(&(at, Some(role))) => self.dies(at, role, End::Left),
+                    Some(&(_, None)) => {
+                        self.copier = false;
+                        self.stop.copier_ended();
+                    }
+                    None => {}
+                }
+            }
+            Happening::Killed(n) => {
+                let role = if n % 2 == 0 { Role::Main } else { Role::Log };
+                let count = self.services.len();
+                self.dies(n / 2 % count, role, End::Killed);
+            }
+            Happening::StartFails => self.starts_fail = true,
+            Happening::Time(time) => self.now = self.now.after(time),
+            Happening::Hurry => {
+                self.hurried = true;
+                self.stop.hurry(self.now);
+            }
+            Happening::Orphan => self.stop.orphan_ended(),
+            Happening::CopierDies => {
+                if std::mem::take(&mut self.copier) {
+                    self.stop.copier_ended();
+                }
+            }
+        }
+        self.act();
+    }
+
+    /// Lets everything end that may, without a moment passing.
+    fn let_all_end(&mut self) {
+        for _ in 0..10 * self.services.len() + 10 {
+            self.happen(Happening::Ends(0));
+        }
+    }
+}
+
+fn kinds() -> impl Strategy<Value = Vec<Kind>> {
+    let kind = any::<([bool; 6], [bool; 2])>().prop_map(|([log, mortal, deaf, orphan, logs, unread], left_behind)| {
+        Kind { log, mortal, deaf, orphan, logs, unread, left_behind }
+    });
+    prop::collection::vec(kind, 1..5)
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        6 => any::<usize>().prop_map(Happening::Ends),
+        2 => any::<usize>().prop_map(Happening::Killed),
+        1 => Just(Happening::StartFails),
+        3 => (0..3 * SECOND).prop_map(Happening::Time),
+        1 => Just(Happening::Hurry),
+        1 => Just(Happening::Orphan),
+        1 => Just(Happening::CopierDies),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_is_over_in_time_whatever_happens(kinds in kinds(), copier: bool, happenings in prop::collection::vec(happening(), 0..40)) {
+        let mut world = World::new(&kinds, copier);
+        world.act();
+        for happening in happenings {
+            world.happen(happening);
+            prop_assert!(world.stop.is_over() || world.stop.deadline().is_some());
+        }
+        // From deadline to deadline, with nobody ending by himself any more.
+        for _ in 0..4 {
+            if let Some(deadline) = world.stop.deadline() {
+                prop_assert!(deadline <= world.end.max(world.now.after(LAST_LINES + LAST_LOOK)));
+                world.now = world.now.max(deadline);
+                world.act();
+            }
+        }
+        prop_assert!(world.stop.is_over() && world.stop.deadline().is_none());
+    }
+
+    #[test]
+    fn where_everybody_obeys_it_takes_no_time_and_kills_nothing(mut kinds in kinds(), copier: bool, killed in prop::option::of(any::<usize>())) {
+        for kind in &mut kinds {
+            (kind.mortal, kind.deaf, kind.orphan, kind.logs) = (true, false, false, true);
+        }
+        let mut world = World::new(&kinds, copier);
+        world.act();
+        if let Some(n) = killed {
+            world.happen(Happening::Killed(n));
+        }
+        world.let_all_end();
+        prop_assert!(world.stop.is_over() && !world.killed && !world.stop.was_cut_short());
+        prop_assert!(world.services.iter().all(|service| !service.process), "the service of a killed supervise is ended too");
+    }
+
+    #[test]
+    fn what_holds_a_pipe_open_is_waited_for_until_it_is_late(mut kinds in kinds()) {
+        let left_behind = [false; 2];
+        kinds.fill(Kind { log: true, mortal: true, deaf: false, orphan: true, logs: true, unread: false, left_behind });
+        let mut world = World::new(&kinds, false);
+        world.act();
+        world.let_all_end();
+        prop_assert!(!world.stop.is_over() && world.services.iter().all(|service| !service.main && service.log));
+        world.happen(Happening::Time(GRACE));
+        prop_assert!(world.killed && !world.stop.is_over());
+        world.let_all_end();
+        prop_assert!(world.stop.is_over() && world.now == Tick(77).after(GRACE), "in that moment");
+    }
+}
+
+#[test]
+fn nothing_to_stop_is_stopped_at_once() {
+    assert!(Stop::new(Tick(1), GRACE, [], false).is_over());
+}
+
+#[test]
+fn who_is_below_a_spared_one_is_a_victim_but_below_a_logger_nobody_is() {
+    let process = |pid, parent| Process { pid: Pid(pid), parent: Pid(parent) };
+    // 1 is init; 2 the supervise of service 3, which has 4; 5 the supervise of logger 6, which has 7; 8 an orphan; 9 a stranger; 10 and
+    // 11 are each other's parents.
+    let table = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 5), (7, 6), (8, 1), (9, 99), (10, 11), (11, 10)]
+        .map(|(pid, parent)| process(pid, parent));
+    assert_eq!(victims(Pid(1), &table, &[Pid(2)], &[Pid(5)]), [8, 3, 4].map(Pid));
+    assert_eq!(victims(Pid(1), &table, &[], &[]), [2, 5, 8, 3, 6, 4, 7].map(Pid));
+    assert_eq!(victims(Pid(10), &table, &[], &[]), [Pid(11)]);
+}

@@ -1,0 +1,213 @@
+//! The memory that a program takes first: a piece of its own data, for which the kernel need not be asked.
+//!
+//! Most programs of the suite need a few hundred bytes and then become another program, or need no more for the rest of a long
+//! life. libc's allocator takes several system calls for the first byte and touches three pages, which is a quarter of what a
+//! chain program costs as built for musl. What does not fit here is libc's as ever, so nothing depends on the size.
+//!
+//! Only the last block can be given back or grow in place. Others stay taken: as much as the arena holds, and no more.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Whole pages that are never touched cost nothing.
+const SIZE: usize = 16_384;
+
+#[global_allocator]
+static ARENA: Arena<SIZE> = Arena::new();
+
+/// In this order, the count shares its page with what is taken first.
+#[repr(C, align(16))]
+struct Arena<const SIZE: usize> {
+    /// How much is taken, from the front.
+    taken: AtomicUsize,
+    memory: UnsafeCell<[u8; SIZE]>,
+}
+
+// SAFETY: what `taken` has given out belongs to whoever got it, and each change of `taken` is one atomic step.
+unsafe impl<const SIZE: usize> Sync for Arena<SIZE> {}
+
+impl<const SIZE: usize> Arena<SIZE> {
+    const fn new() -> Arena<SIZE> {
+        Arena { taken: AtomicUsize::new(0), memory: UnsafeCell::new([0; SIZE]) }
+    }
+
+    /// Where a block begins, counted from the front; `None` if it is libc's.
+    fn place(&self, block: *mut u8) -> Option<usize> {
+        block.addr().checked_sub(self.memory.get().addr()).filter(|&place| place < SIZE)
+    }
+
+    /// A new block; `None` if there is no room for it.
+    fn take(&self, layout: Layout) -> Option<*mut u8> {
+        // A guess: the first touch of a page that reads it would cost a fault more than one that writes.
+        let mut taken = 0;
+        loop {
+            let front = self.memory.get().addr();
+            let start = (front + taken).checked_next_multiple_of(layout.align())? - front;
+            let end = start.checked_add(layout.size()).filter(|&end| end <= SIZE)?;
+            match self.taken.compare_exchange_weak(taken, end, Ordering::Relaxed, Ordering::Relaxed) {
+                // SAFETY: start <= end <= SIZE.
+                Ok(_) => return Some(unsafe { self.memory.get().cast::<u8>().add(start) }),
+                Err(now) => taken = now,
+            }
+        }
+    }
+
+    /// Lets the block from `start` to `end` end at `new_end`. False if it is not the last, or there is no room.
+    fn resize(&self, start: usize, end: usize, new_end: Option<usize>) -> bool {
+        debug_assert!(start <= end);
+        let Some(new_end) = new_end.filter(|&new_end| new_end <= SIZE) else {
+            return false;
+        };
+        self.taken.compare_exchange(end, new_end, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+// SAFETY: blocks of the arena do not overlap, since `taken` only goes back over a block that is given back or resized by its
+// owner; they are as large and as aligned as asked for. All others are System's.
+unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: by this function's own contract.
+        self.take(layout).unwrap_or_else(|| unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let Some(block) = self.take(layout) else {
+            // SAFETY: by this function's own contract.
+            return unsafe { System.alloc_zeroed(layout) };
+        };
+        // SAFETY: the block is new and that large. Somebody may have had it before.
+        unsafe { block.write_bytes(0, layout.size()) };
+        block
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match self.place(block) {
+            Some(start) => drop(self.resize(start, start + layout.size(), Some(start))),
+            // SAFETY: by this function's own contract, and it came from System.
+            None => unsafe { System.dealloc(block, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Some(start) = self.place(block) else {
+            // SAFETY: by this function's own contract, and it came from System.
+            return unsafe { System.realloc(block, layout, size) };
+        };
+        if self.resize(start, start + layout.size(), start.checked_add(size)) || size <= layout.size() {
+            return block;
+        }
+        // SAFETY: by this function's own contract, size is not 0 and does not overflow with this alignment.
+        let larger = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+        if !larger.is_null() {
+            // SAFETY: the old block has as many bytes, the new one more, and they do not overlap.
+            unsafe { larger.copy_from_nonoverlapping(block, layout.size()) };
+        }
+        larger
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).expect("a layout")
+    }
+
+    /// Every block is written over and over with its own byte while others come, grow and go.
+    #[test]
+    fn blocks_keep_what_is_written_to_them() {
+        let arena: Arena<1_024> = Arena::new();
+        let mut blocks: Vec<(*mut u8, Layout, u8)> = Vec::new();
+        let mut seed = 1_u32;
+        let mut random = |below: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) % below
+        };
+        for step in 0..20_000_u32 {
+            let mark = step as u8;
+            // SAFETY: each block is used with its own layout, within its size, until it is given back.
+            unsafe {
+                match random(3) {
+                    0 => {
+                        let layout = layout(1 + random(90) as usize, 1 << random(7));
+                        let block = arena.alloc(layout);
+                        assert!(!block.is_null() && block.addr().is_multiple_of(layout.align()));
+                        block.write_bytes(mark, layout.size());
+                        blocks.push((block, layout, mark));
+                    }
+                    1 if !blocks.is_empty() => {
+                        let (block, layout, _) = blocks.swap_remove(random(blocks.len() as u32) as usize);
+                        arena.dealloc(block, layout);
+                    }
+                    _ if !blocks.is_empty() => {
+                        let at = random(blocks.len() as u32) as usize;
+                        let (block, old, byte) = blocks[at];
+                        let new = layout(1 + random(120) as usize, old.align());
+                        let moved = arena.realloc(block, old, new.size());
+                        let kept = std::slice::from_raw_parts(moved, old.size().min(new.size()));
+                        assert!(kept.iter().all(|&kept| kept == byte));
+                        moved.write_bytes(mark, new.size());
+                        blocks[at] = (moved, new, mark);
+                    }
+                    _ => {}
+                }
+                for (block, layout, byte) in &blocks {
+                    assert!(std::slice::from_raw_parts(*block, layout.size()).iter().all(|found| found == byte));
+                }
+            }
+            if blocks.len() > 30 {
+                // SAFETY: as above.
+                blocks.drain(..).rev().for_each(|(block, layout, _)| unsafe { arena.dealloc(block, layout) });
+            }
+        }
+        // SAFETY: as above.
+        blocks.drain(..).for_each(|(block, layout, _)| unsafe { arena.dealloc(block, layout) });
+    }
+
+    #[test]
+    fn the_last_block_is_given_back_and_grows_in_place() {
+        let arena: Arena<64> = Arena::new();
+        // SAFETY: each block is used with its own layout until it is given back.
+        unsafe {
+            let first = arena.alloc(layout(8, 8));
+            let last = arena.alloc(layout(8, 8));
+            assert_eq!(arena.realloc(last, layout(8, 8), 56), last);
+            arena.dealloc(last, layout(56, 8));
+            assert_eq!(arena.alloc_zeroed(layout(56, 8)), last);
+            assert!(std::slice::from_raw_parts(last, 56).iter().all(|&byte| byte == 0));
+            // What does not fit is libc's.
+            let other = arena.alloc(layout(1, 1));
+            assert_eq!(arena.place(other), None);
+            arena.dealloc(other, layout(1, 1));
+            arena.dealloc(last, layout(56, 8));
+            assert_eq!(arena.realloc(first, layout(8, 8), 64), first);
+            let moved = arena.realloc(first, layout(64, 8), 65);
+            assert_eq!(arena.place(moved), None);
+            arena.dealloc(moved, layout(65, 8));
+        }
+    }
+
+    #[test]
+    fn threads_do_not_get_the_same_block() {
+        static SHARED: Arena<8_192> = Arena::new();
+        let work = |mark: u8| {
+            for _ in 0..2_000 {
+                let layout = layout(16, 16);
+                // SAFETY: the block is used with its own layout until it is given back.
+                unsafe {
+                    let block = SHARED.alloc(layout);
+                    block.write_bytes(mark, 16);
+                    assert!(std::slice::from_raw_parts(block, 16).iter().all(|&byte| byte == mark));
+                    SHARED.dealloc(block, layout);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for mark in 0..4 {
+                scope.spawn(move || work(mark));
+            }
+        });
+    }
+}

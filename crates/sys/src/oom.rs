@@ -1,0 +1,115 @@
+//! Whom the kernel kills when memory runs out: each process has a score, and may adjust it.
+//!
+//! A supervisor holds next to no memory, so nothing is gained by its death and a service is lost from sight. But the adjustment is
+//! inherited, and a service that is never killed can take the machine down. So every child that [`crate::process::spawn`] makes gets the
+//! value back that this process had at its start.
+//!
+//! Only Linux has this, in `/proc`. Elsewhere it cannot be lowered.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicI16, AtomicI32, Ordering};
+
+use nix::errno::Errno;
+
+use crate::fd;
+
+/// Of the process that looks at it, which is the child in a child that borrows its parent's memory. What such a child writes there holds for
+/// itself alone.
+const FILE: &str = "/proc/self/oom_score_adj";
+
+/// What to try, from the best: never to be killed, for which the kernel asks for the right to take resources; and what everybody has
+/// who has not been given another value, for whoever raised it may take that back.
+const LOW: [i16; 2] = [-1000, 0];
+
+/// No value.
+const NONE: i16 = i16::MIN;
+
+/// The value that the children get back.
+static ORIGINAL: AtomicI16 = AtomicI16::new(NONE);
+/// Why a child did not get it.
+static FAILED: AtomicI32 = AtomicI32::new(0);
+
+/// Lowers the score of this process as far as is permitted.
+///
+/// # Errors
+/// If it could be lower and that is not permitted, or cannot be done here.
+pub fn lower() -> io::Result<()> {
+    let file = fd::open_read_write(Path::new(FILE))?;
+    let mut text = [0; 16];
+    let count = fd::read(file.as_fd(), &mut text)?;
+    let own = parse(&text[..count]).ok_or(Errno::EINVAL)?;
+    let mut done = Ok(());
+    for low in LOW.into_iter().filter(|&low| low < own) {
+        done = write(file.as_fd(), low);
+        if done.is_ok() {
+            ORIGINAL.store(own, Ordering::Relaxed);
+            break;
+        }
+    }
+    done
+}
+
+/// The value before [`lower`], if that has changed it: for the next program in this process.
+pub fn original() -> Option<i16> {
+    Some(ORIGINAL.load(Ordering::Relaxed)).filter(|&value| value != NONE)
+}
+
+/// Goes on where another program in this process has lowered the score, and left word of the value before that.
+pub fn resume(original: i16) {
+    ORIGINAL.store(original, Ordering::Relaxed);
+}
+
+/// Why a child that was made since the last time this was asked has the low score of this process.
+pub fn failure() -> Option<io::Error> {
+    Some(FAILED.swap(0, Ordering::Relaxed)).filter(|&errno| errno != 0).map(io::Error::from_raw_os_error)
+}
+
+/// In a new child: gives it the value from before [`lower`]. Takes no memory.
+pub(crate) fn restore() {
+    let Some(original) = original() else {
+        return;
+    };
+    let restored = fd::open_write(Path::new(FILE)).and_then(|file| write(file.as_fd(), original));
+    if let Err(error) = restored {
+        FAILED.store(error.raw_os_error().unwrap_or(libc::EIO), Ordering::Relaxed);
+    }
+}
+
+fn write(file: BorrowedFd<'_>, value: i16) -> io::Result<()> {
+    let mut text = io::Cursor::new([0; 8]);
+    write!(text, "{value}")?;
+    let length = text.position() as usize;
+    fd::write(file, &text.get_ref()[..length]).map(drop)
+}
+
+fn parse(text: &[u8]) -> Option<i16> {
+    std::str::from_utf8(text).ok()?.trim_ascii_end().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_written_as_it_is_read() {
+        for value in [-1000, -17, 0, 300, 1000] {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            write(file.as_file().as_fd(), value).expect("it can be written");
+            let text = std::fs::read(file.path()).expect("it is there");
+            assert_eq!(text, value.to_string().as_bytes());
+            // The kernel ends it with a newline.
+            assert_eq!(parse(&[&text[..], b"\n"].concat()), Some(value));
+        }
+        assert!(parse(b"").is_none() && parse(b"0 0\n").is_none());
+    }
+
+    #[test]
+    fn children_get_back_what_was_there_before() {
+        resume(300);
+        assert_eq!(original(), Some(300));
+        ORIGINAL.store(NONE, Ordering::Relaxed);
+        assert_eq!(original(), None);
+    }
+}

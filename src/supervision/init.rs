@@ -1,0 +1,219 @@
+//! `svscan --init`: what the first process of a container or of a machine has to do besides. It ends in order, and with the right code.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use cli::{Call, LongWords, Options, Usage, text};
+use machine::SECOND;
+use svdir::Exit;
+use sys::exec::{Prepared, c_string};
+use sys::process::{self, Signal};
+use sys::signals::Signals;
+
+use super::svscan::VOICE;
+use super::tick;
+
+/// The signals that begin the stop, and the second time cut it short.
+pub const STOP: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
+
+/// How long the stop may take before anything is killed, in nanoseconds. Docker, Podman and the like send KILL after 10 seconds.
+const GRACE: u64 = 8 * SECOND;
+/// In a year every service has had its time.
+const LONGEST_GRACE: f64 = 365.0 * 86_400.0;
+
+/// How long what was left behind may take to die of KILL.
+const LAST_LOOK: u64 = SECOND / 2;
+/// A machine's svscan that cannot begin tries again so much later: it must not end.
+const AGAIN: u64 = 5 * SECOND;
+
+/// What svscan was called for.
+#[derive(Debug, Default, PartialEq)]
+pub struct Arguments {
+    /// The scan directory; the current one if `None`.
+    pub dir: Option<OsString>,
+    /// Set if this is an init.
+    pub init: Option<Init>,
+}
+
+/// How an init ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Init {
+    /// The service whose end is svscan's.
+    pub exit_with: Option<OsString>,
+    /// Nanoseconds from the beginning of the stop to the first KILL.
+    pub grace: u64,
+    /// What it becomes instead of ending.
+    pub halt: Option<PathBuf>,
+}
+
+impl Default for Init {
+    fn default() -> Init {
+        Init { exit_with: None, grace: GRACE, halt: None }
+    }
+}
+
+impl Arguments {
+    /// Those of a call.
+    ///
+    /// # Errors
+    /// [`Usage`], or a wrong option.
+    pub fn of(call: &Call) -> anyhow::Result<Arguments> {
+        const KNOWN: LongWords =
+            LongWords::Known(&[("init", b'i'), ("exit-with=", b'e'), ("grace=", b'g'), ("halt=", b'h')]);
+        let mut arguments = Arguments::default();
+        if process::own_pid().as_raw() == 1 {
+            arguments.init = Some(Init::default());
+        }
+        // The original has no options: what begins with one dash is a directory.
+        let long = call.words().first().is_some_and(|word| word.as_bytes().starts_with(b"--"));
+        let mut options = Options::new(if long { call.words() } else { &[] }, "", KNOWN);
+        while let Some((option, value)) = options.next()? {
+            let init = arguments.init.get_or_insert_default();
+            let value = OsStr::from_bytes(value);
+            match option {
+                b'e' => init.exit_with = Some(value.to_os_string()),
+                b'g' => init.grace = grace(value).ok_or(Usage)?,
+                b'h' => init.halt = Some(value.into()),
+                _ => {}
+            }
+        }
+        let operands = if long { options.operands() } else { call.words() };
+        arguments.dir = operands.first().map(|word| word.to_os_string());
+        Ok(arguments)
+    }
+}
+
+/// Seconds, in decimal notation, as nanoseconds.
+fn grace(seconds: &OsStr) -> Option<u64> {
+    let text = seconds.to_str()?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds: f64 = text.parse().ok().filter(|_| plain)?;
+    (seconds <= LONGEST_GRACE).then_some((seconds * SECOND as f64) as u64)
+}
+
+/// The code of a process's end, as a shell gives it.
+pub fn code(exit: Exit) -> u8 {
+    match exit {
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => 128_u8.saturating_add(signal),
+        Exit::Unknown => cli::TEMPORARY,
+    }
+}
+
+/// All services are gone. Ends what they have left behind, collects it, and becomes `halt` if there is one. Returns if there is none, or
+/// tries for ever.
+pub fn end(signals: &Signals, halt: Option<&Path>) {
+    // As process 1 this one takes everything with it when it ends, quicker than it could do that itself.
+    let first = process::own_pid().as_raw() == 1;
+    if first && halt.is_none() {
+        return;
+    }
+    kill_leftovers(signals, first);
+    let Some(halt) = halt else {
+        return;
+    };
+    loop {
+        let argv: [CString; 1] = [c_string(halt.as_os_str())];
+        let failed = Prepared::new(&argv, None).exec(&argv[0]);
+        VOICE.warning(&text!("unable to start ", halt, ", trying again in 5 seconds"), &failed);
+        let until = tick().after(AGAIN);
+        while tick() < until {
+            reap(signals, tick().until(until));
+        }
+    }
+}
+
+fn kill_leftovers(signals: &Signals, first: bool) {
+    let until = tick().after(LAST_LOOK);
+    loop {
+        if first {
+            process::kill_everything();
+        } else {
+            super::stop::kill_descendants();
+        }
+        while process::reap().is_some() {}
+        if !process::has_children() || until <= tick() {
+            return;
+        }
+        reap(signals, tick().until(until));
+    }
+}
+
+/// Collects children that end, until a signal comes or the time is over.
+fn reap(signals: &Signals, time: u64) {
+    if sys::poll::readable([signals.fd()], signals.timeout(Some(time))).is_err() {
+        sys::poll::rest();
+    }
+    signals.drain();
+    while process::reap().is_some() {}
+}
+
+/// Waits before the next attempt to begin, as the init of a machine has to.
+pub fn wait_to_begin_again() {
+    let until = tick().after(AGAIN);
+    while tick() < until {
+        while process::reap().is_some() {}
+        sys::poll::rest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(words: &[&'static str]) -> Option<Arguments> {
+        let argv: Vec<&'static OsStr> =
+            std::iter::once("svscan").chain(words.iter().copied()).map(OsStr::new).collect();
+        Arguments::of(&Call::from(argv)).ok()
+    }
+
+    fn dir(words: &[&'static str]) -> Option<OsString> {
+        arguments(words).expect("right").dir
+    }
+
+    #[test]
+    fn a_plain_call_is_that_of_the_original() {
+        assert_eq!(arguments(&[]), Some(Arguments::default()));
+        for words in [&["/service"][..], &["/service", "--init"], &["/service", "x"]] {
+            let expected = Arguments { dir: Some("/service".into()), init: None };
+            assert_eq!(arguments(words), Some(expected));
+        }
+        assert_eq!(dir(&["-x"]), Some("-x".into()));
+        assert_eq!(dir(&["--", "--init"]), Some("--init".into()));
+    }
+
+    #[test]
+    fn every_option_makes_it_an_init() {
+        let expected = Init { exit_with: Some("web".into()), grace: 1_500_000_000, halt: Some("/sbin/halt".into()) };
+        let words = ["--exit-with", "web", "--grace=1.5", "--halt", "/sbin/halt", "dir"];
+        assert_eq!(arguments(&words), Some(Arguments { dir: Some("dir".into()), init: Some(expected) }));
+        assert_eq!(arguments(&["--init"]).and_then(|arguments| arguments.init), Some(Init::default()));
+        assert_eq!(arguments(&["--grace=0"]).and_then(|arguments| arguments.init).map(|init| init.grace), Some(0));
+    }
+
+    #[test]
+    fn what_is_no_time_or_no_option_is_wrong() {
+        for words in [
+            &["--grace=x"][..],
+            &["--grace=-1"],
+            &["--grace="],
+            &["--grace=."],
+            &["--grace=inf"],
+            &["--grace=1e3"],
+            &["--grace=99999999999"],
+            &["--grace"],
+            &["--exit-with"],
+            &["--init", "-x"],
+            &["--unit"],
+        ] {
+            assert_eq!(arguments(words), None, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_what_a_shell_gives() {
+        let codes = [Exit::Code(0), Exit::Code(255), Exit::Signal(9), Exit::Signal(64), Exit::Unknown].map(code);
+        assert_eq!(codes, [0, 255, 137, 192, 111]);
+    }
+}

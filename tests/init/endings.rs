@@ -1,0 +1,181 @@
+//! The exit code: each row of the table in svscan(8).
+
+use testkit::{Scratch, wait_until};
+
+use crate::world::{FOREVER, Init, MORTAL, lines};
+
+/// A `run` that ends on TERM in the given way.
+fn on_term(end: &str) -> String {
+    format!("trap '{end}' TERM; echo >>started; while :; do sleep 100000 & wait $!; done")
+}
+
+/// Services `web` with this `run` and `other`.
+fn services(run: &str) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.service("scan/web", run);
+    scratch.service("scan/other", MORTAL);
+    scratch
+}
+
+/// The code of a svscan that ends by itself with the service `web`.
+#[track_caller]
+fn ends_with(run: &str) -> (i32, Scratch) {
+    let scratch = services(run);
+    let code = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]).end();
+    (code, scratch)
+}
+
+/// The code of a svscan that is to end with `web` and is told to stop before.
+#[track_caller]
+fn stopped(run: &str, grace: &str) -> i32 {
+    let scratch = services(run);
+    let init = Init::start(&scratch, &["--grace", grace, "--exit-with", "web"]);
+    init.wait_up(&["other"]);
+    init.wait_lines("scan/web/started", 1);
+    init.stop()
+}
+
+#[test]
+fn term_is_0() {
+    let scratch = services(MORTAL);
+    let init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_up(&["web", "other"]);
+    assert_eq!((init.stop(), scratch.text("svscan.err").as_str()), (0, ""));
+}
+
+#[test]
+fn int_is_0() {
+    let scratch = services(MORTAL);
+    let mut init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_up(&["web", "other"]);
+    init.signal("INT");
+    assert_eq!((init.end(), init.err().as_str()), (0, ""));
+}
+
+#[test]
+fn a_stop_that_is_hurried_is_0() {
+    let scratch = services(&on_term(""));
+    let mut init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_lines("scan/web/started", 1);
+    init.wait_up(&["other"]);
+    init.signal("TERM");
+    wait_until("the other is down", || !init.is_up("other"));
+    init.signal("TERM");
+    let said = "svscan: warning: the stop took too long, and what was left was killed\n";
+    assert_eq!((init.end(), init.err().as_str()), (0, said));
+}
+
+#[test]
+fn a_stop_that_takes_too_long_is_0() {
+    let scratch = services(&on_term(""));
+    let init = Init::start(&scratch, &["--grace", "0.3"]);
+    init.wait_lines("scan/web/started", 1);
+    assert_eq!(init.stop(), 0);
+}
+
+#[test]
+fn the_end_of_the_service_is_that_of_svscan() {
+    for code in [0, 7, 255] {
+        let (ended, scratch) = ends_with(&format!("echo >>started; exit {code}"));
+        assert_eq!((ended, lines(&scratch, "scan/web/started").len()), (code, 1), "started once");
+        assert_eq!(scratch.text("svscan.err"), "");
+    }
+}
+
+#[test]
+fn a_death_by_signal_is_128_and_its_number() {
+    for (name, code) in [("KILL", 137), ("SEGV", 139), ("TERM", 143)] {
+        assert_eq!(ends_with(&format!("kill -{name} $$")).0, code);
+    }
+}
+
+#[test]
+fn a_run_that_cannot_be_executed_is_111() {
+    let scratch = services(MORTAL);
+    scratch.write("scan/web/run", "#!/does/not/exist\n");
+    assert_eq!(Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]).end(), 111);
+}
+
+#[test]
+fn stopped_it_is_the_last_code_of_the_service() {
+    assert_eq!(stopped(&on_term("exit 3"), FOREVER), 3);
+    assert_eq!(stopped(&format!("echo >>started; {MORTAL}"), FOREVER), 143);
+}
+
+#[test]
+fn stopped_it_is_137_if_the_service_had_to_be_killed() {
+    assert_eq!(stopped(&on_term(""), "0.3"), 137);
+}
+
+#[test]
+fn stopped_it_is_0_if_the_service_never_ran() {
+    let scratch = services(MORTAL);
+    scratch.write("scan/web/down", "");
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]);
+    init.wait_up(&["other"]);
+    assert_eq!(init.stop(), 0);
+}
+
+#[test]
+fn wrong_usage_is_100() {
+    let scratch = services(MORTAL);
+    for words in [&["--grace", "x", "scan"][..], &["--exit-with"], &["--no-such-option"]] {
+        assert_eq!(scratch.run("svscan", words).code, 100, "{words:?}");
+    }
+}
+
+#[test]
+fn no_scan_directory_is_111() {
+    let scratch = Scratch::new();
+    let ran = scratch.run("svscan", &["--init", "nowhere"]);
+    assert_eq!(
+        (ran.code, ran.err().as_str()),
+        (111, "svscan: fatal: unable to chdir to nowhere: file does not exist\n")
+    );
+}
+
+#[test]
+fn a_restart_by_svc_is_no_end_and_neither_is_down() {
+    let scratch = services("echo $$ >>started; exec sleep 100000");
+    let mut init = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]);
+    init.wait_lines("scan/web/started", 1);
+    init.wait_up(&["web"]);
+    init.svc("-t", "web");
+    init.wait_lines("scan/web/started", 2);
+    init.wait_up(&["web"]);
+    init.svc("-d", "web");
+    wait_until("it is down", || !init.is_up("web"));
+    init.svc("-u", "web");
+    init.wait_lines("scan/web/started", 3);
+    init.wait_up(&["web", "other"]);
+    // By itself: nobody asked supervise for it.
+    let pid: String = scratch.run("svstat", &["scan/web"]).out();
+    let pid = pid.split("pid ").nth(1).and_then(|rest| rest.split(')').next()).expect("up").to_owned();
+    let inside = children_named(&init, "sleep", &pid);
+    testkit::signal(inside, "KILL");
+    assert_eq!((init.end(), init.err().as_str()), (137, ""));
+}
+
+/// The pid outside of the process that svstat knows as `pid`, which may be one inside of a namespace.
+fn children_named(init: &Init<'_>, name: &str, pid: &str) -> u32 {
+    let mut open = vec![init.pid()];
+    while let Some(next) = open.pop() {
+        let status = std::fs::read_to_string(format!("/proc/{next}/status")).unwrap_or_default();
+        let inside =
+            status.lines().find_map(|line| line.strip_prefix("NSpid:")).and_then(|pids| pids.split_whitespace().last());
+        if inside == Some(pid) && status.contains(name) {
+            return next;
+        }
+        open.extend(crate::world::children(next));
+    }
+    panic!("no process {pid} called {name}")
+}
+
+#[test]
+fn a_machine_ends_by_becoming_another_program() {
+    let scratch = services(MORTAL);
+    let halt = scratch.script("halt", "echo halting; exit 5");
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--halt", halt.to_str().expect("UTF-8")]);
+    init.wait_up(&["web", "other"]);
+    assert_eq!((init.stop(), scratch.text("svscan.out").as_str()), (5, "halting\n"));
+}

@@ -1,0 +1,129 @@
+//! The orderly stop.
+
+use std::time::{Duration, Instant};
+
+use testkit::{Scratch, signal, wait_for};
+
+use crate::world::{FOREVER, Init, MORTAL, children, lines};
+
+/// A `run` that does not end on TERM.
+const STUBBORN: &str = "trap : TERM; echo >>started; while :; do sleep 100000 & wait $!; done";
+
+#[test]
+fn a_hundred_services_stop_side_by_side() {
+    let scratch = Scratch::new();
+    for number in 0..99 {
+        scratch.service(&format!("scan/{number}"), "echo >>started; exec sleep 100000");
+    }
+    scratch.service("scan/stubborn", STUBBORN);
+    scratch.write("scan/stubborn/timeout-kill", "500\n");
+    let init = Init::start(&scratch, &["--grace", FOREVER]);
+    for number in 0..99 {
+        init.wait_lines(&format!("scan/{number}/started"), 1);
+    }
+    init.wait_lines("scan/stubborn/started", 1);
+    init.wait_ready();
+    let begin = Instant::now();
+    assert_eq!(init.stop(), 0);
+    let took = begin.elapsed();
+    let line = format!("100 services, one of which is killed after 500 ms, stopped in {took:?}\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    assert!(took >= Duration::from_millis(500), "it had its time");
+    assert_eq!(scratch.text("svscan.err"), "");
+}
+
+#[test]
+fn a_service_that_was_started_this_moment_is_stopped_too() {
+    for _ in 0..10 {
+        let scratch = Scratch::new();
+        for number in 0..10 {
+            scratch.service(&format!("scan/{number}"), MORTAL);
+        }
+        scratch.service("scan/0/log", "exec cat >lines");
+        // Whichever supervise has come how far.
+        let init = Init::start(&scratch, &["--grace", FOREVER]);
+        assert_eq!((init.stop(), scratch.text("svscan.err").as_str()), (0, ""));
+    }
+}
+
+#[test]
+fn a_service_that_waits_for_its_next_start_does_not_get_it() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "echo >>started; exit 1");
+    let init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_lines("scan/a/started", 1);
+    assert_eq!(init.stop(), 0);
+}
+
+#[test]
+fn the_service_of_a_supervise_that_was_killed_is_stopped() {
+    let scratch = Scratch::new();
+    scratch.service(
+        "scan/a",
+        "trap 'echo >>ended; exit' TERM; echo $$ >>started; while :; do sleep 100000 & wait $!; done",
+    );
+    let mut init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_lines("scan/a/started", 1);
+    init.wait_up(&["a"]);
+    let supervise = wait_for("its supervise", || children(init.pid()).first().copied());
+    signal(supervise, "KILL");
+    init.signal("TERM");
+    assert_eq!((init.end(), lines(&scratch, "scan/a/ended").len()), (0, 1));
+}
+
+#[test]
+fn a_service_that_was_removed_is_stopped_too() {
+    let scratch = Scratch::new();
+    scratch
+        .service("scan/a", "trap 'echo >>ended; exit' TERM; echo >>started; while :; do sleep 100000 & wait $!; done");
+    let init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_lines("scan/a/started", 1);
+    init.wait_up(&["a"]);
+    std::fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("it can be renamed");
+    // Whether svscan has seen that already or not.
+    assert_eq!((init.stop(), lines(&scratch, "a/ended").len()), (0, 1));
+}
+
+#[test]
+fn what_holds_a_log_pipe_open_is_killed_when_the_grace_is_over_and_no_line_is_lost() {
+    let scratch = Scratch::new();
+    // The orphan ignores TERM, and writes until it is killed.
+    scratch.service("scan/a", "(trap '' TERM; echo orphan; exec sleep 100001) & echo service; exec sleep 100000");
+    scratch.service("scan/a/log", "exec cat >lines");
+    let init = Init::start(&scratch, &["--grace", "0.3"]);
+    init.wait_up(&["a", "a/log"]);
+    init.wait_lines("scan/a/log/lines", 2);
+    assert_eq!(init.stop(), 0);
+    let mut written = lines(&scratch, "scan/a/log/lines");
+    written.sort();
+    assert_eq!(written, ["orphan", "service"]);
+}
+
+#[test]
+fn hup_looks_for_new_services_and_a_stop_for_none() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", MORTAL);
+    let mut init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_up(&["a"]);
+    init.signal("HUP");
+    scratch.service("scan/b", MORTAL);
+    init.wait_up(&["b"]);
+    init.signal("TERM");
+    assert_eq!((init.end(), init.err().as_str()), (0, ""));
+}
+
+#[test]
+fn supervises_are_in_sessions_of_their_own() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", MORTAL);
+    let init = Init::told(&scratch, &["--grace", FOREVER]);
+    init.wait_up(&["a"]);
+    let session = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+        stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(3)?.parse::<u32>().ok()).expect("a session")
+    };
+    let supervise = wait_for("its supervise", || children(init.pid()).first().copied());
+    assert_eq!(session(supervise), supervise);
+    assert_ne!(session(init.pid()), supervise);
+    assert_eq!(init.stop(), 0);
+}
