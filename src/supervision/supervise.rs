@@ -182,6 +182,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Goes on from the state that was handed over by the program that this one replaces.
+    #[inline(never)]
     fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
@@ -226,6 +227,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// What another program needs to go on from here.
+    #[inline(never)]
     fn state(&self) -> Vec<u8> {
         let (status, more) = self.machine.record(self.since, self.more);
         let held = self.held.descriptors().map(sealed::number);
@@ -306,7 +308,7 @@ impl<'a> Supervisor<'a> {
         if beside_ready && self.beside_readiness.hear() {
             self.ready(self.machine.second_pid());
         }
-        if word {
+        if word && self.socketed.fd().is_some() {
             self.hear_words();
         }
         if signals || self.signals.came() {
@@ -377,6 +379,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Takes in what the service tells of itself.
+    #[inline(never)]
     fn hear_words(&mut self) {
         let copies: Vec<Pid> = [self.machine.pid(), self.machine.second_pid()].into_iter().flatten().collect();
         let socketed = std::mem::take(&mut self.socketed);
@@ -498,6 +501,7 @@ impl<'a> Supervisor<'a> {
         self.beside_readiness.stop();
     }
 
+    #[inline(never)]
     fn give_up(&mut self, why: Why) {
         self.beside_readiness.stop();
         let number = |pid: Pid| u64::from(pid.0);
