@@ -157,6 +157,9 @@ fn progress(begin: Instant, text: &str) {
     let _ = writeln!(std::io::stderr(), "peers: {:>4} s: {text}", begin.elapsed().as_secs());
 }
 
+/// Where the time goes of what misses its target, and what was tried: written by hand, so it tells when it was looked at.
+const MISSED: &str = include_str!("missed.md");
+
 /// The whole report.
 fn document(bench: &Bench, head: &str, report: &Report) -> String {
     let mut text = format!(
@@ -171,7 +174,7 @@ fn document(bench: &Bench, head: &str, report: &Report) -> String {
         text.push_str("\n### Not measured, and other notes\n\n");
         notes.iter().for_each(|note| text.push_str(&format!("- {note}\n")));
     }
-    text
+    text + "\n" + MISSED
 }
 
 fn publish(options: &Options, text: &str) -> Result<()> {

@@ -15,6 +15,7 @@ mod record;
 mod said;
 mod scan_directory;
 mod scan_state;
+mod sockets;
 mod stop;
 pub mod supervise;
 pub mod svscan;

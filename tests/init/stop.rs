@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{Scratch, signal, wait_for, wait_until};
+use testkit::{Scratch, signal, wait_for};
 
 use crate::world::{FOREVER, Init, MORTAL, children, lines};
 

@@ -171,6 +171,16 @@ impl Reload {
         Reload { second, again: None }
     }
 
+    /// The same, where another request was remembered.
+    pub const fn resume_with(second: Second, again: Option<Settings>) -> Reload {
+        Reload { second, again }
+    }
+
+    /// Whether the loop forks in this moment.
+    pub const fn is_starting(&self) -> bool {
+        matches!(self.second, Second::Starting(_))
+    }
+
     /// What there is beside the main copy.
     pub const fn second(&self) -> Second {
         self.second
