@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use cli::Call;
-use uphold::{chain, control, logging, reload, supervision};
+use uphold::{boot, chain, control, logging, reload, supervision};
 
 type Main = fn(Call) -> i32;
 
@@ -37,7 +37,7 @@ const UPHOLD: cli::Program = cli::Program {
     about: "All programs of the suite in one file. Under the name of one of them it is that program.",
     options: &[(
         "PROGRAM",
-        "envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, tai64n or tai64nlocal",
+        "boot (see uphold-boot(8)), envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, tai64n or tai64nlocal",
     )],
 };
 
@@ -50,6 +50,10 @@ fn run(call: Call) -> i32 {
     }
     if let Some(main) = call.words().first().and_then(|word| program(word)) {
         return main(call.of_all_in_one(1));
+    }
+    // No program: no file is linked under this name.
+    if call.words().first().is_some_and(|word| *word == "boot") {
+        return boot::main(call.of_all_in_one(1));
     }
     UPHOLD.run(&call, |_| Err(cli::Usage.into()))
 }

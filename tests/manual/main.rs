@@ -28,7 +28,11 @@ const NEEDS_WORDS: &[&str] = &[
     "supervise",
     "svok",
     "uphold",
+    "uphold-boot",
 ];
+
+/// Pages of what is a word of a program and no program of its own.
+const COMMANDS: &[(&str, [&str; 2])] = &[("uphold-boot", ["uphold", "boot"])];
 
 /// What `--help` says.
 struct Help {
@@ -54,7 +58,10 @@ fn help(program: &str) -> Help {
 fn run(program: &str, words: &[&str]) -> Finished {
     let suite = Suite::under_test();
     let suite = if suite.is_original() { Suite::ours() } else { suite };
-    finish(suite.command(program).args(words))
+    match COMMANDS.iter().find(|(page, _)| *page == program) {
+        Some((_, [program, word])) => finish(suite.command(program).arg(word).args(words)),
+        None => finish(suite.command(program).args(words)),
+    }
 }
 
 /// The files in a directory of the project, sorted.
@@ -68,7 +75,7 @@ fn files(directory: &str) -> Vec<PathBuf> {
 
 fn programs() -> BTreeSet<String> {
     let name = |path: &PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
-    files("src/bin").iter().map(name).collect()
+    files("src/bin").iter().map(name).chain(COMMANDS.iter().map(|(page, _)| (*page).to_owned())).collect()
 }
 
 fn pages() -> Vec<Page> {
@@ -104,7 +111,7 @@ fn references(text: &str) -> Vec<String> {
     let found = text.match_indices('(').filter_map(|(at, _)| {
         let digit = bytes.get(at + 1).filter(|byte| byte.is_ascii_digit())?;
         bytes.get(at + 2).filter(|byte| **byte == b')')?;
-        let name = text[..at].rsplit(|c: char| !c.is_ascii_alphanumeric()).next()?;
+        let name = text[..at].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '-').next()?;
         Some(format!("{name}({})", char::from(*digit)))
     });
     found.collect()

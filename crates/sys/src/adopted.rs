@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use crate::fd;
 use crate::process::{Change, Pid, Signal};
 
-pub use imp::{Adopted, lives};
+pub use imp::{Adopted, lives, wait_for_end};
 
 /// A span of time in nanoseconds since the boot, in which a process was born.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,22 @@ mod imp {
         match open(pid) {
             Ok(fd) => crate::poll::readable([fd.as_fd()], Some(0)).is_ok_and(|[ended]| !ended),
             Err(errno) => errno != Errno::ESRCH,
+        }
+    }
+
+    /// Waits until there is no process `pid` that has not ended. At once where there is none.
+    ///
+    /// # Errors
+    /// If that cannot be heard of: out of descriptors or memory, or ENOSYS.
+    pub fn wait_for_end(pid: Pid) -> io::Result<()> {
+        match open(pid) {
+            Ok(fd) => loop {
+                if crate::poll::readable([fd.as_fd()], None)? == [true] {
+                    return Ok(());
+                }
+            },
+            Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(errno.into()),
         }
     }
 
@@ -267,6 +283,11 @@ mod imp {
     /// Whether there is a process `pid`: what is not known here counts as alive.
     pub fn lives(_pid: Pid) -> bool {
         true
+    }
+
+    /// Fails with ENOSYS.
+    pub fn wait_for_end(_pid: Pid) -> io::Result<()> {
+        Err(nix::errno::Errno::ENOSYS.into())
     }
 
     /// A process that is watched through its descriptor. There is none on this system.

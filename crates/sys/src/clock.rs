@@ -59,7 +59,8 @@ pub fn local_time(seconds: i64) -> Option<LocalTime> {
     }
     // SAFETY: single-threaded, so nobody changes the environment meanwhile.
     ZONE.call_once(|| unsafe { tzset() });
-    let time = libc::time_t::from(seconds);
+    // Not named: libc will have a wider time_t for musl, and says so until then.
+    let time = seconds as _;
     let mut parts = std::mem::MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both point to values of ours; a zeroed tm is a valid one.
     let parts = unsafe {

@@ -2,12 +2,14 @@
 
 use std::io;
 
+use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
 /// Makes `gid` the only group: supplementary, real, effective and saved.
 pub fn set_group(gid: u32) -> io::Result<()> {
-    #[cfg(not(target_vendor = "apple"))]
-    nix::unistd::setgroups(&[Gid::from_raw(gid)])?;
+    // By libc: nix has no setgroups for macOS.
+    // SAFETY: the call reads as many groups as it is told of, which is the one that is ours.
+    Errno::result(unsafe { libc::setgroups(1, &raw const gid) })?;
     Ok(nix::unistd::setgid(Gid::from_raw(gid))?)
 }
 

@@ -66,7 +66,14 @@ fn leak(fd: OwnedFd) -> BorrowedFd<'static> {
 /// Makes `to` a copy of `from`, close-on-exec.
 fn replace(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: dup3 takes two numbers. What it closes is another copy of stdin or of the pipe's end, and `to` stays open.
+    #[cfg(not(target_vendor = "apple"))]
     Errno::result(unsafe { libc::dup3(from.as_raw_fd(), to.as_raw_fd(), libc::O_CLOEXEC) })?;
+    // SAFETY: as above; fcntl takes numbers too. There is no dup3 here, but nothing forks between the two calls either.
+    #[cfg(target_vendor = "apple")]
+    unsafe {
+        Errno::result(libc::dup2(from.as_raw_fd(), to.as_raw_fd()))?;
+        Errno::result(libc::fcntl(to.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC))?;
+    }
     Ok(())
 }
 

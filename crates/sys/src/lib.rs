@@ -41,3 +41,7 @@ pub const ENFILE: i32 = libc::ENFILE;
 pub const ENOMEM: i32 = libc::ENOMEM;
 /// The errno of a system call that the kernel does not have.
 pub const ENOSYS: i32 = libc::ENOSYS;
+/// Links that lead to each other.
+pub const ELOOP: i32 = libc::ELOOP;
+/// No such process.
+pub const ESRCH: i32 = libc::ESRCH;

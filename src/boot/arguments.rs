@@ -1,0 +1,118 @@
+//! What `uphold boot` was called with.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use cli::{Usage, Word, WrongOption};
+
+use super::init::Init;
+use super::refuse;
+use super::tree::Tree;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Install,
+    Remove,
+    Stop,
+    Reload,
+    Status,
+}
+
+/// The words, understood.
+pub struct Arguments {
+    pub verb: Verb,
+    pub init: Option<Init>,
+    pub scan_dir: Option<PathBuf>,
+    pub tree: Tree,
+    pub print: bool,
+    pub force: bool,
+}
+
+impl Arguments {
+    /// The verb first, then the options in any order, each as `--name value` or `--name=value`.
+    pub fn parse(words: &[Word]) -> anyhow::Result<Arguments> {
+        let (verb, words) = words.split_first().ok_or(Usage)?;
+        let mut found = Arguments {
+            verb: verb_named(verb).ok_or(Usage)?,
+            init: None,
+            scan_dir: None,
+            tree: Tree::new("/".into()),
+            print: false,
+            force: false,
+        };
+        let mut words = words.iter().copied();
+        while let Some(word) = words.next() {
+            let (name, value) = split(word);
+            match (name, value) {
+                (b"--print", None) if verb_takes(found.verb, name) => found.print = true,
+                (b"--force", None) if verb_takes(found.verb, name) => found.force = true,
+                (b"--init" | b"--scan-dir" | b"--root", value) if verb_takes(found.verb, name) => {
+                    let value = value.or_else(|| words.next()).filter(|value| !value.is_empty()).ok_or(Usage)?;
+                    found.take(name, value)?;
+                }
+                _ if name.starts_with(b"--") => return Err(WrongOption::Long(word).into()),
+                _ => return Err(Usage.into()),
+            }
+        }
+        Ok(found)
+    }
+
+    fn take(&mut self, name: &[u8], value: &'static OsStr) -> anyhow::Result<()> {
+        match name {
+            b"--init" => self.init = Some(Init::named(value).ok_or(Usage)?),
+            b"--scan-dir" => self.scan_dir = Some(writable(Path::new(value))?),
+            _ => self.tree = Tree::new(value.into()),
+        }
+        Ok(())
+    }
+
+    /// The scan directory, as it is called in the tree.
+    pub fn scan_dir(&self) -> PathBuf {
+        let debian = Path::new("/etc/service");
+        let usual = || if self.tree.holds(debian) { debian.into() } else { "/service".into() };
+        self.scan_dir.clone().unwrap_or_else(usual)
+    }
+}
+
+fn verb_named(word: &OsStr) -> Option<Verb> {
+    match word.as_bytes() {
+        b"install" => Some(Verb::Install),
+        b"remove" => Some(Verb::Remove),
+        b"stop" => Some(Verb::Stop),
+        b"reload" => Some(Verb::Reload),
+        b"status" => Some(Verb::Status),
+        _ => None,
+    }
+}
+
+fn verb_takes(verb: Verb, option: &[u8]) -> bool {
+    match verb {
+        Verb::Install => true,
+        Verb::Remove => matches!(option, b"--init" | b"--root"),
+        Verb::Stop | Verb::Reload | Verb::Status => option == b"--scan-dir",
+    }
+}
+
+fn split(word: Word) -> (&'static [u8], Option<&'static OsStr>) {
+    let bytes = word.as_bytes();
+    match bytes.iter().position(|&byte| byte == b'=') {
+        Some(at) if bytes.starts_with(b"--") => (&bytes[..at], Some(OsStr::from_bytes(&bytes[at + 1..]))),
+        Some(_) | None => (bytes, None),
+    }
+}
+
+/// A path that can be written into units, shell scripts and inittabs as it is: each of them has its own special characters.
+pub fn writable(path: &Path) -> anyhow::Result<PathBuf> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@,".contains(byte);
+    if !path.is_absolute() {
+        return Err(refuse(&[&"unable to use ", &path, &": not an absolute path"]));
+    }
+    if !path.as_os_str().as_bytes().iter().all(plain) {
+        let allowed = ": init's files take letters, digits and / . _ - + @ , only";
+        return Err(refuse(&[&"unable to use ", &path, &allowed]));
+    }
+    // Without the slashes at its end.
+    Ok(path.components().collect())
+}

@@ -1,0 +1,6 @@
+//! `uphold boot`: what it writes into a tree, and that nothing of it is left when it is removed.
+
+mod hostile;
+mod running;
+mod tree;
+mod trees;
