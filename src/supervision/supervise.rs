@@ -25,6 +25,7 @@ use sys::{clock, environ, fd, oom, sealed, signals};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
+use super::files::shown;
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
 use super::knobs::{Presence, Present};
@@ -426,7 +427,11 @@ impl<'a> Supervisor<'a> {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) => {
-                return self.said.warning("control", text!("unable to read ", self.dir, "/", names::CONTROL), &error);
+                return self.said.warning(
+                    "control",
+                    text!("unable to read ", shown(self.dir, names::CONTROL).0.as_slice()),
+                    &error,
+                );
             }
         };
         let before = self.more.mark;
