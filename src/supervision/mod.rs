@@ -11,6 +11,7 @@ mod record;
 mod said;
 mod scan_directory;
 mod scan_state;
+pub(crate) mod servers;
 mod stop;
 pub mod supervise;
 pub mod svscan;

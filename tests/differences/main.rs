@@ -32,6 +32,8 @@ mod svscan_bad_directories;
 mod svscan_log;
 mod svscan_says_once;
 mod svscan_takes_over;
+mod svscanboot_keeps_svscan;
+mod svscanboot_stops_in_order;
 mod svstat_read_error;
 mod svstat_zero_record;
 mod tai64nlocal_bad_labels;
