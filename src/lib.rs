@@ -5,4 +5,5 @@ pub mod boot;
 pub mod chain;
 pub mod control;
 pub mod logging;
+pub mod reload;
 pub mod supervision;

@@ -33,7 +33,7 @@ impl World {
                     }
                 }
                 Action::Kill(pid, _) => assert_eq!(self.child, Some(pid.0)),
-                Action::Stamp | Action::Announce => {}
+                Action::Stamp | Action::StampReady | Action::Announce => {}
                 Action::Quit => {
                     assert!(self.child.is_none());
                     self.quit = true;

@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use cli::Call;
-use uphold::{boot, chain, control, logging, supervision};
+use uphold::{boot, chain, control, logging, reload, supervision};
 
 type Main = fn(Call) -> i32;
 
@@ -12,6 +12,7 @@ const PROGRAMS: &[(&str, Main)] = &[
     ("envdir", chain::envdir::main),
     ("envuidgid", chain::envuidgid::main),
     ("fghack", chain::fghack::main),
+    ("hupwatch", reload::hupwatch::main),
     ("multilog", logging::multilog::main),
     ("pgrphack", chain::pgrphack::main),
     ("readproctitle", logging::readproctitle::main),
@@ -36,7 +37,7 @@ const UPHOLD: cli::Program = cli::Program {
     about: "All programs of the suite in one file. Under the name of one of them it is that program.",
     options: &[(
         "PROGRAM",
-        "boot (see uphold-boot(8)), envdir, envuidgid, fghack, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, tai64n or tai64nlocal",
+        "boot (see uphold-boot(8)), envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, tai64n or tai64nlocal",
     )],
 };
 

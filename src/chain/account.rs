@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use cli::text;
 
 const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
 /// Tried before PATH: who looks an account up is mostly root.
 const GETENT: &CStr = c"/usr/bin/getent";
 
@@ -31,20 +32,35 @@ pub struct Account {
 /// `unknown account NAME`, also if the look-up itself failed.
 pub fn look_up(name: &OsStr) -> anyhow::Result<Account> {
     let local = fs::read(PASSWD).ok().and_then(|passwd| find(&passwd, name.as_bytes()));
-    local.or_else(|| ask(name)).ok_or_else(|| text!("unknown account ", name).into())
+    local.or_else(|| ask(c"passwd", name, account)).ok_or_else(|| text!("unknown account ", name).into())
+}
+
+/// The id of the group called `name`; `None` if there is none, or the look-up failed.
+pub fn look_up_group(name: &OsStr) -> Option<u32> {
+    let local = fs::read(GROUP).ok().and_then(|groups| find_group(&groups, name.as_bytes()));
+    local.or_else(|| ask(c"group", name, group))
 }
 
 /// The account called `name` in the text of a passwd file: the first well-formed line with that name counts, as for
 /// libc. Lines that are malformed are passed over.
 pub fn find(passwd: &[u8], name: &[u8]) -> Option<Account> {
+    find_with(passwd, name, account)
+}
+
+/// The same for the group called `name` in the text of a group file.
+fn find_group(groups: &[u8], name: &[u8]) -> Option<u32> {
+    find_with(groups, name, group)
+}
+
+/// What `parse` makes of a line: its name, and what it tells.
+type Parse<T> = fn(&[u8]) -> Option<(&[u8], T)>;
+
+fn find_with<T>(text: &[u8], name: &[u8], parse: Parse<T>) -> Option<T> {
     if !is_name(name) {
         return None;
     }
-    let lines = passwd.split(|&byte| byte == b'\n');
-    lines
-        .filter_map(|line| parse(line.trim_ascii_start()))
-        .find(|&(found, _)| found == name)
-        .map(|(_, account)| account)
+    let lines = text.split(|&byte| byte == b'\n');
+    lines.filter_map(|line| parse(line.trim_ascii_start())).find(|&(found, _)| found == name).map(|(_, told)| told)
 }
 
 /// What can be a name: not nothing, not a comment, and not a line of the `+` and `-` kind, which includes other sources.
@@ -53,11 +69,18 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 /// `NAME:PASSWORD:UID:GID`, and whatever follows.
-fn parse(line: &[u8]) -> Option<(&[u8], Account)> {
+fn account(line: &[u8]) -> Option<(&[u8], Account)> {
     let mut fields = line.split(|&byte| byte == b':');
     let (name, _password) = (fields.next()?, fields.next()?);
     let (uid, gid) = (id(fields.next()?)?, id(fields.next()?)?);
     Some((name, Account { uid, gid }))
+}
+
+/// `NAME:PASSWORD:GID`, and whatever follows.
+fn group(line: &[u8]) -> Option<(&[u8], u32)> {
+    let mut fields = line.split(|&byte| byte == b':');
+    let (name, _password) = (fields.next()?, fields.next()?);
+    Some((name, id(fields.next()?)?))
 }
 
 fn id(field: &[u8]) -> Option<u32> {
@@ -66,14 +89,14 @@ fn id(field: &[u8]) -> Option<u32> {
 }
 
 /// Asks getent. It may know the account by a longer name than the one asked for, so its first line counts.
-fn ask(name: &OsStr) -> Option<Account> {
+fn ask<T>(database: &CStr, name: &OsStr, parse: Parse<T>) -> Option<T> {
     if !is_name(name.as_bytes()) || is_number_for_getent(name.as_bytes()) {
         return None;
     }
-    let answer = getent(name)?;
+    let answer = getent(database, name)?;
     // A line without an end may have been cut short in the middle of a number.
     let end = answer.iter().position(|&byte| byte == b'\n')?;
-    parse(answer.get(..end)?).map(|(_, account)| account)
+    parse(answer.get(..end)?).map(|(_, told)| told)
 }
 
 /// getent takes a number, with blanks and a sign before it, for an id.
@@ -81,9 +104,9 @@ fn is_number_for_getent(name: &[u8]) -> bool {
     name.iter().all(|&byte| byte.is_ascii_digit() || byte.is_ascii_control() || b" +-".contains(&byte))
 }
 
-/// What `getent passwd NAME` prints. No `--` before the name, which could not be an option: only some getents know it.
-fn getent(name: &OsStr) -> Option<Vec<u8>> {
-    let argv = [c"getent".to_owned(), c"passwd".to_owned(), sys::exec::c_string(name)];
+/// What `getent DATABASE NAME` prints. No `--` before the name, which could not be an option: only some getents know it.
+fn getent(database: &CStr, name: &OsStr) -> Option<Vec<u8>> {
+    let argv = [c"getent".to_owned(), database.to_owned(), sys::exec::c_string(name)];
     let mut prepared = sys::exec::Prepared::new(&argv, None);
     let (reader, writer) = sys::fd::pipe().ok()?;
     let become_getent = || {
@@ -126,6 +149,13 @@ mod tests {
         }
         assert_eq!(find(b"\xff\xfe:\0\n::::\n\nweb:\xff:12:34:\xff\n", b"web"), WEB);
         assert_eq!(find(b"w\xffb:x:12:34:::\n", b"w\xffb"), WEB);
+    }
+
+    #[test]
+    fn groups_are_found_by_name() {
+        assert_eq!(find_group(b"a:x:1:\nwww:x:33:web,db\nwww:x:34:\n", b"www"), Some(33));
+        assert_eq!(find_group(b"www:x:3x:\nwww:x\nwww:x:5", b"www"), Some(5));
+        assert_eq!(find_group(b"www:x:33:web\n", b"web"), None);
     }
 
     #[test]

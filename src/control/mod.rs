@@ -4,6 +4,7 @@ mod home;
 pub mod svc;
 pub mod svok;
 pub mod svstat;
+mod wait;
 
 use std::io;
 

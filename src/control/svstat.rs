@@ -10,6 +10,8 @@ use cli::{Text, Word, WrongOption, reason, text};
 use svdir::{Exit, More, Status, Want, names};
 use tai::Label;
 
+use crate::supervision::files;
+
 use super::Home;
 
 const PROGRAM: cli::Program = cli::Program {
@@ -75,6 +77,8 @@ struct Found {
     more: Option<More>,
     /// For how long it has been so.
     seconds: u64,
+    /// For how long it has been ready, if it is and tells so.
+    ready: Option<u64>,
     normally_up: bool,
 }
 
@@ -84,7 +88,9 @@ fn look() -> Result<Found, Text> {
     check_running()?;
     let (status, more) = read_status()?;
     let (seconds, nanos) = sys::clock::wall();
-    Ok(Found { status, more, seconds: status.since.age(Label::from_unix(seconds, nanos)), normally_up })
+    let now = Label::from_unix(seconds, nanos);
+    let ready = more.and_then(|more| more.ready).filter(|_| status.pid.is_some()).map(|ready| ready.age(now));
+    Ok(Found { status, more, seconds: status.since.age(now), ready, normally_up })
 }
 
 /// Whether there is no `down` file. A dangling link counts as none.
@@ -97,7 +103,7 @@ fn normally_up() -> Result<bool, Text> {
 }
 
 fn check_running() -> Result<(), Text> {
-    match sys::fd::open_write(Path::new(names::OK)) {
+    match sys::fd::open_write(&*files::here(names::OK)) {
         Ok(_) => Ok(()),
         Err(error) if super::has_no_reader(&error) => Err(text!("supervise not running")),
         Err(error) => Err(unable("open ", names::OK, &error)),
@@ -105,7 +111,8 @@ fn check_running() -> Result<(), Text> {
 }
 
 fn read_status() -> Result<(Status, Option<More>), Text> {
-    let file = sys::fd::open_read(Path::new(names::STATUS)).map_err(|error| unable("open ", names::STATUS, &error))?;
+    let file =
+        sys::fd::open_read(&*files::here(names::STATUS)).map_err(|error| unable("open ", names::STATUS, &error))?;
     let mut record = [0; Status::WHOLE];
     let length = sys::fd::read(file.as_fd(), &mut record).map_err(|error| unable("read ", names::STATUS, &error))?;
     let read = record.get(..length).unwrap_or_default();
@@ -120,16 +127,21 @@ impl Found {
     fn describe(&self, line: &mut Text) {
         let Found { status, seconds, normally_up, .. } = self;
         match status.pid {
-            Some(pid) => line.add(&[
-                &"up (pid ",
-                &u64::from(pid.get()),
-                &") ",
-                seconds,
-                &" seconds",
-                &if *normally_up { "" } else { ", normally down" },
-                &if status.paused { ", paused" } else { "" },
-                &if status.want == Want::Down { ", want down" } else { "" },
-            ]),
+            Some(pid) => {
+                line.add(&[
+                    &"up (pid ",
+                    &u64::from(pid.get()),
+                    &") ",
+                    seconds,
+                    &" seconds",
+                    &if *normally_up { "" } else { ", normally down" },
+                    &if status.paused { ", paused" } else { "" },
+                    &if status.want == Want::Down { ", want down" } else { "" },
+                ]);
+                if let Some(ready) = self.ready {
+                    line.add(&[&", ready ", &ready, &" seconds"]);
+                }
+            }
             None => line.add(&[
                 &"down ",
                 seconds,

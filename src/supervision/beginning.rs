@@ -16,8 +16,9 @@ use sys::{clock, fd, process, sealed};
 use tai::Label;
 
 use super::held::Held;
+use super::said::Said;
 use super::supervise::{VOICE, now};
-use super::{record, tick};
+use super::{knobs, record, tick};
 
 /// What supervise begins with.
 pub struct Beginning {
@@ -36,7 +37,7 @@ impl Beginning {
     ///
     /// # Errors
     /// If it cannot be found out whether the process lives that it has left behind.
-    pub fn find(dir: &OsStr, want: Want, us: More) -> anyhow::Result<Beginning> {
+    pub fn find(dir: &OsStr, want: Want, us: More, said: &mut Said) -> anyhow::Result<Beginning> {
         let Some((status, left)) = record::left_behind(us.boot) else {
             return Ok(Beginning { machine: Machine::new(want), since: now(), more: us, adopted: None });
         };
@@ -44,8 +45,21 @@ impl Beginning {
             Some(pid) => look_for(dir, pid, &left)?,
             None => None,
         };
-        let machine = Machine::resume(&status, &left, last_start(left.born));
-        Ok(Beginning { machine, since: status.since, more: More { born: left.born, ready: left.ready, ..us }, adopted })
+        let knobs = knobs::for_successor(dir, &left, said);
+        let machine = Machine::resume(tick(), &status, &left, last_start(left.born), knobs);
+        Ok(Beginning {
+            machine,
+            since: status.since,
+            more: More {
+                born: left.born,
+                ready: left.ready,
+                ready_pipe: left.ready_pipe,
+                mark: left.mark,
+                notify: left.notify,
+                ..us
+            },
+            adopted,
+        })
     }
 }
 
@@ -97,20 +111,28 @@ pub struct State {
     pub adopted: Option<RawFd>,
     /// The read end of the pipe to the logger.
     pub pipe: Option<RawFd>,
-    /// The OOM score that children get, if it is not that of supervise. A supervise that had lowered none left this out.
+    /// The read end of the pipe on which the service tells that it is ready.
+    pub ready: Option<RawFd>,
+    /// The socket on which the service tells of itself.
+    pub notify: Option<RawFd>,
+    /// The OOM score that children get, if it is not that of supervise.
     pub oom: Option<i16>,
 }
 
+/// In place of a score: none.
+const NO_SCORE: i32 = i32::MIN;
+
 impl State {
     /// What it begins with. Another layout gets another one.
-    const MAGIC: &[u8; 19] = b"uphold supervise 1\n";
+    const MAGIC: &[u8; 19] = b"uphold supervise 2\n";
 
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = State::MAGIC.to_vec();
         bytes.extend(self.status.encode_with(&self.more));
-        let numbers = self.held.into_iter().chain([self.adopted.unwrap_or(-1), self.pipe.unwrap_or(-1)]);
-        for number in numbers.chain(self.oom.map(RawFd::from)) {
+        let others = [self.adopted, self.pipe, self.ready, self.notify].map(|number| number.unwrap_or(-1));
+        let oom = self.oom.map_or(NO_SCORE, i32::from);
+        for number in self.held.into_iter().chain(others).chain([oom]) {
             bytes.extend(number.to_le_bytes());
         }
         bytes
@@ -127,20 +149,28 @@ impl State {
             .chunks(4)
             .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
             .collect::<Option<_>>()?;
-        let (&held, rest) = numbers.split_first_chunk::<{ Held::COUNT }>()?;
-        let (&[adopted, pipe], rest) = rest.split_first_chunk()?;
-        let oom = match *rest {
-            [] => None,
-            [oom] => Some(i16::try_from(oom).ok()?),
-            _ => return None,
+        let (&held, &[adopted, pipe, ready, notify, oom]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
+            return None;
         };
-        let [adopted, pipe] = [adopted, pipe].map(|number| (number >= 0).then_some(number));
-        Some(State { status, more, held, adopted, pipe, oom })
+        let [adopted, pipe, ready, notify] =
+            [adopted, pipe, ready, notify].map(|number| (number >= 0).then_some(number));
+        let oom = if oom == NO_SCORE { None } else { Some(i16::try_from(oom).ok()?) };
+        Some(State { status, more, held, adopted, pipe, ready, notify, oom })
     }
 
     /// The read end of the pipe to the logger.
     pub fn pipe(&self) -> io::Result<Option<OwnedFd>> {
         self.pipe.map(sealed::inherit).transpose()
+    }
+
+    /// The read end of the pipe on which the service tells that it is ready.
+    pub fn ready(&self) -> io::Result<Option<OwnedFd>> {
+        self.ready.map(sealed::inherit).transpose()
+    }
+
+    /// The socket on which the service tells of itself.
+    pub fn notify(&self) -> io::Result<Option<OwnedFd>> {
+        self.notify.map(sealed::inherit).transpose()
     }
 
     /// The process that was not the old program's child.
@@ -167,20 +197,21 @@ mod tests {
                 held: [3, 4, 5, 6],
                 adopted,
                 pipe: adopted,
-                oom: None,
+                ready: adopted.map(|number| number + 1),
+                notify: adopted.map(|number| number + 2),
+                oom: adopted.map(|_| -17),
             };
             let bytes = state.encode();
             let read = State::decode(&bytes).expect("it is one");
             assert_eq!((read.status, read.more, read.held, read.adopted), (status, state.more, state.held, adopted));
+            assert_eq!(
+                (read.pipe, read.ready, read.notify, read.oom),
+                (state.pipe, state.ready, state.notify, state.oom)
+            );
             for length in 0..bytes.len() {
                 assert!(State::decode(&bytes[..length]).is_none(), "{length} bytes");
             }
             assert!(State::decode(&[&bytes[..], b"more"].concat()).is_none());
-            // Older ones end here; what may follow is the score.
-            let bytes = State { oom: Some(-17), ..state }.encode();
-            assert_eq!(State::decode(&bytes).map(|state| (state.pipe, state.oom)), Some((adopted, Some(-17))));
-            assert!(State::decode(&bytes[..bytes.len() - 1]).is_none());
-            assert!(State::decode(&[&bytes[..], &[0; 4]].concat()).is_none());
         }
     }
 }

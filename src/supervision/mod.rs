@@ -1,12 +1,16 @@
 //! The effectful loops: svscan, supervise, and the way to start them at boot.
 
 mod beginning;
+pub(crate) mod files;
 mod handover;
 mod held;
 mod init;
+mod knobs;
 mod log_pipe;
 mod other;
 mod peer;
+mod prefix;
+mod readiness;
 mod record;
 mod said;
 mod scan_directory;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use cli::{Text, Voice};
+use cli::{Text, Voice, reason};
 
 /// What was said last about each subject.
 pub struct Said {
     voice: Voice,
-    last: BTreeMap<Vec<u8>, (Text, Option<i32>)>,
+    last: BTreeMap<Vec<u8>, (Text, String)>,
 }
 
 impl Said {
@@ -19,7 +19,7 @@ impl Said {
 
     /// Says `text` and the reason, unless that is what was said last about this subject.
     pub fn warning(&mut self, subject: impl AsRef<[u8]>, text: Text, error: &io::Error) {
-        let cause = (text, error.raw_os_error());
+        let cause = (text, reason(error).into_owned());
         if self.last.get(subject.as_ref()) == Some(&cause) {
             return;
         }

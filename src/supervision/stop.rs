@@ -3,18 +3,19 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cli::text;
 use machine::Pid;
-use machine::scan::{Id, Kept, Life, Role};
-use machine::stop::{Action, End, Order, Process, Running, Stop, victims};
+use machine::scan::{Id, Life, Role};
+use machine::stop::{Action, End, Found, Order, Process, Running, Stop, victims};
 use svdir::{Command, names};
 use sys::process::{self, Signal};
 use sys::{fd, table};
 
 use super::svscan::{Scanner, VOICE, subject};
-use super::{init, tick};
+use super::{files, init, record, tick};
 
 /// A stop that has begun.
 pub struct Stopping {
@@ -50,24 +51,26 @@ impl Scanner {
 
     /// What runs. A supervise that none of ours has found yet, since it was started by another svscan, is looked for.
     fn find_running(&mut self) -> Vec<Running> {
-        let known: Vec<(Id, bool, bool)> = self
-            .scan
-            .kept()
-            .map(|Kept { id, main, log, .. }| (id, main.life == Life::None, log.life == Life::None))
-            .collect();
-        for &(id, no_main, no_log) in &known {
-            for (role, missing) in [(Role::Main, no_main), (Role::Log, no_log)] {
-                if missing {
-                    self.look_for_supervise(id, role);
-                }
-            }
+        let ids: Vec<Id> = self.scan.kept().map(|kept| kept.id).collect();
+        let find = |id| Running { id, main: self.find(id, Role::Main), log: self.find(id, Role::Log) };
+        ids.into_iter().map(find).collect()
+    }
+
+    fn find(&mut self, id: Id, role: Role) -> Found {
+        if self.scan.runs(id, role) {
+            return Found::Runs;
         }
-        let runs = |kept: Kept<_>| Running {
-            id: kept.id,
-            main: kept.main.life != Life::None,
-            log: kept.log.life != Life::None,
+        let Some(dir) = self.directory_of(id, role) else {
+            return Found::Nothing;
         };
-        self.scan.kept().map(runs).collect()
+        self.look_for_supervise(id, role);
+        if self.scan.runs(id, role) {
+            Found::Runs
+        } else if record::was_left_behind(&dir) {
+            Found::LeftBehind
+        } else {
+            Found::Nothing
+        }
     }
 
     /// Does what the stop asks for. Returns whether it is over.
@@ -124,7 +127,9 @@ impl Scanner {
             Order::Drain => &[Command::Once, Command::Exit],
         };
         let letters: Vec<u8> = letters.iter().map(|letter| letter.letter()).collect();
-        let Some(dir) = self.directory_of(id, role) else {
+        // A copier ends by itself when it comes to the end of file.
+        let copier = role == Role::Log && self.copiers.contains(&id);
+        let Some(dir) = self.directory_of(id, role).filter(|_| !copier) else {
             return;
         };
         log::debug!("{}: {order:?}", dir.display());
@@ -136,15 +141,16 @@ impl Scanner {
                 }
             }
             Err(error) => {
-                let text = text!("unable to write ", dir.join(names::CONTROL));
+                let text = text!("unable to write ", files::of(&dir, names::CONTROL));
                 self.said.warning(subject(b"tell", dir.as_os_str()), text, &error);
             }
         }
     }
 
-    /// Where a supervise is: by its name in the scan directory, or if that is gone through its own process.
+    /// Where a supervise is: by its name in the scan directory, or if that is gone, which svscan need not have seen yet, through its own
+    /// process.
     fn directory_of(&self, id: Id, role: Role) -> Option<PathBuf> {
-        if let Some(name) = self.scan.name(id) {
+        if let Some(name) = self.scan.name(id).filter(|name| is_that(Path::new(&**name), id)) {
             return Some(match role {
                 Role::Main => PathBuf::from(&*name),
                 Role::Log => Path::new(&*name).join(names::LOG),
@@ -216,6 +222,11 @@ impl Scanner {
     }
 }
 
+/// Whether the service has that name, still.
+fn is_that(name: &Path, Id { device, inode }: Id) -> bool {
+    std::fs::metadata(name).is_ok_and(|entry| (entry.dev(), entry.ino()) == (device, inode))
+}
+
 /// KILL for everything below this process.
 pub fn kill_descendants() {
     if let Ok(processes) = table::read() {
@@ -245,14 +256,14 @@ fn machine_pid(pid: process::Pid) -> Pid {
 /// Writes letters to the supervise of `dir`. One that was started a moment ago may not read its FIFO yet, or may not even have made it: then it
 /// is made here, and returned, since letters last only as long as somebody has it open.
 fn tell(dir: &Path, letters: &[u8]) -> io::Result<Option<File>> {
-    let path = dir.join(names::CONTROL);
+    let path = files::of(dir, names::CONTROL);
     let absent = |error: &io::Error| matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER));
     let (control, kept) = match fd::open_write(&path) {
         Ok(control) => (control, false),
         Err(error) if absent(&error) => {
             use std::os::unix::fs::DirBuilderExt;
             // That these are there already is as good; whatever else is wrong shows when it is opened.
-            let _ = std::fs::DirBuilder::new().mode(0o700).create(dir.join(names::SUPERVISE));
+            let _ = std::fs::DirBuilder::new().mode(0o700).create(files::of(dir, names::SUPERVISE));
             let _ = fd::make_fifo(&path);
             (fd::open_read_write(&path)?, true)
         }

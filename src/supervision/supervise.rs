@@ -13,6 +13,7 @@ use anyhow::Context;
 use cli::{Call, Program, Voice, text};
 use machine::supervise::{Action, Event, Machine, Signal};
 use machine::{Pid, SECOND, Tick};
+use svdir::notify::Notice;
 use svdir::{Born, Command, More, Status, Want, names};
 use sys::adopted::Adopted;
 use sys::exec::Prepared;
@@ -22,10 +23,13 @@ use sys::{clock, environ, fd, oom, sealed};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
+use super::files::shown;
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
+use super::knobs::Presence;
+use super::readiness::{Readiness, Socketed, Ways};
 use super::said::Said;
-use super::{be_spared, record, tick};
+use super::{be_spared, knobs, record, tick};
 
 const PROGRAM: Program = Program {
     name: "supervise",
@@ -86,6 +90,11 @@ struct Supervisor<'a> {
     adopted: Option<Adopted>,
     /// Held: the read end of the pipe to the logger, which must not break while both svscan and the logger are dead.
     pipe: Option<OwnedFd>,
+    presence: Presence,
+    /// How the service tells that it is ready, while it is not.
+    readiness: Readiness,
+    /// Where services tell of themselves.
+    socketed: Socketed,
     /// When the status file, which could not be written, is tried again.
     rewrite: Option<Tick>,
     signals: Signals,
@@ -105,7 +114,7 @@ impl<'a> Supervisor<'a> {
         let (us, mut said, mut begin) = (who_we_are(), Said::new(VOICE), None);
         // The first status comes before the FIFO that says that there is one.
         let held = Held::take(dir, us.boot, || {
-            let mut found = Beginning::find(dir, want, us)?;
+            let mut found = Beginning::find(dir, want, us, &mut said)?;
             if last_run {
                 found.machine.make_last_run();
             }
@@ -115,6 +124,13 @@ impl<'a> Supervisor<'a> {
         })?;
         let (Beginning { machine, since, more, adopted }, rewrite) = begin.context("nothing was announced")?;
         let pipe = hold_pipe();
+        let socketed = Socketed::find(more.notify().filter(|_| adopted.is_some()), dir, &mut said);
+        let readiness = match &adopted {
+            Some(_) if machine.awaits_ready() => {
+                machine.pid().map(|pid| Readiness::find(pid, more.ready_pipe, dir, &mut said))
+            }
+            Some(_) | None => None,
+        };
         Ok(Supervisor {
             dir,
             machine,
@@ -122,6 +138,9 @@ impl<'a> Supervisor<'a> {
             more,
             adopted,
             pipe,
+            presence: Presence::default(),
+            readiness: readiness.unwrap_or_default(),
+            socketed,
             rewrite,
             signals,
             held,
@@ -135,20 +154,28 @@ impl<'a> Supervisor<'a> {
     fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
-        let inherited = Held::inherit(state.held).and_then(|held| Ok((held, state.adopted()?, state.pipe()?)));
-        let (held, adopted, pipe) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+        let inherited = Held::inherit(state.held)
+            .and_then(|held| Ok((held, state.adopted()?, state.pipe()?, state.ready()?, state.notify()?)));
+        let (held, adopted, pipe, ready, notify) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+        let mut said = Said::new(VOICE);
+        let knobs = knobs::for_successor(dir, &more, &mut said);
+        let machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
+        let readiness = if machine.awaits_ready() { Readiness::inherit(ready) } else { Readiness::default() };
         let mut supervisor = Supervisor {
             dir,
-            machine: Machine::resume(&state.status, &more, last_start(more.born)),
+            machine,
             since: state.status.since,
             more,
             adopted,
             pipe,
+            presence: Presence::default(),
+            readiness,
+            socketed: Socketed::inherit(notify, &more),
             rewrite: None,
             signals,
             held,
             successor,
-            said: Said::new(VOICE),
+            said,
             done: false,
         };
         log::info!("{}: going on as version {}", dir.display(), more.version().unwrap_or_default());
@@ -165,14 +192,17 @@ impl<'a> Supervisor<'a> {
         let held = self.held.descriptors().map(sealed::number);
         let adopted = self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd()));
         let pipe = self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd()));
-        State { status, more, held, adopted, pipe, oom: oom::original() }.encode()
+        let ready = self.readiness.pipe().map(sealed::number);
+        let notify = self.socketed.fd().map(sealed::number);
+        State { status, more, held, adopted, pipe, ready, notify, oom: oom::original() }.encode()
     }
 
     /// Becomes the new file of this program.
     fn succeed(&mut self, program: &Path) {
         let adopted = self.adopted.as_ref().map(Adopted::fd);
-        let descriptors: Vec<_> =
-            self.held.descriptors().into_iter().chain(adopted).chain(self.pipe.as_ref().map(AsFd::as_fd)).collect();
+        let pipe = self.pipe.as_ref().map(AsFd::as_fd);
+        let others = [adopted, pipe, self.readiness.pipe(), self.socketed.fd()].into_iter().flatten();
+        let descriptors: Vec<_> = self.held.descriptors().into_iter().chain(others).collect();
         self.successor.succeed(program, &self.state(), &descriptors, &self.signals);
     }
 
@@ -189,19 +219,29 @@ impl<'a> Supervisor<'a> {
 
     /// Waits for something to happen, and acts on all that has.
     fn turn(&mut self) {
-        let deadline = [self.machine.deadline(), self.rewrite, self.successor.deadline()].into_iter().flatten().min();
+        let deadlines = [self.machine.deadline(), self.rewrite, self.successor.deadline(), self.readiness.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
         let adopted = self.adopted.as_ref().map_or(self.signals.fd(), Adopted::fd);
-        let [signals, control, ended] =
-            match sys::poll::readable([self.signals.fd(), self.held.control(), adopted], timeout) {
+        let ready = self.readiness.pipe().unwrap_or(self.signals.fd());
+        let word = self.socketed.fd().unwrap_or(self.signals.fd());
+        let [signals, control, ended, ready, word] =
+            match sys::poll::readable([self.signals.fd(), self.held.control(), adopted, ready, word], timeout) {
                 Ok(readable) => readable,
                 Err(error) => {
                     let text = text!("unable to wait for ", self.dir, ", trying again in a second");
                     self.said.warning("poll", text, &error);
                     sys::poll::rest();
-                    [true; 3]
+                    [true; 5]
                 }
             };
+        // Before its end: it may have been ready for a moment.
+        if ready && self.readiness.hear() {
+            self.ready();
+        }
+        if word {
+            self.hear_words();
+        }
         if signals || self.signals.came() {
             self.signals.drain();
             self.reap();
@@ -216,6 +256,9 @@ impl<'a> Supervisor<'a> {
             self.announce();
         }
         self.successor.timeout();
+        if let Some(pid) = self.machine.pid() {
+            self.readiness.timeout(self.dir, pid, &mut self.said);
+        }
         if control {
             self.obey();
         }
@@ -234,6 +277,11 @@ impl<'a> Supervisor<'a> {
             Answer::No => return,
             Answer::None => {}
         }
+        match self.readiness.ended(pid, change) {
+            Some(true) => return self.ready(),
+            Some(false) => return,
+            None => {}
+        }
         log::info!("{}: pid {} {change}", self.dir.display(), pid.0);
         self.step(match change {
             Change::Exited(code) => Event::Died(pid, svdir::Exit::Code(code)),
@@ -241,6 +289,44 @@ impl<'a> Supervisor<'a> {
             Change::Stopped => Event::Stopped(pid),
             Change::Continued => Event::Continued(pid),
         });
+    }
+
+    /// The service has told that it is ready.
+    fn ready(&mut self) {
+        self.readiness.stop();
+        if let Some(pid) = self.machine.pid() {
+            log::info!("{}: pid {} is ready", self.dir.display(), pid.0);
+            self.step(Event::Ready(pid));
+        }
+    }
+
+    /// Takes in what the service tells of itself.
+    fn hear_words(&mut self) {
+        let Some(pid) = self.machine.pid() else {
+            return self.socketed.receive(&[], self.dir, |_, _| {});
+        };
+        let socketed = std::mem::take(&mut self.socketed);
+        socketed.receive(&[pid], self.dir, |pid, word| self.hear_word(pid, word));
+        self.socketed = socketed;
+    }
+
+    fn hear_word(&mut self, pid: Pid, word: Notice<'_>) {
+        match word {
+            Notice::Ready => self.ready(),
+            Notice::Reloading | Notice::Stopping => self.step(Event::Unready(pid)),
+            Notice::Status(status) => log::info!("{}: {}", self.dir.display(), status.escape_ascii()),
+            Notice::MainPid(main) if main != pid.0 => {
+                let other = io::Error::other("only what was started as run is supervised");
+                let text = text!("unable to follow ", self.dir, " to pid ", u64::from(main));
+                self.said.warning("mainpid", text, &other);
+            }
+            // Nothing here has a time limit, and the barrier's descriptor is closed already.
+            Notice::MainPid(_)
+            | Notice::Watchdog
+            | Notice::WatchdogTrigger
+            | Notice::ExtendTimeout(_)
+            | Notice::Barrier => {}
+        }
     }
 
     /// Looks whether the process that is not our child has ended.
@@ -269,19 +355,32 @@ impl<'a> Supervisor<'a> {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) => {
-                return self.said.warning("control", text!("unable to read ", self.dir, "/", names::CONTROL), &error);
+                return self.said.warning(
+                    "control",
+                    text!("unable to read ", shown(self.dir, names::CONTROL).0.as_slice()),
+                    &error,
+                );
             }
         };
+        let before = self.more.mark;
         for &byte in batch.iter().take(count) {
             if self.done {
                 return;
             }
-            if byte == svdir::UPGRADE {
+            if let Some(mark) = self.more.mark.with(byte) {
+                self.more.mark = mark;
+            } else if byte == svdir::UPGRADE {
                 self.successor.ask(&self.state());
             } else if let Some(command) = Command::from_letter(byte) {
                 log::debug!("{}: command {}", self.dir.display(), char::from(byte));
+                if Machine::needs_knobs(command) {
+                    self.machine.learn(knobs::signals(self.dir, &mut self.said));
+                }
                 self.step(Event::Command(command));
             }
+        }
+        if self.more.mark != before && !self.done {
+            self.announce();
         }
     }
 
@@ -291,7 +390,11 @@ impl<'a> Supervisor<'a> {
             match action {
                 Action::Spawn => self.spawn(),
                 Action::Kill(pid, signal) => self.kill(pid, signal),
-                Action::Stamp => self.since = now(),
+                Action::Stamp => {
+                    self.since = now();
+                    self.readiness.stop();
+                }
+                Action::StampReady => self.more.ready = Some(now()),
                 Action::Announce => self.announce(),
                 Action::Quit => {
                     log::info!("{}: leaving", self.dir.display());
@@ -309,7 +412,12 @@ impl<'a> Supervisor<'a> {
     /// which the child holds a copy, only when the record is there.
     fn spawn(&mut self) {
         let argv = [c"./run".to_owned()];
-        let run = Prepared::new(&argv, None);
+        let ways = Ways::prepare(self.dir, self.presence.look(), &mut self.socketed, &mut self.said);
+        let environment = ways.socket().then(|| environ::changed(&[self.socketed.variable()]));
+        let run = Prepared::new(&argv, environment.as_deref());
+        self.machine.declare(ways.any());
+        self.more.ready_pipe = ways.pipe_id();
+        self.more.notify = self.socketed.name();
         let (machine, more, since, earliest) = (&self.machine, self.more, now(), clock::since_boot());
         let announced = Cell::new(None);
         let become_run = || {
@@ -317,7 +425,7 @@ impl<'a> Supervisor<'a> {
             let pid = Pid(process::own_pid().as_raw().unsigned_abs());
             let written = record::write(&encode(machine.record_once_started(pid, since, More { born, ..more })));
             announced.set(Some((born, written.is_ok())));
-            run.exec(c"./run")
+            ways.place().err().unwrap_or_else(|| run.exec(c"./run"))
         };
         let started = process::spawn(become_run, |error| {
             VOICE.fatal(&text!("unable to start ", self.dir, "/", names::RUN), &error);
@@ -329,6 +437,7 @@ impl<'a> Supervisor<'a> {
                 let (born, written) =
                     announced.get().unwrap_or((Born { earliest, latest: clock::since_boot() }, false));
                 (self.since, self.more.born) = (since, born);
+                self.readiness = ways.listen();
                 self.said.over("fork");
                 self.note_score();
                 self.step(Event::Started(Pid(pid.as_raw().unsigned_abs())));
@@ -364,6 +473,15 @@ impl<'a> Supervisor<'a> {
             Signal::Alarm => process::Signal::SIGALRM,
             Signal::Int => process::Signal::SIGINT,
             Signal::Kill => process::Signal::SIGKILL,
+            Signal::Quit => process::Signal::SIGQUIT,
+            Signal::Usr1 => process::Signal::SIGUSR1,
+            Signal::Usr2 => process::Signal::SIGUSR2,
+            Signal::Winch => process::Signal::SIGWINCH,
+            Signal::Number(number) => match process::Signal::try_from(i32::from(number)) {
+                Ok(signal) => signal,
+                // The knobs give no such number.
+                Err(_) => return,
+            },
         };
         let sent = match &self.adopted {
             Some(adopted) => adopted.kill(signal),

@@ -3,10 +3,11 @@
 
 use testkit::Scratch;
 
-const PROGRAMS: [&str; 18] = [
+const PROGRAMS: [&str; 19] = [
     "envdir",
     "envuidgid",
     "fghack",
+    "hupwatch",
     "multilog",
     "pgrphack",
     "readproctitle",

@@ -82,7 +82,7 @@ fn what_is_wanted_is_carried_over() {
             (record[16], record[17], record[21])
         };
         let expected = match letters {
-            "-d" => (0, b'd', 0),
+            "-d" => (0, b'd', 8),
             "-o" => (0, 0, 0),
             "-p" => (1, b'u', 0),
             _ => (0, b'u', 1),

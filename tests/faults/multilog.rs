@@ -28,7 +28,6 @@ const FAULTS: &[Fault] = &[
     ),
     (CHMOD, &["EIO", "EROFS"], MODE_FAILED),
     (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
-    (MAP, &["ENOMEM"], FORK_FAILED),
 ];
 
 const SYNC_FAILED: &[&str] = &[
@@ -254,4 +253,19 @@ fn term_while_nothing_can_be_written_ends_it_and_says_what_is_lost() {
         signal(logger.running.pid(), "TERM");
         assert_eq!(logger.running.end(), 111);
     }
+}
+
+#[test]
+fn it_works_on_where_no_memory_can_be_mapped() {
+    if !needs_strace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut logger = Logger::start(&scratch);
+    let strace = Injection::of(MAP, "ENOMEM", "1+").attach(&scratch, logger.running.pid());
+    logger.write(500);
+    wait_until("it has read all", || unread(&logger) == 0);
+    strace.detach();
+    logger.end(&scratch);
+    assert_eq!(said(&scratch), "");
 }

@@ -26,7 +26,6 @@ type Fault = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const FAULTS: &[Fault] = &[
     (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
-    (MAP, &["ENOMEM"], FORK_FAILED),
     (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "EINTR"], OPEN_FAILED),
     (PIPE, &["EMFILE", "ENFILE"], PIPE_FAILED),
     (WRITE, &["ENOMEM", "EAGAIN"], RELEASE_FAILED),
@@ -131,7 +130,6 @@ fn one_call_fails(case: &Case) {
 /// The same until the cause is gone.
 const LASTING: &[Fault] = &[
     (FORK, &["EAGAIN", "ENOMEM"], FORK_FAILED),
-    (MAP, &["ENOMEM"], FORK_FAILED),
     (OPEN, &["EMFILE", "ENFILE", "ENOMEM"], &[OPEN_FAILED[0], READ_FAILED[0]]),
     (PIPE, &["EMFILE", "ENFILE"], PIPE_FAILED),
     (POLL, &["ENOMEM"], WAIT_FAILED),
@@ -206,4 +204,22 @@ fn no_release_for_a_while(calls: &'static str, error: &str) {
     strace.detach();
     wait_until("the logger is gone", || !is_supervised(&scratch, "a/log"));
     assert_said_once(&said(&scratch), &lines(RELEASE_FAILED, error));
+}
+
+#[test]
+fn it_works_on_where_no_memory_can_be_mapped() {
+    if !needs_strace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut svscan = scanned(&scratch);
+    let strace = Injection::of(MAP, "ENOMEM", "1+").attach(&scratch, svscan.pid());
+    come_and_go(&scratch);
+    let supervise = supervise_of(&scratch, "scan/a");
+    signal(supervise, "KILL");
+    wait_until("its supervise is back", || {
+        is_supervised(&scratch, "scan/a") && supervise_of(&scratch, "scan/a") != supervise
+    });
+    strace.detach();
+    assert_eq!((svscan.ended(), scratch.text("svscan.err")), (None, String::new()));
 }

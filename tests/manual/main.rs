@@ -20,6 +20,7 @@ const NEEDS_WORDS: &[&str] = &[
     "envdir",
     "envuidgid",
     "fghack",
+    "hupwatch",
     "pgrphack",
     "setlock",
     "setuidgid",

@@ -53,7 +53,7 @@ impl Page {
             }
             "SS" => words.join(" "),
             "TP" | "TQ" => return true,
-            "\\\"" | "EE" | "EX" | "IP" | "PP" | "ad" | "nr" => return false,
+            "\\\"" | "EE" | "EX" | "IP" | "PP" | "RE" | "RS" | "ad" | "nr" => return false,
             other => panic!("{}: .{other} is not known here", self.path.display()),
         };
         let (title, body) = self.sections.last_mut().expect("text stands in a section");
@@ -105,6 +105,7 @@ fn plain(text: &str) -> String {
     for part in parts {
         let (sign, length) = match part.get(..1).unwrap_or_default() {
             "-" => ("-", 1),
+            "e" => ("\\", 1),
             "&" | ":" => ("", 1),
             "f" => ("", 2),
             "(" => (special(&part[1..3]), 3),

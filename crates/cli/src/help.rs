@@ -40,7 +40,9 @@ fn page(program: &Program) -> String {
 
 /// `-x`, `--long` or both as `-x, --long`, each perhaps with ` VALUE` behind it; or an operand. clap only lays them out, it never parses.
 fn argument(name: &'static str) -> Arg {
-    if !name.starts_with('-') {
+    // multilog's `-PATTERN` is an operand.
+    let first = name.split(' ').next().unwrap_or(name).trim_end_matches(',');
+    if !(first.starts_with("--") || first.starts_with('-') && first.len() == 2) {
         return Arg::new(name).required(true);
     }
     let mut argument = Arg::new(name).action(ArgAction::SetTrue);

@@ -4,9 +4,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod check;
+pub mod hupwatch;
+pub mod reload;
 pub mod scan;
 pub mod stop;
 pub mod supervise;
+pub mod wait;
 
 /// A moment of the monotonic clock, in nanoseconds since some fixed one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

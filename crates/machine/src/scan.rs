@@ -419,7 +419,7 @@ impl<P> Scan<P> {
         };
         slot.supervise(role).earliest = now.after(PACE);
         self.pids.insert(pid, (id, role));
-        self.runs(now, id, role, Life::Child(pid));
+        self.note_running(now, id, role, Life::Child(pid));
     }
 
     /// There was nothing to start: a supervise runs there that is no child of ours. [`lost`](Scan::lost) tells of its end.
@@ -430,10 +430,10 @@ impl<P> Scan<P> {
             let supervise = slot.supervise(role);
             (supervise.earliest, supervise.failed) = (now, false);
         }
-        self.runs(now, id, role, Life::Other(pid));
+        self.note_running(now, id, role, Life::Other(pid));
     }
 
-    fn runs(&mut self, now: Tick, id: Id, role: Role, life: Life) {
+    fn note_running(&mut self, now: Tick, id: Id, role: Role, life: Life) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
@@ -476,7 +476,15 @@ impl<P> Scan<P> {
 
     /// Whether the log supervise runs.
     pub fn has_logger(&self, id: Id) -> bool {
-        self.slots.get(&id).is_some_and(|slot| slot.log.runs())
+        self.runs(id, Role::Log)
+    }
+
+    /// Whether that supervise runs.
+    pub fn runs(&self, id: Id, role: Role) -> bool {
+        self.slots.get(&id).is_some_and(|slot| match role {
+            Role::Main => slot.main.runs(),
+            Role::Log => slot.log.runs(),
+        })
     }
 
     /// From its next start on the service has a logger behind this pipe, or none.

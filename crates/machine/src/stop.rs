@@ -70,15 +70,26 @@ pub enum Action {
     KillAll,
 }
 
+/// A supervise in the moment in which the stop begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is none, and none has left anything behind.
+    Nothing,
+    /// It runs.
+    Runs,
+    /// It was killed, and was not started again yet: what it has left behind may live.
+    LeftBehind,
+}
+
 /// A service in the moment in which the stop begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running {
     /// Which directory.
     pub id: Id,
-    /// Whether its main supervise runs.
-    pub main: bool,
-    /// Whether its log supervise runs.
-    pub log: bool,
+    /// Its main supervise.
+    pub main: Found,
+    /// Its log supervise.
+    pub log: Found,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,8 +161,16 @@ impl Stop {
             cut_short: false,
         };
         for Running { id, main, log } in services {
-            stop.slots.insert(id, Slot { main, log, closed: false, tries: TRIES });
-            stop.todo.push_back(if main { Action::Tell(id, Role::Main, Order::Down) } else { Action::Close(id) });
+            let [runs_main, runs_log] = [main, log].map(|found| found != Found::Nothing);
+            stop.slots.insert(id, Slot { main: runs_main, log: runs_log, closed: false, tries: TRIES });
+            if log == Found::LeftBehind {
+                stop.todo.push_back(Action::Start(id, Role::Log));
+            }
+            stop.todo.push_back(match main {
+                Found::Nothing => Action::Close(id),
+                Found::Runs => Action::Tell(id, Role::Main, Order::Down),
+                Found::LeftBehind => Action::Start(id, Role::Main),
+            });
         }
         stop.settle();
         stop

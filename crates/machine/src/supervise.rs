@@ -14,6 +14,9 @@
 //! start that `u` or `o` asked for within that second is made when it is over, also after an `x` (`ox` is "run once, then leave");
 //! a `d` takes it back. A restart that nobody asked for is given up by `x`.
 //!
+//! A service that `d` or `r` has told to end, and that does not within [`Knobs::timeout_kill`], gets KILL then, whatever was
+//! commanded meanwhile.
+//!
 //! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
 //! to end it by a command is started again, or not, as always.
 //!
@@ -47,6 +50,10 @@ pub enum Event {
     Stopped(Pid),
     /// A child was continued.
     Continued(Pid),
+    /// The process, of a service that tells so, is ready.
+    Ready(Pid),
+    /// It is not ready any more, and will tell when it is again.
+    Unready(Pid),
     /// A command came.
     Command(Command),
     /// The deadline has come.
@@ -64,6 +71,29 @@ pub enum Signal {
     Alarm,
     Int,
     Kill,
+    Quit,
+    Usr1,
+    Usr2,
+    Winch,
+    /// The one that the system has under this number.
+    Number(u8),
+}
+
+/// What the service directory says about signals. It is learned anew before a command that needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knobs {
+    /// Ends the service.
+    pub down_signal: Signal,
+    /// Makes it read its configuration again.
+    pub reload_signal: Signal,
+    /// How long it may take to end before it gets KILL, in nanoseconds; for ever if `None`.
+    pub timeout_kill: Option<u64>,
+}
+
+impl Default for Knobs {
+    fn default() -> Knobs {
+        Knobs { down_signal: Signal::Term, reload_signal: Signal::Hup, timeout_kill: None }
+    }
 }
 
 /// What is to be done, in the order given.
@@ -76,6 +106,8 @@ pub enum Action {
     Kill(Pid, Signal),
     /// Take the time: the pid has changed.
     Stamp,
+    /// Take the time: the service is ready.
+    StampReady,
     /// Write the status file.
     Announce,
     /// Leave.
@@ -123,6 +155,13 @@ pub struct Machine {
     want: Want,
     paused: bool,
     got_term: bool,
+    /// The child was sent what shall end it.
+    ending: bool,
+    /// Then it gets KILL.
+    kill_at: Option<Tick>,
+    /// The service tells when it is ready: this process, or the next one if none runs.
+    declares: bool,
+    ready: bool,
     exiting: bool,
     /// A `run` that ends by itself is the end.
     last_run: bool,
@@ -132,6 +171,7 @@ pub struct Machine {
     last_start: Option<Tick>,
     starts: u32,
     last_exit: Option<Exit>,
+    knobs: Knobs,
 }
 
 impl Machine {
@@ -142,18 +182,23 @@ impl Machine {
             want,
             paused: false,
             got_term: false,
+            ending: false,
+            kill_at: None,
+            declares: false,
+            ready: false,
             exiting: false,
             last_run: false,
             ended: false,
             last_start: None,
             starts: 0,
             last_exit: None,
+            knobs: Knobs::default(),
         }
     }
 
     /// Goes on from what a supervise that was killed had written. The child counts as alive until [`Event::Died`]; `last_start`
-    /// is when it was born, if that can be told.
-    pub fn resume(status: &Status, more: &More, last_start: Option<Tick>) -> Machine {
+    /// is when it was born, if that can be told. A KILL that was due comes when the time for it, which begins anew, is over.
+    pub fn resume(now: Tick, status: &Status, more: &More, last_start: Option<Tick>, knobs: Knobs) -> Machine {
         let service = match status.pid {
             Some(pid) => Service::Up(Pid(pid.get())),
             // Begin makes of this what is due.
@@ -165,12 +210,17 @@ impl Machine {
             want: status.want,
             paused: status.paused,
             got_term: status.got_term,
+            ending: more.ending,
+            kill_at: knobs.timeout_kill.filter(|_| more.kill_due).map(|timeout| now.after(timeout)),
+            declares: more.declares,
+            ready: more.ready.is_some() && status.pid.is_some(),
             exiting: more.exiting,
             last_run: more.last_run,
             ended: more.ended,
             last_start,
             starts: more.starts,
             last_exit: more.last_exit,
+            knobs,
         }
     }
 
@@ -191,8 +241,29 @@ impl Machine {
     pub fn deadline(&self) -> Option<Tick> {
         match self.service {
             Service::Waiting { until, .. } => Some(until),
-            Service::Down | Service::Starting | Service::Up(_) => None,
+            Service::Up(_) => self.kill_at,
+            Service::Down | Service::Starting => None,
         }
+    }
+
+    /// Whether [`Knobs`] matter to a command.
+    pub fn needs_knobs(command: Command) -> bool {
+        matches!(command, Command::Down | Command::Restart | Command::Reload)
+    }
+
+    /// Whether the process of the start that is being made will tell when it is ready.
+    pub fn declare(&mut self, declares: bool) {
+        self.declares = declares;
+    }
+
+    /// Whether the process tells when it is ready, and has not yet.
+    pub fn awaits_ready(&self) -> bool {
+        self.pid().is_some() && self.declares && !self.ready
+    }
+
+    /// Takes in what the service directory says now.
+    pub fn learn(&mut self, knobs: Knobs) {
+        self.knobs = knobs;
     }
 
     /// The status to announce; `since` is the time of the last stamp.
@@ -221,6 +292,10 @@ impl Machine {
             last_run: self.last_run,
             ended: self.ended,
             start_due,
+            ending: self.ending,
+            kill_due: self.kill_at.is_some(),
+            declares: self.declares,
+            ready: more.ready.filter(|_| self.ready),
             last_exit: self.last_exit,
             starts: self.starts,
             ..more
@@ -249,6 +324,8 @@ impl Machine {
             }
             Event::Stopped(pid) => self.observe_pause(pid, true, &mut todo),
             Event::Continued(pid) => self.observe_pause(pid, false, &mut todo),
+            Event::Ready(pid) => self.observe_ready(pid, true, &mut todo),
+            Event::Unready(pid) => self.observe_ready(pid, false, &mut todo),
             Event::Command(command) => self.command(now, command, &mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
         }
@@ -268,7 +345,8 @@ impl Machine {
         match command {
             Command::Up => self.want_start(now, Want::Up, todo),
             Command::Once => self.want_start(now, Want::Once, todo),
-            Command::Down => self.down(todo),
+            Command::Down => self.down(now, todo),
+            Command::Restart => self.restart(now, todo),
             Command::Exit => self.exit(todo),
             Command::Pause => {
                 self.paused = true;
@@ -284,7 +362,12 @@ impl Machine {
             Command::Alarm => self.signal(Signal::Alarm, todo),
             Command::Interrupt => self.signal(Signal::Int, todo),
             Command::Term => self.term(todo),
-            Command::Kill => self.signal(Signal::Kill, todo),
+            Command::Kill => self.kill(todo),
+            Command::Quit => self.signal(Signal::Quit, todo),
+            Command::Usr1 => self.signal(Signal::Usr1, todo),
+            Command::Usr2 => self.signal(Signal::Usr2, todo),
+            Command::Winch => self.signal(Signal::Winch, todo),
+            Command::Reload => self.signal(self.knobs.reload_signal, todo),
         }
     }
 
@@ -297,20 +380,32 @@ impl Machine {
         }
     }
 
-    fn down(&mut self, todo: &mut Actions) {
+    fn down(&mut self, now: Tick, todo: &mut Actions) {
         self.want = Want::Down;
         match self.service {
-            Service::Up(_) => {
-                self.signal(Signal::Term, todo);
-                self.signal(Signal::Cont, todo);
-                self.paused = false;
-                self.got_term = true;
-            }
+            Service::Up(_) => self.end(now, todo),
             Service::Waiting { .. } => self.service = Service::Down,
             Service::Down | Service::Starting => {}
         }
         todo.push(Action::Announce);
         self.quit_if_done(todo);
+    }
+
+    fn restart(&mut self, now: Tick, todo: &mut Actions) {
+        if let Service::Up(_) = self.service {
+            self.end(now, todo);
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// Tells the service to end. One that is paused could not hear it.
+    fn end(&mut self, now: Tick, todo: &mut Actions) {
+        self.signal(self.knobs.down_signal, todo);
+        self.signal(Signal::Cont, todo);
+        self.paused = false;
+        self.got_term |= self.knobs.down_signal == Signal::Term;
+        self.ending = true;
+        self.kill_at = self.kill_at.or(self.knobs.timeout_kill.map(|timeout| now.after(timeout)));
     }
 
     fn exit(&mut self, todo: &mut Actions) {
@@ -328,8 +423,19 @@ impl Machine {
             return;
         };
         self.signal(Signal::Term, todo);
-        if !self.got_term {
-            self.got_term = true;
+        if !(self.got_term && self.ending) {
+            (self.got_term, self.ending) = (true, true);
+            todo.push(Action::Announce);
+        }
+    }
+
+    fn kill(&mut self, todo: &mut Actions) {
+        let Service::Up(_) = self.service else {
+            return;
+        };
+        self.signal(Signal::Kill, todo);
+        if !self.ending {
+            self.ending = true;
             todo.push(Action::Announce);
         }
     }
@@ -343,6 +449,16 @@ impl Machine {
     fn observe_pause(&mut self, pid: Pid, paused: bool, todo: &mut Actions) {
         if self.service == Service::Up(pid) && self.paused != paused {
             self.paused = paused;
+            todo.push(Action::Announce);
+        }
+    }
+
+    fn observe_ready(&mut self, pid: Pid, ready: bool, todo: &mut Actions) {
+        if self.service == Service::Up(pid) && self.declares && self.ready != ready {
+            self.ready = ready;
+            if ready {
+                todo.push(Action::StampReady);
+            }
             todo.push(Action::Announce);
         }
     }
@@ -367,6 +483,11 @@ impl Machine {
     fn timeout(&mut self, now: Tick, todo: &mut Actions) {
         match self.service {
             Service::Waiting { until, .. } if until <= now => self.spawn(now, todo),
+            Service::Up(_) if self.kill_at.is_some_and(|kill_at| kill_at <= now) => {
+                self.kill_at = None;
+                self.signal(Signal::Kill, todo);
+                todo.push(Action::Announce);
+            }
             Service::Waiting { .. } | Service::Down | Service::Starting | Service::Up(_) => {}
         }
     }
@@ -374,7 +495,14 @@ impl Machine {
     fn started(&mut self, pid: Pid) {
         self.service = Service::Up(pid);
         self.paused = false;
+        self.ready = false;
+        self.forget_ending();
+    }
+
+    fn forget_ending(&mut self) {
         self.got_term = false;
+        self.ending = false;
+        self.kill_at = None;
     }
 
     fn spawn_failed(&mut self, now: Tick, todo: &mut Actions) {
@@ -390,10 +518,11 @@ impl Machine {
     fn died(&mut self, now: Tick, exit: Exit, todo: &mut Actions) {
         self.service = Service::Down;
         self.last_exit = Some(exit);
-        if self.last_run && !self.got_term {
+        self.ready = false;
+        if self.last_run && !self.ending {
             (self.ended, self.exiting) = (true, true);
         }
-        self.got_term = false;
+        self.forget_ending();
         todo.push(Action::Stamp);
         if self.want == Want::Up && !self.exiting {
             self.start(now, false, todo);

@@ -1,6 +1,6 @@
 //! Supervise in the service of `svscan --exit-with`: a `run` that ends by itself is the end.
 
-use machine::supervise::{Action, Event, Machine};
+use machine::supervise::{Action, Event, Knobs, Machine};
 use machine::{Pid, SECOND, Tick};
 use svdir::{Command, Exit, More, Want};
 use tai::Label;
@@ -66,12 +66,14 @@ fn a_run_that_ends_by_itself_is_the_end_whatever_its_code() {
 
 #[test]
 fn a_run_that_was_told_to_end_is_started_again() {
-    let mut service = Service::new(Want::Up);
-    service.command(b"t");
-    service.ends(Exit::Signal(15));
-    assert!(!service.quit && service.pid == 2 && !service.more().ended);
-    service.ends(Exit::Code(3));
-    assert!(service.quit && service.pid == 2 && service.more().ended);
+    for letter in [b"t", b"k", b"r"] {
+        let mut service = Service::new(Want::Up);
+        service.command(letter);
+        service.ends(Exit::Signal(15));
+        assert!(!service.quit && service.pid == 2 && !service.more().ended);
+        service.ends(Exit::Code(3));
+        assert!(service.quit && service.pid == 2 && service.more().ended);
+    }
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn leaving_when_told_to_is_no_end() {
 fn a_successor_knows() {
     let service = Service::new(Want::Up);
     let (status, more) = service.machine.record(Label::default(), More::default());
-    let machine = Machine::resume(&status, &more, None);
+    let machine = Machine::resume(Tick(SECOND), &status, &more, None, Knobs::default());
     let mut service = Service { machine, now: Tick(SECOND), pid: service.pid, quit: false };
     service.step(Event::Begin);
     service.ends(Exit::Code(9));

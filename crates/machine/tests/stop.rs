@@ -1,7 +1,7 @@
 //! The orderly stop in random worlds, against a model of supervises, services and loggers.
 
 use machine::scan::{Id, Role};
-use machine::stop::{Action, End, LAST_LINES, LAST_LOOK, Order, Process, Running, Stop, victims};
+use machine::stop::{Action, End, Found, LAST_LINES, LAST_LOOK, Order, Process, Running, Stop, victims};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 
@@ -25,6 +25,8 @@ struct Kind {
     logs: bool,
     /// Something stands in the pipe when it is closed.
     unread: bool,
+    /// Its supervises were killed a moment before the stop.
+    left_behind: [bool; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +89,8 @@ impl World {
             .iter()
             .map(|&kind| Service {
                 kind,
-                main: true,
-                log: kind.log,
+                main: !kind.left_behind[0],
+                log: kind.log && !kind.left_behind[1],
                 main_told: None,
                 log_told: None,
                 closed: false,
@@ -97,8 +99,16 @@ impl World {
                 starts: 0,
             })
             .collect();
-        let running =
-            services.iter().enumerate().map(|(at, service)| Running { id: id(at), main: true, log: service.log });
+        let found = |exists, left_behind| match (exists, left_behind) {
+            (false, _) => Found::Nothing,
+            (true, false) => Found::Runs,
+            (true, true) => Found::LeftBehind,
+        };
+        let running = kinds.iter().enumerate().map(|(at, kind)| Running {
+            id: id(at),
+            main: found(true, kind.left_behind[0]),
+            log: found(kind.log, kind.left_behind[1]),
+        });
         let stop = Stop::new(now, GRACE, running, copier);
         let end = now.after(GRACE + LAST_LINES + LAST_LOOK);
         World {
@@ -185,7 +195,7 @@ impl World {
         }
         let service = &mut self.services[id.inode as usize];
         service.starts += 1;
-        assert!(service.starts <= 3, "not for ever");
+        assert!(service.starts <= 5, "not for ever");
         match role {
             Role::Main => {
                 assert!(!service.main, "never two");
@@ -276,13 +286,8 @@ impl World {
 }
 
 fn kinds() -> impl Strategy<Value = Vec<Kind>> {
-    let kind = any::<[bool; 6]>().prop_map(|[log, mortal, deaf, orphan, logs, unread]| Kind {
-        log,
-        mortal,
-        deaf,
-        orphan,
-        logs,
-        unread,
+    let kind = any::<([bool; 6], [bool; 2])>().prop_map(|([log, mortal, deaf, orphan, logs, unread], left_behind)| {
+        Kind { log, mortal, deaf, orphan, logs, unread, left_behind }
     });
     prop::collection::vec(kind, 1..5)
 }
@@ -338,9 +343,8 @@ proptest! {
 
     #[test]
     fn what_holds_a_pipe_open_is_waited_for_until_it_is_late(mut kinds in kinds()) {
-        for kind in &mut kinds {
-            *kind = Kind { log: true, mortal: true, deaf: false, orphan: true, logs: true, unread: false };
-        }
+        let left_behind = [false; 2];
+        kinds.fill(Kind { log: true, mortal: true, deaf: false, orphan: true, logs: true, unread: false, left_behind });
         let mut world = World::new(&kinds, false);
         world.act();
         world.let_all_end();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use machine::supervise::{Action, Actions, Event, FORK_RETRY, Machine, PACE, Signal};
+use machine::supervise::{Action, Actions, Event, FORK_RETRY, Knobs, Machine, PACE, Signal};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 use svdir::{Command, Exit, More, Status, Want};
@@ -20,6 +20,10 @@ enum Happening {
     /// Somebody else stops or continues the child.
     ChildStops,
     ChildContinues,
+    /// The child says that it is ready, or not any more.
+    Ready(bool),
+    /// From now on the service tells when it is ready, or not.
+    Declares(bool),
     /// A process that is not the service ends.
     StrangerEnds(u32),
     /// Nanoseconds pass; a deadline on the way is met.
@@ -28,6 +32,8 @@ enum Happening {
     ForksWork(bool),
     /// Supervise is killed, and another one begins.
     Takeover,
+    /// The knob files are others now.
+    Knobs(Knobs),
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +42,11 @@ struct Child {
     ended: bool,
     /// TERM does nothing to it.
     stubborn: bool,
+    /// It says when it is ready, and has said so.
+    declares: bool,
+    ready: bool,
+    /// It must have been sent KILL by then.
+    doomed: Option<Tick>,
 }
 
 /// The kernel, as far as supervise can tell, and what must hold of all that the machine asks of it.
@@ -49,6 +60,9 @@ struct World {
     starts: Vec<Tick>,
     stamps: i64,
     announced: Option<(Status, More)>,
+    knobs: Knobs,
+    declares: bool,
+    ready_stamp: Option<Label>,
     quit: bool,
 }
 
@@ -64,6 +78,9 @@ impl World {
             starts: Vec::new(),
             stamps: 0,
             announced: None,
+            knobs: Knobs::default(),
+            declares: false,
+            ready_stamp: None,
             quit: false,
         };
         world.announced = Some(world.record());
@@ -76,7 +93,8 @@ impl World {
     }
 
     fn record(&self) -> (Status, More) {
-        self.machine.record(Label::from_unix(self.stamps, 0), More::default())
+        let more = More { ready: self.ready_stamp, ..More::default() };
+        self.machine.record(Label::from_unix(self.stamps, 0), more)
     }
 
     fn step(&mut self, event: Event) {
@@ -90,6 +108,13 @@ impl World {
             assert_ne!(before.since, after.since, "a pid changed without a stamp");
         }
         assert_eq!(self.announced, Some(self.record()), "not announced after {event:?}");
+        let (_, more) = self.record();
+        let ready = self.child.as_ref().is_some_and(|child| child.declares && child.ready);
+        assert_eq!(more.ready.is_some(), ready, "ready is what a child of a service that tells so has said");
+        assert_eq!(
+            self.machine.awaits_ready(),
+            self.child.as_ref().is_some_and(|child| child.declares && !child.ready)
+        );
         assert!(self.machine.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
     }
 
@@ -99,6 +124,7 @@ impl World {
                 Action::Spawn => self.spawn(),
                 Action::Kill(pid, signal) => self.kill(pid, signal),
                 Action::Stamp => self.stamps += 1,
+                Action::StampReady => self.ready_stamp = Some(Label::from_unix(self.stamps, 1)),
                 Action::Announce => self.announced = Some(self.record()),
                 Action::Quit => {
                     assert!(self.child.is_none(), "quit with a child");
@@ -114,9 +140,17 @@ impl World {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
         self.starts.push(self.now);
+        self.machine.declare(self.declares);
         if self.forks_work {
             self.next_pid += 1;
-            self.child = Some(Child { pid: self.next_pid, ended: false, stubborn: self.stubborn });
+            self.child = Some(Child {
+                pid: self.next_pid,
+                ended: false,
+                stubborn: self.stubborn,
+                declares: self.declares,
+                ready: false,
+                doomed: None,
+            });
             // The child announces itself before it becomes `run`.
             self.stamps += 1;
             let since = Label::from_unix(self.stamps, 0);
@@ -132,9 +166,28 @@ impl World {
         assert_eq!(child.pid, pid.0, "a signal to somebody else");
         match signal {
             Signal::Kill => child.ended = true,
-            Signal::Term | Signal::Hup | Signal::Alarm | Signal::Int => child.ended |= !child.stubborn,
+            Signal::Term
+            | Signal::Hup
+            | Signal::Alarm
+            | Signal::Int
+            | Signal::Quit
+            | Signal::Usr1
+            | Signal::Usr2
+            | Signal::Winch
+            | Signal::Number(_) => child.ended |= !child.stubborn,
             Signal::Stop | Signal::Cont => {}
         }
+    }
+
+    fn command(&mut self, command: Command) {
+        if Machine::needs_knobs(command) {
+            self.machine.learn(self.knobs);
+        }
+        let tells_to_end = matches!(command, Command::Down | Command::Restart);
+        if let (Some(child), true, Some(timeout)) = (&mut self.child, tells_to_end, self.knobs.timeout_kill) {
+            child.doomed = child.doomed.or(Some(self.now.after(timeout)));
+        }
+        self.step(Event::Command(command));
     }
 
     /// Tells the machine of a child that has ended.
@@ -162,6 +215,9 @@ impl World {
             self.reap();
         }
         self.now = end;
+        if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
+            assert!(child.doomed.is_none_or(|doomed| doomed > end), "it should have been killed by now");
+        }
         if !self.quit {
             let before = (self.status(), self.machine.deadline(), self.starts.len());
             self.step(Event::Timeout);
@@ -176,7 +232,8 @@ impl World {
     fn happen(&mut self, happening: &Happening) {
         let pid = self.child.as_ref().map(|child| Pid(child.pid));
         match *happening {
-            Happening::Command(command) => self.step(Event::Command(command)),
+            Happening::Command(command) => self.command(command),
+            Happening::Knobs(knobs) => self.knobs = knobs,
             Happening::ChildEnds => {
                 if let Some(child) = &mut self.child {
                     child.ended = true;
@@ -194,9 +251,20 @@ impl World {
                     assert!(!self.status().paused);
                 }
             }
+            Happening::Declares(declares) => self.declares = declares,
+            Happening::Ready(ready) => {
+                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
+                    child.ready = ready;
+                    self.step(if ready { Event::Ready(pid) } else { Event::Unready(pid) });
+                }
+            }
             Happening::StrangerEnds(offset) => {
                 let stranger = Pid(self.next_pid + 1 + offset);
-                for event in [Event::Died(stranger, EXIT), Event::Stopped(stranger), Event::Continued(stranger)] {
+                let ready = [Event::Ready(stranger), Event::Unready(stranger)];
+                for event in [Event::Died(stranger, EXIT), Event::Stopped(stranger), Event::Continued(stranger)]
+                    .into_iter()
+                    .chain(ready)
+                {
                     let actions = self.machine.step(self.now, event);
                     assert_eq!(actions, Actions::default(), "a stranger's {event:?} did something");
                 }
@@ -212,8 +280,13 @@ impl World {
         let (status, more) = self.announced.expect("something was announced");
         let waits = self.machine.deadline().is_some();
         let last_start = self.starts.last().copied();
-        self.machine = Machine::resume(&status, &more, last_start);
+        self.machine = Machine::resume(self.now, &status, &more, last_start, self.knobs);
         assert_eq!(status, self.status(), "the successor shows something else");
+        if let Some(child) = &mut self.child {
+            let timeout = self.knobs.timeout_kill.filter(|_| child.doomed.is_some());
+            child.doomed = timeout.map(|timeout| self.now.after(timeout));
+        }
+        self.announced = Some(self.record());
         let wanted = more.start_due || (status.pid.is_none() && status.want == Want::Up && !more.exiting);
         let known = self.starts.len();
         self.step(Event::Begin);
@@ -240,7 +313,13 @@ impl World {
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
-    prop::sample::select(&Command::ALL[..])
+    prop::sample::select(Command::all().collect::<Vec<_>>())
+}
+
+fn any_knobs() -> impl Strategy<Value = Knobs> {
+    let signal = prop::sample::select(&[Signal::Term, Signal::Int, Signal::Kill, Signal::Number(10)][..]);
+    let timeout = prop::option::of(1..5 * SECOND);
+    (signal, timeout).prop_map(|(down_signal, timeout_kill)| Knobs { down_signal, timeout_kill, ..Knobs::default() })
 }
 
 fn any_happening() -> impl Strategy<Value = Happening> {
@@ -254,6 +333,9 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => (0..100 * SECOND).prop_map(Happening::Pass),
         1 => any::<bool>().prop_map(Happening::ForksWork),
         2 => Just(Happening::Takeover),
+        1 => any_knobs().prop_map(Happening::Knobs),
+        3 => prop::bool::weighted(0.7).prop_map(Happening::Ready),
+        1 => any::<bool>().prop_map(Happening::Declares),
     ]
 }
 
@@ -335,6 +417,7 @@ impl Original {
             Command::Continue => self.paused = false,
             Command::Kill => self.dying |= self.up,
             Command::Term | Command::Hup | Command::Alarm | Command::Interrupt => {}
+            other => panic!("the original does not know {other:?}"),
         }
         let obeyed =
             matches!(command, Command::Down | Command::Term | Command::Hup | Command::Alarm | Command::Interrupt);
@@ -369,7 +452,7 @@ fn every_row_of_three_commands_ends_as_in_the_original() {
     for length in 0..3 {
         let shorter: Vec<_> = rows.iter().filter(|row| row.len() == length).cloned().collect();
         for row in shorter {
-            rows.extend(Command::ALL.map(|next| [row.as_slice(), &[next]].concat()));
+            rows.extend(Command::ORIGINAL.map(|next| [row.as_slice(), &[next]].concat()));
         }
     }
     assert_eq!(rows.len(), 1 + 11 + 121 + 1331);
@@ -460,4 +543,40 @@ fn a_signal_comes_before_the_status_for_down_and_after_it_for_pause_and_continue
     assert_eq!(actions(Command::Pause), [Action::Announce, kill(Signal::Stop)]);
     assert_eq!(actions(Command::Continue), [Action::Announce, kill(Signal::Cont)]);
     assert_eq!(actions(Command::Hup), [kill(Signal::Hup)]);
+}
+
+#[test]
+fn restart_ends_the_service_as_down_does_and_keeps_what_is_wanted() {
+    let mut world = World::new(Want::Up, true);
+    world.knobs = Knobs { down_signal: Signal::Int, timeout_kill: Some(3 * SECOND), ..Knobs::default() };
+    let first = world.machine.pid();
+    world.command(Command::Restart);
+    assert_eq!((world.machine.deadline(), world.status().got_term), (Some(world.now.after(3 * SECOND)), false));
+    world.pass(2 * SECOND);
+    assert_eq!(world.machine.pid(), first, "it is stubborn, and has a second left");
+    // What was begun is carried through, whatever the knob says now.
+    world.knobs = Knobs::default();
+    world.command(Command::Down);
+    world.command(Command::Up);
+    world.pass(SECOND);
+    assert!(world.machine.pid().is_some_and(|pid| Some(pid) != first), "it was killed, and another one runs");
+    assert_eq!(world.machine.deadline(), None);
+}
+
+#[test]
+fn a_service_that_is_down_is_not_restarted() {
+    let mut world = World::new(Want::Down, false);
+    world.command(Command::Restart);
+    world.pass(2 * SECOND);
+    assert!(world.child.is_none() && world.machine.deadline().is_none());
+}
+
+#[test]
+fn reload_sends_its_own_signal() {
+    let mut machine = Machine::new(Want::Up);
+    machine.step(Tick(0), Event::Begin);
+    machine.step(Tick(0), Event::Started(Pid(7)));
+    machine.learn(Knobs { reload_signal: Signal::Usr1, ..Knobs::default() });
+    let actions = machine.step(Tick(1), Event::Command(Command::Reload));
+    assert_eq!(actions.into_iter().collect::<Vec<_>>(), [Action::Kill(Pid(7), Signal::Usr1)]);
 }

@@ -29,11 +29,23 @@ pub enum Command {
     Term,
     /// `k`: KILL.
     Kill,
+    /// `q`: QUIT. This and the next three are encore's too.
+    Quit,
+    /// `1`: USR1.
+    Usr1,
+    /// `2`: USR2.
+    Usr2,
+    /// `w`: WINCH.
+    Winch,
+    /// `r`: the signal that ends the service; what is wanted stays. s6's too.
+    Restart,
+    /// `g`: the signal that makes the service read its configuration again. s6 has `l` for it, which is something else in encore.
+    Reload,
 }
 
 impl Command {
-    /// Every command, in the order of svc's usage text.
-    pub const ALL: [Command; 11] = [
+    /// The commands of daemontools 0.76, in the order of its svc's usage text.
+    pub const ORIGINAL: [Command; 11] = [
         Command::Up,
         Command::Down,
         Command::Once,
@@ -46,6 +58,15 @@ impl Command {
         Command::Term,
         Command::Kill,
     ];
+
+    /// The commands that daemontools 0.76 does not have.
+    pub const NEW: [Command; 6] =
+        [Command::Quit, Command::Usr1, Command::Usr2, Command::Winch, Command::Restart, Command::Reload];
+
+    /// Every command.
+    pub fn all() -> impl Iterator<Item = Command> {
+        Command::ORIGINAL.into_iter().chain(Command::NEW)
+    }
 
     /// The letter that stands for the command.
     pub const fn letter(self) -> u8 {
@@ -61,12 +82,45 @@ impl Command {
             Command::Interrupt => b'i',
             Command::Term => b't',
             Command::Kill => b'k',
+            Command::Quit => b'q',
+            Command::Usr1 => b'1',
+            Command::Usr2 => b'2',
+            Command::Winch => b'w',
+            Command::Restart => b'r',
+            Command::Reload => b'g',
         }
     }
 
     /// The command of a letter; `None` for a byte that is none, which supervise ignores.
     pub fn from_letter(letter: u8) -> Option<Command> {
-        Command::ALL.into_iter().find(|command| command.letter() == letter)
+        Command::all().find(|command| command.letter() == letter)
+    }
+}
+
+/// What a client sends behind its commands: when the record has it, they were obeyed. Eight bytes that are no commands in any
+/// suite, since they have their highest bit set; it holds 56 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(pub u64);
+
+impl Mark {
+    /// Length in bytes.
+    pub const SIZE: usize = 8;
+    const BITS: u64 = (1 << 56) - 1;
+
+    /// One that holds the lower 56 bits of `number`.
+    pub const fn new(number: u64) -> Mark {
+        Mark(number & Mark::BITS)
+    }
+
+    /// As it is sent.
+    pub fn bytes(self) -> [u8; Mark::SIZE] {
+        std::array::from_fn(|at| 0x80 | (self.0 >> (7 * (Mark::SIZE - 1 - at))) as u8)
+    }
+
+    /// The last mark with one byte more; `None` if the byte is of none. Whoever has read all eight bytes has the mark.
+    #[must_use]
+    pub fn with(self, byte: u8) -> Option<Mark> {
+        (byte & 0x80 != 0).then(|| Mark::new(self.0 << 7 | u64::from(byte & 0x7f)))
     }
 }
 
@@ -75,12 +129,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eleven_letters_are_commands_and_no_other_byte() {
+    fn these_letters_are_commands_and_no_other_byte() {
         let known: Vec<u8> = (0..=255).filter(|&byte| Command::from_letter(byte).is_some()).collect();
-        assert_eq!(known, b"acdhikoptux");
-        for command in Command::ALL {
+        assert_eq!(known, b"12acdghikopqrtuwx");
+        for command in Command::all() {
             assert_eq!(Command::from_letter(command.letter()), Some(command));
         }
         assert_eq!(Command::from_letter(UPGRADE), None);
+    }
+
+    #[test]
+    fn a_mark_is_read_as_it_was_sent_and_holds_no_command() {
+        for number in [0, 1, 0x7f, 0x0012_3456_789a_bcde, u64::MAX] {
+            let mark = Mark::new(number);
+            assert!(mark.bytes().iter().all(|&byte| Command::from_letter(byte).is_none() && byte != UPGRADE));
+            let read = mark.bytes().iter().try_fold(Mark(99), |mark, &byte| mark.with(byte));
+            assert_eq!(read, Some(mark));
+        }
+        assert!((0..0x80).all(|byte| Mark::default().with(byte).is_none()));
     }
 }

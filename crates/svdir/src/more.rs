@@ -3,7 +3,7 @@
 //! | offset | size | contents |
 //! |---|---|---|
 //! | 20 | 1 | version of what follows: 1 |
-//! | 21 | 1 | 1: exits when down; 2: a start is due that was asked for; 4: supervise has left, nothing is to be taken over; 64: it leaves when `run` ends by itself; 128: and that has happened |
+//! | 21 | 1 | 1: exits when down; 2: a start is due that was asked for; 4: supervise has left, nothing is to be taken over; 8: the process was told to end; 16: KILL is due when it does not; 32: it tells when it is ready; 64: supervise leaves when `run` ends by itself; 128: and that has happened |
 //! | 22 | 2 | how the last `run` ended: 0 not yet, 1 exited, 2 killed, 3 unknown; then its exit code or signal |
 //! | 24 | 4 | pid of supervise |
 //! | 28 | 4 | how often `run` was started |
@@ -12,10 +12,15 @@
 //! | 64 | 12 | TAI64N label of when it was ready; 0 for not (yet) |
 //! | 76 | 16 | inode numbers of the pipes that are supervise's stdin and stdout, 8 bytes each; 0 for what is no pipe |
 //! | 92 | 12 | version of supervise, in text, with NULs behind it |
+//! | 104 | 8 | inode number of the pipe on which the service tells that it is ready; 0 for none |
+//! | 112 | 8 | the last mark that came behind commands |
+//! | 120 | 8 | name of the socket on which the service tells of itself, with NULs behind it |
 //!
 //! Numbers are little-endian, but for the label.
 
 use tai::Label;
+
+use crate::Mark;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +71,12 @@ pub struct More {
     pub start_due: bool,
     /// Supervise has left because it was told to: its successor begins anew.
     pub left: bool,
+    /// The service's process was sent what shall end it: TERM, KILL, or the signal that it has for that.
+    pub ending: bool,
+    /// The service tells when it is ready.
+    pub declares: bool,
+    /// It gets KILL if it takes too long over that.
+    pub kill_due: bool,
     /// Supervise leaves when `run` ends by itself.
     pub last_run: bool,
     /// That has happened.
@@ -88,11 +99,19 @@ pub struct More {
     pub stdout: u64,
     /// The version of supervise, in text.
     pub version: [u8; 12],
+    /// Inode number of the pipe on which the service tells that it is ready; 0 for none.
+    pub ready_pipe: u64,
+    /// What a client has sent last behind its commands.
+    pub mark: Mark,
+    /// The name of the socket on which the service tells of itself; empty for none.
+    pub notify: [u8; 8],
 }
 
 impl More {
     /// Length in bytes.
-    pub const SIZE: usize = 84;
+    pub const SIZE: usize = 108;
+    /// Length in bytes of the shortest record of this layout. What is missing behind it is 0.
+    pub const LEAST: usize = 84;
     /// Length in bytes of the text of a version.
     pub const VERSION: usize = 12;
     /// Of the layout.
@@ -101,6 +120,9 @@ impl More {
     const EXITING: u8 = 1;
     const START_DUE: u8 = 2;
     const LEFT: u8 = 4;
+    const ENDING: u8 = 8;
+    const KILL_DUE: u8 = 16;
+    const DECLARES: u8 = 32;
     const LAST_RUN: u8 = 64;
     const ENDED: u8 = 128;
 
@@ -112,7 +134,10 @@ impl More {
             | flag(self.start_due, More::START_DUE)
             | flag(self.left, More::LEFT)
             | flag(self.last_run, More::LAST_RUN)
-            | flag(self.ended, More::ENDED);
+            | flag(self.ended, More::ENDED)
+            | flag(self.ending, More::ENDING)
+            | flag(self.kill_due, More::KILL_DUE)
+            | flag(self.declares, More::DECLARES);
         let [how, code] = Exit::bytes(self.last_exit);
         bytes[..4].copy_from_slice(&[More::LAYOUT, flags, how, code]);
         bytes[4..8].copy_from_slice(&self.supervise.to_le_bytes());
@@ -124,6 +149,9 @@ impl More {
         bytes[56..64].copy_from_slice(&self.stdin.to_le_bytes());
         bytes[64..72].copy_from_slice(&self.stdout.to_le_bytes());
         bytes[72..84].copy_from_slice(&self.version);
+        bytes[84..92].copy_from_slice(&self.ready_pipe.to_le_bytes());
+        bytes[92..100].copy_from_slice(&self.mark.0.to_le_bytes());
+        bytes[100..108].copy_from_slice(&self.notify);
         bytes
     }
 
@@ -139,11 +167,21 @@ impl More {
         let (&ready, rest) = rest.split_first_chunk::<{ Label::PACKED }>()?;
         let (&stdin, rest) = rest.split_first_chunk::<8>()?;
         let (&stdout, rest) = rest.split_first_chunk::<8>()?;
-        let (&version, _) = rest.split_first_chunk::<{ More::VERSION }>()?;
+        let (&version, rest) = rest.split_first_chunk::<{ More::VERSION }>()?;
+        let mut added = [0; More::SIZE - More::LEAST];
+        for (place, &byte) in added.iter_mut().zip(rest) {
+            *place = byte;
+        }
+        let (&ready_pipe, added) = added.split_first_chunk::<8>()?;
+        let (&mark, added) = added.split_first_chunk::<8>()?;
+        let (&notify, _) = added.split_first_chunk::<8>()?;
         (layout == More::LAYOUT).then_some(More {
             exiting: flags & More::EXITING != 0,
             start_due: flags & More::START_DUE != 0,
             left: flags & More::LEFT != 0,
+            ending: flags & More::ENDING != 0,
+            kill_due: flags & More::KILL_DUE != 0,
+            declares: flags & More::DECLARES != 0,
             last_run: flags & More::LAST_RUN != 0,
             ended: flags & More::ENDED != 0,
             last_exit: Exit::from_bytes([how, code]),
@@ -155,7 +193,16 @@ impl More {
             stdin: u64::from_le_bytes(stdin),
             stdout: u64::from_le_bytes(stdout),
             version,
+            ready_pipe: u64::from_le_bytes(ready_pipe),
+            mark: Mark(u64::from_le_bytes(mark)),
+            notify,
         })
+    }
+
+    /// The name of the socket on which the service tells of itself.
+    pub fn notify(&self) -> Option<&[u8]> {
+        let end = self.notify.iter().position(|&byte| byte == 0).unwrap_or(self.notify.len());
+        self.notify.get(..end).filter(|name| !name.is_empty())
     }
 
     /// The text of a version as it stands in the record. What is too long is cut.
@@ -184,6 +231,8 @@ mod tests {
             exiting: true,
             start_due: false,
             left: true,
+            ending: true,
+            kill_due: false,
             last_run: true,
             ended: false,
             last_exit: Some(Exit::Signal(9)),
@@ -195,6 +244,10 @@ mod tests {
             stdin: 8,
             stdout: 9,
             version: More::version_of("0.1.0"),
+            declares: true,
+            ready_pipe: 10,
+            mark: Mark(11),
+            notify: *b"@00abc\0\0",
         }
     }
 
@@ -203,7 +256,16 @@ mod tests {
         for last_exit in [None, Some(Exit::Code(0)), Some(Exit::Code(255)), Some(Exit::Signal(64)), Some(Exit::Unknown)]
         {
             for ready in [None, Some(Label::from_unix(-1, 7))] {
-                let more = More { last_exit, ready, start_due: ready.is_some(), ended: ready.is_none(), ..example() };
+                let start_due = ready.is_some();
+                let more = More {
+                    last_exit,
+                    ready,
+                    start_due,
+                    ended: start_due,
+                    ending: !start_due,
+                    kill_due: start_due,
+                    ..example()
+                };
                 assert_eq!(More::decode(&more.encode()), Some(more));
             }
         }
@@ -213,8 +275,10 @@ mod tests {
     fn every_length_is_met_without_harm() {
         let bytes = [example().encode().as_slice(), &[0xff; 40]].concat();
         for length in 0..bytes.len() {
-            assert_eq!(More::decode(&bytes[..length]).is_some(), length >= More::SIZE, "{length} bytes");
+            assert_eq!(More::decode(&bytes[..length]).is_some(), length >= More::LEAST, "{length} bytes");
         }
+        let short = More { ready_pipe: 0, mark: Mark(0), notify: [0; 8], ..example() };
+        assert_eq!(More::decode(&bytes[..More::LEAST]), Some(short), "a version of ours that knew less wrote it");
     }
 
     #[test]

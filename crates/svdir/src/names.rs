@@ -6,6 +6,18 @@ use std::ffi::CStr;
 pub const RUN: &str = "run";
 /// If it exists, the service is not started by itself.
 pub const DOWN: &str = "down";
+/// Knob: the signal that ends the service, in place of TERM.
+pub const DOWN_SIGNAL: &str = "down-signal";
+/// Knob: the signal that makes the service read its configuration again, in place of HUP.
+pub const RELOAD_SIGNAL: &str = "reload-signal";
+/// Knob: how long the service may take to end before it gets KILL.
+pub const TIMEOUT_KILL: &str = "timeout-kill";
+/// Knob: the descriptor on which the service writes a newline when it is ready.
+pub const NOTIFICATION_FD: &str = "notification-fd";
+/// If it exists, the service gets a socket to tell of itself, as systemd's do.
+pub const SD_NOTIFY: &str = "sd-notify";
+/// The program that succeeds when the service is ready.
+pub const CHECK: &str = "check";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.
@@ -31,4 +43,10 @@ const fn text(name: &'static CStr) -> &'static str {
         Ok(text) => text,
         Err(_) => panic!("the names above are ASCII"),
     }
+}
+
+/// What daemontools-encore calls the directory of supervise's own files below `$SUPERVISEDIR`: the absolute path of the service directory,
+/// with colons for slashes.
+pub fn below_state_directory(service: &[u8]) -> Vec<u8> {
+    service.iter().map(|&byte| if byte == b'/' { b':' } else { byte }).collect()
 }

@@ -1,6 +1,7 @@
 //! The environment as it is: every string of it, malformed ones too.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
 
 unsafe extern "C" {
     static environ: *const *const c_char;
@@ -18,6 +19,21 @@ pub fn all() -> Vec<CString> {
         }
     }
     strings
+}
+
+/// A copy of the environment with some variables set to another value, or without them where there is no value.
+pub fn changed(changes: &[(&str, Option<Vec<u8>>)]) -> Vec<CString> {
+    let is_changed = |string: &CString| {
+        let name = string.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
+        changes.iter().any(|(changed, _)| changed.as_bytes() == name)
+    };
+    let kept = all().into_iter().filter(|string| !is_changed(string));
+    let set = changes.iter().filter_map(|(name, value)| {
+        let string = [name.as_bytes(), b"=", value.as_ref()?].concat();
+        // A value with a NUL can be had by nobody; it ends there.
+        Some(crate::exec::c_string(OsStr::from_bytes(&string)))
+    });
+    kept.chain(set).collect()
 }
 
 /// Takes a variable out of the environment of this process and of what it executes.
@@ -43,6 +59,21 @@ pub fn with(name: &str, value: &std::ffi::OsStr) -> Vec<CString> {
     let string = [prefix.as_slice(), value.as_bytes()].concat();
     strings.push(crate::exec::c_string(std::ffi::OsStr::from_bytes(&string)));
     strings
+}
+
+/// A copy of the array, with a null at the end: it holds until a variable is changed.
+pub(crate) fn pointers() -> Vec<*const c_char> {
+    let mut pointers = Vec::new();
+    // SAFETY: as in `all`.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            pointers.push(*at);
+            at = at.add(1);
+        }
+    }
+    pointers.push(std::ptr::null());
+    pointers
 }
 
 /// The array itself, as execve takes it.

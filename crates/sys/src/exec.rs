@@ -1,5 +1,6 @@
 //! Replacing the process's program, with the original's way through PATH.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -20,6 +21,8 @@ pub struct Prepared<'a> {
     path: Vec<u8>,
     /// The name of the file that is tried.
     file: Vec<u8>,
+    /// The variable that shall hold the pid of the process at the moment of its exec.
+    pid: Option<PidVariable>,
 }
 
 impl<'a> Prepared<'a> {
@@ -32,11 +35,23 @@ impl<'a> Prepared<'a> {
             // An element, or the dot for an empty one; a slash; the name and its NUL.
             file.reserve_exact(path.len() + name.count_bytes() + 3);
         }
-        Prepared { name, argv: pointers(argv), env: env.map(pointers), path, file }
+        Prepared { name, argv: pointers(argv), env: env.map(pointers), path, file, pid: None }
+    }
+
+    /// Adds the variable `name` to the environment, which holds the pid of the process that executes. None of that name may be
+    /// there already, nor may the process's own environment be changed before the exec.
+    #[must_use]
+    pub fn telling_pid(mut self, name: &CStr) -> Prepared<'a> {
+        let variable = PidVariable::new(name);
+        let env = self.env.get_or_insert_with(crate::environ::pointers);
+        env.insert(env.len() - 1, variable.pointer());
+        self.pid = Some(variable);
+        self
     }
 
     /// Executes the file at `path`. Returns only if that failed.
     pub fn exec(&self, path: &CStr) -> io::Error {
+        self.write_pid();
         execute(path.to_bytes_with_nul(), &self.argv, self.env.as_deref()).into()
     }
 
@@ -49,6 +64,7 @@ impl<'a> Prepared<'a> {
         if has_slash(self.name) {
             return self.exec(self.name);
         }
+        self.write_pid();
         let mut remembered = Errno::ENOENT;
         for element in self.path.split(|&byte| byte == b':') {
             join(&mut self.file, element, self.name);
@@ -59,6 +75,47 @@ impl<'a> Prepared<'a> {
             }
         }
         remembered.into()
+    }
+
+    fn write_pid(&self) {
+        if let Some(variable) = &self.pid {
+            variable.write(std::process::id());
+        }
+    }
+}
+
+/// `NAME=` with room for a number behind it, which is written when no more memory may be taken.
+struct PidVariable {
+    /// Cells, since the environment points here while it is written.
+    bytes: Box<[Cell<u8>]>,
+    /// Where the number begins.
+    number: usize,
+}
+
+impl PidVariable {
+    /// Digits of the largest number, and a NUL.
+    const ROOM: usize = 11;
+
+    fn new(name: &CStr) -> PidVariable {
+        let mut bytes = name.to_bytes().to_vec();
+        bytes.push(b'=');
+        let number = bytes.len();
+        bytes.resize(number + PidVariable::ROOM, 0);
+        PidVariable { bytes: bytes.into_iter().map(Cell::new).collect(), number }
+    }
+
+    fn pointer(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
+
+    fn write(&self, pid: u32) {
+        let digits = pid.checked_ilog10().unwrap_or(0) as usize + 1;
+        let mut rest = pid;
+        for place in (0..digits).rev() {
+            self.bytes[self.number + place].set(b'0' + (rest % 10) as u8);
+            rest /= 10;
+        }
+        self.bytes[self.number + digits].set(0);
     }
 }
 
@@ -91,4 +148,20 @@ pub fn c_string(word: &OsStr) -> CString {
     let bytes = word.as_bytes();
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     CString::new(&bytes[..end]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pid_is_written_whole() {
+        let variable = PidVariable::new(c"X");
+        for pid in [7, 10, 99, u32::MAX, 1, 4_194_304, 0] {
+            variable.write(pid);
+            // SAFETY: it ends with a NUL, and nothing writes meanwhile.
+            let text = unsafe { CStr::from_ptr(variable.pointer()) };
+            assert_eq!(text.to_str(), Ok(format!("X={pid}").as_str()));
+        }
+    }
 }

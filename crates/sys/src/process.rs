@@ -138,3 +138,19 @@ pub fn has_children() -> bool {
     };
     Errno::result(found) != Err(Errno::ECHILD)
 }
+
+/// Makes this process the leader of a new process group, in the same session.
+pub fn new_group() -> io::Result<()> {
+    Ok(nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?)
+}
+
+/// Sends a signal to every process of the group that `leader` leads or has led. ESRCH if there is none any more.
+pub fn kill_group(leader: Pid, signal: Signal) -> io::Result<()> {
+    Ok(nix::sys::signal::killpg(leader, signal)?)
+}
+
+/// Whether there is a process in the group, be it one that has ended and was not reaped.
+pub fn group_exists(leader: Pid) -> bool {
+    // EPERM is the answer about a process of somebody else.
+    nix::sys::signal::killpg(leader, None) != Err(Errno::ESRCH)
+}

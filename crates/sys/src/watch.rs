@@ -75,6 +75,11 @@ mod imp {
             self.add_with(path, AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM)
         }
 
+        /// Watches the directory at `path` for files that are renamed to a name in it.
+        pub fn add_for_arrivals(&self, path: &Path) -> io::Result<Watch> {
+            self.add_with(path, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE_SELF)
+        }
+
         fn add_with(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
             let FsType(kind) = statfs(path)?.filesystem_type();
             if REMOTE.contains(&(kind as u32)) {
@@ -148,6 +153,11 @@ mod imp {
 
         /// Never called.
         pub fn add_for_removals(&self, _path: &Path) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn add_for_arrivals(&self, _path: &Path) -> io::Result<Watch> {
             match *self {}
         }
 

@@ -1,0 +1,171 @@
+//! When a service's `check` is run: soon after the start, then after longer and longer pauses, until it succeeds for the first time.
+//!
+//! | state | meaning | leaves it by |
+//! |---|---|---|
+//! | idle | nobody waits for the service to be ready | [`Check::begin`]: due |
+//! | due | to be run at a deadline | the deadline: running |
+//! | running | its process runs | its end: idle if it succeeded, else due; the deadline: it gets KILL |
+//!
+//! One run at a time, and each has [`LIMIT`]. A service that is ready at once is seen at once, and one that never is costs one
+//! process in a second.
+
+use crate::{Pid, SECOND, Tick};
+
+/// From the start of the service to the first run, and from its failure to the second.
+pub const FIRST_PAUSE: u64 = SECOND / 100;
+/// No pause is longer.
+pub const LONGEST_PAUSE: u64 = SECOND;
+/// A run that takes longer has failed.
+pub const LIMIT: u64 = 10 * SECOND;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Idle,
+    Due(Tick),
+    Running(Pid, Tick),
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Run `check`, and say how that went by [`Check::started`] or [`Check::not_started`].
+    Run,
+    /// End it.
+    Kill(Pid),
+}
+
+/// The state of the checks of one start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Check {
+    state: State,
+    pause: u64,
+}
+
+impl Check {
+    /// The service was started, and says by `check` that it is ready.
+    pub fn begin(&mut self, now: Tick) {
+        self.pause = FIRST_PAUSE;
+        self.state = State::Due(now.after(self.pause));
+    }
+
+    /// Nobody waits any more. Returns whom to end.
+    pub fn stop(&mut self) -> Option<Pid> {
+        match std::mem::take(&mut self.state) {
+            State::Running(pid, _) => Some(pid),
+            State::Idle | State::Due(_) => None,
+        }
+    }
+
+    /// When [`timeout`](Check::timeout) is to be asked.
+    pub fn deadline(&self) -> Option<Tick> {
+        match self.state {
+            State::Idle => None,
+            State::Due(at) | State::Running(_, at) => Some(at),
+        }
+    }
+
+    /// What is due.
+    pub fn timeout(&mut self, now: Tick) -> Option<Action> {
+        match self.state {
+            State::Due(at) if at <= now => Some(Action::Run),
+            State::Running(pid, at) if at <= now => {
+                // KILL is certain; should it not be, it is sent again.
+                self.state = State::Running(pid, now.after(LIMIT));
+                Some(Action::Kill(pid))
+            }
+            State::Idle | State::Due(_) | State::Running(..) => None,
+        }
+    }
+
+    /// It runs.
+    pub fn started(&mut self, now: Tick, pid: Pid) {
+        self.state = State::Running(pid, now.after(LIMIT));
+    }
+
+    /// It could not be run.
+    pub fn not_started(&mut self, now: Tick) {
+        self.again(now);
+    }
+
+    /// A process has ended. `None` if it was no check that anybody waits for; else whether the service is ready.
+    pub fn ended(&mut self, now: Tick, pid: Pid, success: bool) -> Option<bool> {
+        match self.state {
+            State::Running(check, _) if check == pid => {
+                if success {
+                    self.state = State::Idle;
+                } else {
+                    self.again(now);
+                }
+                Some(success)
+            }
+            State::Idle | State::Due(_) | State::Running(..) => None,
+        }
+    }
+
+    fn again(&mut self, now: Tick) {
+        self.state = State::Due(now.after(self.pause));
+        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A check that fails for so many times, each at once.
+    fn runs_until(failures: u32) -> Vec<Tick> {
+        let (mut check, mut now, mut runs) = (Check::default(), Tick(0), Vec::new());
+        check.begin(now);
+        while let Some(deadline) = check.deadline() {
+            assert!(deadline > now && check.timeout(now).is_none());
+            now = deadline;
+            assert_eq!(check.timeout(now), Some(Action::Run));
+            runs.push(now);
+            let pid = Pid(runs.len() as u32);
+            check.started(now, pid);
+            assert_eq!(check.ended(now, Pid(999), true), None, "a stranger");
+            let success = runs.len() as u32 > failures;
+            assert_eq!(check.ended(now, pid, success), Some(success));
+        }
+        runs
+    }
+
+    #[test]
+    fn it_runs_until_its_first_success_and_less_and_less_often() {
+        assert_eq!(runs_until(0), [Tick(FIRST_PAUSE)]);
+        let runs = runs_until(20);
+        assert_eq!(runs.len(), 21);
+        let pauses: Vec<u64> = runs.windows(2).map(|pair| pair[0].until(pair[1])).collect();
+        assert!(pauses.is_sorted() && pauses[0] == FIRST_PAUSE && pauses[19] == LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn one_that_hangs_is_ended_and_run_again() {
+        let mut check = Check::default();
+        check.begin(Tick(0));
+        check.started(Tick(1), Pid(7));
+        assert_eq!(check.timeout(Tick(LIMIT)), None);
+        assert_eq!(check.timeout(Tick(1 + LIMIT)), Some(Action::Kill(Pid(7))));
+        assert_eq!(check.ended(Tick(2 + LIMIT), Pid(7), false), Some(false));
+        assert_eq!(check.deadline(), Some(Tick(2 + LIMIT + FIRST_PAUSE)));
+    }
+
+    #[test]
+    fn when_nobody_waits_nothing_is_due() {
+        let mut check = Check::default();
+        assert_eq!((check.deadline(), check.stop(), check.timeout(Tick(9))), (None, None, None));
+        check.begin(Tick(0));
+        check.started(Tick(1), Pid(7));
+        assert_eq!(check.stop(), Some(Pid(7)));
+        assert_eq!((check.deadline(), check.ended(Tick(2), Pid(7), true)), (None, None));
+    }
+
+    #[test]
+    fn one_that_cannot_be_run_is_tried_again() {
+        let mut check = Check::default();
+        check.begin(Tick(0));
+        check.not_started(Tick(5));
+        assert_eq!(check.deadline(), Some(Tick(5 + FIRST_PAUSE)));
+    }
+}

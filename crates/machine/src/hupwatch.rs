@@ -1,0 +1,402 @@
+//! What `hupwatch` decides for the one command that it runs.
+//!
+//! | state | meaning | leaves it by |
+//! |---|---|---|
+//! | beginning | nothing runs yet | the first start: running; its failure: quit |
+//! | running | a copy serves, and perhaps there is a second ([`reload`](crate::reload)) | the death of the copy that serves, where no new one takes over: quit, or ending its group; a request to leave: quit, or ending |
+//! | put off | a request to leave came during a reload | the reload is over: quit, or ending |
+//! | ending | all that runs was told to end: with kill-at-exit | all of it is gone, or killed: quit |
+//!
+//! A HUP after a request to leave is forgotten. Children that are neither of the two copies (orphans, where hupwatch is process 1) mean
+//! nothing.
+
+use svdir::Exit;
+
+use crate::reload::{self, Readiness, Reload, Settings, Why};
+use crate::{Pid, Tick};
+
+/// What hupwatch was told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How a reload is done.
+    pub settings: Settings,
+    /// Whether what runs is to end when hupwatch leaves, and how long it may take to in nanoseconds, until it is killed.
+    pub kill_at_exit: Option<u64>,
+}
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The first copy is to be started.
+    Begin,
+    /// HUP came.
+    Hup,
+    /// TERM, or another signal that means the same, came.
+    Leave,
+    /// What [`Action::Spawn`] asked for made this child.
+    Started(Pid),
+    /// That failed.
+    SpawnFailed,
+    /// This copy is ready.
+    Ready(Pid),
+    /// This copy needs at least so many nanoseconds more to get ready.
+    Extend(Pid, u64),
+    /// A child ended. `group_exists` says whether others of its process group are left.
+    Died {
+        /// Which.
+        pid: Pid,
+        /// How.
+        exit: Exit,
+        /// Whether it has left others of its group.
+        group_exists: bool,
+    },
+    /// The process group that is being ended has nobody in it any more.
+    GroupGone,
+    /// The deadline has come.
+    Timeout,
+}
+
+/// What is to be done, in the order given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a copy, and say how it went before any other event.
+    Spawn,
+    /// Send TERM to this copy.
+    Term(Pid),
+    /// Send TERM to this copy and its group.
+    TermGroup(Pid),
+    /// Send KILL to this copy and its group.
+    KillGroup(Pid),
+    /// Say something.
+    Say(Say),
+    /// Leave: with this end of the copy, or because it was asked for.
+    Quit(Option<Exit>),
+}
+
+/// What can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Say {
+    /// The first copy runs.
+    FirstStarted(Pid),
+    /// A reload begins.
+    ReloadBegins,
+    /// HUP came during a reload.
+    Remembered,
+    /// A new copy has been started.
+    WarmsUp(Pid),
+    /// The new copy serves, and this old one is sent TERM.
+    OldIsTold(Pid),
+    /// The old copy has ended.
+    OldQuit(Exit),
+    /// A copy that was told to end has not.
+    Killed(Pid),
+    /// The reload was given up.
+    GivenUp(Why),
+    /// The new copy that was given up has ended.
+    NewQuit(Exit),
+    /// The reload is over.
+    ReloadEnds,
+    /// A copy has ended during a reload.
+    ChildQuit,
+    /// A child has ended, and the copy that serves has not.
+    PrimaryIsUp,
+    /// The copy that serves has ended.
+    PrimaryQuit(Exit),
+    /// A request to leave came during a reload.
+    PutOff,
+    /// What runs is ended before hupwatch leaves.
+    KillAtExit,
+    /// What runs stays behind.
+    Detached,
+    /// Nothing runs.
+    NotUp,
+}
+
+/// The actions of one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Actions {
+    list: [Option<Action>; 12],
+}
+
+impl Actions {
+    /// No step needs more than fits; the tests hold it to that.
+    fn push(&mut self, action: Action) {
+        let free = self.list.iter_mut().find(|place| place.is_none());
+        debug_assert!(free.is_some(), "too many actions");
+        if let Some(place) = free {
+            *place = Some(action);
+        }
+    }
+}
+
+impl IntoIterator for Actions {
+    type Item = Action;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Action>, 12>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter().flatten()
+    }
+}
+
+/// Whether hupwatch is to leave, and how far it is with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    No,
+    PutOff,
+    /// The group of `leader` is ended; `then` is what hupwatch leaves with.
+    Ending {
+        leader: Pid,
+        kill_at: Option<Tick>,
+        then: Option<Exit>,
+    },
+    Left,
+}
+
+/// The state of hupwatch.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    plan: Plan,
+    main: Option<Pid>,
+    reload: Reload,
+    leaving: Leaving,
+}
+
+impl Machine {
+    /// Nothing runs yet.
+    pub const fn new(plan: Plan) -> Machine {
+        Machine { plan, main: None, reload: Reload::new(), leaving: Leaving::No }
+    }
+
+    /// The copy that serves, or is to.
+    pub const fn main(&self) -> Option<Pid> {
+        self.main
+    }
+
+    /// The new copy, while it is not ready.
+    pub const fn warming(&self) -> Option<Pid> {
+        self.reload.warming()
+    }
+
+    /// Every copy that lives.
+    pub fn copies(&self) -> impl Iterator<Item = Pid> {
+        self.main.into_iter().chain(self.reload.second_pid())
+    }
+
+    /// The process group that is being ended before hupwatch leaves.
+    pub const fn ending(&self) -> Option<Pid> {
+        match self.leaving {
+            Leaving::Ending { leader, .. } => Some(leader),
+            Leaving::No | Leaving::PutOff | Leaving::Left => None,
+        }
+    }
+
+    /// When an [`Event::Timeout`] is due; `None` if nothing is.
+    pub fn deadline(&self) -> Option<Tick> {
+        let ending = match self.leaving {
+            Leaving::Ending { kill_at, .. } => kill_at,
+            Leaving::No | Leaving::PutOff | Leaving::Left => None,
+        };
+        [self.reload.deadline(), ending].into_iter().flatten().min()
+    }
+
+    /// Takes in one event and returns what is to be done about it.
+    pub fn step(&mut self, now: Tick, event: Event) -> Actions {
+        let mut todo = Actions::default();
+        match event {
+            Event::Begin => todo.push(Action::Spawn),
+            Event::Hup => self.hup(now, &mut todo),
+            Event::Leave => self.leave(now, &mut todo),
+            Event::Started(pid) => self.started(now, pid, &mut todo),
+            Event::SpawnFailed if self.main.is_none() => self.quit(None, &mut todo),
+            Event::SpawnFailed => self.reload(now, reload::Event::SpawnFailed, &mut todo),
+            Event::Ready(pid) => self.reload(now, reload::Event::Ready(pid), &mut todo),
+            Event::Extend(pid, time) => self.reload(now, reload::Event::Extend(pid, time), &mut todo),
+            Event::Died { pid, exit, group_exists } => self.died(now, pid, exit, group_exists, &mut todo),
+            Event::GroupGone => self.group_gone(&mut todo),
+            Event::Timeout => self.timeout(now, &mut todo),
+        }
+        todo
+    }
+
+    fn started(&mut self, now: Tick, pid: Pid, todo: &mut Actions) {
+        if self.main.is_none() {
+            self.main = Some(pid);
+            todo.push(Action::Say(Say::FirstStarted(pid)));
+        } else {
+            todo.push(Action::Say(Say::WarmsUp(pid)));
+            self.reload(now, reload::Event::Started(pid), todo);
+        }
+    }
+
+    fn hup(&mut self, now: Tick, todo: &mut Actions) {
+        if self.leaving != Leaving::No {
+            return;
+        }
+        if !self.reload.is_idle() {
+            todo.push(Action::Say(Say::Remembered));
+        }
+        self.reload(now, reload::Event::Ask(self.plan.settings), todo);
+    }
+
+    fn leave(&mut self, now: Tick, todo: &mut Actions) {
+        match self.leaving {
+            Leaving::No | Leaving::PutOff if self.reload.is_idle() => self.leave_now(now, todo),
+            Leaving::No | Leaving::PutOff => {
+                todo.push(Action::Say(Say::PutOff));
+                self.leaving = Leaving::PutOff;
+                self.reload.forget();
+            }
+            Leaving::Ending { .. } | Leaving::Left => {}
+        }
+    }
+
+    fn leave_now(&mut self, now: Tick, todo: &mut Actions) {
+        match (self.main, self.plan.kill_at_exit) {
+            (Some(leader), Some(grace)) => {
+                todo.push(Action::Say(Say::KillAtExit));
+                self.end(now, leader, grace, None, todo);
+            }
+            (Some(_), None) => {
+                todo.push(Action::Say(Say::Detached));
+                self.quit(None, todo);
+            }
+            (None, _) => {
+                todo.push(Action::Say(Say::NotUp));
+                self.quit(None, todo);
+            }
+        }
+    }
+
+    fn end(&mut self, now: Tick, leader: Pid, grace: u64, then: Option<Exit>, todo: &mut Actions) {
+        self.leaving = Leaving::Ending { leader, kill_at: Some(now.after(grace)), then };
+        todo.push(Action::TermGroup(leader));
+    }
+
+    fn quit(&mut self, exit: Option<Exit>, todo: &mut Actions) {
+        self.leaving = Leaving::Left;
+        todo.push(Action::Quit(exit));
+    }
+
+    /// Lets the overlap decide, and follows it.
+    fn reload(&mut self, now: Tick, event: reload::Event, todo: &mut Actions) {
+        let was_idle = self.reload.is_idle();
+        for action in self.reload.step(now, self.main, event) {
+            match action {
+                reload::Action::Spawn => {
+                    // One that was remembered follows the one before.
+                    if !was_idle {
+                        todo.push(Action::Say(Say::ReloadEnds));
+                    }
+                    todo.push(Action::Say(Say::ReloadBegins));
+                    todo.push(Action::Spawn);
+                }
+                reload::Action::Promote(pid) => {
+                    if let Some(old) = self.main.filter(|_| !matches!(event, reload::Event::Died(..))) {
+                        todo.push(Action::Say(Say::OldIsTold(old)));
+                    }
+                    self.main = Some(pid);
+                }
+                reload::Action::Term(pid) => todo.push(Action::Term(pid)),
+                reload::Action::Kill(pid) => {
+                    todo.push(Action::Say(Say::Killed(pid)));
+                    todo.push(Action::KillGroup(pid));
+                }
+                reload::Action::EndGroup(pid) => todo.push(Action::KillGroup(pid)),
+                reload::Action::GiveUp(why) => todo.push(Action::Say(Say::GivenUp(why))),
+            }
+        }
+        if !was_idle && self.reload.is_idle() {
+            todo.push(Action::Say(Say::ReloadEnds));
+            if self.leaving == Leaving::PutOff {
+                self.leave_now(now, todo);
+            }
+        }
+    }
+
+    fn died(&mut self, now: Tick, pid: Pid, exit: Exit, group_exists: bool, todo: &mut Actions) {
+        match self.leaving {
+            Leaving::Ending { leader, kill_at, then } => {
+                if pid == leader {
+                    self.main = None;
+                    // Whoever is left of the group was killed too.
+                    if kill_at.is_none() {
+                        self.quit(then, todo);
+                    }
+                }
+                return;
+            }
+            Leaving::Left => return,
+            Leaving::No | Leaving::PutOff => {}
+        }
+        if !self.reload.is_idle() && self.copies().any(|copy| copy == pid) {
+            todo.push(Action::Say(Say::ChildQuit));
+            self.died_in_reload(now, pid, exit, todo);
+        } else if self.main != Some(pid) {
+            return todo.push(Action::Say(Say::PrimaryIsUp));
+        }
+        if self.main == Some(pid) {
+            self.main_died(now, pid, exit, group_exists, todo);
+        }
+    }
+
+    /// Says what became of a second copy, before anything else comes of it.
+    fn died_in_reload(&mut self, now: Tick, pid: Pid, exit: Exit, todo: &mut Actions) {
+        if let reload::Second::Leaving { pid: leaving, new, .. } = self.reload.second()
+            && leaving == pid
+        {
+            todo.push(Action::Say(if new { Say::NewQuit(exit) } else { Say::OldQuit(exit) }));
+        } else if self.main == Some(pid) && self.reload.warming().is_some() {
+            // The new copy takes over at once.
+            todo.push(Action::Say(Say::OldQuit(exit)));
+        }
+        self.reload(now, reload::Event::Died(pid, exit), todo);
+    }
+
+    /// Nothing serves any more. A copy that is leaving was told to already, and stays behind unless everything is to be killed.
+    fn main_died(&mut self, now: Tick, pid: Pid, exit: Exit, group_exists: bool, todo: &mut Actions) {
+        self.main = None;
+        todo.push(Action::Say(Say::PrimaryQuit(exit)));
+        let Some(grace) = self.plan.kill_at_exit else {
+            return self.quit(Some(exit), todo);
+        };
+        if let Some(second) = self.reload.second_pid() {
+            todo.push(Action::KillGroup(second));
+        }
+        if group_exists {
+            self.end(now, pid, grace, Some(exit), todo);
+        } else {
+            self.quit(Some(exit), todo);
+        }
+    }
+
+    fn group_gone(&mut self, todo: &mut Actions) {
+        if let Leaving::Ending { then, .. } = self.leaving
+            && self.main.is_none()
+        {
+            self.quit(then, todo);
+        }
+    }
+
+    fn timeout(&mut self, now: Tick, todo: &mut Actions) {
+        match self.leaving {
+            // Of a group whose leader is dead nobody may tell when the others are; they are not waited for.
+            Leaving::Ending { leader, kill_at: Some(kill_at), then } if kill_at <= now => {
+                todo.push(Action::Say(Say::Killed(leader)));
+                todo.push(Action::KillGroup(leader));
+                self.leaving = Leaving::Ending { leader, kill_at: None, then };
+                if self.main.is_none() {
+                    self.quit(then, todo);
+                }
+            }
+            Leaving::Ending { .. } | Leaving::Left => {}
+            Leaving::No | Leaving::PutOff => self.reload(now, reload::Event::Timeout, todo),
+        }
+    }
+}
+
+impl Plan {
+    /// Whether a copy says itself when it is ready.
+    pub const fn is_declared(&self) -> bool {
+        matches!(self.settings.readiness, Readiness::Declared(_))
+    }
+}

@@ -1,0 +1,349 @@
+//! What is decided while a service is replaced by a new copy of itself: an overlap of two, the only time in which there are two.
+//!
+//! Whoever embeds this has the *main* copy, which serves, and says with each event which one that is; what stands here is the *second*.
+//!
+//! | second | meaning | leaves it by |
+//! |---|---|---|
+//! | none | no reload | a request, if there is a main copy: starting |
+//! | starting | the loop forks in this moment | the fork's success: warming; its failure: none, given up |
+//! | warming | the new copy lives beside the main one | ready, or warm-up over: it becomes the main one, and the old is leaving; its death: none, given up; not ready in time, or cancelled: it is leaving, given up; the death of the main one: it becomes that at once, and the second is none |
+//! | leaving | a copy that was told to end still lives | its death: none; the end of its grace: KILL, once |
+//!
+//! So the old copy is signalled only after the new one has become the main one, and a new one that does not get there leaves the old
+//! as it was.
+//!
+//! A request while there is a second copy is remembered, once, with what was asked last; it is done when the second is none, if
+//! there is a main copy then. Where there is none, its owner has better plans: a restart, or leaving.
+//!
+//! A command to end everything can be put off until [`Reload::is_idle`], as hupwatch does, or be obeyed at once: [`Event::Cancel`] ends a new
+//! copy, and the main one is the owner's.
+
+use svdir::Exit;
+
+use crate::{Pid, Tick};
+
+/// How one reload is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How the new copy gets ready.
+    pub readiness: Readiness,
+    /// How long the old copy may take to end before it is killed, in nanoseconds; `None` for as long as it likes.
+    pub grace: Option<u64>,
+    /// The same for a new copy that is given up.
+    pub give_up_grace: Option<u64>,
+}
+
+/// When a new copy counts as ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// When it has lived for so many nanoseconds.
+    WarmUp(u64),
+    /// When [`Event::Ready`] says so, which must be within so many nanoseconds; `None` for no limit.
+    Declared(Option<u64>),
+}
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The main copy is to be replaced.
+    Ask(Settings),
+    /// No new copy is wanted any more, nor what was remembered.
+    Cancel,
+    /// What [`Action::Spawn`] asked for made this child.
+    Started(Pid),
+    /// That failed.
+    SpawnFailed,
+    /// This copy is ready.
+    Ready(Pid),
+    /// This copy needs at least so many nanoseconds more to get ready.
+    Extend(Pid, u64),
+    /// A child ended. The owner has not yet forgotten it, if it was the main copy.
+    Died(Pid, Exit),
+    /// The deadline has come.
+    Timeout,
+}
+
+/// Why a reload was given up. The main copy is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// There could be no new process.
+    NotStarted,
+    /// The new copy ended before it was ready.
+    Died(Pid, Exit),
+    /// The new copy was not ready in time.
+    NotReady(Pid),
+    /// It was called off.
+    Cancelled(Pid),
+}
+
+/// What is to be done, in the order given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a new copy beside the main one, and say how it went by [`Event::Started`] or [`Event::SpawnFailed`] before any
+    /// other event.
+    Spawn,
+    /// This copy is the main one from now on.
+    Promote(Pid),
+    /// Tell this copy to end.
+    Term(Pid),
+    /// Kill this copy, which was told to end and has not.
+    Kill(Pid),
+    /// The new copy is dead: end what it left behind in its process group.
+    EndGroup(Pid),
+    /// Say that the reload was given up.
+    GiveUp(Why),
+}
+
+/// The actions of one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Actions {
+    list: [Option<Action>; 3],
+}
+
+impl Actions {
+    /// No step needs more than fits; the tests hold it to that.
+    fn push(&mut self, action: Action) {
+        let free = self.list.iter_mut().find(|place| place.is_none());
+        debug_assert!(free.is_some(), "too many actions");
+        if let Some(place) = free {
+            *place = Some(action);
+        }
+    }
+}
+
+impl IntoIterator for Actions {
+    type Item = Action;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Action>, 3>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter().flatten()
+    }
+}
+
+/// The copy beside the main one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// There is none.
+    None,
+    /// It is being made.
+    Starting(Settings),
+    /// The new copy is not ready yet. `until` is when that is decided.
+    Warming {
+        /// The new copy.
+        pid: Pid,
+        /// How this reload is done.
+        settings: Settings,
+        /// When the warm-up, or the patience, is over.
+        until: Option<Tick>,
+    },
+    /// A copy that was told to end.
+    Leaving {
+        /// Which.
+        pid: Pid,
+        /// Whether it is a new copy that was given up, not the old one.
+        new: bool,
+        /// When it is killed; `None` if never, or if it was already.
+        kill_at: Option<Tick>,
+    },
+}
+
+/// The state of the overlap of one service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    second: Second,
+    again: Option<Settings>,
+}
+
+impl Default for Reload {
+    fn default() -> Reload {
+        Reload::new()
+    }
+}
+
+impl Reload {
+    /// No reload.
+    pub const fn new() -> Reload {
+        Reload::resume(Second::None)
+    }
+
+    /// Goes on with the second copy of a predecessor.
+    pub const fn resume(second: Second) -> Reload {
+        Reload { second, again: None }
+    }
+
+    /// What there is beside the main copy.
+    pub const fn second(&self) -> Second {
+        self.second
+    }
+
+    /// The process of the second copy, if there is one.
+    pub const fn second_pid(&self) -> Option<Pid> {
+        match self.second {
+            Second::Warming { pid, .. } | Second::Leaving { pid, .. } => Some(pid),
+            Second::None | Second::Starting(_) => None,
+        }
+    }
+
+    /// The new copy, while it is not ready.
+    pub const fn warming(&self) -> Option<Pid> {
+        match self.second {
+            Second::Warming { pid, .. } => Some(pid),
+            Second::None | Second::Starting(_) | Second::Leaving { .. } => None,
+        }
+    }
+
+    /// Whether there is no reload, and nothing left of one.
+    pub fn is_idle(&self) -> bool {
+        self.second == Second::None
+    }
+
+    /// Whether another reload is remembered.
+    pub const fn is_asked_again(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Forgets a request that is remembered.
+    pub const fn forget(&mut self) {
+        self.again = None;
+    }
+
+    /// When an [`Event::Timeout`] is due; `None` if nothing is.
+    pub const fn deadline(&self) -> Option<Tick> {
+        match self.second {
+            Second::Warming { until, .. } => until,
+            Second::Leaving { kill_at, .. } => kill_at,
+            Second::None | Second::Starting(_) => None,
+        }
+    }
+
+    /// Takes in one event and returns what is to be done about it. `main` is the copy that serves as this event comes.
+    pub fn step(&mut self, now: Tick, main: Option<Pid>, event: Event) -> Actions {
+        let mut todo = Actions::default();
+        match event {
+            Event::Ask(settings) => self.ask(main, settings, &mut todo),
+            Event::Cancel => self.cancel(now, &mut todo),
+            Event::Started(pid) => self.started(now, pid),
+            Event::SpawnFailed => {
+                if let Second::Starting(_) = self.second {
+                    self.second = Second::None;
+                    todo.push(Action::GiveUp(Why::NotStarted));
+                }
+            }
+            Event::Ready(pid) => self.ready(now, main, pid, &mut todo),
+            Event::Extend(pid, nanoseconds) => self.extend(now, pid, nanoseconds),
+            Event::Died(pid, exit) => self.died(main, pid, exit, &mut todo),
+            Event::Timeout => self.timeout(now, main, &mut todo),
+        }
+        todo
+    }
+
+    fn ask(&mut self, main: Option<Pid>, settings: Settings, todo: &mut Actions) {
+        match self.second {
+            Second::None if main.is_some() => self.spawn(settings, todo),
+            Second::None => {}
+            Second::Starting(_) | Second::Warming { .. } | Second::Leaving { .. } => self.again = Some(settings),
+        }
+    }
+
+    fn spawn(&mut self, settings: Settings, todo: &mut Actions) {
+        self.second = Second::Starting(settings);
+        todo.push(Action::Spawn);
+    }
+
+    fn started(&mut self, now: Tick, pid: Pid) {
+        if let Second::Starting(settings) = self.second {
+            let until = match settings.readiness {
+                Readiness::WarmUp(time) => Some(now.after(time)),
+                Readiness::Declared(limit) => limit.map(|time| now.after(time)),
+            };
+            self.second = Second::Warming { pid, settings, until };
+        }
+    }
+
+    fn ready(&mut self, now: Tick, main: Option<Pid>, who: Pid, todo: &mut Actions) {
+        match self.second {
+            Second::Warming { pid, settings, .. } if pid == who => match settings.readiness {
+                Readiness::Declared(_) => self.promote(now, main, pid, settings, todo),
+                Readiness::WarmUp(_) => {}
+            },
+            Second::None | Second::Starting(_) | Second::Warming { .. } | Second::Leaving { .. } => {}
+        }
+    }
+
+    fn extend(&mut self, now: Tick, who: Pid, nanoseconds: u64) {
+        if let Second::Warming { pid, settings, until: Some(until) } = self.second
+            && pid == who
+            && let Readiness::Declared(_) = settings.readiness
+        {
+            self.second = Second::Warming { pid, settings, until: Some(until.max(now.after(nanoseconds))) };
+        }
+    }
+
+    /// The new copy takes the place of the old one, which is told to end.
+    fn promote(&mut self, now: Tick, main: Option<Pid>, new: Pid, settings: Settings, todo: &mut Actions) {
+        todo.push(Action::Promote(new));
+        match main {
+            Some(old) => self.leave(now, old, false, settings.grace, todo),
+            None => self.end(Some(new), todo),
+        }
+    }
+
+    fn leave(&mut self, now: Tick, pid: Pid, new: bool, grace: Option<u64>, todo: &mut Actions) {
+        self.second = Second::Leaving { pid, new, kill_at: grace.map(|grace| now.after(grace)) };
+        todo.push(Action::Term(pid));
+    }
+
+    /// There is no second copy any more. What was remembered is done now.
+    fn end(&mut self, main: Option<Pid>, todo: &mut Actions) {
+        self.second = Second::None;
+        if let (Some(settings), Some(_)) = (self.again.take(), main) {
+            self.spawn(settings, todo);
+        }
+    }
+
+    fn give_up(&mut self, now: Tick, pid: Pid, settings: Settings, why: Why, todo: &mut Actions) {
+        todo.push(Action::GiveUp(why));
+        self.leave(now, pid, true, settings.give_up_grace, todo);
+    }
+
+    fn cancel(&mut self, now: Tick, todo: &mut Actions) {
+        self.again = None;
+        match self.second {
+            Second::Warming { pid, settings, .. } => self.give_up(now, pid, settings, Why::Cancelled(pid), todo),
+            Second::None | Second::Starting(_) | Second::Leaving { .. } => {}
+        }
+    }
+
+    fn died(&mut self, main: Option<Pid>, who: Pid, exit: Exit, todo: &mut Actions) {
+        match self.second {
+            Second::Warming { pid, .. } if pid == who => {
+                todo.push(Action::GiveUp(Why::Died(pid, exit)));
+                todo.push(Action::EndGroup(pid));
+                self.end(main, todo);
+            }
+            Second::Warming { pid, .. } if main == Some(who) => {
+                todo.push(Action::Promote(pid));
+                self.end(Some(pid), todo);
+            }
+            Second::Leaving { pid, .. } if pid == who => self.end(main, todo),
+            Second::None | Second::Starting(_) | Second::Warming { .. } | Second::Leaving { .. } => {}
+        }
+    }
+
+    fn timeout(&mut self, now: Tick, main: Option<Pid>, todo: &mut Actions) {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        match self.second {
+            Second::Warming { pid, settings, .. } => match settings.readiness {
+                Readiness::WarmUp(_) => self.promote(now, main, pid, settings, todo),
+                Readiness::Declared(_) => self.give_up(now, pid, settings, Why::NotReady(pid), todo),
+            },
+            Second::Leaving { pid, new, .. } => {
+                self.second = Second::Leaving { pid, new, kill_at: None };
+                todo.push(Action::Kill(pid));
+            }
+            Second::None | Second::Starting(_) => {}
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a service says of itself by sd_notify: datagrams of lines `KEY=VALUE`.
+//!
+//! Keys that are not known, and values that are none, are passed over: that is the protocol's rule for what newer services say.
+
+/// One thing that is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice<'a> {
+    /// `READY=1`: a start, or a reload, is complete.
+    Ready,
+    /// `RELOADING=1`: it reads its configuration anew; [`Notice::Ready`] ends that.
+    Reloading,
+    /// `STOPPING=1`: it ends.
+    Stopping,
+    /// `STATUS=`: a line for people, as it was sent.
+    Status(&'a [u8]),
+    /// `MAINPID=`: another process is the main one. Never 0.
+    MainPid(u32),
+    /// `WATCHDOG=1`: it is alive.
+    Watchdog,
+    /// `WATCHDOG=trigger`: it is to be taken for dead.
+    WatchdogTrigger,
+    /// `EXTEND_TIMEOUT_USEC=`: it needs at least so many nanoseconds more for what it is about.
+    ExtendTimeout(u64),
+    /// `BARRIER=1`: the descriptor that comes with it is to be closed when all that was sent before is done.
+    Barrier,
+}
+
+/// What the datagram says, in order. Of one that was `cut`, because it was longer than there was room, the last line does not count.
+pub fn parse(datagram: &[u8], cut: bool) -> impl Iterator<Item = Notice<'_>> {
+    let end = match datagram.iter().rposition(|&byte| byte == b'\n') {
+        Some(newline) if cut => newline,
+        None if cut => 0,
+        Some(_) | None => datagram.len(),
+    };
+    datagram[..end].split(|&byte| byte == b'\n').filter_map(line)
+}
+
+fn line(line: &[u8]) -> Option<Notice<'_>> {
+    let equals = line.iter().position(|&byte| byte == b'=')?;
+    let value = &line[equals + 1..];
+    match (&line[..equals], value) {
+        (b"READY", b"1") => Some(Notice::Ready),
+        (b"RELOADING", b"1") => Some(Notice::Reloading),
+        (b"STOPPING", b"1") => Some(Notice::Stopping),
+        (b"STATUS", text) => Some(Notice::Status(text)),
+        (b"MAINPID", digits) => {
+            let pid = u32::try_from(number(digits)?).ok()?;
+            (pid > 0 && pid <= i32::MAX.unsigned_abs()).then_some(Notice::MainPid(pid))
+        }
+        (b"WATCHDOG", b"1") => Some(Notice::Watchdog),
+        (b"WATCHDOG", b"trigger") => Some(Notice::WatchdogTrigger),
+        (b"EXTEND_TIMEOUT_USEC", digits) => Some(Notice::ExtendTimeout(number(digits)?.saturating_mul(1_000))),
+        (b"BARRIER", b"1") => Some(Notice::Barrier),
+        _ => None,
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(datagram: &str) -> Vec<Notice<'_>> {
+        parse(datagram.as_bytes(), false).collect()
+    }
+
+    #[test]
+    fn each_line_is_one_thing() {
+        assert_eq!(said("READY=1"), [Notice::Ready]);
+        assert_eq!(
+            said("RELOADING=1\nMONOTONIC_USEC=5\nSTATUS=re=reading\nREADY=1\nSTOPPING=1\n"),
+            [Notice::Reloading, Notice::Status(b"re=reading"), Notice::Ready, Notice::Stopping]
+        );
+        assert_eq!(
+            said("MAINPID=12\nWATCHDOG=1\nWATCHDOG=trigger\nEXTEND_TIMEOUT_USEC=30\nBARRIER=1"),
+            [
+                Notice::MainPid(12),
+                Notice::Watchdog,
+                Notice::WatchdogTrigger,
+                Notice::ExtendTimeout(30_000),
+                Notice::Barrier
+            ]
+        );
+        assert_eq!(said("STATUS="), [Notice::Status(b"")]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_passed_over() {
+        for datagram in ["", "\n\n", "READY", "READY=", "READY=0", "READY=11", " READY=1", "ready=1", "=1", "FDSTORE=1"]
+        {
+            assert_eq!(said(datagram), [], "{datagram:?}");
+        }
+        for value in ["", "0", "-1", "+1", "1x", "2147483648", "99999999999999999999"] {
+            assert_eq!(said(&format!("MAINPID={value}")), [], "{value}");
+        }
+        assert_eq!(said("EXTEND_TIMEOUT_USEC=18446744073709551615"), [Notice::ExtendTimeout(u64::MAX)]);
+        assert_eq!(parse(b"\xff=\xff\nREADY=1\n\0", false).collect::<Vec<_>>(), [Notice::Ready]);
+    }
+
+    #[test]
+    fn the_last_line_of_what_was_cut_does_not_count() {
+        assert_eq!(parse(b"READY=1\nMAINPID=12", true).collect::<Vec<_>>(), [Notice::Ready]);
+        assert_eq!(parse(b"READY=1", true).collect::<Vec<_>>(), []);
+    }
+}

@@ -1,0 +1,260 @@
+//! Descriptors that a child gets under numbers it knows, and the variables that tell it of them: systemd's `LISTEN_FDS`, `LISTEN_PID` and
+//! `LISTEN_FDNAMES`, and any number that somebody asked for.
+//!
+//! What is not asked for by number stands from 3 on without a gap, in the order given, and is what the variables tell of.
+
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::{fmt, io};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::fd;
+
+/// The first descriptor that `LISTEN_FDS` counts.
+pub const FIRST: RawFd = 3;
+/// The variable that holds the pid of whoever the others are meant for. It is written at the moment of the exec:
+/// [`telling_pid`](crate::exec::Prepared::telling_pid).
+pub const LISTEN_PID: &std::ffi::CStr = c"LISTEN_PID";
+
+/// What to hand over, and where it goes.
+pub struct Handed<'a> {
+    moves: Vec<Move<'a>>,
+    names: Vec<&'a [u8]>,
+}
+
+/// One descriptor that a child gets.
+#[derive(Clone, Copy)]
+pub struct Gift<'a> {
+    /// Ours.
+    pub fd: BorrowedFd<'a>,
+    /// How `LISTEN_FDNAMES` calls it, unless it has a number of its own.
+    pub name: &'a [u8],
+    /// The number that it shall have; `None` for the next from 3 on.
+    pub number: Option<RawFd>,
+}
+
+struct Move<'a> {
+    from: BorrowedFd<'a>,
+    to: RawFd,
+    /// Whether something is to be placed where it stands.
+    in_the_way: bool,
+    /// Where the child moved it first.
+    parked: RawFd,
+}
+
+/// Two gifts of one number: their places among the gifts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// The number.
+    pub number: RawFd,
+    /// The one that has it.
+    pub first: usize,
+    /// The other.
+    pub second: usize,
+}
+
+impl fmt::Display for Clash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "descriptor {} is given twice", self.number)
+    }
+}
+
+impl std::error::Error for Clash {}
+
+impl<'a> Handed<'a> {
+    /// Finds a place for each gift.
+    ///
+    /// # Errors
+    /// [`Clash`] if two would have the same.
+    pub fn new(gifts: &[Gift<'a>]) -> Result<Handed<'a>, Clash> {
+        let wanted: Vec<_> = gifts.iter().map(|gift| gift.number).collect();
+        let numbers = numbers(&wanted)?;
+        let place = |(gift, &to): (&Gift<'a>, &RawFd)| Move {
+            from: gift.fd,
+            to,
+            in_the_way: numbers.contains(&gift.fd.as_raw_fd()),
+            parked: gift.fd.as_raw_fd(),
+        };
+        let moves = gifts.iter().zip(&numbers).map(place).collect();
+        let names = gifts.iter().filter(|gift| gift.number.is_none()).map(|gift| gift.name).collect();
+        Ok(Handed { moves, names })
+    }
+
+    /// Whether the variables are needed: whether there is a gift without a number of its own.
+    pub fn is_counted(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// The changes of the environment: what to set, or to remove. `LISTEN_PID` is removed, since only the child knows it.
+    pub fn variables(&self) -> [(&'static str, Option<Vec<u8>>); 3] {
+        let counted = |value: Vec<u8>| self.is_counted().then_some(value);
+        [
+            ("LISTEN_PID", None),
+            ("LISTEN_FDS", counted(self.names.len().to_string().into_bytes())),
+            ("LISTEN_FDNAMES", counted(self.names.join(&b':'))),
+        ]
+    }
+
+    /// In the child: puts each where it belongs. Takes no memory.
+    ///
+    /// # Errors
+    /// EBADF for a number that is larger than the limit of the process, EMFILE if it has none free.
+    pub fn place(&mut self) -> io::Result<()> {
+        let numbers = |moves: &[Move<'_>], number| moves.iter().any(|other| other.to == number);
+        for at in 0..self.moves.len() {
+            if self.moves[at].in_the_way {
+                self.moves[at].parked = park(self.moves[at].from, |number| numbers(&self.moves, number))?;
+            }
+        }
+        for Move { to, parked, .. } in &self.moves {
+            // SAFETY: it is the borrowed descriptor, or its copy, which nobody closes before the exec does.
+            fd::place(unsafe { BorrowedFd::borrow_raw(*parked) }, *to)?;
+        }
+        Ok(())
+    }
+}
+
+/// The number of each, where `wanted` has those that are asked for.
+fn numbers(wanted: &[Option<RawFd>]) -> Result<Vec<RawFd>, Clash> {
+    let mut next = FIRST;
+    let mut numbers: Vec<RawFd> = Vec::with_capacity(wanted.len());
+    for &number in wanted {
+        numbers.push(number.unwrap_or_else(|| {
+            next += 1;
+            next - 1
+        }));
+    }
+    for (second, &number) in numbers.iter().enumerate() {
+        if let Some(first) = numbers[..second].iter().position(|&other| other == number) {
+            return Err(Clash { number, first, second });
+        }
+    }
+    Ok(numbers)
+}
+
+/// Copies `fd` to a free number that nothing is to be placed on. The copies on the way there are closed by the exec, or placed upon.
+fn park(fd: BorrowedFd<'_>, is_taken: impl Fn(RawFd) -> bool) -> io::Result<RawFd> {
+    let mut lowest = FIRST;
+    loop {
+        let copy = match fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest)) {
+            // So the kernel says that `lowest` is beyond the limit.
+            Err(Errno::EINVAL) => return Err(Errno::EMFILE.into()),
+            copied => copied?,
+        };
+        if !is_taken(copy) {
+            return Ok(copy);
+        }
+        lowest = copy + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::ffi::CString;
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::{AsFd, OwnedFd};
+
+    use super::*;
+    use crate::exec::Prepared;
+    use crate::process::{self, Change};
+
+    #[test]
+    fn numbers_begin_at_three_and_leave_no_gap() {
+        assert_eq!(numbers(&[]), Ok(vec![]));
+        assert_eq!(numbers(&[None, Some(0), None, Some(7)]), Ok(vec![3, 0, 4, 7]));
+        assert_eq!(numbers(&[None, Some(3)]), Err(Clash { number: 3, first: 0, second: 1 }));
+        assert_eq!(numbers(&[Some(4), None, None]), Err(Clash { number: 4, first: 0, second: 2 }));
+        assert_eq!(numbers(&[Some(9), Some(9)]), Err(Clash { number: 9, first: 0, second: 1 }));
+    }
+
+    fn gift<'a>(fd: &'a OwnedFd, name: &'a str, number: Option<RawFd>) -> Gift<'a> {
+        Gift { fd: fd.as_fd(), name: name.as_bytes(), number }
+    }
+
+    #[test]
+    fn what_has_a_number_of_its_own_is_not_told_of() {
+        let (a, b) = fd::pipe().expect("a pipe");
+        let told = |gifts: &[Gift<'_>]| Handed::new(gifts).expect("no clash").variables().map(|(_, value)| value);
+        assert_eq!(told(&[gift(&a, "a", Some(0))]), [None, None, None]);
+        let both = [gift(&a, "a", None), gift(&b, "b", Some(0)), gift(&b, "c", None)];
+        assert_eq!(told(&both), [None, Some(b"2".to_vec()), Some(b"a:c".to_vec())]);
+    }
+
+    /// A file with `text` in it, to tell descriptors apart by.
+    fn marked(directory: &tempfile::TempDir, text: &str) -> OwnedFd {
+        let path = directory.path().join(text);
+        std::fs::write(&path, text).expect("a file");
+        File::open(path).expect("it is there").into()
+    }
+
+    /// What a shell says that gets `gifts`.
+    fn heard(gifts: &[Gift<'_>], settings: &[(&str, Option<Vec<u8>>)], script: &str) -> String {
+        let mut handed = Handed::new(gifts).expect("no clash");
+        let changes: Vec<_> = handed.variables().into_iter().chain(settings.iter().cloned()).collect();
+        let environment = crate::environ::changed(&changes);
+        let argv = ["/bin/sh", "-c", script].map(|word| CString::new(word).expect("no NUL"));
+        let program = Prepared::new(&argv, Some(&environment)).telling_pid(LISTEN_PID);
+        let (reader, low) = fd::pipe().expect("a pipe");
+        // By a number that no gift stands on.
+        let writer: OwnedFd = fcntl(&low, FcntlArg::F_DUPFD_CLOEXEC(100)).map(owned).expect("a copy");
+        drop(low);
+        let become_shell = || match fd::place(writer.as_fd(), 1).and_then(|()| handed.place()) {
+            Ok(()) => program.exec(c"/bin/sh"),
+            Err(error) => error,
+        };
+        let failed = Cell::new(None);
+        let child = process::spawn(become_shell, |error| failed.set(Some(error))).expect("a child");
+        drop(writer);
+        let mut heard = String::new();
+        File::from(reader).read_to_string(&mut heard).expect("text");
+        assert_eq!(process::wait(child).expect("a child"), Change::Exited(0), "{:?}", failed.take());
+        heard.replace(&child.to_string(), "PID")
+    }
+
+    fn owned(number: RawFd) -> OwnedFd {
+        use std::os::fd::FromRawFd;
+        // SAFETY: the kernel has just given it to us.
+        unsafe { OwnedFd::from_raw_fd(number) }
+    }
+
+    /// One test, since the numbers of descriptors are the whole process's: three files are put on the numbers of each other.
+    #[test]
+    fn sources_that_stand_in_each_others_way_arrive() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let files = ["a", "b", "c"].map(|text| marked(&directory, text));
+        let numbers = files.each_ref().map(AsRawFd::as_raw_fd);
+        // The first goes from 3 on, wherever that is; the others change places in a ring.
+        for (second, third) in [(numbers[2], numbers[1]), (numbers[1], numbers[2]), (numbers[0], 9), (0, numbers[0])] {
+            if second == FIRST || third == FIRST {
+                continue;
+            }
+            let gifts =
+                [gift(&files[0], "x", None), gift(&files[1], "y", Some(second)), gift(&files[2], "z", Some(third))];
+            let cat = |number: RawFd| format!("cat /dev/fd/{number} | head -c 1;");
+            let script =
+                format!("{}{}{}echo \" $LISTEN_FDS $LISTEN_FDNAMES $LISTEN_PID\"", cat(3), cat(second), cat(third));
+            // Each run reads from the start: /dev/fd opens the file anew.
+            assert_eq!(heard(&gifts, &[], &script), "abc 1 x PID\n", "{numbers:?} {second} {third}");
+        }
+    }
+
+    #[test]
+    fn variables_that_were_there_are_replaced() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = marked(&directory, "f");
+        let script = "echo \"$LISTEN_FDS-$LISTEN_FDNAMES-$MORE-${HOME+home}\"; env | grep -c ^LISTEN_PID=";
+        let more = [("MORE", Some(b"more".to_vec())), ("HOME", None)];
+        assert_eq!(heard(&[gift(&file, "web", None)], &more, script), "1-web-more-\n1\n");
+    }
+
+    #[test]
+    fn a_number_beyond_the_limit_is_an_error() {
+        let (a, _b) = fd::pipe().expect("a pipe");
+        let gifts = [gift(&a, "a", Some(i32::MAX))];
+        let mut handed = Handed::new(&gifts).expect("no clash");
+        assert_eq!(handed.place().expect_err("an error").raw_os_error(), Some(libc::EBADF));
+    }
+}

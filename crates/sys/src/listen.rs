@@ -1,0 +1,432 @@
+//! Sockets that somebody else will accept connections from.
+//!
+//! They are opened close-on-exec and blocking, as systemd hands them over. A Unix socket has its permissions from the moment in which
+//! its file exists, and its owner before anybody can connect. Its file is taken over from a process that died, never from one that lives.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use libc::{c_int, sa_family_t, sockaddr_in, sockaddr_in6, sockaddr_un, socklen_t};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+use crate::{fd, poll};
+
+/// How many connections may wait where nobody says: the kernel has a limit of its own below it.
+const BACKLOG: u32 = 4096;
+/// How often, each a millisecond after the last, the lock of a directory is tried.
+const TRIES: u32 = 100;
+
+/// What a socket carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Connections.
+    Stream,
+    /// Datagrams.
+    Datagram,
+}
+
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On one address. `[::]` is IPv6 alone, whatever the system's default.
+    Ip(Kind, SocketAddr),
+    /// On this port of all addresses, of IPv6 and IPv4; of IPv4 where there is no IPv6.
+    AnyIp(Kind, u16),
+    /// Connections from this machine, through a file.
+    Unix(UnixFile),
+}
+
+/// The file of a Unix socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnixFile {
+    /// Its name.
+    pub path: PathBuf,
+    /// Its permissions; `None` as the umask has it.
+    pub mode: Option<u32>,
+    /// Who it shall belong to; `None` for whoever makes it.
+    pub owner: Option<u32>,
+    /// Which group it shall belong to; `None` for that of whoever makes it.
+    pub group: Option<u32>,
+}
+
+/// How it listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// How many connections may wait; `None` for as many as the system allows.
+    pub backlog: Option<u32>,
+    /// Whether other sockets may have the same address.
+    pub reuse_port: bool,
+}
+
+/// Opens a socket and listens. For datagrams, to be bound is to listen.
+///
+/// # Errors
+/// EADDRINUSE if somebody listens there already; ENOTSOCK if another kind of file has the name of a Unix socket. What was made on
+/// the way is gone then.
+pub fn open(place: &Place, manner: Manner) -> io::Result<OwnedFd> {
+    match place {
+        Place::Ip(kind, address) => inet(*kind, *address, true, manner),
+        Place::AnyIp(kind, port) => {
+            let both = inet(*kind, (Ipv6Addr::UNSPECIFIED, *port).into(), false, manner);
+            match both {
+                Err(error) if is_without_ipv6(&error) => {
+                    inet(*kind, (Ipv4Addr::UNSPECIFIED, *port).into(), true, manner)
+                }
+                opened => opened,
+            }
+        }
+        Place::Unix(file) => unix(file, manner),
+    }
+}
+
+/// Of a kernel that has no IPv6, or has it turned off.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPROTONOSUPPORT))
+}
+
+fn inet(kind: Kind, address: SocketAddr, only_ipv6: bool, manner: Manner) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
+    let socket = new_socket(family, kind)?;
+    // Connections that a dead process left in TIME_WAIT do not keep its successor out. Datagrams know nothing of the kind: there it
+    // would let two have one port.
+    if kind == Kind::Stream {
+        turn_on(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, true)?;
+    }
+    if manner.reuse_port {
+        turn_on(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, true)?;
+    }
+    match address {
+        SocketAddr::V4(v4) => {
+            // SAFETY: plain numbers; all zero is a value of theirs.
+            let mut raw: sockaddr_in = unsafe { std::mem::zeroed() };
+            raw.sin_family = libc::AF_INET as sa_family_t;
+            raw.sin_port = v4.port().to_be();
+            raw.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+            bind(&socket, &raw, size_of::<sockaddr_in>())?;
+        }
+        SocketAddr::V6(v6) => {
+            turn_on(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, only_ipv6)?;
+            // SAFETY: as above.
+            let mut raw: sockaddr_in6 = unsafe { std::mem::zeroed() };
+            raw.sin6_family = libc::AF_INET6 as sa_family_t;
+            raw.sin6_port = v6.port().to_be();
+            raw.sin6_addr.s6_addr = v6.ip().octets();
+            raw.sin6_scope_id = v6.scope_id();
+            bind(&socket, &raw, size_of::<sockaddr_in6>())?;
+        }
+    }
+    match kind {
+        Kind::Stream => listen(&socket, manner)?,
+        Kind::Datagram => {}
+    }
+    Ok(socket)
+}
+
+/// The directory is locked meanwhile: of two of us that find a stale file, the second shall not remove the first one's new socket.
+fn unix(file: &UnixFile, manner: Manner) -> io::Result<OwnedFd> {
+    let address = unix_address(&file.path)?;
+    let _locked = lock_directory(&file.path);
+    remove_stale(&file.path, &address)?;
+    let socket = new_socket(libc::AF_UNIX, Kind::Stream)?;
+    bind_with_mode(&socket, &address, file.mode)?;
+    // Nobody can connect before this listens; so nobody comes while it belongs to somebody else.
+    let listens = give(file).and_then(|()| listen(&socket, manner));
+    if listens.is_err() {
+        let _ = fs::remove_file(&file.path);
+    }
+    listens.map(|()| socket)
+}
+
+/// Holds the lock until it is dropped. Not without end: a scan directory is locked for as long as its svscan lives, and may hold a socket too.
+fn lock_directory(path: &Path) -> Option<fs::File> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = fd::open_read(parent).ok()?;
+    for _ in 0..TRIES {
+        match fd::try_lock(&directory) {
+            Ok(()) => return Some(directory),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => poll::rest_for(1_000_000),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Removes the file of a socket on which nobody listens.
+fn remove_stale(path: &Path, address: &sockaddr_un) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => return Err(Errno::ENOTSOCK.into()),
+        Ok(_) => {}
+    }
+    match knock(address) {
+        Some(Errno::ECONNREFUSED) => fs::remove_file(path),
+        Some(Errno::ENOENT) => Ok(()),
+        Some(errno @ (Errno::EACCES | Errno::EPERM | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)) => {
+            Err(errno.into())
+        }
+        // Somebody answers, has no time (EAGAIN), or speaks another protocol there (EPROTOTYPE).
+        None | Some(_) => Err(Errno::EADDRINUSE.into()),
+    }
+}
+
+/// Tries to connect, and tells why that failed.
+fn knock(address: &sockaddr_un) -> Option<Errno> {
+    let connect = || {
+        let socket = new_socket(libc::AF_UNIX, Kind::Stream)?;
+        fd::set_nonblocking(socket.as_fd())?;
+        let size = size_of::<sockaddr_un>() as socklen_t;
+        // SAFETY: the address is one of a Unix socket, and as long as it is said to be.
+        Errno::result(unsafe { libc::connect(socket.as_raw_fd(), std::ptr::from_ref(address).cast(), size) })?;
+        io::Result::Ok(())
+    };
+    let failed = connect().err()?;
+    Some(Errno::from_raw(failed.raw_os_error().unwrap_or(libc::EADDRINUSE)))
+}
+
+/// The kernel makes the file with all permissions but those of the umask.
+fn bind_with_mode(socket: &OwnedFd, address: &sockaddr_un, mode: Option<u32>) -> io::Result<()> {
+    let before = mode.map(|mode| fd::set_umask(0o777 & !mode));
+    let bound = bind(socket, address, size_of::<sockaddr_un>());
+    if let Some(before) = before {
+        fd::set_umask(before);
+    }
+    bound
+}
+
+/// Gives the file to whom it shall belong. Whoever may write to the directory could have put another in its place: what is given is a
+/// socket with this one name.
+fn give(file: &UnixFile) -> io::Result<()> {
+    if file.owner.is_none() && file.group.is_none() {
+        return Ok(());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+        let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let made = fs::OpenOptions::new().read(true).custom_flags(flags).open(&file.path)?;
+        let found = made.metadata()?;
+        if !found.file_type().is_socket() || found.nlink() != 1 {
+            return Err(Errno::ENOTSOCK.into());
+        }
+        let (owner, group) = (file.owner.unwrap_or(u32::MAX), file.group.unwrap_or(u32::MAX));
+        // SAFETY: an open descriptor, an empty C string, numbers.
+        let given = unsafe { libc::fchownat(made.as_raw_fd(), c"".as_ptr(), owner, group, libc::AT_EMPTY_PATH) };
+        Errno::result(given)?;
+        Ok(())
+    }
+    #[cfg(not(target_os = "linux"))]
+    std::os::unix::fs::lchown(&file.path, file.owner, file.group)
+}
+
+fn unix_address(path: &Path) -> io::Result<sockaddr_un> {
+    // SAFETY: plain numbers; all zero is a value of theirs.
+    let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
+    raw.sun_family = libc::AF_UNIX as sa_family_t;
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() || bytes.contains(&0) {
+        return Err(Errno::EINVAL.into());
+    }
+    // One byte stays for the NUL.
+    if bytes.len() >= raw.sun_path.len() {
+        return Err(Errno::ENAMETOOLONG.into());
+    }
+    for (place, &byte) in raw.sun_path.iter_mut().zip(bytes) {
+        *place = byte as libc::c_char;
+    }
+    Ok(raw)
+}
+
+/// Close-on-exec by a second call, since not every system knows the flag.
+fn new_socket(family: c_int, kind: Kind) -> io::Result<OwnedFd> {
+    let kind = match kind {
+        Kind::Stream => libc::SOCK_STREAM,
+        Kind::Datagram => libc::SOCK_DGRAM,
+    };
+    // SAFETY: socket takes numbers.
+    let number = Errno::result(unsafe { libc::socket(family, kind, 0) })?;
+    // SAFETY: the kernel has just given it to us.
+    let socket = unsafe { OwnedFd::from_raw_fd(number) };
+    fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(socket)
+}
+
+fn turn_on(socket: &OwnedFd, level: c_int, option: c_int, on: bool) -> io::Result<()> {
+    let value = c_int::from(on);
+    let size = size_of::<c_int>() as socklen_t;
+    // SAFETY: the option's value is a c_int, and lives until the call returns.
+    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
+    Errno::result(set)?;
+    Ok(())
+}
+
+/// `address` is one of the socket's family, of `size` bytes.
+fn bind<A>(socket: &OwnedFd, address: &A, size: usize) -> io::Result<()> {
+    debug_assert_eq!(size, size_of::<A>(), "the size is the address's");
+    // SAFETY: the address lives until the call returns, and is as long as it is said to be.
+    let bound = unsafe { libc::bind(socket.as_raw_fd(), std::ptr::from_ref(address).cast(), size as socklen_t) };
+    Errno::result(bound)?;
+    Ok(())
+}
+
+fn listen(socket: &OwnedFd, manner: Manner) -> io::Result<()> {
+    let backlog = c_int::try_from(manner.backlog.unwrap_or(BACKLOG)).unwrap_or(c_int::MAX);
+    // SAFETY: listen takes two numbers.
+    Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+    use super::*;
+
+    fn ip(address: &str) -> Place {
+        Place::Ip(Kind::Stream, address.parse().expect("an address"))
+    }
+
+    fn at(path: &Path) -> UnixFile {
+        UnixFile { path: path.into(), ..UnixFile::default() }
+    }
+
+    fn code(opened: io::Result<OwnedFd>) -> Option<i32> {
+        opened.err().and_then(|error| error.raw_os_error())
+    }
+
+    fn errno(place: &Place) -> Option<i32> {
+        code(open(place, Manner::default()))
+    }
+
+    fn port(socket: &OwnedFd) -> u16 {
+        let listener = TcpListener::from(socket.try_clone().expect("a copy"));
+        listener.local_addr().expect("an address").port()
+    }
+
+    #[test]
+    fn tcp_takes_connections_and_is_close_on_exec() {
+        let socket = open(&ip("127.0.0.1:0"), Manner::default()).expect("a socket");
+        let flags = fcntl(&socket, FcntlArg::F_GETFD).expect("flags");
+        assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+        TcpStream::connect(("127.0.0.1", port(&socket))).expect("a connection");
+        assert_eq!(errno(&ip(&format!("127.0.0.1:{}", port(&socket)))), Some(libc::EADDRINUSE));
+    }
+
+    #[test]
+    fn any_address_is_that_of_both_families() {
+        let socket = open(&Place::AnyIp(Kind::Stream, 0), Manner::default()).expect("a socket");
+        TcpStream::connect(("127.0.0.1", port(&socket))).expect("a connection by IPv4");
+        if UdpSocket::bind("[::1]:0").is_ok() {
+            TcpStream::connect(("::1", port(&socket))).expect("a connection by IPv6");
+        }
+    }
+
+    #[test]
+    fn two_may_share_a_port_where_both_say_so() {
+        let sharing = Manner { reuse_port: true, ..Manner::default() };
+        let first = open(&ip("127.0.0.1:0"), sharing).expect("a socket");
+        let place = ip(&format!("127.0.0.1:{}", port(&first)));
+        open(&place, sharing).expect("a second one");
+        assert_eq!(errno(&place), Some(libc::EADDRINUSE));
+    }
+
+    #[test]
+    fn datagrams_come_through() {
+        let place = Place::Ip(Kind::Datagram, "127.0.0.1:0".parse().expect("an address"));
+        let socket = UdpSocket::from(open(&place, Manner::default()).expect("a socket"));
+        let address = socket.local_addr().expect("an address");
+        let taken = Place::Ip(Kind::Datagram, address);
+        assert_eq!(errno(&taken), Some(libc::EADDRINUSE));
+        UdpSocket::bind("127.0.0.1:0").expect("a socket").send_to(b"x", address).expect("sent");
+        assert_eq!(socket.recv(&mut [0; 8]).expect("a datagram"), 1);
+    }
+
+    #[test]
+    fn a_unix_socket_has_its_mode_and_owner() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("s");
+        let own = fs::metadata(directory.path()).expect("it exists");
+        // Other tests make directories meanwhile, which their owner must be able to enter.
+        let file = UnixFile { mode: Some(0o740), owner: Some(own.uid()), group: Some(own.gid()), ..at(&path) };
+        let _socket = open(&Place::Unix(file), Manner { backlog: Some(1), ..Manner::default() }).expect("a socket");
+        let made = fs::metadata(&path).expect("it exists");
+        assert_eq!((made.permissions().mode() & 0o7777, made.uid(), made.gid()), (0o740, own.uid(), own.gid()));
+        UnixStream::connect(&path).expect("a connection");
+        // The umask is as it was.
+        fs::write(directory.path().join("f"), "").expect("a file");
+        assert_ne!(fs::metadata(directory.path().join("f")).expect("it exists").mode() & 0o200, 0);
+    }
+
+    #[test]
+    fn a_stale_socket_is_taken_over_and_a_live_one_is_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("s");
+        let live = UnixListener::bind(&path).expect("a socket");
+        assert_eq!(errno(&Place::Unix(at(&path))), Some(libc::EADDRINUSE));
+        UnixStream::connect(&path).expect("it still listens");
+        drop(live);
+        let ours = open(&Place::Unix(at(&path)), Manner::default()).expect("a socket");
+        assert_eq!(errno(&Place::Unix(at(&path))), Some(libc::EADDRINUSE));
+        UnixStream::connect(&path).expect("ours listens");
+        drop(ours);
+        fs::remove_file(&path).expect("it is there");
+        let _datagrams = UnixDatagram::bind(&path).expect("a socket");
+        assert_eq!(errno(&Place::Unix(at(&path))), Some(libc::EADDRINUSE));
+    }
+
+    #[test]
+    fn a_socket_whose_backlog_is_full_lives() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = Place::Unix(at(&directory.path().join("s")));
+        let _busy = open(&file, Manner { backlog: Some(1), ..Manner::default() }).expect("a socket");
+        // Each look fills a place of it.
+        for _ in 0..4 {
+            assert_eq!(errno(&file), Some(libc::EADDRINUSE));
+        }
+    }
+
+    #[test]
+    fn of_many_that_find_a_stale_socket_one_gets_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("s");
+        for _ in 0..20 {
+            drop(UnixListener::bind(&path).expect("a socket"));
+            let start = std::sync::Barrier::new(4);
+            let opened: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            start.wait();
+                            open(&Place::Unix(at(&path)), Manner::default())
+                        })
+                    })
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().expect("ends")).collect()
+            });
+            assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1, "{opened:?}");
+            UnixStream::connect(&path).expect("it listens");
+            drop(opened);
+            fs::remove_file(&path).expect("it is there");
+        }
+    }
+
+    #[test]
+    fn another_file_is_left_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("f");
+        fs::write(&path, "x").expect("a file");
+        assert_eq!(errno(&Place::Unix(at(&path))), Some(libc::ENOTSOCK));
+        assert_eq!(fs::read(&path).expect("it is there"), b"x");
+        assert_eq!(errno(&Place::Unix(at(&directory.path().join("no/s")))), Some(libc::ENOENT));
+        let long = directory.path().join("n".repeat(108));
+        assert_eq!(errno(&Place::Unix(at(&long))), Some(libc::ENAMETOOLONG));
+    }
+}

@@ -1,0 +1,294 @@
+//! Waiting until services are where they shall be. Nothing polls: the kernel tells when a status record is replaced (inotify), and when
+//! a supervise ends (its FIFO has no reader any more). Both are asked for before a command is sent, so nothing is missed in
+//! between. Where there is no inotify, or a file system does not tell of changes, the records are read ten times in a second.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use cli::{Text, Voice, text};
+use machine::wait::{Verdict, Wanted, judge};
+use machine::{SECOND, Tick};
+use svdir::{Mark, More, Status, names};
+use sys::watch::{Change, Watch, Watcher};
+use sys::{clock, fd, poll, process};
+
+use crate::supervision::files;
+
+/// How often a record is read where nothing tells of its changes.
+const LOOK: u64 = SECOND / 10;
+/// A supervise that was killed has a successor by then, or none comes.
+const SUCCESSION: u64 = 5 * SECOND;
+/// How often it is asked meanwhile whether one is there: of that no event tells.
+const LOOK_FOR_SUCCESSOR: u64 = SECOND / 100;
+
+/// All that is waited for.
+pub struct Waiting {
+    voice: Voice,
+    wanted: Wanted,
+    deadline: Option<Tick>,
+    watcher: Option<Watcher>,
+    mark: Mark,
+    services: Vec<Service>,
+    /// Some service will not get there.
+    failed: bool,
+}
+
+/// One service that is not there yet.
+struct Service {
+    dir: PathBuf,
+    watch: Option<Watch>,
+    /// The write end of a FIFO that its supervise reads. Commands that were sent stay in it over the death of a supervise.
+    fifo: File,
+    /// Commands were sent, and the mark behind them has not come back yet.
+    unheard: bool,
+    commanded: bool,
+    /// The last mark that was seen.
+    seen: Mark,
+    /// Its supervise was killed: until then a successor is waited for.
+    orphan: Option<Tick>,
+    /// Look at its record.
+    look: bool,
+}
+
+/// What was found out about one.
+enum Found {
+    There,
+    NotYet(String),
+    Never(Text),
+}
+
+fn now() -> Tick {
+    Tick(clock::monotonic())
+}
+
+impl Waiting {
+    /// Nothing is waited for yet. It ends after `timeout` nanoseconds.
+    pub fn new(voice: Voice, wanted: Wanted, timeout: Option<u64>) -> Waiting {
+        // Unique among the clients that wait at the same time: no two processes have one pid, and none has two times.
+        let pid = u64::from(process::own_pid().as_raw().unsigned_abs());
+        let mark = Mark::new(pid << 34 | clock::monotonic() & ((1 << 34) - 1));
+        let deadline = timeout.map(|timeout| now().after(timeout));
+        let watcher = Watcher::new().ok();
+        Waiting { voice, wanted, deadline, watcher, mark, services: Vec::new(), failed: false }
+    }
+
+    /// What is sent behind commands.
+    pub fn mark(&self) -> [u8; Mark::SIZE] {
+        self.mark.bytes()
+    }
+
+    /// Before anything is sent to the supervise in the current directory: begins to watch that, for [`add`](Waiting::add).
+    ///
+    /// # Errors
+    /// A text if what runs there does not understand marks, or nothing can be read.
+    pub fn watch(&self) -> Result<(Option<Watch>, Mark), Text> {
+        let watch =
+            self.watcher.as_ref().and_then(|watcher| watcher.add_for_arrivals(&files::here(names::SUPERVISE)).ok());
+        let (_, more) = read(&files::here(names::STATUS))?;
+        Ok((watch, more.mark))
+    }
+
+    /// Waits for the service in `dir` too. `fifo` is the write end of one of its FIFOs; `commanded` says whether commands and the mark
+    /// were sent.
+    pub fn add(&mut self, dir: &Path, (watch, seen): (Option<Watch>, Mark), fifo: File, commanded: bool) {
+        let dir = dir.to_path_buf();
+        self.services.push(Service { dir, watch, fifo, unheard: commanded, commanded, seen, orphan: None, look: true });
+    }
+
+    /// A service that cannot be waited for, which was said.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// Waits. Returns whether all are there; of each other one a line has said why not.
+    pub fn wait(mut self) -> bool {
+        loop {
+            self.look();
+            if self.services.is_empty() {
+                return !self.failed;
+            }
+            if self.deadline.is_some_and(|deadline| deadline <= now()) {
+                self.give_up();
+                return false;
+            }
+            self.sleep();
+        }
+    }
+
+    /// Looks at those of which there may be news, and forgets those that are decided.
+    fn look(&mut self) {
+        let (wanted, mark) = (self.wanted, self.mark);
+        let mut services = std::mem::take(&mut self.services);
+        services.retain_mut(|service| match service.news(wanted, mark) {
+            Some(Found::There) => false,
+            Some(Found::Never(why)) => {
+                self.complain(&service.dir, &why);
+                self.failed = true;
+                false
+            }
+            Some(Found::NotYet(_)) | None => true,
+        });
+        self.services = services;
+    }
+
+    fn give_up(&self) {
+        for service in &self.services {
+            let why = match service.find(self.wanted) {
+                Found::NotYet(state) => text!("timed out, ", state.as_str()),
+                Found::Never(why) => why,
+                Found::There => text!("timed out"),
+            };
+            self.complain(&service.dir, &why);
+        }
+    }
+
+    fn complain(&self, dir: &Path, why: &Text) {
+        let unable = text!("unable to wait for ", dir, " to be ", self.wanted.name(), ": ", why.0.as_slice());
+        self.voice.warn(&unable);
+    }
+
+    /// Sleeps until there is news.
+    fn sleep(&mut self) {
+        let timeout = self.deadlines().min().map(|deadline| now().until(deadline));
+        let living: Vec<usize> = (0..self.services.len()).filter(|&at| self.services[at].orphan.is_none()).collect();
+        let fifos: Vec<BorrowedFd<'_>> = living.iter().map(|&at| self.services[at].fd()).collect();
+        let news = match &self.watcher {
+            Some(watcher) => poll::readable_or_unread([watcher.fd()], &fifos, timeout),
+            None => poll::readable_or_unread([], &fifos, timeout).map(|([], unread)| ([false], unread)),
+        };
+        let Ok(([changes], unread)) = news else {
+            return poll::rest_for(LOOK);
+        };
+        for at in unread {
+            let service = &mut self.services[living[at]];
+            service.orphan = Some(now().after(SUCCESSION));
+            service.look = true;
+        }
+        if changes {
+            self.hear();
+        }
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = Tick> {
+        let soon = |pause| now().after(pause);
+        let of_service = move |service: &Service| match (service.orphan, service.watch) {
+            (Some(_), _) => Some(soon(LOOK_FOR_SUCCESSOR)),
+            (None, None) => Some(soon(LOOK)),
+            (None, Some(_)) => None,
+        };
+        self.services.iter().filter_map(of_service).chain(self.deadline)
+    }
+
+    /// Takes in which records were replaced.
+    fn hear(&mut self) {
+        let Some(changes) = self.watcher.as_ref().and_then(|watcher| watcher.changes().ok()) else {
+            return;
+        };
+        for change in changes {
+            let (watch, all) = match change {
+                Change::Entry(watch, _) | Change::Gone(watch) => (Some(watch), false),
+                Change::Lost => (None, true),
+            };
+            for service in &mut self.services {
+                service.look |= all || service.watch == watch;
+            }
+        }
+    }
+}
+
+impl Service {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.fifo.as_fd()
+    }
+
+    /// `None` if nothing can have changed.
+    fn news(&mut self, wanted: Wanted, mark: Mark) -> Option<Found> {
+        if let Some(until) = self.orphan {
+            if self.has_supervise() {
+                self.orphan = None;
+            } else if until <= now() {
+                return Some(Found::Never(text!("supervise was killed, and none follows")));
+            } else if !self.has_left() {
+                return None;
+            }
+        } else if self.watch.is_some() && !std::mem::take(&mut self.look) {
+            return None;
+        }
+        self.listen(mark);
+        Some(self.find(wanted))
+    }
+
+    fn has_supervise(&self) -> bool {
+        poll::readable_or_unread([], &[self.fd()], Some(0)).is_ok_and(|(_, unread)| unread.is_empty())
+    }
+
+    fn has_left(&self) -> bool {
+        self.read().is_ok_and(|(_, more)| more.left)
+    }
+
+    /// Its record. That a supervise has left counts only while none is there: a new one may not have written its record yet.
+    fn read(&self) -> Result<(Status, More), Text> {
+        let (status, more) = read(&files::of(&self.dir, names::STATUS))?;
+        Ok((status, More { left: more.left && self.orphan.is_some(), ..more }))
+    }
+
+    /// Looks for the mark. Where another client's has come, ours may have come before it unseen: it is sent again, and what was sent
+    /// before it is obeyed by the time it comes back.
+    fn listen(&mut self, mark: Mark) {
+        let Ok((_, more)) = self.read() else {
+            return;
+        };
+        if more.mark == mark || more.left {
+            self.unheard = false;
+        } else if self.unheard && more.mark != self.seen {
+            self.seen = more.mark;
+            let _ = fd::write(self.fd(), &mark.bytes());
+        }
+    }
+
+    fn find(&self, wanted: Wanted) -> Found {
+        let (status, more) = match self.read() {
+            Ok(record) => record,
+            Err(why) => return Found::Never(why),
+        };
+        if self.unheard {
+            return Found::NotYet("its supervise has not obeyed yet".to_owned());
+        }
+        match judge(wanted, self.commanded, &status, &more) {
+            Verdict::There => Found::There,
+            Verdict::NotYet => Found::NotYet(describe(&status, &more)),
+            Verdict::Never if more.left => Found::Never(text!("supervise has left")),
+            Verdict::Never => Found::Never(text!(describe(&status, &more).as_str())),
+        }
+    }
+}
+
+/// In which state it is, for a message.
+fn describe(status: &Status, more: &More) -> String {
+    match status.pid {
+        None if status.want == svdir::Want::Up => "it is down and will be started".to_owned(),
+        None => "it is down".to_owned(),
+        Some(pid) if more.ending => format!("it is up (pid {pid}) and was told to end"),
+        Some(pid) if more.declares && more.ready.is_none() => format!("it is up (pid {pid}) and not ready"),
+        Some(pid) => format!("it is up (pid {pid})"),
+    }
+}
+
+/// The record of one of our supervises. Others say too little.
+fn read(path: &Path) -> Result<(Status, More), Text> {
+    let unable = |error: &io::Error| text!("unable to read ", names::STATUS, ": ", cli::reason(error).as_ref());
+    let file = match fd::open_read(path) {
+        Ok(file) => file,
+        // Who reads commands will write it next.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Status::default(), More::default())),
+        Err(error) => return Err(unable(&error)),
+    };
+    let mut record = [0; Status::WHOLE];
+    let length = fd::read(file.as_fd(), &mut record).map_err(|error| unable(&error))?;
+    match Status::decode_with(&record) {
+        Ok((status, Some(more))) if length == Status::WHOLE => Ok((status, more)),
+        Ok(_) | Err(_) => Err(text!("its supervise is of another suite or an older version")),
+    }
+}

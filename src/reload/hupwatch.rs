@@ -1,0 +1,454 @@
+//! `hupwatch -- command`: runs a command, and on HUP replaces it by a new copy of itself, without a moment in which none runs.
+//!
+//! The loop translates between the kernel and the machine that decides ([`machine::hupwatch`]). It never waits for anything else than for
+//! something to happen.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::Context;
+use cli::{Call, Program, text};
+use machine::hupwatch::{Action, Event, Machine};
+use machine::{Pid, Tick};
+use svdir::Exit;
+use svdir::notify::Notice;
+use sys::exec::Prepared;
+use sys::handed::{Gift, Handed, LISTEN_PID};
+use sys::notify::{self, NOTIFY_SOCKET, Socket};
+use sys::process::{self, Change, Signal};
+use sys::signals::{self, Signals};
+use sys::{environ, fd};
+
+use super::check::Check;
+use super::options::{self, Ready, Settled};
+use super::pidfile::Pidfile;
+use super::said::{Level, Log};
+use super::{listeners, signalled};
+use crate::chain::exec;
+
+pub(super) const PROGRAM: Program = Program {
+    name: "hupwatch",
+    synopsis: "[-vk] [-w sec] [option ...] -- command [argument ...]",
+    usage: "hupwatch: usage: hupwatch [-vk] [-w sec] [option ...] -- command [argument ...]",
+    usage_exit: cli::USAGE,
+    about: "Runs a command, and replaces it on HUP by a new copy of itself: the old one is sent TERM when the new one is ready, and stays if it does not get there.",
+    options: &[
+        ("-v, --verbose", "say more on stderr: errors; twice: warnings; three times: everything"),
+        ("-w, --warmup-time sec", "how long a new copy must live before the old one is sent TERM (default 1)"),
+        (
+            "-k, --kill-at-exit",
+            "end the command and its process group when hupwatch leaves: TERM, and KILL after the grace",
+        ),
+        (
+            "--listen address",
+            "open a socket once and hand it to every copy: tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, with options behind commas: mode=, owner=, group=, backlog=, reuseport, fd=; may be repeated",
+        ),
+        (
+            "--ready how",
+            "a new copy is ready, instead of after the warm-up time: fd:N, when it writes a newline to descriptor N; notify, when it says so by sd_notify; check:COMMAND, when that succeeds",
+        ),
+        ("--ready-timeout sec", "give a new copy up that is not ready by then (default 60)"),
+        (
+            "--grace sec",
+            "send KILL to what was sent TERM and has not ended by then (default: never to an old copy, 10 for everything else)",
+        ),
+        ("--pidfile path", "keep hupwatch's pid in this file while it runs"),
+        ("--compat", "exit 0 when the command ends, whatever its exit code"),
+        ("-h", "the same as --help"),
+        ("command", "the program to run"),
+        ("argument ...", "its arguments"),
+    ],
+};
+
+/// The program.
+pub fn main(call: Call) -> i32 {
+    PROGRAM.run(&call, run)
+}
+
+fn run(call: &Call) -> anyhow::Result<u8> {
+    let Some(mut settled) = options::read(call)? else {
+        PROGRAM.show_help();
+        return Ok(0);
+    };
+    // What process 1 leaves behind is killed by the kernel, with no time to end.
+    if process::own_pid().as_raw() == 1 {
+        settled.plan.kill_at_exit = settled.plan.kill_at_exit.or(settled.plan.settings.give_up_grace);
+    }
+    let mut watch = Watch::open(&settled)?;
+    watch.log.line(Level::Info, format_args!("Starting HUP watch ({})", process::own_pid()));
+    watch.step(Event::Begin);
+    watch.pause();
+    let code = loop {
+        if let Some(code) = watch.left {
+            break code;
+        }
+        watch.turn();
+    };
+    let interrupted = watch.interrupted;
+    drop(watch);
+    if interrupted {
+        signals::die_of(Signal::SIGINT);
+    }
+    Ok(code)
+}
+
+struct Watch<'a> {
+    settled: &'a Settled,
+    machine: Machine,
+    log: Log,
+    signals: Signals,
+    sockets: Vec<OwnedFd>,
+    /// Whether our own parent has handed us sockets, which every copy inherits.
+    inherited: bool,
+    notify: Option<Socket>,
+    /// Where copies write their newline: at most one for each of two.
+    pipes: [Option<(Pid, OwnedFd)>; 2],
+    check: Option<Check>,
+    /// Whether the command could be executed at least once.
+    has_run: bool,
+    interrupted: bool,
+    /// The exit code, once there is one.
+    left: Option<u8>,
+    _pidfile: Option<Pidfile>,
+}
+
+impl<'a> Watch<'a> {
+    fn open(settled: &'a Settled) -> anyhow::Result<Watch<'a>> {
+        let signals = Signals::catch(&caught()).with_context(|| text!("unable to create pipe"))?;
+        let mut sockets = Vec::new();
+        for listener in &settled.listeners {
+            let open = listeners::open(listener);
+            sockets.push(open.with_context(|| text!("unable to listen on ", listener.to_string().as_str()))?);
+        }
+        let notify = match settled.ready {
+            Ready::Notify => {
+                Some(Socket::open().with_context(|| text!("unable to create a socket to be notified on"))?)
+            }
+            Ready::WarmUp | Ready::Descriptor(_) | Ready::Check(_) => None,
+        };
+        let pidfile = settled
+            .pidfile
+            .as_deref()
+            .map(|path| Pidfile::write(path).with_context(|| text!("unable to write ", path)));
+        let own = process::own_pid().to_string();
+        let watch = Watch {
+            settled,
+            machine: Machine::new(settled.plan),
+            log: Log::of(settled.verbose),
+            signals,
+            inherited: sockets.is_empty() && std::env::var_os("LISTEN_PID").is_some_and(|pid| pid == *own),
+            sockets,
+            notify,
+            pipes: [None, None],
+            check: None,
+            has_run: false,
+            interrupted: false,
+            left: None,
+            _pidfile: pidfile.transpose()?,
+        };
+        // The pipe's end stands for the one that each copy gets.
+        Handed::new(&watch.gifts(watch.signals.fd()))
+            .map_err(|clash| options::wrong(&text!(clash.to_string().as_str())))?;
+        Ok(watch)
+    }
+
+    /// What a copy gets; `ready` is the end of the pipe that it writes its newline to.
+    fn gifts<'b>(&'b self, ready: BorrowedFd<'b>) -> Vec<Gift<'b>> {
+        let sockets = self.settled.listeners.iter().zip(&self.sockets).map(|(listener, socket)| Gift {
+            fd: socket.as_fd(),
+            // What systemd calls what has no name.
+            name: b"unknown",
+            number: listener.fd,
+        });
+        let pipe = match self.settled.ready {
+            Ready::Descriptor(number) => Some(Gift { fd: ready, name: b"", number: Some(number) }),
+            Ready::WarmUp | Ready::Notify | Ready::Check(_) => None,
+        };
+        sockets.chain(pipe).collect()
+    }
+
+    /// Waits for something to happen, and acts on all that has.
+    fn turn(&mut self) {
+        let deadlines = [self.machine.deadline(), self.check.as_ref().and_then(Check::deadline)];
+        let deadline = deadlines.into_iter().flatten().min();
+        let timeout = self.signals.timeout(deadline.map(|deadline| now().until(deadline)));
+        let bell = self.signals.fd();
+        let pipe = |at: usize| self.pipes[at].as_ref().map_or(bell, |(_, pipe)| pipe.as_fd());
+        let notify = self.notify.as_ref().map_or(bell, Socket::fd);
+        let readable = sys::poll::readable([bell, notify, pipe(0), pipe(1)], timeout).unwrap_or_else(|error| {
+            self.log.line(Level::Error, format_args!("unable to wait: {}", cli::reason(&error)));
+            sys::poll::rest();
+            [true; 4]
+        });
+        let [came, notified, first, second] = readable;
+        if came || self.signals.came() {
+            self.hear();
+        }
+        if notified {
+            self.receive();
+        }
+        for (at, readable) in [first, second].into_iter().enumerate() {
+            if readable {
+                self.read_pipe(at);
+            }
+        }
+        if self.machine.deadline().is_some_and(|deadline| deadline <= now()) {
+            self.step(Event::Timeout);
+        }
+        self.run_check();
+    }
+
+    /// Acts on the signals that have come. A HUP and a TERM that came together are taken in this order: the reload is done first.
+    fn hear(&mut self) {
+        self.signals.drain();
+        let mut heard = false;
+        if self.signals.arrived(Signal::SIGCHLD) {
+            self.reap();
+            heard = true;
+        }
+        if self.signals.arrived(Signal::SIGHUP) {
+            self.step(Event::Hup);
+            heard = true;
+        }
+        let interrupted = self.signals.arrived(Signal::SIGINT);
+        // Each is asked, so that none is remembered.
+        if [self.signals.arrived(Signal::SIGTERM), self.signals.arrived(Signal::SIGALRM), interrupted].contains(&true) {
+            self.interrupted |= interrupted;
+            self.log.line(Level::Debug, format_args!("TERM: >>>"));
+            self.step(Event::Leave);
+            self.log.line(Level::Debug, format_args!("TERM: <<<"));
+            heard = true;
+        }
+        if heard {
+            self.pause();
+        }
+    }
+
+    fn pause(&self) {
+        if self.left.is_none() {
+            self.log.line(Level::Info, format_args!("Pausing for signal"));
+        }
+    }
+
+    fn reap(&mut self) {
+        self.log.line(Level::Debug, format_args!("CHLD: >>>"));
+        while let Some((pid, change)) = process::reap() {
+            let exit = match change {
+                Change::Exited(code) => Exit::Code(code),
+                Change::Killed(signal) => Exit::Signal(signal as u8),
+                // It may be continued, and was not our doing.
+                Change::Stopped | Change::Continued => continue,
+            };
+            self.ended(pid, change, exit);
+        }
+        if self.machine.ending().is_some_and(|leader| !process::group_exists(raw(leader))) {
+            self.step(Event::GroupGone);
+        }
+        self.log.line(Level::Debug, format_args!("CHLD: <<<"));
+    }
+
+    fn ended(&mut self, pid: process::Pid, change: Change, exit: Exit) {
+        if let Some(check) = &mut self.check {
+            let (is_check, succeeded) = check.hear(now(), pid, change);
+            if is_check {
+                let copy = check.copy();
+                if succeeded {
+                    self.step(Event::Ready(copy));
+                }
+                return;
+            }
+        }
+        let group_exists = self.settled.plan.kill_at_exit.is_some() && process::group_exists(pid);
+        let pid = Pid(pid.as_raw().unsigned_abs());
+        for pipe in &mut self.pipes {
+            pipe.take_if(|(copy, _)| *copy == pid);
+        }
+        self.step(Event::Died { pid, exit, group_exists });
+    }
+
+    /// Takes what copies say by sd_notify. What comes from others, or from a copy that serves already, means nothing.
+    fn receive(&mut self) {
+        let mut buffer = [0; notify::LONGEST];
+        loop {
+            let Some(Ok(Some(datagram))) = self.notify.as_ref().map(|socket| socket.receive(&mut buffer)) else {
+                return;
+            };
+            let Some(copy) = self.machine.warming().filter(|&copy| notify::is_of(datagram.sender, raw(copy))) else {
+                continue;
+            };
+            for notice in svdir::notify::parse(datagram.bytes, datagram.cut) {
+                match notice {
+                    Notice::Ready => self.step(Event::Ready(copy)),
+                    Notice::ExtendTimeout(nanoseconds) => self.step(Event::Extend(copy, nanoseconds)),
+                    Notice::Reloading
+                    | Notice::Stopping
+                    | Notice::Status(_)
+                    | Notice::MainPid(_)
+                    | Notice::Watchdog
+                    | Notice::WatchdogTrigger
+                    | Notice::Barrier => {}
+                }
+            }
+        }
+    }
+
+    /// Reads what a copy has written to its descriptor. The first newline says that it is ready; then, or at its end, the pipe has done.
+    fn read_pipe(&mut self, at: usize) {
+        let Some((copy, pipe)) = &self.pipes[at] else {
+            return;
+        };
+        let copy = *copy;
+        let mut buffer = [0; 256];
+        match fd::read(pipe.as_fd(), &mut buffer) {
+            Ok(count) if buffer[..count].contains(&b'\n') => {
+                self.pipes[at] = None;
+                self.step(Event::Ready(copy));
+            }
+            Ok(1..) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(_) | Err(_) => self.pipes[at] = None,
+        }
+    }
+
+    /// Keeps the check running for a new copy, and for nothing else.
+    fn run_check(&mut self) {
+        let warming = self.machine.warming();
+        if self.check.as_ref().is_some_and(|check| Some(check.copy()) != warming) {
+            self.check = None;
+        }
+        let (Ready::Check(command), Some(copy)) = (&self.settled.ready, warming) else {
+            return;
+        };
+        let check = self.check.get_or_insert_with(|| Check::new(copy, command, now()));
+        if let Err(error) = check.turn(now()) {
+            self.log.line(Level::Error, format_args!("HUP: unable to fork for the check: {}", cli::reason(&error)));
+        }
+    }
+
+    /// Lets the machine decide, and does what it says.
+    fn step(&mut self, event: Event) {
+        for action in self.machine.step(now(), event) {
+            match action {
+                Action::Spawn => self.spawn(),
+                Action::Term(pid) => signalled(process::kill(raw(pid), Signal::SIGTERM)),
+                Action::TermGroup(pid) => {
+                    // So that we are told when the others of the group end, too.
+                    process::adopt_orphans();
+                    signalled(process::kill_group(raw(pid), Signal::SIGTERM));
+                    signalled(process::kill_group(raw(pid), Signal::SIGCONT));
+                }
+                Action::KillGroup(pid) => signalled(process::kill_group(raw(pid), Signal::SIGKILL)),
+                Action::Say(say) => self.log.say(say),
+                Action::Quit(exit) => self.left = Some(self.code(exit)),
+            }
+        }
+    }
+
+    fn code(&self, exit: Option<Exit>) -> u8 {
+        match exit {
+            _ if !self.has_run => cli::TEMPORARY,
+            None => 0,
+            Some(_) if self.settled.compat => 0,
+            Some(Exit::Code(code)) => code,
+            Some(Exit::Signal(signal)) => signal.saturating_add(128),
+            Some(Exit::Unknown) => cli::TEMPORARY,
+        }
+    }
+
+    /// Always the last action of its step, so the steps nest no deeper than this.
+    fn spawn(&mut self) {
+        match self.start() {
+            Ok(pid) => self.step(Event::Started(pid)),
+            Err(error) => {
+                if self.has_run {
+                    self.log.line(Level::Error, format_args!("HUP: unable to fork: {}", cli::reason(&error)));
+                } else {
+                    PROGRAM.voice().fatal(&text!("unable to fork"), &error);
+                }
+                self.step(Event::SpawnFailed);
+            }
+        }
+    }
+
+    fn start(&mut self) -> io::Result<Pid> {
+        let (reader, writer) = match self.settled.ready {
+            Ready::Descriptor(_) => fd::pipe().map(|(reader, writer)| (Some(reader), Some(writer)))?,
+            Ready::WarmUp | Ready::Notify | Ready::Check(_) => (None, None),
+        };
+        if let Some(reader) = &reader {
+            fd::set_nonblocking(reader.as_fd())?;
+        }
+        let (pid, runs) = self.start_with(writer.as_ref().map_or(self.signals.fd(), AsFd::as_fd))?;
+        self.has_run |= runs;
+        if let Some(reader) = reader {
+            let free = self.pipes.iter_mut().find(|pipe| pipe.is_none());
+            // Of two copies that live, and a third there is not.
+            if let Some(free) = free {
+                *free = Some((pid, reader));
+            }
+        }
+        Ok(pid)
+    }
+
+    /// Starts a copy, and tells whether it could be executed, as far as that is known.
+    fn start_with(&self, ready: BorrowedFd<'_>) -> io::Result<(Pid, bool)> {
+        let mut handed = Handed::new(&self.gifts(ready)).map_err(|clash| io::Error::other(clash.to_string()))?;
+        let argv = exec::c_strings(&self.settled.command);
+        let environment = self.environment(&handed);
+        let mut program = Prepared::new(&argv, environment.as_deref());
+        if handed.is_counted() || self.inherited {
+            program = program.telling_pid(LISTEN_PID);
+        }
+        let unable = Cell::new(None);
+        let become_command = || match process::new_group().and_then(|()| handed.place()) {
+            Ok(()) => program.path_exec(),
+            Err(error) => error,
+        };
+        let child = process::spawn(become_command, |error| {
+            self.say_unable_to_run(&error);
+            unable.set(Some(error));
+        })?;
+        Ok((Pid(child.as_raw().unsigned_abs()), unable.take().is_none()))
+    }
+
+    /// The environment of a copy, where it is not our own.
+    fn environment(&self, handed: &Handed<'_>) -> Option<Vec<std::ffi::CString>> {
+        let mut changes = Vec::new();
+        if self.inherited {
+            changes.push(("LISTEN_PID", None));
+        } else if !self.sockets.is_empty() {
+            changes.extend(handed.variables());
+        }
+        if let Some(socket) = &self.notify {
+            changes.push((NOTIFY_SOCKET, Some(socket.name().to_vec())));
+        }
+        (!changes.is_empty()).then(|| environ::changed(&changes))
+    }
+
+    /// Of a child that could not become the command.
+    fn say_unable_to_run(&self, error: &io::Error) {
+        let text = text!("unable to run ", self.settled.command.first().copied().unwrap_or_default());
+        if self.has_run {
+            PROGRAM.voice().warning(&text, error);
+        } else {
+            PROGRAM.voice().fatal(&text, error);
+        }
+    }
+}
+
+/// The signals to catch. HUP is what we are for, also under nohup. One that interrupts is left ignored where it is, as in the background of
+/// a script. A stderr that nobody reads is no reason to die.
+fn caught() -> Vec<Signal> {
+    let unless_ignored = |signal: Signal| (!signals::is_ignored(signal)).then_some(signal);
+    let always = [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM, Signal::SIGALRM];
+    always.into_iter().chain(unless_ignored(Signal::SIGINT)).chain(unless_ignored(Signal::SIGPIPE)).collect()
+}
+
+fn raw(Pid(pid): Pid) -> process::Pid {
+    process::Pid::from_raw(pid.cast_signed())
+}
+
+fn now() -> Tick {
+    Tick(sys::clock::monotonic())
+}

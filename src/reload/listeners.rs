@@ -1,0 +1,102 @@
+//! Opening what a [`Listener`] names.
+//!
+//! libc's look-ups are not used: in a static program they load shared objects and can crash. A host is an address in digits or a name of
+//! the hosts file; for accounts and groups see [`account`](crate::chain::account).
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use svdir::Listener;
+use svdir::listener::{self, Address, Host};
+use sys::listen::{Kind, Manner, Place, UnixFile};
+
+use crate::chain::account;
+
+const HOSTS: &str = "/etc/hosts";
+
+/// Opens the socket and listens.
+///
+/// # Errors
+/// What the system says, or in words `unknown host NAME`, `unknown account NAME`, `unknown group NAME`.
+pub fn open(listener: &Listener) -> io::Result<OwnedFd> {
+    let place = match &listener.address {
+        Address::Tcp(host, port) => inet(Kind::Stream, host, *port)?,
+        Address::Udp(host, port) => inet(Kind::Datagram, host, *port)?,
+        Address::Unix(file) => Place::Unix(unix(file)?),
+    };
+    sys::listen::open(&place, Manner { backlog: listener.backlog, reuse_port: listener.reuse_port })
+}
+
+fn inet(kind: Kind, host: &Host, port: u16) -> io::Result<Place> {
+    Ok(match host {
+        Host::Any => Place::AnyIp(kind, port),
+        Host::Ip(ip) => Place::Ip(kind, SocketAddr::new(*ip, port)),
+        Host::Name(name) => Place::Ip(kind, SocketAddr::new(look_up(name)?, port)),
+    })
+}
+
+fn look_up(name: &[u8]) -> io::Result<IpAddr> {
+    // Without the file there still is localhost.
+    let hosts = fs::read(HOSTS).unwrap_or_default();
+    listener::find_host(&hosts, name).ok_or_else(|| unknown("host", name))
+}
+
+fn unix(file: &listener::UnixFile) -> io::Result<UnixFile> {
+    let owner = file.owner.as_deref().map(|name| {
+        number(name)
+            .or_else(|| account::look_up(OsStr::from_bytes(name)).ok().map(|found| found.uid))
+            .ok_or_else(|| unknown("account", name))
+    });
+    let group = file.group.as_deref().map(|name| {
+        number(name).or_else(|| account::look_up_group(OsStr::from_bytes(name))).ok_or_else(|| unknown("group", name))
+    });
+    Ok(UnixFile {
+        path: Path::new(OsStr::from_bytes(&file.path)).into(),
+        mode: file.mode,
+        owner: owner.transpose()?,
+        group: group.transpose()?,
+    })
+}
+
+/// A number is an id here: it is that of nobody who is not meant. The largest means "leave it" to the kernel.
+fn number(name: &[u8]) -> Option<u32> {
+    let digits = std::str::from_utf8(name).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok().filter(|&id| id < u32::MAX)
+}
+
+fn unknown(what: &str, name: &[u8]) -> io::Error {
+    io::Error::other(format!("unknown {what} {}", name.escape_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(argument: &str) -> String {
+        let listener = Listener::from_argument(argument.as_bytes()).expect(argument);
+        open(&listener).expect_err("an error").to_string()
+    }
+
+    #[test]
+    fn names_that_nobody_knows_are_said() {
+        assert_eq!(refused("tcp:no-such-host.invalid:80"), "unknown host no-such-host.invalid");
+        assert_eq!(refused("unix:s,owner=no-such-account"), "unknown account no-such-account");
+        assert_eq!(refused("unix:s,group=no-such-group"), "unknown group no-such-group");
+        assert_eq!(refused("unix:s,owner=4294967295"), "unknown account 4294967295");
+    }
+
+    #[test]
+    fn numbers_and_names_are_ids() {
+        assert_eq!(number(b"0"), Some(0));
+        assert_eq!(number(b"4294967294"), Some(4_294_967_294));
+        for name in [&b""[..], b"x", b"-1", b"4294967295", b"4294967296"] {
+            assert_eq!(number(name), None, "{}", name.escape_ascii());
+        }
+        assert_eq!(account::look_up_group(OsStr::new("root")).is_some(), cfg!(target_os = "linux"));
+    }
+}

@@ -1,0 +1,178 @@
+//! What hupwatch is called with.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use cli::{Call, Exit, LongWords, Options, Text, USAGE, Usage, Word, text};
+use machine::SECOND;
+use machine::hupwatch::Plan;
+use machine::reload::{Readiness, Settings};
+use svdir::Listener;
+use svdir::listener::LARGEST_FD;
+
+use super::hupwatch::PROGRAM;
+
+/// How long what is ended without `--grace` may take: a new copy that was given up, and with kill-at-exit the one that serves.
+const GRACE: u64 = 10 * SECOND;
+const WARM_UP: u64 = SECOND;
+const READY_TIMEOUT: u64 = 60 * SECOND;
+
+/// Options, read.
+pub(super) struct Settled {
+    /// How often `-v` was given.
+    pub verbose: u8,
+    pub plan: Plan,
+    pub listeners: Vec<Listener>,
+    pub ready: Ready,
+    pub pidfile: Option<PathBuf>,
+    /// The exit code of the command is not passed on.
+    pub compat: bool,
+    pub command: Vec<Word>,
+}
+
+/// How a copy says that it is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// Not at all: it is when it has lived for a while.
+    WarmUp,
+    /// By a newline on this descriptor.
+    Descriptor(RawFd),
+    /// By sd_notify.
+    Notify,
+    /// It is asked by a command until that succeeds.
+    Check(OsString),
+}
+
+const LONG: LongWords = LongWords::Known(&[
+    ("verbose", b'v'),
+    ("warmup-time=", b'w'),
+    ("kill-at-exit", b'k'),
+    ("listen=", b'L'),
+    ("ready=", b'R'),
+    ("ready-timeout=", b'T'),
+    ("grace=", b'G'),
+    ("pidfile=", b'P'),
+    ("compat", b'C'),
+    ("help", b'h'),
+]);
+
+/// Reads the words. `None` if help was asked for.
+///
+/// # Errors
+/// What [`cli::Program::run`] turns into the usage line, or [`Exit`] if what is wrong has been said.
+pub(super) fn read(call: &Call) -> anyhow::Result<Option<Settled>> {
+    let words = call.words();
+    // The first one, wherever it is: so the original has it.
+    let cut = words.iter().position(|&word| word == "--");
+    let (own, command) = cut.map_or((words, &[][..]), |cut| (&words[..cut], &words[cut + 1..]));
+    let (mut verbose, mut warm_up, mut kill, mut compat) = (0_u8, WARM_UP, false, false);
+    let (mut listeners, mut ready, mut ready_timeout) = (Vec::new(), Ready::WarmUp, READY_TIMEOUT);
+    let (mut grace, mut pidfile) = (None, None);
+    let mut options = Options::new(own, "vw:kh", LONG);
+    while let Some((letter, value)) = options.next()? {
+        match letter {
+            b'v' => verbose = verbose.saturating_add(1),
+            b'w' => warm_up = duration(value)?,
+            b'k' => kill = true,
+            b'L' => listeners.push(listener(value)?),
+            b'R' => ready = readiness(value)?,
+            b'T' => ready_timeout = duration(value)?,
+            b'G' => grace = Some(duration(value)?),
+            b'P' => pidfile = Some(PathBuf::from(OsStr::from_bytes(value))),
+            b'C' => compat = true,
+            _ => return Ok(None),
+        }
+    }
+    if !options.operands().is_empty() || command.is_empty() {
+        return Err(Usage.into());
+    }
+    let readiness = match ready {
+        Ready::WarmUp => Readiness::WarmUp(warm_up),
+        Ready::Descriptor(_) | Ready::Notify | Ready::Check(_) => Readiness::Declared(Some(ready_timeout)),
+    };
+    let settings = Settings { readiness, grace, give_up_grace: Some(grace.unwrap_or(GRACE)) };
+    let plan = Plan { settings, kill_at_exit: kill.then_some(grace.unwrap_or(GRACE)) };
+    Ok(Some(Settled { verbose, plan, listeners, ready, pidfile, compat, command: command.to_vec() }))
+}
+
+/// What is wrong is said here; then the program ends.
+pub(super) fn wrong(text: &Text) -> anyhow::Error {
+    PROGRAM.voice().say(&[&"fatal: ", &text.0.as_slice()]);
+    Exit(USAGE).into()
+}
+
+fn listener(value: &[u8]) -> anyhow::Result<Listener> {
+    Listener::from_argument(value)
+        .map_err(|error| wrong(&text!("wrong address ", value, ": ", error.to_string().as_str())))
+}
+
+fn readiness(value: &[u8]) -> anyhow::Result<Ready> {
+    let unknown = || wrong(&text!("wrong readiness ", value, ": neither fd:N, notify nor check:COMMAND"));
+    if value == b"notify" {
+        return Ok(Ready::Notify);
+    }
+    if let Some(command) = value.strip_prefix(b"check:").filter(|command| !command.is_empty()) {
+        return Ok(Ready::Check(OsStr::from_bytes(command).into()));
+    }
+    let digits = value.strip_prefix(b"fd:").ok_or_else(unknown)?;
+    // A copy whose stdin is this pipe's end could read nothing.
+    let number = number(digits).filter(|&number| number > 0).and_then(|number| RawFd::try_from(number).ok());
+    number.filter(|&number| number <= LARGEST_FD).map(Ready::Descriptor).ok_or_else(unknown)
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+}
+
+fn duration(value: &[u8]) -> anyhow::Result<u64> {
+    nanoseconds(value).ok_or_else(|| wrong(&text!("wrong time ", value, ": not a number of seconds")))
+}
+
+/// A number of seconds, perhaps with a fraction; or of what the unit behind it says: `ms`, `s`, `m`, `h`. Up to a century.
+fn nanoseconds(value: &[u8]) -> Option<u64> {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let unit = match &value[digits..] {
+        b"ms" => 0.001,
+        b"" | b"s" => 1.0,
+        b"m" => 60.0,
+        b"h" => 3600.0,
+        _ => return None,
+    };
+    let number: f64 = std::str::from_utf8(&value[..digits]).ok()?.parse().ok()?;
+    let seconds = number * unit;
+    (seconds <= 3.2e9).then_some((seconds * 1e9) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_or_have_a_unit() {
+        for (value, expected) in [
+            ("1", Some(SECOND)),
+            ("0", Some(0)),
+            ("0.25", Some(SECOND / 4)),
+            (".5", Some(SECOND / 2)),
+            ("2.", Some(2 * SECOND)),
+            ("500ms", Some(SECOND / 2)),
+            ("1.5m", Some(90 * SECOND)),
+            ("1h", Some(3600 * SECOND)),
+            ("", None),
+            (".", None),
+            ("-1", None),
+            ("+1", None),
+            ("1e3", None),
+            ("inf", None),
+            ("nan", None),
+            ("1 s", None),
+            ("1.2.3", None),
+            ("s", None),
+            ("99999999999999999999999", None),
+        ] {
+            assert_eq!(nanoseconds(value.as_bytes()), expected, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The knobs of a service directory: files with one value each. They are read when they are needed, so that what the operator
+//! writes there holds for the next command, or the next start. What is wrong with one is said once, and its default holds.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, RawFd};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use cli::text;
+use machine::supervise::{Knobs, Signal};
+use svdir::knob::{self, Named, Unit, Wrong};
+use svdir::{More, names};
+use sys::limits::{self, Resource};
+use sys::{fd, process};
+
+use super::said::Said;
+
+/// Which of the files are there that matter to a start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Present {
+    /// `notification-fd`
+    pub notification_fd: bool,
+    /// `sd-notify`
+    pub sd_notify: bool,
+    /// `check`
+    pub check: bool,
+}
+
+/// Knows which are there, and looks again only if the directory has changed: of a start this costs one system call.
+#[derive(Default)]
+pub struct Presence {
+    present: Present,
+    /// When the directory had changed last.
+    changed: Option<SystemTime>,
+}
+
+impl Presence {
+    /// Two changes within this may leave the same time: file systems count in ticks of the kernel, or in seconds, or two.
+    const BLUR: Duration = Duration::from_secs(3);
+
+    /// Those of the current directory.
+    pub fn look(&mut self) -> Present {
+        let changed = std::fs::metadata(".").and_then(|directory| directory.modified()).ok();
+        if changed.is_none() || changed != self.changed {
+            let there = |name| std::fs::metadata(name).is_ok();
+            self.present = Present {
+                notification_fd: there(names::NOTIFICATION_FD),
+                sd_notify: there(names::SD_NOTIFY),
+                check: there(names::CHECK),
+            };
+            self.changed = changed
+                .filter(|&changed| SystemTime::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));
+        }
+        self.present
+    }
+}
+
+/// What the current directory, which messages call `dir`, says about signals.
+pub fn signals(dir: &OsStr, said: &mut Said) -> Knobs {
+    let default = Knobs::default();
+    let signal = |bytes: &[u8]| knob::signal(bytes, number_of).map(Signal::Number).map_err(Wrong::reason);
+    Knobs {
+        down_signal: get(dir, names::DOWN_SIGNAL, "TERM", signal, said).map_or(default.down_signal, by_name),
+        reload_signal: get(dir, names::RELOAD_SIGNAL, "HUP", signal, said).map_or(default.reload_signal, by_name),
+        timeout_kill: get(dir, names::TIMEOUT_KILL, "none", milliseconds, said).filter(|&timeout| timeout > 0),
+    }
+}
+
+/// The descriptor on which the service tells that it is ready, if that can be had.
+pub fn notification_fd(dir: &OsStr, said: &mut Said) -> Option<RawFd> {
+    let limit = limits::get(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |limit| limit.soft);
+    let descriptor = |bytes: &[u8]| match knob::descriptor(bytes).map_err(Wrong::reason)? {
+        0 => Err("it is stdin"),
+        number if u64::from(number.unsigned_abs()) >= limit => Err("past the limit on descriptors"),
+        number => Ok(number),
+    };
+    let number = get(dir, names::NOTIFICATION_FD, "none", descriptor, said)?;
+    // s6 allows it: a service without a log may want it so.
+    if let Some(place) = ["stdout", "stderr"].get(number as usize - 1) {
+        let text = text!("using ", dir, "/", names::NOTIFICATION_FD);
+        said.warning("place", text, &io::Error::other(format!("it takes the place of {place}")));
+    }
+    Some(number)
+}
+
+/// The same for who goes on from a record: of matter only where a KILL is due.
+pub fn for_successor(dir: &OsStr, more: &More, said: &mut Said) -> Knobs {
+    if more.kill_due { signals(dir, said) } else { Knobs::default() }
+}
+
+fn milliseconds(bytes: &[u8]) -> Result<u64, &'static str> {
+    knob::duration(bytes, Unit::Milliseconds).map_err(Wrong::reason)
+}
+
+/// TERM by its number is TERM: runit's part of the status tells of it.
+fn by_name(signal: Signal) -> Signal {
+    if signal == Signal::Number(process::Signal::SIGTERM as u8) { Signal::Term } else { signal }
+}
+
+fn number_of(signal: Named<'_>) -> Option<u8> {
+    let signal = match signal {
+        Named::Number(number) => process::Signal::try_from(i32::from(number)).ok()?,
+        Named::Name(name) => name.parse().ok()?,
+    };
+    Some(signal as u8)
+}
+
+/// The value of the knob `name`; `None` if there is no such file, or none that can be used, which is said with what is taken
+/// instead.
+fn get<T>(
+    dir: &OsStr,
+    name: &str,
+    default: &str,
+    parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
+    said: &mut Said,
+) -> Option<T> {
+    let found = read(name).and_then(|bytes| parse(&bytes).map_err(io::Error::other));
+    match found {
+        Ok(value) => {
+            said.over(name);
+            Some(value)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            said.over(name);
+            None
+        }
+        Err(error) => {
+            said.warning(name, text!("unable to use ", dir, "/", name, ", taking ", default), &error);
+            None
+        }
+    }
+}
+
+/// What stands in a file: one byte more than any value has is enough.
+fn read(name: &str) -> io::Result<Vec<u8>> {
+    let file = fd::open_read(Path::new(name))?;
+    let mut bytes = [0; knob::LONGEST + 1];
+    let count = fd::read(file.as_fd(), &mut bytes)?;
+    Ok(bytes.get(..count).unwrap_or_default().to_vec())
+}

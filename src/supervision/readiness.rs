@@ -1,0 +1,336 @@
+//! How a service tells that it is ready, where it does: a newline on a descriptor (`notification-fd`), a datagram on a socket
+//! (`sd-notify`), or a program that succeeds (`check`). The first one that does counts.
+//!
+//! A service must not come to harm by a supervise that is killed while the service is not ready yet. So its end of the pipe is open
+//! for both directions: it cannot break, and what is written there waits for the next supervise, which finds the pipe again through
+//! `/proc`.
+
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use cli::text;
+use machine::Pid;
+use machine::check::{Action, Check};
+use svdir::notify::Notice;
+use svdir::{More, names, notify};
+use sys::exec::Prepared;
+use sys::notify::{Datagram, Socket};
+use sys::process::{self, Change};
+use sys::{fd, sealed};
+
+use super::knobs::{self, Present};
+use super::said::Said;
+use super::tick;
+
+/// What the service of one start, which is not ready yet, is listened to by.
+#[derive(Default)]
+pub struct Readiness {
+    /// Where it writes a newline.
+    pipe: Option<OwnedFd>,
+    check: Check,
+}
+
+/// What is made for a start.
+#[derive(Default)]
+pub struct Ways {
+    pipe: Option<Pipe>,
+    check: bool,
+    socket: bool,
+}
+
+struct Pipe {
+    reader: OwnedFd,
+    /// The service's, which shall have this number.
+    writer: OwnedFd,
+    number: RawFd,
+}
+
+impl Ways {
+    /// Those that the current directory, which messages call `dir`, asks for.
+    pub fn prepare(dir: &OsStr, present: Present, socket: &mut Socketed, said: &mut Said) -> Ways {
+        let number = if present.notification_fd { knobs::notification_fd(dir, said) } else { None };
+        let pipe = number.and_then(|number| match Pipe::new(number) {
+            Ok(pipe) => Some(pipe),
+            Err(error) => {
+                said.warning("ready", text!("unable to create pipe for ", dir, "/", names::NOTIFICATION_FD), &error);
+                None
+            }
+        });
+        Ways { pipe, check: present.check, socket: present.sd_notify && socket.is_open(dir, said) }
+    }
+
+    /// Whether it tells by the socket.
+    pub fn socket(&self) -> bool {
+        self.socket
+    }
+
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        self.pipe.is_some() || self.check || self.socket
+    }
+
+    /// The inode number of the pipe; 0 if there is none.
+    pub fn pipe_id(&self) -> u64 {
+        self.pipe.as_ref().and_then(|pipe| fd::pipe_id(pipe.reader.as_fd())).unwrap_or(0)
+    }
+
+    /// In the child: gives it what it tells by.
+    pub fn place(&self) -> io::Result<()> {
+        self.pipe.as_ref().map_or(Ok(()), |pipe| fd::place(pipe.writer.as_fd(), pipe.number))
+    }
+
+    /// The service was started.
+    pub fn listen(self) -> Readiness {
+        let mut readiness = Readiness { pipe: self.pipe.map(|pipe| pipe.reader), check: Check::default() };
+        if self.check {
+            readiness.check.begin(tick());
+        }
+        readiness
+    }
+}
+
+/// The socket on which services tell of themselves: made for the first one that asks for it, and kept.
+#[derive(Default)]
+pub struct Socketed {
+    socket: Option<Socket>,
+}
+
+impl Socketed {
+    /// So many datagrams are read before something else has its turn.
+    const BATCH: usize = 64;
+
+    /// The one that a supervise which was killed had under this name. The service knows that name, so no other would do.
+    pub fn find(name: Option<&[u8]>, dir: &OsStr, said: &mut Said) -> Socketed {
+        let Some(name) = name else {
+            return Socketed::default();
+        };
+        match Socket::open_again(name) {
+            Ok(socket) => Socketed { socket: Some(socket) },
+            Err(error) => {
+                said.warning("socket", text!("unable to hear from ", dir), &error);
+                Socketed::default()
+            }
+        }
+    }
+
+    /// What another program has left in this process.
+    pub fn inherit(socket: Option<OwnedFd>, more: &More) -> Socketed {
+        let name = more.notify();
+        Socketed { socket: socket.and_then(|socket| Socket::inherit(socket, name?).ok()) }
+    }
+
+    fn is_open(&mut self, dir: &OsStr, said: &mut Said) -> bool {
+        if self.socket.is_none() {
+            match Socket::open() {
+                Ok(socket) => self.socket = Some(socket),
+                Err(error) => said.warning("socket", text!("unable to open a socket for ", dir), &error),
+            }
+        }
+        self.socket.is_some()
+    }
+
+    /// Its name, as the record has it.
+    pub fn name(&self) -> [u8; 8] {
+        let mut name = [0; 8];
+        if let Some(socket) = self.socket.as_ref().filter(|socket| socket.name().len() <= name.len()) {
+            name[..socket.name().len()].copy_from_slice(socket.name());
+        }
+        name
+    }
+
+    /// Its name, as the service gets it.
+    pub fn variable(&self) -> (&'static str, Option<Vec<u8>>) {
+        (sys::notify::NOTIFY_SOCKET, self.socket.as_ref().map(|socket| socket.name().to_vec()))
+    }
+
+    /// What to poll.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(Socket::fd)
+    }
+
+    /// Reads what has come from one of `services`, and passes it to `hear`. What others say does not count. Descriptors that
+    /// come along are closed.
+    pub fn receive(&self, services: &[Pid], dir: &OsStr, mut hear: impl FnMut(Pid, Notice<'_>)) {
+        let Some(socket) = &self.socket else {
+            return;
+        };
+        let mut buffer = [0; sys::notify::LONGEST];
+        for _ in 0..Socketed::BATCH {
+            let Ok(Some(datagram)) = socket.receive(&mut buffer) else {
+                return;
+            };
+            match sender(&datagram, services) {
+                Some(pid) => notify::parse(datagram.bytes, datagram.cut).for_each(|notice| hear(pid, notice)),
+                None => log::info!("{}: a word of pid {}, which is not of it", dir.display(), datagram.sender),
+            }
+        }
+    }
+}
+
+/// Which of `services` a datagram is from: itself, or a process below it. Of a helper that has ended nothing is known but its user;
+/// who is the service's user could do worse to it than to send this.
+fn sender(datagram: &Datagram<'_>, services: &[Pid]) -> Option<Pid> {
+    let process = |pid: Pid| process::Pid::from_raw(pid.0.cast_signed());
+    let found = services.iter().copied().find(|&pid| sys::notify::descends(datagram.sender, process(pid)));
+    found.or_else(|| match *services {
+        [pid] => {
+            let has_ended = std::fs::metadata(format!("/proc/{}", datagram.sender)).is_err();
+            let user = std::fs::metadata(format!("/proc/{}", pid.0)).ok()?.uid();
+            (has_ended && user == datagram.user).then_some(pid)
+        }
+        _ => None,
+    })
+}
+
+impl Pipe {
+    fn new(number: RawFd) -> io::Result<Pipe> {
+        let (reader, writer) = fd::pipe()?;
+        fd::set_nonblocking(reader.as_fd())?;
+        // Where there is no /proc, a supervise that is killed breaks the pipe.
+        let writer = both_ways(writer.as_fd()).unwrap_or(writer);
+        Ok(Pipe { reader, writer, number })
+    }
+}
+
+fn both_ways(writer: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", sealed::number(writer));
+    Ok(OpenOptions::new().read(true).write(true).open(path)?.into())
+}
+
+impl Readiness {
+    /// That of the process `pid`, which another supervise has started and which has a pipe with this inode number, if any.
+    pub fn find(pid: Pid, pipe: u64, dir: &OsStr, said: &mut Said) -> Readiness {
+        let mut readiness = Readiness::default();
+        if pipe != 0 {
+            readiness.pipe = find_pipe(pid, pipe);
+            if readiness.pipe.is_none() {
+                let gone = io::Error::from(io::ErrorKind::NotFound);
+                said.warning("ready", text!("unable to hear from ", dir, " whether it is ready"), &gone);
+            }
+        }
+        readiness.resume_check();
+        readiness
+    }
+
+    /// What another program has left in this process.
+    pub fn inherit(pipe: Option<OwnedFd>) -> Readiness {
+        let mut readiness = Readiness { pipe, check: Check::default() };
+        readiness.resume_check();
+        readiness
+    }
+
+    fn resume_check(&mut self) {
+        if Path::new(names::CHECK).exists() {
+            self.check.begin(tick());
+        }
+    }
+
+    /// What to poll.
+    pub fn pipe(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(AsFd::as_fd)
+    }
+
+    /// When [`timeout`](Readiness::timeout) is due.
+    pub fn deadline(&self) -> Option<machine::Tick> {
+        self.check.deadline()
+    }
+
+    /// Reads what the service has written. Whether it says that it is ready.
+    pub fn hear(&mut self) -> bool {
+        let Some(pipe) = &self.pipe else {
+            return false;
+        };
+        let mut bytes = [0; 256];
+        match fd::read(pipe.as_fd(), &mut bytes) {
+            Ok(count) if count > 0 => bytes.get(..count).is_some_and(|read| read.contains(&b'\n')),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            // It has closed its end, and so will not tell any more.
+            Ok(_) | Err(_) => {
+                self.pipe = None;
+                false
+            }
+        }
+    }
+
+    /// Runs the check, or ends one that takes too long.
+    pub fn timeout(&mut self, dir: &OsStr, pid: Pid, said: &mut Said) {
+        match self.check.timeout(tick()) {
+            None => {}
+            Some(Action::Kill(check)) => kill(check),
+            Some(Action::Run) => match run_check(pid) {
+                Ok(check) => {
+                    said.over("check");
+                    self.check.started(tick(), check);
+                }
+                Err(error) => {
+                    said.warning("check", text!("unable to run ", dir, "/", names::CHECK, ", trying again"), &error);
+                    self.check.not_started(tick());
+                }
+            },
+        }
+    }
+
+    /// Takes in the end of a process. `None` if it was no check; else whether it says that the service is ready.
+    pub fn ended(&mut self, pid: Pid, change: Change) -> Option<bool> {
+        self.check.ended(tick(), pid, change == Change::Exited(0))
+    }
+
+    /// Nobody listens any more.
+    pub fn stop(&mut self) {
+        self.pipe = None;
+        if let Some(check) = self.check.stop() {
+            kill(check);
+        }
+    }
+}
+
+/// The read end of a pipe that `pid` has open.
+fn find_pipe(pid: Pid, id: u64) -> Option<OwnedFd> {
+    let directory = std::fs::read_dir(format!("/proc/{}/fd", pid.0)).ok()?;
+    directory.flatten().find_map(|entry| {
+        // Only what is this pipe is opened: to open may have effects on other files.
+        let target = std::fs::read_link(entry.path()).ok()?;
+        (target == Path::new(&format!("pipe:[{id}]"))).then(|| fd::open_read(&entry.path()).ok())?.map(OwnedFd::from)
+    })
+}
+
+/// A check of ours that was not reaped, so its pid is nobody else's.
+fn kill(check: Pid) {
+    let _ = process::kill(process::Pid::from_raw(check.0.cast_signed()), process::Signal::SIGKILL);
+}
+
+/// Starts `check` with the pid of the service as its word. Its output goes nowhere: it would come into the log.
+fn run_check(pid: Pid) -> io::Result<Pid> {
+    let nowhere = OpenOptions::new().write(true).open("/dev/null")?;
+    let argv = [c"./check".to_owned(), sys::exec::c_string(OsStr::new(&pid.0.to_string()))];
+    let check = Prepared::new(&argv, None);
+    let become_check = || fd::place(nowhere.as_fd(), 1).err().unwrap_or_else(|| check.exec(c"./check"));
+    let mut failed = None;
+    let started = process::spawn(become_check, |error| failed = Some(error))?;
+    match failed {
+        // It will be reaped, and nobody misses it.
+        Some(error) => Err(error),
+        None => Ok(Pid(started.as_raw().unsigned_abs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_that_a_service_gets_does_not_break() {
+        let Pipe { reader, writer, .. } = Pipe::new(9).expect("a pipe");
+        let id = fd::pipe_id(reader.as_fd()).expect("it is one");
+        drop(reader);
+        assert_eq!(fd::write(writer.as_fd(), b"x\n").expect("it has a reader"), 2);
+        let me = Pid(process::own_pid().as_raw().unsigned_abs());
+        let mut readiness = Readiness { pipe: find_pipe(me, id), check: Check::default() };
+        assert!(readiness.hear() && !readiness.hear());
+        assert!(find_pipe(me, 1).is_none());
+    }
+}

@@ -1,0 +1,263 @@
+//! `svc --wait`: it returns when the services are there, or says which is not and why.
+
+use std::time::{Duration, Instant};
+
+use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until};
+
+use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
+
+const SLEEPER: &str = "exec sleep 1000";
+/// Takes a moment to end, and a moment until it is ready.
+const SLOW: &str = "trap 'sleep 0.2; exit' TERM; sleep 0.2; echo >&7; while :; do sleep 1000 & wait; done";
+
+fn supervise(scratch: &Scratch, dir: &str) -> Running {
+    scratch.start("supervise", "supervise", &[dir])
+}
+
+#[track_caller]
+fn wait_supervised(scratch: &Scratch, dir: &str) {
+    wait_until("a supervise runs", || scratch.run("svok", &[dir]).code == 0);
+}
+
+#[track_caller]
+fn succeeds(ran: &Finished) {
+    assert_eq!((ran.code, ran.out().as_str(), ran.err().as_str()), (0, "", ""));
+}
+
+#[track_caller]
+fn fails(ran: &Finished, lines: &[&str]) {
+    let expected: String = lines.iter().map(|line| format!("svc: warning: {line}\n")).collect();
+    assert_eq!((ran.code, ran.out().as_str(), ran.err().as_str()), (1, "", expected.as_str()));
+}
+
+#[test]
+fn a_command_has_had_its_effect_when_the_wait_is_over() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLOW);
+    scratch.write("a/notification-fd", "7");
+    let _supervise = supervise(&scratch, "a");
+    wait_supervised(&scratch, "a");
+    for round in 0..3 {
+        succeeds(&scratch.run("svc", &["--wait=ready", "-u", "a"]));
+        let before = pid(&scratch, "a");
+        assert!(before.is_some() && svstat(&scratch, "a").contains(", ready "), "{round}");
+        for restart in ["-t", "-r", "-k"] {
+            let before = pid(&scratch, "a");
+            succeeds(&scratch.run("svc", &[restart, "--wait=ready", "--timeout=1m", "a"]));
+            let after = pid(&scratch, "a");
+            assert!(after.is_some() && after != before, "{restart}: {before:?} {after:?}");
+            assert!(svstat(&scratch, "a").contains(", ready "));
+        }
+        succeeds(&scratch.run("svc", &["-d", "--wait=down", "a"]));
+        assert!(svstat(&scratch, "a").starts_with("down "));
+    }
+}
+
+#[test]
+fn up_does_not_wait_for_ready_and_ready_is_up_where_nothing_is_declared() {
+    let scratch = Scratch::new();
+    scratch.service("a", "while ! test -e go; do sleep 0.01; done; echo >&7; exec sleep 1000");
+    scratch.write("a/notification-fd", "7");
+    scratch.service("b", SLEEPER);
+    let (_a, _b) = (supervise(&scratch, "a"), supervise(&scratch, "b"));
+    wait_supervised(&scratch, "a");
+    wait_supervised(&scratch, "b");
+    succeeds(&scratch.run("svc", &["--wait=up", "a", "b"]));
+    assert!(!svstat(&scratch, "a").contains("ready"));
+    succeeds(&scratch.run("svc", &["--wait=ready", "b"]));
+    let mut waiting = scratch.start("svc", "svc", &["--wait=ready", "a", "b"]);
+    holds_for(Duration::from_millis(300), "it waits", || waiting.ended().is_none());
+    scratch.write("a/go", "");
+    assert_eq!(waiting.end(), 0);
+}
+
+#[test]
+fn each_service_that_is_not_there_gets_a_line() {
+    let scratch = Scratch::new();
+    for dir in ["up", "deaf", "never", "gone"] {
+        scratch.service(dir, SLEEPER);
+    }
+    scratch.service("deaf", "trap '' TERM; echo deaf; while :; do sleep 1000; done");
+    let (_up, _deaf, mut gone) = (supervise(&scratch, "up"), supervise(&scratch, "deaf"), supervise(&scratch, "gone"));
+    for dir in ["up", "deaf", "gone"] {
+        wait_up(&scratch, dir);
+    }
+    let deaf = pid(&scratch, "deaf").expect("it is up");
+    wait_until("it is deaf", || lines(&scratch, "supervise.out") == 1);
+    svc(&scratch, "-dx", "gone");
+    assert_eq!(gone.end(), 0);
+    let ran = scratch.run("svc", &["-d", "--wait=down", "--timeout=300ms", "never", "up", "gone", "missing", "deaf"]);
+    let timed_out = format!("unable to wait for deaf to be down: timed out, it is up (pid {deaf}) and was told to end");
+    fails(
+        &ran,
+        &[
+            "unable to control never: file does not exist",
+            "unable to control gone: supervise not running",
+            "unable to chdir to missing: file does not exist",
+            &timed_out,
+        ],
+    );
+    assert!(svstat(&scratch, "up").starts_with("down "));
+}
+
+#[test]
+fn a_timeout_of_nothing_looks_once() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let _supervise = supervise(&scratch, "a");
+    let child = wait_up(&scratch, "a");
+    succeeds(&scratch.run("svc", &["--wait=up", "--timeout=0", "a"]));
+    let line = format!("unable to wait for a to be down: timed out, it is up (pid {child})");
+    fails(&scratch.run("svc", &["--wait=down", "--timeout=0", "a"]), &[&line]);
+}
+
+#[test]
+fn what_nobody_wants_up_is_not_waited_for_by_who_has_commanded_it() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    scratch.write("a/down", "");
+    let _supervise = supervise(&scratch, "a");
+    wait_supervised(&scratch, "a");
+    fails(&scratch.run("svc", &["-t", "--wait=up", "a"]), &["unable to wait for a to be up: it is down"]);
+    // Without a command it is somebody else who will start it.
+    let mut waiting = scratch.start("svc", "svc", &["--wait=up", "a"]);
+    holds_for(Duration::from_millis(300), "it waits", || waiting.ended().is_none());
+    svc(&scratch, "-o", "a");
+    assert_eq!(waiting.end(), 0);
+}
+
+#[test]
+fn a_supervise_that_leaves_is_down() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let mut supervise = supervise(&scratch, "a");
+    wait_up(&scratch, "a");
+    let mut waiting = scratch.start("svc", "svc", &["--wait=down", "a"]);
+    let mut hoping = scratch.start("hoping", "svc", &["-u", "--wait=ready", "--timeout=1h", "a"]);
+    assert_eq!(hoping.end(), 0);
+    succeeds(&scratch.run("svc", &["-dx", "--wait=down", "a"]));
+    assert_eq!((supervise.end(), waiting.end()), (0, 0));
+}
+
+#[test]
+fn who_waits_for_more_is_told_that_supervise_has_left() {
+    let scratch = Scratch::new();
+    scratch.service("a", "while :; do sleep 1000; done");
+    scratch.script("a/check", "exit 1");
+    let mut supervise = supervise(&scratch, "a");
+    wait_up(&scratch, "a");
+    let mut waiting = scratch.start("svc", "svc", &["--wait=ready", "a"]);
+    holds_for(Duration::from_millis(100), "it waits", || waiting.ended().is_none());
+    svc(&scratch, "-dx", "a");
+    assert_eq!((supervise.end(), waiting.end()), (0, 1));
+    assert_eq!(scratch.text("svc.err"), "svc: warning: unable to wait for a to be ready: supervise has left\n");
+}
+
+#[test]
+fn a_successor_of_a_killed_supervise_is_waited_for_and_obeys_what_is_left() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let mut first = supervise(&scratch, "a");
+    let child = wait_up(&scratch, "a");
+    // It is stopped, so the command stays in the FIFO.
+    first.signal("STOP");
+    let mut waiting = scratch.start("svc", "svc", &["-t", "--wait=up", "a"]);
+    holds_for(Duration::from_millis(200), "it waits", || waiting.ended().is_none());
+    first.signal("KILL");
+    first.end();
+    let _second = supervise(&scratch, "a");
+    assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
+    assert!(pid(&scratch, "a").is_some_and(|pid| pid != child));
+}
+
+#[test]
+fn a_killed_supervise_without_a_successor_is_told_of() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let mut supervise = supervise(&scratch, "a");
+    wait_up(&scratch, "a");
+    let mut waiting = scratch.start("svc", "svc", &["--wait=down", "a"]);
+    holds_for(Duration::from_millis(200), "it waits", || waiting.ended().is_none());
+    supervise.signal("KILL");
+    supervise.end();
+    assert_eq!(waiting.end(), 1);
+    let line = "svc: warning: unable to wait for a to be down: supervise was killed, and none follows\n";
+    assert_eq!(scratch.text("svc.err"), line);
+}
+
+#[test]
+fn many_that_wait_at_once_do_not_miss_their_marks() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let _supervise = supervise(&scratch, "a");
+    wait_up(&scratch, "a");
+    for _ in 0..5 {
+        let mut clients: Vec<Running> =
+            (0..20).map(|_| scratch.start("svc", "svc", &["-1h", "-u", "--wait=up", "a"])).collect();
+        for client in &mut clients {
+            assert_eq!(client.end(), 0, "{}", scratch.text("svc.err"));
+        }
+    }
+    assert_eq!(scratch.text("svc.err"), "");
+}
+
+#[test]
+fn the_end_of_a_wait_is_told_by_the_kernel_and_not_looked_for() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let _supervise = supervise(&scratch, "a");
+    wait_up(&scratch, "a");
+    let mut waiting = scratch.start("svc", "svc", &["--wait=down", "a"]);
+    let switches = |pid: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:").map(str::trim));
+        line.and_then(|count| count.parse::<u64>().ok())
+    };
+    wait_until("it sleeps for half a second", || {
+        let before = switches(waiting.pid());
+        holds_for(Duration::from_millis(500), "it waits", || waiting.ended().is_none());
+        switches(waiting.pid()) == before
+    });
+    svc(&scratch, "-d", "a");
+    assert_eq!(waiting.end(), 0);
+}
+
+#[test]
+fn the_supervise_of_another_suite_is_not_waited_for() {
+    let Some(original) = needs_original() else {
+        return;
+    };
+    let scratch = Scratch::with(Suite::ours());
+    scratch.service("a", SLEEPER);
+    let _supervise = start(original.command("supervise").arg("a").current_dir(scratch.root()));
+    wait_up(&scratch, "a");
+    let line = "unable to wait for a: its supervise is of another suite or an older version";
+    fails(&scratch.run("svc", &["-d", "--wait=down", "a"]), &[line]);
+    assert!(svstat(&scratch, "a").starts_with("up "), "nothing was sent");
+    svc(&scratch, "-dx", "a");
+    wait_until("it has left", || svstat(&scratch, "a") == "supervise not running");
+}
+
+#[test]
+fn a_state_or_time_that_is_none_is_wrong_usage() {
+    let scratch = Scratch::new();
+    for words in [["--wait=U", "a"], ["--wait=", "a"], ["--timeout=soon", "a"], ["--timeout=", "a"]] {
+        let ran = finish(&mut scratch.command("svc", &words));
+        assert_eq!(ran.code, 100, "{words:?}");
+        assert!(ran.err().starts_with("svc options: u up, d down, "), "{}", ran.err());
+    }
+    let begin = Instant::now();
+    succeeds(&scratch.run("svc", &["--wait=up", "--timeout=1h"]));
+    assert!(begin.elapsed() < Duration::from_secs(600), "nothing to wait for");
+}
+
+#[test]
+fn a_service_that_ends_at_once_is_not_waited_for_for_ever() {
+    let scratch = Scratch::new();
+    scratch.service("a", "exit 0");
+    scratch.write("a/down", "");
+    let _supervise = supervise(&scratch, "a");
+    wait_down(&scratch, "a");
+    let ran = scratch.run("svc", &["-o", "--wait=up", "a"]);
+    assert!(ran.code == 0 || ran.err() == "svc: warning: unable to wait for a to be up: it is down\n", "{}", ran.err());
+}
