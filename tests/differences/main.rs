@@ -32,6 +32,7 @@ mod svscan_bad_directories;
 mod svscan_log;
 mod svscan_says_once;
 mod svscan_takes_over;
+mod svscan_usual_directory;
 mod svscanboot_keeps_svscan;
 mod svscanboot_stops_in_order;
 mod svstat_read_error;
