@@ -10,6 +10,7 @@ struct World {
     machine: Machine,
     now: Tick,
     child: Option<u32>,
+    second: Option<u32>,
     births: u32,
     forks: bool,
     last: Option<Tick>,
@@ -32,10 +33,22 @@ impl World {
                         self.step(Event::SpawnFailed);
                     }
                 }
-                Action::Kill(pid, _) => assert_eq!(self.child, Some(pid.0)),
-                Action::Stamp | Action::StampReady | Action::Announce => {}
+                Action::Kill(pid, _) => assert!([self.child, self.second].contains(&Some(pid.0))),
+                Action::SpawnBeside => {
+                    assert!(self.child.is_some() && self.second.is_none());
+                    if self.forks {
+                        self.births += 1;
+                        self.second = Some(self.births);
+                        self.last = Some(self.now);
+                        self.step(Event::StartedBeside(Pid(self.births)));
+                    } else {
+                        self.step(Event::SpawnBesideFailed);
+                    }
+                }
+                Action::Promote => std::mem::swap(&mut self.child, &mut self.second),
+                Action::EndGroup(_) | Action::GiveUp(_) | Action::Stamp | Action::StampReady | Action::Announce => {}
                 Action::Quit => {
-                    assert!(self.child.is_none());
+                    assert!(self.child.is_none() && self.second.is_none());
                     self.quit = true;
                 }
             }
@@ -45,7 +58,7 @@ impl World {
 
 fuzz_target!(|bytes: &[u8]| {
     let mut world =
-        World { machine: Machine::new(Want::Up), now: Tick(1), child: None, births: 0, forks: true, last: None, quit: false };
+        World { machine: Machine::new(Want::Up), now: Tick(1), child: None, second: None, births: 0, forks: true, last: None, quit: false };
     world.step(Event::Begin);
     for &byte in bytes {
         if world.quit {
@@ -58,6 +71,11 @@ fuzz_target!(|bytes: &[u8]| {
                     world.step(Event::Died(Pid(pid), svdir::Exit::Unknown));
                 }
             }
+            (b'S', None) => {
+                if let Some(pid) = world.second.take() {
+                    world.step(Event::Died(Pid(pid), svdir::Exit::Unknown));
+                }
+            }
             (b'F', None) => world.forks = !world.forks,
             (other, None) => {
                 world.now = world.now.after(u64::from(other) * PACE / 64);
@@ -66,6 +84,7 @@ fuzz_target!(|bytes: &[u8]| {
                 }
             }
         }
+        assert_eq!(world.machine.second_pid().map(|pid| pid.0), world.second);
         assert_eq!(world.machine.status(tai::Label::default()).pid.map(|pid| pid.get()), world.child);
     }
 });

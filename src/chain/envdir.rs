@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -65,9 +65,17 @@ fn change(environment: &mut Environment, dir: &OsStr) -> anyhow::Result<()> {
 /// Reads the whole file. False if there is none (any more).
 fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
     contents.clear();
-    match sys::fd::open_read(Path::new(name)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        opened => opened?.read_to_end(contents).map(|_| true),
+    let file = match sys::fd::open_read(Path::new(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened?,
+    };
+    // std would ask for the size and the place first, which takes longer than to read so little.
+    let mut piece = [0; 1_024];
+    loop {
+        match sys::fd::read(file.as_fd(), &mut piece)? {
+            0 => return Ok(true),
+            count => contents.extend_from_slice(piece.get(..count).unwrap_or_default()),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::wait::Waiting;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svc",
-    synopsis: "[-udopchaitkxq12wr] [--reload] [--reexec] [--wait=state] [--timeout=seconds] service ...",
+    synopsis: "[-udopchaitkxq12wrR] [--reload] [--reexec] [--wait=state] [--timeout=seconds] service ...",
     usage: "svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill",
     usage_exit: cli::USAGE,
     about: "Sends commands to the supervise of each service directory, in the order of the options.",
@@ -40,9 +40,10 @@ const PROGRAM: cli::Program = cli::Program {
         ("-2", "send USR2"),
         ("-w", "send WINCH"),
         ("-r", "restart: send the service's down-signal, and KILL when its timeout-kill is over"),
+        ("-R", "replace: start a new copy, and end the old one when the new one is ready"),
         ("--reload", "send the service's reload-signal"),
         ("--reexec", "upgrade: supervise becomes the program that now has its name; the service does not notice"),
-        ("--wait=state", "wait until each service is up, down or ready; exit 1 if one will not be"),
+        ("--wait=state", "wait until each service is up, down, ready or replaced; exit 1 if one will not be"),
         ("--timeout=seconds", "how long to wait; or with ms, s, m, h"),
         (
             "service",
@@ -52,7 +53,7 @@ const PROGRAM: cli::Program = cli::Program {
 };
 
 /// Every command that has a letter of its own, for the option scanner.
-const LETTERS: &str = "udopchaitkxq12wr";
+const LETTERS: &str = "udopchaitkxq12wrR";
 
 /// Options without a letter. A byte that none of them sends stands for each.
 const WAIT: u8 = b'W';

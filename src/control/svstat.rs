@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use cli::{Text, Word, WrongOption, reason, text};
-use svdir::{Exit, More, Status, Want, names};
+use svdir::{Exit, More, Role, Status, Want, names};
 use tai::Label;
 
 use crate::supervision::files;
@@ -148,7 +148,15 @@ impl Found {
                 &" seconds",
                 &if *normally_up { ", normally up" } else { "" },
                 &if status.want == Want::Up { ", want up" } else { "" },
+                &self.more.and_then(|more| more.why()).map(|why| format!(", {why}")).unwrap_or_default().as_str(),
             ]),
+        }
+        if let Some(second) = self.more.and_then(|more| more.second) {
+            let doing = match second.role {
+                Role::Starting => ", starting pid ",
+                Role::EndingOld | Role::EndingNew => ", ending pid ",
+            };
+            line.add(&[&doing, &u64::from(second.pid.get())]);
         }
     }
 }

@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use cli::{Text, Voice, text};
-use machine::wait::{Verdict, Wanted, judge};
+use machine::wait::{Before, Verdict, Wanted, judge};
 use machine::{SECOND, Tick};
-use svdir::{Mark, More, Status, names};
+use svdir::{Mark, More, Role, Status, names};
 use sys::watch::{Change, Watch, Watcher};
 use sys::{clock, fd, poll, process};
 
@@ -43,13 +43,20 @@ struct Service {
     fifo: File,
     /// Commands were sent, and the mark behind them has not come back yet.
     unheard: bool,
-    commanded: bool,
+    commanded: Option<Before>,
     /// The last mark that was seen.
     seen: Mark,
     /// Its supervise was killed: until then a successor is waited for.
     orphan: Option<Tick>,
     /// Look at its record.
     look: bool,
+}
+
+/// What was so when it was begun to watch one.
+pub struct Watched {
+    watch: Option<Watch>,
+    mark: Mark,
+    before: Before,
 }
 
 /// What was found out about one.
@@ -83,18 +90,26 @@ impl Waiting {
     ///
     /// # Errors
     /// A text if what runs there does not understand marks, or nothing can be read.
-    pub fn watch(&self) -> Result<(Option<Watch>, Mark), Text> {
+    pub fn watch(&self) -> Result<Watched, Text> {
         let watch =
             self.watcher.as_ref().and_then(|watcher| watcher.add_for_arrivals(&files::here(names::SUPERVISE)).ok());
-        let (_, more) = read(&files::here(names::STATUS))?;
-        Ok((watch, more.mark))
+        let (status, more) = read(&files::here(names::STATUS))?;
+        Ok(Watched { watch, mark: more.mark, before: Before { pid: status.pid } })
     }
 
     /// Waits for the service in `dir` too. `fifo` is the write end of one of its FIFOs; `commanded` says whether commands and the mark
     /// were sent.
-    pub fn add(&mut self, dir: &Path, (watch, seen): (Option<Watch>, Mark), fifo: File, commanded: bool) {
-        let dir = dir.to_path_buf();
-        self.services.push(Service { dir, watch, fifo, unheard: commanded, commanded, seen, orphan: None, look: true });
+    pub fn add(&mut self, dir: &Path, watched: Watched, fifo: File, commanded: bool) {
+        self.services.push(Service {
+            dir: dir.to_path_buf(),
+            watch: watched.watch,
+            fifo,
+            unheard: commanded,
+            commanded: commanded.then_some(watched.before),
+            seen: watched.mark,
+            orphan: None,
+            look: true,
+        });
     }
 
     /// A service that cannot be waited for, which was said.
@@ -270,6 +285,9 @@ fn describe(status: &Status, more: &More) -> String {
     match status.pid {
         None if status.want == svdir::Want::Up => "it is down and will be started".to_owned(),
         None => "it is down".to_owned(),
+        Some(pid) if more.second.is_some_and(|second| second.role == Role::Starting) => {
+            format!("it is up (pid {pid}) and its new copy is not ready")
+        }
         Some(pid) if more.ending => format!("it is up (pid {pid}) and was told to end"),
         Some(pid) if more.declares && more.ready.is_none() => format!("it is up (pid {pid}) and not ready"),
         Some(pid) => format!("it is up (pid {pid})"),

@@ -115,6 +115,10 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn open(settled: &'a Settled) -> anyhow::Result<Watch<'a>> {
+        // So that we are told when the others of a group end, too, and not only the copy that led it.
+        if settled.plan.kill_at_exit.is_some() {
+            process::adopt_orphans();
+        }
         let signals = Signals::catch(&caught()).with_context(|| text!("unable to create pipe"))?;
         let mut sockets = Vec::new();
         for listener in &settled.listeners {
@@ -333,8 +337,6 @@ impl<'a> Watch<'a> {
                 Action::Spawn => self.spawn(),
                 Action::Term(pid) => signalled(process::kill(raw(pid), Signal::SIGTERM)),
                 Action::TermGroup(pid) => {
-                    // So that we are told when the others of the group end, too.
-                    process::adopt_orphans();
                     signalled(process::kill_group(raw(pid), Signal::SIGTERM));
                     signalled(process::kill_group(raw(pid), Signal::SIGCONT));
                 }

@@ -24,12 +24,20 @@ const HOSTS: &str = "/etc/hosts";
 /// # Errors
 /// What the system says, or in words `unknown host NAME`, `unknown account NAME`, `unknown group NAME`.
 pub fn open(listener: &Listener) -> io::Result<OwnedFd> {
-    let place = match &listener.address {
+    let place = place(listener)?;
+    sys::listen::open(&place, Manner { backlog: listener.backlog, reuse_port: listener.reuse_port })
+}
+
+/// Where it listens, with all names looked up.
+///
+/// # Errors
+/// As [`open`], of a name that nobody knows.
+pub fn place(listener: &Listener) -> io::Result<Place> {
+    Ok(match &listener.address {
         Address::Tcp(host, port) => inet(Kind::Stream, host, *port)?,
         Address::Udp(host, port) => inet(Kind::Datagram, host, *port)?,
         Address::Unix(file) => Place::Unix(unix(file)?),
-    };
-    sys::listen::open(&place, Manner { backlog: listener.backlog, reuse_port: listener.reuse_port })
+    })
 }
 
 fn inet(kind: Kind, host: &Host, port: u16) -> io::Result<Place> {

@@ -17,6 +17,7 @@ use tai::Label;
 
 use super::held::Held;
 use super::said::Said;
+use super::sockets::Left;
 use super::supervise::{VOICE, now};
 use super::{knobs, record, tick};
 
@@ -30,6 +31,8 @@ pub struct Beginning {
     pub more: More,
     /// The service's process, if it lives.
     pub adopted: Option<Adopted>,
+    /// Its second copy, if there is one and it lives.
+    pub beside: Option<Adopted>,
 }
 
 impl Beginning {
@@ -39,10 +42,14 @@ impl Beginning {
     /// If it cannot be found out whether the process lives that it has left behind.
     pub fn find(dir: &OsStr, want: Want, us: More, said: &mut Said) -> anyhow::Result<Beginning> {
         let Some((status, left)) = record::left_behind(us.boot) else {
-            return Ok(Beginning { machine: Machine::new(want), since: now(), more: us, adopted: None });
+            return Ok(Beginning { machine: Machine::new(want), since: now(), more: us, adopted: None, beside: None });
         };
         let adopted = match status.pid {
-            Some(pid) => look_for(dir, pid, &left)?,
+            Some(pid) => look_for(dir, pid, left.born)?,
+            None => None,
+        };
+        let beside = match left.second {
+            Some(second) => look_for(dir, second.pid, left.second_born)?,
             None => None,
         };
         let knobs = knobs::for_successor(dir, &left, said);
@@ -56,16 +63,20 @@ impl Beginning {
                 ready_pipe: left.ready_pipe,
                 mark: left.mark,
                 notify: left.notify,
+                second_born: left.second_born,
+                second_since: left.second_since,
+                second_pipe: left.second_pipe,
                 ..us
             },
             adopted,
+            beside,
         })
     }
 }
 
 /// The process that a killed supervise has left behind, if it lives.
-fn look_for(dir: &OsStr, pid: NonZeroU32, left: &More) -> anyhow::Result<Option<Adopted>> {
-    match Adopted::find(process::Pid::from_raw(pid.get().cast_signed()), record::birth(left)) {
+fn look_for(dir: &OsStr, pid: NonZeroU32, born: Born) -> anyhow::Result<Option<Adopted>> {
+    match Adopted::find(process::Pid::from_raw(pid.get().cast_signed()), record::birth(born)) {
         Ok(Some(adopted)) => {
             log::info!("{}: taking over pid {pid}", dir.display());
             Ok(Some(adopted))
@@ -115,8 +126,14 @@ pub struct State {
     pub ready: Option<RawFd>,
     /// The socket on which the service tells of itself.
     pub notify: Option<RawFd>,
+    /// The process of the second copy, if that is not our child.
+    pub beside: Option<RawFd>,
+    /// The read end of the pipe on which that tells that it is ready.
+    pub beside_ready: Option<RawFd>,
     /// The OOM score that children get, if it is not that of supervise.
     pub oom: Option<i16>,
+    /// The sockets that are held for the service.
+    pub sockets: Vec<Left>,
 }
 
 /// In place of a score: none.
@@ -130,10 +147,19 @@ impl State {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = State::MAGIC.to_vec();
         bytes.extend(self.status.encode_with(&self.more));
-        let others = [self.adopted, self.pipe, self.ready, self.notify].map(|number| number.unwrap_or(-1));
+        let others = [self.adopted, self.pipe, self.ready, self.notify, self.beside, self.beside_ready]
+            .map(|number| number.unwrap_or(-1));
         let oom = self.oom.map_or(NO_SCORE, i32::from);
         for number in self.held.into_iter().chain(others).chain([oom]) {
             bytes.extend(number.to_le_bytes());
+        }
+        for Left { number, name, line } in &self.sockets {
+            bytes.extend(number.to_le_bytes());
+            for text in [name, line] {
+                // Neither a name nor a line is longer than a kilobyte.
+                bytes.extend((text.len() as u16).to_le_bytes());
+                bytes.extend(text);
+            }
         }
         bytes
     }
@@ -145,17 +171,31 @@ impl State {
         let (status, Some(more)) = Status::decode_with(record).ok()? else {
             return None;
         };
+        let (numbers, sockets) = numbers.split_at_checked(4 * (Held::COUNT + 7))?;
         let numbers: Vec<RawFd> = numbers
             .chunks(4)
             .map(|number| Some(RawFd::from_le_bytes(number.try_into().ok()?)))
             .collect::<Option<_>>()?;
-        let (&held, &[adopted, pipe, ready, notify, oom]) = numbers.split_first_chunk::<{ Held::COUNT }>()? else {
+        let (&held, &[adopted, pipe, ready, notify, beside, beside_ready, oom]) =
+            numbers.split_first_chunk::<{ Held::COUNT }>()?
+        else {
             return None;
         };
-        let [adopted, pipe, ready, notify] =
-            [adopted, pipe, ready, notify].map(|number| (number >= 0).then_some(number));
-        let oom = if oom == NO_SCORE { None } else { Some(i16::try_from(oom).ok()?) };
-        Some(State { status, more, held, adopted, pipe, ready, notify, oom })
+        let [adopted, pipe, ready, notify, beside, beside_ready] =
+            [adopted, pipe, ready, notify, beside, beside_ready].map(|number| (number >= 0).then_some(number));
+        Some(State {
+            status,
+            more,
+            held,
+            adopted,
+            pipe,
+            ready,
+            notify,
+            beside,
+            beside_ready,
+            oom: if oom == NO_SCORE { None } else { Some(i16::try_from(oom).ok()?) },
+            sockets: decode_sockets(sockets)?,
+        })
     }
 
     /// The read end of the pipe to the logger.
@@ -179,8 +219,39 @@ impl State {
             return Ok(None);
         };
         let fd = sealed::inherit(number)?;
-        Adopted::inherit(fd, process::Pid::from_raw(pid.get().cast_signed()), record::birth(&self.more)).map(Some)
+        Adopted::inherit(fd, process::Pid::from_raw(pid.get().cast_signed()), record::birth(self.more.born)).map(Some)
     }
+
+    /// The process of the second copy that was not the old program's child.
+    pub fn beside(&self) -> io::Result<Option<Adopted>> {
+        let (Some(number), Some(second)) = (self.beside, self.more.second) else {
+            return Ok(None);
+        };
+        let (fd, birth) = (sealed::inherit(number)?, record::birth(self.more.second_born));
+        Adopted::inherit(fd, process::Pid::from_raw(second.pid.get().cast_signed()), birth).map(Some)
+    }
+
+    /// The read end of the pipe on which the second copy tells that it is ready.
+    pub fn beside_ready(&self) -> io::Result<Option<OwnedFd>> {
+        self.beside_ready.map(sealed::inherit).transpose()
+    }
+}
+
+fn decode_sockets(mut bytes: &[u8]) -> Option<Vec<Left>> {
+    fn text<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let (&length, rest) = bytes.split_first_chunk::<2>()?;
+        let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(length)))?;
+        *bytes = rest;
+        Some(text)
+    }
+    let mut sockets = Vec::new();
+    while !bytes.is_empty() {
+        let (&number, rest) = bytes.split_first_chunk::<4>()?;
+        bytes = rest;
+        let (name, line) = (text(&mut bytes)?.to_vec(), text(&mut bytes)?.to_vec());
+        sockets.push(Left { number: RawFd::from_le_bytes(number), name, line });
+    }
+    Some(sockets)
 }
 
 #[cfg(test)]
@@ -189,7 +260,8 @@ mod tests {
 
     #[test]
     fn what_is_handed_over_is_understood_and_nothing_else_is() {
-        for adopted in [None, Some(9)] {
+        let left = |number: RawFd| Left { number, name: b"web".into(), line: b"tcp *:80".into() };
+        for (adopted, sockets) in [(None, vec![]), (Some(9), vec![left(20), left(21)])] {
             let status = Status { pid: NonZeroU32::new(7), ..Status::default() };
             let state = State {
                 status,
@@ -199,7 +271,10 @@ mod tests {
                 pipe: adopted,
                 ready: adopted.map(|number| number + 1),
                 notify: adopted.map(|number| number + 2),
+                beside: adopted.map(|number| number + 3),
+                beside_ready: adopted.map(|number| number + 4),
                 oom: adopted.map(|_| -17),
+                sockets: sockets.clone(),
             };
             let bytes = state.encode();
             let read = State::decode(&bytes).expect("it is one");
@@ -208,8 +283,12 @@ mod tests {
                 (read.pipe, read.ready, read.notify, read.oom),
                 (state.pipe, state.ready, state.notify, state.oom)
             );
+            assert_eq!((read.beside, read.beside_ready), (state.beside, state.beside_ready));
+            assert_eq!(read.sockets, sockets);
             for length in 0..bytes.len() {
-                assert!(State::decode(&bytes[..length]).is_none(), "{length} bytes");
+                // Cut behind a socket it is a state with fewer of them.
+                let whole = State::decode(&bytes[..length]).is_none_or(|read| read.sockets.len() < sockets.len());
+                assert!(whole, "{length} bytes");
             }
             assert!(State::decode(&[&bytes[..], b"more"].concat()).is_none());
         }

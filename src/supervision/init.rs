@@ -28,6 +28,10 @@ const LAST_LOOK: u64 = SECOND / 2;
 /// A machine's svscan that cannot begin tries again so much later: it must not end.
 const AGAIN: u64 = 5 * SECOND;
 
+/// The options, and the letters that stand for them here.
+const OPTIONS: &[(&str, u8)] =
+    &[("init", b'i'), ("exit-with=", b'e'), ("grace=", b'g'), ("halt=", b'h'), ("state=", b's'), ("prefix", b'p')];
+
 /// What svscan was called for.
 #[derive(Debug, Default, PartialEq)]
 pub struct Arguments {
@@ -64,21 +68,13 @@ impl Arguments {
     /// # Errors
     /// [`Usage`], or a wrong option.
     pub fn of(call: &Call) -> anyhow::Result<Arguments> {
-        const KNOWN: LongWords = LongWords::Known(&[
-            ("init", b'i'),
-            ("exit-with=", b'e'),
-            ("grace=", b'g'),
-            ("halt=", b'h'),
-            ("state=", b's'),
-            ("prefix", b'p'),
-        ]);
         let mut arguments = Arguments::default();
         if process::own_pid().as_raw() == 1 {
             arguments.init = Some(Init::default());
         }
-        // The original has no options: what begins with one dash is a directory.
-        let long = call.words().first().is_some_and(|word| word.as_bytes().starts_with(b"--"));
-        let mut options = Options::new(if long { call.words() } else { &[] }, "", KNOWN);
+        // The original has no options: unless it is one of ours, whatever begins with dashes is a directory.
+        let long = call.words().first().is_some_and(|word| is_option(word));
+        let mut options = Options::new(if long { call.words() } else { &[] }, "", LongWords::Known(OPTIONS));
         while let Some((option, value)) = options.next()? {
             let value = OsStr::from_bytes(value);
             if option == b'p' {
@@ -102,6 +98,12 @@ impl Arguments {
         arguments.dir = operands.first().map(|word| word.to_os_string());
         Ok(arguments)
     }
+}
+
+/// Whether `word` is an option of ours, whatever its value.
+fn is_option(word: &OsStr) -> bool {
+    let name = word.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
+    OPTIONS.iter().any(|(option, _)| name.strip_prefix(b"--") == Some(option.trim_end_matches('=').as_bytes()))
 }
 
 /// Seconds, in decimal notation, as nanoseconds.
@@ -199,8 +201,9 @@ mod tests {
             let expected = Arguments { dir: Some("/service".into()), ..Arguments::default() };
             assert_eq!(arguments(words), Some(expected));
         }
-        assert_eq!(dir(&["-x"]), Some("-x".into()));
-        assert_eq!(dir(&["--", "--init"]), Some("--init".into()));
+        for word in ["-x", "--", "--xyz", "--initial", "--in", "---init"] {
+            assert_eq!(dir(&[word]), Some(word.into()));
+        }
     }
 
     #[test]
@@ -229,7 +232,8 @@ mod tests {
             &["--grace"],
             &["--exit-with"],
             &["--init", "-x"],
-            &["--unit"],
+            &["--init", "--unit"],
+            &["--init=x"],
         ] {
             assert_eq!(arguments(words), None, "{words:?}");
         }

@@ -8,13 +8,18 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use cli::text;
-use machine::supervise::{Knobs, Signal};
+use machine::SECOND;
+use machine::reload::Readiness;
+use machine::supervise::{Knobs, Signal, WARM_UP};
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::{More, names};
 use sys::limits::{self, Resource};
 use sys::{fd, process};
 
 use super::said::Said;
+
+/// How long a new copy may take to get ready where nobody says.
+const PATIENCE: u64 = 60 * SECOND;
 
 /// Which of the files are there that matter to a start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +30,8 @@ pub struct Present {
     pub sd_notify: bool,
     /// `check`
     pub check: bool,
+    /// `sockets/`
+    pub sockets: bool,
 }
 
 /// Knows which are there, and looks again only if the directory has changed: of a start this costs one system call.
@@ -48,6 +55,7 @@ impl Presence {
                 notification_fd: there(names::NOTIFICATION_FD),
                 sd_notify: there(names::SD_NOTIFY),
                 check: there(names::CHECK),
+                sockets: there(names::SOCKETS),
             };
             self.changed = changed
                 .filter(|&changed| SystemTime::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));
@@ -64,6 +72,7 @@ pub fn signals(dir: &OsStr, said: &mut Said) -> Knobs {
         down_signal: get(dir, names::DOWN_SIGNAL, "TERM", signal, said).map_or(default.down_signal, by_name),
         reload_signal: get(dir, names::RELOAD_SIGNAL, "HUP", signal, said).map_or(default.reload_signal, by_name),
         timeout_kill: get(dir, names::TIMEOUT_KILL, "none", milliseconds, said).filter(|&timeout| timeout > 0),
+        readiness: default.readiness,
     }
 }
 
@@ -84,9 +93,25 @@ pub fn notification_fd(dir: &OsStr, said: &mut Said) -> Option<RawFd> {
     Some(number)
 }
 
-/// The same for who goes on from a record: of matter only where a KILL is due.
+/// The same, and how a new copy gets ready.
+pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Said) -> Knobs {
+    let notifies = present.notification_fd && notification_fd(dir, said).is_some();
+    let readiness = if notifies || present.sd_notify || present.check {
+        let limit = get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE);
+        Readiness::Declared((limit > 0).then_some(limit))
+    } else {
+        Readiness::WarmUp(get(dir, names::WARMUP, "1s", milliseconds, said).unwrap_or(WARM_UP))
+    };
+    Knobs { readiness, ..signals(dir, said) }
+}
+
+/// What who goes on from a record needs: of matter only where a KILL is due, or a replacement is under way.
 pub fn for_successor(dir: &OsStr, more: &More, said: &mut Said) -> Knobs {
-    if more.kill_due { signals(dir, said) } else { Knobs::default() }
+    match more.second {
+        Some(_) => for_replacing(dir, Presence::default().look(), said),
+        None if more.kill_due => signals(dir, said),
+        None => Knobs::default(),
+    }
 }
 
 fn milliseconds(bytes: &[u8]) -> Result<u64, &'static str> {

@@ -16,6 +16,7 @@ mod said;
 mod scan_directory;
 mod scan_state;
 pub(crate) mod servers;
+mod sockets;
 mod stop;
 pub mod supervise;
 pub mod svscan;

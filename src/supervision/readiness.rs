@@ -18,6 +18,7 @@ use machine::check::{Action, Check};
 use svdir::notify::Notice;
 use svdir::{More, names, notify};
 use sys::exec::Prepared;
+use sys::handed::Gift;
 use sys::notify::{Datagram, Socket};
 use sys::process::{self, Change};
 use sys::{fd, sealed};
@@ -78,9 +79,10 @@ impl Ways {
         self.pipe.as_ref().and_then(|pipe| fd::pipe_id(pipe.reader.as_fd())).unwrap_or(0)
     }
 
-    /// In the child: gives it what it tells by.
-    pub fn place(&self) -> io::Result<()> {
-        self.pipe.as_ref().map_or(Ok(()), |pipe| fd::place(pipe.writer.as_fd(), pipe.number))
+    /// The descriptor that the service tells by.
+    pub fn gift(&self) -> Option<Gift<'_>> {
+        let pipe = self.pipe.as_ref()?;
+        Some(Gift { fd: pipe.writer.as_fd(), name: names::NOTIFICATION_FD.as_bytes(), number: Some(pipe.number) })
     }
 
     /// The service was started.

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use cli::{Text, text};
-use svdir::{More, Status, names};
+use svdir::{Born, More, Status, names};
 use sys::{adopted, fd};
 
 use super::files;
@@ -96,6 +96,6 @@ pub fn read<P: fd::FilePath + ?Sized>(path: &P) -> io::Result<Option<(Status, Mo
 }
 
 /// When the process of a record was born, as `sys` takes it.
-pub fn birth(more: &More) -> adopted::Birth {
-    adopted::Birth { earliest: more.born.earliest, latest: more.born.latest }
+pub fn birth(born: Born) -> adopted::Birth {
+    adopted::Birth { earliest: born.earliest, latest: born.latest }
 }

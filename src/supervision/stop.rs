@@ -46,7 +46,7 @@ impl Scanner {
         log::info!("stopping");
         let grace = self.init.as_ref().map_or(0, |init| init.grace);
         let services = self.find_running();
-        self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services, false), told: Vec::new() });
+        self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services), told: Vec::new() });
     }
 
     /// What runs. A supervise that none of ours has found yet, since it was started by another svscan, is looked for.
@@ -87,7 +87,6 @@ impl Scanner {
                 }
                 Action::Start(id, Role::Main) => self.start_main(id),
                 Action::Start(id, Role::Log) => self.start_log(id),
-                Action::EndCopier => {}
                 Action::KillServices => self.kill_services(),
                 Action::KillAll => self.kill_all(),
             }

@@ -4,31 +4,34 @@
 //! reason to.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Program, Voice, text};
+use cli::{Call, Program, Text, Voice, text};
+use machine::reload::Why;
 use machine::supervise::{Action, Event, Machine, Signal};
 use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
 use svdir::{Born, Command, More, Status, Want, names};
 use sys::adopted::Adopted;
 use sys::exec::Prepared;
+use sys::handed::{Clash, Handed, LISTEN_PID};
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{clock, environ, fd, oom, sealed};
+use sys::{clock, environ, fd, oom, sealed, signals};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
 use super::files::shown;
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
-use super::knobs::Presence;
+use super::knobs::{Presence, Present};
 use super::readiness::{Readiness, Socketed, Ways};
 use super::said::Said;
+use super::sockets::Sockets;
 use super::{be_spared, knobs, record, tick};
 
 const PROGRAM: Program = Program {
@@ -58,6 +61,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         return Err(cli::Usage.into());
     };
     cli::init_log(PROGRAM.name);
+    // That nobody reads stderr is no reason to die.
+    signals::survive(process::Signal::SIGPIPE);
     let successor = Successor::new(call, VOICE, text!(*dir));
     let mut supervisor = match handover::received(call) {
         Received::Question(state) => return Ok(handover::answer(State::decode(&state).is_some())),
@@ -79,6 +84,13 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// Where a process is started: as the one that serves, or beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Main,
+    Beside,
+}
+
 struct Supervisor<'a> {
     /// As the operator typed it: for messages.
     dir: &'a OsStr,
@@ -88,13 +100,19 @@ struct Supervisor<'a> {
     more: More,
     /// The service's process, where it is not our child but our predecessor's.
     adopted: Option<Adopted>,
+    /// The same of the second copy, while the service is replaced.
+    beside: Option<Adopted>,
     /// Held: the read end of the pipe to the logger, which must not break while both svscan and the logger are dead.
     pipe: Option<OwnedFd>,
     presence: Presence,
     /// How the service tells that it is ready, while it is not.
     readiness: Readiness,
+    /// How the new copy tells, while the service is replaced.
+    beside_readiness: Readiness,
     /// Where services tell of themselves.
     socketed: Socketed,
+    /// What is held for the service.
+    sockets: Sockets,
     /// When the status file, which could not be written, is tried again.
     rewrite: Option<Tick>,
     signals: Signals,
@@ -122,14 +140,25 @@ impl<'a> Supervisor<'a> {
             begin = Some((found, rewrite));
             Ok(())
         })?;
-        let (Beginning { machine, since, more, adopted }, rewrite) = begin.context("nothing was announced")?;
+        let (Beginning { machine, since, more, adopted, beside }, rewrite) = begin.context("nothing was announced")?;
         let pipe = hold_pipe();
         let socketed = Socketed::find(more.notify().filter(|_| adopted.is_some()), dir, &mut said);
+        let sockets = match &adopted {
+            Some(process) if Path::new(names::SOCKETS).exists() => Sockets::adopt(process, dir, &mut said),
+            Some(_) => Sockets::default(),
+            // The sockets of a service that is being replaced are in its second copy too.
+            None => beside.as_ref().map(|process| Sockets::adopt(process, dir, &mut said)).unwrap_or_default(),
+        };
         let readiness = match &adopted {
             Some(_) if machine.awaits_ready() => {
                 machine.pid().map(|pid| Readiness::find(pid, more.ready_pipe, dir, &mut said))
             }
             Some(_) | None => None,
+        };
+        let beside_readiness = match machine.second_pid().filter(|_| machine.awaits_ready_beside() && beside.is_some())
+        {
+            Some(pid) => Readiness::find(pid, more.second_pipe, dir, &mut said),
+            None => Readiness::default(),
         };
         Ok(Supervisor {
             dir,
@@ -137,10 +166,13 @@ impl<'a> Supervisor<'a> {
             since,
             more,
             adopted,
+            beside,
             pipe,
             presence: Presence::default(),
             readiness: readiness.unwrap_or_default(),
+            beside_readiness,
             socketed,
+            sockets,
             rewrite,
             signals,
             held,
@@ -154,23 +186,31 @@ impl<'a> Supervisor<'a> {
     fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
-        let inherited = Held::inherit(state.held)
-            .and_then(|held| Ok((held, state.adopted()?, state.pipe()?, state.ready()?, state.notify()?)));
-        let (held, adopted, pipe, ready, notify) = inherited.with_context(|| text!("unable to go on in ", dir))?;
+        let unable = || text!("unable to go on in ", dir);
+        let held = Held::inherit(state.held).with_context(unable)?;
+        let (adopted, beside) = (state.adopted().with_context(unable)?, state.beside().with_context(unable)?);
+        let (ready, beside_ready) = (state.ready().with_context(unable)?, state.beside_ready().with_context(unable)?);
+        let (pipe, notify) = (state.pipe().with_context(unable)?, state.notify().with_context(unable)?);
+        let sockets = Sockets::inherit(&state.sockets).with_context(unable)?;
         let mut said = Said::new(VOICE);
         let knobs = knobs::for_successor(dir, &more, &mut said);
         let machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
         let readiness = if machine.awaits_ready() { Readiness::inherit(ready) } else { Readiness::default() };
+        let beside_readiness =
+            if machine.awaits_ready_beside() { Readiness::inherit(beside_ready) } else { Readiness::default() };
         let mut supervisor = Supervisor {
             dir,
             machine,
             since: state.status.since,
             more,
             adopted,
+            beside,
             pipe,
             presence: Presence::default(),
             readiness,
+            beside_readiness,
             socketed: Socketed::inherit(notify, &more),
+            sockets,
             rewrite: None,
             signals,
             held,
@@ -194,15 +234,21 @@ impl<'a> Supervisor<'a> {
         let pipe = self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd()));
         let ready = self.readiness.pipe().map(sealed::number);
         let notify = self.socketed.fd().map(sealed::number);
-        State { status, more, held, adopted, pipe, ready, notify, oom: oom::original() }.encode()
+        let beside = self.beside.as_ref().map(|beside| sealed::number(beside.fd()));
+        let beside_ready = self.beside_readiness.pipe().map(sealed::number);
+        let (oom, sockets) = (oom::original(), self.sockets.leave());
+        State { status, more, held, adopted, pipe, ready, notify, beside, beside_ready, oom, sockets }.encode()
     }
 
     /// Becomes the new file of this program.
     fn succeed(&mut self, program: &Path) {
         let adopted = self.adopted.as_ref().map(Adopted::fd);
         let pipe = self.pipe.as_ref().map(AsFd::as_fd);
-        let others = [adopted, pipe, self.readiness.pipe(), self.socketed.fd()].into_iter().flatten();
-        let descriptors: Vec<_> = self.held.descriptors().into_iter().chain(others).collect();
+        let beside = self.beside.as_ref().map(Adopted::fd);
+        let ready = [self.readiness.pipe(), self.beside_readiness.pipe()];
+        let others = [adopted, beside, pipe, self.socketed.fd()].into_iter().chain(ready).flatten();
+        let descriptors: Vec<_> =
+            self.held.descriptors().into_iter().chain(others).chain(self.sockets.descriptors()).collect();
         self.successor.succeed(program, &self.state(), &descriptors, &self.signals);
     }
 
@@ -210,8 +256,13 @@ impl<'a> Supervisor<'a> {
     fn begin(&mut self) {
         // A process that is up before the machine has begun is our predecessor's.
         let left_behind = self.machine.pid().filter(|_| self.adopted.is_none());
+        let second = self.machine.second_pid().filter(|_| self.beside.is_none());
         self.step(Event::Begin);
         if let Some(pid) = left_behind {
+            log::info!("{}: pid {} ended while nobody supervised it", self.dir.display(), pid.0);
+            self.step(Event::Died(pid, svdir::Exit::Unknown));
+        }
+        if let Some(pid) = second {
             log::info!("{}: pid {} ended while nobody supervised it", self.dir.display(), pid.0);
             self.step(Event::Died(pid, svdir::Exit::Unknown));
         }
@@ -219,25 +270,42 @@ impl<'a> Supervisor<'a> {
 
     /// Waits for something to happen, and acts on all that has.
     fn turn(&mut self) {
-        let deadlines = [self.machine.deadline(), self.rewrite, self.successor.deadline(), self.readiness.deadline()];
+        let deadlines = [
+            self.machine.deadline(),
+            self.rewrite,
+            self.successor.deadline(),
+            self.readiness.deadline(),
+            self.beside_readiness.deadline(),
+        ];
         let deadline = deadlines.into_iter().flatten().min();
         let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
-        let adopted = self.adopted.as_ref().map_or(self.signals.fd(), Adopted::fd);
-        let ready = self.readiness.pipe().unwrap_or(self.signals.fd());
-        let word = self.socketed.fd().unwrap_or(self.signals.fd());
-        let [signals, control, ended, ready, word] =
-            match sys::poll::readable([self.signals.fd(), self.held.control(), adopted, ready, word], timeout) {
+        // Where there is nothing of the kind, the signals stand for it.
+        let own = self.signals.fd();
+        let sources = [
+            own,
+            self.held.control(),
+            self.adopted.as_ref().map_or(own, Adopted::fd),
+            self.beside.as_ref().map_or(own, Adopted::fd),
+            self.readiness.pipe().unwrap_or(own),
+            self.beside_readiness.pipe().unwrap_or(own),
+            self.socketed.fd().unwrap_or(own),
+        ];
+        let [signals, control, ended, beside_ended, ready, beside_ready, word] =
+            match sys::poll::readable(sources, timeout) {
                 Ok(readable) => readable,
                 Err(error) => {
                     let text = text!("unable to wait for ", self.dir, ", trying again in a second");
                     self.said.warning("poll", text, &error);
                     sys::poll::rest();
-                    [true; 5]
+                    [true; 7]
                 }
             };
         // Before its end: it may have been ready for a moment.
         if ready && self.readiness.hear() {
-            self.ready();
+            self.ready(self.machine.pid());
+        }
+        if beside_ready && self.beside_readiness.hear() {
+            self.ready(self.machine.second_pid());
         }
         if word {
             self.hear_words();
@@ -246,7 +314,7 @@ impl<'a> Supervisor<'a> {
             self.signals.drain();
             self.reap();
         }
-        if ended {
+        if ended || beside_ended {
             self.see_end_of_adopted();
         }
         if self.machine.deadline().is_some_and(|deadline| deadline <= tick()) {
@@ -258,6 +326,9 @@ impl<'a> Supervisor<'a> {
         self.successor.timeout();
         if let Some(pid) = self.machine.pid() {
             self.readiness.timeout(self.dir, pid, &mut self.said);
+        }
+        if let Some(pid) = self.machine.second_pid() {
+            self.beside_readiness.timeout(self.dir, pid, &mut self.said);
         }
         if control {
             self.obey();
@@ -277,10 +348,11 @@ impl<'a> Supervisor<'a> {
             Answer::No => return,
             Answer::None => {}
         }
-        match self.readiness.ended(pid, change) {
-            Some(true) => return self.ready(),
-            Some(false) => return,
-            None => {}
+        match (self.readiness.ended(pid, change), self.beside_readiness.ended(pid, change)) {
+            (Some(true), _) => return self.ready(self.machine.pid()),
+            (_, Some(true)) => return self.ready(self.machine.second_pid()),
+            (None, None) => {}
+            _ => return,
         }
         log::info!("{}: pid {} {change}", self.dir.display(), pid.0);
         self.step(match change {
@@ -291,28 +363,32 @@ impl<'a> Supervisor<'a> {
         });
     }
 
-    /// The service has told that it is ready.
-    fn ready(&mut self) {
-        self.readiness.stop();
-        if let Some(pid) = self.machine.pid() {
-            log::info!("{}: pid {} is ready", self.dir.display(), pid.0);
-            self.step(Event::Ready(pid));
+    /// The process has told that it is ready.
+    fn ready(&mut self, pid: Option<Pid>) {
+        let Some(pid) = pid else {
+            return;
+        };
+        if self.machine.pid() == Some(pid) {
+            self.readiness.stop();
+        } else {
+            self.beside_readiness.stop();
         }
+        log::info!("{}: pid {} is ready", self.dir.display(), pid.0);
+        self.step(Event::Ready(pid));
     }
 
     /// Takes in what the service tells of itself.
     fn hear_words(&mut self) {
-        let Some(pid) = self.machine.pid() else {
-            return self.socketed.receive(&[], self.dir, |_, _| {});
-        };
+        let copies: Vec<Pid> = [self.machine.pid(), self.machine.second_pid()].into_iter().flatten().collect();
         let socketed = std::mem::take(&mut self.socketed);
-        socketed.receive(&[pid], self.dir, |pid, word| self.hear_word(pid, word));
+        socketed.receive(&copies, self.dir, |pid, word| self.hear_word(pid, word));
         self.socketed = socketed;
     }
 
     fn hear_word(&mut self, pid: Pid, word: Notice<'_>) {
         match word {
-            Notice::Ready => self.ready(),
+            Notice::Ready => self.ready(Some(pid)),
+            Notice::ExtendTimeout(nanoseconds) => self.step(Event::Extend(pid, nanoseconds)),
             Notice::Reloading | Notice::Stopping => self.step(Event::Unready(pid)),
             Notice::Status(status) => log::info!("{}: {}", self.dir.display(), status.escape_ascii()),
             Notice::MainPid(main) if main != pid.0 => {
@@ -320,30 +396,23 @@ impl<'a> Supervisor<'a> {
                 let text = text!("unable to follow ", self.dir, " to pid ", u64::from(main));
                 self.said.warning("mainpid", text, &other);
             }
-            // Nothing here has a time limit, and the barrier's descriptor is closed already.
-            Notice::MainPid(_)
-            | Notice::Watchdog
-            | Notice::WatchdogTrigger
-            | Notice::ExtendTimeout(_)
-            | Notice::Barrier => {}
+            // The barrier's descriptor is closed already.
+            Notice::MainPid(_) | Notice::Watchdog | Notice::WatchdogTrigger | Notice::Barrier => {}
         }
     }
 
-    /// Looks whether the process that is not our child has ended.
+    /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
-        let (Some(pid), Some(adopted)) = (self.machine.pid(), &self.adopted) else {
-            return;
-        };
-        if !adopted.has_ended().unwrap_or(false) {
-            return;
-        }
-        let exit = adopted.exit();
-        self.adopted = None;
-        match exit {
-            Some(change) => self.change(process::Pid::from_raw(pid.0.cast_signed()), change),
-            None => {
-                log::info!("{}: pid {} ended", self.dir.display(), pid.0);
-                self.step(Event::Died(pid, svdir::Exit::Unknown));
+        let has_ended = |adopted: &mut Adopted| adopted.has_ended().unwrap_or(false);
+        let ended = [self.adopted.take_if(has_ended), self.beside.take_if(has_ended)];
+        for adopted in ended.into_iter().flatten() {
+            let pid = adopted.pid();
+            match adopted.exit() {
+                Some(change) => self.change(pid, change),
+                None => {
+                    log::info!("{}: pid {pid} ended", self.dir.display());
+                    self.step(Event::Died(Pid(pid.as_raw().unsigned_abs()), svdir::Exit::Unknown));
+                }
             }
         }
     }
@@ -373,9 +442,7 @@ impl<'a> Supervisor<'a> {
                 self.successor.ask(&self.state());
             } else if let Some(command) = Command::from_letter(byte) {
                 log::debug!("{}: command {}", self.dir.display(), char::from(byte));
-                if Machine::needs_knobs(command) {
-                    self.machine.learn(knobs::signals(self.dir, &mut self.said));
-                }
+                self.learn(command);
                 self.step(Event::Command(command));
             }
         }
@@ -384,11 +451,29 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Reads what the command needs to know.
+    fn learn(&mut self, command: Command) {
+        if command == Command::Replace {
+            let present = self.presence.look();
+            self.machine.learn(knobs::for_replacing(self.dir, present, &mut self.said));
+        } else if Machine::needs_knobs(command) {
+            self.machine.learn(knobs::signals(self.dir, &mut self.said));
+        }
+    }
+
     /// Lets the machine decide, and does what it says.
     fn step(&mut self, event: Event) {
         for action in self.machine.step(tick(), event) {
             match action {
-                Action::Spawn => self.spawn(),
+                Action::Spawn => self.spawn(Place::Main),
+                Action::SpawnBeside => self.spawn(Place::Beside),
+                Action::Promote => self.promote(),
+                Action::EndGroup(pid) => {
+                    // ESRCH: it has left nothing behind.
+                    let leader = process::Pid::from_raw(pid.0.cast_signed());
+                    let _ = process::kill_group(leader, process::Signal::SIGKILL);
+                }
+                Action::GiveUp(why) => self.give_up(why),
                 Action::Kill(pid, signal) => self.kill(pid, signal),
                 Action::Stamp => {
                     self.since = now();
@@ -406,26 +491,97 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// The second copy is the main one from now on.
+    fn promote(&mut self) {
+        let more = &mut self.more;
+        std::mem::swap(&mut self.since, &mut more.second_since);
+        std::mem::swap(&mut more.born, &mut more.second_born);
+        std::mem::swap(&mut more.ready_pipe, &mut more.second_pipe);
+        more.ready = None;
+        std::mem::swap(&mut self.adopted, &mut self.beside);
+        std::mem::swap(&mut self.readiness, &mut self.beside_readiness);
+        self.beside_readiness.stop();
+    }
+
+    fn give_up(&mut self, why: Why) {
+        self.beside_readiness.stop();
+        let number = |pid: Pid| u64::from(pid.0);
+        let why = match why {
+            Why::NotStarted => text!("there can be no new process"),
+            Why::Died(pid, svdir::Exit::Code(0)) => {
+                text!("pid ", number(pid), " exited 0 before it was ready, and must stay in the foreground")
+            }
+            Why::Died(pid, svdir::Exit::Code(code)) => {
+                text!("pid ", number(pid), " exited ", u64::from(code), " before it was ready")
+            }
+            Why::Died(pid, svdir::Exit::Signal(signal)) => {
+                text!("pid ", number(pid), " was killed by signal ", u64::from(signal), " before it was ready")
+            }
+            Why::Died(pid, svdir::Exit::Unknown) => text!("pid ", number(pid), " ended before it was ready"),
+            Why::NotReady(pid) => text!("pid ", number(pid), " was not ready in time"),
+            // Whoever did so knows.
+            Why::Cancelled(pid) => return log::info!("{}: pid {} was called off", self.dir.display(), pid.0),
+        };
+        VOICE.warn(&text!("unable to replace ", self.dir, ", going on as before: ", why.0.as_slice()));
+    }
+
     /// Always the last action of its step, so the steps nest no deeper than this.
     ///
     /// The child writes its own record and then becomes `run`. Should we be killed meanwhile, our successor gets the lock, of
     /// which the child holds a copy, only when the record is there.
-    fn spawn(&mut self) {
+    fn spawn(&mut self, place: Place) {
         let argv = [c"./run".to_owned()];
-        let ways = Ways::prepare(self.dir, self.presence.look(), &mut self.socketed, &mut self.said);
-        let environment = ways.socket().then(|| environ::changed(&[self.socketed.variable()]));
+        let present = self.presence.look();
+        if let Err(Text(why)) = self.open_sockets(present) {
+            return self.refuse(place, &why);
+        }
+        let ways = Ways::prepare(self.dir, present, &mut self.socketed, &mut self.said);
+        let gifts: Vec<_> = self.sockets.gifts().chain(ways.gift()).collect();
+        let mut handed = match Handed::new(&gifts) {
+            Ok(handed) => handed,
+            Err(Clash { number, .. }) => {
+                let text = text!("unable to start ", self.dir);
+                let why = format!("descriptor {number} is given twice, see sockets/ and notification-fd");
+                self.said.warning("clash", text, &io::Error::other(why.as_str()));
+                return self.refuse(place, why.as_bytes());
+            }
+        };
+        self.said.over("clash");
+        let environment = self.environment(&ways, &handed);
         let run = Prepared::new(&argv, environment.as_deref());
-        self.machine.declare(ways.any());
-        self.more.ready_pipe = ways.pipe_id();
+        let run = if handed.is_counted() { run.telling_pid(LISTEN_PID) } else { run };
         self.more.notify = self.socketed.name();
+        match place {
+            Place::Main => {
+                self.more.why = [0; More::WHY];
+                self.more.ready_pipe = ways.pipe_id();
+                self.machine.declare(ways.any());
+            }
+            Place::Beside => {
+                self.more.second_pipe = ways.pipe_id();
+                self.machine.declare_beside(ways.any());
+            }
+        }
         let (machine, more, since, earliest) = (&self.machine, self.more, now(), clock::since_boot());
+        let (sockets, main_since, at) = (&self.sockets, self.since, tick());
         let announced = Cell::new(None);
         let become_run = || {
             let born = Born { earliest, latest: clock::since_boot() };
             let pid = Pid(process::own_pid().as_raw().unsigned_abs());
-            let written = record::write(&encode(machine.record_once_started(pid, since, More { born, ..more })));
+            let record = match place {
+                Place::Main => machine.record_once_started(pid, since, More { born, ..more }),
+                Place::Beside => {
+                    let more = More { second_born: born, second_since: since, ..more };
+                    machine.record_once_started_beside(at, pid, main_since, more)
+                }
+            };
+            let written = record::write(&encode(record));
             announced.set(Some((born, written.is_ok())));
-            ways.place().err().unwrap_or_else(|| run.exec(c"./run"))
+            if place == Place::Beside {
+                // What a copy leaves behind that does not get ready is found by its group. This cannot fail in a new process.
+                let _ = process::new_group();
+            }
+            sockets.place(&mut handed).err().unwrap_or_else(|| run.exec(c"./run"))
         };
         let started = process::spawn(become_run, |error| {
             VOICE.fatal(&text!("unable to start ", self.dir, "/", names::RUN), &error);
@@ -436,11 +592,21 @@ impl<'a> Supervisor<'a> {
                 // Where the child's memory is not ours, nothing is known of what it did.
                 let (born, written) =
                     announced.get().unwrap_or((Born { earliest, latest: clock::since_boot() }, false));
-                (self.since, self.more.born) = (since, born);
-                self.readiness = ways.listen();
+                let pid = Pid(pid.as_raw().unsigned_abs());
                 self.said.over("fork");
                 self.note_score();
-                self.step(Event::Started(Pid(pid.as_raw().unsigned_abs())));
+                match place {
+                    Place::Main => {
+                        (self.since, self.more.born) = (since, born);
+                        self.readiness = ways.listen();
+                        self.step(Event::Started(pid));
+                    }
+                    Place::Beside => {
+                        (self.more.second_since, self.more.second_born) = (since, born);
+                        self.beside_readiness = ways.listen();
+                        self.step(Event::StartedBeside(pid));
+                    }
+                }
                 if written {
                     self.note_announced();
                 } else {
@@ -448,6 +614,10 @@ impl<'a> Supervisor<'a> {
                 }
             }
             Err(error) => {
+                if place == Place::Beside {
+                    self.said.warning("fork", text!("unable to fork for ", self.dir), &error);
+                    return self.step(Event::SpawnBesideFailed);
+                }
                 let text = text!("unable to fork for ", self.dir, ", sleeping 60 seconds");
                 self.said.warning("fork", text, &error);
                 self.step(Event::SpawnFailed);
@@ -461,6 +631,32 @@ impl<'a> Supervisor<'a> {
             Some(error) => self.said.warning("oom", text!("unable to restore the OOM score of ", self.dir), &error),
             None => self.said.over("oom"),
         }
+    }
+
+    /// Those that the service needs, and no others.
+    fn open_sockets(&mut self, present: Present) -> Result<(), Text> {
+        if present.sockets {
+            return self.sockets.refresh(self.dir, &mut self.said);
+        }
+        self.sockets.clear();
+        Ok(())
+    }
+
+    /// The service cannot be started, and `why` has been said.
+    fn refuse(&mut self, place: Place, why: &[u8]) {
+        if place == Place::Beside {
+            return self.step(Event::SpawnBesideFailed);
+        }
+        self.more.why = More::why_of(why);
+        self.step(Event::SpawnRefused);
+    }
+
+    /// The environment of the service; `None` for our own.
+    fn environment(&self, ways: &Ways, handed: &Handed<'_>) -> Option<Vec<CString>> {
+        let listen = handed.is_counted().then(|| handed.variables());
+        let notify = ways.socket().then(|| self.socketed.variable());
+        let changes: Vec<_> = listen.into_iter().flatten().chain(notify).collect();
+        (!changes.is_empty()).then(|| environ::changed(&changes))
     }
 
     /// A pid is that of a child which was not reaped, so it can be nobody else's.
@@ -483,9 +679,11 @@ impl<'a> Supervisor<'a> {
                 Err(_) => return,
             },
         };
-        let sent = match &self.adopted {
+        let pid = process::Pid::from_raw(pid.0.cast_signed());
+        let adopted = [&self.adopted, &self.beside].into_iter().flatten().find(|adopted| adopted.pid() == pid);
+        let sent = match adopted {
             Some(adopted) => adopted.kill(signal),
-            None => process::kill(process::Pid::from_raw(pid.0.cast_signed()), signal),
+            None => process::kill(pid, signal),
         };
         if let Err(error) = sent {
             self.said.warning("kill", text!("unable to signal ", self.dir), &error);

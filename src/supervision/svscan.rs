@@ -72,6 +72,8 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
+    // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
+    signals::survive(Signal::SIGPIPE);
     if let Some(name) = prefix::received() {
         return prefix::copy(&name);
     }
@@ -201,11 +203,8 @@ impl Scanner {
     ) -> anyhow::Result<Scanner> {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
-        let pipe = (!signals::is_ignored(Signal::SIGPIPE)).then_some(Signal::SIGPIPE);
         let stop = arguments.init.iter().flat_map(|_| init::STOP);
-        let caught: Vec<Signal> =
-            [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(pipe).chain(stop).collect();
+        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect();
         environ::set(super::BELOW_SVSCAN, OsStr::new("1"));
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();

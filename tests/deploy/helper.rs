@@ -1,8 +1,11 @@
 //! Programs that the services of these tests run: parts of this test's own file, chosen by the environment.
 
 use std::env;
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 
 /// Shell words that run the part `role` with `word`. It is silent.
 pub fn run(role: &str, word: &str) -> String {
@@ -17,12 +20,68 @@ pub fn tell(socket: &str, text: &[u8]) {
     UnixDatagram::unbound().and_then(|sender| sender.send_to_addr(text, &address)).expect("it is sent");
 }
 
+/// Answers on every socket that it was given, by its pid and the names of the sockets: on stdin if `word` says so, else on those that
+/// the variables tell of.
+fn serve(word: &str) {
+    let own = std::process::id();
+    let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut sockets: Vec<OwnedFd> = Vec::new();
+    if word == "stdin" {
+        sockets.push(std::io::stdin().as_fd().try_clone_to_owned().expect("it is open"));
+    }
+    if let Ok(count) = env::var("LISTEN_FDS") {
+        assert_eq!(env::var("LISTEN_PID"), Ok(own.to_string()));
+        let count: i32 = count.parse().expect("a number");
+        sockets.extend((3..3 + count).map(|number| sys::sealed::inherit(number).expect("it is open")));
+    }
+    let answer = format!("{own} {} {names}", sockets.len());
+    std::thread::scope(|scope| {
+        for socket in sockets {
+            scope.spawn(|| answer_on(socket, &answer));
+        }
+    });
+}
+
+/// Answers on the first socket, says when it is ready, and on TERM ends when the client that it is at has its answer.
+fn serve_gently() {
+    use sys::process::Signal;
+    let signals = sys::signals::Signals::catch(&[Signal::SIGTERM]).expect("it can be caught");
+    let listener = TcpListener::from(sys::sealed::inherit(3).expect("it is open"));
+    listener.set_nonblocking(true).expect("a socket");
+    let answer = format!("{} 1 {}", std::process::id(), env::var("LISTEN_FDNAMES").unwrap_or_default());
+    tell(&env::var("NOTIFY_SOCKET").expect("it is set"), b"READY=1");
+    while !signals.arrived(Signal::SIGTERM) {
+        let _ = sys::poll::readable([listener.as_fd(), signals.fd()], None);
+        while let Ok((mut client, _)) = listener.accept() {
+            client.set_nonblocking(false).expect("a socket");
+            let _ = client.write_all(answer.as_bytes());
+        }
+    }
+}
+
+fn answer_on(socket: OwnedFd, answer: &str) {
+    let copy = socket.try_clone().expect("a descriptor");
+    if TcpListener::from(copy).local_addr().is_ok() {
+        let listener = TcpListener::from(socket);
+        while let Ok((mut client, _)) = listener.accept() {
+            let _ = client.write_all(answer.as_bytes());
+        }
+    } else {
+        let listener = UnixListener::from(socket);
+        while let Ok((mut client, _)) = listener.accept() {
+            let _ = client.write_all(answer.as_bytes());
+        }
+    }
+}
+
 #[test]
 fn helper() {
     let (Ok(role), Ok(word)) = (env::var("DEPLOY_HELPER"), env::var("DEPLOY_WORD")) else {
         return;
     };
     match role.as_str() {
+        "serve" => serve(&word),
+        "serve-gently" => serve_gently(),
         "tell" => tell(&env::var("NOTIFY_SOCKET").expect("it is set"), word.as_bytes()),
         other => panic!("there is no {other}"),
     }

@@ -10,8 +10,10 @@ mod world;
 mod helper;
 mod knobs;
 mod readiness;
+mod replace;
 mod sd_notify;
 mod signals;
+mod sockets;
 mod wait;
 
 /// Whether there is such a process, and it is no zombie.

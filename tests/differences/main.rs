@@ -20,6 +20,7 @@ mod multilog_size_limit;
 mod multilog_term_in_pause;
 mod oom_score;
 mod softlimit_overflow;
+mod steady_state;
 mod supervise_is_never_deaf;
 mod supervise_says_once;
 mod supervise_sees_stops;

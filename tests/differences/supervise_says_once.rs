@@ -2,6 +2,7 @@
 //! back: a full disk shall not fill the log as well. The service runs on either way.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use testkit::{Scratch, wait_until};
 
@@ -13,6 +14,7 @@ fn a_status_that_cannot_be_written_is_said_once_and_the_service_runs_on() {
     scratch.service("a", "echo start; exec sleep 1000");
     let mut supervise = scratch.start("supervise", "supervise", &["a"]);
     wait_up(&scratch, "a");
+    wait_until("it was started", || lines(&scratch, "supervise.out") == 1);
     // A directory of that name cannot be opened for writing, not even by root.
     fs::create_dir(scratch.path("a/supervise/status.new")).expect("a directory");
     for start in 2..=4 {
@@ -21,12 +23,18 @@ fn a_status_that_cannot_be_written_is_said_once_and_the_service_runs_on() {
     }
     let said = "supervise: warning: unable to open a/supervise/status.new: is a directory\n";
     assert_eq!(scratch.text("supervise.err"), said);
+    let before = status(&scratch);
     fs::remove_dir(scratch.path("a/supervise/status.new")).expect("it is empty");
     svc(&scratch, "-c", "a");
-    wait_up(&scratch, "a");
+    wait_until("it was written", || status(&scratch) != before);
     fs::create_dir(scratch.path("a/supervise/status.new")).expect("a directory");
     svc(&scratch, "-c", "a");
     wait_until("said again", || scratch.text("supervise.err") == said.repeat(2));
     svc(&scratch, "-dx", "a");
     assert_eq!(supervise.end(), 0);
+}
+
+/// Which file the status is: another one each time it could be written.
+fn status(scratch: &Scratch) -> u64 {
+    fs::metadata(scratch.path("a/supervise/status")).expect("there is one").ino()
 }

@@ -124,7 +124,7 @@ fn dx_to_a_service_that_crashes_all_the_time_ends_it() {
 
 #[test]
 fn a_signal_ends_supervise_and_the_service_lives_on() {
-    for (name, number) in [("TERM", 15), ("HUP", 1), ("INT", 2), ("ALRM", 14), ("PIPE", 13), ("KILL", 9)] {
+    for (name, number) in [("TERM", 15), ("HUP", 1), ("INT", 2), ("ALRM", 14), ("KILL", 9)] {
         let scratch = scratch();
         let mut service = Service::new(&scratch, "a", NOTING);
         let pid = service.wait_started();

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `x`: quit |
 //! | waiting | down, and due to start at a deadline | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
-//! | starting | the loop forks in this moment | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down |
+//! | starting | the loop forks in this moment | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; what it needs cannot be had: the same for a second |
 //! | up | the child runs | its death: starting or waiting if wanted up, else down; quit if exiting |
 //!
 //! Besides it knows what is wanted (up, down, once), whether the child is paused, and whether it is to exit, which cannot be
@@ -17,6 +17,20 @@
 //! A service that `d` or `r` has told to end, and that does not within [`Knobs::timeout_kill`], gets KILL then, whatever was
 //! commanded meanwhile.
 //!
+//! `R` replaces the process by a new copy ([`crate::reload`]): for that time there are two, the main one, which is the state above, and
+//! a second. What comes in the middle of it:
+//!
+//! | command | while the new copy is not ready | while the old copy ends |
+//! |---|---|---|
+//! | `u`, `o` | what is wanted changes, the replacement goes on | the same |
+//! | `d` | both are told to end, and none follows | the new one is told to end too |
+//! | `x` | the new copy is told to end; supervise leaves when both have ended | supervise leaves when both have ended |
+//! | `t`, `k`, `r`, and every other signal | the old copy gets it; if it ends, the new one is the main one at once | the new copy gets it |
+//! | `R` | is remembered, once, and done afterwards | the same |
+//!
+//! The death of the main copy while a new one is not ready makes that the main one. While an old copy still ends, a dead main one is started
+//! again as ever.
+//!
 //! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
 //! to end it by a command is started again, or not, as always.
 //!
@@ -25,8 +39,10 @@
 
 use std::num::NonZeroU32;
 
-use svdir::{Command, Exit, More, Run, Status, Want};
+use svdir::{Command, Exit, More, Role, Run, Status, Want};
 use tai::Label;
+
+use crate::reload::{self, Readiness, Reload, Second, Settings, Why};
 
 use crate::{Pid, SECOND, Tick};
 
@@ -44,6 +60,12 @@ pub enum Event {
     Started(Pid),
     /// That failed.
     SpawnFailed,
+    /// It was not even tried: something that the service needs cannot be had.
+    SpawnRefused,
+    /// What [`Action::SpawnBeside`] asked for made this child.
+    StartedBeside(Pid),
+    /// That failed, or was not even tried.
+    SpawnBesideFailed,
     /// A child ended.
     Died(Pid, Exit),
     /// A child was stopped.
@@ -54,6 +76,8 @@ pub enum Event {
     Ready(Pid),
     /// It is not ready any more, and will tell when it is again.
     Unready(Pid),
+    /// The process needs at least so many nanoseconds more to get ready.
+    Extend(Pid, u64),
     /// A command came.
     Command(Command),
     /// The deadline has come.
@@ -88,20 +112,45 @@ pub struct Knobs {
     pub reload_signal: Signal,
     /// How long it may take to end before it gets KILL, in nanoseconds; for ever if `None`.
     pub timeout_kill: Option<u64>,
+    /// When a new copy takes the place of the old one.
+    pub readiness: Readiness,
 }
+
+/// How long a new copy must live before the old one goes, where it does not tell when it is ready.
+pub const WARM_UP: u64 = SECOND;
 
 impl Default for Knobs {
     fn default() -> Knobs {
-        Knobs { down_signal: Signal::Term, reload_signal: Signal::Hup, timeout_kill: None }
+        Knobs {
+            down_signal: Signal::Term,
+            reload_signal: Signal::Hup,
+            timeout_kill: None,
+            readiness: Readiness::WarmUp(WARM_UP),
+        }
+    }
+}
+
+impl Knobs {
+    fn settings(&self) -> Settings {
+        Settings { readiness: self.readiness, grace: self.timeout_kill, give_up_grace: self.timeout_kill }
     }
 }
 
 /// What is to be done, in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start `run`, and say how it went by [`Event::Started`] or [`Event::SpawnFailed`] before any other event. The child
+    /// Start `run`, and say how it went by [`Event::Started`], [`Event::SpawnFailed`] or [`Event::SpawnRefused`] before any other event. The child
     /// itself takes the time and writes [`Machine::record_once_started`] before it becomes `run`.
     Spawn,
+    /// Start `run` beside the process that serves, and say how it went by [`Event::StartedBeside`] or [`Event::SpawnBesideFailed`] before
+    /// any other event. Again the child writes the record, [`Machine::record_once_started_beside`].
+    SpawnBeside,
+    /// The second copy is the main one from now on, and if there was one before that is the second.
+    Promote,
+    /// A new copy has ended before it was ready: end what is left of its process group.
+    EndGroup(Pid),
+    /// Say that a replacement was given up.
+    GiveUp(Why),
     /// Send a signal.
     Kill(Pid, Signal),
     /// Take the time: the pid has changed.
@@ -115,29 +164,38 @@ pub enum Action {
 }
 
 /// The actions of one step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Actions {
-    list: [Option<Action>; 4],
-}
+pub type Actions = crate::actions::Actions<Action, 10>;
 
-impl Actions {
-    /// No step needs more than fits; the tests hold it to that.
-    fn push(&mut self, action: Action) {
-        let free = self.list.iter_mut().find(|place| place.is_none());
-        debug_assert!(free.is_some(), "too many actions");
-        if let Some(place) = free {
-            *place = Some(action);
+/// The overlap that a supervise which was killed has left behind. What was to be waited for is waited for anew.
+fn resume_reload(now: Tick, more: &More, knobs: Knobs) -> Reload {
+    let settings = knobs.settings();
+    let Some(svdir::Second { pid, role }) = more.second else {
+        return Reload::new();
+    };
+    let pid = Pid(pid.get());
+    let leaving = |new| Second::Leaving { pid, new, kill_at: settings.grace.map(|grace| now.after(grace)) };
+    let second = match role {
+        Role::Starting => {
+            let until = match settings.readiness {
+                Readiness::WarmUp(time) => Some(now.after(time)),
+                Readiness::Declared(limit) => limit.map(|limit| now.after(limit)),
+            };
+            Second::Warming { pid, settings, until }
         }
-    }
+        Role::EndingOld => leaving(false),
+        Role::EndingNew => leaving(true),
+    };
+    Reload::resume_with(second, more.replace_due.then_some(settings))
 }
 
-impl IntoIterator for Actions {
-    type Item = Action;
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Action>, 4>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.list.into_iter().flatten()
-    }
+fn second_record(reload: &Reload) -> Option<svdir::Second> {
+    let (pid, role) = match reload.second() {
+        Second::None | Second::Starting(_) => return None,
+        Second::Warming { pid, .. } => (pid, Role::Starting),
+        Second::Leaving { pid, new: false, .. } => (pid, Role::EndingOld),
+        Second::Leaving { pid, new: true, .. } => (pid, Role::EndingNew),
+    };
+    Some(svdir::Second { pid: NonZeroU32::new(pid.0)?, role })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +230,10 @@ pub struct Machine {
     starts: u32,
     last_exit: Option<Exit>,
     knobs: Knobs,
+    reload: Reload,
+    /// The new copy tells when it is ready, and has told so.
+    beside_declares: bool,
+    beside_ready: bool,
 }
 
 impl Machine {
@@ -193,6 +255,9 @@ impl Machine {
             starts: 0,
             last_exit: None,
             knobs: Knobs::default(),
+            reload: Reload::new(),
+            beside_declares: false,
+            beside_ready: false,
         }
     }
 
@@ -221,7 +286,15 @@ impl Machine {
             starts: more.starts,
             last_exit: more.last_exit,
             knobs,
+            reload: resume_reload(now, more, knobs),
+            beside_declares: matches!(knobs.readiness, Readiness::Declared(_)),
+            beside_ready: false,
         }
+    }
+
+    /// The process of the second copy, if there are two.
+    pub fn second_pid(&self) -> Option<Pid> {
+        self.reload.second_pid()
     }
 
     /// From now on a `run` that ends by itself is the end.
@@ -239,16 +312,17 @@ impl Machine {
 
     /// When a [`Event::Timeout`] is due; `None` if nothing is.
     pub fn deadline(&self) -> Option<Tick> {
-        match self.service {
+        let own = match self.service {
             Service::Waiting { until, .. } => Some(until),
             Service::Up(_) => self.kill_at,
             Service::Down | Service::Starting => None,
-        }
+        };
+        [own, self.reload.deadline()].into_iter().flatten().min()
     }
 
     /// Whether [`Knobs`] matter to a command.
     pub fn needs_knobs(command: Command) -> bool {
-        matches!(command, Command::Down | Command::Restart | Command::Reload)
+        matches!(command, Command::Down | Command::Restart | Command::Reload | Command::Replace | Command::Exit)
     }
 
     /// Whether the process of the start that is being made will tell when it is ready.
@@ -256,9 +330,19 @@ impl Machine {
         self.declares = declares;
     }
 
+    /// The same of the new copy that is being started beside the old one.
+    pub fn declare_beside(&mut self, declares: bool) {
+        self.beside_declares = declares;
+    }
+
     /// Whether the process tells when it is ready, and has not yet.
     pub fn awaits_ready(&self) -> bool {
         self.pid().is_some() && self.declares && !self.ready
+    }
+
+    /// The same of the new copy.
+    pub fn awaits_ready_beside(&self) -> bool {
+        self.reload.warming().is_some() && self.beside_declares
     }
 
     /// Takes in what the service directory says now.
@@ -298,6 +382,8 @@ impl Machine {
             ready: more.ready.filter(|_| self.ready),
             last_exit: self.last_exit,
             starts: self.starts,
+            second: second_record(&self.reload),
+            replace_due: self.reload.is_asked_again(),
             ..more
         };
         (self.status(since), decided)
@@ -310,21 +396,48 @@ impl Machine {
         up.record(since, more)
     }
 
+    /// The same for a child that is started beside the one that serves.
+    pub fn record_once_started_beside(&self, now: Tick, pid: Pid, since: Label, more: More) -> (Status, More) {
+        let mut beside = self.clone();
+        beside.reload.step(now, self.pid(), reload::Event::Started(pid));
+        beside.record(since, more)
+    }
+
     /// Takes in one event and returns what is to be done about it.
     pub fn step(&mut self, now: Tick, event: Event) -> Actions {
         let mut todo = Actions::default();
         match event {
             Event::Begin => self.begin(now, &mut todo),
             Event::Started(pid) => self.started(pid),
-            Event::SpawnFailed => self.spawn_failed(now, &mut todo),
-            Event::Died(pid, exit) => {
-                if self.service == Service::Up(pid) {
-                    self.died(now, exit, &mut todo);
-                }
+            Event::SpawnFailed => self.spawn_failed(now, FORK_RETRY, &mut todo),
+            Event::SpawnRefused => {
+                self.starts = self.starts.wrapping_sub(1);
+                self.spawn_failed(now, PACE, &mut todo);
             }
+            Event::StartedBeside(pid) => {
+                self.beside_ready = false;
+                self.reload(now, reload::Event::Started(pid), &mut todo);
+            }
+            Event::SpawnBesideFailed => {
+                self.starts = self.starts.wrapping_sub(1);
+                self.reload(now, reload::Event::SpawnFailed, &mut todo);
+                todo.push(Action::Announce);
+                self.quit_if_done(&mut todo);
+            }
+            Event::Died(pid, exit) => self.any_died(now, pid, exit, &mut todo),
             Event::Stopped(pid) => self.observe_pause(pid, true, &mut todo),
             Event::Continued(pid) => self.observe_pause(pid, false, &mut todo),
+            Event::Ready(pid) if self.reload.warming() == Some(pid) => {
+                self.beside_ready = true;
+                self.reload(now, reload::Event::Ready(pid), &mut todo);
+                if self.reload.warming().is_none() {
+                    todo.push(Action::Announce);
+                }
+            }
             Event::Ready(pid) => self.observe_ready(pid, true, &mut todo),
+            Event::Extend(pid, nanoseconds) => {
+                self.reload(now, reload::Event::Extend(pid, nanoseconds), &mut todo);
+            }
             Event::Unready(pid) => self.observe_ready(pid, false, &mut todo),
             Event::Command(command) => self.command(now, command, &mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
@@ -347,7 +460,7 @@ impl Machine {
             Command::Once => self.want_start(now, Want::Once, todo),
             Command::Down => self.down(now, todo),
             Command::Restart => self.restart(now, todo),
-            Command::Exit => self.exit(todo),
+            Command::Exit => self.exit(now, todo),
             Command::Pause => {
                 self.paused = true;
                 todo.push(Action::Announce);
@@ -368,6 +481,7 @@ impl Machine {
             Command::Usr2 => self.signal(Signal::Usr2, todo),
             Command::Winch => self.signal(Signal::Winch, todo),
             Command::Reload => self.signal(self.knobs.reload_signal, todo),
+            Command::Replace => self.replace(now, todo),
         }
     }
 
@@ -382,12 +496,81 @@ impl Machine {
 
     fn down(&mut self, now: Tick, todo: &mut Actions) {
         self.want = Want::Down;
+        self.reload(now, reload::Event::Cancel, todo);
         match self.service {
             Service::Up(_) => self.end(now, todo),
             Service::Waiting { .. } => self.service = Service::Down,
             Service::Down | Service::Starting => {}
         }
         todo.push(Action::Announce);
+        self.quit_if_done(todo);
+    }
+
+    /// What is down is started, and what was told to end is as good as replaced.
+    fn replace(&mut self, now: Tick, todo: &mut Actions) {
+        match self.service {
+            Service::Up(_) if self.ending || self.exiting => {
+                self.want = if self.want == Want::Down { Want::Up } else { self.want };
+                todo.push(Action::Announce);
+            }
+            Service::Up(_) => {
+                self.reload(now, reload::Event::Ask(self.knobs.settings()), todo);
+                if !self.reload.is_starting() {
+                    todo.push(Action::Announce);
+                }
+            }
+            Service::Down | Service::Waiting { .. } | Service::Starting => self.want_start(now, Want::Up, todo),
+        }
+    }
+
+    /// Lets the overlap decide, and does what it says.
+    fn reload(&mut self, now: Tick, event: reload::Event, todo: &mut Actions) {
+        for action in self.reload.step(now, self.pid(), event) {
+            match action {
+                reload::Action::Spawn => {
+                    self.last_start = Some(now);
+                    self.starts = self.starts.wrapping_add(1);
+                    todo.push(Action::SpawnBeside);
+                }
+                reload::Action::Promote(pid) => self.promote(pid, todo),
+                reload::Action::Term(pid) => {
+                    todo.push(Action::Kill(pid, self.knobs.down_signal));
+                    todo.push(Action::Kill(pid, Signal::Cont));
+                }
+                reload::Action::Kill(pid) => todo.push(Action::Kill(pid, Signal::Kill)),
+                reload::Action::EndGroup(pid) => todo.push(Action::EndGroup(pid)),
+                reload::Action::GiveUp(why) => todo.push(Action::GiveUp(why)),
+            }
+        }
+    }
+
+    fn promote(&mut self, pid: Pid, todo: &mut Actions) {
+        self.service = Service::Up(pid);
+        self.paused = false;
+        self.declares = self.beside_declares;
+        self.ready = self.declares && self.beside_ready;
+        self.forget_ending();
+        todo.push(Action::Promote);
+        if self.ready {
+            todo.push(Action::StampReady);
+        }
+    }
+
+    fn any_died(&mut self, now: Tick, pid: Pid, exit: Exit, todo: &mut Actions) {
+        let was_main = self.service == Service::Up(pid);
+        if !was_main && self.reload.second_pid() != Some(pid) {
+            return;
+        }
+        if was_main {
+            self.last_exit = Some(exit);
+        }
+        self.reload(now, reload::Event::Died(pid, exit), todo);
+        if self.service == Service::Up(pid) {
+            return self.died(now, exit, todo);
+        }
+        if !self.reload.is_starting() {
+            todo.push(Action::Announce);
+        }
         self.quit_if_done(todo);
     }
 
@@ -408,8 +591,9 @@ impl Machine {
         self.kill_at = self.kill_at.or(self.knobs.timeout_kill.map(|timeout| now.after(timeout)));
     }
 
-    fn exit(&mut self, todo: &mut Actions) {
+    fn exit(&mut self, now: Tick, todo: &mut Actions) {
         self.exiting = true;
+        self.reload(now, reload::Event::Cancel, todo);
         if let Service::Waiting { asked: false, .. } = self.service {
             self.service = Service::Down;
         }
@@ -481,6 +665,10 @@ impl Machine {
     }
 
     fn timeout(&mut self, now: Tick, todo: &mut Actions) {
+        if self.reload.deadline().is_some_and(|deadline| deadline <= now) {
+            self.reload(now, reload::Event::Timeout, todo);
+            todo.push(Action::Announce);
+        }
         match self.service {
             Service::Waiting { until, .. } if until <= now => self.spawn(now, todo),
             Service::Up(_) if self.kill_at.is_some_and(|kill_at| kill_at <= now) => {
@@ -505,9 +693,9 @@ impl Machine {
         self.kill_at = None;
     }
 
-    fn spawn_failed(&mut self, now: Tick, todo: &mut Actions) {
+    fn spawn_failed(&mut self, now: Tick, pause: u64, todo: &mut Actions) {
         self.service = if self.want == Want::Up && !self.exiting {
-            Service::Waiting { until: now.after(FORK_RETRY), asked: false }
+            Service::Waiting { until: now.after(pause), asked: false }
         } else {
             Service::Down
         };
@@ -535,7 +723,7 @@ impl Machine {
     }
 
     fn quit_if_done(&self, todo: &mut Actions) {
-        if self.exiting && self.service == Service::Down {
+        if self.exiting && self.service == Service::Down && self.reload.is_idle() {
             todo.push(Action::Quit);
         }
     }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
+use machine::reload::Readiness;
 use machine::supervise::{Action, Actions, Event, FORK_RETRY, Knobs, Machine, PACE, Signal};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
-use svdir::{Command, Exit, More, Status, Want};
+use svdir::{Command, Exit, More, Role, Status, Want};
 use tai::Label;
 
 /// How every child ends.
@@ -17,6 +18,9 @@ enum Happening {
     Command(Command),
     /// The child ends by itself.
     ChildEnds,
+    /// The second copy ends by itself, or says that it is ready.
+    SecondEnds,
+    SecondReady,
     /// Somebody else stops or continues the child.
     ChildStops,
     ChildContinues,
@@ -30,6 +34,8 @@ enum Happening {
     Pass(u64),
     /// From now on forks fail, or work.
     ForksWork(bool),
+    /// From now on the service can be started, as far as what it needs is there, or not.
+    Refuse(bool),
     /// Supervise is killed, and another one begins.
     Takeover,
     /// The knob files are others now.
@@ -54,6 +60,8 @@ struct World {
     machine: Machine,
     now: Tick,
     child: Option<Child>,
+    /// The copy beside it.
+    second: Option<Child>,
     next_pid: u32,
     forks_work: bool,
     stubborn: bool,
@@ -62,6 +70,7 @@ struct World {
     announced: Option<(Status, More)>,
     knobs: Knobs,
     declares: bool,
+    refuse: bool,
     ready_stamp: Option<Label>,
     quit: bool,
 }
@@ -72,6 +81,7 @@ impl World {
             machine: Machine::new(want),
             now: Tick(5),
             child: None,
+            second: None,
             next_pid: 100,
             forks_work: true,
             stubborn,
@@ -80,6 +90,7 @@ impl World {
             announced: None,
             knobs: Knobs::default(),
             declares: false,
+            refuse: false,
             ready_stamp: None,
             quit: false,
         };
@@ -115,6 +126,8 @@ impl World {
             self.machine.awaits_ready(),
             self.child.as_ref().is_some_and(|child| child.declares && !child.ready)
         );
+        let second = self.second.as_ref().map(|second| Pid(second.pid));
+        assert_eq!(self.machine.second_pid(), second, "a second copy is forgotten");
         assert!(self.machine.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
     }
 
@@ -122,12 +135,20 @@ impl World {
         for action in actions {
             match action {
                 Action::Spawn => self.spawn(),
+                Action::SpawnBeside => self.spawn_beside(),
+                Action::Promote => {
+                    self.stamps += 1;
+                    self.ready_stamp = None;
+                    assert!(self.second.is_some(), "nobody is there to be promoted");
+                    std::mem::swap(&mut self.child, &mut self.second);
+                }
+                Action::EndGroup(_) | Action::GiveUp(_) => {}
                 Action::Kill(pid, signal) => self.kill(pid, signal),
                 Action::Stamp => self.stamps += 1,
                 Action::StampReady => self.ready_stamp = Some(Label::from_unix(self.stamps, 1)),
                 Action::Announce => self.announced = Some(self.record()),
                 Action::Quit => {
-                    assert!(self.child.is_none(), "quit with a child");
+                    assert!(self.child.is_none() && self.second.is_none(), "quit with a child");
                     self.quit = true;
                 }
             }
@@ -140,6 +161,9 @@ impl World {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
         self.starts.push(self.now);
+        if self.refuse {
+            return self.step(Event::SpawnRefused);
+        }
         self.machine.declare(self.declares);
         if self.forks_work {
             self.next_pid += 1;
@@ -161,9 +185,33 @@ impl World {
         }
     }
 
+    fn spawn_beside(&mut self) {
+        assert!(self.child.is_some(), "a second copy without a first");
+        assert!(self.second.is_none(), "a third copy");
+        if self.refuse || !self.forks_work {
+            return self.step(Event::SpawnBesideFailed);
+        }
+        self.starts.push(self.now);
+        self.machine.declare_beside(self.declares);
+        self.next_pid += 1;
+        let pid = Pid(self.next_pid);
+        self.second = Some(Child {
+            pid: self.next_pid,
+            ended: false,
+            stubborn: self.stubborn,
+            declares: self.declares,
+            ready: false,
+            doomed: None,
+        });
+        let (_, more) = self.record();
+        let since = Label::from_unix(self.stamps, 0);
+        self.announced = Some(self.machine.record_once_started_beside(self.now, pid, since, more));
+        self.step(Event::StartedBeside(pid));
+    }
+
     fn kill(&mut self, pid: Pid, signal: Signal) {
-        let child = self.child.as_mut().expect("a signal without a child");
-        assert_eq!(child.pid, pid.0, "a signal to somebody else");
+        let mut children = [&mut self.child, &mut self.second].into_iter().flatten();
+        let child = children.find(|child| child.pid == pid.0).expect("a signal to somebody else");
         match signal {
             Signal::Kill => child.ended = true,
             Signal::Term
@@ -181,6 +229,7 @@ impl World {
 
     fn command(&mut self, command: Command) {
         if Machine::needs_knobs(command) {
+            self.knobs.readiness = self.readiness(self.declares);
             self.machine.learn(self.knobs);
         }
         let tells_to_end = matches!(command, Command::Down | Command::Restart);
@@ -190,8 +239,25 @@ impl World {
         self.step(Event::Command(command));
     }
 
-    /// Tells the machine of a child that has ended.
+    fn readiness(&self, declares: bool) -> Readiness {
+        if declares { Readiness::Declared(Some(4 * SECOND)) } else { Readiness::WarmUp(SECOND) }
+    }
+
     fn reap(&mut self) {
+        while [&self.child, &self.second].into_iter().flatten().any(|child| child.ended) && !self.quit {
+            self.reap_second();
+            self.reap_child();
+        }
+    }
+
+    fn reap_second(&mut self) {
+        if let Some(second) = self.second.take_if(|second| second.ended) {
+            self.step(Event::Died(Pid(second.pid), EXIT));
+        }
+    }
+
+    /// Tells the machine of a child that has ended.
+    fn reap_child(&mut self) {
         if self.quit || !self.child.as_ref().is_some_and(|child| child.ended) {
             return;
         }
@@ -199,7 +265,7 @@ impl World {
         let want = self.status().want;
         let known = self.starts.len();
         self.step(Event::Died(Pid(pid), EXIT));
-        if want == Want::Up && !self.quit {
+        if want == Want::Up && !self.record().1.exiting && !self.quit && self.child.is_none() {
             let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= PACE);
             let waits_for_fork =
                 !self.forks_work && self.machine.deadline().is_some_and(|d| self.now.until(d) <= FORK_RETRY);
@@ -239,6 +305,18 @@ impl World {
                     child.ended = true;
                 }
             }
+            Happening::SecondEnds => {
+                if let Some(second) = &mut self.second {
+                    second.ended = true;
+                }
+            }
+            Happening::SecondReady => {
+                if let Some(second) = &mut self.second {
+                    let pid = Pid(second.pid);
+                    second.ready = true;
+                    self.step(Event::Ready(pid));
+                }
+            }
             Happening::ChildStops => {
                 if let Some(pid) = pid {
                     self.step(Event::Stopped(pid));
@@ -271,6 +349,7 @@ impl World {
             }
             Happening::Pass(nanoseconds) => self.pass(nanoseconds),
             Happening::ForksWork(work) => self.forks_work = work,
+            Happening::Refuse(refuse) => self.refuse = refuse,
             Happening::Takeover => self.take_over(),
         }
     }
@@ -278,8 +357,14 @@ impl World {
     /// A successor knows what was announced, and no more.
     fn take_over(&mut self) {
         let (status, more) = self.announced.expect("something was announced");
-        let waits = self.machine.deadline().is_some();
+        let waits = self.machine.deadline().is_some() && self.second.is_none();
         let last_start = self.starts.last().copied();
+        if let Some(second) = &mut self.second {
+            // What it has said too early is forgotten.
+            second.ready = false;
+            self.knobs.readiness =
+                if second.declares { Readiness::Declared(Some(4 * SECOND)) } else { Readiness::WarmUp(SECOND) };
+        }
         self.machine = Machine::resume(self.now, &status, &more, last_start, self.knobs);
         assert_eq!(status, self.status(), "the successor shows something else");
         if let Some(child) = &mut self.child {
@@ -294,7 +379,7 @@ impl World {
             assert_eq!(self.machine.pid(), Some(Pid(child.pid)), "a child is forgotten");
         } else if wanted {
             let starts = self.starts.len() > known || self.machine.deadline().is_some();
-            assert!(starts || !self.forks_work, "a start is forgotten");
+            assert!(starts || !self.forks_work || self.refuse, "a start is forgotten");
         } else {
             assert!(!waits || self.quit, "a start that was due is forgotten");
         }
@@ -326,12 +411,16 @@ fn any_happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         6 => any_command().prop_map(Happening::Command),
         4 => Just(Happening::ChildEnds),
+        2 => Just(Happening::Command(Command::Replace)),
+        2 => Just(Happening::SecondEnds),
+        2 => Just(Happening::SecondReady),
         1 => Just(Happening::ChildStops),
         1 => Just(Happening::ChildContinues),
         1 => (0..1000u32).prop_map(Happening::StrangerEnds),
         4 => (0..3 * SECOND).prop_map(Happening::Pass),
         1 => (0..100 * SECOND).prop_map(Happening::Pass),
         1 => any::<bool>().prop_map(Happening::ForksWork),
+        1 => prop::bool::weighted(0.3).prop_map(Happening::Refuse),
         2 => Just(Happening::Takeover),
         1 => any_knobs().prop_map(Happening::Knobs),
         3 => prop::bool::weighted(0.7).prop_map(Happening::Ready),
@@ -364,7 +453,7 @@ proptest! {
         if world.quit {
             return Ok(());
         }
-        let mut world = world.live(&[Happening::ForksWork(true), Happening::Pass(2 * FORK_RETRY)]);
+        let mut world = world.live(&[Happening::ForksWork(true), Happening::Refuse(false), Happening::Pass(2 * FORK_RETRY)]);
         if !world.quit {
             let status = world.status();
             if status.want == Want::Up {
@@ -579,4 +668,156 @@ fn reload_sends_its_own_signal() {
     machine.learn(Knobs { reload_signal: Signal::Usr1, ..Knobs::default() });
     let actions = machine.step(Tick(1), Event::Command(Command::Reload));
     assert_eq!(actions.into_iter().collect::<Vec<_>>(), [Action::Kill(Pid(7), Signal::Usr1)]);
+}
+
+#[test]
+fn what_cannot_be_started_for_lack_of_something_is_tried_every_second_and_is_no_start() {
+    let mut world = World::new(Want::Down, false);
+    world.refuse = true;
+    world.command(Command::Up);
+    world.pass(5 * SECOND);
+    assert_eq!((world.starts.len(), world.record().1.starts), (6, 0));
+    world.refuse = false;
+    world.pass(SECOND);
+    assert!(world.child.is_some());
+    assert_eq!(world.record().1.starts, 1);
+}
+
+/// One that has replaced its process; the old one ends as it likes, and the new one as `stubborn` says.
+fn replacing(declares: bool) -> World {
+    let mut world = World::new(Want::Up, true);
+    world.declares = declares;
+    world.knobs.timeout_kill = Some(10 * SECOND);
+    world.pass(2 * SECOND);
+    world.command(Command::Replace);
+    assert!(world.child.is_some() && world.second.is_some());
+    world
+}
+
+fn role(world: &World) -> Option<Role> {
+    world.record().1.second.map(|second| second.role)
+}
+
+#[test]
+fn a_new_copy_takes_over_when_it_has_lived_for_its_warm_up() {
+    let mut world = replacing(false);
+    let (old, new) = (world.machine.pid(), world.machine.second_pid());
+    world.pass(SECOND - 1);
+    assert_eq!((world.machine.pid(), role(&world)), (old, Some(Role::Starting)));
+    world.pass(1);
+    assert_eq!((world.machine.pid(), world.machine.second_pid()), (new, old));
+    assert_eq!(role(&world), Some(Role::EndingOld));
+    // The old one is stubborn, and is killed in the end.
+    world.pass(10 * SECOND);
+    assert_eq!((world.machine.second_pid(), role(&world)), (None, None));
+}
+
+#[test]
+fn a_new_copy_that_tells_when_it_is_ready_takes_over_then() {
+    let mut world = replacing(true);
+    let new = world.machine.second_pid();
+    world.pass(3 * SECOND);
+    assert_eq!(role(&world), Some(Role::Starting));
+    world.happen(&Happening::SecondReady);
+    assert_eq!((world.machine.pid(), role(&world)), (new, Some(Role::EndingOld)));
+    assert!(world.record().1.ready.is_some());
+}
+
+#[test]
+fn a_new_copy_that_is_not_ready_in_time_or_dies_leaves_the_old_one() {
+    for dies in [false, true] {
+        let mut world = replacing(true);
+        let old = world.machine.pid();
+        if dies {
+            world = world.live(&[Happening::SecondEnds]);
+            assert_eq!(role(&world), None);
+        } else {
+            world.pass(4 * SECOND);
+            assert_eq!(role(&world), Some(Role::EndingNew));
+            world.pass(10 * SECOND);
+            assert_eq!(role(&world), None);
+        }
+        assert_eq!((world.machine.pid(), world.record().1.ending), (old, false));
+    }
+}
+
+#[test]
+fn each_command_in_the_middle_of_a_replacement_does_what_the_table_says() {
+    // While the new copy is not ready.
+    let mut world = replacing(false);
+    let old = world.machine.pid();
+    world.command(Command::Down);
+    assert_eq!((role(&world), world.record().1.ending), (Some(Role::EndingNew), true));
+    world.pass(20 * SECOND);
+    assert!(world.child.is_none() && world.second.is_none() && !world.quit);
+
+    let mut world = replacing(false);
+    world.command(Command::Exit);
+    assert_eq!((role(&world), world.machine.pid()), (Some(Role::EndingNew), old));
+    let world = world.live(&[Happening::ChildEnds]);
+    assert!(!world.quit, "the new copy has not ended yet");
+    assert!(world.live(&[Happening::SecondEnds]).quit);
+
+    for command in [Command::Kill, Command::Restart, Command::Term] {
+        let mut world = replacing(false);
+        let new = world.machine.second_pid();
+        world.command(command);
+        let world = world.live(&[Happening::ChildEnds]);
+        assert_eq!((world.machine.pid(), role(&world)), (new, None), "{command:?}");
+    }
+
+    for (command, want) in [(Command::Up, Want::Up), (Command::Once, Want::Once)] {
+        let mut world = replacing(false);
+        let new = world.machine.second_pid();
+        world.command(command);
+        world.pass(SECOND);
+        assert_eq!((world.machine.pid(), world.status().want), (new, want));
+    }
+
+    // While the old one ends.
+    let ending = || {
+        let mut world = replacing(false);
+        world.pass(SECOND);
+        assert_eq!(role(&world), Some(Role::EndingOld));
+        world
+    };
+    let mut world = ending();
+    world.command(Command::Down);
+    world.pass(20 * SECOND);
+    assert!(world.child.is_none() && world.second.is_none());
+
+    let mut world = ending();
+    world.command(Command::Exit);
+    let world = world.live(&[Happening::ChildEnds]);
+    assert!(!world.quit && world.live(&[Happening::SecondEnds]).quit);
+
+    let mut world = ending();
+    let new = world.machine.pid();
+    world.command(Command::Kill);
+    world.reap();
+    world.pass(SECOND);
+    assert!(world.machine.pid().is_some_and(|pid| Some(pid) != new), "a dead main copy is started again");
+    assert_eq!(role(&world), Some(Role::EndingOld));
+}
+
+#[test]
+fn a_second_replacement_is_remembered_once_and_done_afterwards() {
+    let mut world = replacing(false);
+    let first = world.machine.second_pid();
+    for _ in 0..20 {
+        world.command(Command::Replace);
+    }
+    assert!(world.record().1.replace_due);
+    world = world.live(&[Happening::Pass(SECOND), Happening::SecondEnds]);
+    assert_eq!((world.machine.pid(), role(&world)), (first, Some(Role::Starting)));
+    world = world.live(&[Happening::Pass(SECOND), Happening::SecondEnds]);
+    assert_eq!((role(&world), world.record().1.replace_due, world.record().1.starts), (None, false, 3));
+}
+
+#[test]
+fn a_replacement_of_what_is_down_is_a_start() {
+    let mut world = World::new(Want::Down, false);
+    world.command(Command::Replace);
+    assert!(world.child.is_some() && world.second.is_none());
+    assert_eq!(world.status().want, Want::Up);
 }

@@ -41,6 +41,8 @@ pub enum Command {
     Restart,
     /// `g`: the signal that makes the service read its configuration again. s6 has `l` for it, which is something else in encore.
     Reload,
+    /// `R`: start a new copy beside the one that runs, and end that when the new one is ready; start if down.
+    Replace,
 }
 
 impl Command {
@@ -60,8 +62,15 @@ impl Command {
     ];
 
     /// The commands that daemontools 0.76 does not have.
-    pub const NEW: [Command; 6] =
-        [Command::Quit, Command::Usr1, Command::Usr2, Command::Winch, Command::Restart, Command::Reload];
+    pub const NEW: [Command; 7] = [
+        Command::Quit,
+        Command::Usr1,
+        Command::Usr2,
+        Command::Winch,
+        Command::Restart,
+        Command::Reload,
+        Command::Replace,
+    ];
 
     /// Every command.
     pub fn all() -> impl Iterator<Item = Command> {
@@ -88,6 +97,7 @@ impl Command {
             Command::Winch => b'w',
             Command::Restart => b'r',
             Command::Reload => b'g',
+            Command::Replace => b'R',
         }
     }
 
@@ -131,7 +141,7 @@ mod tests {
     #[test]
     fn these_letters_are_commands_and_no_other_byte() {
         let known: Vec<u8> = (0..=255).filter(|&byte| Command::from_letter(byte).is_some()).collect();
-        assert_eq!(known, b"12acdghikopqrtuwx");
+        assert_eq!(known, b"12Racdghikopqrtuwx");
         for command in Command::all() {
             assert_eq!(Command::from_letter(command.letter()), Some(command));
         }

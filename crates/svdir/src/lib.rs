@@ -14,5 +14,5 @@ mod status;
 
 pub use command::{Command, Mark, UPGRADE};
 pub use listener::Listener;
-pub use more::{Born, Exit, More};
+pub use more::{Born, Exit, More, Role, Second};
 pub use status::{Run, Status, TooShort, Want};

@@ -15,6 +15,14 @@
 //! | 104 | 8 | inode number of the pipe on which the service tells that it is ready; 0 for none |
 //! | 112 | 8 | the last mark that came behind commands |
 //! | 120 | 8 | name of the socket on which the service tells of itself, with NULs behind it |
+//! | 128 | 64 | why the service cannot be started, in text, with NULs behind it |
+//! | 192 | 1 | the second copy: 0 none, 1 starting, 2 the old one that is ending, 3 a new one that was given up and is ending |
+//! | 193 | 1 | 1: another replacement is asked for |
+//! | 194 | 2 | 0 |
+//! | 196 | 4 | pid of the second copy |
+//! | 200 | 16 | it was born between these two |
+//! | 216 | 12 | TAI64N label of its start |
+//! | 228 | 8 | inode number of the pipe on which it tells that it is ready |
 //!
 //! Numbers are little-endian, but for the label.
 
@@ -53,6 +61,26 @@ impl Exit {
     }
 }
 
+/// What a second copy is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It shall take the place of the first.
+    Starting,
+    /// The first has taken its place.
+    EndingOld,
+    /// It was to take the place of the first, and was given up.
+    EndingNew,
+}
+
+/// A copy of the service beside the one that serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Second {
+    /// Its process.
+    pub pid: std::num::NonZeroU32,
+    /// What it is there for.
+    pub role: Role,
+}
+
 /// A span of time in which a process was born: nanoseconds since the boot, sleep included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Born {
@@ -63,7 +91,7 @@ pub struct Born {
 }
 
 /// What stands behind the first 20 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct More {
     /// It exits as soon as the service is down.
     pub exiting: bool,
@@ -105,13 +133,60 @@ pub struct More {
     pub mark: Mark,
     /// The name of the socket on which the service tells of itself; empty for none.
     pub notify: [u8; 8],
+    /// Why the service cannot be started, in text; empty if nothing is known to be in the way.
+    pub why: [u8; 64],
+    /// The copy beside the one that serves.
+    pub second: Option<Second>,
+    /// Another replacement is asked for.
+    pub replace_due: bool,
+    /// When the second copy was born.
+    pub second_born: Born,
+    /// When it was started.
+    pub second_since: Label,
+    /// Inode number of the pipe on which it tells that it is ready; 0 for none.
+    pub second_pipe: u64,
+}
+
+impl Default for More {
+    fn default() -> More {
+        More {
+            exiting: false,
+            start_due: false,
+            left: false,
+            ending: false,
+            declares: false,
+            kill_due: false,
+            last_run: false,
+            ended: false,
+            last_exit: None,
+            supervise: 0,
+            starts: 0,
+            boot: [0; 16],
+            born: Born::default(),
+            ready: None,
+            stdin: 0,
+            stdout: 0,
+            version: [0; More::VERSION],
+            ready_pipe: 0,
+            mark: Mark::default(),
+            notify: [0; 8],
+            why: [0; More::WHY],
+            second: None,
+            replace_due: false,
+            second_born: Born::default(),
+            second_since: Label::default(),
+            second_pipe: 0,
+        }
+    }
 }
 
 impl More {
     /// Length in bytes.
-    pub const SIZE: usize = 108;
+    pub const SIZE: usize = 216;
     /// Length in bytes of the shortest record of this layout. What is missing behind it is 0.
     pub const LEAST: usize = 84;
+    /// Length in bytes of the text that says why.
+    pub const WHY: usize = 64;
     /// Length in bytes of the text of a version.
     pub const VERSION: usize = 12;
     /// Of the layout.
@@ -152,6 +227,19 @@ impl More {
         bytes[84..92].copy_from_slice(&self.ready_pipe.to_le_bytes());
         bytes[92..100].copy_from_slice(&self.mark.0.to_le_bytes());
         bytes[100..108].copy_from_slice(&self.notify);
+        bytes[108..172].copy_from_slice(&self.why);
+        let (role, pid) = match self.second {
+            None => (0, 0),
+            Some(Second { pid, role: Role::Starting }) => (1, pid.get()),
+            Some(Second { pid, role: Role::EndingOld }) => (2, pid.get()),
+            Some(Second { pid, role: Role::EndingNew }) => (3, pid.get()),
+        };
+        bytes[172..176].copy_from_slice(&[role, u8::from(self.replace_due), 0, 0]);
+        bytes[176..180].copy_from_slice(&pid.to_le_bytes());
+        bytes[180..188].copy_from_slice(&self.second_born.earliest.to_le_bytes());
+        bytes[188..196].copy_from_slice(&self.second_born.latest.to_le_bytes());
+        bytes[196..208].copy_from_slice(&self.second_since.pack());
+        bytes[208..216].copy_from_slice(&self.second_pipe.to_le_bytes());
         bytes
     }
 
@@ -174,7 +262,21 @@ impl More {
         }
         let (&ready_pipe, added) = added.split_first_chunk::<8>()?;
         let (&mark, added) = added.split_first_chunk::<8>()?;
-        let (&notify, _) = added.split_first_chunk::<8>()?;
+        let (&notify, added) = added.split_first_chunk::<8>()?;
+        let (&why, added) = added.split_first_chunk::<{ More::WHY }>()?;
+        let (&[role, replace_due, _, _], added) = added.split_first_chunk::<4>()?;
+        let (&second, added) = added.split_first_chunk::<4>()?;
+        let (&second_earliest, added) = added.split_first_chunk::<8>()?;
+        let (&second_latest, added) = added.split_first_chunk::<8>()?;
+        let (&second_since, added) = added.split_first_chunk::<{ Label::PACKED }>()?;
+        let (&second_pipe, _) = added.split_first_chunk::<8>()?;
+        let role = match role {
+            1 => Some(Role::Starting),
+            2 => Some(Role::EndingOld),
+            3 => Some(Role::EndingNew),
+            _ => None,
+        };
+        let second = std::num::NonZeroU32::new(u32::from_le_bytes(second));
         (layout == More::LAYOUT).then_some(More {
             exiting: flags & More::EXITING != 0,
             start_due: flags & More::START_DUE != 0,
@@ -196,6 +298,15 @@ impl More {
             ready_pipe: u64::from_le_bytes(ready_pipe),
             mark: Mark(u64::from_le_bytes(mark)),
             notify,
+            why,
+            second: second.and_then(|pid| Some(Second { pid, role: role? })),
+            replace_due: replace_due != 0,
+            second_born: Born {
+                earliest: u64::from_le_bytes(second_earliest),
+                latest: u64::from_le_bytes(second_latest),
+            },
+            second_since: Label::unpack(second_since),
+            second_pipe: u64::from_le_bytes(second_pipe),
         })
     }
 
@@ -203,6 +314,22 @@ impl More {
     pub fn notify(&self) -> Option<&[u8]> {
         let end = self.notify.iter().position(|&byte| byte == 0).unwrap_or(self.notify.len());
         self.notify.get(..end).filter(|name| !name.is_empty())
+    }
+
+    /// A text as it stands in the record. What is too long is cut.
+    pub fn why_of(text: &[u8]) -> [u8; More::WHY] {
+        let mut why = [0; More::WHY];
+        for (place, &byte) in why.iter_mut().zip(text) {
+            *place = byte;
+        }
+        why
+    }
+
+    /// Why the service cannot be started, with nothing in it that a terminal or a script would take for more than text.
+    pub fn why(&self) -> Option<String> {
+        let end = self.why.iter().position(|&byte| byte == 0).unwrap_or(More::WHY);
+        let text = self.why.get(..end).filter(|text| !text.is_empty())?;
+        Some(text.escape_ascii().to_string())
     }
 
     /// The text of a version as it stands in the record. What is too long is cut.
@@ -248,6 +375,12 @@ mod tests {
             ready_pipe: 10,
             mark: Mark(11),
             notify: *b"@00abc\0\0",
+            why: More::why_of(b"x"),
+            second: std::num::NonZeroU32::new(12).map(|pid| Second { pid, role: Role::Starting }),
+            replace_due: true,
+            second_born: Born { earliest: 13, latest: 14 },
+            second_since: Label::from_unix(15, 16),
+            second_pipe: 17,
         }
     }
 
@@ -272,12 +405,31 @@ mod tests {
     }
 
     #[test]
+    fn every_role_is_decoded_as_it_was() {
+        for role in [Role::Starting, Role::EndingOld, Role::EndingNew] {
+            let more = More { second: example().second.map(|second| Second { role, ..second }), ..example() };
+            assert_eq!(More::decode(&more.encode()), Some(more));
+        }
+    }
+
+    #[test]
     fn every_length_is_met_without_harm() {
         let bytes = [example().encode().as_slice(), &[0xff; 40]].concat();
         for length in 0..bytes.len() {
             assert_eq!(More::decode(&bytes[..length]).is_some(), length >= More::LEAST, "{length} bytes");
         }
-        let short = More { ready_pipe: 0, mark: Mark(0), notify: [0; 8], ..example() };
+        let short = More {
+            ready_pipe: 0,
+            mark: Mark(0),
+            notify: [0; 8],
+            why: [0; More::WHY],
+            second: None,
+            replace_due: false,
+            second_born: Born::default(),
+            second_since: Label::unpack([0; Label::PACKED]),
+            second_pipe: 0,
+            ..example()
+        };
         assert_eq!(More::decode(&bytes[..More::LEAST]), Some(short), "a version of ours that knew less wrote it");
     }
 

@@ -16,8 +16,14 @@ pub const TIMEOUT_KILL: &str = "timeout-kill";
 pub const NOTIFICATION_FD: &str = "notification-fd";
 /// If it exists, the service gets a socket to tell of itself, as systemd's do.
 pub const SD_NOTIFY: &str = "sd-notify";
+/// Directory of the sockets that supervise holds for the service, one file each.
+pub const SOCKETS: &str = "sockets";
 /// The program that succeeds when the service is ready.
 pub const CHECK: &str = "check";
+/// Knob: how long a new copy may take to get ready before it is given up.
+pub const TIMEOUT_READY: &str = "timeout-ready";
+/// Knob: how long a new copy that does not tell when it is ready must live before the old one goes.
+pub const WARMUP: &str = "warmup";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.

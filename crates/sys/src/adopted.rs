@@ -37,7 +37,7 @@ pub fn boot_id() -> Option<[u8; 16]> {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
     use nix::errno::Errno;
 
@@ -119,6 +119,11 @@ mod imp {
             }
         }
 
+        /// Its pid.
+        pub fn pid(&self) -> Pid {
+            self.pid
+        }
+
         /// Can be read when the process has ended.
         pub fn fd(&self) -> BorrowedFd<'_> {
             self.fd.as_fd()
@@ -146,6 +151,23 @@ mod imp {
         fn zombie(&self) -> Option<i32> {
             let stat = Stat::of(self.pid).ok()?;
             (stat.state == b'Z' && stat.is_born(self.birth)).then_some(stat.exit_code)
+        }
+
+        /// The numbers of the descriptors that it has open.
+        pub fn descriptors(&self) -> io::Result<Vec<RawFd>> {
+            let names = std::fs::read_dir(format!("/proc/{}/fd", self.pid))?;
+            Ok(names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+        }
+
+        /// A copy of its descriptor `number`, close-on-exec.
+        ///
+        /// # Errors
+        /// ENOSYS before Linux 5.6; EPERM for who may not trace it.
+        pub fn copy(&self, number: RawFd) -> io::Result<OwnedFd> {
+            // SAFETY: the call takes numbers.
+            let copy = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, self.fd.as_raw_fd(), number, 0) })?;
+            // SAFETY: the kernel has just made it for us.
+            Ok(unsafe { OwnedFd::from_raw_fd(copy as RawFd) })
         }
 
         /// Sends it a signal.
@@ -254,7 +276,7 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use std::os::fd::{BorrowedFd, OwnedFd};
+    use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
     use super::{Birth, Change, Pid, Signal, io};
 
@@ -284,6 +306,11 @@ mod imp {
         }
 
         /// Never called.
+        pub fn pid(&self) -> Pid {
+            match *self {}
+        }
+
+        /// Never called.
         pub fn fd(&self) -> BorrowedFd<'_> {
             match *self {}
         }
@@ -295,6 +322,16 @@ mod imp {
 
         /// Never called.
         pub fn exit(&self) -> Option<Change> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn descriptors(&self) -> io::Result<Vec<RawFd>> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn copy(&self, _number: RawFd) -> io::Result<OwnedFd> {
             match *self {}
         }
 

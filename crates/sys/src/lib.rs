@@ -31,6 +31,8 @@ pub mod watch;
 
 /// The errno of what does not exist.
 pub const ENOENT: i32 = libc::ENOENT;
+/// The errno of a descriptor that is not open.
+pub const EBADF: i32 = libc::EBADF;
 /// The errno of a process that has no more descriptors.
 pub const EMFILE: i32 = libc::EMFILE;
 /// The errno of a system that has no more open files.

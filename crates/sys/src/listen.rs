@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use libc::{c_int, sa_family_t, sockaddr_in, sockaddr_in6, sockaddr_un, socklen_t};
@@ -83,6 +84,42 @@ pub fn open(place: &Place, manner: Manner) -> io::Result<OwnedFd> {
         }
         Place::Unix(file) => unix(file, manner),
     }
+}
+
+/// Whether `socket` is one that [`open`] makes for this place.
+pub fn is_at(socket: &OwnedFd, place: &Place) -> bool {
+    let number = |option| get_option(socket, option).ok();
+    let is_kind = |kind| match kind {
+        Kind::Stream => number(libc::SO_TYPE) == Some(libc::SOCK_STREAM) && number(libc::SO_ACCEPTCONN) == Some(1),
+        Kind::Datagram => number(libc::SO_TYPE) == Some(libc::SOCK_DGRAM),
+    };
+    // What is no socket has no name, and what is one has the same whatever it is called here.
+    let Ok(copy) = socket.try_clone() else {
+        return false;
+    };
+    match place {
+        Place::Ip(kind, address) => {
+            is_kind(*kind) && TcpListener::from(copy).local_addr().is_ok_and(|at| at == *address)
+        }
+        Place::AnyIp(kind, port) => {
+            let is_any = |at: SocketAddr| at.ip().is_unspecified() && at.port() == *port;
+            is_kind(*kind) && TcpListener::from(copy).local_addr().is_ok_and(is_any)
+        }
+        Place::Unix(file) => {
+            let is_there = |at: std::os::unix::net::SocketAddr| at.as_pathname() == Some(&file.path);
+            is_kind(Kind::Stream) && UnixListener::from(copy).local_addr().is_ok_and(is_there)
+        }
+    }
+}
+
+fn get_option(socket: &OwnedFd, option: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut size = size_of::<c_int>() as socklen_t;
+    let value_at = (&raw mut value).cast();
+    // SAFETY: there is room for a c_int, which these options are, and both live until the call returns.
+    let got = unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value_at, &raw mut size) };
+    Errno::result(got)?;
+    Ok(value)
 }
 
 /// Of a kernel that has no IPv6, or has it turned off.
@@ -284,9 +321,9 @@ fn listen(socket: &OwnedFd, manner: Manner) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::net::{TcpStream, UdpSocket};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+    use std::os::unix::net::{UnixDatagram, UnixStream};
 
     use super::*;
 
@@ -428,5 +465,31 @@ mod tests {
         assert_eq!(errno(&Place::Unix(at(&directory.path().join("no/s")))), Some(libc::ENOENT));
         let long = directory.path().join("n".repeat(108));
         assert_eq!(errno(&Place::Unix(at(&long))), Some(libc::ENAMETOOLONG));
+    }
+
+    #[test]
+    fn a_socket_is_known_by_where_it_listens() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let free = |kind| match kind {
+            Kind::Stream => TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one"),
+            Kind::Datagram => UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one"),
+        };
+        let (stream, datagram) = (free(Kind::Stream), free(Kind::Datagram));
+        let places = [
+            Place::Ip(Kind::Stream, stream),
+            Place::Ip(Kind::Datagram, datagram),
+            Place::AnyIp(Kind::Stream, free(Kind::Stream).port()),
+            Place::Unix(at(&directory.path().join("s"))),
+            Place::Unix(at(&directory.path().join("t"))),
+        ];
+        let sockets: Vec<OwnedFd> =
+            places.iter().map(|place| open(place, Manner::default()).expect("it is free")).collect();
+        for (mine, socket) in sockets.iter().enumerate() {
+            for (its, place) in places.iter().enumerate() {
+                assert_eq!(is_at(socket, place), mine == its, "{mine} {its}");
+            }
+        }
+        let no_socket = OwnedFd::from(tempfile::tempfile().expect("a file"));
+        assert!(places.iter().all(|place| !is_at(&no_socket, place)));
     }
 }

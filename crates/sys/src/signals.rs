@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use signal_hook::low_level;
+use signal_hook::{flag, low_level};
 
 use crate::fd;
 use crate::process::Signal;
@@ -80,6 +80,16 @@ impl Signals {
     pub fn arrived(&self, signal: Signal) -> bool {
         self.caught.iter().any(|(known, flag)| *known == signal && flag.swap(false, Ordering::Relaxed))
     }
+}
+
+/// Lets `signal` do nothing, unless it is ignored anyway. It is default again in children, and after an exec.
+pub fn survive(signal: Signal) {
+    if is_ignored(signal) {
+        return;
+    }
+    CAUGHT.fetch_or(1 << signal as i32, Ordering::Relaxed);
+    // It cannot fail for a signal that may be caught.
+    let _ = flag::register(signal as i32, Arc::new(AtomicBool::new(false)));
 }
 
 /// The signals that were blocked before [`block`].

@@ -1,0 +1,248 @@
+//! `svc -R`: a new copy beside the old one.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use testkit::{Running, Scratch, holds_for, wait_for, wait_until};
+
+use crate::helper;
+use crate::is_running;
+use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
+
+/// Ready when `go` is there. Ends by TERM when `end` is there.
+const STEPS: &str = "trap 'while ! test -e end; do sleep 0.01; done; exit' TERM
+echo start; while ! test -e go; do sleep 0.01; done; echo >&7
+while :; do sleep 1000 & wait; kill $!; done";
+
+fn supervise(scratch: &Scratch) -> Running {
+    scratch.start("supervise", "supervise", &["a"])
+}
+
+/// One that tells when it is ready, and is.
+fn ready(scratch: &Scratch) -> (Running, u32) {
+    scratch.service("a", STEPS);
+    scratch.write("a/notification-fd", "7");
+    scratch.write("a/go", "");
+    let supervise = supervise(scratch);
+    wait_until("it is ready", || svstat(scratch, "a").contains(", ready "));
+    let own = wait_up(scratch, "a");
+    std::fs::remove_file(scratch.path("a/go")).expect("it is there");
+    (supervise, own)
+}
+
+/// The pid that stands behind `word` in the state.
+fn other(scratch: &Scratch, word: &str) -> Option<u32> {
+    svstat(scratch, "a").split(&format!(", {word} pid ")).nth(1)?.parse().ok()
+}
+
+#[test]
+fn the_old_copy_goes_when_the_new_one_is_ready() {
+    let scratch = Scratch::new();
+    let (_supervise, old) = ready(&scratch);
+    svc(&scratch, "-R", "a");
+    let new = wait_for("the new copy is starting", || other(&scratch, "starting"));
+    assert_eq!(pid(&scratch, "a"), Some(old));
+    holds_for(Duration::from_millis(300), "it waits", || other(&scratch, "starting") == Some(new));
+    scratch.write("a/go", "");
+    wait_until("the old copy is ending", || other(&scratch, "ending") == Some(old));
+    let line = svstat(&scratch, "a");
+    let expected = format!("up (pid {new}) 0 seconds, ready 0 seconds, ending pid {old}");
+    let without_digits = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    assert_eq!(without_digits(&line), without_digits(&expected), "{line}");
+    assert_eq!(pid(&scratch, "a"), Some(new));
+    scratch.write("a/end", "");
+    wait_until("it has ended", || !svstat(&scratch, "a").contains("ending"));
+    assert!(!is_running(old) && is_running(new));
+    assert_eq!((scratch.text("supervise.err").as_str(), lines(&scratch, "supervise.out")), ("", 2));
+}
+
+#[test]
+fn one_that_does_not_tell_goes_after_the_warm_up() {
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    scratch.write("a/warmup", "200ms");
+    let _supervise = supervise(&scratch);
+    let old = wait_up(&scratch, "a");
+    let ran = scratch.run("svc", &["-R", "--wait=replaced", "--timeout=1m", "a"]);
+    assert_eq!((ran.code, ran.err().as_str()), (0, ""));
+    assert!(pid(&scratch, "a").is_some_and(|pid| pid != old));
+    wait_until("the old copy has ended", || !is_running(old));
+    // What is down is started.
+    svc(&scratch, "-d", "a");
+    wait_down(&scratch, "a");
+    let ran = scratch.run("svc", &["-R", "--wait=replaced", "a"]);
+    assert_eq!((ran.code, ran.err().as_str()), (0, ""));
+    wait_up(&scratch, "a");
+}
+
+#[test]
+fn a_new_copy_that_fails_is_given_up_with_a_clear_line_and_the_old_one_serves_on() {
+    for (body, knob, why) in [
+        ("exit 3", "timeout-ready", "exited 3 before it was ready"),
+        ("sleep 0.3; exit 4", "timeout-ready", "exited 4 before it was ready"),
+        ("kill -9 $$", "timeout-ready", "was killed by signal 9 before it was ready"),
+        ("exec sleep 1000", "timeout-ready", "was not ready in time"),
+        (
+            "sleep 1000 & echo $! >left; exit 0",
+            "timeout-ready",
+            "exited 0 before it was ready, and must stay in the foreground",
+        ),
+    ] {
+        let scratch = Scratch::new();
+        let (_supervise, old) = ready(&scratch);
+        scratch.write(format!("a/{knob}"), "700ms");
+        scratch.write("new", format!("#!/bin/sh\n{body}\n"));
+        testkit::make_executable(&scratch.path("new"));
+        std::fs::rename(scratch.path("new"), scratch.path("a/run")).expect("a file of ours");
+        let ran = scratch.run("svc", &["-R", "--wait=replaced", "a"]);
+        assert_eq!(ran.code, 1, "{body}");
+        assert_eq!(ran.err(), format!("svc: warning: unable to wait for a to be replaced: it is up (pid {old})\n"));
+        let said = scratch.text("supervise.err");
+        let told = said.strip_prefix("supervise: warning: unable to replace a, going on as before: pid ");
+        assert!(told.is_some_and(|told| told.ends_with(&format!(" {why}\n"))), "{said}");
+        wait_until("one copy is left", || {
+            svstat(&scratch, "a").starts_with(&format!("up (pid {old}) ")) && !svstat(&scratch, "a").contains("ending")
+        });
+        if body.contains("left") {
+            let left: u32 = scratch.text("a/left").trim().parse().expect("a pid");
+            wait_until("what it left is gone", || !is_running(left));
+        }
+    }
+}
+
+#[test]
+fn an_old_copy_that_does_not_end_is_killed() {
+    let scratch = Scratch::new();
+    let (_supervise, old) = ready(&scratch);
+    scratch.write("a/timeout-kill", "300");
+    svc(&scratch, "-R", "a");
+    scratch.write("a/go", "");
+    wait_until("it is gone", || !is_running(old) && !svstat(&scratch, "a").contains("ending"));
+    assert!(wait_up(&scratch, "a") != old);
+}
+
+#[test]
+fn twenty_in_a_burst_are_two_and_give_one_running_copy() {
+    let scratch = Scratch::new();
+    scratch.service("a", "echo start; exec sleep 1000");
+    scratch.write("a/warmup", "100");
+    let _supervise = supervise(&scratch);
+    let old = wait_up(&scratch, "a");
+    let fifo = std::fs::OpenOptions::new().write(true).open(scratch.path("a/supervise/control"));
+    std::io::Write::write_all(&mut fifo.expect("it has a reader"), &[b'R'; 20]).expect("it has room");
+    let ran = scratch.run("svc", &["-c", "--wait=replaced", "a"]);
+    assert_eq!((ran.code, ran.err().as_str()), (0, ""));
+    wait_until("one is left", || {
+        !svstat(&scratch, "a").contains(", starting") && !svstat(&scratch, "a").contains(", ending")
+    });
+    assert_eq!(lines(&scratch, "supervise.out"), 3);
+    assert!(!is_running(old));
+}
+
+#[test]
+fn down_ends_both_copies() {
+    let scratch = Scratch::new();
+    let (_supervise, old) = ready(&scratch);
+    scratch.write("a/end", "");
+    svc(&scratch, "-R", "a");
+    let new = wait_for("the new copy is starting", || other(&scratch, "starting"));
+    let ran = scratch.run("svc", &["-d", "--wait=down", "a"]);
+    assert_eq!((ran.code, ran.err().as_str()), (0, ""));
+    assert!(!is_running(old) && !is_running(new));
+    assert_eq!(scratch.text("supervise.err"), "");
+}
+
+#[test]
+fn no_copy_is_unknown_after_a_kill_of_supervise_and_after_an_upgrade() {
+    for upgrade in [false, true] {
+        let scratch = Scratch::new();
+        let (first, old) = ready(&scratch);
+        let mut supervisor = first;
+        let next = |supervisor: &mut Running| {
+            if upgrade {
+                svc(&scratch, "--reexec", "a");
+            } else {
+                supervisor.signal("KILL");
+                supervisor.end();
+                *supervisor = supervise(&scratch);
+                wait_until("a supervise runs", || scratch.run("svok", &["a"]).code == 0);
+            }
+        };
+        svc(&scratch, "-R", "a");
+        let new = wait_for("the new copy is starting", || other(&scratch, "starting"));
+        next(&mut supervisor);
+        assert_eq!((pid(&scratch, "a"), other(&scratch, "starting")), (Some(old), Some(new)));
+        scratch.write("a/go", "");
+        wait_until("the old copy is ending", || other(&scratch, "ending") == Some(old));
+        next(&mut supervisor);
+        assert_eq!((pid(&scratch, "a"), other(&scratch, "ending")), (Some(new), Some(old)));
+        scratch.write("a/end", "");
+        wait_until("it has ended", || !svstat(&scratch, "a").contains("ending"));
+        assert!(!is_running(old) && is_running(new));
+        assert_eq!(lines(&scratch, "supervise.out"), 2);
+    }
+}
+
+#[test]
+fn an_old_copy_that_ended_while_nobody_looked_is_replaced_by_the_new_one() {
+    let scratch = Scratch::new();
+    let (mut first, old) = ready(&scratch);
+    svc(&scratch, "-R", "a");
+    let new = wait_for("the new copy is starting", || other(&scratch, "starting"));
+    first.signal("KILL");
+    first.end();
+    testkit::signal(old, "KILL");
+    wait_until("it is gone", || !is_running(old));
+    let _second = supervise(&scratch);
+    wait_until("the new one is the main one", || pid(&scratch, "a") == Some(new));
+    assert!(!svstat(&scratch, "a").contains("starting"));
+    scratch.write("a/go", "");
+    wait_until("it is ready", || svstat(&scratch, "a").contains(", ready "));
+    assert_eq!(lines(&scratch, "supervise.out"), 2);
+}
+
+#[test]
+fn no_request_is_lost_over_twenty_replacements_under_load() {
+    let scratch = Scratch::new();
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    scratch.service("a", &format!("exec env {}", helper::run("serve-gently", "")));
+    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    scratch.write("a/sd-notify", "");
+    let _supervise = supervise(&scratch);
+    wait_until("it is ready", || svstat(&scratch, "a").contains(", ready "));
+    let done = AtomicBool::new(false);
+    let ask = || {
+        let mut answer = String::new();
+        TcpStream::connect(("127.0.0.1", port))?.read_to_string(&mut answer)?;
+        std::io::Result::Ok(answer)
+    };
+    std::thread::scope(|scope| {
+        let load = || {
+            let (mut asked, mut lost) = (0, Vec::new());
+            while !done.load(Ordering::Relaxed) {
+                asked += 1;
+                match ask() {
+                    Ok(answer) if answer.ends_with(" 1 web") => {}
+                    other => lost.push(other),
+                }
+            }
+            (asked, lost)
+        };
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
+        for _ in 0..20 {
+            let ran = scratch.run("svc", &["-R", "--wait=replaced", "a"]);
+            if ran.code != 0 {
+                done.store(true, Ordering::Relaxed);
+            }
+            assert_eq!((ran.code, ran.err().as_str()), (0, ""), "{}", scratch.text("supervise.err"));
+        }
+        done.store(true, Ordering::Relaxed);
+        for client in clients {
+            let (asked, lost) = client.join().expect("it does not panic");
+            assert!(asked > 0 && lost.is_empty(), "{} of {asked}: {lost:?}", lost.len());
+        }
+    });
+    wait_until("one is left", || !svstat(&scratch, "a").contains(", ending"));
+}

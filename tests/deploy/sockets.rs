@@ -1,0 +1,333 @@
+//! Sockets that supervise holds for its service.
+
+use std::io::{Read, Result};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::Command;
+
+use testkit::{Running, Scratch, finish, needs_program, needs_root, start, wait_until};
+
+use crate::helper;
+use crate::world::{pid, svc, svstat, wait_down, wait_up};
+
+/// A port that nobody has. Somebody might take it meanwhile, so each test asks for its own.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
+}
+
+/// A service that answers on its sockets.
+fn server(scratch: &Scratch) {
+    scratch.service("a", &format!("exec env {}", helper::run("serve", "")));
+}
+
+fn supervise(scratch: &Scratch) -> Running {
+    scratch.start("supervise", "supervise", &["a"])
+}
+
+/// What the service answers; waits for it if it has to.
+fn ask(port: u16) -> Result<String> {
+    read(TcpStream::connect(("127.0.0.1", port))?)
+}
+
+fn ask_unix(path: &Path) -> Result<String> {
+    read(UnixStream::connect(path)?)
+}
+
+fn read(mut stream: impl Read) -> Result<String> {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Waits until something listens: supervise has opened the socket.
+#[track_caller]
+fn wait_open(port: u16) -> TcpStream {
+    testkit::wait_for("the port is open", || TcpStream::connect(("127.0.0.1", port)).ok())
+}
+
+#[test]
+fn they_are_handed_over_in_the_order_of_their_names() {
+    let scratch = Scratch::new();
+    server(&scratch);
+    let ports = [free_port(), free_port()];
+    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{}\n", ports[0]));
+    scratch.write("a/sockets/admin", format!("tcp localhost:{} backlog=10\n", ports[1]));
+    scratch.write("a/sockets/file", "unix web.sock mode=0600\n");
+    scratch.write("a/sockets/.hidden", "nothing");
+    let _supervise = supervise(&scratch);
+    let answer = read(wait_open(ports[0])).expect("an answer");
+    let own = wait_up(&scratch, "a");
+    assert_eq!(answer, format!("{own} 3 admin:file:web"));
+    assert_eq!(ask(ports[1]).expect("an answer"), answer);
+    assert_eq!(ask_unix(&scratch.path("a/web.sock")).expect("an answer"), answer);
+    assert_eq!(scratch.text("supervise.err"), "");
+}
+
+#[test]
+fn one_with_a_number_stands_there_and_is_not_counted() {
+    let scratch = Scratch::new();
+    scratch.service("a", &format!("exec env {}", helper::run("serve", "stdin")));
+    let port = free_port();
+    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port} fd=0"));
+    let _supervise = supervise(&scratch);
+    let answer = read(wait_open(port)).expect("an answer");
+    assert_eq!(answer, format!("{} 1 ", wait_up(&scratch, "a")));
+}
+
+#[test]
+fn who_connects_while_no_process_runs_waits_for_the_next() {
+    let scratch = Scratch::new();
+    server(&scratch);
+    let port = free_port();
+    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    let _supervise = supervise(&scratch);
+    wait_up(&scratch, "a");
+    for letter in ["-k", "-t", "-r"] {
+        let before = ask(port).expect("an answer");
+        svc(&scratch, letter, "a");
+        wait_until("another one answers", || ask(port).is_ok_and(|answer| !answer.is_empty() && answer != before));
+    }
+    svc(&scratch, "-d", "a");
+    wait_down(&scratch, "a");
+    let waits = TcpStream::connect(("127.0.0.1", port)).expect("it is not refused");
+    svc(&scratch, "-u", "a");
+    let answer = read(waits).expect("an answer");
+    assert!(answer.starts_with(&format!("{} ", wait_up(&scratch, "a"))), "{answer}");
+}
+
+#[test]
+fn nobody_is_refused_while_it_is_restarted_under_load() {
+    let scratch = Scratch::new();
+    server(&scratch);
+    let port = free_port();
+    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    scratch.write("a/sockets/file", "unix web.sock");
+    let _supervise = supervise(&scratch);
+    drop(wait_open(port));
+    let path = scratch.path("a/web.sock");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (path, done) = (&path, &done);
+                scope.spawn(move || {
+                    let mut refused = Vec::new();
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        // That a process which is killed leaves a request unanswered is not the sockets' part.
+                        let asked = if client % 2 == 0 { ask(port) } else { ask_unix(path) };
+                        refused
+                            .extend(asked.err().filter(|error| error.kind() == std::io::ErrorKind::ConnectionRefused));
+                    }
+                    refused
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            let before = wait_up(&scratch, "a");
+            svc(&scratch, "-t", "a");
+            wait_until("another one is up", || pid(&scratch, "a").is_some_and(|pid| pid != before));
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for client in clients {
+            let refused = client.join().expect("it does not panic");
+            assert!(refused.is_empty(), "{refused:?}");
+        }
+    });
+}
+
+/// Lets a client wait in the socket's queue, ends the service, and looks who answers: only the same socket has the client.
+#[track_caller]
+fn keeps_its_socket(scratch: &Scratch, port: u16) {
+    let before = wait_up(scratch, "a");
+    svc(scratch, "-p", "a");
+    wait_until("it is paused", || svstat(scratch, "a").contains("paused"));
+    let waits = TcpStream::connect(("127.0.0.1", port)).expect("it is not refused");
+    svc(scratch, "-k", "a");
+    let answer = read(waits).expect("an answer");
+    assert!(!answer.is_empty() && !answer.starts_with(&format!("{before} ")), "{answer}");
+}
+
+#[test]
+fn they_outlive_an_upgrade_and_a_kill_of_supervise() {
+    let scratch = Scratch::new();
+    server(&scratch);
+    let port = free_port();
+    scratch.write("a/sockets/web", format!("tcp *:{port} fd=5"));
+    scratch.service("a", &format!("exec env LISTEN_FDS=3 LISTEN_PID=$$ {}", helper::run("serve", "")));
+    // Number 5 is the third of three that it takes; the others are sockets too.
+    scratch.write("a/sockets/b", "unix b.sock fd=3");
+    scratch.write("a/sockets/c", "unix c.sock fd=4");
+    let mut first = supervise(&scratch);
+    drop(wait_open(port));
+    keeps_its_socket(&scratch, port);
+    svc(&scratch, "--reexec", "a");
+    keeps_its_socket(&scratch, port);
+    let child = wait_up(&scratch, "a");
+    first.signal("KILL");
+    first.end();
+    assert!(ask(port).expect("an answer").starts_with(&format!("{child} ")));
+    let _second = supervise(&scratch);
+    wait_until("a supervise runs", || scratch.run("svok", &["a"]).code == 0);
+    assert_eq!(pid(&scratch, "a"), Some(child));
+    keeps_its_socket(&scratch, port);
+    assert_eq!(scratch.text("supervise.err"), "");
+    assert!(ask_unix(&scratch.path("a/b.sock")).is_ok_and(|answer| !answer.is_empty()));
+}
+
+#[test]
+fn they_are_opened_anew_where_supervise_and_service_were_both_killed() {
+    let scratch = Scratch::new();
+    server(&scratch);
+    let port = free_port();
+    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    scratch.write("a/sockets/file", "unix web.sock");
+    let mut first = supervise(&scratch);
+    drop(wait_open(port));
+    let child = wait_up(&scratch, "a");
+    first.signal("KILL");
+    first.end();
+    testkit::signal(child, "KILL");
+    wait_until("it is gone", || !crate::is_running(child));
+    assert!(ask(port).is_err() && ask_unix(&scratch.path("a/web.sock")).is_err());
+    let _second = supervise(&scratch);
+    assert!(read(wait_open(port)).is_ok_and(|answer| !answer.is_empty()));
+    assert!(ask_unix(&scratch.path("a/web.sock")).is_ok_and(|answer| !answer.is_empty()));
+    assert_eq!(scratch.text("supervise.err"), "");
+}
+
+#[test]
+fn files_that_come_and_go_are_seen_at_the_next_start() {
+    let scratch = Scratch::new();
+    server(&scratch);
+    let ports = [free_port(), free_port()];
+    let _supervise = supervise(&scratch);
+    wait_up(&scratch, "a");
+    scratch.write("a/sockets/one", format!("tcp 127.0.0.1:{}", ports[0]));
+    assert!(ask(ports[0]).is_err());
+    svc(&scratch, "-t", "a");
+    assert!(read(wait_open(ports[0])).is_ok_and(|answer| answer.ends_with(" 1 one")));
+    // Another name for the same place: it is the same socket.
+    std::fs::rename(scratch.path("a/sockets/one"), scratch.path("a/sockets/uno")).expect("it is there");
+    scratch.write("a/sockets/two", format!("tcp 127.0.0.1:{}", ports[1]));
+    svc(&scratch, "-t", "a");
+    assert!(read(wait_open(ports[1])).is_ok_and(|answer| answer.ends_with(" 2 two:uno")));
+    std::fs::remove_dir_all(scratch.path("a/sockets")).expect("it is there");
+    svc(&scratch, "-t", "a");
+    wait_until("nobody listens", || ask(ports[0]).is_err() && ask(ports[1]).is_err());
+    assert_eq!(scratch.text("supervise.err"), "");
+}
+
+#[test]
+fn what_is_wrong_gets_one_clear_line_and_svstat_says_why_it_is_down() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("it has one").port();
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    scratch.mkdir("a");
+    let _live = UnixListener::bind(scratch.path("a/live")).expect("a socket");
+    scratch.write("a/file", "");
+    let long = format!("unix {}", "p".repeat(108));
+    let in_use = format!("tcp 127.0.0.1:{port}");
+    let too_much = "x".repeat(5000);
+    let cases: [(&str, &str, &str); 13] = [
+        ("web", &in_use, "web: address already used"),
+        ("web", "unix live", "web: address already used"),
+        ("web", "unix file", "web: not a socket"),
+        ("web", "unix missing/s", "web: file does not exist"),
+        ("web", "tcp no-such-host.invalid:80", "web: unknown host no-such-host.invalid"),
+        ("web", "tcp 127.0.0.1:99999", "web: wrong port: 99999"),
+        ("web", "tcp 127.0.0.1:80 color=red", "web: unknown option: color=red"),
+        ("web", "sctp 127.0.0.1:80", "web: neither tcp, udp nor unix: sctp"),
+        ("web", "", "web: it is empty"),
+        ("web", &too_much, "web: it is too long"),
+        ("web", &long, "web: path too long for a socket: "),
+        ("web", "unix s owner=no-such-account", "web: unknown account no-such-account"),
+        ("w:b", "unix s", "w:b: the name has a colon, a blank or an odd byte in it"),
+    ];
+    let _supervise = supervise(&scratch);
+    wait_up(&scratch, "a");
+    let mut said = 0;
+    for (name, contents, why) in cases {
+        let file = Path::new("a/sockets").join(name);
+        scratch.write(&file, contents);
+        svc(&scratch, "-k", "a");
+        wait_until(why, || svstat(&scratch, "a").starts_with("down ") && svstat(&scratch, "a").contains(", sockets/"));
+        let line = svstat(&scratch, "a");
+        let expected = format!(", normally up, want up, sockets/{why}");
+        let shown = line.split_once("seconds").map(|(_, rest)| rest).expect("a time");
+        assert!(expected.starts_with(shown) || shown.starts_with(&expected), "{line}");
+        // It is tried again each second, and said once.
+        let lines = || scratch.text("supervise.err").lines().map(str::to_owned).collect::<Vec<_>>();
+        said += 1;
+        assert_eq!(lines().len(), said, "{why}");
+        let last = lines().pop().expect("a line");
+        assert!(last.starts_with(&format!("supervise: warning: unable to listen for a/sockets/{why}")), "{last}");
+        std::fs::remove_file(scratch.path(&file)).expect("it is there");
+        wait_up(&scratch, "a");
+        assert!(!svstat(&scratch, "a").contains("sockets"));
+    }
+}
+
+#[test]
+fn a_stale_file_is_taken_over() {
+    let scratch = Scratch::new();
+    server(&scratch);
+    drop(UnixListener::bind(scratch.path("a/web.sock")).expect("a socket"));
+    scratch.write("a/sockets/web", "unix web.sock mode=0640");
+    let _supervise = supervise(&scratch);
+    wait_until("it answers", || ask_unix(&scratch.path("a/web.sock")).is_ok_and(|answer| !answer.is_empty()));
+}
+
+#[test]
+fn a_number_that_two_shall_have_is_said() {
+    for (socket, notification) in [("fd=7", "7"), ("", "3")] {
+        let scratch = Scratch::new();
+        scratch.service("a", "exec sleep 1000");
+        scratch.write("a/sockets/web", format!("unix web.sock {socket}"));
+        scratch.write("a/notification-fd", notification);
+        let _supervise = supervise(&scratch);
+        let why = format!("descriptor {notification} is given twice, see sockets/ and notification-fd");
+        let line = format!("supervise: warning: unable to start a: {why}\n");
+        wait_until("it is said", || scratch.text("supervise.err") == line);
+        wait_until("it is shown", || svstat(&scratch, "a").contains(", want up, descriptor "));
+        scratch.write("a/notification-fd", "9");
+        wait_up(&scratch, "a");
+    }
+}
+
+#[test]
+fn a_privileged_port_is_not_for_everybody() {
+    let (true, Some(setpriv)) = (needs_root(), needs_program("setpriv")) else {
+        return;
+    };
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    scratch.write("a/sockets/web", "tcp 127.0.0.1:81");
+    let chown = finish(Command::new("chown").args(["-R", "64322", "."]).current_dir(scratch.root()));
+    assert_eq!(chown.code, 0);
+    let mut command = Command::new(setpriv);
+    command.args(["--reuid=64322", "--regid=64322", "--clear-groups", "--bounding-set=-all"]);
+    command.arg(scratch.suite().path("supervise")).arg("a").current_dir(scratch.root());
+    command.stderr(std::fs::File::create(scratch.path("err")).expect("a file"));
+    let _supervise = start(&mut command);
+    let line = "supervise: warning: unable to listen for a/sockets/web: access denied\n";
+    wait_until("it is said", || scratch.text("err") == line || scratch.text("err").contains("unprivileged"));
+}
+
+#[test]
+fn a_thousand_are_held() {
+    let scratch = Scratch::new();
+    scratch.service("a", "echo $LISTEN_FDS; exec sleep 1000");
+    for number in 0..1000 {
+        scratch.write(format!("a/sockets/s{number}"), format!("unix s{number}.sock"));
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 1024; exec \"$0\" a"]).arg(scratch.suite().path("supervise"));
+    command.current_dir(scratch.root()).stderr(std::fs::File::create(scratch.path("err")).expect("a file"));
+    command.stdout(std::fs::File::create(scratch.path("out")).expect("a file"));
+    let _supervise = start(&mut command);
+    wait_until("they are handed over", || scratch.text("out") == "1000\n" || !scratch.text("err").is_empty());
+    assert_eq!(scratch.text("err"), "");
+    assert!(UnixStream::connect(scratch.path("a/s999.sock")).is_ok());
+}

@@ -1,0 +1,110 @@
+//! A new copy that says itself when it is ready.
+
+use std::time::Duration;
+
+use testkit::{holds_for, wait_for};
+
+use crate::helper::send;
+use crate::world::{LONG, NOTING, Watch, exec_helper, group};
+
+/// Long enough to see that nothing happens.
+const A_WHILE: Duration = Duration::from_millis(200);
+
+/// Waits for the second copy, and sees that it is waited for.
+fn not_yet(watch: &Watch) {
+    watch.wait_until_said("to warm up", 1);
+    holds_for(A_WHILE, "the old copy is not told to end", || watch.said_times("Sending SIGTERM") == 0);
+}
+
+#[test]
+fn newline_on_a_descriptor_is_ready() {
+    let script = format!("[ -p go ] && {{ cat go >&7; }}\n{NOTING}");
+    let watch = Watch::begun(&["--ready", "fd:7", "-w", "0"], &script);
+    testkit::finish(std::process::Command::new("mkfifo").arg(watch.scratch.path("go")));
+    watch.hup();
+    not_yet(&watch);
+    std::fs::write(watch.scratch.path("go"), "nearly ready\nmore").expect("it reads");
+    watch.wait_for_reloads(1);
+    watch.wait_for_starts(2);
+    assert_eq!(watch.alive().len(), 1);
+}
+
+#[test]
+fn descriptor_of_the_first_copy_can_be_written_to() {
+    let watch = Watch::begun(&["--ready", "fd:3"], &format!("echo >&3 || exit 9\n{NOTING}"));
+    watch.hup();
+    watch.wait_for_reloads(1);
+    assert_eq!(watch.said_times("failed"), 0);
+}
+
+#[test]
+fn sd_notify_is_ready() {
+    let notify = exec_helper("notifier");
+    let script = format!("echo start $$ >>notes; export SAY='STATUS=up\nREADY=1'; {notify}");
+    let watch = Watch::begun(&["--ready", "notify"], &script);
+    watch.hup();
+    watch.wait_for_reloads(1);
+    assert_eq!(watch.said_times("Sending SIGTERM"), 1);
+    assert_eq!(watch.alive().len(), 1);
+}
+
+#[test]
+fn stranger_is_not_listened_to() {
+    let watch = Watch::begun(&["--ready", "notify"], &format!("echo $NOTIFY_SOCKET >socket\n{NOTING}"));
+    watch.hup();
+    watch.wait_for_starts(2);
+    let socket = watch.scratch.text("socket");
+    for said in [&b"READY=1"[..], b"", &[b'x'; 65_536]] {
+        send(socket.trim(), said);
+    }
+    not_yet(&watch);
+}
+
+#[test]
+fn more_time_can_be_asked_for() {
+    let notify = exec_helper("notifier");
+    let say = "export SAY=EXTEND_TIMEOUT_USEC=100000000000";
+    let script = format!("echo start $$ >>notes; {say}; {notify}");
+    let watch = Watch::begun(&["--ready", "notify", "--ready-timeout", "5"], &script);
+    watch.hup();
+    watch.wait_for_starts(2);
+    // Until it has asked, which takes a moment, and five seconds beyond the time that it had.
+    holds_for(Duration::from_millis(5_500), "it is waited for", || watch.said_times("not ready in time") == 0);
+}
+
+#[test]
+fn check_that_succeeds_is_ready() {
+    let check = "check:echo $HUPWATCH_PID >>checks; [ -e ready ]";
+    let watch = Watch::begun(&["--ready", check], NOTING);
+    watch.hup();
+    let new = watch.wait_for_starts(2);
+    not_yet(&watch);
+    wait_for("the check is made again", || (watch.scratch.text("checks").lines().count() > 2).then_some(()));
+    watch.scratch.write("ready", "");
+    watch.wait_for_reloads(1);
+    assert_eq!(watch.alive(), [new]);
+    assert!(watch.scratch.text("checks").lines().all(|line| line == new.to_string()));
+    let checks = watch.scratch.text("checks");
+    holds_for(A_WHILE, "it is made only while it is waited for", || watch.scratch.text("checks") == checks);
+}
+
+#[test]
+fn check_that_hangs_is_killed_with_the_reload() {
+    let options = ["--ready-timeout=3", "--ready", "check:echo $$ >check; sleep 100000; :"];
+    let watch = Watch::begun(&options, NOTING);
+    let old = watch.wait_for_starts(1);
+    watch.hup();
+    watch.wait_for_reloads(1);
+    assert_eq!(watch.alive(), [old]);
+    let check: u32 = watch.scratch.text("check").trim().parse().expect("a pid");
+    testkit::wait_until("the check is killed, with what it has started", || {
+        watch.scratch.processes().into_iter().all(|pid| group(pid) != Some(check))
+    });
+}
+
+#[test]
+fn warm_up_time_does_not_count_where_readiness_is_declared() {
+    let watch = Watch::begun(&["-w", LONG, "--ready", "check:true"], NOTING);
+    watch.hup();
+    watch.wait_for_reloads(1);
+}
