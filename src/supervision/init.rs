@@ -35,7 +35,7 @@ const OPTIONS: &[(&str, u8)] =
 /// What svscan was called for.
 #[derive(Debug, Default, PartialEq)]
 pub struct Arguments {
-    /// The scan directory; the current one if `None`.
+    /// The scan directory; the usual one if `None`.
     pub dir: Option<OsString>,
     /// Set if this is an init.
     pub init: Option<Init>,

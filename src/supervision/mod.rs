@@ -15,11 +15,13 @@ mod record;
 mod said;
 mod scan_directory;
 mod scan_state;
+pub(crate) mod servers;
 mod sockets;
 mod stop;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;
+pub(crate) mod usual;
 
 /// Set by svscan for its supervises, which take it out of what services see: the pipe on stdout is svscan's.
 const BELOW_SVSCAN: &str = "UPHOLD_SVSCAN";

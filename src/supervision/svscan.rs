@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Program, Voice, text};
+use cli::{Call, Program, Usage, Voice, text};
 use machine::Pid;
 use machine::scan::{Action, Id, Kept, Life, Role, Scan};
 use machine::stop::End;
@@ -34,6 +34,7 @@ use super::said::Said;
 use super::scan_directory::{Look, ScanDirectory};
 use super::scan_state::ScanState;
 use super::stop::Stopping;
+use super::usual;
 use super::{be_spared, files, record, tick};
 
 const PROGRAM: Program = Program {
@@ -55,7 +56,10 @@ const PROGRAM: Program = Program {
         ),
         ("--state DIR", "supervises have their files in DIR, not in the service directories; sets SUPERVISEDIR"),
         ("--prefix", "write the name of the service before each line of a service without a logger"),
-        ("dir", "the scan directory; the current directory if there is none"),
+        (
+            "dir",
+            "the scan directory; else $SVDIR, else /service for root, else service in $XDG_CONFIG_HOME or ~/.config",
+        ),
     ],
 };
 
@@ -129,10 +133,8 @@ pub(super) struct Scanner {
 impl Scanner {
     /// Enters the scan directory.
     fn begin(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner> {
-        let dir = arguments.dir.as_deref().unwrap_or(OsStr::new("."));
-        if arguments.dir.is_some() {
-            std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
-        }
+        let dir = arguments.dir.clone().map_or_else(usual_directory, Ok)?;
+        std::env::set_current_dir(&dir).with_context(|| text!("unable to chdir to ", dir))?;
         if let Some(state) = &arguments.state {
             // What is wrong with it the supervises will say.
             let _ = std::fs::create_dir(state);
@@ -685,6 +687,15 @@ fn tell_to_exit(control: &Path) -> io::Result<()> {
         return Err(io::Error::from_raw_os_error(sys::ENOENT));
     }
     fd::write(control.as_fd(), &[Command::Exit.letter()]).map(drop)
+}
+
+/// The scan directory of a call that names none.
+fn usual_directory() -> anyhow::Result<OsString> {
+    let dir = usual::directory().ok_or(Usage)?;
+    if usual::make(&dir).with_context(|| text!("unable to make ", dir))? {
+        VOICE.say(&[&"made ", &dir]);
+    }
+    Ok(dir.into())
 }
 
 /// Two descriptors for each service with a logger: so many may be needed as the system gives. Returns the limit that was

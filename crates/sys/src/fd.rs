@@ -259,6 +259,12 @@ pub fn fill_standard() -> io::Result<()> {
     }
 }
 
+/// For the rest of the process's life.
+pub(crate) fn leak(fd: OwnedFd) -> BorrowedFd<'static> {
+    // SAFETY: its owner is gone, so nobody closes it.
+    unsafe { BorrowedFd::borrow_raw(std::os::fd::IntoRawFd::into_raw_fd(fd)) }
+}
+
 /// Standard input.
 pub fn stdin() -> BorrowedFd<'static> {
     standard(0)
