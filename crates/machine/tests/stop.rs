@@ -289,6 +289,8 @@ proptest! {
             }
         }
         prop_assert!(world.stop.is_over() && world.stop.deadline().is_none());
+        let alive = |service: &Service| service.main || service.log;
+        prop_assert!(!world.services.iter().any(alive), "whoever is left gets KILL");
     }
 
     #[test]
@@ -336,4 +338,34 @@ fn who_is_below_a_spared_one_is_a_victim_but_below_a_logger_nobody_is() {
     assert_eq!(victims(Pid(1), &table, &[Pid(2)], &[Pid(5)]), [8, 3, 4].map(Pid));
     assert_eq!(victims(Pid(1), &table, &[], &[]), [2, 5, 8, 3, 6, 4, 7].map(Pid));
     assert_eq!(victims(Pid(10), &table, &[], &[]), [Pid(11)]);
+}
+
+#[test]
+fn what_stands_in_a_pipe_that_nobody_reads_gets_a_logger() {
+    let running = Running { id: id(0), main: Found::Runs, log: Found::Nothing };
+    let mut stop = Stop::new(Tick(1), GRACE, [running]);
+    assert_eq!(stop.next(Tick(1)), Some(Action::Tell(id(0), Role::Main, Order::Down)));
+    stop.ended(id(0), Role::Main, End::Left);
+    assert!(!stop.is_over(), "nobody has looked into the pipe yet");
+    assert_eq!(stop.next(Tick(2)), Some(Action::Close(id(0))));
+    stop.closed(id(0), true);
+    assert_eq!(stop.next(Tick(2)), Some(Action::Start(id(0), Role::Log)));
+    stop.started(id(0), Role::Log);
+    assert_eq!(stop.next(Tick(2)), Some(Action::Tell(id(0), Role::Log, Order::Exit)));
+    stop.ended(id(0), Role::Log, End::Left);
+    assert!(stop.is_over());
+}
+
+#[test]
+fn a_supervise_that_does_not_even_die_of_kill_is_not_waited_for_for_ever() {
+    let running = Running { id: id(0), main: Found::Runs, log: Found::Nothing };
+    let mut stop = Stop::new(Tick(1), GRACE, [running]);
+    let mut done = Vec::new();
+    while let Some(deadline) = stop.deadline() {
+        assert!(deadline <= Tick(1).after(GRACE + LAST_LINES + LAST_LOOK));
+        done.extend(std::iter::from_fn(|| stop.next(deadline)));
+    }
+    let tell = |order| Action::Tell(id(0), Role::Main, order);
+    assert_eq!(done, [tell(Order::Down), tell(Order::Kill), Action::KillServices, Action::KillAll]);
+    assert!(stop.is_over() && stop.was_cut_short());
 }
