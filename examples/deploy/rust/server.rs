@@ -9,6 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -70,7 +71,8 @@ impl AsFd for Listener {
 }
 
 fn main() -> ExitCode {
-    match serve() {
+    let file = std::env::args_os().nth(1);
+    match file.ok_or_else(|| io::Error::other("usage: server file")).and_then(|file| serve(file.as_ref())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "server: fatal: {error}");
@@ -79,8 +81,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve() -> io::Result<()> {
-    let file = std::env::args_os().nth(1).ok_or_else(|| io::Error::other("usage: server file"))?;
+/// Serves the file until TERM.
+pub fn serve(file: &Path) -> io::Result<()> {
     let page = std::fs::read(file)?;
     let count = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<i32>().ok()).unwrap_or(0);
     let sockets = (FIRST..FIRST + count).map(|number| sys::sealed::inherit(number).and_then(Listener::new));
