@@ -248,6 +248,7 @@ fn row(server: &Server, method: Method, over: &str, tally: &Tally) -> String {
 
 #[test]
 #[ignore = "it measures and asserts nothing"]
+#[allow(clippy::print_stdout)] // The table is for whoever asked for it.
 fn measure() {
     let Some(servers) = needs_server("gunicorn") else { return };
     println!("| server | restarted by | over | restarts | requests | failed | how | median ms | worst ms |");
