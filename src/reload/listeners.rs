@@ -24,8 +24,12 @@ const HOSTS: &str = "/etc/hosts";
 /// # Errors
 /// What the system says, or in words `unknown host NAME`, `unknown account NAME`, `unknown group NAME`.
 pub fn open(listener: &Listener) -> io::Result<OwnedFd> {
-    let place = place(listener)?;
-    sys::listen::open(&place, Manner { backlog: listener.backlog, reuse_port: listener.reuse_port })
+    sys::listen::open(&place(listener)?, manner(listener))
+}
+
+/// How it listens.
+pub const fn manner(listener: &Listener) -> Manner {
+    Manner { backlog: listener.backlog, reuse_port: listener.reuse_port }
 }
 
 /// Where it listens, with all names looked up.

@@ -20,6 +20,7 @@ use sys::listen::Place;
 use sys::{fd, sealed};
 
 use super::said::Said;
+use super::supervise::VOICE;
 use crate::reload::listeners;
 
 /// A file that holds more is none of these: the longest path and every option are shorter by far.
@@ -81,6 +82,23 @@ impl Sockets {
         }
         self.0 = held;
         Ok(())
+    }
+
+    /// Listens again where a process of the service, which has ended, has shut down what others have too.
+    pub fn listen_again(&self, dir: &OsStr, said: &mut Said) {
+        for held in &self.0 {
+            let file = Path::new(names::SOCKETS).join(OsStr::from_bytes(&held.name));
+            match sys::listen::again(&held.socket, listeners::manner(&held.listener)) {
+                Ok(false) => {}
+                Ok(true) => VOICE.warn(&text!(
+                    dir,
+                    "/",
+                    file.as_os_str(),
+                    " was shut down by a process of the service, listening again"
+                )),
+                Err(error) => drop(complain(dir, file.as_os_str(), &error, said)),
+            }
+        }
     }
 
     /// Closes all of them.

@@ -357,6 +357,9 @@ impl<'a> Supervisor<'a> {
             _ => return,
         }
         log::info!("{}: pid {} {change}", self.dir.display(), pid.0);
+        if matches!(change, Change::Exited(_) | Change::Killed(_)) {
+            self.sockets.listen_again(self.dir, &mut self.said);
+        }
         self.step(match change {
             Change::Exited(code) => Event::Died(pid, svdir::Exit::Code(code)),
             Change::Killed(signal) => Event::Died(pid, svdir::Exit::Signal(signal as u8)),

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
@@ -40,6 +40,12 @@ fn serve(word: &str) {
             scope.spawn(|| answer_on(socket, &answer));
         }
     });
+}
+
+/// Shuts the first socket down, for all who have it.
+fn shut() {
+    let socket = TcpStream::from(sys::sealed::inherit(3).expect("it is open"));
+    socket.shutdown(std::net::Shutdown::Both).expect("anybody may");
 }
 
 /// Answers on the first socket, says when it is ready, and on TERM ends when the client that it is at has its answer.
@@ -81,6 +87,7 @@ fn helper() {
     };
     match role.as_str() {
         "serve" => serve(&word),
+        "shut" => shut(),
         "serve-gently" => serve_gently(),
         "tell" => tell(&env::var("NOTIFY_SOCKET").expect("it is set"), word.as_bytes()),
         other => panic!("there is no {other}"),

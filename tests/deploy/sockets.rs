@@ -275,6 +275,26 @@ fn a_stale_file_is_taken_over() {
 }
 
 #[test]
+fn one_that_a_new_copy_shuts_down_listens_again_when_that_copy_has_ended() {
+    let scratch = Scratch::new();
+    let port = free_port();
+    let (serve, shut) = (helper::run("serve-gently", ""), helper::run("shut", ""));
+    scratch.service("a", &format!("test -e bad || exec env {serve}; rm bad; env {shut}; exit 6"));
+    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    scratch.write("a/sd-notify", "");
+    let _supervise = supervise(&scratch);
+    wait_until("it answers", || ask(port).is_ok());
+    let own = wait_up(&scratch, "a");
+    scratch.write("a/bad", "");
+    let ran = scratch.run("svc", &["-R", "--wait=replaced", "a"]);
+    assert_eq!(ran.code, 1);
+    wait_until("it answers again", || ask(port).is_ok_and(|answer| answer == format!("{own} 1 web")));
+    let said = scratch.text("supervise.err");
+    let line = "supervise: warning: a/sockets/web was shut down by a process of the service, listening again\n";
+    assert!(said.starts_with(line) && said.ends_with(" exited 6 before it was ready\n"), "{said}");
+}
+
+#[test]
 fn a_number_that_two_shall_have_is_said() {
     for (socket, notification) in [("fd=7", "7"), ("", "3")] {
         let scratch = Scratch::new();

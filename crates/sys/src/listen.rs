@@ -86,6 +86,19 @@ pub fn open(place: &Place, manner: Manner) -> io::Result<OwnedFd> {
     }
 }
 
+/// Listens again on a stream socket that somebody who has it too has shut down, and returns whether that was so. What somebody shut down
+/// is shut for all, and what is closed is not. A Unix socket that was shut down does not tell, and cannot listen again.
+///
+/// # Errors
+/// What the system says: EADDRINUSE if somebody else has taken the address.
+pub fn again(socket: &OwnedFd, manner: Manner) -> io::Result<bool> {
+    let shut = get_option(socket, libc::SO_TYPE)? == libc::SOCK_STREAM && get_option(socket, libc::SO_ACCEPTCONN)? == 0;
+    if shut {
+        listen(socket, manner)?;
+    }
+    Ok(shut)
+}
+
 /// Whether `socket` is one that [`open`] makes for this place.
 pub fn is_at(socket: &OwnedFd, place: &Place) -> bool {
     let number = |option| get_option(socket, option).ok();
@@ -465,6 +478,22 @@ mod tests {
         assert_eq!(errno(&Place::Unix(at(&directory.path().join("no/s")))), Some(libc::ENOENT));
         let long = directory.path().join("n".repeat(108));
         assert_eq!(errno(&Place::Unix(at(&long))), Some(libc::ENAMETOOLONG));
+    }
+
+    #[test]
+    fn a_socket_that_was_shut_down_listens_again() {
+        // A port that the kernel chose would be lost.
+        let free = port(&open(&ip("127.0.0.1:0"), Manner::default()).expect("a socket"));
+        let socket = open(&ip(&format!("127.0.0.1:{free}")), Manner::default()).expect("a socket");
+        assert!(!again(&socket, Manner::default()).expect("it listens"));
+        let address = SocketAddr::from(([127, 0, 0, 1], free));
+        let copy = TcpStream::from(socket.try_clone().expect("a copy"));
+        copy.shutdown(std::net::Shutdown::Both).expect("anybody may");
+        TcpStream::connect(address).expect_err("nobody listens");
+        assert!(again(&socket, Manner::default()).expect("nobody else has the address"));
+        TcpStream::connect(address).expect("it listens");
+        let datagrams = open(&Place::Ip(Kind::Datagram, address), Manner::default()).expect("a socket");
+        assert!(!again(&datagrams, Manner::default()).expect("nothing is done"));
     }
 
     #[test]
