@@ -15,8 +15,8 @@ fn each_kind_of_nonsense_gets_one_clear_line_and_the_default() {
         ("timeout-kill", "5 s", "taking none: it holds more than one value without spaces"),
         ("timeout-kill", "soon", "taking none: not a number with ms, s, m, h or nothing behind it"),
         ("down-signal", "SIGNONE", "taking TERM: not a signal"),
-        ("down-signal", "64000", "taking TERM: not a signal"),
         ("reload-signal", "0", "taking HUP: not a signal"),
+        ("down-signal", "64000", "taking TERM: not a signal"),
     ];
     let scratch = Scratch::new();
     scratch.service("a", "trap 'echo TERM' TERM; while :; do sleep 1000 & wait; done");
