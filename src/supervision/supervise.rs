@@ -480,7 +480,12 @@ impl<'a> Supervisor<'a> {
                     let _ = process::kill_group(leader, process::Signal::SIGKILL);
                 }
                 Action::GiveUp(why) => self.give_up(why),
-                Action::Kill(pid, signal) => self.kill(pid, signal),
+                Action::Kill(pid, signal) => {
+                    if event == Event::Timeout && signal == Signal::Kill {
+                        VOICE.warn(&text!("unable to end ", self.dir, " in time, killing pid ", u64::from(pid.0)));
+                    }
+                    self.kill(pid, signal);
+                }
                 Action::Stamp => {
                     self.since = now();
                     self.readiness.stop();

@@ -120,6 +120,8 @@ fn an_old_copy_that_does_not_end_is_killed() {
     scratch.write("a/go", "");
     wait_until("it is gone", || !is_running(old) && !svstat(&scratch, "a").contains("ending"));
     assert!(wait_up(&scratch, "a") != old);
+    let line = format!("supervise: warning: unable to end a in time, killing pid {old}\n");
+    assert_eq!(scratch.text("supervise.err"), line);
 }
 
 #[test]

@@ -57,15 +57,16 @@ fn a_release_that_does_not_get_there_is_given_up_and_no_request_is_lost() {
         site.scratch.write("rust/timeout-kill", if patience == PATIENCE { PATIENCE } else { "300ms" });
         let said = site.deploy("rust", "bad");
         assert!(said.contains("deploy: rust stays with "), "{start}: {said}");
-        let log = || site.scratch.text("rust.err");
-        let new = log().lines().skip(lines).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(site.settled("rust"), own, "{start}");
+        let log = site.scratch.text("rust.err");
+        let new: Vec<&str> = log.lines().skip(lines).collect();
         lines += new.len();
         let told = "supervise: warning: unable to replace rust, going on as before: pid ";
-        assert!(
-            matches!(new.as_slice(), [line] if line.starts_with(told) && line.ends_with(&format!(" {why}"))),
-            "{start}: {new:?}"
-        );
-        assert_eq!(site.settled("rust"), own, "{start}");
+        let is_told = new[0].starts_with(told) && new[0].ends_with(&format!(" {why}"));
+        // Any process may be too slow for the short time.
+        let killed = "supervise: warning: unable to end rust in time, killing pid ";
+        let is_killed = new[1..].iter().all(|line| line.starts_with(killed));
+        assert!(is_told && is_killed && (new.len() > 1 || !start.contains("trap")), "{start}: {new:?}");
         assert_eq!(answering(&site, &loads, &targets), BTreeSet::from(["release 1".to_owned()]), "{start}");
     }
     finish(loads, &site);
@@ -85,6 +86,8 @@ fn an_old_copy_that_closes_its_sockets_and_stays_is_killed_and_the_new_one_serve
     assert_eq!(site.deploy("rust", "2"), "", "{}", site.logs());
     assert_ne!(site.settled("rust"), old);
     assert!(!std::path::Path::new(&format!("/proc/{old}")).exists());
+    let line = format!("supervise: warning: unable to end rust in time, killing pid {old}\n");
+    assert_eq!(site.scratch.text("rust.err"), line);
     assert_eq!(answering(&site, &loads, &targets), BTreeSet::from(["release 2".to_owned()]));
     finish(loads, &site);
 }
