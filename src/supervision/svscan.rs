@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Program, Usage, Voice, text};
+use cli::{Call, Program, Text, Usage, Voice, text};
 use machine::Pid;
 use machine::scan::{Action, Id, Kept, Life, Role, Scan};
 use machine::stop::End;
@@ -560,11 +560,14 @@ impl Scanner {
         self.note_start(id, role, dir, started);
     }
 
-    fn note_start(&mut self, id: Id, role: Role, dir: &OsStr, started: io::Result<process::Pid>) {
-        let subject = subject(b"fork", dir);
+    fn note_start(&mut self, id: Id, role: Role, dir: &OsStr, started: io::Result<Started>) {
         match started {
-            Ok(pid) => {
-                self.said.over(subject);
+            Ok(Started { pid, unable }) => {
+                self.said.over(subject(b"fork", dir));
+                match unable {
+                    Some((text, error)) => self.said.warning(subject(b"exec", dir), text, &error),
+                    None => self.said.over(subject(b"exec", dir)),
+                }
                 log::info!("{}: supervise started as pid {pid}", dir.display());
                 match oom::failure() {
                     Some(error) => self.said.warning("oom", text!("unable to restore the OOM score for ", dir), &error),
@@ -574,7 +577,7 @@ impl Scanner {
                 self.note(|stop| stop.started(id, role));
             }
             Err(error) => {
-                self.said.warning(subject, text!("unable to fork for ", dir), &error);
+                self.said.warning(subject(b"fork", dir), text!("unable to fork for ", dir), &error);
                 self.fail_to_start(id, role);
             }
         }
@@ -656,13 +659,19 @@ struct Start {
     environment: Option<Vec<CString>>,
 }
 
+/// A new child, and why it could not become what it should.
+struct Started {
+    pid: process::Pid,
+    unable: Option<(Text, io::Error)>,
+}
+
 /// Becomes `program` in a new child, with `pipe` placed as the descriptor beside it. In messages it is what it does for that directory.
 fn spawn(
     program: &Peer,
     start: &Start,
     (what, dir): (&str, &OsStr),
     pipe: Option<(BorrowedFd<'_>, RawFd)>,
-) -> io::Result<process::Pid> {
+) -> io::Result<Started> {
     let mut exec = program.prepare(start.environment.as_deref());
     let become_program = || {
         if let Some(soft) = start.open_files {
@@ -677,7 +686,9 @@ fn spawn(
             Err(error) => ("unable to set up descriptors for ", "", error),
         }
     };
-    process::spawn(become_program, |(unable, what, error)| VOICE.warning(&text!(unable, what, dir), &error))
+    let mut unable = None;
+    let pid = process::spawn(become_program, |(verb, what, error)| unable = Some((text!(verb, what, dir), error)))?;
+    Ok(Started { pid, unable })
 }
 
 /// Tells a supervise to leave when its service is down.

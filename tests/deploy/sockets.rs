@@ -277,10 +277,10 @@ fn a_stale_file_is_taken_over() {
 #[test]
 fn one_that_a_new_copy_shuts_down_listens_again_when_that_copy_has_ended() {
     let scratch = Scratch::new();
-    let port = free_port();
+    let port = &address();
     let (serve, shut) = (helper::run("serve-gently", ""), helper::run("shut", ""));
     scratch.service("a", &format!("test -e bad || exec env {serve}; rm bad; env {shut}; exit 6"));
-    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    scratch.write("a/sockets/web", format!("tcp {port}"));
     scratch.write("a/sd-notify", "");
     let _supervise = supervise(&scratch);
     wait_until("it answers", || ask(port).is_ok());
