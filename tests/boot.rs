@@ -81,14 +81,3 @@ fn what_an_earlier_run_left_behind_is_ended_first() {
     assert_eq!((left.end(), left_log.end()), (0, 0));
     wait_until("it runs again", || scratch.text("service/a/out") == "run\nrun\n");
 }
-
-#[test]
-fn it_ends_when_both_its_programs_have() {
-    let scratch = Scratch::new();
-    let mut boot = boot(&scratch);
-    let scan = wait_for("svscan", || child(boot.pid(), "svscan"));
-    wait_until("svscan entered its directory", || scratch.processes().contains(&scan));
-    testkit::signal(scan, "KILL");
-    // readproctitle sees the end of its input, and that is svscanboot's end.
-    assert_eq!(boot.end(), 0);
-}

@@ -4,6 +4,7 @@
 //! ratios. It prints a Markdown table. Nothing is written but temporary files and, if asked for, `benches/RESULTS.md`.
 
 mod builds;
+mod container;
 mod control;
 mod exec;
 mod growth;
@@ -40,7 +41,7 @@ const USAGE: &str = "usage: cargo bench --bench peers -- [--quick] [--only NAME[
 /// One group of metrics: what `--only` calls it.
 type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
 
-const METRICS: [Metric; 14] = [
+const METRICS: [Metric; 15] = [
     ("memory", memory::measure),
     ("start", start::measure),
     ("newlink", control::new_link),
@@ -55,6 +56,7 @@ const METRICS: [Metric; 14] = [
     ("crash", idle::crashes),
     ("growth", growth::services),
     ("rotation", growth::rotation),
+    ("container", container::measure),
 ];
 
 /// What all metrics need.

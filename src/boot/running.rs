@@ -1,11 +1,8 @@
-//! The svscan that runs on a scan directory: it is found by its lock on the directory and by being there, so nothing has to be
-//! written down about it.
+//! The svscan that runs on a scan directory: whether it does is told by its lock on the directory, and which process it is by
+//! being there.
 
-use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use anyhow::Context;
 use cli::text;
@@ -14,18 +11,10 @@ use sys::{adopted, fd};
 
 use super::arguments::Arguments;
 use super::tell;
+use crate::supervision::servers::Servers;
 
 /// The exit code of an init script's `status` where nothing runs.
 const NOT_RUNNING: u8 = 3;
-
-/// What serves a scan directory.
-#[derive(Default)]
-struct Servers {
-    /// The svscanboots that are to keep a svscan running.
-    boots: Vec<Pid>,
-    /// The svscans.
-    scans: Vec<Pid>,
-}
 
 /// Stops it with all that it runs, and waits for the end.
 pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
@@ -33,7 +22,8 @@ pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
     let Some(lock) = open(&dir)? else {
         return Ok(0);
     };
-    let servers = Servers::of(&dir)?;
+    let servers = servers(&dir)?;
+    let scans = servers.scans.iter().map(|&(pid, _)| pid);
     if servers.boots.is_empty() && servers.scans.is_empty() && fd::try_lock(&lock).is_ok() {
         tell(&[&"no svscan runs in ", &dir]);
         return Ok(0);
@@ -41,11 +31,11 @@ pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
     // svscanboot tells its svscan. One that is alone at runlevel 0 was told by the svscanboot that init has ended: to be told again would
     // mean to hurry.
     let told_already = servers.boots.is_empty() && std::env::var_os("RUNLEVEL").is_some_and(|level| level == "0");
-    let to_tell = if servers.boots.is_empty() { &servers.scans } else { &servers.boots };
+    let to_tell: Vec<Pid> = if servers.boots.is_empty() { scans.clone().collect() } else { servers.boots.clone() };
     for &pid in to_tell.iter().filter(|_| !told_already) {
         send(pid, Signal::SIGTERM)?;
     }
-    for &pid in servers.boots.iter().chain(&servers.scans) {
+    for pid in servers.boots.iter().copied().chain(scans) {
         adopted::wait_for_end(pid).with_context(|| text!("unable to wait for the end of svscan"))?;
     }
     tell(&[&"stopped what svscan ran in ", &dir]);
@@ -55,8 +45,8 @@ pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
 /// Lets it become its new file.
 pub fn reload(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
-    let servers = Servers::of(&dir)?;
-    for &pid in &servers.scans {
+    let servers = servers(&dir)?;
+    for &(pid, _) in &servers.scans {
         send(pid, Signal::SIGUSR2)?;
         tell(&[&"told svscan in ", &dir, &" to become its new file"]);
     }
@@ -72,6 +62,10 @@ pub fn status(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     tell(&[&"svscan runs in ", &dir]);
     Ok(0)
+}
+
+fn servers(dir: &Path) -> anyhow::Result<Servers> {
+    Servers::of(dir).with_context(|| text!("unable to look for svscan in /proc"))
 }
 
 fn not_running(dir: &Path) -> u8 {
@@ -94,45 +88,4 @@ fn send(pid: Pid, signal: Signal) -> anyhow::Result<()> {
         Err(error) if error.raw_os_error() == Some(sys::ESRCH) => Ok(()),
         done => done.with_context(|| text!("unable to signal svscan")),
     }
-}
-
-impl Servers {
-    /// Those of `dir`.
-    fn of(dir: &Path) -> anyhow::Result<Servers> {
-        let mut found = Servers::default();
-        let Ok(directory) = fs::metadata(dir) else {
-            return Ok(found);
-        };
-        let processes = fs::read_dir("/proc").with_context(|| text!("unable to look for svscan in /proc"))?;
-        for entry in processes.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            let process = entry.path();
-            let words = words(&process);
-            if runs(&words, "svscan") && is(&process.join("cwd"), &directory) {
-                found.scans.push(Pid::from_raw(pid));
-            }
-            // Its last word is the directory.
-            if runs(&words, "svscanboot") && words.last().is_some_and(|word| is(Path::new(word), &directory)) {
-                found.boots.push(Pid::from_raw(pid));
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// What a process was called with.
-fn words(process: &Path) -> Vec<PathBuf> {
-    let line = fs::read(process.join("cmdline")).unwrap_or_default();
-    line.split(|&byte| byte == 0).filter(|word| !word.is_empty()).map(|word| OsStr::from_bytes(word).into()).collect()
-}
-
-/// Whether it is that program, by its own file or as a part of the all-in-one file.
-fn runs(words: &[PathBuf], program: &str) -> bool {
-    words.iter().take(2).any(|word| word.file_name().is_some_and(|name| name == program))
-}
-
-fn is(path: &Path, directory: &Metadata) -> bool {
-    fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (directory.dev(), directory.ino()))
 }

@@ -9,6 +9,8 @@ use std::path::Path;
 use anyhow::Context;
 use cli::text;
 
+use crate::supervision::usual;
+
 /// Where the operands are looked up.
 pub struct Home(File);
 
@@ -23,11 +25,30 @@ impl Home {
     /// Runs `there` in the directory `dir`. The outer error is that of the way back, which ends the program; the inner
     /// one is that of the way in.
     pub fn visit<T>(&self, dir: &Path, there: impl FnOnce() -> T) -> anyhow::Result<io::Result<T>> {
-        if let Err(error) = std::env::set_current_dir(dir) {
+        if let Err(error) = enter(dir) {
             return Ok(Err(error));
         }
         let found = there();
         sys::fd::change_directory(self.0.as_fd()).with_context(|| text!("unable to set directory"))?;
         Ok(Ok(found))
+    }
+}
+
+/// Enters a service directory. What is not there, and is named without a slash or a dot at its beginning, is looked for in the usual scan
+/// directory: `web`, and `web/log`.
+pub fn enter(dir: &Path) -> io::Result<()> {
+    let entered = std::env::set_current_dir(dir);
+    let Err(error) = &entered else {
+        return entered;
+    };
+    let bare = dir.as_os_str().as_encoded_bytes().first().is_some_and(|first| !b"./".contains(first));
+    // A dangling link is there.
+    if !bare || error.kind() != io::ErrorKind::NotFound || std::fs::symlink_metadata(dir).is_ok() {
+        return entered;
+    }
+    match usual::directory() {
+        // What is said is about the name that was given.
+        Some(usual) => std::env::set_current_dir(usual.join(dir)).or(entered),
+        None => entered,
     }
 }

@@ -12,6 +12,8 @@ use svdir::knob::{self, Unit};
 use svdir::{Command, names};
 use sys::process::Signal;
 
+use crate::supervision::files;
+
 use super::Home;
 use super::wait::Waiting;
 
@@ -161,7 +163,7 @@ fn reach(dir: &Path) -> Option<File> {
 
 /// The control FIFO, open; `None` if the file is something else.
 fn open_control() -> io::Result<Option<File>> {
-    let file = sys::fd::open_write(Path::new(names::CONTROL))?;
+    let file = sys::fd::open_write(&*files::here(names::CONTROL))?;
     Ok(sys::fd::is_fifo(&file)?.then_some(file))
 }
 

@@ -8,6 +8,8 @@ use anyhow::Context;
 use cli::text;
 use svdir::names;
 
+use crate::supervision::files;
+
 const PROGRAM: cli::Program = cli::Program {
     name: "svok",
     synopsis: "dir",
@@ -24,8 +26,8 @@ pub fn main(call: cli::Call) -> i32 {
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let dir = Path::new(call.words().first().ok_or(cli::Usage)?);
-    std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
-    match sys::fd::open_write(Path::new(names::OK)) {
+    super::home::enter(dir).with_context(|| text!("unable to chdir to ", dir))?;
+    match sys::fd::open_write(&*files::here(names::OK)) {
         Ok(_) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound || super::has_no_reader(&error) => Ok(cli::USAGE),
         Err(error) => Err(error).with_context(|| text!("unable to open ", dir, "/", names::OK)),

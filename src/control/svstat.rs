@@ -10,6 +10,8 @@ use cli::{Text, Word, WrongOption, reason, text};
 use svdir::{Exit, More, Role, Status, Want, names};
 use tai::Label;
 
+use crate::supervision::files;
+
 use super::Home;
 
 const PROGRAM: cli::Program = cli::Program {
@@ -101,7 +103,7 @@ fn normally_up() -> Result<bool, Text> {
 }
 
 fn check_running() -> Result<(), Text> {
-    match sys::fd::open_write(Path::new(names::OK)) {
+    match sys::fd::open_write(&*files::here(names::OK)) {
         Ok(_) => Ok(()),
         Err(error) if super::has_no_reader(&error) => Err(text!("supervise not running")),
         Err(error) => Err(unable("open ", names::OK, &error)),
@@ -109,7 +111,8 @@ fn check_running() -> Result<(), Text> {
 }
 
 fn read_status() -> Result<(Status, Option<More>), Text> {
-    let file = sys::fd::open_read(Path::new(names::STATUS)).map_err(|error| unable("open ", names::STATUS, &error))?;
+    let file =
+        sys::fd::open_read(&*files::here(names::STATUS)).map_err(|error| unable("open ", names::STATUS, &error))?;
     let mut record = [0; Status::WHOLE];
     let length = sys::fd::read(file.as_fd(), &mut record).map_err(|error| unable("read ", names::STATUS, &error))?;
     let read = record.get(..length).unwrap_or_default();

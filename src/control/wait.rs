@@ -14,6 +14,8 @@ use svdir::{Mark, More, Role, Status, names};
 use sys::watch::{Change, Watch, Watcher};
 use sys::{clock, fd, poll, process};
 
+use crate::supervision::files;
+
 /// How often a record is read where nothing tells of its changes.
 const LOOK: u64 = SECOND / 10;
 /// A supervise that was killed has a successor by then, or none comes.
@@ -90,8 +92,8 @@ impl Waiting {
     /// A text if what runs there does not understand marks, or nothing can be read.
     pub fn watch(&self) -> Result<Watched, Text> {
         let watch =
-            self.watcher.as_ref().and_then(|watcher| watcher.add_for_arrivals(Path::new(names::SUPERVISE)).ok());
-        let (status, more) = read(Path::new(names::STATUS))?;
+            self.watcher.as_ref().and_then(|watcher| watcher.add_for_arrivals(&files::here(names::SUPERVISE)).ok());
+        let (status, more) = read(&files::here(names::STATUS))?;
         Ok(Watched { watch, mark: more.mark, before: Before { pid: status.pid } })
     }
 
@@ -243,7 +245,7 @@ impl Service {
 
     /// Its record. That a supervise has left counts only while none is there: a new one may not have written its record yet.
     fn read(&self) -> Result<(Status, More), Text> {
-        let (status, more) = read(&self.dir.join(names::STATUS))?;
+        let (status, more) = read(&files::of(&self.dir, names::STATUS))?;
         Ok((status, More { left: more.left && self.orphan.is_some(), ..more }))
     }
 

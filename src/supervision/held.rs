@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Context;
 use cli::{Exit, text};
@@ -13,7 +13,7 @@ use svdir::names;
 use sys::adopted;
 use sys::{fd, process, sealed};
 
-use super::record;
+use super::{files, record};
 
 /// Lock and FIFOs.
 pub struct Held {
@@ -34,16 +34,18 @@ impl Held {
     /// Takes hold of the directory, which is the current one and which messages call `dir`, in daemontools' order. `announce` is
     /// called when it is ours and before anybody can see that.
     pub fn take(dir: &OsStr, boot: [u8; 16], announce: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Held> {
+        let own = files::own();
         make_supervise_directory()?;
-        let lock = take_lock(boot).with_context(|| text!("unable to acquire ", dir, "/", names::LOCK))?;
-        let unable = |verb, file| move || text!("unable to ", verb, " ", dir, "/", file);
-        let _ = fd::make_fifo(Path::new(names::CONTROL));
-        let control = fd::open_read(Path::new(names::CONTROL)).with_context(unable("read", names::CONTROL))?;
-        let control_writer = fd::open_write(Path::new(names::CONTROL)).with_context(unable("write", names::CONTROL))?;
+        let lock = take_lock(boot)
+            .with_context(|| text!("unable to acquire ", files::shown(dir, names::LOCK).0.as_slice()))?;
+        let unable = |verb, file| move || text!("unable to ", verb, " ", files::shown(dir, file).0.as_slice());
+        let _ = fd::make_fifo(&*own.control);
+        let control = fd::open_read(&*own.control).with_context(unable("read", names::CONTROL))?;
+        let control_writer = fd::open_write(&*own.control).with_context(unable("write", names::CONTROL))?;
         require_fifo(&control).with_context(unable("read", names::CONTROL))?;
         announce()?;
-        let _ = fd::make_fifo(Path::new(names::OK));
-        let ok = fd::open_read(Path::new(names::OK)).with_context(unable("read", names::OK))?;
+        let _ = fd::make_fifo(&*own.ok);
+        let ok = fd::open_read(&*own.ok).with_context(unable("read", names::OK))?;
         require_fifo(&ok).with_context(unable("read", names::OK))?;
         Ok(Held { control, control_writer, ok, lock })
     }
@@ -69,10 +71,11 @@ impl Held {
 /// messages that this can give are Debian's too.
 fn make_supervise_directory() -> anyhow::Result<()> {
     const LONGEST_LINK: usize = 255;
-    if make_private_directory(OsStr::new(names::SUPERVISE)).is_ok() {
+    let directory = OsStr::from_bytes(files::own().directory.to_bytes());
+    if make_private_directory(directory).is_ok() {
         return Ok(());
     }
-    let failed = match std::fs::read_link(names::SUPERVISE) {
+    let failed = match std::fs::read_link(directory) {
         Ok(target) if target.as_os_str().len() <= LONGEST_LINK => {
             // Its failure shows when the lock cannot be made.
             let _ = make_private_directory(target.as_os_str());
@@ -95,7 +98,7 @@ fn make_private_directory(path: &OsStr) -> io::Result<()> {
 /// has become `run`: that is waited for.
 fn take_lock(boot: [u8; 16]) -> io::Result<File> {
     const TRIES: u32 = 100;
-    let lock = fd::open_append(Path::new(names::LOCK))?;
+    let lock = fd::open_append(&*files::own().lock)?;
     for _ in 0..TRIES {
         match fd::try_lock(&lock) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && supervise_was_killed(boot) => {

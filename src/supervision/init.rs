@@ -4,6 +4,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use cli::{Call, LongWords, Options, Usage, text};
 use machine::SECOND;
 use svdir::Exit;
@@ -27,13 +28,21 @@ const LAST_LOOK: u64 = SECOND / 2;
 /// A machine's svscan that cannot begin tries again so much later: it must not end.
 const AGAIN: u64 = 5 * SECOND;
 
+/// The options, and the letters that stand for them here.
+const OPTIONS: &[(&str, u8)] =
+    &[("init", b'i'), ("exit-with=", b'e'), ("grace=", b'g'), ("halt=", b'h'), ("state=", b's'), ("prefix", b'p')];
+
 /// What svscan was called for.
 #[derive(Debug, Default, PartialEq)]
 pub struct Arguments {
-    /// The scan directory; the current one if `None`.
+    /// The scan directory; the usual one if `None`.
     pub dir: Option<OsString>,
     /// Set if this is an init.
     pub init: Option<Init>,
+    /// Where supervises have their files, if not in the service directories. Absolute.
+    pub state: Option<PathBuf>,
+    /// Whether the output of services without a logger gets their names.
+    pub prefix: bool,
 }
 
 /// How an init ends.
@@ -59,18 +68,25 @@ impl Arguments {
     /// # Errors
     /// [`Usage`], or a wrong option.
     pub fn of(call: &Call) -> anyhow::Result<Arguments> {
-        const KNOWN: LongWords =
-            LongWords::Known(&[("init", b'i'), ("exit-with=", b'e'), ("grace=", b'g'), ("halt=", b'h')]);
         let mut arguments = Arguments::default();
         if process::own_pid().as_raw() == 1 {
             arguments.init = Some(Init::default());
         }
-        // The original has no options: what begins with one dash is a directory.
-        let long = call.words().first().is_some_and(|word| word.as_bytes().starts_with(b"--"));
-        let mut options = Options::new(if long { call.words() } else { &[] }, "", KNOWN);
+        // The original has no options: unless it is one of ours, whatever begins with dashes is a directory.
+        let long = call.words().first().is_some_and(|word| is_option(word));
+        let mut options = Options::new(if long { call.words() } else { &[] }, "", LongWords::Known(OPTIONS));
         while let Some((option, value)) = options.next()? {
-            let init = arguments.init.get_or_insert_default();
             let value = OsStr::from_bytes(value);
+            if option == b'p' {
+                arguments.prefix = true;
+                continue;
+            }
+            if option == b's' {
+                let state = std::path::absolute(value).with_context(|| text!("unable to find ", value))?;
+                arguments.state = Some(state);
+                continue;
+            }
+            let init = arguments.init.get_or_insert_default();
             match option {
                 b'e' => init.exit_with = Some(value.to_os_string()),
                 b'g' => init.grace = grace(value).ok_or(Usage)?,
@@ -82,6 +98,12 @@ impl Arguments {
         arguments.dir = operands.first().map(|word| word.to_os_string());
         Ok(arguments)
     }
+}
+
+/// Whether `word` is an option of ours, whatever its value.
+fn is_option(word: &OsStr) -> bool {
+    let name = word.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
+    OPTIONS.iter().any(|(option, _)| name.strip_prefix(b"--") == Some(option.trim_end_matches('=').as_bytes()))
 }
 
 /// Seconds, in decimal notation, as nanoseconds.
@@ -176,18 +198,23 @@ mod tests {
     fn a_plain_call_is_that_of_the_original() {
         assert_eq!(arguments(&[]), Some(Arguments::default()));
         for words in [&["/service"][..], &["/service", "--init"], &["/service", "x"]] {
-            let expected = Arguments { dir: Some("/service".into()), init: None };
+            let expected = Arguments { dir: Some("/service".into()), ..Arguments::default() };
             assert_eq!(arguments(words), Some(expected));
         }
-        assert_eq!(dir(&["-x"]), Some("-x".into()));
-        assert_eq!(dir(&["--", "--init"]), Some("--init".into()));
+        for word in ["-x", "--", "--xyz", "--initial", "--in", "---init"] {
+            assert_eq!(dir(&[word]), Some(word.into()));
+        }
     }
 
     #[test]
-    fn every_option_makes_it_an_init() {
+    fn options_about_the_end_make_it_an_init() {
         let expected = Init { exit_with: Some("web".into()), grace: 1_500_000_000, halt: Some("/sbin/halt".into()) };
         let words = ["--exit-with", "web", "--grace=1.5", "--halt", "/sbin/halt", "dir"];
-        assert_eq!(arguments(&words), Some(Arguments { dir: Some("dir".into()), init: Some(expected) }));
+        let expected = Arguments { dir: Some("dir".into()), init: Some(expected), ..Arguments::default() };
+        assert_eq!(arguments(&words), Some(expected));
+        let expected = Arguments { state: Some("/run/x".into()), ..Arguments::default() };
+        assert_eq!(arguments(&["--state", "/run/x"]), Some(expected));
+        assert_eq!(arguments(&["--prefix"]), Some(Arguments { prefix: true, ..Arguments::default() }));
         assert_eq!(arguments(&["--init"]).and_then(|arguments| arguments.init), Some(Init::default()));
         assert_eq!(arguments(&["--grace=0"]).and_then(|arguments| arguments.init).map(|init| init.grace), Some(0));
     }
@@ -205,7 +232,8 @@ mod tests {
             &["--grace"],
             &["--exit-with"],
             &["--init", "-x"],
-            &["--unit"],
+            &["--init", "--unit"],
+            &["--init=x"],
         ] {
             assert_eq!(arguments(words), None, "{words:?}");
         }

@@ -65,6 +65,7 @@ impl Presence {
 }
 
 /// What the current directory, which messages call `dir`, says about signals.
+#[inline(never)]
 pub fn signals(dir: &OsStr, said: &mut Said) -> Knobs {
     let default = Knobs::default();
     let signal = |bytes: &[u8]| knob::signal(bytes, number_of).map(Signal::Number).map_err(Wrong::reason);
@@ -77,6 +78,7 @@ pub fn signals(dir: &OsStr, said: &mut Said) -> Knobs {
 }
 
 /// The descriptor on which the service tells that it is ready, if that can be had.
+#[inline(never)]
 pub fn notification_fd(dir: &OsStr, said: &mut Said) -> Option<RawFd> {
     let limit = limits::get(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |limit| limit.soft);
     let descriptor = |bytes: &[u8]| match knob::descriptor(bytes).map_err(Wrong::reason)? {
@@ -94,6 +96,7 @@ pub fn notification_fd(dir: &OsStr, said: &mut Said) -> Option<RawFd> {
 }
 
 /// The same, and how a new copy gets ready.
+#[inline(never)]
 pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Said) -> Knobs {
     let notifies = present.notification_fd && notification_fd(dir, said).is_some();
     let readiness = if notifies || present.sd_notify || present.check {

@@ -7,8 +7,8 @@ use std::path::Path;
 use svdir::{More, Status, names};
 use sys::{adopted, fd, sealed};
 
-use super::record;
 use super::scan_state::PipeEnds;
+use super::{files, record};
 
 /// Both ends.
 pub struct LogPipe {
@@ -29,8 +29,8 @@ impl LogPipe {
     pub fn recover(name: &Path) -> Option<LogPipe> {
         let boot = adopted::boot_id()?;
         let read = |path: &Path| record::read(path).ok().flatten().filter(|(_, more)| more.boot == boot);
-        let main = read(&name.join(names::STATUS));
-        let log = read(&name.join(names::LOG).join(names::STATUS));
+        let main = read(&files::of(name, names::STATUS));
+        let log = read(&files::of(&name.join(names::LOG), names::STATUS));
         let output = |(_, more): &(Status, More)| (1, more.stdout);
         let input = |(_, more): &(Status, More)| (0, more.stdin);
         let ends = [main.as_ref().map(|main| (main, output(main))), log.as_ref().map(|log| (log, input(log)))];

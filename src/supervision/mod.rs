@@ -1,6 +1,7 @@
 //! The effectful loops: svscan, supervise, and the way to start them at boot.
 
 mod beginning;
+pub(crate) mod files;
 mod handover;
 mod held;
 mod init;
@@ -8,16 +9,19 @@ mod knobs;
 mod log_pipe;
 mod other;
 mod peer;
+mod prefix;
 mod readiness;
 mod record;
 mod said;
 mod scan_directory;
 mod scan_state;
+pub(crate) mod servers;
 mod sockets;
 mod stop;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;
+pub(crate) mod usual;
 
 /// Set by svscan for its supervises, which take it out of what services see: the pipe on stdout is svscan's.
 const BELOW_SVSCAN: &str = "UPHOLD_SVSCAN";

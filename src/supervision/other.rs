@@ -10,7 +10,7 @@ use machine::Pid;
 use svdir::names;
 use sys::fd;
 
-use super::record;
+use super::{files, record};
 
 /// Such a supervise.
 pub struct Other {
@@ -26,7 +26,7 @@ impl Other {
     /// # Errors
     /// If that cannot be found out: out of descriptors or memory.
     pub fn find(dir: &Path) -> io::Result<Option<Other>> {
-        match fd::open_write(&dir.join(names::OK)) {
+        match fd::open_write(&files::of(dir, names::OK)) {
             Ok(ok) if fd::is_fifo(&ok)? => Ok(Some(Other { ok, pid: pid(dir) })),
             Ok(_) => Ok(None),
             Err(error) if matches!(error.raw_os_error(), Some(sys::EMFILE | sys::ENFILE | sys::ENOMEM)) => Err(error),
@@ -38,7 +38,7 @@ impl Other {
 
 /// The pid in the record of `dir`, if that process is where a supervise of `dir` is.
 fn pid(dir: &Path) -> Option<Pid> {
-    let (_, more) = record::read(&dir.join(names::STATUS)).ok()??;
+    let (_, more) = record::read(&files::of(dir, names::STATUS)).ok()??;
     let there = std::fs::metadata(format!("/proc/{}/cwd", more.supervise)).ok()?;
     let here = std::fs::metadata(dir).ok()?;
     ((there.dev(), there.ino()) == (here.dev(), here.ino())).then_some(Pid(more.supervise))

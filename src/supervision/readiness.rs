@@ -156,6 +156,9 @@ impl Socketed {
 
     /// Reads what has come from one of `services`, and passes it to `hear`. What others say does not count. Descriptors that
     /// come along are closed.
+    ///
+    /// Not inlined: its buffer shall be no part of the stack of every turn.
+    #[inline(never)]
     pub fn receive(&self, services: &[Pid], dir: &OsStr, mut hear: impl FnMut(Pid, Notice<'_>)) {
         let Some(socket) = &self.socket else {
             return;
@@ -205,6 +208,7 @@ fn both_ways(writer: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 impl Readiness {
     /// That of the process `pid`, which another supervise has started and which has a pipe with this inode number, if any.
+    #[inline(never)]
     pub fn find(pid: Pid, pipe: u64, dir: &OsStr, said: &mut Said) -> Readiness {
         let mut readiness = Readiness::default();
         if pipe != 0 {
@@ -306,6 +310,7 @@ fn kill(check: Pid) {
 }
 
 /// Starts `check` with the pid of the service as its word. Its output goes nowhere: it would come into the log.
+#[inline(never)]
 fn run_check(pid: Pid) -> io::Result<Pid> {
     let nowhere = OpenOptions::new().write(true).open("/dev/null")?;
     let argv = [c"./check".to_owned(), sys::exec::c_string(OsStr::new(&pid.0.to_string()))];

@@ -10,6 +10,8 @@ use cli::{Text, text};
 use svdir::{Born, More, Status, names};
 use sys::{adopted, fd};
 
+use super::files;
+
 /// A whole record as it stands in the file.
 pub type Bytes = [u8; Status::WHOLE];
 
@@ -29,12 +31,13 @@ pub enum Failure {
 impl Failure {
     /// What could not be done, in the words of the original, and the reason.
     pub fn told(self, dir: &OsStr) -> (Text, io::Error) {
-        let unable = |verb: &str| text!("unable to ", verb, " ", dir, "/", names::STATUS_NEW);
+        let shown_new = files::shown(OsStr::new(dir), names::STATUS_NEW);
+        let unable = |verb: &str| text!("unable to ", verb, " ", shown_new.0.as_slice());
         match self {
             Failure::Open(error) => (unable("open"), error),
             Failure::Write(error) => (unable("write"), error),
             Failure::Partial => (unable("write"), io::Error::other("partial write")),
-            Failure::Rename(error) => (text!("unable to rename ", dir, "/", names::STATUS_NEW, " to status"), error),
+            Failure::Rename(error) => (text!("unable to rename ", shown_new.0.as_slice(), " to status"), error),
         }
     }
 }
@@ -53,18 +56,18 @@ pub fn write(record: &Bytes) -> Result<(), Failure> {
 }
 
 fn write_new(record: &Bytes) -> Result<(), Failure> {
-    let file = fd::open_truncate(names::STATUS_NEW_FILE).map_err(Failure::Open)?;
+    let file = fd::open_truncate(&*files::own().status_new).map_err(Failure::Open)?;
     match fd::write(file.as_fd(), record) {
         Ok(count) if count == record.len() => {}
         Ok(_) => return Err(Failure::Partial),
         Err(error) => return Err(Failure::Write(error)),
     }
     drop(file);
-    fd::rename(names::STATUS_NEW_FILE, names::STATUS_FILE).map_err(Failure::Rename)
+    fd::rename(&*files::own().status_new, &*files::own().status).map_err(Failure::Rename)
 }
 
 fn overwrite(record: &Bytes) -> io::Result<()> {
-    let file = fd::open_write(names::STATUS_FILE)?;
+    let file = fd::open_write(&*files::own().status)?;
     if file.metadata()?.len() == record.len() as u64 {
         fd::write(file.as_fd(), record)?;
     }
@@ -73,13 +76,13 @@ fn overwrite(record: &Bytes) -> io::Result<()> {
 
 /// What a supervise that was killed in this boot of the machine had written. `None` if there was none, or it left by itself.
 pub fn left_behind(boot: [u8; 16]) -> Option<(Status, More)> {
-    let (status, more) = read(names::STATUS_FILE).ok()??;
+    let (status, more) = read(&*files::own().status).ok()??;
     (more.boot == boot && boot != [0; 16] && !more.left).then_some((status, more))
 }
 
 /// Whether a supervise of `dir` was killed in this boot of the machine. Its service may live.
 pub fn was_left_behind(dir: &Path) -> bool {
-    let record = read(&dir.join(names::STATUS)).ok().flatten();
+    let record = read(&files::of(dir, names::STATUS)).ok().flatten();
     record.is_some_and(|(_, more)| !more.left && more.boot != [0; 16] && Some(more.boot) == adopted::boot_id())
 }
 

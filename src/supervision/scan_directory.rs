@@ -175,7 +175,7 @@ impl ScanDirectory {
 /// Locks a directory. `None` where it may not be read, or the file system cannot do that.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     /// A child of an svscan that was killed holds a copy of its lock until it has become a supervise.
-    const TRIES: u32 = 25;
+    const TRIES: u32 = 100;
     let Ok(directory) = fd::open_read(path) else {
         return Ok(None);
     };

@@ -54,6 +54,7 @@ impl Sockets {
     ///
     /// # Errors
     /// Why a socket cannot be had; each is said. What is held already stays.
+    #[inline(never)]
     pub fn refresh(&mut self, dir: &OsStr, said: &mut Said) -> Result<(), Text> {
         let (mut failed, mut held) = (None, Vec::new());
         let entries = match list() {
@@ -117,6 +118,7 @@ impl Sockets {
     }
 
     /// Takes what a process, whose supervise was killed, has of them.
+    #[inline(never)]
     pub fn adopt(process: &Adopted, dir: &OsStr, said: &mut Said) -> Sockets {
         let names = list().unwrap_or_default();
         let mut wanted: Vec<_> = names
@@ -215,6 +217,7 @@ fn list() -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
+#[inline(never)]
 fn read(name: &OsStr) -> io::Result<Listener> {
     if !is_name(name.as_bytes()) {
         return Err(io::Error::other("the name has a colon, a blank or an odd byte in it"));

@@ -15,7 +15,7 @@ use sys::process::{self, Signal};
 use sys::{fd, table};
 
 use super::svscan::{Scanner, VOICE, subject};
-use super::{init, record, tick};
+use super::{files, init, record, tick};
 
 /// A stop that has begun.
 pub struct Stopping {
@@ -46,7 +46,7 @@ impl Scanner {
         log::info!("stopping");
         let grace = self.init.as_ref().map_or(0, |init| init.grace);
         let services = self.find_running();
-        self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services, false), told: Vec::new() });
+        self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services), told: Vec::new() });
     }
 
     /// What runs. A supervise that none of ours has found yet, since it was started by another svscan, is looked for.
@@ -87,7 +87,6 @@ impl Scanner {
                 }
                 Action::Start(id, Role::Main) => self.start_main(id),
                 Action::Start(id, Role::Log) => self.start_log(id),
-                Action::EndCopier => {}
                 Action::KillServices => self.kill_services(),
                 Action::KillAll => self.kill_all(),
             }
@@ -127,7 +126,9 @@ impl Scanner {
             Order::Drain => &[Command::Once, Command::Exit],
         };
         let letters: Vec<u8> = letters.iter().map(|letter| letter.letter()).collect();
-        let Some(dir) = self.directory_of(id, role) else {
+        // A copier ends by itself when it comes to the end of file.
+        let copier = role == Role::Log && self.copiers.contains(&id);
+        let Some(dir) = self.directory_of(id, role).filter(|_| !copier) else {
             return;
         };
         log::debug!("{}: {order:?}", dir.display());
@@ -139,7 +140,7 @@ impl Scanner {
                 }
             }
             Err(error) => {
-                let text = text!("unable to write ", dir.join(names::CONTROL));
+                let text = text!("unable to write ", files::of(&dir, names::CONTROL));
                 self.said.warning(subject(b"tell", dir.as_os_str()), text, &error);
             }
         }
@@ -254,14 +255,14 @@ fn machine_pid(pid: process::Pid) -> Pid {
 /// Writes letters to the supervise of `dir`. One that was started a moment ago may not read its FIFO yet, or may not even have made it: then it
 /// is made here, and returned, since letters last only as long as somebody has it open.
 fn tell(dir: &Path, letters: &[u8]) -> io::Result<Option<File>> {
-    let path = dir.join(names::CONTROL);
+    let path = files::of(dir, names::CONTROL);
     let absent = |error: &io::Error| matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER));
     let (control, kept) = match fd::open_write(&path) {
         Ok(control) => (control, false),
         Err(error) if absent(&error) => {
             use std::os::unix::fs::DirBuilderExt;
             // That these are there already is as good; whatever else is wrong shows when it is opened.
-            let _ = std::fs::DirBuilder::new().mode(0o700).create(dir.join(names::SUPERVISE));
+            let _ = std::fs::DirBuilder::new().mode(0o700).create(files::of(dir, names::SUPERVISE));
             let _ = fd::make_fifo(&path);
             (fd::open_read_write(&path)?, true)
         }

@@ -25,6 +25,7 @@ use sys::{clock, environ, fd, oom, sealed, signals};
 use tai::Label;
 
 use super::beginning::{Beginning, State, last_start, who_we_are};
+use super::files::shown;
 use super::handover::{self, Answer, Received, Successor};
 use super::held::Held;
 use super::knobs::{Presence, Present};
@@ -182,6 +183,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Goes on from the state that was handed over by the program that this one replaces.
+    #[inline(never)]
     fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
@@ -226,6 +228,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// What another program needs to go on from here.
+    #[inline(never)]
     fn state(&self) -> Vec<u8> {
         let (status, more) = self.machine.record(self.since, self.more);
         let held = self.held.descriptors().map(sealed::number);
@@ -306,7 +309,7 @@ impl<'a> Supervisor<'a> {
         if beside_ready && self.beside_readiness.hear() {
             self.ready(self.machine.second_pid());
         }
-        if word {
+        if word && self.socketed.fd().is_some() {
             self.hear_words();
         }
         if signals || self.signals.came() {
@@ -380,6 +383,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Takes in what the service tells of itself.
+    #[inline(never)]
     fn hear_words(&mut self) {
         let copies: Vec<Pid> = [self.machine.pid(), self.machine.second_pid()].into_iter().flatten().collect();
         let socketed = std::mem::take(&mut self.socketed);
@@ -426,7 +430,11 @@ impl<'a> Supervisor<'a> {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) => {
-                return self.said.warning("control", text!("unable to read ", self.dir, "/", names::CONTROL), &error);
+                return self.said.warning(
+                    "control",
+                    text!("unable to read ", shown(self.dir, names::CONTROL).0.as_slice()),
+                    &error,
+                );
             }
         };
         let before = self.more.mark;
@@ -506,6 +514,7 @@ impl<'a> Supervisor<'a> {
         self.beside_readiness.stop();
     }
 
+    #[inline(never)]
     fn give_up(&mut self, why: Why) {
         self.beside_readiness.stop();
         let number = |pid: Pid| u64::from(pid.0);

@@ -14,9 +14,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Program, Voice, text};
+use cli::{Call, Program, Text, Usage, Voice, text};
 use machine::Pid;
-use machine::scan::{Action, Id, Kept, Role, Scan};
+use machine::scan::{Action, Id, Kept, Life, Role, Scan};
 use machine::stop::End;
 use svdir::{Command, names};
 use sys::limits::Resource;
@@ -28,17 +28,19 @@ use super::handover::{self, Answer, Received, Successor};
 use super::init::{self, Arguments, Init};
 use super::log_pipe::LogPipe;
 use super::other::Other;
-use super::peer::Peers;
+use super::peer::{Peer, Peers};
+use super::prefix;
 use super::said::Said;
 use super::scan_directory::{Look, ScanDirectory};
 use super::scan_state::ScanState;
 use super::stop::Stopping;
-use super::{be_spared, record, tick};
+use super::usual;
+use super::{be_spared, files, record, tick};
 
 const PROGRAM: Program = Program {
     name: "svscan",
-    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [dir]",
-    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [dir]",
+    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [--state DIR] [--prefix] [dir]",
+    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [--state dir] [--prefix] [dir]",
     usage_exit: cli::USAGE,
     about: "Supervises every service directory in the scan directory.",
     options: &[
@@ -52,7 +54,12 @@ const PROGRAM: Program = Program {
             "--halt PROGRAM",
             "be the first process of a machine: never end, but become PROGRAM when all is down; an init too",
         ),
-        ("dir", "the scan directory; the current directory if there is none"),
+        ("--state DIR", "supervises have their files in DIR, not in the service directories; sets SUPERVISEDIR"),
+        ("--prefix", "write the name of the service before each line of a service without a logger"),
+        (
+            "dir",
+            "the scan directory; else $SVDIR, else /service for root, else service in $XDG_CONFIG_HOME or ~/.config",
+        ),
     ],
 };
 
@@ -67,6 +74,9 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
     // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
     signals::survive(Signal::SIGPIPE);
+    if let Some(name) = prefix::received() {
+        return prefix::copy(&name);
+    }
     let mut scanner = match handover::received(call) {
         Received::Question(state) => return Ok(handover::answer(ScanState::decode(&state).is_some())),
         Received::State(state) => Scanner::go_on(call, Arguments::of(call)?, &state)?,
@@ -103,6 +113,10 @@ pub(super) struct Scanner {
     directory: ScanDirectory,
     /// Set if this is an init.
     pub(super) init: Option<Init>,
+    /// Whether services without a logger get a copier.
+    prefix: bool,
+    /// The services of which the log supervise is a copier.
+    pub(super) copiers: BTreeSet<Id>,
     /// The stop, once it has begun.
     pub(super) stopping: Option<Stopping>,
     /// What svscan ends with, once that is known.
@@ -119,15 +133,18 @@ pub(super) struct Scanner {
 impl Scanner {
     /// Enters the scan directory.
     fn begin(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner> {
-        let dir = arguments.dir.as_deref().unwrap_or(OsStr::new("."));
-        if arguments.dir.is_some() {
-            std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
+        let dir = arguments.dir.clone().map_or_else(usual_directory, Ok)?;
+        std::env::set_current_dir(&dir).with_context(|| text!("unable to chdir to ", dir))?;
+        if let Some(state) = &arguments.state {
+            // What is wrong with it the supervises will say.
+            let _ = std::fs::create_dir(state);
+            environ::set(files::VARIABLE, state.as_os_str());
         }
         fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
         let directory =
             ScanDirectory::current().with_context(|| text!("unable to lock ", dir, ", another svscan runs there"))?;
         be_spared(None);
-        Scanner::new(call, arguments.init.clone(), directory, raise_open_files())
+        Scanner::new(call, arguments, directory, raise_open_files())
     }
 
     /// Goes on from the state that was handed over by the program that this one replaces.
@@ -136,9 +153,13 @@ impl Scanner {
         let state = ScanState::decode(state).with_context(unable)?;
         let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
         be_spared(state.oom);
-        let mut scanner = Scanner::new(call, arguments.init, directory, state.open_files)?;
+        let mut scanner = Scanner::new(call, &arguments, directory, state.open_files)?;
         for kept in state.services {
             let Kept { id, names, main, log, pipe, released } = kept;
+            if log.life != Life::None && names.first().is_some_and(|name| !Path::new(&**name).join(names::LOG).is_dir())
+            {
+                scanner.copiers.insert(id);
+            }
             let pipe = pipe.map(LogPipe::inherit).transpose().with_context(unable)?;
             scanner.scan.restore(tick(), Kept { id, names, main, log, pipe, released });
         }
@@ -176,13 +197,13 @@ impl Scanner {
 
     fn new(
         call: &Call,
-        init: Option<Init>,
+        arguments: &Arguments,
         directory: ScanDirectory,
         open_files: Option<u64>,
     ) -> anyhow::Result<Scanner> {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        let stop = init.iter().flat_map(|_| init::STOP);
+        let stop = arguments.init.iter().flat_map(|_| init::STOP);
         let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect();
         environ::set(super::BELOW_SVSCAN, OsStr::new("1"));
         // Services whose supervise was killed, and what services leave behind.
@@ -191,7 +212,9 @@ impl Scanner {
             scan: Scan::default(),
             signals: Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?,
             directory,
-            init,
+            init: arguments.init.clone(),
+            prefix: arguments.prefix,
+            copiers: BTreeSet::new(),
             stopping: None,
             exit_code: None,
             others: Vec::new(),
@@ -322,7 +345,7 @@ impl Scanner {
         if role != Role::Main || !self.ends_with(id) {
             return;
         }
-        let record = record::read(&Path::new(&name).join(names::STATUS)).ok().flatten();
+        let record = record::read(&files::of(Path::new(&name), names::STATUS)).ok().flatten();
         let Some((_, more)) = record.filter(|(_, more)| more.left) else {
             return;
         };
@@ -345,7 +368,7 @@ impl Scanner {
             Role::Log => Path::new(&*name).join(names::LOG),
         };
         // Other suites tell nothing. Theirs are not taken over either.
-        record::read(&dir.join(names::STATUS)).ok().flatten().is_none_or(|(_, more)| more.left)
+        record::read(&files::of(&dir, names::STATUS)).ok().flatten().is_none_or(|(_, more)| more.left)
     }
 
     fn take_changes(&mut self) {
@@ -467,9 +490,26 @@ impl Scanner {
         let Some(name) = self.scan.name(id) else {
             return;
         };
+        if self.prefix && !self.has_log(&name) {
+            return self.start_copier(id, &name);
+        }
+        self.copiers.remove(&id);
         // The service's name stands in the logger's messages, unlike in the original's, which are about "log".
         let dir = Path::new(&*name).join(names::LOG);
         self.start(id, Role::Log, dir.as_os_str());
+    }
+
+    /// Starts what reads the output of a service without a logger.
+    fn start_copier(&mut self, id: Id, name: &OsStr) {
+        let start =
+            Start { open_files: self.open_files, own_session: true, environment: Some(prefix::environment(name)) };
+        let copier = self.peers.program("svscan", &[]);
+        let end = self.scan.pipe(id).map(|pipe| (pipe.reader(), 0));
+        let started = spawn(&copier, &start, ("the copier of ", name), end);
+        if started.is_ok() {
+            self.copiers.insert(id);
+        }
+        self.note_start(id, Role::Log, name, started);
     }
 
     /// Takes a supervise for what it is that had the lock before one of ours could get it.
@@ -499,7 +539,7 @@ impl Scanner {
             }
             Ok(None) => self.said.over(subject(b"ok", dir)),
             Err(error) => {
-                let text = text!("unable to open ", dir, "/", names::OK);
+                let text = text!("unable to open ", files::of(Path::new(dir), names::OK));
                 self.said.warning(subject(b"ok", dir), text, &error);
                 return self.fail_to_start(id, role);
             }
@@ -512,15 +552,22 @@ impl Scanner {
             Role::Main => pipe.and_then(|pipe| Some((pipe.writer()?, 1))),
             Role::Log => pipe.map(|pipe| (pipe.reader(), 0)),
         };
-        let started = spawn(&self.peers, &start, dir, end);
+        // A service may be called --help.
+        let dotted = Path::new(".").join(dir);
+        let operand = if dir.as_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
+        let supervise = self.peers.program("supervise", &[operand]);
+        let started = spawn(&supervise, &start, ("supervise ", dir), end);
         self.note_start(id, role, dir, started);
     }
 
-    fn note_start(&mut self, id: Id, role: Role, dir: &OsStr, started: io::Result<process::Pid>) {
-        let subject = subject(b"fork", dir);
+    fn note_start(&mut self, id: Id, role: Role, dir: &OsStr, started: io::Result<Started>) {
         match started {
-            Ok(pid) => {
-                self.said.over(subject);
+            Ok(Started { pid, unable }) => {
+                self.said.over(subject(b"fork", dir));
+                match unable {
+                    Some((text, error)) => self.said.warning(subject(b"exec", dir), text, &error),
+                    None => self.said.over(subject(b"exec", dir)),
+                }
                 log::info!("{}: supervise started as pid {pid}", dir.display());
                 match oom::failure() {
                     Some(error) => self.said.warning("oom", text!("unable to restore the OOM score for ", dir), &error),
@@ -530,7 +577,7 @@ impl Scanner {
                 self.note(|stop| stop.started(id, role));
             }
             Err(error) => {
-                self.said.warning(subject, text!("unable to fork for ", dir), &error);
+                self.said.warning(subject(b"fork", dir), text!("unable to fork for ", dir), &error);
                 self.fail_to_start(id, role);
             }
         }
@@ -543,7 +590,7 @@ impl Scanner {
 
     /// Looks whether the service has a logger, each time it is started, and makes the pipe to it.
     fn prepare_log(&mut self, id: Id, name: &OsStr) -> io::Result<()> {
-        if self.has_log(name) {
+        if self.has_log(name) || self.prefix {
             match self.scan.pipe(id) {
                 Some(pipe) => pipe.reopen()?,
                 None => {
@@ -575,18 +622,26 @@ impl Scanner {
 
     /// The service is gone for good. Its logger shall read what is left in the pipe, and end.
     fn release(&mut self, id: Id, logger: Pid) {
+        if self.copiers.contains(&id) {
+            return self.close_released(id);
+        }
         // The name may be gone, but the logger's supervise is where its control FIFO is.
-        let control = format!("/proc/{}/cwd/{}", logger.0, names::CONTROL);
-        match tell_to_exit(Path::new(&control)) {
+        let control = files::of(Path::new(&format!("/proc/{}/cwd", logger.0)), names::CONTROL);
+        match tell_to_exit(&control) {
             Ok(()) => self.said.over("release"),
             // It has just ended, and is heard of. Or there is no /proc: it stays until the operator ends it, as in the original.
             Err(error) if matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER)) => return,
             Err(error) => {
-                let text = text!("unable to write ", control.as_str(), ", trying again in 5 seconds");
+                let text = text!("unable to write ", control, ", trying again in 5 seconds");
                 self.said.warning("release", text, &error);
                 return self.scan.release_failed(tick(), id);
             }
         }
+        self.close_released(id);
+    }
+
+    /// Lets the logger come to the end of file.
+    fn close_released(&mut self, id: Id) {
         if let Some(pipe) = self.scan.pipe(id) {
             pipe.close_writer();
         }
@@ -604,14 +659,21 @@ struct Start {
     environment: Option<Vec<CString>>,
 }
 
-/// Becomes the supervise of `dir` in a new child, with `pipe` placed as the descriptor beside it.
-fn spawn(peers: &Peers, start: &Start, dir: &OsStr, pipe: Option<(BorrowedFd<'_>, RawFd)>) -> io::Result<process::Pid> {
-    // A service may be called --help.
-    let dotted = Path::new(".").join(dir);
-    let operand = if dir.as_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
-    let supervise = peers.program("supervise", &[operand]);
-    let mut exec = supervise.prepare(start.environment.as_deref());
-    let become_supervise = || {
+/// A new child, and why it could not become what it should.
+struct Started {
+    pid: process::Pid,
+    unable: Option<(Text, io::Error)>,
+}
+
+/// Becomes `program` in a new child, with `pipe` placed as the descriptor beside it. In messages it is what it does for that directory.
+fn spawn(
+    program: &Peer,
+    start: &Start,
+    (what, dir): (&str, &OsStr),
+    pipe: Option<(BorrowedFd<'_>, RawFd)>,
+) -> io::Result<Started> {
+    let mut exec = program.prepare(start.environment.as_deref());
+    let become_program = || {
         if let Some(soft) = start.open_files {
             let _ = limits::set_soft(Resource::RLIMIT_NOFILE, soft);
         }
@@ -620,11 +682,13 @@ fn spawn(peers: &Peers, start: &Start, dir: &OsStr, pipe: Option<(BorrowedFd<'_>
             let _ = identity::new_session();
         }
         match pipe.map_or(Ok(()), |(from, to)| fd::place(from, to)) {
-            Ok(()) => ("unable to start supervise ", exec()),
-            Err(error) => ("unable to set up descriptors for ", error),
+            Ok(()) => ("unable to start ", what, exec()),
+            Err(error) => ("unable to set up descriptors for ", "", error),
         }
     };
-    process::spawn(become_supervise, |(unable, error)| VOICE.warning(&text!(unable, dir), &error))
+    let mut unable = None;
+    let pid = process::spawn(become_program, |(verb, what, error)| unable = Some((text!(verb, what, dir), error)))?;
+    Ok(Started { pid, unable })
 }
 
 /// Tells a supervise to leave when its service is down.
@@ -634,6 +698,15 @@ fn tell_to_exit(control: &Path) -> io::Result<()> {
         return Err(io::Error::from_raw_os_error(sys::ENOENT));
     }
     fd::write(control.as_fd(), &[Command::Exit.letter()]).map(drop)
+}
+
+/// The scan directory of a call that names none.
+fn usual_directory() -> anyhow::Result<OsString> {
+    let dir = usual::directory().ok_or(Usage)?;
+    if usual::make(&dir).with_context(|| text!("unable to make ", dir))? {
+        VOICE.say(&[&"made ", &dir]);
+    }
+    Ok(dir.into())
 }
 
 /// Two descriptors for each service with a logger: so many may be needed as the system gives. Returns the limit that was

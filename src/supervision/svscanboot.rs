@@ -1,27 +1,36 @@
-//! `svscanboot [dir]`: what init or rc starts at boot. Ends what an earlier run left behind, then runs
-//! `svscan dir 2>&1 | readproctitle service errors: ...` with nothing in the environment but PATH.
+//! `svscanboot [dir]`: what init or rc starts at boot. It keeps `svscan --init dir 2>&1 | readproctitle service errors: ...` running,
+//! with nothing in the environment but PATH, and starts again what dies of the two, while the services run on. TERM to it is the
+//! orderly stop of all services.
 
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cli::{Call, Program, text};
+use machine::{SECOND, Tick};
 use svdir::names;
 use sys::exec::c_string;
-use sys::process::{self, Change, Pid};
-use sys::{environ, fd};
+use sys::process::{self, Change, Pid, Signal};
+use sys::signals::{self, Signals};
+use sys::{environ, fd, identity};
 
+use super::init::STOP;
+use super::log_pipe::LogPipe;
+use super::other::Other;
 use super::peer::Peers;
+use super::servers::Servers;
+use super::tick;
 
 const PROGRAM: Program = Program {
     name: "svscanboot",
     synopsis: "[dir]",
     usage: "svscanboot: usage: svscanboot [dir]",
     usage_exit: cli::USAGE,
-    about: "Starts svscan at boot, with the errors of everything below it in the process title.",
+    about: "Keeps svscan running from boot to shutdown, with the errors of everything below it in the process title.",
     options: &[("dir", "the scan directory; else $SVSCAN_DIR, else /etc/service if there is one, else /service")],
 };
 
@@ -31,6 +40,8 @@ const PATH: &str = "/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:
 const SCAN_DIRECTORIES: [&str; 2] = ["/etc/service", "/service"];
 /// So many bytes of errors stay visible.
 const TITLE: usize = 400;
+/// sysvinit tells by this variable where the machine is going: to a halt at 0, to a reboot at 6.
+const RUNLEVEL: &str = "RUNLEVEL";
 
 /// The program.
 pub fn main(call: Call) -> i32 {
@@ -39,6 +50,7 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     let (dir, peers) = (scan_directory(call), Peers::of(call));
+    let going_down = std::env::var_os(RUNLEVEL).is_some_and(|level| level == "0" || level == "6");
     // The messages of this program itself are lost from here on, as in the original: there is nobody to read them yet.
     let null =
         File::options().read(true).write(true).open("/dev/null").with_context(|| text!("unable to open /dev/null"))?;
@@ -46,18 +58,144 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         fd::place(null.as_fd(), standard).with_context(|| text!("unable to set up descriptors"))?;
     }
     environ::set("PATH", OsStr::new(PATH));
+    let caught = [Signal::SIGCHLD].into_iter().chain(STOP).collect::<Vec<_>>();
+    let signals = Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?;
+    if going_down {
+        return Ok(wait_for_stop(&signals));
+    }
+    // What a svscan that dies has started stays below this one.
+    process::adopt_orphans();
     end_leftovers(&peers, &dir).with_context(|| text!("unable to fork"))?;
-
+    end_orphan(&dir);
     let (reader, writer) = fd::pipe().with_context(|| text!("unable to create pipe"))?;
-    let scan = spawn(&peers, "svscan", &[dir.as_os_str()], &[(writer.as_fd(), 1), (writer.as_fd(), 2)])
-        .with_context(|| text!("unable to fork"))?;
-    let dots = OsString::from(".".repeat(TITLE));
-    let title: [&OsStr; 3] = ["service".as_ref(), "errors:".as_ref(), &dots];
-    let title =
-        spawn(&peers, "readproctitle", &title, &[(reader.as_fd(), 0)]).with_context(|| text!("unable to fork"))?;
-    drop((reader, writer));
-    let _ = process::wait(scan);
-    Ok(exit_code(process::wait(title)))
+    let mut boot = Boot {
+        dir,
+        peers,
+        signals,
+        reader,
+        writer,
+        svscan: Keep::default(),
+        title: Keep::default(),
+        stopping: false,
+        untold: false,
+    };
+    loop {
+        boot.start();
+        boot.wait();
+        if boot.hear() {
+            super::stop::kill_descendants();
+            return Ok(0);
+        }
+    }
+}
+
+/// Starts nothing: an init that has stopped everything on its way down starts this again, since its line in inittab says so.
+fn wait_for_stop(signals: &Signals) -> u8 {
+    while !stop_came(signals) {
+        if sys::poll::readable([signals.fd()], signals.timeout(None)).is_err() {
+            sys::poll::rest();
+        }
+        signals.drain();
+    }
+    0
+}
+
+/// Asks for both signals, so that neither is heard of later.
+fn stop_came(signals: &Signals) -> bool {
+    STOP.map(|signal| signals.arrived(signal)) != [false; 2]
+}
+
+/// A program that is started again when it dies, at most once a second.
+#[derive(Default)]
+struct Keep {
+    pid: Option<Pid>,
+    /// Not before this.
+    next: Tick,
+}
+
+impl Keep {
+    fn is_due(&self) -> bool {
+        self.pid.is_none() && self.next <= tick()
+    }
+
+    fn started(&mut self, pid: io::Result<Pid>) {
+        self.next = tick().after(SECOND);
+        // There may be no process left for it now; then there may be one in a second.
+        self.pid = pid.ok();
+    }
+}
+
+struct Boot {
+    dir: PathBuf,
+    peers: Peers,
+    signals: Signals,
+    /// Both ends of the pipe from svscan, and all below it that has no logger, to readproctitle: held, so that neither side sees the other die.
+    reader: OwnedFd,
+    writer: OwnedFd,
+    svscan: Keep,
+    title: Keep,
+    /// TERM or INT came.
+    stopping: bool,
+    /// It has come, and svscan was not told yet.
+    untold: bool,
+}
+
+impl Boot {
+    /// Starts what does not run and is due.
+    fn start(&mut self) {
+        if self.title.is_due() && !self.stopping {
+            let dots = OsString::from(".".repeat(TITLE));
+            let words: [&OsStr; 3] = ["service".as_ref(), "errors:".as_ref(), &dots];
+            self.title.started(spawn(&self.peers, "readproctitle", &words, &[(self.reader.as_fd(), 0)]));
+        }
+        // In a stop too: svscan died, and the services are there.
+        if self.svscan.is_due() {
+            let words: [&OsStr; 3] = ["--init".as_ref(), "--".as_ref(), self.dir.as_os_str()];
+            let output = [(self.writer.as_fd(), 1), (self.writer.as_fd(), 2)];
+            self.svscan.started(spawn(&self.peers, "svscan", &words, &output));
+            self.untold = self.stopping;
+        }
+        if let Some(pid) = self.svscan.pid.filter(|_| self.untold) {
+            // It fails for one that has ended, which is heard of in a moment.
+            let _ = process::kill(pid, Signal::SIGTERM);
+            self.untold = false;
+        }
+    }
+
+    /// Sleeps until something happens.
+    fn wait(&self) {
+        let title = self.title.pid.is_none().then_some(self.title.next).filter(|_| !self.stopping);
+        let svscan = self.svscan.pid.is_none().then_some(self.svscan.next);
+        let deadline = title.into_iter().chain(svscan).min();
+        let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
+        if sys::poll::readable([self.signals.fd()], timeout).is_err() {
+            sys::poll::rest();
+        }
+    }
+
+    /// Takes in what happened. Returns whether all is stopped.
+    fn hear(&mut self) -> bool {
+        self.signals.drain();
+        if stop_came(&self.signals) {
+            (self.stopping, self.untold) = (true, true);
+        }
+        while let Some((pid, change)) = process::reap() {
+            if matches!(change, Change::Stopped | Change::Continued) {
+                continue;
+            }
+            if self.title.pid == Some(pid) {
+                self.title.pid = None;
+            }
+            if self.svscan.pid == Some(pid) {
+                self.svscan.pid = None;
+                // One that was killed has stopped nothing.
+                if self.stopping && matches!(change, Change::Exited(_)) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
 }
 
 fn scan_directory(call: &Call) -> PathBuf {
@@ -71,21 +209,24 @@ fn scan_directory(call: &Call) -> PathBuf {
     if debian.is_dir() { debian } else { released }
 }
 
-/// `svc -dx DIR/* DIR/*/log`, as the shell expands it.
+/// `svc -dx` for what an earlier run left and a new svscan cannot take over: a service whose log pipe is not found again would write
+/// where nobody reads.
 fn end_leftovers(peers: &Peers, dir: &Path) -> io::Result<()> {
     let mut services: Vec<PathBuf> = std::fs::read_dir(dir)
         .into_iter()
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| !is_hidden(path))
+        .filter(|path| !is_hidden(path) && is_lost(path))
         .collect();
+    if services.is_empty() {
+        return Ok(());
+    }
     services.sort();
-    let logs: Vec<PathBuf> =
-        services.iter().map(|service| service.join(names::LOG)).filter(|log| log.exists()).collect();
+    let logs: Vec<PathBuf> = services.iter().map(|service| service.join(names::LOG)).collect();
     let mut words: Vec<&OsStr> = vec!["-dx".as_ref()];
     words.extend(services.iter().chain(&logs).map(|path| path.as_os_str()));
-    let svc = spawn_with(peers, "svc", &words, &[], None)?;
+    let svc = spawn_with(peers, "svc", &words, None, || Ok(()))?;
     process::wait(svc).map(drop)
 }
 
@@ -93,30 +234,53 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Starts a program of the suite with nothing in its environment but PATH.
+/// Whether a supervise runs for the service or its logger, and the pipe between the two cannot be found.
+fn is_lost(service: &Path) -> bool {
+    let log = service.join(names::LOG);
+    let runs = |dir: &Path| Other::find(dir).is_ok_and(|other| other.is_some());
+    log.is_dir() && (runs(service) || runs(&log)) && LogPipe::recover(service).is_none()
+}
+
+/// Ends a svscan whose svscanboot was killed: it would refuse the new one, and nobody would tell it to stop. By KILL, since the services
+/// are to run on.
+fn end_orphan(dir: &Path) {
+    let parent = process::own_parent();
+    let servers = Servers::of(dir).unwrap_or_default();
+    for (pid, _) in servers.scans.into_iter().filter(|&(_, adopter)| adopter.as_raw() == 1 || adopter == parent) {
+        let _ = process::kill(pid, Signal::SIGKILL);
+        let _ = sys::adopted::wait_for_end(pid);
+    }
+}
+
+/// Starts a program of the suite in a session of its own, with nothing in its environment but PATH: init's TERM is for the whole process
+/// group, and only this one is to hear it.
 fn spawn(peers: &Peers, name: &str, words: &[&OsStr], fds: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<Pid> {
     let environment = [c_string(OsStr::new(&format!("PATH={PATH}")))];
-    spawn_with(peers, name, words, fds, Some(&environment))
+    spawn_with(peers, name, words, Some(&environment), || {
+        identity::new_session()?;
+        fds.iter().try_for_each(|&(from, to)| fd::place(from, to))?;
+        // svscan lets them through as soon as it knows what to do. Till then they wait, or they would just kill it.
+        if name == "svscan" {
+            signals::block(&STOP)?;
+        }
+        Ok(())
+    })
 }
 
 fn spawn_with(
     peers: &Peers,
     name: &str,
     words: &[&OsStr],
-    fds: &[(BorrowedFd<'_>, RawFd)],
     environment: Option<&[CString]>,
+    mut prepare: impl FnMut() -> io::Result<()>,
 ) -> io::Result<Pid> {
     let program = peers.program(name, words);
     let mut exec = program.prepare(environment);
-    let become_program =
-        || fds.iter().try_for_each(|&(from, to)| fd::place(from, to)).map_or_else(drop, |()| drop(exec()));
+    let become_program = || -> Option<Infallible> {
+        if prepare().is_ok() {
+            drop(exec());
+        }
+        None
+    };
     process::spawn(become_program, drop)
-}
-
-fn exit_code(end: io::Result<Change>) -> u8 {
-    match end {
-        Ok(Change::Exited(code)) => code,
-        Ok(Change::Killed(signal)) => 128_u8.wrapping_add(signal as u8),
-        Ok(Change::Stopped | Change::Continued) | Err(_) => cli::TEMPORARY,
-    }
 }

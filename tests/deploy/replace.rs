@@ -1,15 +1,14 @@
 //! `svc -R`: a new copy beside the old one.
 
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use testkit::{Running, Scratch, holds_for, wait_for, wait_until};
 
-use crate::helper;
-use crate::is_running;
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
+use crate::{address, helper, is_running};
 
 /// Ready when `go` is there. Ends by TERM when `end` is there.
 const STEPS: &str = "trap 'while ! test -e end; do sleep 0.01; done; exit' TERM
@@ -208,16 +207,16 @@ fn an_old_copy_that_ended_while_nobody_looked_is_replaced_by_the_new_one() {
 #[test]
 fn no_request_is_lost_over_twenty_replacements_under_load() {
     let scratch = Scratch::new();
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let port = &address();
     scratch.service("a", &format!("exec env {}", helper::run("serve-gently", "")));
-    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    scratch.write("a/sockets/web", format!("tcp {port}"));
     scratch.write("a/sd-notify", "");
     let _supervise = supervise(&scratch);
     wait_until("it is ready", || svstat(&scratch, "a").contains(", ready "));
     let done = AtomicBool::new(false);
     let ask = || {
         let mut answer = String::new();
-        TcpStream::connect(("127.0.0.1", port))?.read_to_string(&mut answer)?;
+        TcpStream::connect(port)?.read_to_string(&mut answer)?;
         std::io::Result::Ok(answer)
     };
     std::thread::scope(|scope| {

@@ -8,13 +8,8 @@ use std::process::Command;
 
 use testkit::{Running, Scratch, finish, needs_program, needs_root, start, wait_until};
 
-use crate::helper;
 use crate::world::{pid, svc, svstat, wait_down, wait_up};
-
-/// A port that nobody has. Somebody might take it meanwhile, so each test asks for its own.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
+use crate::{address, helper};
 
 /// A service that answers on its sockets.
 fn server(scratch: &Scratch) {
@@ -26,8 +21,8 @@ fn supervise(scratch: &Scratch) -> Running {
 }
 
 /// What the service answers; waits for it if it has to.
-fn ask(port: u16) -> Result<String> {
-    read(TcpStream::connect(("127.0.0.1", port))?)
+fn ask(port: &str) -> Result<String> {
+    read(TcpStream::connect(port)?)
 }
 
 fn ask_unix(path: &Path) -> Result<String> {
@@ -42,17 +37,17 @@ fn read(mut stream: impl Read) -> Result<String> {
 
 /// Waits until something listens: supervise has opened the socket.
 #[track_caller]
-fn wait_open(port: u16) -> TcpStream {
-    testkit::wait_for("the port is open", || TcpStream::connect(("127.0.0.1", port)).ok())
+fn wait_open(port: &str) -> TcpStream {
+    testkit::wait_for("the port is open", || TcpStream::connect(port).ok())
 }
 
 #[test]
 fn they_are_handed_over_in_the_order_of_their_names() {
     let scratch = Scratch::new();
     server(&scratch);
-    let ports = [free_port(), free_port()];
-    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{}\n", ports[0]));
-    scratch.write("a/sockets/admin", format!("tcp localhost:{} backlog=10\n", ports[1]));
+    let ports = [&address(), &address()];
+    scratch.write("a/sockets/web", format!("tcp {}\n", ports[0]));
+    scratch.write("a/sockets/admin", format!("tcp {} backlog=10\n", ports[1]));
     scratch.write("a/sockets/file", "unix web.sock mode=0600\n");
     scratch.write("a/sockets/.hidden", "nothing");
     let _supervise = supervise(&scratch);
@@ -68,8 +63,8 @@ fn they_are_handed_over_in_the_order_of_their_names() {
 fn one_with_a_number_stands_there_and_is_not_counted() {
     let scratch = Scratch::new();
     scratch.service("a", &format!("exec env {}", helper::run("serve", "stdin")));
-    let port = free_port();
-    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port} fd=0"));
+    let port = &address();
+    scratch.write("a/sockets/web", format!("tcp {port} fd=0"));
     let _supervise = supervise(&scratch);
     let answer = read(wait_open(port)).expect("an answer");
     assert_eq!(answer, format!("{} 1 ", wait_up(&scratch, "a")));
@@ -79,8 +74,8 @@ fn one_with_a_number_stands_there_and_is_not_counted() {
 fn who_connects_while_no_process_runs_waits_for_the_next() {
     let scratch = Scratch::new();
     server(&scratch);
-    let port = free_port();
-    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    let port = &address();
+    scratch.write("a/sockets/web", format!("tcp {port}"));
     let _supervise = supervise(&scratch);
     wait_up(&scratch, "a");
     for letter in ["-k", "-t", "-r"] {
@@ -90,7 +85,7 @@ fn who_connects_while_no_process_runs_waits_for_the_next() {
     }
     svc(&scratch, "-d", "a");
     wait_down(&scratch, "a");
-    let waits = TcpStream::connect(("127.0.0.1", port)).expect("it is not refused");
+    let waits = TcpStream::connect(port).expect("it is not refused");
     svc(&scratch, "-u", "a");
     let answer = read(waits).expect("an answer");
     assert!(answer.starts_with(&format!("{} ", wait_up(&scratch, "a"))), "{answer}");
@@ -100,8 +95,8 @@ fn who_connects_while_no_process_runs_waits_for_the_next() {
 fn nobody_is_refused_while_it_is_restarted_under_load() {
     let scratch = Scratch::new();
     server(&scratch);
-    let port = free_port();
-    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    let port = &address();
+    scratch.write("a/sockets/web", format!("tcp {port}"));
     scratch.write("a/sockets/file", "unix web.sock");
     let _supervise = supervise(&scratch);
     drop(wait_open(port));
@@ -138,11 +133,11 @@ fn nobody_is_refused_while_it_is_restarted_under_load() {
 
 /// Lets a client wait in the socket's queue, ends the service, and looks who answers: only the same socket has the client.
 #[track_caller]
-fn keeps_its_socket(scratch: &Scratch, port: u16) {
+fn keeps_its_socket(scratch: &Scratch, port: &str) {
     let before = wait_up(scratch, "a");
     svc(scratch, "-p", "a");
     wait_until("it is paused", || svstat(scratch, "a").contains("paused"));
-    let waits = TcpStream::connect(("127.0.0.1", port)).expect("it is not refused");
+    let waits = TcpStream::connect(port).expect("it is not refused");
     svc(scratch, "-k", "a");
     let answer = read(waits).expect("an answer");
     assert!(!answer.is_empty() && !answer.starts_with(&format!("{before} ")), "{answer}");
@@ -152,8 +147,8 @@ fn keeps_its_socket(scratch: &Scratch, port: u16) {
 fn they_outlive_an_upgrade_and_a_kill_of_supervise() {
     let scratch = Scratch::new();
     server(&scratch);
-    let port = free_port();
-    scratch.write("a/sockets/web", format!("tcp *:{port} fd=5"));
+    let port = &address();
+    scratch.write("a/sockets/web", format!("tcp {port} fd=5"));
     scratch.service("a", &format!("exec env LISTEN_FDS=3 LISTEN_PID=$$ {}", helper::run("serve", "")));
     // Number 5 is the third of three that it takes; the others are sockets too.
     scratch.write("a/sockets/b", "unix b.sock fd=3");
@@ -179,8 +174,8 @@ fn they_outlive_an_upgrade_and_a_kill_of_supervise() {
 fn they_are_opened_anew_where_supervise_and_service_were_both_killed() {
     let scratch = Scratch::new();
     server(&scratch);
-    let port = free_port();
-    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    let port = &address();
+    scratch.write("a/sockets/web", format!("tcp {port}"));
     scratch.write("a/sockets/file", "unix web.sock");
     let mut first = supervise(&scratch);
     drop(wait_open(port));
@@ -200,16 +195,16 @@ fn they_are_opened_anew_where_supervise_and_service_were_both_killed() {
 fn files_that_come_and_go_are_seen_at_the_next_start() {
     let scratch = Scratch::new();
     server(&scratch);
-    let ports = [free_port(), free_port()];
+    let ports = [&address(), &address()];
     let _supervise = supervise(&scratch);
     wait_up(&scratch, "a");
-    scratch.write("a/sockets/one", format!("tcp 127.0.0.1:{}", ports[0]));
+    scratch.write("a/sockets/one", format!("tcp {}", ports[0]));
     assert!(ask(ports[0]).is_err());
     svc(&scratch, "-t", "a");
     assert!(read(wait_open(ports[0])).is_ok_and(|answer| answer.ends_with(" 1 one")));
     // Another name for the same place: it is the same socket.
     std::fs::rename(scratch.path("a/sockets/one"), scratch.path("a/sockets/uno")).expect("it is there");
-    scratch.write("a/sockets/two", format!("tcp 127.0.0.1:{}", ports[1]));
+    scratch.write("a/sockets/two", format!("tcp {}", ports[1]));
     svc(&scratch, "-t", "a");
     assert!(read(wait_open(ports[1])).is_ok_and(|answer| answer.ends_with(" 2 two:uno")));
     std::fs::remove_dir_all(scratch.path("a/sockets")).expect("it is there");
@@ -282,10 +277,10 @@ fn a_stale_file_is_taken_over() {
 #[test]
 fn one_that_a_new_copy_shuts_down_listens_again_when_that_copy_has_ended() {
     let scratch = Scratch::new();
-    let port = free_port();
+    let port = &address();
     let (serve, shut) = (helper::run("serve-gently", ""), helper::run("shut", ""));
     scratch.service("a", &format!("test -e bad || exec env {serve}; rm bad; env {shut}; exit 6"));
-    scratch.write("a/sockets/web", format!("tcp 127.0.0.1:{port}"));
+    scratch.write("a/sockets/web", format!("tcp {port}"));
     scratch.write("a/sd-notify", "");
     let _supervise = supervise(&scratch);
     wait_until("it answers", || ask(port).is_ok());

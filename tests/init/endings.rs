@@ -119,7 +119,7 @@ fn stopped_it_is_0_if_the_service_never_ran() {
 #[test]
 fn wrong_usage_is_100() {
     let scratch = services(MORTAL);
-    for words in [&["--grace", "x", "scan"][..], &["--exit-with"], &["--no-such-option"]] {
+    for words in [&["--grace", "x", "scan"][..], &["--exit-with"], &["--init", "--no-such-option"]] {
         assert_eq!(scratch.run("svscan", words).code, 100, "{words:?}");
     }
 }

@@ -3,8 +3,10 @@
 
 #![cfg(target_os = "linux")]
 
+mod container;
 mod endings;
 mod lines;
 mod orphans;
+mod prefix;
 mod stop;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{Scratch, signal, wait_for};
+use testkit::{Scratch, signal, wait_for, wait_until};
 
 use crate::world::{FOREVER, Init, MORTAL, children, lines};
 
@@ -126,4 +126,22 @@ fn supervises_are_in_sessions_of_their_own() {
     assert_eq!(session(supervise), supervise);
     assert_ne!(session(init.pid()), supervise);
     assert_eq!(init.stop(), 0);
+}
+
+#[test]
+fn after_an_upgrade_in_place_it_is_still_an_init() {
+    let scratch = Scratch::new();
+    scratch
+        .service("scan/web", "trap 'exit 3' TERM; echo >>started; while :; do sleep 100000 >/dev/null & wait $!; done");
+    scratch.service("scan/web/log", "exec cat >>lines");
+    scratch.service("scan/other", MORTAL);
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web", "--prefix"]);
+    init.wait_up(&["web", "web/log", "other"]);
+    init.wait_lines("scan/web/started", 1);
+    // Where its stack lies is another place after each exec.
+    let place = || std::fs::read(format!("/proc/{}/auxv", init.pid())).expect("it lives");
+    let before = place();
+    init.signal("USR2");
+    wait_until("it is another program", || place() != before);
+    assert_eq!((init.stop(), scratch.text("svscan.err").as_str()), (3, ""));
 }

@@ -49,15 +49,6 @@ fn services_that_are_there_are_started() {
 }
 
 #[test]
-fn without_an_operand_the_current_directory_is_scanned() {
-    let scratch = scratch();
-    scratch.service("service/a", MORTAL);
-    let mut command = scratch.command("svscan", &[]);
-    let _svscan = start(command.current_dir(scratch.path("service")).stdin(Stdio::null()));
-    wait_until("a supervise runs", || has_reader(&scratch.path("service/a")));
-}
-
-#[test]
 fn further_operands_are_ignored() {
     let scratch = scratch();
     scratch.service("service/a", MORTAL);

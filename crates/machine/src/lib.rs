@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod actions;
 pub mod check;
 pub mod hupwatch;
 pub mod reload;

@@ -95,30 +95,7 @@ pub enum Action {
 }
 
 /// The actions of one step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Actions {
-    list: [Option<Action>; 3],
-}
-
-impl Actions {
-    /// No step needs more than fits; the tests hold it to that.
-    fn push(&mut self, action: Action) {
-        let free = self.list.iter_mut().find(|place| place.is_none());
-        debug_assert!(free.is_some(), "too many actions");
-        if let Some(place) = free {
-            *place = Some(action);
-        }
-    }
-}
-
-impl IntoIterator for Actions {
-    type Item = Action;
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Action>, 3>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.list.into_iter().flatten()
-    }
-}
+pub type Actions = crate::actions::Actions<Action, 3>;
 
 /// The copy beside the main one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@
 //! | gone | nothing runs | |
 //!
 //! A supervise that ends in another way than by leaving was killed, and its service lives on: it is started again, which takes the service
-//! over, and told again. A copier, which reads the output of services without a logger, is told to end when all are gone or draining.
+//! over, and told again. A copier, which reads the output of a service without a logger, counts as its log supervise;
+//! it needs no telling, since it comes to the end of file by itself.
 //!
 //! | phase | meaning | leaves it by |
 //! |---|---|---|
@@ -17,7 +18,7 @@
 //! | last | whatever is left gets KILL | [`LAST_LOOK`]: over |
 //! | over | nothing is left, or nothing can be done about it | |
 //!
-//! Every phase is over in the moment in which all services are gone and the copier has ended.
+//! Every phase is over in the moment in which all services are gone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -62,8 +63,6 @@ pub enum Action {
     Close(Id),
     /// Start a supervise, and say how it went by [`Stop::started`] or [`Stop::start_failed`].
     Start(Id, Role),
-    /// Let the copier end when it comes to the end of all that it reads. [`Stop::copier_ended`] tells of it.
-    EndCopier,
     /// Send KILL to [`victims`].
     KillServices,
     /// Send KILL to everything that is left.
@@ -116,28 +115,15 @@ impl Slot {
         }
     }
 
-    /// Whether nothing that we know of writes to its pipe any more.
-    fn is_silent(&self) -> bool {
-        !self.main && self.closed
-    }
-
     fn is_gone(&self) -> bool {
-        self.is_silent() && !self.log
+        !self.main && self.closed && !self.log
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Copier {
-    Runs,
-    Told,
-    Ended,
 }
 
 /// An orderly stop.
 #[derive(Debug)]
 pub struct Stop {
     slots: BTreeMap<Id, Slot>,
-    copier: Copier,
     phase: Phase,
     /// When the phase is over.
     until: Tick,
@@ -149,11 +135,10 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Begins, with `grace` nanoseconds for what comes before the first KILL of ours. `copier` says whether there is one.
-    pub fn new(now: Tick, grace: u64, services: impl IntoIterator<Item = Running>, copier: bool) -> Stop {
+    /// Begins, with `grace` nanoseconds for what comes before the first KILL of ours.
+    pub fn new(now: Tick, grace: u64, services: impl IntoIterator<Item = Running>) -> Stop {
         let mut stop = Stop {
             slots: BTreeMap::new(),
-            copier: if copier { Copier::Runs } else { Copier::Ended },
             phase: Phase::Orderly,
             until: now.after(grace),
             todo: VecDeque::new(),
@@ -295,23 +280,13 @@ impl Stop {
         self.settle();
     }
 
-    /// The copier ended, told to or not.
-    pub fn copier_ended(&mut self) {
-        self.copier = Copier::Ended;
-        self.settle();
-    }
-
     /// A process that nobody knows ended: what it leaves behind may have come to us.
     pub fn orphan_ended(&mut self) {
         self.sweep |= self.phase != Phase::Orderly;
     }
 
     fn settle(&mut self) {
-        if self.copier == Copier::Runs && self.slots.values().all(Slot::is_silent) {
-            self.copier = Copier::Told;
-            self.todo.push_back(Action::EndCopier);
-        }
-        if self.copier == Copier::Ended && self.slots.values().all(Slot::is_gone) {
+        if self.slots.values().all(Slot::is_gone) {
             self.phase = Phase::Over;
         }
     }

@@ -40,7 +40,6 @@ enum Happening {
     Time(u64),
     Hurry,
     Orphan,
-    CopierDies,
 }
 
 #[derive(Clone, Debug)]
@@ -77,13 +76,11 @@ struct World {
     end: Tick,
     hurried: bool,
     starts_fail: bool,
-    copier: bool,
-    copier_told: bool,
     killed: bool,
 }
 
 impl World {
-    fn new(kinds: &[Kind], copier: bool) -> World {
+    fn new(kinds: &[Kind]) -> World {
         let now = Tick(77);
         let services: Vec<Service> = kinds
             .iter()
@@ -109,19 +106,9 @@ impl World {
             main: found(true, kind.left_behind[0]),
             log: found(kind.log, kind.left_behind[1]),
         });
-        let stop = Stop::new(now, GRACE, running, copier);
+        let stop = Stop::new(now, GRACE, running);
         let end = now.after(GRACE + LAST_LINES + LAST_LOOK);
-        World {
-            stop,
-            services,
-            now,
-            end,
-            hurried: false,
-            starts_fail: false,
-            copier,
-            copier_told: false,
-            killed: false,
-        }
+        World { stop, services, now, end, hurried: false, starts_fail: false, killed: false }
     }
 
     fn act(&mut self) {
@@ -136,11 +123,6 @@ impl World {
                     self.stop.closed(id, unread);
                 }
                 Action::Start(id, role) => self.start(id, role),
-                Action::EndCopier => {
-                    assert!(self.copier && !self.copier_told);
-                    assert!(self.services.iter().all(|service| !service.main && service.closed));
-                    self.copier_told = true;
-                }
                 Action::KillServices => {
                     assert!(self.is_late(), "no KILL while there is time");
                     self.killed = true;
@@ -155,7 +137,7 @@ impl World {
             }
         }
         let idle = self.services.iter().all(|service| !service.main && !service.log && service.closed);
-        if idle && !self.copier {
+        if idle {
             assert!(self.stop.is_over(), "nothing is left to wait for");
         }
     }
@@ -216,10 +198,6 @@ impl World {
                 self.dies(at, role, End::Killed);
             }
         }
-        if self.copier {
-            self.copier = false;
-            self.stop.copier_ended();
-        }
     }
 
     fn dies(&mut self, at: usize, role: Role, end: End) {
@@ -240,20 +218,13 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Ends(n) => {
-                let mut ready: Vec<(usize, Option<Role>)> = Vec::new();
+                let mut ready: Vec<(usize, Role)> = Vec::new();
                 for (at, service) in self.services.iter().enumerate() {
-                    ready.extend(service.main_may_end().then_some((at, Some(Role::Main))));
-                    ready.extend(service.log_may_end().then_some((at, Some(Role::Log))));
+                    ready.extend(service.main_may_end().then_some((at, Role::Main)));
+                    ready.extend(service.log_may_end().then_some((at, Role::Log)));
                 }
-                let silent = self.services.iter().all(|service| !service.process && !service.orphan);
-                ready.extend((self.copier && self.copier_told && silent).then_some((0, None)));
-                match ready.get(n % ready.len().max(1)) {
-                    Some(&(at, Some(role))) => self.dies(at, role, End::Left),
-                    Some(&(_, None)) => {
-                        self.copier = false;
-                        self.stop.copier_ended();
-                    }
-                    None => {}
+                if let Some(&(at, role)) = ready.get(n % ready.len().max(1)) {
+                    self.dies(at, role, End::Left);
                 }
             }
             Happening::Killed(n) => {
@@ -268,11 +239,6 @@ impl World {
                 self.stop.hurry(self.now);
             }
             Happening::Orphan => self.stop.orphan_ended(),
-            Happening::CopierDies => {
-                if std::mem::take(&mut self.copier) {
-                    self.stop.copier_ended();
-                }
-            }
         }
         self.act();
     }
@@ -300,7 +266,6 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (0..3 * SECOND).prop_map(Happening::Time),
         1 => Just(Happening::Hurry),
         1 => Just(Happening::Orphan),
-        1 => Just(Happening::CopierDies),
     ]
 }
 
@@ -308,8 +273,8 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_is_over_in_time_whatever_happens(kinds in kinds(), copier: bool, happenings in prop::collection::vec(happening(), 0..40)) {
-        let mut world = World::new(&kinds, copier);
+    fn it_is_over_in_time_whatever_happens(kinds in kinds(), happenings in prop::collection::vec(happening(), 0..40)) {
+        let mut world = World::new(&kinds);
         world.act();
         for happening in happenings {
             world.happen(happening);
@@ -324,14 +289,16 @@ proptest! {
             }
         }
         prop_assert!(world.stop.is_over() && world.stop.deadline().is_none());
+        let alive = |service: &Service| service.main || service.log;
+        prop_assert!(!world.services.iter().any(alive), "whoever is left gets KILL");
     }
 
     #[test]
-    fn where_everybody_obeys_it_takes_no_time_and_kills_nothing(mut kinds in kinds(), copier: bool, killed in prop::option::of(any::<usize>())) {
+    fn where_everybody_obeys_it_takes_no_time_and_kills_nothing(mut kinds in kinds(), killed in prop::option::of(any::<usize>())) {
         for kind in &mut kinds {
             (kind.mortal, kind.deaf, kind.orphan, kind.logs) = (true, false, false, true);
         }
-        let mut world = World::new(&kinds, copier);
+        let mut world = World::new(&kinds);
         world.act();
         if let Some(n) = killed {
             world.happen(Happening::Killed(n));
@@ -345,7 +312,7 @@ proptest! {
     fn what_holds_a_pipe_open_is_waited_for_until_it_is_late(mut kinds in kinds()) {
         let left_behind = [false; 2];
         kinds.fill(Kind { log: true, mortal: true, deaf: false, orphan: true, logs: true, unread: false, left_behind });
-        let mut world = World::new(&kinds, false);
+        let mut world = World::new(&kinds);
         world.act();
         world.let_all_end();
         prop_assert!(!world.stop.is_over() && world.services.iter().all(|service| !service.main && service.log));
@@ -358,7 +325,7 @@ proptest! {
 
 #[test]
 fn nothing_to_stop_is_stopped_at_once() {
-    assert!(Stop::new(Tick(1), GRACE, [], false).is_over());
+    assert!(Stop::new(Tick(1), GRACE, []).is_over());
 }
 
 #[test]
@@ -371,4 +338,34 @@ fn who_is_below_a_spared_one_is_a_victim_but_below_a_logger_nobody_is() {
     assert_eq!(victims(Pid(1), &table, &[Pid(2)], &[Pid(5)]), [8, 3, 4].map(Pid));
     assert_eq!(victims(Pid(1), &table, &[], &[]), [2, 5, 8, 3, 6, 4, 7].map(Pid));
     assert_eq!(victims(Pid(10), &table, &[], &[]), [Pid(11)]);
+}
+
+#[test]
+fn what_stands_in_a_pipe_that_nobody_reads_gets_a_logger() {
+    let running = Running { id: id(0), main: Found::Runs, log: Found::Nothing };
+    let mut stop = Stop::new(Tick(1), GRACE, [running]);
+    assert_eq!(stop.next(Tick(1)), Some(Action::Tell(id(0), Role::Main, Order::Down)));
+    stop.ended(id(0), Role::Main, End::Left);
+    assert!(!stop.is_over(), "nobody has looked into the pipe yet");
+    assert_eq!(stop.next(Tick(2)), Some(Action::Close(id(0))));
+    stop.closed(id(0), true);
+    assert_eq!(stop.next(Tick(2)), Some(Action::Start(id(0), Role::Log)));
+    stop.started(id(0), Role::Log);
+    assert_eq!(stop.next(Tick(2)), Some(Action::Tell(id(0), Role::Log, Order::Exit)));
+    stop.ended(id(0), Role::Log, End::Left);
+    assert!(stop.is_over());
+}
+
+#[test]
+fn a_supervise_that_does_not_even_die_of_kill_is_not_waited_for_for_ever() {
+    let running = Running { id: id(0), main: Found::Runs, log: Found::Nothing };
+    let mut stop = Stop::new(Tick(1), GRACE, [running]);
+    let mut done = Vec::new();
+    while let Some(deadline) = stop.deadline() {
+        assert!(deadline <= Tick(1).after(GRACE + LAST_LINES + LAST_LOOK));
+        done.extend(std::iter::from_fn(|| stop.next(deadline)));
+    }
+    let tell = |order| Action::Tell(id(0), Role::Main, order);
+    assert_eq!(done, [tell(Order::Down), tell(Order::Kill), Action::KillServices, Action::KillAll]);
+    assert!(stop.is_over() && stop.was_cut_short());
 }

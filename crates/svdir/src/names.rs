@@ -50,3 +50,9 @@ const fn text(name: &'static CStr) -> &'static str {
         Err(_) => panic!("the names above are ASCII"),
     }
 }
+
+/// What daemontools-encore calls the directory of supervise's own files below `$SUPERVISEDIR`: the absolute path of the service directory,
+/// with colons for slashes.
+pub fn below_state_directory(service: &[u8]) -> Vec<u8> {
+    service.iter().map(|&byte| if byte == b'/' { b':' } else { byte }).collect()
+}

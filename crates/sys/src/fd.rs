@@ -81,7 +81,7 @@ pub fn set_umask(bits: u32) -> u32 {
 }
 
 /// Makes a FIFO with mode 0600.
-pub fn make_fifo(path: &Path) -> io::Result<()> {
+pub fn make_fifo<P: FilePath + ?Sized>(path: &P) -> io::Result<()> {
     Ok(nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?)
 }
 
@@ -117,6 +117,25 @@ pub fn try_lock(file: &File) -> io::Result<()> {
         std::fs::TryLockError::Error(error) => error,
         std::fs::TryLockError::WouldBlock => Errno::EAGAIN.into(),
     })
+}
+
+/// Waits for an exclusive lock on whatever `fd` is, which lasts until the last copy of this descriptor is closed. Another descriptor of the
+/// same thing that was opened, not copied, is excluded.
+pub fn wait_for_lock(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the call takes two numbers.
+    uninterrupted(|| Ok(Errno::result(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX) }).map(drop)?))
+}
+
+/// Waits for a lock on whatever `fd` is, by which one process excludes all others even if they inherited the same descriptor; or gives it back.
+pub fn lock_for_process(fd: BorrowedFd<'_>, lock: bool) -> io::Result<()> {
+    // SAFETY: a zeroed flock is a valid one, about the whole file.
+    let mut range: libc::flock = unsafe { std::mem::zeroed() };
+    // The constants are wider than the field on some systems.
+    #[allow(clippy::unnecessary_cast)]
+    let kind = if lock { libc::F_WRLCK as _ } else { libc::F_UNLCK as _ };
+    range.l_type = kind;
+    range.l_whence = libc::SEEK_SET as _;
+    uninterrupted(|| Ok(fcntl(fd, FcntlArg::F_SETLKW(&range)).map(drop)?))
 }
 
 /// A pipe whose ends are close-on-exec: where it is read, where it is written.
@@ -238,6 +257,12 @@ pub fn fill_standard() -> io::Result<()> {
         keep_over_exec(file.as_fd())?;
         let _ = std::os::fd::IntoRawFd::into_raw_fd(file);
     }
+}
+
+/// For the rest of the process's life.
+pub(crate) fn leak(fd: OwnedFd) -> BorrowedFd<'static> {
+    // SAFETY: its owner is gone, so nobody closes it.
+    unsafe { BorrowedFd::borrow_raw(std::os::fd::IntoRawFd::into_raw_fd(fd)) }
 }
 
 /// Standard input.

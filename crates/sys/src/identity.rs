@@ -5,6 +5,11 @@ use std::io;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
+/// Whether it acts as root.
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
 /// Makes `gid` the only group: supplementary, real, effective and saved.
 pub fn set_group(gid: u32) -> io::Result<()> {
     // By libc: nix has no setgroups for macOS.

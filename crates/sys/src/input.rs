@@ -6,7 +6,7 @@
 //! returns at once with nothing.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,7 +30,7 @@ impl Input {
     pub fn open(signals: &[Signal]) -> io::Result<Input> {
         let (end, _) = fd::pipe()?;
         // Both stay open: a handler is for the rest of the life, and knows them by their numbers.
-        let (end, reader) = (leak(end), leak(fd::stdin().try_clone_to_owned()?));
+        let (end, reader) = (fd::leak(end), fd::leak(fd::stdin().try_clone_to_owned()?));
         let cut = Arc::new(AtomicBool::new(false));
         for &signal in signals {
             let cut = Arc::clone(&cut);
@@ -56,11 +56,6 @@ impl Input {
         replace(fd::stdin(), self.reader)?;
         Ok(None)
     }
-}
-
-fn leak(fd: OwnedFd) -> BorrowedFd<'static> {
-    // SAFETY: its owner is gone, so nobody closes it.
-    unsafe { BorrowedFd::borrow_raw(fd.into_raw_fd()) }
 }
 
 /// Makes `to` a copy of `from`, close-on-exec.

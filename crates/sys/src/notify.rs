@@ -175,7 +175,8 @@ mod linux {
         // SAFETY: there is as much room as is said.
         Errno::result(unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut raw).cast(), &raw mut size) })?;
         let length = size.saturating_sub(head) as usize;
-        let mut name: Vec<u8> = raw.sun_path.iter().take(length).map(|&byte| byte as u8).collect();
+        // Characters are signed on some processors.
+        let mut name: Vec<u8> = raw.sun_path.iter().take(length).map(|&byte| byte as _).collect();
         match name.first_mut() {
             Some(first) => *first = b'@',
             None => return Err(Errno::EADDRNOTAVAIL.into()),

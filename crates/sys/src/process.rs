@@ -83,6 +83,11 @@ pub fn own_pid() -> Pid {
     Pid::this()
 }
 
+/// Its parent.
+pub fn own_parent() -> Pid {
+    Pid::parent()
+}
+
 /// The file that this program was executed from, by the name it was executed under: after an upgrade, that of the new one.
 pub fn own_program() -> io::Result<std::path::PathBuf> {
     #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! Signals that a program wants to hear of: each makes a pipe readable, and is remembered until it is asked for.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -17,7 +17,8 @@ static CAUGHT: AtomicU64 = AtomicU64::new(1);
 
 /// Signals caught for the rest of the process's life. An exec makes them default again.
 pub struct Signals {
-    pipe: OwnedFd,
+    /// Never closed: a signal that came after that would end the process by SIGPIPE.
+    pipe: BorrowedFd<'static>,
     caught: Vec<(Signal, Arc<AtomicBool>)>,
     /// Set with each of them, since the pipe may have no room for its byte: a kernel without memory refuses it.
     came: Arc<AtomicBool>,
@@ -44,12 +45,12 @@ impl Signals {
             unsafe { low_level::register(*signal as i32, action) }?;
         }
         unblock(signals)?;
-        Ok(Signals { pipe, caught, came })
+        Ok(Signals { pipe: fd::leak(pipe), caught, came })
     }
 
     /// What to poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
+        self.pipe
     }
 
     /// Whether a signal has come since the last [`drain`](Signals::drain). Ask this besides what poll says of the descriptor.

@@ -1,0 +1,36 @@
+//! What one step asks for: a short list in a fixed place, so that no step allocates.
+
+use std::array::IntoIter;
+use std::iter::Flatten;
+
+/// At most `N` actions of one step, in the order in which they are to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actions<A, const N: usize> {
+    list: [Option<A>; N],
+}
+
+impl<A: Copy, const N: usize> Default for Actions<A, N> {
+    fn default() -> Actions<A, N> {
+        Actions { list: [None; N] }
+    }
+}
+
+impl<A, const N: usize> Actions<A, N> {
+    /// No step needs more than fits; the tests hold it to that.
+    pub(crate) fn push(&mut self, action: A) {
+        let free = self.list.iter_mut().find(|place| place.is_none());
+        debug_assert!(free.is_some(), "too many actions");
+        if let Some(place) = free {
+            *place = Some(action);
+        }
+    }
+}
+
+impl<A, const N: usize> IntoIterator for Actions<A, N> {
+    type Item = A;
+    type IntoIter = Flatten<IntoIter<Option<A>, N>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter().flatten()
+    }
+}

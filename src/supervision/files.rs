@@ -1,0 +1,126 @@
+//! Where supervise has its own files: in `supervise/` of the service directory, or below the directory that `SUPERVISEDIR` names, as in
+//! daemontools-encore. That is for service directories that cannot be written.
+//!
+//! Below an absolute `SUPERVISEDIR` each service directory has one named after its own path, with colons for slashes; links are followed
+//! first, so that every way to a service directory leads to the same files. A relative one is in each service directory, in place of
+//! `supervise`.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use cli::{Text, text};
+use svdir::names;
+use sys::exec::c_string;
+
+/// The variable.
+pub const VARIABLE: &str = "SUPERVISEDIR";
+
+fn base() -> Option<OsString> {
+    std::env::var_os(VARIABLE).filter(|base| !base.is_empty())
+}
+
+/// Where the file `name`, one of [`names`], of the service directory `dir` is.
+pub fn of(dir: &Path, name: &str) -> PathBuf {
+    match base() {
+        None => dir.join(name),
+        // What cannot be found has no files.
+        Some(base) => below(&base, dir).map_or_else(|_| dir.join(name), |state| inside(state, name)),
+    }
+}
+
+/// Where that file of the current directory is.
+pub fn here(name: &str) -> Cow<'_, Path> {
+    match base() {
+        None => Cow::Borrowed(Path::new(name)),
+        Some(_) => Cow::Owned(of(Path::new("."), name)),
+    }
+}
+
+/// How a message calls that file of the current directory, which it calls `dir`.
+pub fn shown(dir: &OsStr, name: &str) -> Text {
+    match base() {
+        None => text!(dir, "/", name),
+        Some(_) => text!(here(name).as_ref()),
+    }
+}
+
+fn inside(state: PathBuf, name: &str) -> PathBuf {
+    match name.strip_prefix(names::SUPERVISE).map(|rest| rest.trim_start_matches('/')) {
+        Some("") | None => state,
+        Some(rest) => state.join(rest),
+    }
+}
+
+/// The directory in place of `supervise/`.
+fn below(base: &OsStr, dir: &Path) -> io::Result<PathBuf> {
+    if !Path::new(base).is_absolute() {
+        return Ok(dir.join(base));
+    }
+    let service = std::fs::canonicalize(dir)?;
+    Ok(Path::new(base).join(OsStr::from_bytes(&svdir::names::below_state_directory(service.as_os_str().as_bytes()))))
+}
+
+/// The paths of the files of the supervise in this process, as the kernel takes them: a child that must take no memory writes one of them.
+pub struct Own {
+    /// The directory.
+    pub directory: Cow<'static, CStr>,
+    /// [`names::LOCK`].
+    pub lock: Cow<'static, CStr>,
+    /// [`names::CONTROL`].
+    pub control: Cow<'static, CStr>,
+    /// [`names::OK`].
+    pub ok: Cow<'static, CStr>,
+    /// [`names::STATUS`].
+    pub status: Cow<'static, CStr>,
+    /// [`names::STATUS_NEW`].
+    pub status_new: Cow<'static, CStr>,
+}
+
+/// Those of the directory that was the current one at the first call.
+pub fn own() -> &'static Own {
+    static OWN: OnceLock<Own> = OnceLock::new();
+    OWN.get_or_init(|| match base().and_then(|base| below(&base, Path::new(".")).ok()) {
+        None => Own {
+            directory: Cow::Borrowed(c"supervise"),
+            lock: Cow::Borrowed(c"supervise/lock"),
+            control: Cow::Borrowed(c"supervise/control"),
+            ok: Cow::Borrowed(c"supervise/ok"),
+            status: Cow::Borrowed(names::STATUS_FILE),
+            status_new: Cow::Borrowed(names::STATUS_NEW_FILE),
+        },
+        Some(state) => {
+            let file = |name: &str| Cow::Owned(owned(&inside(state.clone(), name)));
+            Own {
+                directory: Cow::Owned(owned(&state)),
+                lock: file(names::LOCK),
+                control: file(names::CONTROL),
+                ok: file(names::OK),
+                status: file(names::STATUS),
+                status_new: file(names::STATUS_NEW),
+            }
+        }
+    })
+}
+
+fn owned(path: &Path) -> CString {
+    c_string(path.as_os_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_where_encore_has_it() {
+        let state = PathBuf::from("/run/:service:web");
+        assert_eq!(inside(state.clone(), names::STATUS_NEW), Path::new("/run/:service:web/status.new"));
+        assert_eq!(inside(state, names::SUPERVISE), Path::new("/run/:service:web"));
+        assert_eq!(below(OsStr::new("state"), Path::new("web")).ok(), Some(PathBuf::from("web/state")));
+        let root = below(OsStr::new("/run"), Path::new("/usr/..")).expect("it exists");
+        assert_eq!(root, Path::new("/run/:"));
+    }
+}

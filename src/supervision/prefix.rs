@@ -1,0 +1,196 @@
+//! The copier of `svscan --prefix`: the process that reads the output of one service without a logger, and writes it to the stdout of svscan with
+//! `name | ` before each line. svscan treats it as it treats a logger: it keeps the pipe, and starts the copier again when it dies.
+//!
+//! Lines of several services do not get into each other: each is written under a lock. If the stdout of svscan blocks, the copiers wait, and
+//! in the end the services do; svscan never does.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use cli::text;
+use sys::{environ, fd};
+
+use super::svscan::VOICE;
+
+/// Names the service, and so makes a copier of svscan.
+const VARIABLE: &str = "UPHOLD_PREFIX";
+/// What stands between the name and the line.
+const BETWEEN: &[u8] = b" | ";
+/// A longer line is broken, for the copier has to hold it.
+const LONGEST: usize = 1 << 20;
+/// As much as a pipe holds.
+const BATCH: usize = 65_536;
+
+/// The environment of the copier of the service `name`.
+pub fn environment(name: &OsStr) -> Vec<CString> {
+    environ::with(VARIABLE, name)
+}
+
+/// The service of which this process is to be the copier.
+pub fn received() -> Option<OsString> {
+    environ::take(VARIABLE)
+}
+
+/// Copies stdin to stdout, to the end of file.
+pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
+    // The copier of a svscan that was killed may still read this pipe. What it has begun to read it has to end.
+    if let Err(error) = fd::wait_for_lock(fd::stdin()) {
+        VOICE.warning(&text!("unable to lock the output of ", name), &error);
+    }
+    let mut copier = Copier { name, lines: Lines::new(name), unread: false };
+    let mut buffer = Vec::with_capacity(BATCH);
+    loop {
+        match fd::read_onto(fd::stdin(), &mut buffer, BATCH) {
+            Ok(0) => break,
+            Ok(_) => {
+                copier.lines.take(&buffer);
+                copier.write();
+            }
+            Err(error) => {
+                VOICE.warning(&text!("unable to read the output of ", name), &error);
+                sys::poll::rest();
+            }
+        }
+    }
+    copier.lines.end();
+    copier.write();
+    Ok(0)
+}
+
+struct Copier<'a> {
+    name: &'a OsStr,
+    lines: Lines,
+    /// Nobody reads what is written, which was said.
+    unread: bool,
+}
+
+impl Copier<'_> {
+    /// Writes what is complete, with nobody else's line in between.
+    fn write(&mut self) {
+        if self.lines.complete.is_empty() {
+            return;
+        }
+        // Without a lock (a file system may have none) only long lines are at risk.
+        let locked = fd::lock_for_process(fd::stdout(), true).is_ok();
+        self.write_locked();
+        if locked {
+            let _ = fd::lock_for_process(fd::stdout(), false);
+        }
+        self.lines.written();
+    }
+
+    fn write_locked(&mut self) {
+        let mut rest = self.lines.complete.as_slice();
+        while !rest.is_empty() {
+            match fd::write(fd::stdout(), rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(fd::set_blocking(fd::stdout())),
+                // Nobody will ever read it. The service shall not wait for that.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    if !std::mem::replace(&mut self.unread, true) {
+                        VOICE.warning(&text!("unable to write the output of ", self.name, ", dropping it"), &error);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    VOICE.warning(
+                        &text!("unable to write the output of ", self.name, ", trying again in a second"),
+                        &error,
+                    );
+                    sys::poll::rest();
+                }
+            }
+        }
+    }
+}
+
+/// Whole lines, made of whatever pieces.
+struct Lines {
+    prefix: Vec<u8>,
+    /// Whole lines with their prefixes, to be written.
+    complete: Vec<u8>,
+    /// The beginning of a line.
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    fn new(name: &OsStr) -> Lines {
+        Lines { prefix: [name.as_bytes(), BETWEEN].concat(), complete: Vec::new(), begun: Vec::new() }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.begun.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.finish();
+            } else if self.begun.len() >= LONGEST {
+                self.end();
+            }
+        }
+    }
+
+    /// What has begun is a line.
+    fn finish(&mut self) {
+        self.complete.extend_from_slice(&self.prefix);
+        self.complete.append(&mut self.begun);
+    }
+
+    /// No more will come: ends the line that has begun, if one has.
+    fn end(&mut self) {
+        if !self.begun.is_empty() {
+            self.begun.push(b'\n');
+            self.finish();
+        }
+    }
+
+    /// What was complete is written. Memory for an unusual line is not kept.
+    fn written(&mut self) {
+        self.complete.clear();
+        self.complete.shrink_to(2 * BATCH);
+        self.begun.shrink_to(BATCH);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copied(pieces: &[&[u8]]) -> Vec<u8> {
+        let mut lines = Lines::new(OsStr::new("web"));
+        let mut all = Vec::new();
+        for piece in pieces {
+            lines.take(piece);
+            all.extend_from_slice(&lines.complete);
+            lines.written();
+        }
+        lines.end();
+        all.extend_from_slice(&lines.complete);
+        all
+    }
+
+    #[test]
+    fn every_line_has_its_prefix_whatever_pieces_it_comes_in() {
+        let text = b"one\n\nthree\xff\nlast";
+        let expected: &[u8] = b"web | one\nweb | \nweb | three\xff\nweb | last\n";
+        assert_eq!(copied(&[text]), expected);
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        assert_eq!(copied(&bytes), expected);
+        assert_eq!(copied(&[b"a\n"]), b"web | a\n");
+        assert_eq!(copied(&[]), b"");
+    }
+
+    #[test]
+    fn a_long_line_is_one_line_and_only_one_that_is_too_long_is_broken() {
+        let long = vec![b'x'; LONGEST - 1];
+        let pieces: Vec<&[u8]> = long.chunks(BATCH).chain([&b"\n"[..]]).collect();
+        let line = copied(&pieces);
+        assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        assert_eq!(line.len(), "web | ".len() + LONGEST);
+        let longer = vec![b'x'; LONGEST + 1];
+        let pieces: Vec<&[u8]> = longer.chunks(BATCH).collect();
+        let lines = copied(&pieces);
+        assert_eq!(lines.iter().filter(|&&byte| byte == b'x').count(), LONGEST + 1);
+        assert_eq!(lines.iter().filter(|&&byte| byte == b'\n').count(), 2);
+    }
+}

@@ -1,0 +1,99 @@
+//! Without a word, the original's svscan scans the current directory, and svc, svstat and svok know a service by its path alone. Ours scans
+//! `$SVDIR`, else `/service` as root, else `service` in `$XDG_CONFIG_HOME` or `~/.config`, which is made if it is missing; and a name that is no path
+//! that exists is looked for there. Why: users have services too, and `svc -t web` is what people type; `svscan .` says the other as well.
+
+use std::process::Command;
+
+use testkit::{Running, Scratch, finish, start, wait_until};
+
+use crate::world::wait_up;
+
+/// A program that finds the usual directory by `SVDIR`.
+fn command(scratch: &Scratch, program: &str, words: &[&str]) -> Command {
+    let mut command = scratch.command(program, words);
+    command.env("SVDIR", scratch.path("services"));
+    command
+}
+
+fn svscan(scratch: &Scratch) -> Running {
+    scratch.service("services/web", "exec sleep 1000");
+    scratch.service("services/web/log", "exec cat >/dev/null");
+    let running = start(&mut command(scratch, "svscan", &[]));
+    wait_up(scratch, "services/web");
+    wait_up(scratch, "services/web/log");
+    running
+}
+
+#[test]
+fn svdir_is_scanned_and_names_are_found_in_it() {
+    let scratch = Scratch::new();
+    let _svscan = svscan(&scratch);
+    assert_eq!(finish(&mut command(&scratch, "svok", &["web"])).code, 0);
+    let told = finish(&mut command(&scratch, "svstat", &["web", "web/log"])).out();
+    assert!(told.starts_with("web: up (pid ") && told.contains("\nweb/log: up (pid "), "{told}");
+    let sent = finish(&mut command(&scratch, "svc", &["-d", "web"]));
+    assert_eq!((sent.code, sent.err().as_str()), (0, ""));
+    wait_until("it is down", || finish(&mut command(&scratch, "svstat", &["web"])).out().starts_with("web: down "));
+}
+
+#[test]
+fn what_exists_comes_first_and_what_is_nowhere_is_said_as_it_was_named() {
+    let scratch = Scratch::new();
+    let _svscan = svscan(&scratch);
+    scratch.mkdir("web");
+    std::os::unix::fs::symlink("nowhere", scratch.path("dangling")).expect("a link");
+    scratch.service("services/dangling", "exec sleep 1000");
+    wait_up(&scratch, "services/dangling");
+    let told = finish(&mut command(&scratch, "svstat", &["web", "./web/x", "dangling", "none"])).out();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.first(), Some(&"web: unable to open supervise/ok: file does not exist"));
+    assert_eq!(
+        lines.get(1..),
+        Some(
+            &[
+                "./web/x: unable to chdir: file does not exist",
+                "dangling: unable to chdir: file does not exist",
+                "none: unable to chdir: file does not exist",
+            ][..]
+        )
+    );
+    assert_eq!(finish(&mut command(&scratch, "svok", &["web"])).code, 100);
+}
+
+#[test]
+fn the_directory_of_a_user_is_made_and_that_is_said_once() {
+    for (variable, below) in [("XDG_CONFIG_HOME", "service"), ("HOME", ".config/service")] {
+        let scratch = Scratch::new();
+        let home = scratch.mkdir_given("home");
+        let dir = home.join(below);
+        let run = |name: &str| {
+            let mut command = scratch.ordinary("svscan", &[]);
+            scratch.lend("supervise");
+            command.env_remove("SVDIR").env_remove("XDG_CONFIG_HOME").env(variable, &home).current_dir(&home);
+            let out = std::fs::File::create(scratch.path(name)).expect("a file");
+            start(command.stderr(out))
+        };
+        if testkit::is_root() || !dir.exists() {
+            let mut svscan = run("first");
+            wait_until("it is made", || dir.is_dir());
+            wait_until("it is said", || !scratch.text("first").is_empty());
+            assert_eq!(scratch.text("first"), format!("svscan: made {}\n", dir.display()));
+            wait_until("it serves", || {
+                scratch
+                    .processes()
+                    .iter()
+                    .any(|&pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == dir))
+            });
+            svscan.signal("TERM");
+            svscan.end();
+        }
+        let _svscan = run("second");
+        wait_until("it serves", || {
+            scratch
+                .processes()
+                .iter()
+                .any(|&pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == dir))
+        });
+        assert_eq!(scratch.text("second"), "");
+    }
+}

@@ -1,0 +1,177 @@
+//! What a container gives: an ordinary user, a root that cannot be written, one directory that can, no `/proc`, and of `/dev` only null.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use testkit::{Jail, Scratch, needs_program, start, wait_until};
+
+use crate::world::MORTAL;
+
+/// A scan directory that its user cannot write, and a directory `state` that is the user's.
+fn locked() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.service(
+        "scan/a",
+        "trap 'echo down; exit 3' TERM; echo up; while :; do sleep 100000 >/dev/null & wait $!; done",
+    );
+    scratch.service("scan/a/log", "exec cat >>../../../state/lines");
+    scratch.service("scan/b", MORTAL);
+    scratch.mkdir_given("state");
+    for name in ["scan", "scan/a", "scan/a/log", "scan/b"] {
+        fs::set_permissions(scratch.path(name), fs::Permissions::from_mode(0o555)).expect("ours");
+    }
+    // It is used as an operand below.
+    scratch.lend("svc");
+    scratch
+}
+
+fn unlock(scratch: &Scratch) {
+    for name in ["scan", "scan/a", "scan/a/log", "scan/b"] {
+        fs::set_permissions(scratch.path(name), fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+}
+
+#[test]
+fn with_a_state_directory_service_directories_need_not_be_written() {
+    let scratch = locked();
+    for program in ["svscan", "supervise", "svstat", "svok", "svc"] {
+        scratch.lend(program);
+    }
+    let file = |name: &str| fs::File::options().create(true).append(true).open(scratch.path(name)).expect("a file");
+    let mut command =
+        scratch.ordinary("svscan", &["--state", "state", "--exit-with", "a", "--grace", "100000", "scan"]);
+    command.stdin(Stdio::null()).stdout(file("svscan.out")).stderr(file("svscan.err"));
+    let mut svscan = start(&mut command);
+    let state = scratch.path("state");
+    let client =
+        |program: &str, words: &[&str]| testkit::finish(scratch.ordinary(program, words).env("SUPERVISEDIR", &state));
+    for service in ["scan/a", "scan/a/log", "scan/b"] {
+        wait_until(&format!("{service} is up"), || client("svstat", &[service]).out().contains(": up "));
+        assert_eq!(client("svok", &[service]).code, 0);
+    }
+    wait_until("it is logged", || scratch.text("state/lines") == "up\n");
+    let down = client("svc", &["-d", "--wait=down", "scan/b"]);
+    assert_eq!((down.code, down.err().as_str()), (0, ""));
+    assert!(client("svstat", &["scan/b"]).out().contains(": down "));
+    // Without the variable nobody is seen, and nothing was written there.
+    assert_eq!(testkit::finish(&mut scratch.ordinary("svok", &["scan/a"])).code, 100);
+    assert!(!scratch.path("scan/a/supervise").exists() && !scratch.path("scan/a/log/supervise").exists());
+    let name = fs::canonicalize(scratch.path("scan/a/log")).expect("it exists").to_string_lossy().replace('/', ":");
+    assert!(scratch.path(format!("state/{name}/status")).exists(), "named as by daemontools-encore");
+    svscan.signal("TERM");
+    assert_eq!((svscan.end(), scratch.text("svscan.err").as_str()), (3, ""));
+    assert_eq!(scratch.text("state/lines"), "up\ndown\n");
+    unlock(&scratch);
+}
+
+#[test]
+fn a_service_is_taken_over_through_the_state_directory() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", MORTAL);
+    let state = scratch.mkdir("state");
+    let svstat = || testkit::finish(scratch.command("svstat", &["scan/a"]).env("SUPERVISEDIR", &state)).out();
+    let pid = || svstat().split("(pid ").nth(1).and_then(|rest| rest.split(')').next()).map(str::to_owned);
+    let mut first = scratch.start("svscan", "svscan", &["--state", "state", "scan"]);
+    wait_until("it is up", || pid().is_some());
+    let service = pid();
+    first.signal("KILL");
+    assert_eq!(first.end(), 1009);
+    let supervise = crate::world::lines(&scratch, "scan/a/supervise").len();
+    assert_eq!(supervise, 0);
+    let mut second = scratch.start("svscan", "svscan", &["--init", "--state", "state", "scan"]);
+    testkit::holds_for(std::time::Duration::from_millis(300), "it is left alone", || pid() == service);
+    second.signal("TERM");
+    assert_eq!((second.end(), scratch.text("svscan.err").as_str()), (0, ""));
+}
+
+/// A shell script for process 1 of a new namespace, which makes the jail `$1` read-only, all but `state`, and becomes svscan in it as an ordinary user.
+const SETUP: &str = r#"set -e
+mount --bind "$1" "$1"
+: >"$1/dev/null"
+mount --bind /dev/null "$1/dev/null"
+mount -t tmpfs -o noexec,nosuid,mode=0700,uid=65534,gid=65534 tmpfs "$1/state"
+mount -o remount,bind,ro "$1"
+exec chroot --userspec=65534:65534 "$1" /bin/uphold svscan --state /state --prefix --exit-with web /service
+"#;
+
+#[test]
+fn one_file_and_services_are_enough_without_proc_and_dev_on_a_root_that_cannot_be_written() {
+    let Some(jail) = Jail::new(&["uphold"]) else {
+        return;
+    };
+    if needs_program("unshare").is_none() {
+        return;
+    }
+    let scratch = jail.scratch();
+    // Whoever opens this FIFO of the worker's supervise both ways waits for ever.
+    let worker = "trap 'echo worker down; exit 0' TERM
+echo worker up; : >/state/up
+read line <>/state/:service:worker/ok";
+    let web = "until [ -e /state/up ]; do :; done
+[ -e /proc/self ] && echo there is a proc
+(: >/file) 2>/dev/null && echo the root can be written
+echo $SUPERVISEDIR; exit 7";
+    scratch.service("service/worker", worker);
+    scratch.service("service/web", web);
+    scratch.mkdir("state");
+    scratch.mkdir("dev");
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount", "--kill-child", "sh", "-c", SETUP, "sh"]).arg(scratch.root());
+    command.env_remove("UPHOLD_LOG");
+    let ran = testkit::finish(&mut command);
+    let mut lines: Vec<String> = ran.out().lines().map(Into::into).collect();
+    lines.sort();
+    assert_eq!(lines, ["web | /state", "worker | worker down", "worker | worker up"]);
+    assert_eq!((ran.code, ran.err().as_str()), (7, ""));
+}
+
+/// The words of the example's ENTRYPOINT.
+fn entrypoint() -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/container/Containerfile");
+    let file = fs::read_to_string(path).expect("the example");
+    let words =
+        file.lines().find_map(|line| line.strip_prefix("ENTRYPOINT [")?.strip_suffix(']')).expect("an entry point");
+    words.split(", ").map(|word| word.trim_matches('"').to_owned()).collect()
+}
+
+/// The same as [`SETUP`], with `run` to write to and the rest of the words to become.
+const EXAMPLE: &str = r#"set -e
+root=$1; shift
+mount --bind "$root" "$root"
+: >"$root/dev/null"
+mount --bind /dev/null "$root/dev/null"
+mount -t tmpfs -o noexec,nosuid,mode=1777 tmpfs "$root/run"
+mount -o remount,bind,ro "$root"
+exec chroot --userspec=65534:65534 "$root" "$@"
+"#;
+
+#[test]
+fn the_example_starts_its_services_and_ends_with_web() {
+    let Some(jail) = Jail::new(&["uphold"]) else {
+        return;
+    };
+    if needs_program("unshare").is_none() {
+        return;
+    }
+    let scratch = jail.scratch();
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/container/service");
+    for service in ["web", "worker"] {
+        let run = fs::read(examples.join(service).join("run")).expect("the example");
+        scratch.install(format!("service/{service}/run"), &run);
+    }
+    // In place of busybox: the worker sleeps, and web ends when it has begun to.
+    scratch.script("bin/sleep", ": >/run/sleeping; read line <>/run/:service:worker/ok");
+    scratch.script("bin/httpd", "until [ -e /run/sleeping ]; do :; done; echo $*; exit 4");
+    scratch.mkdir("run");
+    scratch.mkdir("dev");
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount", "--kill-child", "sh", "-c", EXAMPLE, "sh"]).arg(scratch.root());
+    command.args(entrypoint()).env("PATH", "/bin:/usr/bin:/usr/sbin:/sbin").env_remove("UPHOLD_LOG");
+    let ran = testkit::finish(&mut command);
+    let mut lines: Vec<String> = ran.out().lines().map(Into::into).collect();
+    lines.sort();
+    let web = ["web | -f -v -p 8080 -h /www", "web | serving /www on port 8080"];
+    assert_eq!(lines, [web[0], web[1], "worker | working"]);
+    assert_eq!((ran.code, ran.err().as_str()), (4, ""));
+}

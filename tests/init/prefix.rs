@@ -1,0 +1,170 @@
+//! `svscan --prefix`: one stdout for all services.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use testkit::{Scratch, signal, start, wait_for, wait_until};
+
+use crate::world::{FOREVER, Init, MORTAL, children, lines};
+
+fn out(scratch: &Scratch) -> Vec<String> {
+    lines(scratch, "svscan.out")
+}
+
+#[test]
+fn each_line_of_a_service_without_a_logger_gets_its_name() {
+    let scratch = Scratch::new();
+    scratch.service("scan/web", "echo one; echo; printf 'no newline'; echo >>started; exec sleep 100000");
+    scratch.service("scan/logged", "echo logged; exec sleep 100000");
+    scratch.service("scan/logged/log", "exec cat >lines");
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--prefix"]);
+    init.wait_lines("scan/web/started", 1);
+    init.wait_lines("scan/logged/log/lines", 1);
+    wait_until("two lines", || out(&scratch) == ["web | one", "web | "]);
+    assert_eq!((init.stop(), scratch.text("svscan.err").as_str()), (0, ""));
+    assert_eq!(scratch.text("svscan.out"), "web | one\nweb | \nweb | no newline\n");
+}
+
+#[test]
+fn without_it_a_service_has_the_stdout_of_svscan() {
+    let scratch = Scratch::new();
+    scratch.service("scan/web", "echo one; echo >>started; exec sleep 100000");
+    let init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_lines("scan/web/started", 1);
+    assert_eq!((init.stop(), scratch.text("svscan.out").as_str()), (0, "one\n"));
+}
+
+/// Writes lines that are longer than what a pipe takes in one piece, and a short one on TERM.
+const WRITER: &str = "trap 'echo last $i; exit' TERM
+x=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+x=$x$x$x$x$x$x$x$x; x=$x$x$x$x$x$x$x$x; x=$x$x$x
+i=0; while :; do i=$((i+1)); echo line $i $x end; done";
+
+#[test]
+fn no_line_is_lost_or_split_whoever_writes_at_the_same_time() {
+    let scratch = Scratch::new();
+    let names = ["a", "b", "c"];
+    for name in names {
+        scratch.service(&format!("scan/{name}"), WRITER);
+    }
+    let svscan = scratch.suite().path("svscan");
+    // A pipe, which is full most of the time.
+    let mut command = Command::new(svscan);
+    command.args(["--grace", FOREVER, "--prefix", "scan"]).current_dir(scratch.root());
+    command.env("PATH", scratch.suite().search_path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut running = start(&mut command);
+    let mut stdout = running.child().stdout.take().expect("piped");
+    let (mut text, mut buffer) = (Vec::new(), vec![0; 100_000]);
+    while text.len() < 4_000_000 || names.iter().any(|name| !contains(&text, format!("\n{name} | ").as_bytes())) {
+        let count = stdout.read(&mut buffer).expect("a pipe");
+        assert!(count > 0, "it does not end by itself");
+        text.extend_from_slice(&buffer[..count]);
+    }
+    running.signal("TERM");
+    stdout.read_to_end(&mut text).expect("a pipe");
+    assert_eq!(running.end(), 0);
+    let text = String::from_utf8(text).expect("ASCII");
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ended = 0;
+    for line in text.lines() {
+        let (name, rest) = line.split_once(" | ").unwrap_or_else(|| panic!("no name: {line}"));
+        let words: Vec<&str> = rest.split(' ').collect();
+        let count = counts.entry(name).or_default();
+        match words.as_slice() {
+            ["line", number, x, "end"] => {
+                *count += 1;
+                assert_eq!((*number, x.len()), (count.to_string().as_str(), 64 * 8 * 8 * 3), "{name}");
+            }
+            // TERM may come between the count and the line.
+            ["last", number] => {
+                let number: usize = number.parse().expect("a number");
+                assert!(number == *count || number == *count + 1, "{name}: last {number} after {count}");
+                ended += 1;
+            }
+            _ => panic!("not a line: {line}"),
+        }
+    }
+    assert_eq!((counts.len(), ended), (3, 3));
+}
+
+fn contains(text: &[u8], piece: &[u8]) -> bool {
+    text.windows(piece.len()).any(|window| window == piece)
+}
+
+#[test]
+fn a_copier_that_is_killed_is_replaced() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exec cat <>fifo");
+    let fifo = scratch.path("scan/a/fifo");
+    sys::fd::make_fifo(&*fifo).expect("a FIFO");
+    let mut say = File::options().read(true).write(true).open(&fifo).expect("it is there");
+    let mut say = |word: &str| std::io::Write::write_all(&mut say, format!("{word}\n").as_bytes()).expect("it is read");
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--prefix"]);
+    say("one");
+    wait_until("one line", || out(&scratch) == ["a | one"]);
+    let first = copier(&init);
+    signal(first, "KILL");
+    // Until it is dead it may read the line and take it along.
+    wait_until("it is dead", || copier(&init) != first);
+    say("two");
+    wait_until("two lines", || out(&scratch) == ["a | one", "a | two"]);
+    assert_eq!(init.stop(), 0);
+}
+
+/// The child of svscan that is called so too.
+fn copier(init: &Init<'_>) -> u32 {
+    let is_svscan = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == b"svscan\0");
+    wait_for("a copier", || children(init.pid()).into_iter().find(is_svscan))
+}
+
+#[test]
+fn a_service_that_is_removed_takes_its_copier_with_it() {
+    let scratch = Scratch::new();
+    // Opened both ways it has nothing to read for ever.
+    scratch.service("scan/a", "trap 'echo last; exit' TERM; echo one; read line <>fifo");
+    sys::fd::make_fifo(&*scratch.path("scan/a/fifo")).expect("a FIFO");
+    scratch.service("scan/b", MORTAL);
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--prefix"]);
+    wait_until("one line", || out(&scratch) == ["a | one"]);
+    init.wait_up(&["a", "b"]);
+    std::fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("it can be renamed");
+    assert_eq!(scratch.run("svc", &["-dx", "a"]).code, 0);
+    // A copier and a supervise, both of b.
+    wait_until("both processes of a are gone", || children(init.pid()).len() == 2);
+    assert_eq!(out(&scratch), ["a | one", "a | last"]);
+    assert_eq!(init.stop(), 0);
+}
+
+#[test]
+fn a_new_svscan_finds_the_pipe_and_waits_for_the_old_copier() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exec cat <>fifo");
+    let fifo = scratch.path("scan/a/fifo");
+    sys::fd::make_fifo(&*fifo).expect("a FIFO");
+    let mut say = File::options().read(true).write(true).open(&fifo).expect("it is there");
+    let mut say = |word: &str| std::io::Write::write_all(&mut say, format!("{word}\n").as_bytes()).expect("it is read");
+    let start = || {
+        let file = |name: &str| File::options().create(true).append(true).open(scratch.path(name)).expect("a file");
+        let mut command = scratch.command("svscan", &["--prefix", "scan"]);
+        start(command.stdin(Stdio::null()).stdout(file("svscan.out")).stderr(file("svscan.err")))
+    };
+    let mut first = start();
+    say("one");
+    wait_until("one line", || out(&scratch) == ["a | one"]);
+    let old = children(first.pid())
+        .into_iter()
+        .find(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == b"svscan\0"));
+    first.signal("KILL");
+    assert_eq!(first.end(), 1009);
+    let _second = start();
+    say("two");
+    wait_until("two lines", || out(&scratch) == ["a | one", "a | two"]);
+    let old = old.expect("a copier");
+    signal(old, "KILL");
+    wait_until("it is dead", || std::fs::read(format!("/proc/{old}/cmdline")).unwrap_or_default().is_empty());
+    say("three");
+    wait_until("three lines", || out(&scratch) == ["a | one", "a | two", "a | three"]);
+    assert_eq!(scratch.text("svscan.err"), "");
+}
