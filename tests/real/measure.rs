@@ -262,7 +262,6 @@ fn say(line: &str) {
 
 #[test]
 #[ignore = "it measures and asserts nothing"]
-#[allow(clippy::print_stdout)] // The table is for whoever asked for it.
 fn measure() {
     let Some(servers) = needs_server("gunicorn") else { return };
     say("| server | restarted by | over | restarts | requests | failed | how | median ms | worst ms |");
