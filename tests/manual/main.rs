@@ -13,7 +13,7 @@ use page::Page;
 use testkit::{Finished, Suite, finish, needs_program};
 
 /// Pages of others that ours refer to.
-const OUTSIDE: &[&str] = &["flock(2)", "nohup(1)", "ps(1)", "setrlimit(2)", "setsid(2)"];
+const OUTSIDE: &[&str] = &["flock(2)", "nohup(1)", "ps(1)", "setrlimit(2)", "setsid(2)", "shutdown(2)"];
 
 /// Programs that answer wrong usage when they are called without a word, so without doing anything.
 const NEEDS_WORDS: &[&str] = &[
