@@ -6,7 +6,7 @@
 #![cfg(target_os = "linux")]
 
 #[path = "../../examples/load/program/mod.rs"]
-#[allow(dead_code, unused_imports, clippy::module_inception)] // Not all of it is needed here.
+#[allow(dead_code, unused_imports)] // Not all of it is needed here.
 mod load;
 #[path = "../../examples/deploy/rust/server.rs"]
 #[allow(dead_code)]

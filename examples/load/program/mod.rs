@@ -3,7 +3,7 @@
 //! Other generators count differently: some take every close of a connection for an error, some try again by themselves. This one
 //! tries nothing twice, and an answer is right only if it is complete.
 
-mod load;
+mod clients;
 mod options;
 mod request;
 mod tally;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use sys::process::Signal;
 use sys::signals::Signals;
 
-pub use load::Load;
+pub use clients::Load;
 pub use options::Options;
 pub use request::Target;
 pub use tally::{Outcome, Tally};
