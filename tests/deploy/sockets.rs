@@ -137,6 +137,9 @@ fn keeps_its_socket(scratch: &Scratch, port: &str) {
     let before = wait_up(scratch, "a");
     svc(scratch, "-p", "a");
     wait_until("it is paused", || svstat(scratch, "a").contains("paused"));
+    // A signal takes a moment to arrive on another processor.
+    let stat = format!("/proc/{before}/stat");
+    wait_until("it stands still", || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")));
     let waits = TcpStream::connect(port).expect("it is not refused");
     svc(scratch, "-k", "a");
     let answer = read(waits).expect("an answer");
