@@ -59,7 +59,7 @@ fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<(
             Ok(Ok(found)) => {
                 found.describe(lines);
                 if let Some(more) = found.more.filter(|_| long) {
-                    describe_more(&more, lines);
+                    describe_more(found.status.pid.is_some(), &more, lines);
                 }
             }
             Ok(Err(Text(why))) => lines.add(&[&why.as_slice()]),
@@ -161,7 +161,7 @@ impl Found {
     }
 }
 
-fn describe_more(more: &More, line: &mut Text) {
+fn describe_more(up: bool, more: &More, line: &mut Text) {
     let number = |number: u32| u64::from(number);
     line.add(&[&", supervise pid ", &number(more.supervise), &" version ", &more.version().unwrap_or("unknown")]);
     line.add(&[&", started ", &number(more.starts), &" times"]);
@@ -170,5 +170,8 @@ fn describe_more(more: &More, line: &mut Text) {
         Some(Exit::Code(code)) => line.add(&[&", last exited ", &u64::from(code)]),
         Some(Exit::Signal(signal)) => line.add(&[&", last killed by signal ", &u64::from(signal)]),
         Some(Exit::Unknown) => line.add(&[&", last ended unseen"]),
+    }
+    if let Some(why) = more.why().filter(|_| up) {
+        line.add(&[&", not replaced: ", &why.as_str()]);
     }
 }

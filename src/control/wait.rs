@@ -275,7 +275,10 @@ impl Service {
             Verdict::There => Found::There,
             Verdict::NotYet => Found::NotYet(describe(&status, &more)),
             Verdict::Never if more.left => Found::Never(text!("supervise has left")),
-            Verdict::Never => Found::Never(text!(describe(&status, &more).as_str())),
+            Verdict::Never => Found::Never(match more.why() {
+                Some(why) => text!(describe(&status, &more).as_str(), ", ", why.as_str()),
+                None => text!(describe(&status, &more).as_str()),
+            }),
         }
     }
 }

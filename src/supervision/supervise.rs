@@ -517,12 +517,14 @@ impl<'a> Supervisor<'a> {
     #[inline(never)]
     fn give_up(&mut self, why: Why) {
         self.beside_readiness.stop();
+        let advice = match why {
+            Why::Died(_, svdir::Exit::Code(0)) => ", and must stay in the foreground",
+            _ => "",
+        };
         let number = |pid: Pid| u64::from(pid.0);
         let why = match why {
-            Why::NotStarted => text!("there can be no new process"),
-            Why::Died(pid, svdir::Exit::Code(0)) => {
-                text!("pid ", number(pid), " exited 0 before it was ready, and must stay in the foreground")
-            }
+            // What it was refused for is known already.
+            Why::NotStarted => text!(self.more.why().as_deref().unwrap_or("there can be no new process")),
             Why::Died(pid, svdir::Exit::Code(code)) => {
                 text!("pid ", number(pid), " exited ", u64::from(code), " before it was ready")
             }
@@ -534,7 +536,8 @@ impl<'a> Supervisor<'a> {
             // Whoever did so knows.
             Why::Cancelled(pid) => return log::info!("{}: pid {} was called off", self.dir.display(), pid.0),
         };
-        VOICE.warn(&text!("unable to replace ", self.dir, ", going on as before: ", why.0.as_slice()));
+        self.more.why = More::why_of(&why.0);
+        VOICE.warn(&text!("unable to replace ", self.dir, ", going on as before: ", why.0.as_slice(), advice));
     }
 
     /// Always the last action of its step, so the steps nest no deeper than this.
@@ -543,6 +546,7 @@ impl<'a> Supervisor<'a> {
     /// which the child holds a copy, only when the record is there.
     fn spawn(&mut self, place: Place) {
         let argv = [c"./run".to_owned()];
+        self.more.why = [0; More::WHY];
         let present = self.presence.look();
         if let Err(Text(why)) = self.open_sockets(present) {
             return self.refuse(place, &why);
@@ -565,7 +569,6 @@ impl<'a> Supervisor<'a> {
         self.more.notify = self.socketed.name();
         match place {
             Place::Main => {
-                self.more.why = [0; More::WHY];
                 self.more.ready_pipe = ways.pipe_id();
                 self.machine.declare(ways.any());
             }
@@ -656,11 +659,11 @@ impl<'a> Supervisor<'a> {
 
     /// The service cannot be started, and `why` has been said.
     fn refuse(&mut self, place: Place, why: &[u8]) {
-        if place == Place::Beside {
-            return self.step(Event::SpawnBesideFailed);
-        }
         self.more.why = More::why_of(why);
-        self.step(Event::SpawnRefused);
+        self.step(match place {
+            Place::Main => Event::SpawnRefused,
+            Place::Beside => Event::SpawnBesideFailed,
+        });
     }
 
     /// The environment of the service; `None` for our own.

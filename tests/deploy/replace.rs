@@ -97,10 +97,15 @@ fn a_new_copy_that_fails_is_given_up_with_a_clear_line_and_the_old_one_serves_on
         std::fs::rename(scratch.path("new"), scratch.path("a/run")).expect("a file of ours");
         let ran = scratch.run("svc", &["-R", "--wait=replaced", "a"]);
         assert_eq!(ran.code, 1, "{body}");
-        assert_eq!(ran.err(), format!("svc: warning: unable to wait for a to be replaced: it is up (pid {old})\n"));
         let said = scratch.text("supervise.err");
-        let told = said.strip_prefix("supervise: warning: unable to replace a, going on as before: pid ");
-        assert!(told.is_some_and(|told| told.ends_with(&format!(" {why}\n"))), "{said}");
+        let told = said.strip_prefix("supervise: warning: unable to replace a, going on as before: ");
+        let told = told.and_then(|told| told.strip_suffix('\n')).expect("one line");
+        assert!(told.starts_with("pid ") && told.ends_with(&format!(" {why}")), "{said}");
+        let short = told.split_once(',').map_or(told, |(short, _)| short);
+        let unable = format!("svc: warning: unable to wait for a to be replaced: it is up (pid {old}), {short}\n");
+        assert_eq!(ran.err(), unable);
+        let long = scratch.run("svstat", &["--long", "a"]);
+        assert!(long.out().ends_with(&format!(", not replaced: {short}\n")), "{}", long.out());
         wait_until("one copy is left", || {
             svstat(&scratch, "a").starts_with(&format!("up (pid {old}) ")) && !svstat(&scratch, "a").contains("ending")
         });

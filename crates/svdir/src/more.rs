@@ -15,7 +15,7 @@
 //! | 104 | 8 | inode number of the pipe on which the service tells that it is ready; 0 for none |
 //! | 112 | 8 | the last mark that came behind commands |
 //! | 120 | 8 | name of the socket on which the service tells of itself, with NULs behind it |
-//! | 128 | 64 | why the service cannot be started, in text, with NULs behind it |
+//! | 128 | 64 | why the service cannot be started, or was not replaced, in text, with NULs behind it |
 //! | 192 | 1 | the second copy: 0 none, 1 starting, 2 the old one that is ending, 3 a new one that was given up and is ending |
 //! | 193 | 1 | 1: another replacement is asked for |
 //! | 194 | 2 | 0 |
@@ -133,7 +133,7 @@ pub struct More {
     pub mark: Mark,
     /// The name of the socket on which the service tells of itself; empty for none.
     pub notify: [u8; 8],
-    /// Why the service cannot be started, in text; empty if nothing is known to be in the way.
+    /// Why the service cannot be started or, while it is up, was not replaced when that was last tried, in text; empty for nothing.
     pub why: [u8; 64],
     /// The copy beside the one that serves.
     pub second: Option<Second>,
@@ -325,7 +325,7 @@ impl More {
         why
     }
 
-    /// Why the service cannot be started, with nothing in it that a terminal or a script would take for more than text.
+    /// Why the service cannot be started, or was not replaced, with nothing in it that a terminal or a script would take for more than text.
     pub fn why(&self) -> Option<String> {
         let end = self.why.iter().position(|&byte| byte == 0).unwrap_or(More::WHY);
         let text = self.why.get(..end).filter(|text| !text.is_empty())?;
