@@ -186,6 +186,7 @@ impl Chaos {
         let well = target.process.is_some_and(|known| !known.doomed || target.disturbed.elapsed() > SPARED);
         let grown = target.process.is_some_and(|known| known.since.elapsed() > GROWN);
         let ready = target.pending.is_none()
+            && !target.overlaps.lasts()
             && target.supervise.is_some_and(|known| !known.doomed)
             && target.faults.is_empty()
             && (well || target.expect == Expect::Down)

@@ -1,18 +1,22 @@
 //! Looks whether all is as it shall be. What is wrong for a moment is no violation; what is still wrong when the grace after
 //! the last kill is over is one.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use svdir::Status;
-
 use super::crowd::{self, Process};
+use super::line::now;
 use super::report::Kind;
 use super::suite::{self, Op};
+use super::told::Told;
 use super::unit::{Expect, Fault, Known, Seen, Unit};
 use super::world::World;
 
 /// How long after a disturbance a unit in doubt is told what to do, and a takeover is believed.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// What a supervise is called.
+const SUPERVISE: &str = "supervise";
 
 /// Who was seen in the directory of a unit.
 #[derive(Clone, Default)]
@@ -29,7 +33,11 @@ impl World {
         let crowd = crowd::look(&self.root)?;
         let names = self.names();
         let mut members = vec![Members::default(); self.units.len()];
-        for process in crowd {
+        let supervises: BTreeSet<u32> =
+            crowd.iter().filter(|process| process.name == SUPERVISE).map(|process| process.pid).collect();
+        // The child of a supervise still has its name in the moment before it becomes another program.
+        let is_unborn = |process: &Process| process.name == SUPERVISE && supervises.contains(&process.parent);
+        for process in crowd.iter().filter(|process| !is_unborn(process)) {
             let mut place = process.place.iter().filter_map(|part| part.to_str());
             let (Some("services"), Some(name)) = (place.next(), place.next()) else {
                 continue;
@@ -38,7 +46,7 @@ impl World {
                 continue;
             };
             let unit = if place.next() == Some("log") { service + 1 } else { service };
-            self.add_member(&mut members, unit, &process);
+            self.add_member(&mut members, unit, process);
         }
         Ok(members)
     }
@@ -49,7 +57,7 @@ impl World {
             let service = unit & !1;
             members[service].supervises.push(process.pid);
             members[service + 1].supervises.push(process.pid);
-        } else if process.name == "supervise" {
+        } else if process.name == SUPERVISE {
             members[unit].supervises.push(process.pid);
         } else {
             members[unit].processes.push((process.pid, process.stopped));
@@ -61,12 +69,13 @@ impl World {
         let members = self.members()?;
         self.hear_confessions();
         for (unit, members) in members.iter().enumerate() {
-            let status = self.units[unit].status();
-            self.recognize(unit, members, status.as_ref());
-            self.check_takeover(unit, members, status.as_ref());
+            let told = self.units[unit].told();
+            self.recognize(unit, members, told.as_ref());
+            self.check_takeover(unit, members, told.as_ref());
             self.check_upgrade(unit);
-            self.check_pending(unit, members, status.as_ref());
-            self.check_faults(unit, members, status.as_ref());
+            self.check_pending(unit, members, told.as_ref());
+            self.check_overlap(unit, told.as_ref());
+            self.check_faults(unit, members, told.as_ref());
             self.resolve(unit, members)?;
         }
         self.check_scanner();
@@ -80,7 +89,7 @@ impl World {
     }
 
     /// Keeps track of who is who. Whoever is gone without our doing is a violation.
-    fn recognize(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
+    fn recognize(&mut self, unit: usize, members: &Members, told: Option<&Told>) {
         let target = &mut self.units[unit];
         let mut ended = Vec::new();
         if let Some(known) = target.supervise.filter(|known| !members.supervises.contains(&known.pid)) {
@@ -105,7 +114,7 @@ impl World {
             }
         }
         if target.process.is_none() {
-            let pid = status.and_then(|status| status.pid).map(|pid| pid.get()).filter(|&pid| runs(pid));
+            let pid = told.and_then(Told::pid).filter(|&pid| runs(pid));
             target.process = pid.map(|pid| target.recognize(pid));
         }
         for (kind, pid) in ended {
@@ -113,7 +122,7 @@ impl World {
                 self.counts.ends_of_input += 1;
                 continue;
             }
-            let evidence = format!("pid {pid}; {}", self.evidence(unit, members, status));
+            let evidence = format!("pid {pid}; {}", self.evidence(unit, members, told));
             self.violate(kind, evidence);
         }
     }
@@ -142,7 +151,7 @@ impl World {
         unscanned && known.into_iter().flatten().all(is_gone)
     }
 
-    fn check_takeover(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
+    fn check_takeover(&mut self, unit: usize, members: &Members, told: Option<&Told>) {
         let target = &mut self.units[unit];
         let Some(takeover) = target.takeover.as_ref().filter(|takeover| takeover.since.elapsed() > PAUSE) else {
             return;
@@ -150,7 +159,7 @@ impl World {
         let [(pid, _)] = members.processes[..] else {
             return;
         };
-        let announced = status.and_then(|status| status.pid).is_some_and(|announced| announced.get() == pid);
+        let announced = told.and_then(Told::pid) == Some(pid);
         if pid == takeover.process && announced && target.supervise.is_some_and(|known| !known.doomed) {
             target.takeover = None;
             self.counts.takeovers += 1;
@@ -172,41 +181,51 @@ impl World {
         }
     }
 
-    fn check_pending(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
+    fn check_pending(&mut self, unit: usize, members: &Members, told: Option<&Told>) {
         let (target, disturbed) = (&self.units[unit], self.disturbed(unit));
-        let (Some(pending), Some(status)) = (&target.pending, status) else {
+        let (Some(pending), Some(told)) = (&target.pending, told) else {
             return;
         };
         let supervise = target.supervise.filter(|known| !known.doomed).map(|known| known.pid);
         let runs = |pid| members.processes.iter().find(|&&(process, _)| process == pid);
-        let announced = status.pid.map(|pid| pid.get());
-        let (there, stopped) = announced.map_or((true, false), |pid| runs(pid).map_or((false, false), |p| (true, p.1)));
-        if there && target.is_obeyed(pending, status, supervise, stopped) {
+        let (there, stopped) =
+            told.pid().map_or((true, false), |pid| runs(pid).map_or((false, false), |p| (true, p.1)));
+        if there && target.is_obeyed(pending, told, supervise, stopped) {
             self.units[unit].pending = None;
         } else if disturbed.elapsed() > self.grace {
-            let evidence = format!("svc -{}; {}", pending.op.letters(), self.evidence(unit, members, Some(status)));
+            let evidence = format!("svc -{}; {}", pending.op.letters(), self.evidence(unit, members, Some(told)));
             self.violate(Kind::NoEffect, evidence);
             self.units[unit].pending = None;
             self.units[unit].expect = Expect::Unknown;
         }
     }
 
-    fn check_faults(&mut self, unit: usize, members: &Members, status: Option<&Status>) {
-        let found = faults(&self.units[unit], members, status);
+    /// A replacement is over when the supervise that lives says so.
+    fn check_overlap(&mut self, unit: usize, told: Option<&Told>) {
+        let target = &mut self.units[unit];
+        let supervise = target.supervise.filter(|known| !known.doomed).map(|known| known.pid);
+        let done = told.is_some_and(|told| !told.replacing && told.supervise == supervise && supervise.is_some());
+        if done && target.pending.is_none() {
+            target.overlaps.end(now());
+        }
+    }
+
+    fn check_faults(&mut self, unit: usize, members: &Members, told: Option<&Told>) {
+        let found = faults(&self.units[unit], members, told);
         let (disturbed, grace) = (self.disturbed(unit), self.grace);
         let target = &mut self.units[unit];
         target.faults.retain(|fault, _| found.contains(fault));
-        let mut told = Vec::new();
+        let mut lasting = Vec::new();
         for fault in found {
             let seen = target.faults.entry(fault).or_insert(Seen { since: Instant::now(), told: false });
             let lasts = seen.since.max(disturbed).elapsed();
             if lasts > grace && !seen.told {
                 seen.told = true;
-                told.push(fault);
+                lasting.push(fault);
             }
         }
-        for fault in told {
-            let evidence = self.evidence(unit, members, status);
+        for fault in lasting {
+            let evidence = self.evidence(unit, members, told);
             self.violate(kind(fault), evidence);
         }
     }
@@ -235,9 +254,10 @@ impl World {
     }
 }
 
-fn faults(unit: &Unit, members: &Members, status: Option<&Status>) -> Vec<Fault> {
-    let announced = status.and_then(|status| status.pid).map(|pid| pid.get());
-    let processes: Vec<u32> = members.processes.iter().map(|&(pid, _)| pid).collect();
+fn faults(unit: &Unit, members: &Members, told: Option<&Told>) -> Vec<Fault> {
+    let announced = told.map(Told::pids).unwrap_or_default();
+    let mut processes: Vec<u32> = members.processes.iter().map(|&(pid, _)| pid).collect();
+    processes.sort_unstable();
     let stopped = members.processes.iter().any(|&(_, stopped)| stopped);
     let expect = if unit.pending.is_some() { Expect::Unknown } else { unit.expect };
     let (up, down) = match expect {
@@ -251,7 +271,7 @@ fn faults(unit: &Unit, members: &Members, status: Option<&Status>) -> Vec<Fault>
         (up && processes.is_empty(), Fault::Down),
         (down && !processes.is_empty(), Fault::Up),
         (up && stopped != (expect == Expect::Paused), Fault::Paused),
-        (processes.as_slice() != announced.as_slice(), Fault::Unknown),
+        (processes != announced, Fault::Unknown),
     ];
     found.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
 }

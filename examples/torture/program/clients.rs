@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use sys::process::{Pid, Signal};
 
+use super::line::now;
 use super::report::Kind;
 use super::suite::Op;
 use super::unit::Pending;
@@ -30,13 +31,17 @@ impl World {
         };
         self.note(unit, &format!("svc -{}", op.letters()));
         let target = &mut self.units[unit];
+        if op.replaces() {
+            target.overlaps.begin(now());
+        }
         target.pending = Some(Pending {
             op,
-            process: target.status().and_then(|status| status.pid).map(|pid| pid.get()),
+            process: target.told().and_then(|told| told.pid()),
             supervise: target.supervise.map(|supervise| supervise.pid),
         });
         target.expect = expect;
-        if matches!(op, Op::Down | Op::Term | Op::Interrupt | Op::Kill | Op::DownExit | Op::TermExit) {
+        let ends = matches!(op, Op::Down | Op::Term | Op::Interrupt | Op::Kill | Op::DownExit | Op::TermExit);
+        if ends || op.replaces() {
             target.doom();
         }
         if let (Op::DownExit | Op::TermExit, Some(supervise)) = (op, &mut target.supervise) {

@@ -11,6 +11,8 @@ use sys::process::{Pid, Signal};
 pub struct Process {
     /// Its pid.
     pub pid: u32,
+    /// Its parent's pid.
+    pub parent: u32,
     /// What it is called: the last part of its first argument.
     pub name: String,
     /// Its current directory, relative to the scratch directory.
@@ -35,8 +37,9 @@ fn process(root: &Path, pid: u32) -> Option<Process> {
     let place = place(root, pid)?;
     let name = name(pid)?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let state = stat.rsplit_once(") ")?.1.chars().next()?;
-    Some(Process { pid, name, place, stopped: state == 'T' })
+    let mut words = stat.rsplit_once(") ")?.1.split(' ');
+    let (state, parent) = (words.next()?, words.next()?.parse().ok()?);
+    Some(Process { pid, parent, name, place, stopped: state == "T" })
 }
 
 /// For a moment of its exec, a process has no arguments.

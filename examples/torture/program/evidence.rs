@@ -1,11 +1,10 @@
 //! What is told with a violation: who was where, what the status said, what was done before. And what services tell.
 
-use svdir::Status;
-
 use super::check::Members;
-use super::line::{Micros, now};
+use super::line::{Incarnation, Micros, now};
 use super::report::Kind;
-use super::service::{BROKEN_PIPE, SECOND_COPY};
+use super::service::{BESIDE, BROKEN_PIPE, SECOND_COPY, UNREACHABLE};
+use super::told::Told;
 use super::world::World;
 
 /// So much of the past is told.
@@ -25,13 +24,29 @@ impl World {
                 self.excuse_broken_pipe(unit);
                 continue;
             }
+            if line.contains(BESIDE) && unit.is_some_and(|unit| self.may_overlap(unit, &line)) {
+                self.counts.overlaps += 1;
+                continue;
+            }
             let history = unit.map(|unit| self.history(unit)).unwrap_or_default();
-            for (what, kind) in [(SECOND_COPY, Kind::SecondCopy), (BROKEN_PIPE, Kind::BrokenPipe)] {
+            let kinds = [
+                (SECOND_COPY, Kind::SecondCopy),
+                (BESIDE, Kind::SecondCopy),
+                (BROKEN_PIPE, Kind::BrokenPipe),
+                (UNREACHABLE, Kind::Unreachable),
+            ];
+            for (what, kind) in kinds {
                 if line.contains(what) {
                     self.violate(kind, format!("{line}; {history}"));
                 }
             }
         }
+    }
+
+    /// Whether the copy that says so was born in the time of a replacement.
+    fn may_overlap(&self, unit: usize, line: &str) -> bool {
+        let by = line.split(' ').next_back().and_then(Incarnation::parse);
+        by.is_some_and(|by| self.units[unit].overlaps.covers(by.birth))
     }
 
     /// The service has ended, and what stood in its pipe may have gone with it.
@@ -56,11 +71,10 @@ impl World {
     }
 
     /// The state of a unit, and how it came to that.
-    pub(super) fn evidence(&self, unit: usize, members: &Members, status: Option<&Status>) -> String {
+    pub(super) fn evidence(&self, unit: usize, members: &Members, told: Option<&Told>) -> String {
         let target = &self.units[unit];
-        let status = status.map_or("none".to_owned(), |status| {
-            let pid = status.pid.map_or(0, |pid| pid.get());
-            format!("pid {pid} want {:?} paused {}", status.want, status.paused)
+        let status = told.map_or("none".to_owned(), |told| {
+            format!("pids {:?} want {:?} paused {}", told.pids(), told.status.want, told.status.paused)
         });
         let processes: Vec<u32> = members.processes.iter().map(|&(pid, _)| pid).collect();
         format!(

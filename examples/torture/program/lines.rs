@@ -16,6 +16,9 @@ use super::world::World;
 /// What a killed logger may have read and not written: a pipe's contents, and the beginning of a line from before.
 const BUFFER: u64 = 65_536 + 1_000;
 
+/// How long a copy may take from looking at the clock to the end of its write.
+const HELD_UP: Micros = 200_000;
+
 /// What was done so long before and after a gap is told with it.
 const AROUND: Micros = 2_000_000;
 
@@ -133,8 +136,8 @@ fn account_for(
     world.totals.found += sorted.iter().filter(|line| line.number <= account.certain).count() as u64;
     world.totals.doubtful_found +=
         sorted.iter().filter(|line| line.number > account.certain && line.number <= last).count() as u64;
-    // A line that was written after this one's last was logged after it, too.
-    let end = times.partition_point(|&(written, _)| written <= account.last);
+    // A line that was written after this one's last was logged after it, too. Of two copies one may have been held up in between.
+    let end = times.partition_point(|&(written, _)| written <= account.last + HELD_UP);
     let end = times.get(end).map_or(Micros::MAX, |&(_, logged)| logged);
     let (mut next, mut from) = (1, by.birth);
     for line in sorted.iter().filter(|line| line.number <= account.certain) {

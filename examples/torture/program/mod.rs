@@ -15,6 +15,7 @@ mod report;
 mod service;
 mod site;
 mod suite;
+mod told;
 mod unit;
 mod upgrade;
 mod world;

@@ -1,8 +1,9 @@
 //! What each command is expected to do to a unit.
 
-use svdir::{Status, Want};
+use svdir::Want;
 
 use super::suite::Op;
+use super::told::Told;
 use super::unit::{Expect, Pending, Unit};
 
 impl Unit {
@@ -14,14 +15,25 @@ impl Unit {
             (Unknown, _) => None,
             (Up | Down, Op::Up | Op::DownExit) | (Once, Op::Up) | (Paused, Op::Continue | Op::Kill) => Some(Up),
             (Up, Op::Continue | Op::Term | Op::Interrupt | Op::Kill | Op::Hup | Op::Alarm | Op::TermExit) => Some(Up),
+            (Up, Op::Replace | Op::ReplaceTwice | Op::ReplaceKill) | (Down, Op::Replace) => Some(Up),
+            (Up, Op::ReplaceDown) => Some(Down),
             (Once, Op::Continue | Op::Hup | Op::Alarm) => Some(Once),
             (Once, Op::Term | Op::Interrupt | Op::Kill) => Some(Down),
             (Up | Down | Once, Op::Once) => Some(Once),
             (Up | Once | Paused | Down, Op::Down) => Some(Down),
             (Up, Op::Pause) => Some(Paused),
             (Down, Op::Term | Op::Kill | Op::Hup | Op::Alarm | Op::Interrupt) => Some(Down),
-            (Down, Op::Pause | Op::Continue | Op::TermExit)
-            | (Once, Op::Pause | Op::DownExit | Op::TermExit)
+            (Down, Op::Pause | Op::Continue | Op::TermExit | Op::ReplaceTwice | Op::ReplaceDown | Op::ReplaceKill)
+            | (
+                Once,
+                Op::Pause
+                | Op::DownExit
+                | Op::TermExit
+                | Op::Replace
+                | Op::ReplaceTwice
+                | Op::ReplaceDown
+                | Op::ReplaceKill,
+            )
             | (
                 Paused,
                 Op::Up
@@ -32,24 +44,33 @@ impl Unit {
                 | Op::Alarm
                 | Op::Pause
                 | Op::DownExit
-                | Op::TermExit,
+                | Op::TermExit
+                | Op::Replace
+                | Op::ReplaceTwice
+                | Op::ReplaceDown
+                | Op::ReplaceKill,
             ) => None,
         }
     }
 
     /// Whether the command has had its effect.
-    pub fn is_obeyed(&self, pending: &Pending, status: &Status, supervise: Option<u32>, stopped: bool) -> bool {
-        let pid = status.pid.map(|pid| pid.get());
+    pub fn is_obeyed(&self, pending: &Pending, told: &Told, supervise: Option<u32>, stopped: bool) -> bool {
+        let (status, pid) = (told.status, told.pid());
+        if told.replacing && pending.op.replaces() {
+            return false;
+        }
         let up = status.want == Want::Up && pid.is_some();
         // runit's record knows no once.
         let once = status.want != Want::Up && pid.is_some();
         let another = pid != pending.process;
         match (pending.op, self.expect) {
-            (Op::Down, _) => status.want == Want::Down && pid.is_none(),
+            (Op::Down | Op::ReplaceDown, _) => status.want == Want::Down && pid.is_none(),
             (Op::Up, _) => up,
             (Op::Once, _) => once,
             (Op::Term | Op::Interrupt | Op::Kill, Expect::Down) => pid.is_none(),
-            (Op::Term | Op::Interrupt | Op::Kill, _) => up && another,
+            (Op::Term | Op::Interrupt | Op::Kill | Op::Replace | Op::ReplaceTwice | Op::ReplaceKill, _) => {
+                up && another
+            }
             (Op::Pause, _) => status.paused && stopped,
             (Op::Continue, _) => !status.paused && !stopped,
             (Op::Hup | Op::Alarm, _) => !another,

@@ -20,6 +20,8 @@ pub struct Counts {
     pub ends_of_input: usize,
     /// Services whose pipe broke: whoever could read from it was killed at the same time.
     pub broken_pipes: usize,
+    /// Copies of a service that lived beside another, because they were to replace it.
+    pub overlaps: usize,
     /// Supervises that were told to become their new program.
     pub upgrades: usize,
     /// Those that did.
@@ -57,6 +59,8 @@ pub enum Kind {
     NoEffect,
     /// An upgrade that did not happen.
     NotUpgraded,
+    /// A service cannot be reached on the socket that it was given.
+    Unreachable,
     /// Nobody reads a service's log pipe.
     BrokenPipe,
     /// Lines were lost that no killed logger can have read.
@@ -72,7 +76,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [(Kind, &'static str); 18] = [
+    const ALL: [(Kind, &'static str); 19] = [
         (Kind::SecondCopy, "second copy of a service"),
         (Kind::Down, "wanted up, but down"),
         (Kind::Up, "wanted down, but up"),
@@ -85,6 +89,7 @@ impl Kind {
         (Kind::ScannerEnded, "svscan ended by itself"),
         (Kind::NoEffect, "command without effect"),
         (Kind::NotUpgraded, "upgrade that did not happen"),
+        (Kind::Unreachable, "socket that leads to no service"),
         (Kind::BrokenPipe, "log pipe that nobody reads"),
         (Kind::LinesLost, "gap in a log without a killed logger"),
         (Kind::LinesTwice, "line in the log twice"),
@@ -148,6 +153,7 @@ fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt:
             "{done} of {asked} supervises, {scanners_done} of {scanners} svscans; the others were killed first"
         );
         row(text, "upgraded", &what)?;
+        row(text, "replaced", &format!("{} services, by copies that were beside them for a time", counts.overlaps))?;
     }
     row(text, "commands", &list(&counts.commands))?;
     row(

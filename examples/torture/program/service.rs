@@ -1,17 +1,20 @@
 //! The service: `torture service ./run`, as the kernel calls it for a `run` that begins with `#!`.
 //!
 //! One process from its birth on, so that no shell stands between supervise and what is counted. It locks a file of its own, and
-//! tells on itself when another has that lock. TERM ends it between two lines; HUP and ALRM it survives.
+//! tells on itself when another has that lock: while it is replaced, there are two, and no third. TERM ends it between two lines;
+//! HUP and ALRM it survives. If it is to tell when it is ready it does, and if it holds a socket it is its own client.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use sys::process::Signal;
 use sys::signals::Signals;
-use sys::{fd, poll};
+use sys::{fd, poll, sealed};
 
 use super::line::{Incarnation, Ledger, Line, now};
 
@@ -19,8 +22,16 @@ use super::line::{Incarnation, Ledger, Line, now};
 pub const VIOLATIONS: &str = "../../violations";
 /// Relative to the service directory: the ledgers of its incarnations.
 pub const LEDGERS: &str = "ledgers";
-/// What a service that is not alone says.
+/// What a service says that is one too many.
 pub const SECOND_COPY: &str = "second copy";
+/// What a service says that is not alone.
+pub const BESIDE: &str = "copy beside another";
+/// What a service says that cannot be reached on its socket.
+pub const UNREACHABLE: &str = "refused";
+/// Relative to the service directory: where the service's socket lies.
+pub const SOCKET: &str = "socket";
+/// The descriptor on which a service tells that it is ready.
+pub const READY: i32 = 9;
 /// What a service says whose log pipe nobody reads any more.
 pub const BROKEN_PIPE: &str = "broken pipe";
 
@@ -41,6 +52,7 @@ struct Service {
     number: u64,
     ledger: Ledger,
     signals: Signals,
+    socket: Option<UnixListener>,
     /// Held.
     _lock: File,
 }
@@ -51,19 +63,23 @@ impl Service {
         let directory = std::env::current_dir()?;
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let by = Incarnation { pid: std::process::id(), birth: now() };
-        let lock = fd::open_append(Path::new("lock"))?;
-        if fd::try_lock(&lock).is_err() {
-            tell(&name, by, SECOND_COPY)?;
+        let lock = take_place(&name, by)?;
+        let socket = Path::new("sockets").exists().then(|| sealed::inherit(FIRST_SOCKET)).transpose()?;
+        let socket = socket.map(UnixListener::from);
+        if let Some(socket) = &socket {
+            socket.set_nonblocking(true)?;
         }
         let ledger = Ledger::create(&PathBuf::from(LEDGERS).join(by.to_string()))?;
-        Ok(Service { name, by, number: 0, ledger, signals, _lock: lock })
+        Ok(Service { name, by, number: 0, ledger, signals, socket, _lock: lock })
     }
 
     fn run(&mut self) -> io::Result<()> {
         // One in ten is talkative, so that it fills its pipe while its logger is away.
         let burst = if self.name.ends_with('0') { 20 } else { 1 };
         let interval = Duration::from_millis(80 + u64::from(self.by.pid % 40));
+        let mut ready = Path::new("notification-fd").exists().then(|| sealed::inherit(READY)).transpose()?;
         loop {
+            self.serve()?;
             for _ in 0..burst {
                 self.write_line()?;
             }
@@ -71,10 +87,24 @@ impl Service {
             if signalled {
                 self.signals.drain();
             }
+            // Nobody hears it while a supervise is dead.
+            ready = ready.filter(|ready| fd::write(ready.as_fd(), b"\n").is_err());
             if self.signals.arrived(Signal::SIGTERM) {
                 return self.ledger.end();
             }
         }
+    }
+
+    /// Calls itself, or another copy with the same socket, and takes whoever calls.
+    fn serve(&self) -> io::Result<()> {
+        let Some(socket) = &self.socket else {
+            return Ok(());
+        };
+        if UnixStream::connect(SOCKET).is_err() {
+            tell(&self.name, self.by, UNREACHABLE)?;
+        }
+        while socket.accept().is_ok() {}
+        Ok(())
     }
 
     fn write_line(&mut self) -> io::Result<()> {
@@ -96,8 +126,22 @@ impl Service {
     }
 }
 
+/// The descriptor of the only socket.
+const FIRST_SOCKET: i32 = 3;
+
+/// There are two places, since one copy may be there to replace another.
+fn take_place(name: &str, by: Incarnation) -> io::Result<File> {
+    let [first, second] = [fd::open_append(Path::new("lock"))?, fd::open_append(Path::new("lock.second"))?];
+    match (fd::try_lock(&first), fd::try_lock(&second)) {
+        (Ok(()), Ok(())) => Ok(first),
+        (Ok(()), Err(_)) => tell(name, by, BESIDE).and(Ok(first)),
+        (Err(_), Ok(())) => tell(name, by, BESIDE).and(Ok(second)),
+        (Err(_), Err(_)) => tell(name, by, SECOND_COPY).and(Ok(first)),
+    }
+}
+
 /// Appends to the violations.
 fn tell(name: &str, by: Incarnation, what: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(VIOLATIONS)?;
-    file.write_all(format!("{name} {what}: pid {}\n", by.pid).as_bytes())
+    file.write_all(format!("{name} {what}: {by}\n").as_bytes())
 }

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::options::Options;
-use super::service::LEDGERS;
+use super::service::{LEDGERS, READY, SOCKET};
 use super::suite::{Kind, Suite};
+
+/// How long new copies live before they count as ready, in milliseconds.
+const WARM_UPS: [u32; 4] = [0, 20, 200, 600];
 
 /// Where the programs are: ours in a copy that can be replaced.
 pub fn programs(root: &Path, options: &Options) -> anyhow::Result<PathBuf> {
@@ -36,6 +39,17 @@ pub fn make_service(root: &Path, name: &str, suite: &Suite) -> anyhow::Result<Pa
     fs::create_dir_all(dir.join("log/main"))?;
     fs::create_dir_all(dir.join(LEDGERS))?;
     write_executable(&dir.join("run"), &format!("#!{} service\n", own.display()))?;
+    if suite.kind == Kind::Ours {
+        let number: usize = name.trim_start_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap_or(0);
+        fs::write(dir.join("warmup"), format!("{}\n", WARM_UPS[number % WARM_UPS.len()]))?;
+        if number % 3 == 1 {
+            fs::write(dir.join("notification-fd"), format!("{READY}\n"))?;
+        }
+        if number % 5 == 2 {
+            fs::create_dir(dir.join("sockets"))?;
+            fs::write(dir.join("sockets/own"), format!("unix {SOCKET}\n"))?;
+        }
+    }
     write_executable(&dir.join("log/run"), suite.logger())?;
     if suite.kind == Kind::Runit {
         fs::write(dir.join("log/main/config"), "s262144\nn0\n")?;

@@ -52,13 +52,21 @@ pub enum Op {
     DownExit,
     /// `tx`: TERM, and a new supervise.
     TermExit,
+    /// `R`: a new copy in place of the old.
+    Replace,
+    /// `RR`: and another in its place.
+    ReplaceTwice,
+    /// `Rd`: but both are to end.
+    ReplaceDown,
+    /// `Rk`: but the old one is killed before the new one is ready.
+    ReplaceKill,
     /// `uc`: up and running, whatever was before.
     Restore,
 }
 
 impl Op {
     /// All that are chosen at random.
-    pub const ALL: [Op; 12] = [
+    pub const ALL: [Op; 16] = [
         Op::Down,
         Op::Up,
         Op::Once,
@@ -71,6 +79,10 @@ impl Op {
         Op::Continue,
         Op::DownExit,
         Op::TermExit,
+        Op::Replace,
+        Op::ReplaceTwice,
+        Op::ReplaceDown,
+        Op::ReplaceKill,
     ];
 
     /// Those that a logger meets. It would not survive HUP, and what it had read by then would be lost.
@@ -79,6 +91,11 @@ impl Op {
     /// Whether supervise leaves.
     pub fn exits(self) -> bool {
         matches!(self, Op::DownExit | Op::TermExit)
+    }
+
+    /// Whether there are two copies for a while.
+    pub fn replaces(self) -> bool {
+        matches!(self, Op::Replace | Op::ReplaceTwice | Op::ReplaceDown | Op::ReplaceKill)
     }
 
     /// As svc is given it.
@@ -96,6 +113,10 @@ impl Op {
             Op::Continue => "c",
             Op::DownExit => "dx",
             Op::TermExit => "tx",
+            Op::Replace => "R",
+            Op::ReplaceTwice => "RR",
+            Op::ReplaceDown => "Rd",
+            Op::ReplaceKill => "Rk",
             Op::Restore => "uc",
         }
     }
@@ -153,6 +174,7 @@ impl Suite {
     pub fn commands(&self, op: Op, logger: bool) -> Vec<Vec<String>> {
         let sv = |letters: &[&str]| letters.iter().map(|letter| vec!["sv".into(), (*letter).into()]).collect();
         match (self.kind, op) {
+            (Kind::Daemontools | Kind::Runit, op) if op.replaces() => Vec::new(),
             (Kind::Ours | Kind::Daemontools, op) => vec![vec!["svc".into(), format!("-{}", op.letters())]],
             // Its k is a d, too, and its x leaves no service that is not wanted down.
             (Kind::Runit, Op::Kill | Op::TermExit) => Vec::new(),

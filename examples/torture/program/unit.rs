@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use svdir::Status;
-
 use super::line::{Micros, now};
 use super::suite::Op;
+use super::told::{Overlaps, Told};
 
 /// What shall be the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +116,8 @@ pub struct Unit {
     pub takeover: Option<Takeover>,
     /// Waiting to be upgraded.
     pub upgrade: Option<Upgrade>,
+    /// When it may have two copies.
+    pub overlaps: Overlaps,
     /// When its process was killed: from before until after.
     pub kills: Vec<(Micros, Micros)>,
     /// What was done to it, and when.
@@ -140,14 +141,15 @@ impl Unit {
             killed: VecDeque::new(),
             takeover: None,
             upgrade: None,
+            overlaps: Overlaps::default(),
             kills: Vec::new(),
             history: Vec::new(),
         }
     }
 
     /// Its status file.
-    pub fn status(&self) -> Option<Status> {
-        Status::decode(&std::fs::read(self.dir.join("supervise/status")).ok()?).ok()
+    pub fn told(&self) -> Option<Told> {
+        Told::read(&std::fs::read(self.dir.join("supervise/status")).ok()?)
     }
 
     /// Notes what was done to it.

@@ -1,0 +1,71 @@
+//! What the record of a supervise tells.
+
+use svdir::Status;
+
+use super::line::Micros;
+
+/// What stands in `supervise/status`.
+#[derive(Clone, Copy)]
+pub struct Told {
+    /// What every suite tells.
+    pub status: Status,
+    /// The copy beside the one that serves.
+    pub second: Option<u32>,
+    /// There is such a copy, or another is asked for.
+    pub replacing: bool,
+    /// Who wrote it, if it tells that.
+    pub supervise: Option<u32>,
+}
+
+impl Told {
+    /// Reads a record of any suite.
+    pub fn read(bytes: &[u8]) -> Option<Told> {
+        let (status, more) = Status::decode_with(bytes).ok()?;
+        let second = more.and_then(|more| more.second).map(|second| second.pid.get());
+        let replacing = more.is_some_and(|more| more.second.is_some() || more.replace_due);
+        Some(Told { status, second, replacing, supervise: more.map(|more| more.supervise) })
+    }
+
+    /// The process that serves.
+    pub fn pid(&self) -> Option<u32> {
+        self.status.pid.map(|pid| pid.get())
+    }
+
+    /// All processes of the service, in order.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut pids: Vec<u32> = self.pid().into_iter().chain(self.second).collect();
+        pids.sort_unstable();
+        pids
+    }
+}
+
+/// The times in which a service may have two copies.
+#[derive(Default)]
+pub struct Overlaps {
+    /// Those that are over: from before the command until after it was done.
+    over: Vec<(Micros, Micros)>,
+    /// When the one that lasts began.
+    since: Option<Micros>,
+}
+
+impl Overlaps {
+    /// A replacement is about to be asked for.
+    pub fn begin(&mut self, now: Micros) {
+        self.since.get_or_insert(now);
+    }
+
+    /// It is done, and was so a moment before `now`.
+    pub fn end(&mut self, now: Micros) {
+        self.over.extend(self.since.take().map(|since| (since, now)));
+    }
+
+    /// Whether one lasts.
+    pub fn lasts(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Whether there may have been two copies then.
+    pub fn covers(&self, then: Micros) -> bool {
+        self.since.is_some_and(|since| since <= then) || self.over.iter().any(|span| (span.0..=span.1).contains(&then))
+    }
+}
