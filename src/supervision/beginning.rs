@@ -164,6 +164,12 @@ impl State {
         bytes
     }
 
+    /// Whether [`encode`](State::encode) made it.
+    #[inline(never)]
+    pub fn is_understood(bytes: &[u8]) -> bool {
+        State::decode(bytes).is_some()
+    }
+
     /// What [`encode`](State::encode) made; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<State> {
         let bytes = bytes.strip_prefix(State::MAGIC)?;

@@ -65,12 +65,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     signals::survive(process::Signal::SIGPIPE);
     let successor = Successor::new(call, VOICE, text!(*dir));
     let mut supervisor = match handover::received(call) {
-        Received::Question(state) => return Ok(handover::answer(State::decode(&state).is_some())),
-        Received::State(state) => {
-            let state = State::decode(&state).with_context(|| text!("unable to go on in ", *dir))?;
-            be_spared(state.oom);
-            Supervisor::go_on(dir, successor, &state)?
-        }
+        Received::Question(state) => return Ok(handover::answer(State::is_understood(&state))),
+        Received::State(state) => Supervisor::go_on(dir, successor, &state)?,
         Received::Nothing => {
             let mut supervisor = Supervisor::open(dir, successor)?;
             be_spared(None);
@@ -124,7 +120,11 @@ struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     /// Enters and takes the directory.
-    fn open(dir: &'a OsStr, successor: Successor) -> anyhow::Result<Supervisor<'a>> {
+    ///
+    /// Here and in [`go_on`](Supervisor::go_on) it is put on the heap: what is moved on the stack touches pages of that, which are the
+    /// process's for the rest of its life.
+    #[inline(never)]
+    fn open(dir: &'a OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'a>>> {
         let signals = catch_signals(dir)?;
         std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
         let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
@@ -160,7 +160,7 @@ impl<'a> Supervisor<'a> {
             Some(pid) => Readiness::find(pid, more.second_pipe, dir, &mut said),
             None => Readiness::default(),
         };
-        Ok(Supervisor {
+        Ok(Box::new(Supervisor {
             dir,
             machine,
             since,
@@ -179,12 +179,14 @@ impl<'a> Supervisor<'a> {
             successor,
             said,
             done: false,
-        })
+        }))
     }
 
     /// Goes on from the state that was handed over by the program that this one replaces.
     #[inline(never)]
-    fn go_on(dir: &'a OsStr, successor: Successor, state: &State) -> anyhow::Result<Supervisor<'a>> {
+    fn go_on(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Result<Box<Supervisor<'a>>> {
+        let state = State::decode(state).with_context(|| text!("unable to go on in ", dir))?;
+        be_spared(state.oom);
         let signals = catch_signals(dir)?;
         let more = More { version: who_we_are().version, ..state.more };
         let unable = || text!("unable to go on in ", dir);
@@ -199,7 +201,7 @@ impl<'a> Supervisor<'a> {
         let readiness = if machine.awaits_ready() { Readiness::inherit(ready) } else { Readiness::default() };
         let beside_readiness =
             if machine.awaits_ready_beside() { Readiness::inherit(beside_ready) } else { Readiness::default() };
-        let mut supervisor = Supervisor {
+        let mut supervisor = Box::new(Supervisor {
             dir,
             machine,
             since: state.status.since,
@@ -218,7 +220,7 @@ impl<'a> Supervisor<'a> {
             successor,
             said,
             done: false,
-        };
+        });
         log::info!("{}: going on as version {}", dir.display(), more.version().unwrap_or_default());
         supervisor.announce();
         supervisor.step(Event::Begin);
@@ -270,7 +272,8 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Waits for something to happen, and acts on all that has.
+    /// Waits for something to happen, and acts on all that has. What a turn seldom needs is not inlined: its stack would be touched always.
+    #[inline(never)]
     fn turn(&mut self) {
         let deadlines = [
             self.machine.deadline(),
@@ -424,6 +427,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Obeys the commands that have come. Bytes that are none are ignored.
+    #[inline(never)]
     fn obey(&mut self) {
         let mut batch = [0; BATCH];
         let count = match fd::read(self.held.control(), &mut batch) {

@@ -25,6 +25,8 @@ pub(crate) fn show_page(program: &Program) {
     show(&page(program));
 }
 
+/// Not inlined, or its stack would be that of every program that is not asked.
+#[inline(never)]
 fn page(program: &Program) -> String {
     let mut command = Command::new(program.name)
         .about(program.about)

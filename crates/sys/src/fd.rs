@@ -26,7 +26,7 @@ pub fn open_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
 }
 
 /// Opens for reading and writing what exists already.
-pub fn open_read_write(path: &Path) -> io::Result<File> {
+pub fn open_read_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDWR, Mode::empty())
 }
 

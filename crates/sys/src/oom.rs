@@ -6,9 +6,9 @@
 //!
 //! Only Linux has this, in `/proc`. Elsewhere it cannot be lowered.
 
+use std::ffi::CStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::sync::atomic::{AtomicI16, AtomicI32, Ordering};
 
 use nix::errno::Errno;
@@ -17,7 +17,7 @@ use crate::fd;
 
 /// Of the process that looks at it, which is the child in a child that borrows its parent's memory. What such a child writes there holds for
 /// itself alone.
-const FILE: &str = "/proc/self/oom_score_adj";
+const FILE: &CStr = c"/proc/self/oom_score_adj";
 
 /// What to try, from the best: never to be killed, for which the kernel asks for the right to take resources; and what everybody has
 /// who has not been given another value, for whoever raised it may take that back.
@@ -36,7 +36,7 @@ static FAILED: AtomicI32 = AtomicI32::new(0);
 /// # Errors
 /// If it could be lower and that is not permitted, or cannot be done here.
 pub fn lower() -> io::Result<()> {
-    let file = fd::open_read_write(Path::new(FILE))?;
+    let file = fd::open_read_write(FILE)?;
     let mut text = [0; 16];
     let count = fd::read(file.as_fd(), &mut text)?;
     let own = parse(&text[..count]).ok_or(Errno::EINVAL)?;
@@ -71,7 +71,7 @@ pub(crate) fn restore() {
     let Some(original) = original() else {
         return;
     };
-    let restored = fd::open_write(Path::new(FILE)).and_then(|file| write(file.as_fd(), original));
+    let restored = fd::open_write(FILE).and_then(|file| write(file.as_fd(), original));
     if let Err(error) = restored {
         FAILED.store(error.raw_os_error().unwrap_or(libc::EIO), Ordering::Relaxed);
     }

@@ -5,8 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use signal_hook::{flag, low_level};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, sigaction, sigprocmask};
+use signal_hook::low_level;
 
 use crate::fd;
 use crate::process::Signal;
@@ -88,9 +88,13 @@ pub fn survive(signal: Signal) {
         return;
     }
     CAUGHT.fetch_or(1 << signal as i32, Ordering::Relaxed);
-    // It cannot fail for a signal that may be caught.
-    let _ = flag::register(signal as i32, Arc::new(AtomicBool::new(false)));
+    // Nobody asks for it, so it needs no place among those that are: that would cost every supervise 1.2 kB.
+    let action = SigAction::new(SigHandler::Handler(do_nothing), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler does nothing. The call cannot fail for a signal that may be caught.
+    let _ = unsafe { sigaction(signal, &action) };
 }
+
+extern "C" fn do_nothing(_signal: i32) {}
 
 /// The signals that were blocked before [`block`].
 #[derive(Clone, Copy)]

@@ -64,7 +64,7 @@ mod imp {
     use crate::signals::{self, Mask};
 
     /// More than the parent needs of its stack from the call of clone until that returns.
-    const GAP: usize = 2_048;
+    const GAP: usize = 1_024;
 
     pub(super) fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
         // No handler may run in the child: what it remembers would be remembered here.
