@@ -403,7 +403,11 @@ impl<'a> Supervisor<'a> {
                 self.said.warning("mainpid", text, &other);
             }
             // The barrier's descriptor is closed already.
-            Notice::MainPid(_) | Notice::Watchdog | Notice::WatchdogTrigger | Notice::Barrier => {}
+            Notice::MainPid(_)
+            | Notice::Watchdog
+            | Notice::WatchdogTrigger
+            | Notice::WatchdogInterval(_)
+            | Notice::Barrier => {}
         }
     }
 
