@@ -46,7 +46,12 @@ impl World {
                     }
                 }
                 Action::Promote => std::mem::swap(&mut self.child, &mut self.second),
-                Action::EndGroup(_) | Action::GiveUp(_) | Action::Stamp | Action::StampReady | Action::Announce => {}
+                Action::EndGroup(_)
+                | Action::Hung(..)
+                | Action::GiveUp(_)
+                | Action::Stamp
+                | Action::StampReady
+                | Action::Announce => {}
                 Action::Quit => {
                     assert!(self.child.is_none() && self.second.is_none());
                     self.quit = true;

@@ -41,6 +41,8 @@ pub struct Ways {
     pipe: Option<Pipe>,
     check: bool,
     socket: bool,
+    /// Within so many nanoseconds it tells by the socket that it is alive; 0 if it need not.
+    watchdog: u64,
 }
 
 struct Pipe {
@@ -61,12 +63,25 @@ impl Ways {
                 None
             }
         });
-        Ways { pipe, check: present.check, socket: present.sd_notify && socket.is_open(dir, said) }
+        let socket = present.sd_notify && socket.is_open(dir, said);
+        let watchdog = if socket && present.watchdog { knobs::watchdog(dir, said) } else { 0 };
+        Ways { pipe, check: present.check, socket, watchdog }
     }
 
     /// Whether it tells by the socket.
     pub fn socket(&self) -> bool {
         self.socket
+    }
+
+    /// Within how many nanoseconds it tells that it is alive; 0 if it need not.
+    pub fn watchdog(&self) -> u64 {
+        self.watchdog
+    }
+
+    /// The variable that tells it so.
+    pub fn interval(&self) -> Option<(&'static str, Option<Vec<u8>>)> {
+        let microseconds = self.watchdog / 1_000;
+        (microseconds > 0).then(|| (sys::notify::WATCHDOG_USEC, Some(microseconds.to_string().into_bytes())))
     }
 
     /// Whether there is any.

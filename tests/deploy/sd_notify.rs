@@ -20,9 +20,17 @@ struct Told {
 
 impl Told {
     fn new() -> Told {
+        Told::with(&teller(), None)
+    }
+
+    /// A service `run` that is to tell within the interval that it is alive.
+    fn with(run: &str, watchdog: Option<&str>) -> Told {
         let scratch = Scratch::new();
-        scratch.service("a", &teller());
+        scratch.service("a", run);
         scratch.write("a/sd-notify", "");
+        if let Some(watchdog) = watchdog {
+            scratch.write("a/watchdog", watchdog);
+        }
         let mut told = Told { scratch, supervise: None };
         told.supervise();
         wait_until("it runs", || lines(&told.scratch, "supervise.out") == 1);
@@ -48,7 +56,37 @@ impl Told {
     fn is_ready(&self) -> bool {
         svstat(&self.scratch, "a").contains(", ready ")
     }
+
+    fn errors(&self) -> String {
+        self.scratch.text("supervise.err")
+    }
+
+    fn pid(&self) -> u32 {
+        pid(&self.scratch, "a").expect("it is up")
+    }
+
+    /// Waits until another process than `old` runs.
+    #[track_caller]
+    fn wait_other(&self, old: u32) {
+        wait_until("another one runs", || pid(&self.scratch, "a").is_some_and(|pid| pid != old));
+    }
+
+    /// Kills supervise and starts another one, or has it become its file again.
+    fn succeed(&mut self, upgrade: bool) {
+        if upgrade {
+            let svc = self.scratch.run("svc", &["--reexec", "a"]);
+            assert_eq!(svc.code, 0, "{}", svc.err());
+        } else {
+            let mut first = self.supervise.take().expect("it runs");
+            first.signal("KILL");
+            first.end();
+            self.supervise();
+            wait_until("a supervise runs", || self.scratch.run("svok", &["a"]).code == 0);
+        }
+    }
 }
+
+const SILENT: &str = "supervise: warning: a has not told within";
 
 #[test]
 fn ready_reloading_and_stopping_are_understood_and_the_rest_is_ignored() {
@@ -123,4 +161,101 @@ fn a_service_that_does_not_ask_for_it_gets_no_socket() {
     let _supervise = scratch.start("supervise", "supervise", &["a"]);
     wait_until("it runs", || lines(&scratch, "supervise.out") == 1);
     assert_eq!(scratch.text("supervise.out"), "<>\n");
+}
+
+#[test]
+fn a_service_that_is_silent_is_ended_and_started_again() {
+    let told = Told::with(&teller(), Some("400\n"));
+    let first = told.pid();
+    holds_for(Duration::from_millis(800), "it is not ready yet", || pid(&told.scratch, "a") == Some(first));
+    told.say("READY=1");
+    told.wait_other(first);
+    assert_eq!(told.errors(), format!("{SILENT} 400ms that it is alive, ending pid {first}\n"));
+    assert!(told.scratch.run("svstat", &["--long", "a"]).out().contains("killed by signal 6"));
+    assert!(!told.is_ready());
+}
+
+#[test]
+fn a_service_that_tells_that_it_is_alive_lives_until_it_hangs() {
+    let told = Told::with(&format!("echo start\nexec env {}", helper::run("live", "")), Some("2s"));
+    let first = told.pid();
+    wait_until("it is ready", || told.is_ready());
+    holds_for(Duration::from_secs(4), "it tells", || pid(&told.scratch, "a") == Some(first));
+    told.scratch.write("a/hang", "");
+    wait_until("it is ended", || told.errors() == format!("{SILENT} 2s that it is alive, ending pid {first}\n"));
+    std::fs::remove_file(told.scratch.path("a/hang")).expect("it is there");
+    told.wait_other(first);
+}
+
+#[test]
+fn a_service_that_survives_abort_is_killed() {
+    let told = Told::with(&format!("trap '' ABRT\n{}", teller()), None);
+    told.scratch.write("a/timeout-kill", "300");
+    let first = told.pid();
+    told.say("WATCHDOG=trigger");
+    told.wait_other(first);
+    let lines = format!(
+        "supervise: warning: a has told that it hangs, ending pid {first}\n\
+         supervise: warning: unable to end a in time, killing pid {first}\n"
+    );
+    assert_eq!(told.errors(), lines);
+}
+
+#[test]
+fn the_service_may_change_its_interval_and_no_interval_is_none() {
+    let told = Told::with(&teller(), Some("1s"));
+    let first = told.pid();
+    told.say("WATCHDOG_USEC=0\nREADY=1");
+    holds_for(Duration::from_millis(1500), "it need not tell", || pid(&told.scratch, "a") == Some(first));
+    told.say("WATCHDOG_USEC=200000");
+    told.wait_other(first);
+    assert_eq!(told.errors(), format!("{SILENT} 200ms that it is alive, ending pid {first}\n"));
+}
+
+#[test]
+fn a_successor_holds_the_service_to_what_that_was_told_and_to_no_more() {
+    for upgrade in [false, true] {
+        let mut told = Told::with(&teller(), None);
+        let first = told.pid();
+        told.say("READY=1");
+        wait_until("it is ready", || told.is_ready());
+        told.scratch.write("a/watchdog", "100");
+        told.succeed(upgrade);
+        holds_for(Duration::from_millis(600), "it was told of none", || pid(&told.scratch, "a") == Some(first));
+        told.say("WATCHDOG_USEC=3000000");
+        std::fs::remove_file(told.scratch.path("a/watchdog")).expect("it is there");
+        told.succeed(upgrade);
+        told.wait_other(first);
+        assert_eq!(told.errors(), format!("{SILENT} 3s that it is alive, ending pid {first}\n"));
+    }
+}
+
+/// What a service with these files has in its environment.
+fn watchdog_variables(files: &[&str]) -> String {
+    let scratch = Scratch::new();
+    for file in files {
+        scratch.write(format!("a/{file}"), "1500");
+    }
+    scratch.service("a", "env | grep ^WATCHDOG >seen.new; mv seen.new seen; exec sleep 1000");
+    let mut command = scratch.command("supervise", &["a"]);
+    let _supervise = testkit::start(command.env("WATCHDOG_USEC", "7").env("WATCHDOG_PID", "8"));
+    wait_until("it has looked", || scratch.path("a/seen").exists());
+    scratch.text("a/seen")
+}
+
+#[test]
+fn only_a_service_with_a_watchdog_gets_its_variable() {
+    assert_eq!(watchdog_variables(&[]), "");
+    assert_eq!(watchdog_variables(&["watchdog"]), "");
+    assert_eq!(watchdog_variables(&["sd-notify"]), "");
+    assert_eq!(watchdog_variables(&["sd-notify", "watchdog"]), "WATCHDOG_USEC=1500000\n");
+}
+
+#[test]
+fn a_watchdog_that_is_none_is_said_and_the_service_runs_without() {
+    let told = Told::with(&teller(), Some("often"));
+    told.say("READY=1");
+    wait_until("it is ready", || told.is_ready());
+    let line = "taking none: not a number with ms, s, m, h or nothing behind it";
+    assert_eq!(told.errors(), format!("supervise: warning: unable to use a/watchdog, {line}\n"));
 }

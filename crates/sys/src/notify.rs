@@ -7,6 +7,10 @@ use crate::process::Pid;
 
 /// The variable that names the socket.
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// The variable that says within how many microseconds a service tells again that it is alive.
+pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+/// The variable that says which process that is for; without it, it is for whoever looks.
+pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// The longest datagram that is read whole: what systemd reads.
 pub const LONGEST: usize = 4096;
 
