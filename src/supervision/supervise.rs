@@ -19,7 +19,7 @@ use svdir::{Born, Command, More, Status, Want, knob, names};
 use sys::adopted::Adopted;
 use sys::exec::Prepared;
 use sys::handed::{Clash, Handed, LISTEN_PID};
-use sys::notify::{WATCHDOG_PID, WATCHDOG_USEC};
+use sys::notify::{self, WATCHDOG_PID, WATCHDOG_USEC};
 use sys::process::{self, Change};
 use sys::signals::Signals;
 use sys::{clock, environ, fd, oom, sealed, signals};
@@ -354,6 +354,10 @@ impl<'a> Supervisor<'a> {
 
     fn reap(&mut self) {
         while let Some((pid, change)) = process::reap() {
+            if matches!(change, Change::Exited(_) | Change::Killed(_)) {
+                // Its last word may have been that it is another process now.
+                self.hear_words();
+            }
             self.change(pid, change);
         }
     }
@@ -400,13 +404,21 @@ impl<'a> Supervisor<'a> {
     /// Takes in what the service tells of itself.
     #[inline(never)]
     fn hear_words(&mut self) {
-        let copies: Vec<Pid> = [self.machine.pid(), self.machine.second_pid()].into_iter().flatten().collect();
+        if self.socketed.fd().is_none() {
+            return;
+        }
         let socketed = std::mem::take(&mut self.socketed);
-        socketed.receive(&copies, self.dir, |pid, word| self.hear_word(pid, word));
+        for _ in 0..Socketed::BATCH {
+            let copies: Vec<Pid> = [self.machine.pid(), self.machine.second_pid()].into_iter().flatten().collect();
+            if !socketed.receive(&copies, self.dir, |pid, user, word| self.hear_word(pid, user, word)) {
+                break;
+            }
+        }
         self.socketed = socketed;
     }
 
-    fn hear_word(&mut self, pid: Pid, word: Notice<'_>) {
+    /// Returns which process the next word is about.
+    fn hear_word(&mut self, pid: Pid, user: u32, word: Notice<'_>) -> Pid {
         match word {
             Notice::Ready => self.ready(Some(pid)),
             Notice::ExtendTimeout(nanoseconds) => self.step(Event::Extend(pid, nanoseconds)),
@@ -419,18 +431,61 @@ impl<'a> Supervisor<'a> {
             }
             Notice::WatchdogInterval(nanoseconds) => self.step(Event::Watch(pid, nanoseconds)),
             Notice::Status(status) => log::info!("{}: {}", self.dir.display(), status.escape_ascii()),
-            Notice::MainPid(main) if main != pid.0 => {
-                let other = io::Error::other("only what was started as run is supervised");
-                let text = text!("unable to follow ", self.dir, " to pid ", u64::from(main));
-                self.said.warning("mainpid", text, &other);
-            }
+            Notice::MainPid(main) if main != pid.0 => return self.follow(pid, Pid(main), user),
             // The barrier's descriptor is closed already.
             Notice::MainPid(_) | Notice::Barrier => {}
         }
+        pid
+    }
+
+    /// Takes `new` for the service's process in place of `old`, if it may be. Returns which of them that is now.
+    #[inline(never)]
+    fn follow(&mut self, old: Pid, new: Pid, user: u32) -> Pid {
+        let process = match self.find_moved(old, new, user) {
+            Ok(process) => process,
+            Err(error) => {
+                let text = text!("unable to follow ", self.dir, " to pid ", u64::from(new.0));
+                self.said.warning("mainpid", text, &error);
+                return old;
+            }
+        };
+        self.said.over("mainpid");
+        log::info!("{}: following pid {} to pid {}", self.dir.display(), old.0, new.0);
+        let born = record::born(process.birth());
+        // A child of ours, as the one that was started as `run` is, is heard of by itself.
+        let process = Some(process).filter(|process| notify::parent(process.pid()) != Some(process::own_pid()));
+        if self.machine.pid() == Some(old) {
+            (self.adopted, self.more.born) = (process, born);
+        } else {
+            (self.beside, self.more.second_born, self.more.second_since) = (process, born, now());
+        }
+        self.step(Event::Moved(old, new));
+        new
+    }
+
+    /// The process `new`, if it is of the service whose process is, or was, `old`. No word of a user makes a process of another user
+    /// the service's, unless it stands below that.
+    fn find_moved(&self, old: Pid, new: Pid, user: u32) -> io::Result<Adopted> {
+        if !self.machine.can_move(old, new) {
+            return Err(io::Error::other("there are two copies of the service"));
+        }
+        let process = |pid: Pid| process::Pid::from_raw(pid.0.cast_signed());
+        let (old, new) = (process(old), process(new));
+        let gone = || io::Error::other("there is no such process");
+        let found = Adopted::open(new)?.ok_or_else(gone)?;
+        let name = self.more.notify().unwrap_or_default();
+        // A daemon has left its parents, so nothing but its environment tells where it comes from.
+        let is_told = || (user == 0 || notify::user(new) == Some(user)) && notify::was_told(new, name);
+        if !notify::descends(new, old) && !is_told() {
+            return Err(io::Error::other("it is no process of the service"));
+        }
+        if found.has_ended()? { Err(gone()) } else { Ok(found) }
     }
 
     /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
+        // As with a child.
+        self.hear_words();
         let has_ended = |adopted: &mut Adopted| adopted.has_ended().unwrap_or(false);
         let ended = [self.adopted.take_if(has_ended), self.beside.take_if(has_ended)];
         for adopted in ended.into_iter().flatten() {
@@ -515,7 +570,9 @@ impl<'a> Supervisor<'a> {
                 }
                 Action::Stamp => {
                     self.since = now();
-                    self.readiness.stop();
+                    if self.machine.pid().is_none() {
+                        self.readiness.stop();
+                    }
                 }
                 Action::StampReady => self.more.ready = Some(now()),
                 Action::Announce => self.announce(),

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, wait_until};
+use testkit::{Running, Scratch, holds_for, signal, wait_until};
 
 use crate::helper::{self, tell};
-use crate::world::{lines, pid, svc, svstat, wait_up};
+use crate::is_running;
+use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 /// A service that says what the file `say` holds, each time somebody makes it.
 fn teller() -> String {
@@ -62,7 +63,11 @@ impl Told {
     }
 
     fn pid(&self) -> u32 {
-        pid(&self.scratch, "a").expect("it is up")
+        self.pid_or_none().expect("it is up")
+    }
+
+    fn pid_or_none(&self) -> Option<u32> {
+        pid(&self.scratch, "a")
     }
 
     /// Waits until another process than `old` runs.
@@ -106,18 +111,106 @@ fn ready_reloading_and_stopping_are_understood_and_the_rest_is_ignored() {
 }
 
 #[test]
-fn another_main_process_is_not_followed_and_that_is_said_once() {
+fn a_process_that_is_none_of_the_service_is_not_followed_and_that_is_said_once_for_each_cause() {
     let told = Told::new();
-    let own = pid(&told.scratch, "a").expect("it is up");
+    let own = told.pid();
     told.say(&format!("MAINPID={own}"));
-    for _ in 0..2 {
-        told.say("MAINPID=1\nREADY=1");
-        wait_until("it is ready", || told.is_ready());
-        told.say("STOPPING=1");
-        wait_until("it ends", || !told.is_ready());
+    // It runs as the same user, and is in the same session and group.
+    let stranger = testkit::start(std::process::Command::new("sleep").arg("1000"));
+    let supervise = told.supervise.as_ref().map(Running::pid).expect("it runs");
+    let mut dead = testkit::start(&mut std::process::Command::new("true"));
+    dead.end();
+    let mut lines = String::new();
+    for (other, why) in [
+        (1, "it is no process of the service"),
+        (supervise, "it is no process of the service"),
+        (stranger.pid(), "it is no process of the service"),
+        (dead.pid(), "there is no such process"),
+    ] {
+        for _ in 0..2 {
+            told.say(&format!("MAINPID={other}\nREADY=1"));
+            wait_until("it is ready", || told.is_ready());
+            told.say("STOPPING=1");
+            wait_until("it ends", || !told.is_ready());
+        }
+        lines += &format!("supervise: warning: unable to follow a to pid {other}: {why}\n");
+        assert_eq!(told.errors(), lines);
     }
-    let line = "supervise: warning: unable to follow a to pid 1: only what was started as run is supervised\n";
-    assert_eq!(told.scratch.text("supervise.err"), line);
+    assert_eq!(told.pid(), own);
+}
+
+/// The process that the service has written down.
+fn daemon(scratch: &Scratch) -> Option<u32> {
+    scratch.text("a/daemon").trim().parse().ok()
+}
+
+/// A service that starts a daemon, and ends when it has told so.
+fn mover() -> String {
+    format!("echo start\nexec env {}", helper::run("move-on", "7"))
+}
+
+/// Waits until the process that is written down, and is not `old`, is the service's.
+#[track_caller]
+fn wait_moved(told: &Told, old: u32) -> u32 {
+    let moved = || daemon(&told.scratch).filter(|&pid| pid != old && Some(pid) == told.pid_or_none());
+    wait_until("it has moved", || moved().is_some() && told.is_ready());
+    moved().expect("it has moved")
+}
+
+#[test]
+fn a_service_lives_and_ends_with_the_process_that_it_names() {
+    let told = Told::with(&mover(), None);
+    let first = wait_moved(&told, 0);
+    holds_for(Duration::from_millis(1500), "it is not started again", || told.pid() == first);
+    assert_eq!(lines(&told.scratch, "supervise.out"), 1);
+    svc(&told.scratch, "-t", "a");
+    let second = wait_moved(&told, first);
+    assert_eq!(lines(&told.scratch, "supervise.out"), 2);
+    svc(&told.scratch, "-d", "a");
+    wait_down(&told.scratch, "a");
+    assert!(!is_running(first) && !is_running(second));
+    assert_eq!(told.errors(), "");
+}
+
+#[test]
+fn a_daemon_that_has_left_its_parents_is_followed_while_the_old_process_stays() {
+    let leave = "(setsid sleep 1000 & echo $! >daemon.new; mv daemon.new daemon)";
+    let told = Told::with(&format!("{leave}\n{}", teller()), None);
+    let old = told.pid();
+    let daemon = daemon(&told.scratch).expect("it was started");
+    told.say(&format!("READY=1\nMAINPID={daemon}"));
+    assert_eq!(wait_moved(&told, 0), daemon);
+    signal(old, "KILL");
+    wait_until("the old one has ended", || !is_running(old));
+    holds_for(Duration::from_millis(300), "that is no end of the service", || told.pid() == daemon);
+    signal(daemon, "KILL");
+    wait_until("it is started again", || lines(&told.scratch, "supervise.out") == 2);
+    assert_eq!(told.errors(), "");
+}
+
+#[test]
+fn a_successor_finds_the_process_to_which_the_service_has_moved() {
+    for upgrade in [false, true] {
+        let mut told = Told::with(&mover(), None);
+        let moved = wait_moved(&told, 0);
+        told.succeed(upgrade);
+        holds_for(Duration::from_millis(300), "it is that one", || told.pid() == moved && told.is_ready());
+        svc(&told.scratch, "-d", "a");
+        wait_until("it is gone", || !is_running(moved));
+        wait_down(&told.scratch, "a");
+        assert_eq!((told.errors(), lines(&told.scratch, "supervise.out")), (String::new(), 1));
+    }
+}
+
+#[test]
+fn a_new_copy_may_move_before_it_takes_over() {
+    let told = Told::with(&mover(), None);
+    let first = wait_moved(&told, 0);
+    svc(&told.scratch, "-R", "a");
+    let second = wait_moved(&told, first);
+    wait_until("the old one is gone", || !is_running(first));
+    assert_eq!((told.pid(), lines(&told.scratch, "supervise.out")), (second, 2));
+    assert_eq!(told.errors(), "");
 }
 
 #[test]

@@ -36,6 +36,9 @@
 //! its death is one like others. Whatever says that it is ready or alive, and the end of a pause, begin the interval anew. One that is paused, or
 //! was told to end, is not judged, nor is any copy but the main one.
 //!
+//! A process may tell that the service is another one from now on ([`Event::Moved`]). Nothing else changes; that the old one ends means nothing
+//! then. Where the service was told to end, the new process is told so too.
+//!
 //! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
 //! to end it by a command is started again, or not, as always.
 //!
@@ -94,6 +97,8 @@ pub enum Event {
     Watch(Pid, u64),
     /// The process needs at least so many nanoseconds more to get ready.
     Extend(Pid, u64),
+    /// The process, which serves or is to, says that it is the second one from now on, and [`Machine::can_move`].
+    Moved(Pid, Pid),
     /// A command came.
     Command(Command),
     /// The deadline has come.
@@ -401,6 +406,12 @@ impl Machine {
         self.reload.warming().is_some() && self.beside_declares
     }
 
+    /// Whether `old` may become `new`: not if it was told to end to make place for another copy, nor if that is a copy already.
+    pub fn can_move(&self, old: Pid, new: Pid) -> bool {
+        let is_copy = [self.pid(), self.second_pid()].contains(&Some(new));
+        !is_copy && (self.pid() == Some(old) || self.reload.warming() == Some(old))
+    }
+
     /// Takes in what the service directory says now.
     pub fn learn(&mut self, knobs: Knobs) {
         self.knobs = knobs;
@@ -505,6 +516,7 @@ impl Machine {
             }
             Event::Alive(_) | Event::Hangs(_) => {}
             Event::Watch(pid, interval) => self.observe_interval(now, pid, interval, &mut todo),
+            Event::Moved(old, new) => self.moved(now, old, new, &mut todo),
             Event::Command(command) => self.command(now, command, &mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
         }
@@ -710,6 +722,25 @@ impl Machine {
         if let Service::Up(pid) = self.service {
             todo.push(Action::Kill(pid, signal));
         }
+    }
+
+    fn moved(&mut self, now: Tick, old: Pid, new: Pid, todo: &mut Actions) {
+        if !self.can_move(old, new) {
+            return;
+        }
+        if self.service == Service::Up(old) {
+            self.service = Service::Up(new);
+            (self.paused, self.got_term, self.alive_at) = (false, false, now);
+            todo.push(Action::Stamp);
+            if self.ending {
+                self.signal(self.knobs.down_signal, todo);
+                self.signal(Signal::Cont, todo);
+                self.got_term = self.knobs.down_signal == Signal::Term;
+            }
+        } else {
+            self.reload(now, reload::Event::Moved(old, new), todo);
+        }
+        todo.push(Action::Announce);
     }
 
     fn observe_pause(&mut self, now: Tick, pid: Pid, paused: bool, todo: &mut Actions) {

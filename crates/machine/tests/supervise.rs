@@ -37,6 +37,9 @@ enum Happening {
     Alive,
     Hangs,
     Stopping,
+    /// The child, or the second copy, says that it is another process now. The old one ends later, or not.
+    Moves,
+    SecondMoves,
     /// A process that is not the service ends.
     StrangerEnds(u32),
     /// Nanoseconds pass; a deadline on the way is met.
@@ -421,6 +424,24 @@ impl World {
                     self.step(Event::Stopping(pid));
                 }
             }
+            Happening::Moves => {
+                if let (Some(child), Some(old)) = (&mut self.child, pid) {
+                    self.next_pid += 1;
+                    (child.pid, child.heard) = (self.next_pid, self.now);
+                    let new = Pid(child.pid);
+                    self.moves(old, new);
+                    assert_eq!((self.machine.pid(), self.status().paused), (Some(new), false));
+                }
+            }
+            Happening::SecondMoves => {
+                let is_new = role(self) == Some(Role::Starting);
+                if let Some(second) = &mut self.second {
+                    self.next_pid += 1;
+                    let (old, new) = (Pid(second.pid), Pid(self.next_pid));
+                    second.pid = if is_new { new.0 } else { old.0 };
+                    self.moves(old, new);
+                }
+            }
             Happening::StrangerEnds(offset) => {
                 let stranger = Pid(self.next_pid + 1 + offset);
                 let words = [
@@ -430,6 +451,7 @@ impl World {
                     Event::Alive(stranger),
                     Event::Hangs(stranger),
                     Event::Watch(stranger, SECOND),
+                    Event::Moved(stranger, Pid(stranger.0 + 1)),
                 ];
                 for event in [Event::Died(stranger, EXIT), Event::Stopped(stranger), Event::Continued(stranger)]
                     .into_iter()
@@ -443,6 +465,21 @@ impl World {
             Happening::ForksWork(work) => self.forks_work = work,
             Happening::Refuse(refuse) => self.refuse = refuse,
             Happening::Takeover => self.take_over(),
+        }
+    }
+
+    /// Nothing but the process is another one.
+    fn moves(&mut self, old: Pid, new: Pid) {
+        let with_pid = |(status, more): (Status, More)| {
+            let status = Status { pid: None, since: Label::default(), paused: false, got_term: false, ..status };
+            (status, More { second: None, ..more })
+        };
+        let before = with_pid(self.record());
+        self.step(Event::Moved(old, new));
+        assert_eq!(with_pid(self.record()), before);
+        if self.child.as_ref().is_none_or(|child| child.pid != old.0) && self.machine.second_pid() != Some(old) {
+            let end = self.machine.step(self.now, Event::Died(old, EXIT));
+            assert_eq!(end, Actions::default(), "the end of what the service was before is none of the service");
         }
     }
 
@@ -527,6 +564,8 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::Alive),
         1 => Just(Happening::Hangs),
         1 => Just(Happening::Stopping),
+        1 => Just(Happening::Moves),
+        1 => Just(Happening::SecondMoves),
         1 => any::<bool>().prop_map(Happening::Declares),
     ]
 }
@@ -879,6 +918,47 @@ fn a_new_copy_is_judged_from_when_it_is_the_main_one() {
     assert!(!world.record().1.ending, "nor is the old one, which ends");
     world.pass(1);
     assert!(world.record().1.ending);
+}
+
+#[test]
+fn a_service_that_moves_to_another_process_lives_and_ends_with_that() {
+    let mut world = watched(false);
+    let old = world.machine.pid().expect("it is up");
+    let (since, ready) = (world.status().since, world.record().1.ready);
+    world.pass(SECOND);
+    world.happen(&Happening::Moves);
+    let new = world.machine.pid().expect("it is up");
+    assert!(new != old && world.status().since != since && world.record().1.ready == ready);
+    assert_eq!(world.machine.deadline(), Some(world.now.after(2 * SECOND)), "it is held to what the old one was told");
+    assert_eq!(world.record().1.starts, 1);
+    let world = world.live(&[Happening::Takeover, Happening::ChildEnds]);
+    assert!(world.machine.pid().is_some_and(|pid| pid != old && pid != new), "it is started again");
+}
+
+#[test]
+fn a_service_that_was_told_to_end_does_not_escape_into_another_process() {
+    let mut world = watched(true);
+    world.command(Command::Down);
+    let old = world.machine.pid().expect("it is up");
+    let actions: Vec<_> = world.machine.step(world.now, Event::Moved(old, Pid(7))).into_iter().collect();
+    let told = [Signal::Term, Signal::Cont].map(|signal| Action::Kill(Pid(7), signal));
+    assert_eq!(actions, [&[Action::Stamp][..], &told, &[Action::Announce]].concat());
+}
+
+#[test]
+fn no_copy_becomes_another_one_nor_moves_when_it_is_told_to_end() {
+    let mut world = replacing(false);
+    let (old, new) = (world.machine.pid().expect("two"), world.machine.second_pid().expect("two"));
+    for (from, to) in [(old, new), (new, old), (old, old)] {
+        assert!(!world.machine.can_move(from, to));
+        assert_eq!(world.machine.step(world.now, Event::Moved(from, to)), Actions::default());
+    }
+    world.happen(&Happening::SecondMoves);
+    let moved = world.machine.second_pid().expect("two");
+    assert!(moved != new && world.machine.pid() == Some(old));
+    world.pass(SECOND);
+    assert_eq!((world.machine.pid(), world.machine.second_pid()), (Some(moved), Some(old)));
+    assert!(!world.machine.can_move(old, Pid(7)) && world.machine.can_move(moved, Pid(7)));
 }
 
 /// One that has replaced its process; the old one ends as it likes, and the new one as `stubborn` says.
