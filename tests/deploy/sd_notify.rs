@@ -281,6 +281,18 @@ fn a_service_that_tells_that_it_is_alive_lives_until_it_hangs() {
 }
 
 #[test]
+fn a_service_that_is_paused_may_be_silent() {
+    let told = Told::with(&format!("echo start\nexec env {}", helper::run("live", "")), Some("2s"));
+    let first = told.pid();
+    wait_until("it is ready", || told.is_ready());
+    svc(&told.scratch, "-p", "a");
+    holds_for(Duration::from_secs(3), "it is silent", || told.pid_or_none() == Some(first));
+    svc(&told.scratch, "-c", "a");
+    holds_for(Duration::from_millis(500), "it tells again", || told.pid_or_none() == Some(first));
+    assert_eq!(told.errors(), "");
+}
+
+#[test]
 fn a_service_that_survives_abort_is_killed() {
     let told = Told::with(&format!("trap '' ABRT\n{}", teller()), None);
     told.scratch.write("a/timeout-kill", "300");
