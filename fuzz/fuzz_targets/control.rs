@@ -1,4 +1,4 @@
-//! Any bytes on the control FIFO, with deaths, failing forks and time between them: the machine keeps its promises.
+//! Any bytes on the control FIFO, with deaths, words of the service, failing forks and time between them: the machine keeps its promises.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -18,6 +18,20 @@ struct World {
 }
 
 impl World {
+    fn say(&mut self, word: fn(Pid) -> Event) {
+        if let Some(pid) = self.child {
+            self.step(word(Pid(pid)));
+        }
+    }
+
+    fn moves(&mut self) {
+        if let Some(old) = self.child {
+            self.births += 1;
+            self.child = Some(self.births);
+            self.step(Event::Moved(Pid(old), Pid(self.births)));
+        }
+    }
+
     fn step(&mut self, event: Event) {
         for action in self.machine.step(self.now, event) {
             match action {
@@ -25,6 +39,8 @@ impl World {
                     assert!(self.child.is_none());
                     assert!(self.last.is_none_or(|last| last.until(self.now) >= PACE));
                     self.last = Some(self.now);
+                    self.machine.declare(true);
+                    self.machine.watch(PACE);
                     if self.forks {
                         self.births += 1;
                         self.child = Some(self.births);
@@ -46,7 +62,12 @@ impl World {
                     }
                 }
                 Action::Promote => std::mem::swap(&mut self.child, &mut self.second),
-                Action::EndGroup(_) | Action::GiveUp(_) | Action::Stamp | Action::StampReady | Action::Announce => {}
+                Action::EndGroup(_)
+                | Action::Hung(..)
+                | Action::GiveUp(_)
+                | Action::Stamp
+                | Action::StampReady
+                | Action::Announce => {}
                 Action::Quit => {
                     assert!(self.child.is_none() && self.second.is_none());
                     self.quit = true;
@@ -76,6 +97,10 @@ fuzz_target!(|bytes: &[u8]| {
                     world.step(Event::Died(Pid(pid), svdir::Exit::Unknown));
                 }
             }
+            (b'Y', None) => world.say(Event::Ready),
+            (b'A', None) => world.say(Event::Alive),
+            (b'H', None) => world.say(Event::Hangs),
+            (b'M', None) => world.moves(),
             (b'F', None) => world.forks = !world.forks,
             (other, None) => {
                 world.now = world.now.after(u64::from(other) * PACE / 64);

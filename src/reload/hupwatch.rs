@@ -291,6 +291,7 @@ impl<'a> Watch<'a> {
                     | Notice::MainPid(_)
                     | Notice::Watchdog
                     | Notice::WatchdogTrigger
+                    | Notice::WatchdogInterval(_)
                     | Notice::Barrier => {}
                 }
             }

@@ -141,11 +141,13 @@ const NO_SCORE: i32 = i32::MIN;
 
 impl State {
     /// What it begins with. Another layout gets another one.
-    const MAGIC: &[u8; 19] = b"uphold supervise 2\n";
+    const MAGIC: &[u8; 19] = b"uphold supervise 3\n";
 
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = State::MAGIC.to_vec();
+        // Its length in front of it: another version's may be longer.
+        bytes.extend((Status::WHOLE as u16).to_le_bytes());
         bytes.extend(self.status.encode_with(&self.more));
         let others = [self.adopted, self.pipe, self.ready, self.notify, self.beside, self.beside_ready]
             .map(|number| number.unwrap_or(-1));
@@ -173,7 +175,8 @@ impl State {
     /// What [`encode`](State::encode) made; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<State> {
         let bytes = bytes.strip_prefix(State::MAGIC)?;
-        let (record, numbers) = bytes.split_at_checked(Status::WHOLE)?;
+        let (&length, bytes) = bytes.split_first_chunk::<2>()?;
+        let (record, numbers) = bytes.split_at_checked(usize::from(u16::from_le_bytes(length)))?;
         let (status, Some(more)) = Status::decode_with(record).ok()? else {
             return None;
         };

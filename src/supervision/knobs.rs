@@ -28,6 +28,8 @@ pub struct Present {
     pub notification_fd: bool,
     /// `sd-notify`
     pub sd_notify: bool,
+    /// `watchdog`
+    pub watchdog: bool,
     /// `check`
     pub check: bool,
     /// `sockets/`
@@ -54,6 +56,7 @@ impl Presence {
             self.present = Present {
                 notification_fd: there(names::NOTIFICATION_FD),
                 sd_notify: there(names::SD_NOTIFY),
+                watchdog: there(names::WATCHDOG),
                 check: there(names::CHECK),
                 sockets: there(names::SOCKETS),
             };
@@ -95,7 +98,13 @@ pub fn notification_fd(dir: &OsStr, said: &mut Said) -> Option<RawFd> {
     Some(number)
 }
 
-/// The same, and how a new copy gets ready.
+/// Within how many nanoseconds the service tells again that it is alive; 0 if it need not.
+#[inline(never)]
+pub fn watchdog(dir: &OsStr, said: &mut Said) -> u64 {
+    get(dir, names::WATCHDOG, "none", milliseconds, said).unwrap_or(0)
+}
+
+/// The same as [`signals`], and how a new copy gets ready.
 #[inline(never)]
 pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Said) -> Knobs {
     let notifies = present.notification_fd && notification_fd(dir, said).is_some();

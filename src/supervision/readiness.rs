@@ -9,7 +9,6 @@ use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use cli::text;
@@ -41,6 +40,8 @@ pub struct Ways {
     pipe: Option<Pipe>,
     check: bool,
     socket: bool,
+    /// Within so many nanoseconds it tells by the socket that it is alive; 0 if it need not.
+    watchdog: u64,
 }
 
 struct Pipe {
@@ -61,12 +62,25 @@ impl Ways {
                 None
             }
         });
-        Ways { pipe, check: present.check, socket: present.sd_notify && socket.is_open(dir, said) }
+        let socket = present.sd_notify && socket.is_open(dir, said);
+        let watchdog = if socket && present.watchdog { knobs::watchdog(dir, said) } else { 0 };
+        Ways { pipe, check: present.check, socket, watchdog }
     }
 
     /// Whether it tells by the socket.
     pub fn socket(&self) -> bool {
         self.socket
+    }
+
+    /// Within how many nanoseconds it tells that it is alive; 0 if it need not.
+    pub fn watchdog(&self) -> u64 {
+        self.watchdog
+    }
+
+    /// The variable that tells it so.
+    pub fn interval(&self) -> Option<(&'static str, Option<Vec<u8>>)> {
+        let microseconds = self.watchdog / 1_000;
+        (microseconds > 0).then(|| (sys::notify::WATCHDOG_USEC, Some(microseconds.to_string().into_bytes())))
     }
 
     /// Whether there is any.
@@ -103,7 +117,7 @@ pub struct Socketed {
 
 impl Socketed {
     /// So many datagrams are read before something else has its turn.
-    const BATCH: usize = 64;
+    pub const BATCH: usize = 64;
 
     /// The one that a supervise which was killed had under this name. The service knows that name, so no other would do.
     pub fn find(name: Option<&[u8]>, dir: &OsStr, said: &mut Said) -> Socketed {
@@ -154,25 +168,28 @@ impl Socketed {
         self.socket.as_ref().map(Socket::fd)
     }
 
-    /// Reads what has come from one of `services`, and passes it to `hear`. What others say does not count. Descriptors that
-    /// come along are closed.
+    /// Reads a datagram and, if it is from one of `services`, passes each thing that it says to `hear`, with the user who says so. That returns
+    /// which process the next one is about: a service may say that it is another process. What others say does not count. Descriptors that come
+    /// along are closed. Returns whether there was one.
     ///
     /// Not inlined: its buffer shall be no part of the stack of every turn.
     #[inline(never)]
-    pub fn receive(&self, services: &[Pid], dir: &OsStr, mut hear: impl FnMut(Pid, Notice<'_>)) {
+    pub fn receive(&self, services: &[Pid], dir: &OsStr, mut hear: impl FnMut(Pid, u32, Notice<'_>) -> Pid) -> bool {
         let Some(socket) = &self.socket else {
-            return;
+            return false;
         };
         let mut buffer = [0; sys::notify::LONGEST];
-        for _ in 0..Socketed::BATCH {
-            let Ok(Some(datagram)) = socket.receive(&mut buffer) else {
-                return;
-            };
-            match sender(&datagram, services) {
-                Some(pid) => notify::parse(datagram.bytes, datagram.cut).for_each(|notice| hear(pid, notice)),
-                None => log::info!("{}: a word of pid {}, which is not of it", dir.display(), datagram.sender),
+        let Ok(Some(datagram)) = socket.receive(&mut buffer) else {
+            return false;
+        };
+        match sender(&datagram, services) {
+            Some(pid) => {
+                let mut words = notify::parse(datagram.bytes, datagram.cut);
+                words.by_ref().fold(pid, |pid, word| hear(pid, datagram.user, word));
             }
+            None => log::info!("{}: a word of pid {}, which is not of it", dir.display(), datagram.sender),
         }
+        true
     }
 }
 
@@ -183,9 +200,8 @@ fn sender(datagram: &Datagram<'_>, services: &[Pid]) -> Option<Pid> {
     let found = services.iter().copied().find(|&pid| sys::notify::descends(datagram.sender, process(pid)));
     found.or_else(|| match *services {
         [pid] => {
-            let has_ended = std::fs::metadata(format!("/proc/{}", datagram.sender)).is_err();
-            let user = std::fs::metadata(format!("/proc/{}", pid.0)).ok()?.uid();
-            (has_ended && user == datagram.user).then_some(pid)
+            let has_ended = sys::notify::user(datagram.sender).is_none();
+            (has_ended && sys::notify::user(process(pid))? == datagram.user).then_some(pid)
         }
         _ => None,
     })

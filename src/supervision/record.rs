@@ -95,6 +95,11 @@ pub fn read<P: fd::FilePath + ?Sized>(path: &P) -> io::Result<Option<(Status, Mo
     Ok(record.ok().and_then(|(status, more)| Some((status, more?))))
 }
 
+/// The same as it stands in a record.
+pub fn born(birth: adopted::Birth) -> Born {
+    Born { earliest: birth.earliest, latest: birth.latest }
+}
+
 /// When the process of a record was born, as `sys` takes it.
 pub fn birth(born: Born) -> adopted::Birth {
     adopted::Birth { earliest: born.earliest, latest: born.latest }

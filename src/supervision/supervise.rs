@@ -15,10 +15,11 @@ use machine::reload::Why;
 use machine::supervise::{Action, Event, Machine, Signal};
 use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
-use svdir::{Born, Command, More, Status, Want, names};
+use svdir::{Born, Command, More, Status, Want, knob, names};
 use sys::adopted::Adopted;
 use sys::exec::Prepared;
 use sys::handed::{Clash, Handed, LISTEN_PID};
+use sys::notify::{self, WATCHDOG_PID, WATCHDOG_USEC};
 use sys::process::{self, Change};
 use sys::signals::Signals;
 use sys::{clock, environ, fd, oom, sealed, signals};
@@ -63,6 +64,10 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
     // That nobody reads stderr is no reason to die.
     signals::survive(process::Signal::SIGPIPE);
+    // They are about a process further above, and no service may take them for its own.
+    for name in [WATCHDOG_USEC, WATCHDOG_PID] {
+        environ::take(name);
+    }
     let successor = Successor::new(call, VOICE, text!(*dir));
     let mut supervisor = match handover::received(call) {
         Received::Question(state) => return Ok(handover::answer(State::is_understood(&state))),
@@ -140,9 +145,12 @@ impl<'a> Supervisor<'a> {
             begin = Some((found, rewrite));
             Ok(())
         })?;
-        let (Beginning { machine, since, more, adopted, beside }, rewrite) = begin.context("nothing was announced")?;
+        let (Beginning { mut machine, since, more, adopted, beside }, rewrite) =
+            begin.context("nothing was announced")?;
         let pipe = hold_pipe();
-        let socketed = Socketed::find(more.notify().filter(|_| adopted.is_some()), dir, &mut said);
+        let lives = adopted.is_some() || beside.is_some();
+        let socketed = Socketed::find(more.notify().filter(|_| lives), dir, &mut said);
+        watch_only_heard(&mut machine, &socketed);
         let sockets = match &adopted {
             Some(process) if Path::new(names::SOCKETS).exists() => Sockets::adopt(process, dir, &mut said),
             Some(_) => Sockets::default(),
@@ -197,7 +205,9 @@ impl<'a> Supervisor<'a> {
         let sockets = Sockets::inherit(&state.sockets).with_context(unable)?;
         let mut said = Said::new(VOICE);
         let knobs = knobs::for_successor(dir, &more, &mut said);
-        let machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
+        let mut machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
+        let socketed = Socketed::inherit(notify, &more);
+        watch_only_heard(&mut machine, &socketed);
         let readiness = if machine.awaits_ready() { Readiness::inherit(ready) } else { Readiness::default() };
         let beside_readiness =
             if machine.awaits_ready_beside() { Readiness::inherit(beside_ready) } else { Readiness::default() };
@@ -212,7 +222,7 @@ impl<'a> Supervisor<'a> {
             presence: Presence::default(),
             readiness,
             beside_readiness,
-            socketed: Socketed::inherit(notify, &more),
+            socketed,
             sockets,
             rewrite: None,
             signals,
@@ -322,6 +332,11 @@ impl<'a> Supervisor<'a> {
         if ended || beside_ended {
             self.see_end_of_adopted();
         }
+        if self.machine.is_overdue(tick()) {
+            // What it has told while we did not get to run counts.
+            self.hear_words();
+            self.learn_signals();
+        }
         if self.machine.deadline().is_some_and(|deadline| deadline <= tick()) {
             self.step(Event::Timeout);
         }
@@ -342,6 +357,10 @@ impl<'a> Supervisor<'a> {
 
     fn reap(&mut self) {
         while let Some((pid, change)) = process::reap() {
+            if matches!(change, Change::Exited(_) | Change::Killed(_)) {
+                // Its last word may have been that it is another process now.
+                self.hear_words();
+            }
             self.change(pid, change);
         }
     }
@@ -388,30 +407,88 @@ impl<'a> Supervisor<'a> {
     /// Takes in what the service tells of itself.
     #[inline(never)]
     fn hear_words(&mut self) {
-        let copies: Vec<Pid> = [self.machine.pid(), self.machine.second_pid()].into_iter().flatten().collect();
+        if self.socketed.fd().is_none() {
+            return;
+        }
         let socketed = std::mem::take(&mut self.socketed);
-        socketed.receive(&copies, self.dir, |pid, word| self.hear_word(pid, word));
+        for _ in 0..Socketed::BATCH {
+            let copies: Vec<Pid> = [self.machine.pid(), self.machine.second_pid()].into_iter().flatten().collect();
+            if !socketed.receive(&copies, self.dir, |pid, user, word| self.hear_word(pid, user, word)) {
+                break;
+            }
+        }
         self.socketed = socketed;
     }
 
-    fn hear_word(&mut self, pid: Pid, word: Notice<'_>) {
+    /// Returns which process the next word is about.
+    fn hear_word(&mut self, pid: Pid, user: u32, word: Notice<'_>) -> Pid {
         match word {
             Notice::Ready => self.ready(Some(pid)),
             Notice::ExtendTimeout(nanoseconds) => self.step(Event::Extend(pid, nanoseconds)),
-            Notice::Reloading | Notice::Stopping => self.step(Event::Unready(pid)),
-            Notice::Status(status) => log::info!("{}: {}", self.dir.display(), status.escape_ascii()),
-            Notice::MainPid(main) if main != pid.0 => {
-                let other = io::Error::other("only what was started as run is supervised");
-                let text = text!("unable to follow ", self.dir, " to pid ", u64::from(main));
-                self.said.warning("mainpid", text, &other);
+            Notice::Reloading => self.step(Event::Unready(pid)),
+            Notice::Stopping => self.step(Event::Stopping(pid)),
+            Notice::Watchdog => self.step(Event::Alive(pid)),
+            Notice::WatchdogTrigger => {
+                self.learn_signals();
+                self.step(Event::Hangs(pid));
             }
+            Notice::WatchdogInterval(nanoseconds) => self.step(Event::Watch(pid, nanoseconds)),
+            Notice::Status(status) => log::info!("{}: {}", self.dir.display(), status.escape_ascii()),
+            Notice::MainPid(main) if main != pid.0 => return self.follow(pid, Pid(main), user),
             // The barrier's descriptor is closed already.
-            Notice::MainPid(_) | Notice::Watchdog | Notice::WatchdogTrigger | Notice::Barrier => {}
+            Notice::MainPid(_) | Notice::Barrier => {}
         }
+        pid
+    }
+
+    /// Takes `new` for the service's process in place of `old`, if it may be. Returns which of them that is now.
+    #[inline(never)]
+    fn follow(&mut self, old: Pid, new: Pid, user: u32) -> Pid {
+        let process = match self.find_moved(old, new, user) {
+            Ok(process) => process,
+            Err(error) => {
+                let text = text!("unable to follow ", self.dir, " to pid ", u64::from(new.0));
+                self.said.warning("mainpid", text, &error);
+                return old;
+            }
+        };
+        self.said.over("mainpid");
+        log::info!("{}: following pid {} to pid {}", self.dir.display(), old.0, new.0);
+        let born = record::born(process.birth());
+        // A child of ours, as the one that was started as `run` is, is heard of by itself.
+        let process = Some(process).filter(|process| notify::parent(process.pid()) != Some(process::own_pid()));
+        if self.machine.pid() == Some(old) {
+            (self.adopted, self.more.born) = (process, born);
+        } else {
+            (self.beside, self.more.second_born, self.more.second_since) = (process, born, now());
+        }
+        self.step(Event::Moved(old, new));
+        new
+    }
+
+    /// The process `new`, if it is of the service whose process is, or was, `old`. No word of a user makes a process of another user
+    /// the service's, unless it stands below that.
+    fn find_moved(&self, old: Pid, new: Pid, user: u32) -> io::Result<Adopted> {
+        if !self.machine.can_move(old, new) {
+            return Err(io::Error::other("there are two copies of the service"));
+        }
+        let process = |pid: Pid| process::Pid::from_raw(pid.0.cast_signed());
+        let (old, new) = (process(old), process(new));
+        let gone = || io::Error::other("there is no such process");
+        let found = Adopted::open(new)?.ok_or_else(gone)?;
+        let name = self.more.notify().unwrap_or_default();
+        // A daemon has left its parents, so nothing but its environment tells where it comes from.
+        let is_told = || (user == 0 || notify::user(new) == Some(user)) && notify::was_told(new, name);
+        if !notify::descends(new, old) && !is_told() {
+            return Err(io::Error::other("it is no process of the service"));
+        }
+        if found.has_ended()? { Err(gone()) } else { Ok(found) }
     }
 
     /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
+        // As with a child.
+        self.hear_words();
         let has_ended = |adopted: &mut Adopted| adopted.has_ended().unwrap_or(false);
         let ended = [self.adopted.take_if(has_ended), self.beside.take_if(has_ended)];
         for adopted in ended.into_iter().flatten() {
@@ -467,8 +544,12 @@ impl<'a> Supervisor<'a> {
             let present = self.presence.look();
             self.machine.learn(knobs::for_replacing(self.dir, present, &mut self.said));
         } else if Machine::needs_knobs(command) {
-            self.machine.learn(knobs::signals(self.dir, &mut self.said));
+            self.learn_signals();
         }
+    }
+
+    fn learn_signals(&mut self) {
+        self.machine.learn(knobs::signals(self.dir, &mut self.said));
     }
 
     /// Lets the machine decide, and does what it says.
@@ -483,6 +564,7 @@ impl<'a> Supervisor<'a> {
                     let leader = process::Pid::from_raw(pid.0.cast_signed());
                     let _ = process::kill_group(leader, process::Signal::SIGKILL);
                 }
+                Action::Hung(pid, within) => self.say_hung(pid, within),
                 Action::GiveUp(why) => self.give_up(why),
                 Action::Kill(pid, signal) => {
                     if event == Event::Timeout && signal == Signal::Kill {
@@ -492,7 +574,9 @@ impl<'a> Supervisor<'a> {
                 }
                 Action::Stamp => {
                     self.since = now();
-                    self.readiness.stop();
+                    if self.machine.pid().is_none() {
+                        self.readiness.stop();
+                    }
                 }
                 Action::StampReady => self.more.ready = Some(now()),
                 Action::Announce => self.announce(),
@@ -516,6 +600,15 @@ impl<'a> Supervisor<'a> {
         std::mem::swap(&mut self.adopted, &mut self.beside);
         std::mem::swap(&mut self.readiness, &mut self.beside_readiness);
         self.beside_readiness.stop();
+    }
+
+    #[inline(never)]
+    fn say_hung(&self, pid: Pid, within: Option<u64>) {
+        let what = match within {
+            Some(within) => format!(" has not told within {} that it is alive", knob::shown(within)),
+            None => " has told that it hangs".to_owned(),
+        };
+        VOICE.warn(&text!(self.dir, what.as_str(), ", ending pid ", u64::from(pid.0)));
     }
 
     #[inline(never)]
@@ -575,10 +668,12 @@ impl<'a> Supervisor<'a> {
             Place::Main => {
                 self.more.ready_pipe = ways.pipe_id();
                 self.machine.declare(ways.any());
+                self.machine.watch(ways.watchdog());
             }
             Place::Beside => {
                 self.more.second_pipe = ways.pipe_id();
                 self.machine.declare_beside(ways.any());
+                self.machine.watch_beside(ways.watchdog());
             }
         }
         let (machine, more, since, earliest) = (&self.machine, self.more, now(), clock::since_boot());
@@ -674,7 +769,7 @@ impl<'a> Supervisor<'a> {
     fn environment(&self, ways: &Ways, handed: &Handed<'_>) -> Option<Vec<CString>> {
         let listen = handed.is_counted().then(|| handed.variables());
         let notify = ways.socket().then(|| self.socketed.variable());
-        let changes: Vec<_> = listen.into_iter().flatten().chain(notify).collect();
+        let changes: Vec<_> = listen.into_iter().flatten().chain(notify).chain(ways.interval()).collect();
         (!changes.is_empty()).then(|| environ::changed(&changes))
     }
 
@@ -688,6 +783,7 @@ impl<'a> Supervisor<'a> {
             Signal::Alarm => process::Signal::SIGALRM,
             Signal::Int => process::Signal::SIGINT,
             Signal::Kill => process::Signal::SIGKILL,
+            Signal::Abort => process::Signal::SIGABRT,
             Signal::Quit => process::Signal::SIGQUIT,
             Signal::Usr1 => process::Signal::SIGUSR1,
             Signal::Usr2 => process::Signal::SIGUSR2,
@@ -716,6 +812,14 @@ impl<'a> Supervisor<'a> {
     fn note_announced(&mut self) {
         self.said.over("status");
         self.rewrite = None;
+    }
+}
+
+/// A service that cannot be heard is not ended for its silence.
+fn watch_only_heard(machine: &mut Machine, socketed: &Socketed) {
+    if socketed.fd().is_none() {
+        machine.watch(0);
+        machine.watch_beside(0);
     }
 }
 

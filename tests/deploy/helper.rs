@@ -20,6 +20,28 @@ pub fn tell(socket: &str, text: &[u8]) {
     UnixDatagram::unbound().and_then(|sender| sender.send_to_addr(text, &address)).expect("it is sent");
 }
 
+/// Starts another process, writes down which, says that it is the service now, and ends.
+fn move_on(word: &str) {
+    let daemon = std::process::Command::new("setsid").args(["sleep", "1000"]).spawn().expect("it is installed");
+    std::fs::write("daemon.new", daemon.id().to_string()).expect("a file of ours");
+    std::fs::rename("daemon.new", "daemon").expect("a file of ours");
+    tell(&env::var("NOTIFY_SOCKET").expect("it is set"), format!("MAINPID={}\nREADY=1", daemon.id()).as_bytes());
+    std::process::exit(word.parse().expect("a code"));
+}
+
+/// Says that it is ready, and then that it is alive, until there is a file `hang`.
+fn live() {
+    let socket = env::var("NOTIFY_SOCKET").expect("it is set");
+    tell(&socket, b"READY=1");
+    while !std::path::Path::new("hang").exists() {
+        tell(&socket, b"WATCHDOG=1");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
 /// Answers on every socket that it was given, by its pid and the names of the sockets: on stdin if `word` says so, else on those that
 /// the variables tell of.
 fn serve(word: &str) {
@@ -86,6 +108,8 @@ fn helper() {
         return;
     };
     match role.as_str() {
+        "live" => live(),
+        "move-on" => move_on(&word),
         "serve" => serve(&word),
         "shut" => shut(),
         "serve-gently" => serve_gently(),

@@ -57,6 +57,8 @@ pub enum Event {
     Ready(Pid),
     /// This copy needs at least so many nanoseconds more to get ready.
     Extend(Pid, u64),
+    /// A copy, which is not ready yet, is another process from now on.
+    Moved(Pid, Pid),
     /// A child ended. The owner has not yet forgotten it, if it was the main copy.
     Died(Pid, Exit),
     /// The deadline has come.
@@ -218,6 +220,7 @@ impl Reload {
             }
             Event::Ready(pid) => self.ready(now, main, pid, &mut todo),
             Event::Extend(pid, nanoseconds) => self.extend(now, pid, nanoseconds),
+            Event::Moved(old, new) => self.moved(old, new),
             Event::Died(pid, exit) => self.died(main, pid, exit, &mut todo),
             Event::Timeout => self.timeout(now, main, &mut todo),
         }
@@ -263,6 +266,14 @@ impl Reload {
             && let Readiness::Declared(_) = settings.readiness
         {
             self.second = Second::Warming { pid, settings, until: Some(until.max(now.after(nanoseconds))) };
+        }
+    }
+
+    fn moved(&mut self, old: Pid, new: Pid) {
+        if let Second::Warming { pid, .. } = &mut self.second
+            && *pid == old
+        {
+            *pid = new;
         }
     }
 

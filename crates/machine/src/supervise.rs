@@ -31,6 +31,14 @@
 //! The death of the main copy while a new one is not ready makes that the main one. While an old copy still ends, a dead main one is started
 //! again as ever.
 //!
+//! A service that is to tell that it is alive ([`Machine::watch`]) is held to that from when it is ready until it says that it ends. If it has
+//! not told within its interval, or says itself that it hangs, it gets ABRT, then KILL when [`Knobs::timeout_kill`] or else [`HUNG_GRACE`] is over;
+//! its death is one like others. Whatever says that it is ready or alive, and the end of a pause, begin the interval anew. One that is paused, or
+//! was told to end, is not judged, nor is any copy but the main one.
+//!
+//! A process may tell that the service is another one from now on ([`Event::Moved`]). Nothing else changes; that the old one ends means nothing
+//! then. Where the service was told to end, the new process is told so too.
+//!
 //! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
 //! to end it by a command is started again, or not, as always.
 //!
@@ -50,6 +58,9 @@ use crate::{Pid, SECOND, Tick};
 pub const PACE: u64 = SECOND;
 /// After a fork that failed, the next is tried by itself this much later: Debian's daemontools.
 pub const FORK_RETRY: u64 = 60 * SECOND;
+
+/// So long one that hangs may take to end, unless [`Knobs::timeout_kill`] says how long.
+pub const HUNG_GRACE: u64 = 10 * SECOND;
 
 /// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +87,18 @@ pub enum Event {
     Ready(Pid),
     /// It is not ready any more, and will tell when it is again.
     Unready(Pid),
+    /// It is not ready any more, and ends by itself.
+    Stopping(Pid),
+    /// It is alive.
+    Alive(Pid),
+    /// It says of itself that it hangs.
+    Hangs(Pid),
+    /// From now on it tells within so many nanoseconds that it is alive; 0 for no more.
+    Watch(Pid, u64),
     /// The process needs at least so many nanoseconds more to get ready.
     Extend(Pid, u64),
+    /// The process, which serves or is to, says that it is the second one from now on, and [`Machine::can_move`].
+    Moved(Pid, Pid),
     /// A command came.
     Command(Command),
     /// The deadline has come.
@@ -95,6 +116,7 @@ pub enum Signal {
     Alarm,
     Int,
     Kill,
+    Abort,
     Quit,
     Usr1,
     Usr2,
@@ -149,6 +171,8 @@ pub enum Action {
     Promote,
     /// A new copy has ended before it was ready: end what is left of its process group.
     EndGroup(Pid),
+    /// Say that this process hangs, and will be ended: it has not told within so many nanoseconds that it is alive, or has said so itself.
+    Hung(Pid, Option<u64>),
     /// Say that a replacement was given up.
     GiveUp(Why),
     /// Send a signal.
@@ -220,6 +244,12 @@ pub struct Machine {
     /// The service tells when it is ready: this process, or the next one if none runs.
     declares: bool,
     ready: bool,
+    /// In nanoseconds; 0 for none.
+    watchdog: u64,
+    /// It is held to that.
+    watched: bool,
+    /// When it told so last, or the interval began anew.
+    alive_at: Tick,
     exiting: bool,
     /// A `run` that ends by itself is the end.
     last_run: bool,
@@ -234,6 +264,7 @@ pub struct Machine {
     /// The new copy tells when it is ready, and has told so.
     beside_declares: bool,
     beside_ready: bool,
+    beside_watchdog: u64,
 }
 
 impl Machine {
@@ -248,6 +279,9 @@ impl Machine {
             kill_at: None,
             declares: false,
             ready: false,
+            watchdog: 0,
+            watched: false,
+            alive_at: Tick::default(),
             exiting: false,
             last_run: false,
             ended: false,
@@ -258,11 +292,13 @@ impl Machine {
             reload: Reload::new(),
             beside_declares: false,
             beside_ready: false,
+            beside_watchdog: 0,
         }
     }
 
     /// Goes on from what a supervise that was killed had written. The child counts as alive until [`Event::Died`]; `last_start`
-    /// is when it was born, if that can be told. A KILL that was due comes when the time for it, which begins anew, is over.
+    /// is when it was born, if that can be told. A KILL that was due comes when the time for it, which begins anew, is over; so does the
+    /// interval within which it tells that it is alive.
     pub fn resume(now: Tick, status: &Status, more: &More, last_start: Option<Tick>, knobs: Knobs) -> Machine {
         let service = match status.pid {
             Some(pid) => Service::Up(Pid(pid.get())),
@@ -276,9 +312,12 @@ impl Machine {
             paused: status.paused,
             got_term: status.got_term,
             ending: more.ending,
-            kill_at: knobs.timeout_kill.filter(|_| more.kill_due).map(|timeout| now.after(timeout)),
+            kill_at: more.kill_due.then(|| now.after(knobs.timeout_kill.unwrap_or(HUNG_GRACE))),
             declares: more.declares,
             ready: more.ready.is_some() && status.pid.is_some(),
+            watchdog: more.watchdog,
+            watched: more.watched || more.ready.is_some(),
+            alive_at: now,
             exiting: more.exiting,
             last_run: more.last_run,
             ended: more.ended,
@@ -289,6 +328,7 @@ impl Machine {
             reload: resume_reload(now, more, knobs),
             beside_declares: matches!(knobs.readiness, Readiness::Declared(_)),
             beside_ready: false,
+            beside_watchdog: more.second_watchdog,
         }
     }
 
@@ -314,10 +354,21 @@ impl Machine {
     pub fn deadline(&self) -> Option<Tick> {
         let own = match self.service {
             Service::Waiting { until, .. } => Some(until),
-            Service::Up(_) => self.kill_at,
+            Service::Up(_) => self.kill_at.or(self.hung_at()),
             Service::Down | Service::Starting => None,
         };
         [own, self.reload.deadline()].into_iter().flatten().min()
+    }
+
+    /// When the process counts as one that hangs, if it tells nothing until then.
+    fn hung_at(&self) -> Option<Tick> {
+        let judged = self.watched && self.watchdog > 0 && !self.paused && !self.ending && self.pid().is_some();
+        judged.then(|| self.alive_at.after(self.watchdog))
+    }
+
+    /// Whether [`Event::Timeout`] would find the process hanging. Then [`Knobs`] matter.
+    pub fn is_overdue(&self, now: Tick) -> bool {
+        self.hung_at().is_some_and(|hung_at| hung_at <= now)
     }
 
     /// Whether [`Knobs`] matter to a command.
@@ -335,6 +386,16 @@ impl Machine {
         self.beside_declares = declares;
     }
 
+    /// Within how many nanoseconds the process of the start that is being made will tell that it is alive; 0 if it need not.
+    pub fn watch(&mut self, interval: u64) {
+        self.watchdog = interval;
+    }
+
+    /// The same of the new copy that is being started beside the old one.
+    pub fn watch_beside(&mut self, interval: u64) {
+        self.beside_watchdog = interval;
+    }
+
     /// Whether the process tells when it is ready, and has not yet.
     pub fn awaits_ready(&self) -> bool {
         self.pid().is_some() && self.declares && !self.ready
@@ -343,6 +404,12 @@ impl Machine {
     /// The same of the new copy.
     pub fn awaits_ready_beside(&self) -> bool {
         self.reload.warming().is_some() && self.beside_declares
+    }
+
+    /// Whether `old` may become `new`: not if it was told to end to make place for another copy, nor if that is a copy already.
+    pub fn can_move(&self, old: Pid, new: Pid) -> bool {
+        let is_copy = [self.pid(), self.second_pid()].contains(&Some(new));
+        !is_copy && (self.pid() == Some(old) || self.reload.warming() == Some(old))
     }
 
     /// Takes in what the service directory says now.
@@ -384,6 +451,9 @@ impl Machine {
             starts: self.starts,
             second: second_record(&self.reload),
             replace_due: self.reload.is_asked_again(),
+            watchdog: self.watchdog,
+            second_watchdog: self.beside_watchdog,
+            watched: self.watched,
             ..more
         };
         (self.status(since), decided)
@@ -425,8 +495,8 @@ impl Machine {
                 self.quit_if_done(&mut todo);
             }
             Event::Died(pid, exit) => self.any_died(now, pid, exit, &mut todo),
-            Event::Stopped(pid) => self.observe_pause(pid, true, &mut todo),
-            Event::Continued(pid) => self.observe_pause(pid, false, &mut todo),
+            Event::Stopped(pid) => self.observe_pause(now, pid, true, &mut todo),
+            Event::Continued(pid) => self.observe_pause(now, pid, false, &mut todo),
             Event::Ready(pid) if self.reload.warming() == Some(pid) => {
                 self.beside_ready = true;
                 self.reload(now, reload::Event::Ready(pid), &mut todo);
@@ -434,11 +504,19 @@ impl Machine {
                     todo.push(Action::Announce);
                 }
             }
-            Event::Ready(pid) => self.observe_ready(pid, true, &mut todo),
+            Event::Ready(pid) => self.observe_ready(now, pid, &mut todo),
             Event::Extend(pid, nanoseconds) => {
                 self.reload(now, reload::Event::Extend(pid, nanoseconds), &mut todo);
             }
-            Event::Unready(pid) => self.observe_ready(pid, false, &mut todo),
+            Event::Unready(pid) => self.observe_unready(pid, false, &mut todo),
+            Event::Stopping(pid) => self.observe_unready(pid, true, &mut todo),
+            Event::Alive(pid) if self.service == Service::Up(pid) => self.alive_at = now,
+            Event::Hangs(pid) if self.service == Service::Up(pid) && !self.ending && !self.paused => {
+                self.hang(now, None, &mut todo);
+            }
+            Event::Alive(_) | Event::Hangs(_) => {}
+            Event::Watch(pid, interval) => self.observe_interval(now, pid, interval, &mut todo),
+            Event::Moved(old, new) => self.moved(now, old, new, &mut todo),
             Event::Command(command) => self.command(now, command, &mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
         }
@@ -468,6 +546,7 @@ impl Machine {
             }
             Command::Continue => {
                 self.paused = false;
+                self.alive_at = now;
                 todo.push(Action::Announce);
                 self.signal(Signal::Cont, todo);
             }
@@ -532,7 +611,7 @@ impl Machine {
                     self.starts = self.starts.wrapping_add(1);
                     todo.push(Action::SpawnBeside);
                 }
-                reload::Action::Promote(pid) => self.promote(pid, todo),
+                reload::Action::Promote(pid) => self.promote(now, pid, todo),
                 reload::Action::Term(pid) => {
                     todo.push(Action::Kill(pid, self.knobs.down_signal));
                     todo.push(Action::Kill(pid, Signal::Cont));
@@ -544,11 +623,13 @@ impl Machine {
         }
     }
 
-    fn promote(&mut self, pid: Pid, todo: &mut Actions) {
+    fn promote(&mut self, now: Tick, pid: Pid, todo: &mut Actions) {
         self.service = Service::Up(pid);
         self.paused = false;
         self.declares = self.beside_declares;
         self.ready = self.declares && self.beside_ready;
+        self.watchdog = std::mem::take(&mut self.beside_watchdog);
+        (self.watched, self.alive_at) = (self.ready, now);
         self.forget_ending();
         todo.push(Action::Promote);
         if self.ready {
@@ -591,6 +672,19 @@ impl Machine {
         self.kill_at = self.kill_at.or(self.knobs.timeout_kill.map(|timeout| now.after(timeout)));
     }
 
+    /// Ends what hangs, by a signal that leaves a core dump where one is wanted.
+    fn hang(&mut self, now: Tick, within: Option<u64>, todo: &mut Actions) {
+        let Service::Up(pid) = self.service else {
+            return;
+        };
+        todo.push(Action::Hung(pid, within));
+        todo.push(Action::Kill(pid, Signal::Abort));
+        todo.push(Action::Kill(pid, Signal::Cont));
+        self.ending = true;
+        self.kill_at = Some(now.after(self.knobs.timeout_kill.unwrap_or(HUNG_GRACE)));
+        todo.push(Action::Announce);
+    }
+
     fn exit(&mut self, now: Tick, todo: &mut Actions) {
         self.exiting = true;
         self.reload(now, reload::Event::Cancel, todo);
@@ -630,19 +724,64 @@ impl Machine {
         }
     }
 
-    fn observe_pause(&mut self, pid: Pid, paused: bool, todo: &mut Actions) {
+    fn moved(&mut self, now: Tick, old: Pid, new: Pid, todo: &mut Actions) {
+        if !self.can_move(old, new) {
+            return;
+        }
+        if self.service == Service::Up(old) {
+            self.service = Service::Up(new);
+            (self.paused, self.got_term, self.alive_at) = (false, false, now);
+            todo.push(Action::Stamp);
+            if self.ending {
+                self.signal(self.knobs.down_signal, todo);
+                self.signal(Signal::Cont, todo);
+                self.got_term = self.knobs.down_signal == Signal::Term;
+            }
+        } else {
+            self.reload(now, reload::Event::Moved(old, new), todo);
+        }
+        todo.push(Action::Announce);
+    }
+
+    fn observe_pause(&mut self, now: Tick, pid: Pid, paused: bool, todo: &mut Actions) {
         if self.service == Service::Up(pid) && self.paused != paused {
             self.paused = paused;
+            self.alive_at = now;
             todo.push(Action::Announce);
         }
     }
 
-    fn observe_ready(&mut self, pid: Pid, ready: bool, todo: &mut Actions) {
-        if self.service == Service::Up(pid) && self.declares && self.ready != ready {
-            self.ready = ready;
-            if ready {
-                todo.push(Action::StampReady);
-            }
+    fn observe_ready(&mut self, now: Tick, pid: Pid, todo: &mut Actions) {
+        if self.service != Service::Up(pid) || !self.declares {
+            return;
+        }
+        self.alive_at = now;
+        if !self.ready {
+            (self.ready, self.watched) = (true, true);
+            todo.push(Action::StampReady);
+            todo.push(Action::Announce);
+        }
+    }
+
+    fn observe_unready(&mut self, pid: Pid, stopping: bool, todo: &mut Actions) {
+        let watched = self.watched && !stopping;
+        if self.service == Service::Up(pid) && (self.ready, self.watched) != (false, watched) {
+            (self.ready, self.watched) = (false, watched);
+            todo.push(Action::Announce);
+        }
+    }
+
+    fn observe_interval(&mut self, now: Tick, pid: Pid, interval: u64, todo: &mut Actions) {
+        let known = if self.service == Service::Up(pid) {
+            self.alive_at = now;
+            &mut self.watchdog
+        } else if self.reload.warming() == Some(pid) {
+            &mut self.beside_watchdog
+        } else {
+            return;
+        };
+        if *known != interval {
+            *known = interval;
             todo.push(Action::Announce);
         }
     }
@@ -676,6 +815,7 @@ impl Machine {
                 self.signal(Signal::Kill, todo);
                 todo.push(Action::Announce);
             }
+            Service::Up(_) if self.is_overdue(now) => self.hang(now, Some(self.watchdog), todo),
             Service::Waiting { .. } | Service::Down | Service::Starting | Service::Up(_) => {}
         }
     }
@@ -683,7 +823,7 @@ impl Machine {
     fn started(&mut self, pid: Pid) {
         self.service = Service::Up(pid);
         self.paused = false;
-        self.ready = false;
+        (self.ready, self.watched) = (false, false);
         self.forget_ending();
     }
 
@@ -706,7 +846,7 @@ impl Machine {
     fn died(&mut self, now: Tick, exit: Exit, todo: &mut Actions) {
         self.service = Service::Down;
         self.last_exit = Some(exit);
-        self.ready = false;
+        (self.ready, self.watched) = (false, false);
         if self.last_run && !self.ending {
             (self.ended, self.exiting) = (true, true);
         }

@@ -77,6 +77,14 @@ fn a_run_that_was_told_to_end_is_started_again() {
 }
 
 #[test]
+fn a_run_that_was_ended_because_it_hangs_is_started_again() {
+    let mut service = Service::new(Want::Up);
+    service.step(Event::Hangs(Pid(1)));
+    service.ends(Exit::Signal(6));
+    assert!(!service.quit && service.pid == 2);
+}
+
+#[test]
 fn a_run_that_was_taken_down_is_down_and_supervise_stays() {
     let mut service = Service::new(Want::Up);
     service.command(b"d");

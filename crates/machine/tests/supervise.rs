@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use machine::reload::Readiness;
-use machine::supervise::{Action, Actions, Event, FORK_RETRY, Knobs, Machine, PACE, Signal};
+use machine::supervise::{Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Knobs, Machine, PACE, Signal};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 use svdir::{Command, Exit, More, Role, Status, Want};
@@ -28,6 +28,18 @@ enum Happening {
     Ready(bool),
     /// From now on the service tells when it is ready, or not.
     Declares(bool),
+    /// From now on what is started tells within so many nanoseconds that it is alive.
+    Watchdog(u64),
+    /// The child, or the second copy, says how often it will.
+    Watch(u64),
+    SecondWatch(u64),
+    /// It says that it is alive, that it hangs, that it ends.
+    Alive,
+    Hangs,
+    Stopping,
+    /// The child, or the second copy, says that it is another process now. The old one ends later, or not.
+    Moves,
+    SecondMoves,
     /// A process that is not the service ends.
     StrangerEnds(u32),
     /// Nanoseconds pass; a deadline on the way is met.
@@ -53,6 +65,13 @@ struct Child {
     ready: bool,
     /// It must have been sent KILL by then.
     doomed: Option<Tick>,
+    /// It was sent what shall end it.
+    ending: bool,
+    /// It has been ready, and does not end by itself.
+    watched: bool,
+    /// Within so many nanoseconds from then on it tells that it is alive.
+    watchdog: u64,
+    heard: Tick,
 }
 
 /// The kernel, as far as supervise can tell, and what must hold of all that the machine asks of it.
@@ -70,6 +89,7 @@ struct World {
     announced: Option<(Status, More)>,
     knobs: Knobs,
     declares: bool,
+    watchdog: u64,
     refuse: bool,
     ready_stamp: Option<Label>,
     quit: bool,
@@ -90,6 +110,7 @@ impl World {
             announced: None,
             knobs: Knobs::default(),
             declares: false,
+            watchdog: 0,
             refuse: false,
             ready_stamp: None,
             quit: false,
@@ -110,6 +131,9 @@ impl World {
 
     fn step(&mut self, event: Event) {
         assert!(!self.quit, "an event after the machine quit");
+        if matches!(event, Event::Hangs(_)) || (event == Event::Timeout && self.machine.is_overdue(self.now)) {
+            self.machine.learn(self.knobs);
+        }
         let before = self.status();
         let actions = self.machine.step(self.now, event);
         self.perform(actions);
@@ -141,7 +165,11 @@ impl World {
                     self.ready_stamp = None;
                     assert!(self.second.is_some(), "nobody is there to be promoted");
                     std::mem::swap(&mut self.child, &mut self.second);
+                    if let Some(child) = &mut self.child {
+                        (child.watched, child.heard) = (child.declares && child.ready, self.now);
+                    }
                 }
+                Action::Hung(pid, within) => self.hang(pid, within),
                 Action::EndGroup(_) | Action::GiveUp(_) => {}
                 Action::Kill(pid, signal) => self.kill(pid, signal),
                 Action::Stamp => self.stamps += 1,
@@ -155,6 +183,35 @@ impl World {
         }
     }
 
+    /// What nanoseconds the child that must not be silent for longer has left. `None` if it may be silent.
+    fn hung_at(&self) -> Option<Tick> {
+        let paused = self.status().paused;
+        let child = self.child.as_ref().filter(|child| child.watched && child.watchdog > 0 && !child.ending && !paused);
+        child.map(|child| child.heard.after(child.watchdog))
+    }
+
+    fn hang(&mut self, pid: Pid, within: Option<u64>) {
+        let (timeout, now) = (self.knobs.timeout_kill.unwrap_or(HUNG_GRACE), self.now);
+        let child = self.child.as_mut().expect("nobody hangs");
+        assert_eq!(Pid(child.pid), pid, "another one than the main copy is judged");
+        assert!(!child.ending, "it ends already");
+        if let Some(within) = within {
+            assert!(child.watched && child.watchdog == within && within > 0, "nobody has asked it to tell");
+            assert!(child.heard.until(now) >= within, "too early by {}", within - child.heard.until(now));
+        }
+        (child.ending, child.doomed) = (true, Some(now.after(timeout)));
+    }
+
+    fn new_child(&self) -> Child {
+        Child {
+            pid: self.next_pid,
+            stubborn: self.stubborn,
+            declares: self.declares,
+            watchdog: self.watchdog,
+            ..Child::default()
+        }
+    }
+
     fn spawn(&mut self) {
         assert!(self.child.is_none(), "a second child");
         if let Some(&last) = self.starts.last() {
@@ -165,16 +222,10 @@ impl World {
             return self.step(Event::SpawnRefused);
         }
         self.machine.declare(self.declares);
+        self.machine.watch(self.watchdog);
         if self.forks_work {
             self.next_pid += 1;
-            self.child = Some(Child {
-                pid: self.next_pid,
-                ended: false,
-                stubborn: self.stubborn,
-                declares: self.declares,
-                ready: false,
-                doomed: None,
-            });
+            self.child = Some(self.new_child());
             // The child announces itself before it becomes `run`.
             self.stamps += 1;
             let since = Label::from_unix(self.stamps, 0);
@@ -193,16 +244,10 @@ impl World {
         }
         self.starts.push(self.now);
         self.machine.declare_beside(self.declares);
+        self.machine.watch_beside(self.watchdog);
         self.next_pid += 1;
         let pid = Pid(self.next_pid);
-        self.second = Some(Child {
-            pid: self.next_pid,
-            ended: false,
-            stubborn: self.stubborn,
-            declares: self.declares,
-            ready: false,
-            doomed: None,
-        });
+        self.second = Some(self.new_child());
         let (_, more) = self.record();
         let since = Label::from_unix(self.stamps, 0);
         self.announced = Some(self.machine.record_once_started_beside(self.now, pid, since, more));
@@ -218,6 +263,7 @@ impl World {
             | Signal::Hup
             | Signal::Alarm
             | Signal::Int
+            | Signal::Abort
             | Signal::Quit
             | Signal::Usr1
             | Signal::Usr2
@@ -235,6 +281,10 @@ impl World {
         let tells_to_end = matches!(command, Command::Down | Command::Restart);
         if let (Some(child), true, Some(timeout)) = (&mut self.child, tells_to_end, self.knobs.timeout_kill) {
             child.doomed = child.doomed.or(Some(self.now.after(timeout)));
+        }
+        if let Some(child) = &mut self.child {
+            child.ending |= tells_to_end || matches!(command, Command::Term | Command::Kill);
+            child.heard = if command == Command::Continue { self.now } else { child.heard };
         }
         self.step(Event::Command(command));
     }
@@ -283,6 +333,7 @@ impl World {
         self.now = end;
         if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
             assert!(child.doomed.is_none_or(|doomed| doomed > end), "it should have been killed by now");
+            assert!(self.hung_at().is_none_or(|hung_at| hung_at > end), "it was silent, and nobody minds");
         }
         if !self.quit {
             let before = (self.status(), self.machine.deadline(), self.starts.len());
@@ -325,6 +376,9 @@ impl World {
             }
             Happening::ChildContinues => {
                 if let Some(pid) = pid {
+                    if let (true, Some(child)) = (self.status().paused, &mut self.child) {
+                        child.heard = self.now;
+                    }
                     self.step(Event::Continued(pid));
                     assert!(!self.status().paused);
                 }
@@ -333,15 +387,75 @@ impl World {
             Happening::Ready(ready) => {
                 if let (Some(child), Some(pid)) = (&mut self.child, pid) {
                     child.ready = ready;
+                    if ready && child.declares {
+                        (child.watched, child.heard) = (true, self.now);
+                    }
                     self.step(if ready { Event::Ready(pid) } else { Event::Unready(pid) });
+                }
+            }
+            Happening::Watchdog(nanoseconds) => self.watchdog = nanoseconds,
+            Happening::Watch(nanoseconds) => {
+                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
+                    (child.watchdog, child.heard) = (nanoseconds, self.now);
+                    self.step(Event::Watch(pid, nanoseconds));
+                }
+            }
+            Happening::SecondWatch(nanoseconds) => {
+                if let Some(second) = &mut self.second {
+                    let pid = Pid(second.pid);
+                    second.watchdog = nanoseconds;
+                    self.step(Event::Watch(pid, nanoseconds));
+                }
+            }
+            Happening::Alive => {
+                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
+                    child.heard = self.now;
+                    self.step(Event::Alive(pid));
+                }
+            }
+            Happening::Hangs => {
+                if let Some(pid) = pid {
+                    self.step(Event::Hangs(pid));
+                }
+            }
+            Happening::Stopping => {
+                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
+                    (child.ready, child.watched) = (false, false);
+                    self.step(Event::Stopping(pid));
+                }
+            }
+            Happening::Moves => {
+                if let (Some(child), Some(old)) = (&mut self.child, pid) {
+                    self.next_pid += 1;
+                    (child.pid, child.heard) = (self.next_pid, self.now);
+                    let new = Pid(child.pid);
+                    self.moves(old, new);
+                    assert_eq!((self.machine.pid(), self.status().paused), (Some(new), false));
+                }
+            }
+            Happening::SecondMoves => {
+                let is_new = role(self) == Some(Role::Starting);
+                if let Some(second) = &mut self.second {
+                    self.next_pid += 1;
+                    let (old, new) = (Pid(second.pid), Pid(self.next_pid));
+                    second.pid = if is_new { new.0 } else { old.0 };
+                    self.moves(old, new);
                 }
             }
             Happening::StrangerEnds(offset) => {
                 let stranger = Pid(self.next_pid + 1 + offset);
-                let ready = [Event::Ready(stranger), Event::Unready(stranger)];
+                let words = [
+                    Event::Ready(stranger),
+                    Event::Unready(stranger),
+                    Event::Stopping(stranger),
+                    Event::Alive(stranger),
+                    Event::Hangs(stranger),
+                    Event::Watch(stranger, SECOND),
+                    Event::Moved(stranger, Pid(stranger.0 + 1)),
+                ];
                 for event in [Event::Died(stranger, EXIT), Event::Stopped(stranger), Event::Continued(stranger)]
                     .into_iter()
-                    .chain(ready)
+                    .chain(words)
                 {
                     let actions = self.machine.step(self.now, event);
                     assert_eq!(actions, Actions::default(), "a stranger's {event:?} did something");
@@ -351,6 +465,21 @@ impl World {
             Happening::ForksWork(work) => self.forks_work = work,
             Happening::Refuse(refuse) => self.refuse = refuse,
             Happening::Takeover => self.take_over(),
+        }
+    }
+
+    /// Nothing but the process is another one.
+    fn moves(&mut self, old: Pid, new: Pid) {
+        let with_pid = |(status, more): (Status, More)| {
+            let status = Status { pid: None, since: Label::default(), paused: false, got_term: false, ..status };
+            (status, More { second: None, ..more })
+        };
+        let before = with_pid(self.record());
+        self.step(Event::Moved(old, new));
+        assert_eq!(with_pid(self.record()), before);
+        if self.child.as_ref().is_none_or(|child| child.pid != old.0) && self.machine.second_pid() != Some(old) {
+            let end = self.machine.step(self.now, Event::Died(old, EXIT));
+            assert_eq!(end, Actions::default(), "the end of what the service was before is none of the service");
         }
     }
 
@@ -368,8 +497,9 @@ impl World {
         self.machine = Machine::resume(self.now, &status, &more, last_start, self.knobs);
         assert_eq!(status, self.status(), "the successor shows something else");
         if let Some(child) = &mut self.child {
-            let timeout = self.knobs.timeout_kill.filter(|_| child.doomed.is_some());
-            child.doomed = timeout.map(|timeout| self.now.after(timeout));
+            let timeout = self.knobs.timeout_kill.unwrap_or(HUNG_GRACE);
+            child.doomed = child.doomed.map(|_| self.now.after(timeout));
+            child.heard = self.now;
         }
         self.announced = Some(self.record());
         let wanted = more.start_due || (status.pid.is_none() && status.want == Want::Up && !more.exiting);
@@ -407,6 +537,10 @@ fn any_knobs() -> impl Strategy<Value = Knobs> {
     (signal, timeout).prop_map(|(down_signal, timeout_kill)| Knobs { down_signal, timeout_kill, ..Knobs::default() })
 }
 
+fn any_interval() -> impl Strategy<Value = u64> {
+    prop_oneof![1 => Just(0), 4 => 1..3 * SECOND, 1 => Just(u64::MAX)]
+}
+
 fn any_happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         6 => any_command().prop_map(Happening::Command),
@@ -424,6 +558,14 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::Takeover),
         1 => any_knobs().prop_map(Happening::Knobs),
         3 => prop::bool::weighted(0.7).prop_map(Happening::Ready),
+        1 => any_interval().prop_map(Happening::Watchdog),
+        1 => any_interval().prop_map(Happening::Watch),
+        1 => any_interval().prop_map(Happening::SecondWatch),
+        2 => Just(Happening::Alive),
+        1 => Just(Happening::Hangs),
+        1 => Just(Happening::Stopping),
+        1 => Just(Happening::Moves),
+        1 => Just(Happening::SecondMoves),
         1 => any::<bool>().prop_map(Happening::Declares),
     ]
 }
@@ -681,6 +823,142 @@ fn what_cannot_be_started_for_lack_of_something_is_tried_every_second_and_is_no_
     world.pass(SECOND);
     assert!(world.child.is_some());
     assert_eq!(world.record().1.starts, 1);
+}
+
+/// One that is ready, and tells every two seconds that it is alive.
+fn watched(stubborn: bool) -> World {
+    let mut world = World::new(Want::Down, stubborn);
+    (world.declares, world.watchdog) = (true, 2 * SECOND);
+    world.command(Command::Up);
+    world.happen(&Happening::Ready(true));
+    world
+}
+
+#[test]
+fn a_service_that_is_silent_is_aborted_then_killed_and_started_again() {
+    for timeout_kill in [None, Some(3 * SECOND)] {
+        let mut world = watched(true);
+        world.knobs.timeout_kill = timeout_kill;
+        let (first, wait) = (world.machine.pid().expect("it is up"), timeout_kill.unwrap_or(HUNG_GRACE));
+        assert_eq!(world.machine.deadline(), Some(world.now.after(2 * SECOND)));
+        world.now = world.now.after(2 * SECOND);
+        world.machine.learn(world.knobs);
+        let actions: Vec<_> = world.machine.clone().step(world.now, Event::Timeout).into_iter().collect();
+        let ended = [Action::Kill(first, Signal::Abort), Action::Kill(first, Signal::Cont), Action::Announce];
+        assert_eq!(actions[..], [&[Action::Hung(first, Some(2 * SECOND))][..], &ended].concat());
+        world.pass(wait - 1);
+        assert_eq!((world.machine.pid(), world.status().want), (Some(first), Want::Up));
+        world.pass(1);
+        assert!(world.machine.pid().is_some_and(|pid| pid != first), "another one runs");
+        assert_eq!((world.machine.deadline(), world.record().1.watched), (None, false), "it is not ready yet");
+    }
+}
+
+#[test]
+fn each_word_and_the_end_of_a_pause_begin_the_interval_anew() {
+    let mut world = watched(true);
+    let first = world.machine.pid();
+    for word in [Happening::Alive, Happening::Ready(true), Happening::Alive, Happening::Watch(3 * SECOND)] {
+        world.pass(2 * SECOND - 1);
+        world.happen(&word);
+        // It is held to that while it reads its configuration anew, too.
+        world.happen(&Happening::Ready(false));
+    }
+    world.pass(3 * SECOND - 1);
+    world.command(Command::Pause);
+    world.pass(100 * SECOND);
+    world.command(Command::Continue);
+    world.pass(3 * SECOND - 1);
+    assert!(!world.record().1.ending);
+    world.happen(&Happening::Takeover);
+    assert_eq!((world.record().1.watchdog, world.record().1.watched), (3 * SECOND, true));
+    world.pass(3 * SECOND - 1);
+    assert!(!world.record().1.ending);
+    world.pass(1);
+    assert_eq!((world.record().1.ending, world.machine.pid()), (true, first));
+}
+
+#[test]
+fn one_that_is_not_ready_ends_or_says_that_it_need_not_tell_may_be_silent() {
+    let mut world = World::new(Want::Down, true);
+    (world.declares, world.watchdog) = (true, 2 * SECOND);
+    world.command(Command::Up);
+    assert_eq!(world.machine.deadline(), None);
+    for happening in [Happening::Stopping, Happening::Command(Command::Term), Happening::Watch(0)] {
+        let mut world = watched(true);
+        world.happen(&happening);
+        assert_eq!(world.machine.deadline(), None, "{happening:?}");
+    }
+}
+
+#[test]
+fn one_that_says_that_it_hangs_is_ended_at_once_and_once() {
+    let mut world = World::new(Want::Up, true);
+    let pid = world.machine.pid().expect("it is up");
+    let actions: Vec<_> = world.machine.clone().step(world.now, Event::Hangs(pid)).into_iter().collect();
+    assert_eq!(actions[..2], [Action::Hung(pid, None), Action::Kill(pid, Signal::Abort)]);
+    world.happen(&Happening::Hangs);
+    assert_eq!(world.machine.step(world.now, Event::Hangs(pid)), Actions::default());
+}
+
+#[test]
+fn a_new_copy_is_judged_from_when_it_is_the_main_one() {
+    let mut world = watched(true);
+    world.pass(SECOND);
+    world.command(Command::Replace);
+    let new = world.machine.second_pid();
+    world.happen(&Happening::SecondWatch(5 * SECOND));
+    for _ in 0..3 {
+        world.happen(&Happening::Alive);
+        world.pass(SECOND);
+    }
+    world.happen(&Happening::SecondReady);
+    assert_eq!((world.machine.pid(), world.record().1.watchdog), (new, 5 * SECOND));
+    world.pass(5 * SECOND - 1);
+    assert!(!world.record().1.ending, "nor is the old one, which ends");
+    world.pass(1);
+    assert!(world.record().1.ending);
+}
+
+#[test]
+fn a_service_that_moves_to_another_process_lives_and_ends_with_that() {
+    let mut world = watched(false);
+    let old = world.machine.pid().expect("it is up");
+    let (since, ready) = (world.status().since, world.record().1.ready);
+    world.pass(SECOND);
+    world.happen(&Happening::Moves);
+    let new = world.machine.pid().expect("it is up");
+    assert!(new != old && world.status().since != since && world.record().1.ready == ready);
+    assert_eq!(world.machine.deadline(), Some(world.now.after(2 * SECOND)), "it is held to what the old one was told");
+    assert_eq!(world.record().1.starts, 1);
+    let world = world.live(&[Happening::Takeover, Happening::ChildEnds]);
+    assert!(world.machine.pid().is_some_and(|pid| pid != old && pid != new), "it is started again");
+}
+
+#[test]
+fn a_service_that_was_told_to_end_does_not_escape_into_another_process() {
+    let mut world = watched(true);
+    world.command(Command::Down);
+    let old = world.machine.pid().expect("it is up");
+    let actions: Vec<_> = world.machine.step(world.now, Event::Moved(old, Pid(7))).into_iter().collect();
+    let told = [Signal::Term, Signal::Cont].map(|signal| Action::Kill(Pid(7), signal));
+    assert_eq!(actions, [&[Action::Stamp][..], &told, &[Action::Announce]].concat());
+}
+
+#[test]
+fn no_copy_becomes_another_one_nor_moves_when_it_is_told_to_end() {
+    let mut world = replacing(false);
+    let (old, new) = (world.machine.pid().expect("two"), world.machine.second_pid().expect("two"));
+    for (from, to) in [(old, new), (new, old), (old, old)] {
+        assert!(!world.machine.can_move(from, to));
+        assert_eq!(world.machine.step(world.now, Event::Moved(from, to)), Actions::default());
+    }
+    world.happen(&Happening::SecondMoves);
+    let moved = world.machine.second_pid().expect("two");
+    assert!(moved != new && world.machine.pid() == Some(old));
+    world.pass(SECOND);
+    assert_eq!((world.machine.pid(), world.machine.second_pid()), (Some(moved), Some(old)));
+    assert!(!world.machine.can_move(old, Pid(7)) && world.machine.can_move(moved, Pid(7)));
 }
 
 /// One that has replaced its process; the old one ends as it likes, and the new one as `stubborn` says.

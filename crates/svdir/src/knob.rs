@@ -81,6 +81,15 @@ pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
     number.checked_mul(unit).ok_or(Wrong::TooLarge)
 }
 
+/// A span of time, in nanoseconds, as [`duration`] reads it. What is finer than a millisecond is shown in microseconds.
+pub fn shown(nanoseconds: u64) -> String {
+    match nanoseconds {
+        whole if whole % (1000 * MILLISECOND) == 0 => format!("{}s", whole / (1000 * MILLISECOND)),
+        whole if whole % MILLISECOND == 0 => format!("{}ms", whole / MILLISECOND),
+        fine => format!("{}us", fine / 1_000),
+    }
+}
+
 /// The number of a descriptor.
 ///
 /// # Errors
@@ -162,6 +171,17 @@ mod tests {
         }
         assert_eq!(duration(b"5", Unit::Seconds), Ok(5 * SECOND));
         assert_eq!(duration(b"5ms", Unit::Seconds), Ok(5_000_000));
+    }
+
+    #[test]
+    fn a_duration_is_shown_as_it_is_read() {
+        for (nanoseconds, text) in
+            [(2 * SECOND, "2s"), (90 * SECOND, "90s"), (1_500_000_000, "1500ms"), (7_000_000, "7ms")]
+        {
+            assert_eq!(shown(nanoseconds), text);
+            assert_eq!(duration(text.as_bytes(), Unit::Milliseconds), Ok(nanoseconds));
+        }
+        assert_eq!(shown(1_234_567), "1234us");
     }
 
     #[test]

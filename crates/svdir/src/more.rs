@@ -23,6 +23,9 @@
 //! | 200 | 16 | it was born between these two |
 //! | 216 | 12 | TAI64N label of its start |
 //! | 228 | 8 | inode number of the pipe on which it tells that it is ready |
+//! | 236 | 8 | nanoseconds within which the process is to tell that it is alive; 0 for none |
+//! | 244 | 8 | the same of the second copy |
+//! | 252 | 1 | 1: the process has been ready, so it is held to that |
 //!
 //! Numbers are little-endian, but for the label.
 
@@ -145,6 +148,12 @@ pub struct More {
     pub second_since: Label,
     /// Inode number of the pipe on which it tells that it is ready; 0 for none.
     pub second_pipe: u64,
+    /// Within so many nanoseconds the service tells again that it is alive; 0 if it need not.
+    pub watchdog: u64,
+    /// The same of the second copy.
+    pub second_watchdog: u64,
+    /// The service has been ready, and is held to that.
+    pub watched: bool,
 }
 
 impl Default for More {
@@ -176,13 +185,16 @@ impl Default for More {
             second_born: Born::default(),
             second_since: Label::default(),
             second_pipe: 0,
+            watchdog: 0,
+            second_watchdog: 0,
+            watched: false,
         }
     }
 }
 
 impl More {
     /// Length in bytes.
-    pub const SIZE: usize = 216;
+    pub const SIZE: usize = 233;
     /// Length in bytes of the shortest record of this layout. What is missing behind it is 0.
     pub const LEAST: usize = 84;
     /// Length in bytes of the text that says why.
@@ -240,6 +252,9 @@ impl More {
         bytes[188..196].copy_from_slice(&self.second_born.latest.to_le_bytes());
         bytes[196..208].copy_from_slice(&self.second_since.pack());
         bytes[208..216].copy_from_slice(&self.second_pipe.to_le_bytes());
+        bytes[216..224].copy_from_slice(&self.watchdog.to_le_bytes());
+        bytes[224..232].copy_from_slice(&self.second_watchdog.to_le_bytes());
+        bytes[232] = u8::from(self.watched);
         bytes
     }
 
@@ -269,7 +284,10 @@ impl More {
         let (&second_earliest, added) = added.split_first_chunk::<8>()?;
         let (&second_latest, added) = added.split_first_chunk::<8>()?;
         let (&second_since, added) = added.split_first_chunk::<{ Label::PACKED }>()?;
-        let (&second_pipe, _) = added.split_first_chunk::<8>()?;
+        let (&second_pipe, added) = added.split_first_chunk::<8>()?;
+        let (&watchdog, added) = added.split_first_chunk::<8>()?;
+        let (&second_watchdog, added) = added.split_first_chunk::<8>()?;
+        let (&[watched], _) = added.split_first_chunk::<1>()?;
         let role = match role {
             1 => Some(Role::Starting),
             2 => Some(Role::EndingOld),
@@ -307,6 +325,9 @@ impl More {
             },
             second_since: Label::unpack(second_since),
             second_pipe: u64::from_le_bytes(second_pipe),
+            watchdog: u64::from_le_bytes(watchdog),
+            second_watchdog: u64::from_le_bytes(second_watchdog),
+            watched: watched != 0,
         })
     }
 
@@ -381,6 +402,9 @@ mod tests {
             second_born: Born { earliest: 13, latest: 14 },
             second_since: Label::from_unix(15, 16),
             second_pipe: 17,
+            watchdog: 18,
+            second_watchdog: 19,
+            watched: true,
         }
     }
 
@@ -428,9 +452,14 @@ mod tests {
             second_born: Born::default(),
             second_since: Label::unpack([0; Label::PACKED]),
             second_pipe: 0,
+            watchdog: 0,
+            second_watchdog: 0,
+            watched: false,
             ..example()
         };
         assert_eq!(More::decode(&bytes[..More::LEAST]), Some(short), "a version of ours that knew less wrote it");
+        let unwatched = More { watchdog: 0, second_watchdog: 0, watched: false, ..example() };
+        assert_eq!(More::decode(&bytes[..216]), Some(unwatched), "so did one that knew no watchdog");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub const TIMEOUT_KILL: &str = "timeout-kill";
 pub const NOTIFICATION_FD: &str = "notification-fd";
 /// If it exists, the service gets a socket to tell of itself, as systemd's do.
 pub const SD_NOTIFY: &str = "sd-notify";
+/// Knob: how often a service that has [`SD_NOTIFY`] tells that it is alive.
+pub const WATCHDOG: &str = "watchdog";
 /// Directory of the sockets that supervise holds for the service, one file each.
 pub const SOCKETS: &str = "sockets";
 /// The program that succeeds when the service is ready.

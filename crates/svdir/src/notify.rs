@@ -19,6 +19,8 @@ pub enum Notice<'a> {
     Watchdog,
     /// `WATCHDOG=trigger`: it is to be taken for dead.
     WatchdogTrigger,
+    /// `WATCHDOG_USEC=`: from now on it tells within so many nanoseconds that it is alive; 0 for no more.
+    WatchdogInterval(u64),
     /// `EXTEND_TIMEOUT_USEC=`: it needs at least so many nanoseconds more for what it is about.
     ExtendTimeout(u64),
     /// `BARRIER=1`: the descriptor that comes with it is to be closed when all that was sent before is done.
@@ -49,10 +51,16 @@ fn line(line: &[u8]) -> Option<Notice<'_>> {
         }
         (b"WATCHDOG", b"1") => Some(Notice::Watchdog),
         (b"WATCHDOG", b"trigger") => Some(Notice::WatchdogTrigger),
-        (b"EXTEND_TIMEOUT_USEC", digits) => Some(Notice::ExtendTimeout(number(digits)?.saturating_mul(1_000))),
+        (b"WATCHDOG_USEC", digits) => Some(Notice::WatchdogInterval(microseconds(digits)?)),
+        (b"EXTEND_TIMEOUT_USEC", digits) => Some(Notice::ExtendTimeout(microseconds(digits)?)),
         (b"BARRIER", b"1") => Some(Notice::Barrier),
         _ => None,
     }
+}
+
+/// In nanoseconds. More than 584 years are as many.
+fn microseconds(digits: &[u8]) -> Option<u64> {
+    Some(number(digits)?.saturating_mul(1_000))
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
@@ -85,6 +93,10 @@ mod tests {
             ]
         );
         assert_eq!(said("STATUS="), [Notice::Status(b"")]);
+        assert_eq!(
+            said("WATCHDOG_USEC=2000000\nWATCHDOG_USEC=0"),
+            [Notice::WatchdogInterval(2_000_000_000), Notice::WatchdogInterval(0)]
+        );
     }
 
     #[test]
@@ -97,6 +109,8 @@ mod tests {
             assert_eq!(said(&format!("MAINPID={value}")), [], "{value}");
         }
         assert_eq!(said("EXTEND_TIMEOUT_USEC=18446744073709551615"), [Notice::ExtendTimeout(u64::MAX)]);
+        assert_eq!(said("WATCHDOG_USEC=18446744073709551615"), [Notice::WatchdogInterval(u64::MAX)]);
+        assert_eq!(said("WATCHDOG_USEC=\nWATCHDOG_USEC=1s\nWATCHDOG=0\nWATCHDOG=Trigger"), []);
         assert_eq!(parse(b"\xff=\xff\nREADY=1\n\0", false).collect::<Vec<_>>(), [Notice::Ready]);
     }
 

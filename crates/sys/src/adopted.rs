@@ -83,6 +83,15 @@ mod imp {
         Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
     }
 
+    /// `None` if nobody has this pid, or only a thread has.
+    fn open_process(pid: Pid) -> io::Result<Option<OwnedFd>> {
+        match open(pid) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     impl Adopted {
         /// The process `pid`, if it is the one that was born then; `None` if that has ended, even if a zombie of it is left whose
         /// end somebody else has to collect.
@@ -90,15 +99,29 @@ mod imp {
         /// # Errors
         /// If that cannot be found out: out of descriptors or memory, a kernel without pidfds (ENOSYS), or no `/proc` (ENOENT).
         pub fn find(pid: Pid, birth: Birth) -> io::Result<Option<Adopted>> {
-            match open(pid) {
-                Ok(fd) => {
-                    let adopted = Adopted { fd, pid, birth };
-                    Ok(if adopted.is_born_then()? { Some(adopted) } else { None })
-                }
-                // Nobody has this pid, or only a thread has.
-                Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
-                Err(errno) => Err(errno.into()),
+            let Some(fd) = open_process(pid)? else {
+                return Ok(None);
+            };
+            let adopted = Adopted { fd, pid, birth };
+            Ok(if adopted.is_born_then()? { Some(adopted) } else { None })
+        }
+
+        /// The process `pid`, whatever it is; `None` if there is none that lives. Who asks more about this pid afterwards, and then
+        /// whether it [has ended](Adopted::has_ended), knows if not that the answers were about this process.
+        ///
+        /// # Errors
+        /// As [`find`](Adopted::find).
+        pub fn open(pid: Pid) -> io::Result<Option<Adopted>> {
+            let Some(fd) = open_process(pid)? else {
+                return Ok(None);
+            };
+            let mut adopted = Adopted { fd, pid, birth: Birth { earliest: 0, latest: 0 } };
+            match Stat::of(pid) {
+                Ok(stat) => adopted.birth = stat.birth(),
+                Err(_) if adopted.has_ended()? => {}
+                Err(error) => return Err(error),
             }
+            Ok(if adopted.has_ended()? { None } else { Some(adopted) })
         }
 
         /// The process that another program has found, which left us the descriptor.
@@ -122,6 +145,11 @@ mod imp {
         /// Its pid.
         pub fn pid(&self) -> Pid {
             self.pid
+        }
+
+        /// When it was born.
+        pub fn birth(&self) -> Birth {
+            self.birth
         }
 
         /// Can be read when the process has ended.
@@ -237,6 +265,12 @@ mod imp {
             })
         }
 
+        /// The tick in which it was born.
+        fn birth(&self) -> Birth {
+            let earliest = self.start.saturating_mul(Stat::TICK);
+            Birth { earliest, latest: earliest.saturating_add(Stat::TICK) }
+        }
+
         /// Whether the tick in which it was born touches the span, give or take a tick for clocks that are read on two processors.
         fn is_born(&self, birth: Birth) -> bool {
             let begin = self.start.saturating_mul(Stat::TICK);
@@ -270,6 +304,26 @@ mod imp {
             let born = |earliest, latest| stat.is_born(Birth { earliest, latest });
             assert!(born(1_003_000_000, 1_004_000_000) && born(1_009_999_999, 1_010_000_001));
             assert!(!born(0, 980_000_000) && !born(1_031_000_000, 1_040_000_000));
+            assert!(stat.is_born(stat.birth()));
+        }
+
+        #[test]
+        fn a_process_that_is_opened_is_found_again_and_none_is_opened_that_has_ended() {
+            let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("a child");
+            let pid = Pid::from_raw(child.id().cast_signed());
+            let opened = Adopted::open(pid);
+            let found = opened.as_ref().map(|opened| opened.as_ref().map(|opened| Adopted::find(pid, opened.birth())));
+            let found = matches!(found, Ok(Some(Ok(Some(_)))));
+            child.kill().expect("it is ours");
+            assert!(found, "it lives, and was born then");
+            let opened = opened.expect("it can be told").expect("it lives");
+            assert_eq!(opened.pid(), pid);
+            while !opened.has_ended().expect("it can be told") {
+                std::thread::yield_now();
+            }
+            assert!(Adopted::open(pid).expect("it can be told").is_none(), "a zombie");
+            child.wait().expect("it is ours");
+            assert!(Adopted::open(pid).expect("it can be told").is_none());
         }
     }
 }
@@ -305,8 +359,18 @@ mod imp {
             Ok(None)
         }
 
+        /// Fails with ENOSYS.
+        pub fn open(_pid: Pid) -> io::Result<Option<Adopted>> {
+            Err(nix::errno::Errno::ENOSYS.into())
+        }
+
         /// Never called.
         pub fn pid(&self) -> Pid {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn birth(&self) -> Birth {
             match *self {}
         }
 

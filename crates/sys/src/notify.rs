@@ -3,10 +3,16 @@
 //! It lies in the abstract namespace, so no file is left behind, and the kernel chooses its name. Everybody on the machine can write to
 //! it; so the kernel is asked who did, and the caller decides whom it listens to. Only Linux has either.
 
+use std::os::unix::fs::MetadataExt;
+
 use crate::process::Pid;
 
 /// The variable that names the socket.
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// The variable that says within how many microseconds a service tells again that it is alive.
+pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+/// The variable that says which process that is for; without it, it is for whoever looks.
+pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// The longest datagram that is read whole: what systemd reads.
 pub const LONGEST: usize = 4096;
 
@@ -36,8 +42,36 @@ pub fn descends(pid: Pid, of: Pid) -> bool {
     std::iter::successors(Some(pid), |&pid| parent(pid)).take(DEEPEST).any(|pid| is_of(pid, of))
 }
 
+/// Whether `pid` was executed with `name` as its [`NOTIFY_SOCKET`], or comes from a process that was. No if that cannot be told: it is a
+/// process of another user, or has overwritten its environment.
+pub fn was_told(pid: Pid, name: &[u8]) -> bool {
+    let variable = [NOTIFY_SOCKET.as_bytes(), b"=", name].concat();
+    let environment = environment(pid);
+    !name.is_empty() && environment.split(|&byte| byte == 0).any(|string| string == variable)
+}
+
+/// The environment that a process was executed with. In the middle of an exec it has none for a moment, and no event tells when that is
+/// over: so one that is empty is believed only after a while.
+fn environment(pid: Pid) -> Vec<u8> {
+    const TRIES: u32 = 50;
+    const MILLISECOND: u64 = 1_000_000;
+    for _ in 0..TRIES {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).map_err(|_| ());
+        if environment != Ok(Vec::new()) {
+            return environment.unwrap_or_default();
+        }
+        crate::poll::rest_for(MILLISECOND);
+    }
+    Vec::new()
+}
+
+/// The user that a process runs as; `None` if it is gone.
+pub fn user(pid: Pid) -> Option<u32> {
+    Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+}
+
 /// The parent of a process. None above init.
-fn parent(pid: Pid) -> Option<Pid> {
+pub fn parent(pid: Pid) -> Option<Pid> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything; behind it stand state and parent.
     let end = stat.iter().rposition(|&byte| byte == b')')?;
@@ -335,6 +369,22 @@ mod tests {
         assert!(is_of(own, own));
         assert!(is_of(own, nix::unistd::getpgrp()));
         assert!(!is_of(Pid::from_raw(1), own) || own.as_raw() == 1);
+    }
+
+    #[test]
+    fn who_was_told_of_a_socket_has_it_in_its_environment() {
+        let with = |name: &str| {
+            let mut command = std::process::Command::new("sleep");
+            let child = command.arg("1000").env(NOTIFY_SOCKET, name).spawn().expect("a child");
+            (Pid::from_raw(child.id().cast_signed()), child)
+        };
+        let (pid, mut child) = with("@00abc");
+        let told = [&b"@00abc"[..], b"@00ab", b"@00abcd", b""].map(|name| was_told(pid, name));
+        let of = (user(pid), parent(pid));
+        child.kill().and_then(|()| child.wait()).expect("it is ours");
+        assert_eq!(told, [true, false, false, false]);
+        assert_eq!(of, (user(process::own_pid()), Some(process::own_pid())));
+        assert!(!was_told(pid, b"@00abc"));
     }
 
     fn send_with(writer: &UnixDatagram, bytes: &[u8], descriptors: &[&OwnedFd]) {
