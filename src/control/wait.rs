@@ -308,8 +308,8 @@ fn read(path: &Path) -> Result<(Status, More), Text> {
     };
     let mut record = [0; Status::WHOLE];
     let length = fd::read(file.as_fd(), &mut record).map_err(|error| unable(&error))?;
-    match Status::decode_with(&record) {
-        Ok((status, Some(more))) if length == Status::WHOLE => Ok((status, more)),
+    match Status::decode_with(record.get(..length).unwrap_or_default()) {
+        Ok((status, Some(more))) if length >= Status::WITH_SECOND => Ok((status, more)),
         Ok(_) | Err(_) => Err(text!("its supervise is of another suite or an older version")),
     }
 }

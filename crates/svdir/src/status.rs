@@ -103,6 +103,8 @@ impl Status {
     pub const SIZE: usize = 20;
     /// Length in bytes of the whole record that we write.
     pub const WHOLE: usize = Status::SIZE + More::SIZE;
+    /// Length in bytes of a whole record that tells of marks and of a second copy: what whoever waits must know.
+    pub const WITH_SECOND: usize = 236;
     /// Length in bytes of the shortest record that can be read: daemontools 0.76's.
     pub const LEAST: usize = 18;
 
