@@ -114,7 +114,9 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn open(settled: &'a Settled) -> anyhow::Result<Watch<'a>> {
+    /// On the heap, and here and below not inlined: the pages of the stack that are touched once are the process's for the rest of its life.
+    #[inline(never)]
+    fn open(settled: &'a Settled) -> anyhow::Result<Box<Watch<'a>>> {
         // So that we are told when the others of a group end, too, and not only the copy that led it.
         if settled.plan.kill_at_exit.is_some() {
             process::adopt_orphans();
@@ -136,7 +138,7 @@ impl<'a> Watch<'a> {
             .as_deref()
             .map(|path| Pidfile::write(path).with_context(|| text!("unable to write ", path)));
         let own = process::own_pid().to_string();
-        let watch = Watch {
+        let watch = Box::new(Watch {
             settled,
             machine: Machine::new(settled.plan),
             log: Log::of(settled.verbose),
@@ -150,7 +152,7 @@ impl<'a> Watch<'a> {
             interrupted: false,
             left: None,
             _pidfile: pidfile.transpose()?,
-        };
+        });
         // The pipe's end stands for the one that each copy gets.
         Handed::new(&watch.gifts(watch.signals.fd()))
             .map_err(|clash| options::wrong(&text!(clash.to_string().as_str())))?;
@@ -173,6 +175,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Waits for something to happen, and acts on all that has.
+    #[inline(never)]
     fn turn(&mut self) {
         let deadlines = [self.machine.deadline(), self.check.as_ref().and_then(Check::deadline)];
         let deadline = deadlines.into_iter().flatten().min();
@@ -272,6 +275,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Takes what copies say by sd_notify. What comes from others, or from a copy that serves already, means nothing.
+    #[inline(never)]
     fn receive(&mut self) {
         let mut buffer = [0; notify::LONGEST];
         loop {
