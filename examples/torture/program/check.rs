@@ -176,8 +176,11 @@ impl World {
             self.counts.upgraded += 1;
         } else if self.units[unit].disturbed.elapsed() > self.grace {
             self.units[unit].upgrade = None;
-            let name = &self.units[unit].name;
-            self.violate(Kind::NotUpgraded, format!("{name}: supervise {supervise} still runs the old file"));
+            let (name, history) = (&self.units[unit].name, self.history(unit));
+            self.violate(
+                Kind::NotUpgraded,
+                format!("{name}: supervise {supervise} still runs the old file; {history}"),
+            );
         }
     }
 

@@ -44,8 +44,12 @@ impl World {
         if ends || op.replaces() {
             target.doom();
         }
-        if let (Op::DownExit | Op::TermExit, Some(supervise)) = (op, &mut target.supervise) {
-            supervise.doomed = true;
+        if op.exits() {
+            // Whether it was upgraded before it left cannot be seen any more.
+            target.upgrade = None;
+            if let Some(supervise) = &mut target.supervise {
+                supervise.doomed = true;
+            }
         }
         let dir = target.dir.clone();
         for words in commands {

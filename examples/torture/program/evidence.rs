@@ -57,7 +57,7 @@ impl World {
         self.units[World::partner(unit)].kills.push((since, now()));
     }
 
-    fn history(&self, unit: usize) -> String {
+    pub(super) fn history(&self, unit: usize) -> String {
         self.events(unit, now() - LATELY, now())
     }
 

@@ -191,7 +191,7 @@ fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt:
 
 /// The commonest messages, which differ in more than numbers.
 fn kinds(messages: &str) -> Vec<(String, usize)> {
-    const SHOWN: usize = 5;
+    const SHOWN: usize = 12;
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for line in messages.lines() {
         *kinds.entry(line.replace(|letter: char| letter.is_ascii_digit(), "N")).or_default() += 1;
