@@ -230,7 +230,7 @@ impl Readiness {
         if pipe != 0 {
             readiness.pipe = find_pipe(pid, pipe);
             if readiness.pipe.is_none() {
-                let gone = io::Error::from(io::ErrorKind::NotFound);
+                let gone = io::Error::other("it has closed the descriptor meanwhile");
                 said.warning("ready", text!("unable to hear from ", dir, " whether it is ready"), &gone);
             }
         }
