@@ -94,15 +94,16 @@ fn make_private_directory(path: &OsStr) -> io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Takes the lock. Where a supervise was killed while it started its service, the new process still holds a copy until it
-/// has become `run`: that is waited for.
+/// Takes the lock. Who holds it and does not read `ok` is on the way out or in, and is waited for: a supervise that is being killed loses its
+/// descriptors one after the other, and svscan starts the next one when it has lost the first. So is, where a supervise was killed while it started
+/// its service, the new process, which holds a copy of all until it has become `run`.
 fn take_lock(boot: [u8; 16]) -> io::Result<File> {
-    const TRIES: u32 = 100;
+    const TRIES: u32 = 500;
     let lock = fd::open_append(&*files::own().lock)?;
     for _ in 0..TRIES {
         match fd::try_lock(&lock) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && supervise_was_killed(boot) => {
-                sys::poll::rest_for(SECOND / 100);
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && (is_silent() || was_killed(boot)) => {
+                sys::poll::rest_for(SECOND / 500);
             }
             done => return done.map(|()| lock),
         }
@@ -110,7 +111,13 @@ fn take_lock(boot: [u8; 16]) -> io::Result<File> {
     fd::try_lock(&lock).map(|()| lock)
 }
 
-fn supervise_was_killed(boot: [u8; 16]) -> bool {
+/// Whether no supervise answers here.
+fn is_silent() -> bool {
+    fd::open_write(&*files::own().ok).is_err()
+}
+
+/// Whether the supervise that has written the record is dead.
+fn was_killed(boot: [u8; 16]) -> bool {
     record::left_behind(boot)
         .is_some_and(|(_, left)| !adopted::lives(process::Pid::from_raw(left.supervise.cast_signed())))
 }

@@ -233,3 +233,38 @@ fn a_second_supervise_is_still_refused_at_once() {
     let mut second = start(scratch.command("supervise", &["a"]).stderr(std::process::Stdio::null()));
     assert_eq!(second.end(), 111);
 }
+
+/// As one that is being killed holds it for a moment longer than what says that it runs.
+#[test]
+fn a_lock_that_no_supervise_answers_for_is_waited_for() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let first = supervise(&scratch);
+    let child = wait_up(&scratch, "a");
+    kill(first);
+    let lock = hold_lock(&scratch);
+    let mut second = supervise(&scratch);
+    holds_for(Duration::from_millis(200), "it waits", || {
+        second.ended().is_none() && scratch.run("svok", &["a"]).code != 0
+    });
+    drop(lock);
+    wait_supervised(&scratch);
+    assert_eq!((pid(&scratch, "a"), scratch.text("supervise.err").as_str()), (Some(child), ""));
+}
+
+#[test]
+fn a_lock_that_nobody_gives_up_is_said() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    kill(supervise(&scratch));
+    let _lock = hold_lock(&scratch);
+    let refused = scratch.run("supervise", &["a"]);
+    assert_eq!(refused.err(), "supervise: fatal: unable to acquire a/supervise/lock: temporary failure\n");
+    assert_eq!(refused.code, 111);
+}
+
+fn hold_lock(scratch: &Scratch) -> std::fs::File {
+    let lock = std::fs::File::options().append(true).open(scratch.path("a/supervise/lock")).expect("it is there");
+    lock.lock().expect("nobody else has it");
+    lock
+}
