@@ -103,6 +103,15 @@ impl ScanDirectory {
         Ok(())
     }
 
+    /// Watches nothing any more, and keeps the descriptor: the kernel forgets the watches by and by, and a close waits for that.
+    pub fn unwatch(&mut self) {
+        let filling = self.filling.drain(..).map(|(watch, _)| watch);
+        let watches = filling.chain(self.own.take()).chain(self.parent.take());
+        if let Some(watcher) = &self.watcher {
+            watches.for_each(|watch| watcher.remove(watch));
+        }
+    }
+
     /// Every name in it.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ impl Scanner {
         let grace = self.init.as_ref().map_or(0, |init| init.grace);
         let services = self.find_running();
         self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services), told: Vec::new() });
+        self.directory.unwatch();
     }
 
     /// What runs. A supervise that none of ours has found yet, since it was started by another svscan, is looked for.

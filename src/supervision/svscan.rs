@@ -110,7 +110,7 @@ fn begin(call: &Call) -> anyhow::Result<Scanner> {
 pub(super) struct Scanner {
     pub(super) scan: Scan<LogPipe>,
     pub(super) signals: Signals,
-    directory: ScanDirectory,
+    pub(super) directory: ScanDirectory,
     /// Set if this is an init.
     pub(super) init: Option<Init>,
     /// Whether services without a logger get a copier.
