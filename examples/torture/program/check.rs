@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::crowd::{self, Process};
-use super::line::now;
+use super::line::{Micros, now};
 use super::report::Kind;
 use super::suite::{self, Op};
 use super::told::Told;
@@ -77,6 +77,7 @@ impl World {
             self.check_overlap(unit, told.as_ref());
             self.check_faults(unit, members, told.as_ref());
             self.resolve(unit, members)?;
+            self.check_pipe(unit);
         }
         self.check_scanner();
         Ok(())
@@ -120,6 +121,7 @@ impl World {
         for (kind, pid) in ended {
             if kind == Kind::Ended && self.had_no_writer(unit) {
                 self.counts.ends_of_input += 1;
+                self.units[unit].in_doubt();
                 continue;
             }
             let evidence = format!("pid {pid}; {}", self.evidence(unit, members, told));
@@ -142,6 +144,20 @@ impl World {
     pub(super) fn had_no_reader(&self, unit: usize) -> bool {
         let (service, logger) = (&self.units[unit], &self.units[World::partner(unit)]);
         self.are_gone([logger.process, logger.supervise, service.supervise])
+    }
+
+    /// Where all who had a service's pipe were killed at the same time, it went with what stood in it.
+    fn check_pipe(&mut self, unit: usize) {
+        let service = &self.units[unit];
+        if service.logger || !self.had_no_reader(unit) || !self.are_gone([service.process]) {
+            return;
+        }
+        let (since, now) = (now() - self.recently().as_micros() as Micros, now());
+        let kills = &mut self.units[World::partner(unit)].kills;
+        match kills.last_mut() {
+            Some(last) if last.1 >= since => last.1 = last.1.max(now),
+            _ => kills.push((since, now)),
+        }
     }
 
     /// Whether the scanner and all of these are dead, or were replaced just now.
@@ -203,12 +219,12 @@ impl World {
         }
     }
 
-    /// A replacement is over when the supervise that lives says so.
+    /// A replacement is over when the supervise that lives says so, and no command for one can still wait to be read.
     fn check_overlap(&mut self, unit: usize, told: Option<&Told>) {
         let target = &mut self.units[unit];
         let supervise = target.supervise.filter(|known| !known.doomed).map(|known| known.pid);
         let done = told.is_some_and(|told| !told.replacing && told.supervise == supervise && supervise.is_some());
-        if done && target.pending.is_none() {
+        if done && target.pending.is_none() && target.disturbed.elapsed() > self.grace / 2 {
             target.overlaps.end(now());
         }
     }

@@ -201,7 +201,8 @@ impl Unit {
         };
     }
 
-    fn in_doubt(&mut self) {
+    /// What became of the last command cannot be told.
+    pub fn in_doubt(&mut self) {
         if self.pending.take().is_some() {
             self.expect = Expect::Unknown;
         }
