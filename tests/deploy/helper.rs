@@ -7,6 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 
+/// Relative to the service directory: where a service that lives is told to hang.
+pub const EAR: &str = "ear";
+
 /// Shell words that run the part `role` with `word`. It is silent.
 pub fn run(role: &str, word: &str) -> String {
     let program = env::current_exe().expect("the test has a path");
@@ -29,13 +32,16 @@ fn move_on(word: &str) {
     std::process::exit(word.parse().expect("a code"));
 }
 
-/// Says that it is ready, and then that it is alive, until there is a file `hang`.
+/// Says that it is ready, and then that it is alive, until it hears anything on the socket [`EAR`].
 fn live() {
+    // Of the process before it.
+    let _ = std::fs::remove_file(EAR);
+    let ear = UnixDatagram::bind(EAR).expect("a socket of ours");
+    ear.set_read_timeout(Some(std::time::Duration::from_millis(20))).expect("it is a socket");
     let socket = env::var("NOTIFY_SOCKET").expect("it is set");
     tell(&socket, b"READY=1");
-    while !std::path::Path::new("hang").exists() {
+    while ear.recv(&mut [0]).is_err() {
         tell(&socket, b"WATCHDOG=1");
-        std::thread::sleep(std::time::Duration::from_millis(20));
     }
     loop {
         std::thread::park();

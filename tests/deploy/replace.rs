@@ -117,6 +117,30 @@ fn a_new_copy_that_fails_is_given_up_with_a_clear_line_and_the_old_one_serves_on
 }
 
 #[test]
+fn a_new_copy_that_cannot_have_what_it_needs_is_not_started_and_the_reason_is_told() {
+    let scratch = Scratch::new();
+    let (_supervise, old) = ready(&scratch);
+    scratch.write("a/sockets/web", "unix web.sock fd=7");
+    let ran = scratch.run("svc", &["-R", "--wait=replaced", "a"]);
+    let why = "descriptor 7 is given twice, see sockets/ and notification-fd";
+    assert_eq!(ran.err(), format!("svc: warning: unable to wait for a to be replaced: it is up (pid {old}), {why}\n"));
+    assert_eq!(ran.code, 1);
+    let said = format!(
+        "supervise: warning: unable to start a: {why}\n\
+         supervise: warning: unable to replace a, going on as before: {why}\n"
+    );
+    assert_eq!(scratch.text("supervise.err"), said);
+    assert!(scratch.run("svstat", &["--long", "a"]).out().ends_with(&format!(", not replaced: {why}\n")));
+    // It is tried anew, and what was in the way is forgotten.
+    std::fs::remove_file(scratch.path("a/sockets/web")).expect("it is there");
+    scratch.write("a/go", "");
+    scratch.write("a/end", "");
+    let ran = scratch.run("svc", &["-R", "--wait=replaced", "a"]);
+    assert_eq!((ran.code, ran.err().as_str()), (0, ""));
+    assert!(!scratch.run("svstat", &["--long", "a"]).out().contains("not replaced"));
+}
+
+#[test]
 fn an_old_copy_that_does_not_end_is_killed() {
     let scratch = Scratch::new();
     let (_supervise, old) = ready(&scratch);

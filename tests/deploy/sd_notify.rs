@@ -1,5 +1,6 @@
 //! Services that tell of themselves on the socket that systemd's services know.
 
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use testkit::{Running, Scratch, holds_for, signal, wait_until};
@@ -274,9 +275,9 @@ fn a_service_that_tells_that_it_is_alive_lives_until_it_hangs() {
     let first = told.pid();
     wait_until("it is ready", || told.is_ready());
     holds_for(Duration::from_secs(4), "it tells", || pid(&told.scratch, "a") == Some(first));
-    told.scratch.write("a/hang", "");
+    let ear = told.scratch.path("a").join(helper::EAR);
+    UnixDatagram::unbound().and_then(|mouth| mouth.send_to(b"hang", ear)).expect("it listens");
     wait_until("it is ended", || told.errors() == format!("{SILENT} 2s that it is alive, ending pid {first}\n"));
-    std::fs::remove_file(told.scratch.path("a/hang")).expect("it is there");
     told.wait_other(first);
 }
 
