@@ -1,5 +1,5 @@
-//! Proves that nothing kills it: kills and upgrades everything that supervises fifty services, for as long as it is told to,
-//! and checks that no service notices.
+//! Proves that nothing kills it: kills and upgrades everything that supervises fifty services, and replaces these, for as long as it is
+//! told to, and checks that no service notices.
 //!
 //!     cargo run --release --example torture -- --seconds 60 --seed 1
 //!

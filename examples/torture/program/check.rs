@@ -152,11 +152,16 @@ impl World {
         if service.logger || !self.had_no_reader(unit) || !self.are_gone([service.process]) {
             return;
         }
+        self.lose_pipe(unit);
+    }
+
+    /// The service's pipe may have gone lately.
+    pub(super) fn lose_pipe(&mut self, unit: usize) {
         let (since, now) = (now() - self.recently().as_micros() as Micros, now());
-        let kills = &mut self.units[World::partner(unit)].kills;
-        match kills.last_mut() {
-            Some(last) if last.1 >= since => last.1 = last.1.max(now),
-            _ => kills.push((since, now)),
+        let lost = &mut self.units[unit].pipes_lost;
+        match lost.last_mut() {
+            Some(last) if last.1 >= since => last.1 = now,
+            _ => lost.push((since, now)),
         }
     }
 
@@ -224,7 +229,8 @@ impl World {
         let target = &mut self.units[unit];
         let supervise = target.supervise.filter(|known| !known.doomed).map(|known| known.pid);
         let done = told.is_some_and(|told| !told.replacing && told.supervise == supervise && supervise.is_some());
-        if done && target.pending.is_none() && target.disturbed.elapsed() > self.grace / 2 {
+        let read = !target.overlaps.is_unsure() || target.disturbed.elapsed() > self.grace / 2;
+        if done && target.pending.is_none() && read {
             target.overlaps.end(now());
         }
     }

@@ -53,8 +53,7 @@ impl World {
     fn excuse_broken_pipe(&mut self, unit: usize) {
         self.counts.broken_pipes += 1;
         self.units[unit].doom();
-        let since = now() - self.recently().as_micros() as Micros;
-        self.units[World::partner(unit)].kills.push((since, now()));
+        self.lose_pipe(unit);
     }
 
     pub(super) fn history(&self, unit: usize) -> String {

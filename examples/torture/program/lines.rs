@@ -35,6 +35,8 @@ pub struct Totals {
     pub doubtful_found: u64,
     /// Lost to killed loggers.
     pub lost_to_kills: u64,
+    /// Lost with pipes, when all who had them were killed at once.
+    pub lost_with_pipes: u64,
     /// Lost otherwise.
     pub lost: u64,
     /// Lines whose other end a killed logger had read.
@@ -90,6 +92,7 @@ pub fn is_drained(service: &Unit) -> bool {
 fn verify_service(world: &mut World, service: usize) -> anyhow::Result<()> {
     let (name, dir) = (world.units[service].name.clone(), world.units[service].dir.clone());
     let kills = world.units[service + 1].kills.clone();
+    let pipes = world.units[service].pipes_lost.clone();
     let mut log = Log::read(&name, &dir)?;
     let mut gaps = Vec::new();
     for (by, account) in ledgers(&dir)? {
@@ -104,7 +107,7 @@ fn verify_service(world: &mut World, service: usize) -> anyhow::Result<()> {
     for text in log.spoilt.iter().skip(cut) {
         world.violate(Kind::LinesSpoilt, format!("{name}: {text:?}"));
     }
-    attribute(world, service, &gaps, &kills);
+    attribute(world, service, &gaps, &mut Budgets::new(&kills), &mut Budgets::new(&pipes));
     Ok(())
 }
 
@@ -155,31 +158,45 @@ fn count_pairs(found: &[Found], is: impl Fn(u64, u64) -> bool) -> usize {
     found.windows(2).filter(|pair| is(pair[0].number, pair[1].number)).count()
 }
 
-/// Each kill of a logger explains one buffer of lines that were read before it and not logged after it.
-fn attribute(world: &mut World, service: usize, gaps: &[Gap], kills: &[(Micros, Micros)]) {
+/// Events, each of which explains one buffer of lines that were written before it and not logged after it.
+struct Budgets(Vec<(Micros, Micros, u64)>);
+
+impl Budgets {
+    fn new(events: &[(Micros, Micros)]) -> Budgets {
+        Budgets(events.iter().map(|&(before, after)| (before, after, BUFFER)).collect())
+    }
+
+    /// Whether one of them explains the gap. What it explained it explains no more.
+    fn explain(&mut self, gap: &Gap, bytes: u64) -> bool {
+        let explains = |event: &&mut (Micros, Micros, u64)| {
+            let &mut (before, after, left) = *event;
+            before <= gap.to && after >= gap.from && left >= bytes
+        };
+        let Some((_, _, left)) = self.0.iter_mut().find(explains) else {
+            return false;
+        };
+        *left -= bytes;
+        true
+    }
+}
+
+/// A killed logger had read the lines, or they went with a pipe that nobody had any more.
+fn attribute(world: &mut World, service: usize, gaps: &[Gap], kills: &mut Budgets, pipes: &mut Budgets) {
     let name = world.units[service].name.clone();
-    let mut budgets: Vec<u64> = vec![BUFFER; kills.len()];
     for gap in gaps {
         let lines = gap.last - gap.first + 1;
         let size = |number| Line { by: gap.by, number, written: gap.by.birth }.text(&name).len() as u64;
         let bytes: u64 = (gap.first..=gap.last).map(size).sum();
-        let explains = |&at: &usize| {
-            let (before, after) = kills[at];
-            before <= gap.to && after >= gap.from && budgets[at] >= bytes
-        };
-        match (0..kills.len()).find(explains) {
-            Some(at) => {
-                budgets[at] -= bytes;
-                world.totals.lost_to_kills += lines;
-            }
-            None => {
-                world.totals.lost += lines;
-                let Gap { by, first, last, from, to } = gap;
-                let events = world.events(service, from.saturating_sub(AROUND), to.saturating_add(AROUND));
-                let evidence =
-                    format!("{name}: lines {first} to {last} of {by} ({bytes} bytes), {from} to {to}; {events}");
-                world.violate(Kind::LinesLost, evidence);
-            }
+        if kills.explain(gap, bytes) {
+            world.totals.lost_to_kills += lines;
+        } else if pipes.explain(gap, bytes) {
+            world.totals.lost_with_pipes += lines;
+        } else {
+            world.totals.lost += lines;
+            let Gap { by, first, last, from, to } = gap;
+            let events = world.events(service, from.saturating_sub(AROUND), to.saturating_add(AROUND));
+            let evidence = format!("{name}: lines {first} to {last} of {by} ({bytes} bytes), {from} to {to}; {events}");
+            world.violate(Kind::LinesLost, evidence);
         }
     }
 }

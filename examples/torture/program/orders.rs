@@ -2,7 +2,7 @@
 
 use svdir::Want;
 
-use super::suite::Op;
+use super::suite::{Op, Then};
 use super::told::Told;
 use super::unit::{Expect, Pending, Unit};
 
@@ -15,25 +15,16 @@ impl Unit {
             (Unknown, _) => None,
             (Up | Down, Op::Up | Op::DownExit) | (Once, Op::Up) | (Paused, Op::Continue | Op::Kill) => Some(Up),
             (Up, Op::Continue | Op::Term | Op::Interrupt | Op::Kill | Op::Hup | Op::Alarm | Op::TermExit) => Some(Up),
-            (Up, Op::Replace | Op::ReplaceTwice | Op::ReplaceKill) | (Down, Op::Replace) => Some(Up),
-            (Up, Op::ReplaceDown) => Some(Down),
+            (Up, Op::Replace(Then::Done | Then::Again | Then::Kill)) | (Down, Op::Replace(Then::Done)) => Some(Up),
+            (Up, Op::Replace(Then::Down)) => Some(Down),
             (Once, Op::Continue | Op::Hup | Op::Alarm) => Some(Once),
             (Once, Op::Term | Op::Interrupt | Op::Kill) => Some(Down),
             (Up | Down | Once, Op::Once) => Some(Once),
             (Up | Once | Paused | Down, Op::Down) => Some(Down),
             (Up, Op::Pause) => Some(Paused),
             (Down, Op::Term | Op::Kill | Op::Hup | Op::Alarm | Op::Interrupt) => Some(Down),
-            (Down, Op::Pause | Op::Continue | Op::TermExit | Op::ReplaceTwice | Op::ReplaceDown | Op::ReplaceKill)
-            | (
-                Once,
-                Op::Pause
-                | Op::DownExit
-                | Op::TermExit
-                | Op::Replace
-                | Op::ReplaceTwice
-                | Op::ReplaceDown
-                | Op::ReplaceKill,
-            )
+            (Down, Op::Pause | Op::Continue | Op::TermExit | Op::Replace(Then::Again | Then::Down | Then::Kill))
+            | (Once, Op::Pause | Op::DownExit | Op::TermExit | Op::Replace(_))
             | (
                 Paused,
                 Op::Up
@@ -45,10 +36,7 @@ impl Unit {
                 | Op::Pause
                 | Op::DownExit
                 | Op::TermExit
-                | Op::Replace
-                | Op::ReplaceTwice
-                | Op::ReplaceDown
-                | Op::ReplaceKill,
+                | Op::Replace(_),
             ) => None,
         }
     }
@@ -64,13 +52,11 @@ impl Unit {
         let once = status.want != Want::Up && pid.is_some();
         let another = pid != pending.process;
         match (pending.op, self.expect) {
-            (Op::Down | Op::ReplaceDown, _) => status.want == Want::Down && pid.is_none(),
+            (Op::Down | Op::Replace(Then::Down), _) => status.want == Want::Down && pid.is_none(),
             (Op::Up, _) => up,
             (Op::Once, _) => once,
             (Op::Term | Op::Interrupt | Op::Kill, Expect::Down) => pid.is_none(),
-            (Op::Term | Op::Interrupt | Op::Kill | Op::Replace | Op::ReplaceTwice | Op::ReplaceKill, _) => {
-                up && another
-            }
+            (Op::Term | Op::Interrupt | Op::Kill | Op::Replace(_), _) => up && another,
             (Op::Pause, _) => status.paused && stopped,
             (Op::Continue, _) => !status.paused && !stopped,
             (Op::Hup | Op::Alarm, _) => !another,

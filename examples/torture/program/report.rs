@@ -162,7 +162,12 @@ fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt:
         &format!("{}, and {} begun by a service that was killed", totals.certain, totals.doubtful),
     )?;
     row(text, "lines found", &format!("{}, and {} of those begun", totals.found, totals.doubtful_found))?;
-    row(text, "lines lost", &format!("{} read by a killed logger, {} otherwise", totals.lost_to_kills, totals.lost))?;
+    let (logger, pipe, other) = (totals.lost_to_kills, totals.lost_with_pipes, totals.lost);
+    row(
+        text,
+        "lines lost",
+        &format!("{logger} read by a killed logger, {pipe} with a pipe that nobody had any more, {other} otherwise"),
+    )?;
     row(text, "cut lines", &format!("{} left by killed loggers", totals.cut))?;
     row(
         text,

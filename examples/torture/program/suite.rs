@@ -52,16 +52,23 @@ pub enum Op {
     DownExit,
     /// `tx`: TERM, and a new supervise.
     TermExit,
-    /// `R`: a new copy in place of the old.
-    Replace,
-    /// `RR`: and another in its place.
-    ReplaceTwice,
-    /// `Rd`: but both are to end.
-    ReplaceDown,
-    /// `Rk`: but the old one is killed before the new one is ready.
-    ReplaceKill,
+    /// A new copy in place of the old, and what is asked for before that is done.
+    Replace(Then),
     /// `uc`: up and running, whatever was before.
     Restore,
+}
+
+/// What comes behind `R`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing.
+    Done,
+    /// `R`: another copy in its place.
+    Again,
+    /// `d`: both are to end.
+    Down,
+    /// `k`: the old one is killed before the new one is ready.
+    Kill,
 }
 
 impl Op {
@@ -79,10 +86,10 @@ impl Op {
         Op::Continue,
         Op::DownExit,
         Op::TermExit,
-        Op::Replace,
-        Op::ReplaceTwice,
-        Op::ReplaceDown,
-        Op::ReplaceKill,
+        Op::Replace(Then::Done),
+        Op::Replace(Then::Again),
+        Op::Replace(Then::Down),
+        Op::Replace(Then::Kill),
     ];
 
     /// Those that a logger meets. It would not survive HUP, and what it had read by then would be lost.
@@ -95,7 +102,7 @@ impl Op {
 
     /// Whether there are two copies for a while.
     pub fn replaces(self) -> bool {
-        matches!(self, Op::Replace | Op::ReplaceTwice | Op::ReplaceDown | Op::ReplaceKill)
+        matches!(self, Op::Replace(_))
     }
 
     /// As svc is given it.
@@ -113,10 +120,10 @@ impl Op {
             Op::Continue => "c",
             Op::DownExit => "dx",
             Op::TermExit => "tx",
-            Op::Replace => "R",
-            Op::ReplaceTwice => "RR",
-            Op::ReplaceDown => "Rd",
-            Op::ReplaceKill => "Rk",
+            Op::Replace(Then::Done) => "R",
+            Op::Replace(Then::Again) => "RR",
+            Op::Replace(Then::Down) => "Rd",
+            Op::Replace(Then::Kill) => "Rk",
             Op::Restore => "uc",
         }
     }
@@ -174,7 +181,7 @@ impl Suite {
     pub fn commands(&self, op: Op, logger: bool) -> Vec<Vec<String>> {
         let sv = |letters: &[&str]| letters.iter().map(|letter| vec!["sv".into(), (*letter).into()]).collect();
         match (self.kind, op) {
-            (Kind::Daemontools | Kind::Runit, op) if op.replaces() => Vec::new(),
+            (Kind::Daemontools | Kind::Runit, Op::Replace(_)) => Vec::new(),
             (Kind::Ours | Kind::Daemontools, op) => vec![vec!["svc".into(), format!("-{}", op.letters())]],
             // Its k is a d, too, and its x leaves no service that is not wanted down.
             (Kind::Runit, Op::Kill | Op::TermExit) => Vec::new(),

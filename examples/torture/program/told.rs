@@ -46,6 +46,8 @@ pub struct Overlaps {
     over: Vec<(Micros, Micros)>,
     /// When the one that lasts began.
     since: Option<Micros>,
+    /// The command for it may still wait to be read.
+    unsure: bool,
 }
 
 impl Overlaps {
@@ -57,6 +59,17 @@ impl Overlaps {
     /// It is done, and was so a moment before `now`.
     pub fn end(&mut self, now: Micros) {
         self.over.extend(self.since.take().map(|since| (since, now)));
+        self.unsure = false;
+    }
+
+    /// Nobody knows whether the command for it was read.
+    pub fn doubt(&mut self) {
+        self.unsure = true;
+    }
+
+    /// Whether that is so.
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// Whether one lasts.

@@ -120,6 +120,8 @@ pub struct Unit {
     pub overlaps: Overlaps,
     /// When its process was killed: from before until after.
     pub kills: Vec<(Micros, Micros)>,
+    /// When its pipe may have gone with all who had it.
+    pub pipes_lost: Vec<(Micros, Micros)>,
     /// What was done to it, and when.
     pub history: Vec<(Micros, String)>,
 }
@@ -143,6 +145,7 @@ impl Unit {
             upgrade: None,
             overlaps: Overlaps::default(),
             kills: Vec::new(),
+            pipes_lost: Vec::new(),
             history: Vec::new(),
         }
     }
@@ -203,8 +206,11 @@ impl Unit {
 
     /// What became of the last command cannot be told.
     pub fn in_doubt(&mut self) {
-        if self.pending.take().is_some() {
+        if let Some(pending) = self.pending.take() {
             self.expect = Expect::Unknown;
+            if pending.op.replaces() {
+                self.overlaps.doubt();
+            }
         }
     }
 
