@@ -316,6 +316,7 @@ impl Machine {
             declares: more.declares,
             ready: more.ready.is_some() && status.pid.is_some(),
             watchdog: more.watchdog,
+            // The record of a version that knew no watchdog tells only that it is ready.
             watched: more.watched || more.ready.is_some(),
             alive_at: now,
             exiting: more.exiting,
