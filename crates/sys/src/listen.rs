@@ -258,17 +258,17 @@ fn give(file: &UnixFile) -> io::Result<()> {
     }
     #[cfg(target_os = "linux")]
     {
-        use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-        let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let made = fs::OpenOptions::new().read(true).custom_flags(flags).open(&file.path)?;
-        let found = made.metadata()?;
-        if !found.file_type().is_socket() || found.nlink() != 1 {
+        use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+        use nix::sys::stat::{Mode, SFlag, fstat};
+        use nix::unistd::{Gid, Uid, fchownat};
+        // Not by std's options: with musl they take O_PATH for a part of the access mode, which is theirs, and drop it.
+        let made = openat(AT_FDCWD, &file.path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+        let found = fstat(&made)?;
+        if SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT != SFlag::S_IFSOCK || found.st_nlink != 1 {
             return Err(Errno::ENOTSOCK.into());
         }
-        let (owner, group) = (file.owner.unwrap_or(u32::MAX), file.group.unwrap_or(u32::MAX));
-        // SAFETY: an open descriptor, an empty C string, numbers.
-        let given = unsafe { libc::fchownat(made.as_raw_fd(), c"".as_ptr(), owner, group, libc::AT_EMPTY_PATH) };
-        Errno::result(given)?;
+        let (owner, group) = (file.owner.map(Uid::from_raw), file.group.map(Gid::from_raw));
+        fchownat(&made, c"", owner, group, AtFlags::AT_EMPTY_PATH)?;
         Ok(())
     }
     #[cfg(not(target_os = "linux"))]
