@@ -167,6 +167,7 @@ fn svscan_becomes_its_new_file_with_all_its_pipes_and_children() {
         let supervise = supervise_of(&scratch, dir);
         signal(supervise, "KILL");
         wait_until("another runs", || process(&scratch, &[dir]).is_some_and(|new| new != supervise));
+        wait_until("it supervises", || scratch.run("svok", &[&format!("scan/{dir}")]).code == 0);
         svc(&scratch, "-k", &format!("scan/{dir}"));
     }
     for (dir, before) in ["scan/a", "scan/a/log"].into_iter().zip(before) {
