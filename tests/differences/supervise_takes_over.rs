@@ -256,7 +256,9 @@ fn a_lock_that_no_supervise_answers_for_is_waited_for() {
 fn a_lock_that_nobody_gives_up_is_said() {
     let scratch = Scratch::new();
     scratch.service("a", SLEEPER);
-    kill(supervise(&scratch));
+    let first = supervise(&scratch);
+    wait_supervised(&scratch);
+    kill(first);
     let _lock = hold_lock(&scratch);
     let refused = scratch.run("supervise", &["a"]);
     assert_eq!(refused.err(), "supervise: fatal: unable to acquire a/supervise/lock: temporary failure\n");
