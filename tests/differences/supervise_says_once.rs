@@ -34,7 +34,8 @@ fn a_status_that_cannot_be_written_is_said_once_and_the_service_runs_on() {
     assert_eq!(supervise.end(), 0);
 }
 
-/// Which file the status is: another one each time it could be written.
-fn status(scratch: &Scratch) -> u64 {
-    fs::metadata(scratch.path("a/supervise/status")).expect("there is one").ino()
+/// Which file the status is, and of when, since a number is given again: another one each time it could be written.
+fn status(scratch: &Scratch) -> (u64, i64, i64) {
+    let status = fs::metadata(scratch.path("a/supervise/status")).expect("there is one");
+    (status.ino(), status.ctime(), status.ctime_nsec())
 }
