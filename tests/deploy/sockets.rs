@@ -137,13 +137,19 @@ fn keeps_its_socket(scratch: &Scratch, port: &str) {
     let before = wait_up(scratch, "a");
     svc(scratch, "-p", "a");
     wait_until("it is paused", || svstat(scratch, "a").contains("paused"));
-    // A signal takes a moment to arrive on another processor.
-    let stat = format!("/proc/{before}/stat");
-    wait_until("it stands still", || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")));
+    wait_until("it stands still", || stands_still(before));
     let waits = TcpStream::connect(port).expect("it is not refused");
     svc(scratch, "-k", "a");
     let answer = read(waits).expect("an answer");
     assert!(!answer.is_empty() && !answer.starts_with(&format!("{before} ")), "{answer}");
+}
+
+/// Whether all threads of a process are stopped: a signal takes a moment to arrive on another processor.
+fn stands_still(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    threads
+        .map(|thread| std::fs::read_to_string(thread.expect("it is there").path().join("stat")))
+        .all(|stat| stat.is_ok_and(|stat| stat.contains(") T ")))
 }
 
 #[test]
