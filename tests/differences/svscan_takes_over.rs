@@ -54,6 +54,13 @@ fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
     wait_for("its supervise runs", || process(scratch, &[dir]))
 }
 
+/// Whether svscan waits for the end of the supervise in `dir`: it has its `ok` open then.
+fn watches(svscan: &Running, scratch: &Scratch, dir: &str) -> bool {
+    let ok = scratch.path(format!("scan/{dir}/supervise/ok"));
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", svscan.pid())).expect("it runs");
+    descriptors.flatten().any(|descriptor| std::fs::read_link(descriptor.path()).is_ok_and(|file| file == ok))
+}
+
 #[test]
 fn a_new_svscan_leaves_running_supervises_alone_and_takes_care_of_them() {
     let scratch = Scratch::new();
@@ -144,7 +151,8 @@ fn a_service_that_is_removed_after_a_takeover_takes_its_logger_with_it() {
     wait_up(&scratch, "scan/a/log");
     wait_up(&scratch, "scan/a");
     kill(first);
-    let _second = svscan(&scratch);
+    let second = svscan(&scratch);
+    wait_until("it has found them", || ["a", "a/log"].iter().all(|dir| watches(&second, &scratch, dir)));
     let logger = supervise_of(&scratch, "a/log");
     talker.say("1");
     wait_until("it is logged", || log(&scratch) == ["1"]);
