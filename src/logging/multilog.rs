@@ -37,6 +37,8 @@ const VOICE: Voice = MULTILOG.voice();
 
 /// How much is read at once: what a pipe holds.
 const BLOCK: usize = 65_536;
+/// No less is read at once because a file will soon be full.
+const LEAST: usize = 4_096;
 /// After less than this, whoever waits for this processor goes first. If that is the one who writes, more is in the pipe
 /// the next time, and it was not stopped to wake a reader for each line.
 const SHORT: usize = 4_096;
@@ -116,13 +118,21 @@ fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u
             return false;
         }
         // After TERM not a byte beyond the line's end: that is for the next reader.
-        match input.read_onto(block, if ending { 1 } else { BLOCK }) {
+        let limit = if ending { 1 } else { at_once(outputs.room(), engine.stamps()) };
+        match input.read_onto(block, limit) {
             Ok(Some(count)) => return count > 0,
             Ok(None) => outputs.patience().hear(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(outputs),
             Err(_) => return false,
         }
     }
+}
+
+/// How much to read: not beyond the end of a file, since finishing one takes long, and who is killed then loses what it has read.
+fn at_once(room: u64, stamps: bool) -> usize {
+    // With stamps there is more to write than to read; most lines are longer than one.
+    let room = if stamps { room / 2 } else { room };
+    usize::try_from(room).unwrap_or(BLOCK).clamp(LEAST, BLOCK)
 }
 
 /// Waits for a signal, or for input where another program made stdin one that does not wait.

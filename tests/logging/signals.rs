@@ -6,7 +6,7 @@ use sys::process::Signal;
 use sys::signals::is_ignored;
 use testkit::{Scratch, wait_for, wait_until};
 
-use crate::{Logger, log, mode, names, wait_for_text};
+use crate::{Logger, log, mode, names, numbered, wait_for_text};
 
 #[test]
 fn term_at_a_line_end_ends_it_cleanly() {
@@ -95,6 +95,30 @@ fn what_came_before_a_kill_is_in_the_file() {
     log(&scratch, &["./log"], "");
     let kept = crate::finished(&scratch, "log");
     assert_eq!(scratch.text(&kept[0]), expected);
+}
+
+/// What has been read and not written is lost with the one who read it; finishing a file may take long.
+#[test]
+fn while_a_file_is_finished_most_of_what_follows_is_still_in_the_pipe() {
+    for (before, script) in [
+        (48_000, ["s50000", "!: >begun; exec sleep 1000", "./log"]),
+        (2_100, ["s4096", "!: >begun; exec sleep 1000", "./log"]),
+    ] {
+        let scratch = Scratch::new();
+        let mut logger = Logger::start(&scratch, &script);
+        let lines = numbered(1_200);
+        logger.write(&lines);
+        wait_until("the file is being finished", || scratch.path("log/begun").exists());
+        logger.signal("KILL");
+        assert_eq!(logger.running.end(), 1009);
+        logger.input = None;
+        let mut rest = Vec::new();
+        logger.rest.read_to_end(&mut rest).expect("a pipe");
+        let kept = [scratch.read("log/previous"), scratch.read("log/current")].concat();
+        assert!(kept.len() >= before && lines.starts_with(&kept) && lines.ends_with(&rest));
+        let lost = lines.len() - kept.len() - rest.len();
+        assert!(lost <= 4_096, "{lost} bytes");
+    }
 }
 
 #[test]

@@ -44,6 +44,11 @@ impl Engine {
         Engine { stamped: script.stamp.then(Stamped::new), lines: Lines::new(script) }
     }
 
+    /// Whether each line gets a stamp.
+    pub fn stamps(&self) -> bool {
+        self.stamped.is_some()
+    }
+
     /// Takes `block`. `stamp` is the time of the lines that begin in it.
     pub fn feed(&mut self, block: &[u8], stamp: &[u8; Label::TEXT], sink: &mut impl Sink) {
         match &mut self.stamped {

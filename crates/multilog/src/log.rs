@@ -63,6 +63,14 @@ impl Log {
         count < LARGE && self.buffer.len() + count <= BUFFER
     }
 
+    /// How many bytes can be taken before a line end closes the file.
+    pub fn room(&self) -> u64 {
+        match self.health {
+            Health::Sound => self.size.saturating_sub(MARGIN + self.written + self.buffer.len() as u64),
+            Health::Unrotated | Health::Lost(_) => u64::MAX,
+        }
+    }
+
     /// Takes `bytes`, to be written with the next [`flush`](Log::flush) if there is room for them, and now if there is not.
     pub fn put(&mut self, bytes: &[u8], patience: &mut Patience) {
         if self.has_room(bytes.len()) {

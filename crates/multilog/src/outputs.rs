@@ -68,6 +68,11 @@ impl Outputs {
         &mut self.patience
     }
 
+    /// How many bytes can be taken before a log has to begin a new file.
+    pub fn room(&self) -> u64 {
+        self.logs.iter().map(Log::room).min().unwrap_or(u64::MAX)
+    }
+
     /// Writes all that is complete.
     pub fn flush(&mut self) {
         self.flush_stderr();
