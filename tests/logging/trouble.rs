@@ -75,6 +75,44 @@ fn a_write_that_fails_is_tried_again_until_it_succeeds() {
 }
 
 #[test]
+fn a_status_file_that_was_written_in_part_is_written_from_its_beginning() {
+    let Some(prlimit) = needs_program("prlimit") else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let (reader, input) = std::io::pipe().expect("a pipe");
+    let mut shell = Command::new("sh");
+    // One block of 512 bytes.
+    shell.arg("-c").arg("trap '' XFSZ; ulimit -S -f 1; exec \"$0\" =status").arg(scratch.suite().path("multilog"));
+    shell.current_dir(scratch.root()).stdin(reader).stdout(Stdio::null());
+    let mut running = start(shell.stderr(File::create(scratch.path("err")).expect("a file")));
+    std::io::Write::write_all(&mut &input, b"line\n").expect("a pipe has room for it");
+    // The original gives no reason for a write that was cut short.
+    wait_until("that is said", || scratch.text("err").contains("multilog: warning: unable to write status, pausing"));
+    let lifted = Command::new(prlimit).args(["--fsize=unlimited", "--pid", &running.pid().to_string()]).status();
+    assert!(lifted.expect("prlimit runs").success());
+    let whole = [b"line".as_slice(), &[b'\n'; 997]].concat();
+    wait_until("it is whole", || scratch.read("status") == whole);
+    drop(input);
+    assert_eq!(running.end(), 0);
+    assert!(scratch.read("status") == whole);
+}
+
+#[test]
+fn many_old_files_fit_into_little_memory() {
+    let scratch = Scratch::new();
+    scratch.mkdir("log");
+    for number in 0..30_000 {
+        scratch.write(format!("log/@40000000{number:08x}00000000.s"), "");
+    }
+    let lines = numbered(400);
+    let words = ["-d", "2000000", "multilog", "n100000", "s4096", "./log"];
+    let ran = testkit::finish_with(&mut scratch.command("softlimit", &words), &lines);
+    assert_eq!((ran.code, ran.err().as_str()), (0, ""));
+    assert!(whole(&scratch, "log") == lines);
+}
+
+#[test]
 fn a_directory_that_is_removed_stops_it_at_the_next_rotation() {
     let scratch = Scratch::new();
     let mut logger = Logger::start(&scratch, &["s4096", "./log"]);

@@ -1,6 +1,7 @@
 //! A log directory as a place: entered by its descriptor, so it may be moved or its path may go while multilog runs, and
 //! kept from a second multilog by a lock. Here finished files get their names, and the oldest go.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -90,11 +91,11 @@ impl Directory {
         };
         // With a second name it was linked already, and a crash kept the first from going.
         if found.nlink() == 1 {
-            let newest = patience.insist(|| self.text("unable to read ", ", pausing"), newest)?;
+            let seen = patience.insist(|| self.text("unable to read ", ", pausing"), Finished::look)?;
             let (seconds, nanos) = sys::clock::wall();
             let now = Label::from_unix(seconds, nanos);
             // After a clock was set back, the newest file would have the oldest name, and be the first to be removed.
-            let label = newest.filter(|&newest| newest >= now).map_or(now, Label::next);
+            let label = seen.newest.filter(|&newest| newest >= now).map_or(now, Label::next);
             self.link(name, code, label, patience)?;
         }
         self.remove(name, patience)?;
@@ -125,13 +126,57 @@ impl Directory {
 
     /// Removes the oldest finished files until there is room for `current`.
     fn prune(&self) -> io::Result<()> {
-        let mut names = finished()?;
         let room = usize::try_from(self.kept.saturating_sub(1)).unwrap_or(usize::MAX);
-        let excess = names.len().saturating_sub(room);
-        if excess > 0 {
-            names.sort_unstable();
+        loop {
+            let seen = Finished::look()?;
+            let excess = seen.count.saturating_sub(room);
+            seen.oldest.iter().take(excess).try_for_each(remove)?;
+            if excess <= seen.oldest.len() {
+                return Ok(());
+            }
         }
-        names.iter().take(excess).try_for_each(remove)
+    }
+}
+
+/// The finished files: those whose names begin as one's does, whoever gave them. Directories are none of ours.
+#[derive(Default)]
+struct Finished {
+    count: usize,
+    /// The newest label.
+    newest: Option<Label>,
+    /// The first names, [`OLDEST`](Finished::OLDEST) at most: however many files there are, they fit into memory.
+    oldest: BTreeSet<OsString>,
+}
+
+impl Finished {
+    const OLDEST: usize = 64;
+
+    /// Looks at the current directory.
+    fn look() -> io::Result<Finished> {
+        let mut seen = Finished::default();
+        for entry in fs::read_dir(".")? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let (front, len) = (name.as_bytes().first(), name.as_bytes().len());
+            if front == Some(&b'@') && len >= Label::TEXT && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                seen.add(name);
+            }
+        }
+        Ok(seen)
+    }
+
+    fn add(&mut self, name: OsString) {
+        /// From here on, no time is meant.
+        const RESERVED: u64 = 1 << 63;
+        let label = name.as_bytes().get(1..Label::TEXT).and_then(Label::from_digits);
+        self.count += 1;
+        self.newest = self.newest.max(label.filter(|label| label.seconds < RESERVED));
+        if self.oldest.len() < Finished::OLDEST {
+            self.oldest.insert(name);
+        } else if self.oldest.last().is_some_and(|last| name < *last) {
+            self.oldest.pop_last();
+            self.oldest.insert(name);
+        }
     }
 }
 
@@ -139,28 +184,6 @@ fn lock() -> io::Result<File> {
     let file = sys::fd::open_append(Path::new("lock"))?;
     sys::fd::try_lock(&file)?;
     Ok(file)
-}
-
-/// Names that begin as a finished file's does, whoever gave them. Directories are none of ours.
-fn finished() -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(".")? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let (front, len) = (name.as_bytes().first(), name.as_bytes().len());
-        if front == Some(&b'@') && len >= Label::TEXT && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-/// The newest label of a finished file.
-fn newest() -> io::Result<Option<Label>> {
-    /// From here on, no time is meant.
-    const RESERVED: u64 = 1 << 63;
-    let label = |name: &OsString| Label::from_digits(&name.as_bytes()[1..Label::TEXT]);
-    Ok(finished()?.iter().filter_map(label).filter(|label| label.seconds < RESERVED).max())
 }
 
 /// The file's metadata; `None` if there is none.
@@ -203,8 +226,7 @@ mod tests {
             directory.link("file", Code::Safe, label, &mut patience).expect("links");
             remove("file").expect("removes");
         }
-        let mut names = finished().expect("lists");
-        names.sort_unstable();
+        let names: Vec<_> = Finished::look().expect("lists").oldest.into_iter().collect();
         let contents: Vec<_> = names.iter().map(|name| fs::read_to_string(name).expect("reads")).collect();
         assert_eq!(contents, ["first", "second", "third"]);
         assert_eq!(names[1], "@400000003b9aca0b000001f4.s");

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::patience::{GivenUp, Patience};
@@ -48,6 +48,7 @@ impl StatusFile {
         let (name, mut file) = (&self.name, &self.file);
         let text = |before: &[u8]| [before, name, b", pausing"].concat();
         patience.insist(|| text(b"unable to move to beginning of "), || file.seek(SeekFrom::Start(0)))?;
-        patience.insist(|| text(b"unable to write "), || sys::fd::write_all(file.as_fd(), self.line.as_slice()))
+        // From the beginning in each try: one that fails may have written a part.
+        patience.insist(|| text(b"unable to write "), || file.write_all_at(self.line.as_slice(), 0))
     }
 }
