@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    match uphold::chain::envdir::value(bytes) {
+    match uphold::chain::envdir::value(&mut bytes.to_vec()) {
         None => assert!(bytes.is_empty()),
         Some(value) => {
             assert!(value.len() <= bytes.len());

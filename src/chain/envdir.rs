@@ -56,7 +56,7 @@ fn change(environment: &mut Environment, dir: &OsStr) -> anyhow::Result<()> {
             continue;
         }
         if read(&name, &mut contents).with_context(|| text!("unable to read ", dir, "/", name))? {
-            environment.change(name.as_bytes(), value(&contents).as_deref());
+            environment.change(name.as_bytes(), value(&mut contents))?;
         }
     }
     Ok(())
@@ -74,7 +74,10 @@ fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
     loop {
         match sys::fd::read(file.as_fd(), &mut piece)? {
             0 => return Ok(true),
-            count => contents.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            count => {
+                contents.try_reserve(count).map_err(|_| io::ErrorKind::OutOfMemory)?;
+                contents.extend_from_slice(piece.get(..count).unwrap_or_default());
+            }
         }
     }
 }
@@ -82,13 +85,15 @@ fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
 /// The value that a file with these contents gives its variable; `None` removes it.
 ///
 /// It is the first line without the blanks at its end. A NUL in the file is a newline in the value.
-pub fn value(contents: &[u8]) -> Option<Vec<u8>> {
+pub fn value(contents: &mut [u8]) -> Option<&[u8]> {
     if contents.is_empty() {
         return None;
     }
-    let line = contents.split(|&byte| byte == b'\n').next()?;
+    let line = contents.split_mut(|&byte| byte == b'\n').next()?;
     let end = line.iter().rposition(|byte| !b" \t".contains(byte)).map_or(0, |last| last + 1);
-    Some(line.iter().take(end).map(|&byte| if byte == 0 { b'\n' } else { byte }).collect())
+    let value = line.get_mut(..end)?;
+    value.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'\n');
+    Some(value)
 }
 
 #[cfg(test)]
@@ -96,7 +101,7 @@ mod tests {
     use super::value;
 
     fn text(contents: &str) -> Option<String> {
-        value(contents.as_bytes()).map(|bytes| String::from_utf8(bytes).expect("as it went in"))
+        value(&mut contents.as_bytes().to_vec()).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     #[test]
@@ -116,6 +121,6 @@ mod tests {
     #[test]
     fn a_nul_becomes_a_newline_after_the_line_was_cut() {
         assert_eq!(text("a\0b \0\nc").as_deref(), Some("a\nb \n"));
-        assert_eq!(value(b"\xff\0"), Some(b"\xff\n".to_vec()));
+        assert_eq!(value(&mut b"\xff\0".to_owned()), Some(&b"\xff\n"[..]));
     }
 }

@@ -26,7 +26,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     let (name, child) = exec::operand(call.words())?;
     let account = account::look_up(name)?;
     let mut environment = exec::Environment::inherited();
-    environment.change(b"GID", Some(account.gid.to_string().as_bytes()));
-    environment.change(b"UID", Some(account.uid.to_string().as_bytes()));
+    environment.change(b"GID", Some(account.gid.to_string().as_bytes()))?;
+    environment.change(b"UID", Some(account.uid.to_string().as_bytes()))?;
     Err(exec::pathexec(child, Some(&environment)))
 }

@@ -3,9 +3,8 @@
 //! The environment is bytes. Strings that nobody asked to change pass through untouched, malformed ones and second
 //! copies of a name too, as daemontools 0.76 has it.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 
 use cli::{Usage, Word, text};
 use sys::exec::Prepared;
@@ -22,9 +21,16 @@ impl Environment {
     /// Sets the variable `name`, or removes it where there is no value.
     ///
     /// Of a name that is there more than once only the first is touched: the last string takes its place. A name that
-    /// itself holds a `=` ends there, and what follows belongs to the value; so it always sets.
-    pub fn change(&mut self, name: &[u8], value: Option<&[u8]>) {
-        let mut setting = name.to_vec();
+    /// itself holds a `=` ends there, and what follows belongs to the value; so it always sets. Neither holds a NUL.
+    ///
+    /// # Errors
+    /// `out of memory`.
+    pub fn change(&mut self, name: &[u8], value: Option<&[u8]>) -> anyhow::Result<()> {
+        let mut setting = Vec::new();
+        let len = name.len() + value.map_or(0, <[u8]>::len) + "=\0".len();
+        let room = setting.try_reserve_exact(len).and_then(|()| self.0.try_reserve(1));
+        room.map_err(|_| text!("out of memory"))?;
+        setting.extend_from_slice(name);
         if let Some(value) = value {
             setting.push(b'=');
             setting.extend_from_slice(value);
@@ -34,8 +40,9 @@ impl Environment {
             self.0.swap_remove(old);
         }
         if name_end.is_some() {
-            self.0.push(sys::exec::c_string(OsStr::from_bytes(&setting)));
+            self.0.push(CString::new(setting)?);
         }
+        Ok(())
     }
 
     fn find(&self, name: &[u8]) -> Option<usize> {
@@ -81,7 +88,7 @@ mod tests {
         let c_strings = before.iter().map(|string| CString::new(*string).expect("no NUL"));
         let mut environment = Environment(c_strings.collect());
         for (name, value) in changes {
-            environment.change(name.as_bytes(), value.map(str::as_bytes));
+            environment.change(name.as_bytes(), value.map(str::as_bytes)).expect("there is memory");
         }
         environment.0.iter().map(|string| string.to_string_lossy().into_owned()).collect()
     }

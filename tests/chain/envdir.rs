@@ -221,3 +221,11 @@ fn of_a_variable_that_is_there_twice_the_first_changes_and_malformed_strings_sta
     scratch.write("env/M", "");
     printed(&finish(&mut command), "B=3\0M\0\0A=2\0AB=4\0A=v\0");
 }
+
+#[test]
+fn what_does_not_fit_into_memory_is_said() {
+    let scratch = Scratch::new();
+    scratch.write("env/BIG", vec![b'x'; 60_000_000]);
+    let ran = scratch.run("softlimit", &["-d", "20000000", "envdir", "env", "true"]);
+    refused(&ran, 111, "envdir: fatal: unable to read env/BIG: out of memory\n");
+}
