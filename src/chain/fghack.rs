@@ -51,8 +51,9 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     let child =
         process::spawn(become_program, |error| unable_to_run(call, &error)).with_context(|| text!("unable to fork"))?;
     drop(writer);
-    read_to_end(&reader, listen(&mask).as_ref(), child);
-    match process::wait(child).with_context(|| text!("wait failed"))? {
+    let signals = listen(&mask);
+    read_to_end(&reader, signals.as_ref(), child);
+    match wait(child, signals.as_ref()).with_context(|| text!("wait failed"))? {
         Change::Exited(code) => Ok(code),
         Change::Killed(_) | Change::Stopped | Change::Continued => Err(text!("child crashed").into()),
     }
@@ -101,6 +102,31 @@ fn read_to_end(pipe: &OwnedFd, signals: Option<&Signals>, child: Pid) {
         }
         if ready && !matches!(sys::fd::read(pipe.as_fd(), &mut buffer), Ok(1..)) {
             return;
+        }
+    }
+}
+
+/// Waits for the child, which may have closed all copies and live on.
+fn wait(child: Pid, signals: Option<&Signals>) -> io::Result<Change> {
+    // Where SIGCHLD is ignored, nobody learns of the end, and what waits for it must be the wait itself.
+    let heard = (!signals::is_ignored(Signal::SIGCHLD)).then(|| Signals::catch(&[Signal::SIGCHLD]).ok()).flatten();
+    let (Some(signals), Some(deaths)) = (signals, heard) else {
+        if signals.is_some() {
+            let _ = signals::set_default(Signal::SIGTERM);
+        }
+        return process::wait(child);
+    };
+    loop {
+        deaths.drain();
+        signals.drain();
+        if let Some(change) = process::try_wait(child)? {
+            return Ok(change);
+        }
+        if signals.arrived(Signal::SIGTERM) {
+            pass_on(child);
+        }
+        if sys::poll::readable([deaths.fd(), signals.fd()], signals.timeout(deaths.timeout(None))).is_err() {
+            sys::poll::rest();
         }
     }
 }

@@ -56,6 +56,21 @@ fn a_child_that_dies_of_term_has_crashed() {
 }
 
 #[test]
+fn a_child_that_has_closed_the_pipe_and_lives_on_gets_it_too() {
+    if testkit::needs_program("perl").is_none() {
+        return;
+    }
+    let scratch = Scratch::new();
+    assert_eq!(finish(Command::new("mkfifo").arg(scratch.path("end"))).code, 0);
+    let close = "use POSIX; POSIX::close($_) for 3..100; $SIG{TERM} = sub { exit 7 }";
+    let hang = "open E, q(>ready); close E; open F, q(<end); exit 1";
+    let (mut running, _) = fghack(&scratch, "", &format!("exec perl -e '{close}; {hang}'"));
+    wait_until("the child is ready", || scratch.path("ready").exists());
+    running.signal("TERM");
+    assert_eq!(running.end(), 7);
+}
+
+#[test]
 fn when_the_child_is_gone_term_ends_fghack_itself() {
     let scratch = Scratch::new();
     assert_eq!(finish(Command::new("mkfifo").arg(scratch.path("end"))).code, 0);
