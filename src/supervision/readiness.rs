@@ -298,7 +298,11 @@ impl Readiness {
 
     /// Takes in the end of a process. `None` if it was no check; else whether it says that the service is ready.
     pub fn ended(&mut self, pid: Pid, change: Change) -> Option<bool> {
-        self.check.ended(tick(), pid, change == Change::Exited(0))
+        match change {
+            Change::Exited(code) => self.check.ended(tick(), pid, code == 0),
+            Change::Killed(_) => self.check.ended(tick(), pid, false),
+            Change::Stopped | Change::Continued => None,
+        }
     }
 
     /// Nobody listens any more.
@@ -320,18 +324,24 @@ fn find_pipe(pid: Pid, id: u64) -> Option<OwnedFd> {
     })
 }
 
-/// A check of ours that was not reaped, so its pid is nobody else's.
+/// A check of ours that was not reaped, so its pid is nobody else's, with all that it has started.
 fn kill(check: Pid) {
-    let _ = process::kill(process::Pid::from_raw(check.0.cast_signed()), process::Signal::SIGKILL);
+    let _ = process::kill_group(process::Pid::from_raw(check.0.cast_signed()), process::Signal::SIGKILL);
 }
 
-/// Starts `check` with the pid of the service as its word. Its output goes nowhere: it would come into the log.
+/// Starts `check` with the pid of the service as its word. Its output goes nowhere: it would come into the log. And it has nothing to
+/// read: a logger's input is the log.
 #[inline(never)]
 fn run_check(pid: Pid) -> io::Result<Pid> {
-    let nowhere = OpenOptions::new().write(true).open("/dev/null")?;
+    let nowhere = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     let argv = [c"./check".to_owned(), sys::exec::c_string(OsStr::new(&pid.0.to_string()))];
     let check = Prepared::new(&argv, None);
-    let become_check = || fd::place(nowhere.as_fd(), 1).err().unwrap_or_else(|| check.exec(c"./check"));
+    let prepare = || {
+        fd::place(nowhere.as_fd(), 0)?;
+        fd::place(nowhere.as_fd(), 1)?;
+        process::new_group()
+    };
+    let become_check = || prepare().err().unwrap_or_else(|| check.exec(c"./check"));
     let mut failed = None;
     let started = process::spawn(become_check, |error| failed = Some(error))?;
     match failed {

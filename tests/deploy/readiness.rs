@@ -97,14 +97,42 @@ fn a_check_is_run_until_it_succeeds_and_then_no_more() {
 fn a_service_that_ends_takes_its_check_along() {
     let scratch = Scratch::new();
     scratch.service("a", "exec sleep 1000");
-    scratch.script("a/check", "echo $$ >check.pid; exec sleep 1000");
+    scratch.script("a/check", "echo $$ >checks; sleep 1000 & echo $! >>checks; wait");
     let _supervise = supervise(&scratch);
     wait_up(&scratch, "a");
-    wait_until("the check runs", || lines(&scratch, "a/check.pid") == 1);
-    let check: u32 = scratch.text("a/check.pid").trim().parse().expect("a pid");
+    wait_until("the check runs", || lines(&scratch, "a/checks") == 2);
     svc(&scratch, "-d", "a");
     wait_down(&scratch, "a");
-    wait_until("the check is gone", || !is_running(check));
+    for process in scratch.text("a/checks").lines() {
+        let process: u32 = process.parse().expect("a pid");
+        wait_until("the check is gone, and what it has started", || !is_running(process));
+    }
+}
+
+#[test]
+fn a_check_that_is_stopped_has_not_ended() {
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    scratch.script("a/check", "echo $$ >>checks; kill -STOP $$");
+    let _supervise = supervise(&scratch);
+    wait_up(&scratch, "a");
+    wait_until("the check runs", || lines(&scratch, "a/checks") == 1);
+    holds_for(Duration::from_millis(500), "there is no other", || lines(&scratch, "a/checks") == 1);
+    signal(scratch.text("a/checks").trim().parse().expect("a pid"), "CONT");
+    wait_ready(&scratch);
+    assert_eq!(lines(&scratch, "a/checks"), 1);
+}
+
+#[test]
+fn a_check_reads_nothing_of_what_is_for_the_service() {
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    scratch.script("a/check", "cat >read.new; mv read.new read");
+    let input = std::fs::File::open(scratch.write("input", "a line\n")).expect("a file of ours");
+    let mut command = scratch.command("supervise", &["a"]);
+    let _supervise = testkit::start(command.stdin(input).stdout(std::process::Stdio::null()));
+    wait_until("the check has read all", || scratch.path("a/read").exists());
+    assert_eq!(scratch.text("a/read"), "");
 }
 
 #[test]
