@@ -1,8 +1,9 @@
 //! The sockets that supervise holds for its service: one for each file in `sockets/`. They outlive every process of the service, so
 //! whoever connects while none runs waits, and is refused by nobody.
 //!
-//! The files are read again at each start. A socket whose address still stands there is kept as it is; the others are opened
-//! and closed then. A service that does not get all of them is not started: it could take it for an order to listen for itself.
+//! The files are read again at each start. A socket whose address still stands there is kept as it is; the others are closed, and
+//! new ones opened. While an old copy serves beside a new one, what only it has is kept until it is replaced: it may stay.
+//! A service that does not get all of them is not started: it could take it for an order to listen for itself.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -32,9 +33,21 @@ struct Held {
     name: Vec<u8>,
     listener: Listener,
     socket: OwnedFd,
+    /// Whether the copy that was started last got it.
+    given: bool,
 }
 
-/// All of them, in the order of their names.
+impl Held {
+    /// Whether it is what a file tells of. One that cannot be read may do so.
+    fn is_still(&self, name: &OsStr, listener: &io::Result<Listener>) -> bool {
+        match listener {
+            Ok(listener) => is_same_place(&self.listener.address, &listener.address),
+            Err(_) => self.name == name.as_bytes(),
+        }
+    }
+}
+
+/// All of them, in the order of their names, and then those that were not given.
 #[derive(Default)]
 pub struct Sockets(Vec<Held>);
 
@@ -50,22 +63,27 @@ pub struct Left {
 }
 
 impl Sockets {
-    /// Opens and closes what has changed in `sockets/` of the current directory, which messages call `dir`.
+    /// Opens and closes what has changed in `sockets/` of the current directory, which messages call `dir`. Where the service is
+    /// started beside an old copy, nothing is closed.
     ///
     /// # Errors
-    /// Why a socket cannot be had; each is said. What is held already stays.
+    /// Why a socket cannot be had; each is said.
     #[inline(never)]
-    pub fn refresh(&mut self, dir: &OsStr, said: &mut Said) -> Result<(), Text> {
-        let (mut failed, mut held) = (None, Vec::new());
+    pub fn refresh(&mut self, beside: bool, dir: &OsStr, said: &mut Said) -> Result<(), Text> {
         let entries = match list() {
             Ok(entries) => entries,
             Err(error) => return Err(complain(dir, names::SOCKETS.as_ref(), &error, said)),
         };
-        let listed = |name: &[u8]| entries.iter().any(|entry| entry.as_bytes() == name);
-        said.retain(b"sockets/", listed);
-        for name in &entries {
-            let file = Path::new(names::SOCKETS).join(name);
-            match self.get(name) {
+        said.retain(b"sockets/", |name| entries.iter().any(|entry| entry.as_bytes() == name));
+        let listed: Vec<_> = entries.into_iter().map(|name| (read(&name), name)).collect();
+        if !beside {
+            // First of all: a new address may be an old one in other words.
+            self.0.retain(|held| listed.iter().any(|(listener, name)| held.is_still(name, listener)));
+        }
+        let (mut failed, mut held) = (None, Vec::new());
+        for (listener, name) in listed {
+            let file = Path::new(names::SOCKETS).join(&name);
+            match listener.and_then(|listener| self.get(&name, listener)) {
                 Ok(socket) => {
                     said.over(file.as_os_str().as_bytes());
                     held.push(socket);
@@ -75,13 +93,20 @@ impl Sockets {
                 }
             }
         }
-        if let Some(why) = failed {
-            held.append(&mut self.0);
-            self.0 = held;
-            return Err(why);
-        }
+        self.give_none();
+        held.append(&mut self.0);
         self.0 = held;
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The copy that is started next gets none.
+    pub fn give_none(&mut self) {
+        self.0.iter_mut().for_each(|held| held.given = false);
+    }
+
+    /// Closes what the copy that was started last did not get.
+    pub fn close_others(&mut self) {
+        self.0.retain(|held| held.given);
     }
 
     /// Listens again where a process of the service, which has ended, has shut down what others have too.
@@ -101,20 +126,14 @@ impl Sockets {
         }
     }
 
-    /// Closes all of them.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
     /// The socket of a file: the one that is held for its address, or a new one.
-    fn get(&mut self, name: &OsStr) -> io::Result<Held> {
-        let listener = read(name)?;
+    fn get(&mut self, name: &OsStr, listener: Listener) -> io::Result<Held> {
         let same = |held: &Held| is_same_place(&held.listener.address, &listener.address);
         let socket = match self.0.iter().position(same) {
             Some(at) => self.0.remove(at).socket,
             None => listeners::open(&listener)?,
         };
-        Ok(Held { name: name.as_bytes().into(), listener, socket })
+        Ok(Held { name: name.as_bytes().into(), listener, socket, given: true })
     }
 
     /// Takes what a process, whose supervise was killed, has of them.
@@ -149,7 +168,7 @@ impl Sockets {
             };
             if let Some(at) = wanted.iter().position(|(_, _, place)| sys::listen::is_at(&copy, place)) {
                 let (name, listener, _) = wanted.remove(at);
-                self.0.push(Held { name: name.into_vec(), listener, socket: copy });
+                self.0.push(Held { name: name.into_vec(), listener, socket: copy, given: true });
             }
         }
         Ok(())
@@ -159,7 +178,7 @@ impl Sockets {
     pub fn inherit(left: &[Left]) -> io::Result<Sockets> {
         let held = left.iter().map(|left| {
             let listener = Listener::from_file(&left.line).map_err(|wrong| io::Error::other(wrong.to_string()))?;
-            Ok(Held { name: left.name.clone(), listener, socket: sealed::inherit(left.number)? })
+            Ok(Held { name: left.name.clone(), listener, socket: sealed::inherit(left.number)?, given: true })
         });
         Ok(Sockets(held.collect::<io::Result<_>>()?))
     }
@@ -196,7 +215,8 @@ impl Sockets {
 
     /// What the service gets.
     pub fn gifts(&self) -> impl Iterator<Item = Gift<'_>> {
-        self.0.iter().map(|held| Gift { fd: held.socket.as_fd(), name: &held.name, number: held.listener.fd })
+        let given = self.0.iter().filter(|held| held.given);
+        given.map(|held| Gift { fd: held.socket.as_fd(), name: &held.name, number: held.listener.fd })
     }
 }
 

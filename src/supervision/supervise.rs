@@ -600,6 +600,7 @@ impl<'a> Supervisor<'a> {
         std::mem::swap(&mut self.adopted, &mut self.beside);
         std::mem::swap(&mut self.readiness, &mut self.beside_readiness);
         self.beside_readiness.stop();
+        self.sockets.close_others();
     }
 
     #[inline(never)]
@@ -645,7 +646,7 @@ impl<'a> Supervisor<'a> {
         let argv = [c"./run".to_owned()];
         self.more.why = [0; More::WHY];
         let present = self.presence.look();
-        if let Err(Text(why)) = self.open_sockets(present) {
+        if let Err(Text(why)) = self.open_sockets(place, present) {
             return self.refuse(place, &why);
         }
         let ways = Ways::prepare(self.dir, present, &mut self.socketed, &mut self.said);
@@ -747,12 +748,16 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Those that the service needs, and no others.
-    fn open_sockets(&mut self, present: Present) -> Result<(), Text> {
+    /// Those that the service needs, and no others but those that an old copy has.
+    fn open_sockets(&mut self, place: Place, present: Present) -> Result<(), Text> {
+        let beside = place == Place::Beside;
         if present.sockets {
-            return self.sockets.refresh(self.dir, &mut self.said);
+            return self.sockets.refresh(beside, self.dir, &mut self.said);
         }
-        self.sockets.clear();
+        self.sockets.give_none();
+        if !beside {
+            self.sockets.close_others();
+        }
         Ok(())
     }
 

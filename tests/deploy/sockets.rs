@@ -224,6 +224,50 @@ fn files_that_come_and_go_are_seen_at_the_next_start() {
 }
 
 #[test]
+fn an_address_may_become_one_that_includes_it() {
+    let scratch = Scratch::new();
+    server(&scratch);
+    // Of all addresses only a port that others have not can be had.
+    let number = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let port = &format!("127.0.0.1:{number}");
+    scratch.write("a/sockets/web", format!("tcp {port}"));
+    scratch.write("a/sockets/file", "unix web.sock");
+    let _supervise = supervise(&scratch);
+    for (tcp, unix) in
+        [("*", scratch.path("a/web.sock")), ("localhost", "web.sock".into()), ("127.0.0.1", "./web.sock".into())]
+    {
+        let before = read(wait_open(port)).expect("an answer");
+        scratch.write("a/sockets/web", format!("tcp {tcp}:{number}"));
+        scratch.write("a/sockets/file", format!("unix {}", unix.display()));
+        svc(&scratch, "-t", "a");
+        let another = |answer: Result<String>| answer.is_ok_and(|answer| !answer.is_empty() && answer != before);
+        wait_until("another one answers", || another(ask(port)) && another(ask_unix(&scratch.path("a/web.sock"))));
+    }
+    assert_eq!(scratch.text("supervise.err"), "");
+}
+
+#[test]
+fn a_replacement_that_is_given_up_leaves_the_old_sockets() {
+    let scratch = Scratch::new();
+    let ports = [&address(), &address()];
+    let service = format!("test -e bad && exit 3; exec env {}", helper::run("serve", ""));
+    scratch.service("a", &service);
+    scratch.write("a/sockets/web", format!("tcp {}", ports[0]));
+    let _supervise = supervise(&scratch);
+    let old = read(wait_open(ports[0])).expect("an answer");
+    scratch.write("a/bad", "");
+    scratch.write("a/sockets/web", format!("tcp {}", ports[1]));
+    assert_eq!(scratch.run("svc", &["-R", "--wait=replaced", "a"]).code, 1);
+    assert_eq!(ask(ports[0]).expect("an answer"), old);
+    std::fs::remove_file(scratch.path("a/bad")).expect("it is there");
+    scratch.write("a/sockets/web", format!("tcp {}", ports[0]));
+    let replaced = scratch.run("svc", &["-R", "--wait=replaced", "a"]);
+    assert_eq!((replaced.code, replaced.err().as_str()), (0, ""));
+    wait_until("the new one answers alone", || ask(ports[0]).is_ok_and(|answer| !answer.is_empty() && answer != old));
+    assert!(ask(ports[1]).is_err(), "nobody needs it any more");
+}
+
+#[test]
 fn what_is_wrong_gets_one_clear_line_and_svstat_says_why_it_is_down() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("it has one").port();
