@@ -2,6 +2,7 @@
 //! a supervise ends (its FIFO has no reader any more). Both are asked for before a command is sent, so nothing is missed in
 //! between. Where there is no inotify, or a file system does not tell of changes, the records are read ten times in a second.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -37,7 +38,9 @@ pub struct Waiting {
 
 /// One service that is not there yet.
 struct Service {
+    /// As the operator typed it: for messages. A bare name may lead somewhere else.
     dir: PathBuf,
+    record: Record,
     watch: Option<Watch>,
     /// The write end of a FIFO that its supervise reads. Commands that were sent stay in it over the death of a supervise.
     fifo: File,
@@ -54,9 +57,17 @@ struct Service {
 
 /// What was so when it was begun to watch one.
 pub struct Watched {
+    record: Record,
     watch: Option<Watch>,
     mark: Mark,
     before: Before,
+}
+
+/// Where a record is, for who has left the service directory since. It is held open, so it does not matter what is renamed meanwhile.
+struct Record {
+    directory: File,
+    /// As seen from there.
+    path: Cow<'static, Path>,
 }
 
 /// What was found out about one.
@@ -91,10 +102,11 @@ impl Waiting {
     /// # Errors
     /// A text if what runs there does not understand marks, or nothing can be read.
     pub fn watch(&self) -> Result<Watched, Text> {
+        let record = Record::here()?;
         let watch =
             self.watcher.as_ref().and_then(|watcher| watcher.add_for_arrivals(&files::here(names::SUPERVISE)).ok());
-        let (status, more) = read(&files::here(names::STATUS))?;
-        Ok(Watched { watch, mark: more.mark, before: Before { pid: status.pid } })
+        let (status, more) = record.read()?;
+        Ok(Watched { record, watch, mark: more.mark, before: Before { pid: status.pid } })
     }
 
     /// Waits for the service in `dir` too. `fifo` is the write end of one of its FIFOs; `commanded` says whether commands and the mark
@@ -102,6 +114,7 @@ impl Waiting {
     pub fn add(&mut self, dir: &Path, watched: Watched, fifo: File, commanded: bool) {
         self.services.push(Service {
             dir: dir.to_path_buf(),
+            record: watched.record,
             watch: watched.watch,
             fifo,
             unheard: commanded,
@@ -245,7 +258,7 @@ impl Service {
 
     /// Its record. That a supervise has left counts only while none is there: a new one may not have written its record yet.
     fn read(&self) -> Result<(Status, More), Text> {
-        let (status, more) = read(&files::of(&self.dir, names::STATUS))?;
+        let (status, more) = self.record.read()?;
         Ok((status, More { left: more.left && self.orphan.is_some(), ..more }))
     }
 
@@ -297,19 +310,30 @@ fn describe(status: &Status, more: &More) -> String {
     }
 }
 
-/// The record of one of our supervises. Others say too little.
-fn read(path: &Path) -> Result<(Status, More), Text> {
-    let unable = |error: &io::Error| text!("unable to read ", names::STATUS, ": ", cli::reason(error).as_ref());
-    let file = match fd::open_read(path) {
-        Ok(file) => file,
-        // Who reads commands will write it next.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Status::default(), More::default())),
-        Err(error) => return Err(unable(&error)),
-    };
-    let mut record = [0; Status::WHOLE];
-    let length = fd::read(file.as_fd(), &mut record).map_err(|error| unable(&error))?;
-    match Status::decode_with(record.get(..length).unwrap_or_default()) {
-        Ok((status, Some(more))) if length >= Status::WITH_SECOND => Ok((status, more)),
-        Ok(_) | Err(_) => Err(text!("its supervise is of another suite or an older version")),
+impl Record {
+    /// That of the service whose directory is the current one.
+    fn here() -> Result<Record, Text> {
+        let directory = fd::open_here().map_err(|error| unable(&error))?;
+        Ok(Record { directory, path: files::here(names::STATUS) })
     }
+
+    /// What one of our supervises has written there. Others say too little.
+    fn read(&self) -> Result<(Status, More), Text> {
+        let file = match fd::open_read_at(self.directory.as_fd(), &*self.path) {
+            Ok(file) => file,
+            // Who reads commands will write it next.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Status::default(), More::default())),
+            Err(error) => return Err(unable(&error)),
+        };
+        let mut record = [0; Status::WHOLE];
+        let length = fd::read(file.as_fd(), &mut record).map_err(|error| unable(&error))?;
+        match Status::decode_with(record.get(..length).unwrap_or_default()) {
+            Ok((status, Some(more))) if length >= Status::WITH_SECOND => Ok((status, more)),
+            Ok(_) | Err(_) => Err(text!("its supervise is of another suite or an older version")),
+        }
+    }
+}
+
+fn unable(error: &io::Error) -> Text {
+    text!("unable to read ", names::STATUS, ": ", cli::reason(error).as_ref())
 }

@@ -19,6 +19,13 @@ fn wait_supervised(scratch: &Scratch, dir: &str) {
     wait_until("a supervise runs", || scratch.run("svok", &[dir]).code == 0);
 }
 
+/// Whether a process watches a directory.
+fn watches(pid: u32) -> bool {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+    let mut texts = entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    texts.any(|text| text.contains("inotify wd:"))
+}
+
 #[track_caller]
 fn succeeds(ran: &Finished) {
     assert_eq!((ran.code, ran.out().as_str(), ran.err().as_str()), (0, "", ""));
@@ -260,4 +267,53 @@ fn a_service_that_ends_at_once_is_not_waited_for_for_ever() {
     wait_down(&scratch, "a");
     let ran = scratch.run("svc", &["-o", "--wait=up", "a"]);
     assert!(ran.code == 0 || ran.err() == "svc: warning: unable to wait for a to be up: it is down\n", "{}", ran.err());
+}
+
+#[test]
+fn a_service_is_waited_for_where_its_bare_name_leads() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", SLEEPER);
+    scratch.mkdir("elsewhere");
+    let _supervise = supervise(&scratch, "scan/a");
+    wait_up(&scratch, "scan/a");
+    for words in [["-d", "--wait=down"], ["-u", "--wait=up"], ["-d", "--wait=down"]] {
+        let mut client = scratch.command("svc", &[words[0], words[1], "--timeout=20", "a"]);
+        client.env("SVDIR", scratch.path("scan")).current_dir(scratch.path("elsewhere"));
+        succeeds(&finish(&mut client));
+    }
+    // Messages say what the operator said.
+    let mut client = scratch.command("svc", &["--wait=up", "--timeout=0", "a"]);
+    let ran = finish(client.env("SVDIR", scratch.path("scan")).current_dir(scratch.path("elsewhere")));
+    fails(&ran, &["unable to wait for a to be up: timed out, it is down"]);
+}
+
+#[test]
+fn a_service_whose_state_is_elsewhere_is_waited_for_there() {
+    for state in ["state", "/"] {
+        let scratch = Scratch::new();
+        scratch.service("scan/a", SLEEPER);
+        let state = if state == "/" { scratch.mkdir("run") } else { state.into() };
+        let mut command = scratch.command("supervise", &["scan/a"]);
+        let _supervise = start(command.env("SUPERVISEDIR", &state));
+        let client = |words: &[&str]| {
+            let mut client = scratch.command("svc", words);
+            finish(client.env("SUPERVISEDIR", &state).env("SVDIR", scratch.path("scan")))
+        };
+        wait_until("it is up", || client(&["--wait=up", "--timeout=1", "a"]).code == 0);
+        succeeds(&client(&["-d", "--wait=down", "--timeout=20", "a"]));
+        succeeds(&client(&["-u", "--wait=up", "--timeout=20", "scan/a"]));
+    }
+}
+
+#[test]
+fn a_service_that_gets_another_name_is_still_waited_for() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let _supervise = supervise(&scratch, "a");
+    wait_up(&scratch, "a");
+    let mut waiting = scratch.start("svc", "svc", &["--wait=down", "a"]);
+    wait_until("it watches", || watches(waiting.pid()));
+    std::fs::rename(scratch.path("a"), scratch.path("b")).expect("a directory of ours");
+    svc(&scratch, "-d", "b");
+    assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
 }

@@ -20,6 +20,20 @@ pub fn open_read<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, Mode::empty())
 }
 
+/// The same, for a path as it is seen from an open directory.
+pub fn open_read_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<File> {
+    open_at(directory, path, OFlag::O_RDONLY, Mode::empty())
+}
+
+/// Opens the current directory, to be used in [`open_read_at`]. Where the system can do that, it need not be readable.
+pub fn open_here() -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    let kind = OFlag::O_PATH;
+    #[cfg(not(target_os = "linux"))]
+    let kind = OFlag::O_RDONLY;
+    open(c".", kind | OFlag::O_DIRECTORY, Mode::empty())
+}
+
 /// Opens for writing what exists already. ENXIO for a FIFO without a reader.
 pub fn open_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY, Mode::empty())
@@ -44,9 +58,13 @@ pub fn open_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
 /// As the original opens: never blocking. And close-on-exec. By openat, to which musl adds no second call, as it does to the
 /// open of std.
 fn open<P: FilePath + ?Sized>(path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
+    open_at(AT_FDCWD, path, flags, mode)
+}
+
+fn open_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
     let flags = flags | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     loop {
-        match nix::fcntl::openat(AT_FDCWD, path, flags, mode) {
+        match nix::fcntl::openat(directory, path, flags, mode) {
             Err(Errno::EINTR) => {}
             opened => return Ok(opened?.into()),
         }
