@@ -47,8 +47,8 @@ struct Service {
     /// Commands were sent, and the mark behind them has not come back yet.
     unheard: bool,
     commanded: Option<Before>,
-    /// The last mark that was seen.
-    seen: Mark,
+    /// Who wrote the record that was seen last, and the mark in it.
+    seen: (u32, Mark),
     /// Its supervise was killed: until then a successor is waited for.
     orphan: Option<Tick>,
     /// Look at its record.
@@ -59,7 +59,7 @@ struct Service {
 pub struct Watched {
     record: Record,
     watch: Option<Watch>,
-    mark: Mark,
+    seen: (u32, Mark),
     before: Before,
 }
 
@@ -106,7 +106,7 @@ impl Waiting {
         let watch =
             self.watcher.as_ref().and_then(|watcher| watcher.add_for_arrivals(&files::here(names::SUPERVISE)).ok());
         let (status, more) = record.read()?;
-        Ok(Watched { record, watch, mark: more.mark, before: Before { pid: status.pid } })
+        Ok(Watched { record, watch, seen: (more.supervise, more.mark), before: Before { pid: status.pid } })
     }
 
     /// Waits for the service in `dir` too. `fifo` is the write end of one of its FIFOs; `commanded` says whether commands and the mark
@@ -119,7 +119,7 @@ impl Waiting {
             fifo,
             unheard: commanded,
             commanded: commanded.then_some(watched.before),
-            seen: watched.mark,
+            seen: watched.seen,
             orphan: None,
             look: true,
         });
@@ -262,17 +262,19 @@ impl Service {
         Ok((status, More { left: more.left && self.orphan.is_some(), ..more }))
     }
 
-    /// Looks for the mark. Where another client's has come, ours may have come before it unseen: it is sent again, and what was sent
-    /// before it is obeyed by the time it comes back.
+    /// Looks for the mark. Where another client's has come, ours may have come before it unseen; where another supervise has, the one
+    /// before may have taken it along. So it is sent again. By the time it comes back, what was sent before it is obeyed, or was lost
+    /// with a supervise that had read it, and is not on its way any more.
     fn listen(&mut self, mark: Mark) {
         let Ok((_, more)) = self.read() else {
             return;
         };
+        let seen = (more.supervise, more.mark);
         if more.mark == mark || more.left {
             self.unheard = false;
-        } else if self.unheard && more.mark != self.seen {
-            self.seen = more.mark;
-            let _ = fd::write(self.fd(), &mark.bytes());
+        } else if self.unheard && seen != self.seen && fd::write(self.fd(), &mark.bytes()).is_ok() {
+            // One that has written its record but does not read its FIFO yet is asked when it does.
+            self.seen = seen;
         }
     }
 

@@ -520,11 +520,10 @@ impl<'a> Supervisor<'a> {
         };
         let before = self.more.mark;
         for &byte in batch.iter().take(count) {
-            if self.done {
-                return;
-            }
             if let Some(mark) = self.more.mark.with(byte) {
                 self.more.mark = mark;
+            } else if self.done {
+                // It obeys nothing more, and tells that it has read it.
             } else if byte == svdir::UPGRADE {
                 self.successor.ask(&self.state());
             } else if let Some(command) = Command::from_letter(byte) {
@@ -533,7 +532,7 @@ impl<'a> Supervisor<'a> {
                 self.step(Event::Command(command));
             }
         }
-        if self.more.mark != before && !self.done {
+        if self.more.mark != before {
             self.announce();
         }
     }

@@ -145,7 +145,7 @@ fn keeps_its_socket(scratch: &Scratch, port: &str) {
 }
 
 /// Whether all threads of a process are stopped: a signal takes a moment to arrive on another processor.
-fn stands_still(pid: u32) -> bool {
+pub fn stands_still(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
     threads
         .map(|thread| std::fs::read_to_string(thread.expect("it is there").path().join("stat")))

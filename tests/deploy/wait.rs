@@ -1,9 +1,15 @@
 //! `svc --wait`: it returns when the services are there, or says which is not and why.
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+use svdir::{Mark, Status};
 
 use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until};
 
+use crate::sockets::stands_still;
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 const SLEEPER: &str = "exec sleep 1000";
@@ -316,4 +322,73 @@ fn a_service_that_gets_another_name_is_still_waited_for() {
     std::fs::rename(scratch.path("a"), scratch.path("b")).expect("a directory of ours");
     svc(&scratch, "-d", "b");
     assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
+}
+
+/// The control FIFO of a service, open for reading too, once a client has written letters that its supervise has not read.
+#[track_caller]
+fn wait_told(scratch: &Scratch, dir: &str) -> File {
+    let fifo =
+        File::options().read(true).write(true).open(scratch.path(dir).join("supervise/control")).expect("a FIFO");
+    wait_until("letters were sent", || sys::fd::has_unread(fifo.as_fd()));
+    fifo
+}
+
+#[test]
+fn a_supervise_that_has_left_is_followed_by_one_that_knows_of_nothing() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    scratch.write("a/down", "");
+    let mut first = supervise(&scratch, "a");
+    wait_supervised(&scratch, "a");
+    // All of this happens before the client gets to run again.
+    first.signal("STOP");
+    wait_until("it stands still", || stands_still(first.pid()));
+    let mut waiting = scratch.start("svc", "svc", &["-dx", "--wait=down", "--timeout=20", "a"]);
+    let fifo = wait_told(&scratch, "a");
+    waiting.signal("STOP");
+    wait_until("it stands still", || stands_still(waiting.pid()));
+    drop(fifo);
+    first.signal("CONT");
+    assert_eq!(first.end(), 0);
+    let _second = supervise(&scratch, "a");
+    wait_supervised(&scratch, "a");
+    waiting.signal("CONT");
+    assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
+}
+
+#[test]
+fn a_supervise_that_was_killed_before_it_told_what_it_had_read_is_not_waited_for() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let mut first = supervise(&scratch, "a");
+    wait_up(&scratch, "a");
+    first.signal("STOP");
+    wait_until("it stands still", || stands_still(first.pid()));
+    let mut waiting = scratch.start("svc", "svc", &["-u", "--wait=up", "--timeout=20", "a"]);
+    let mut fifo = wait_told(&scratch, "a");
+    // What it would have read.
+    let mut letters = [0; 1 + Mark::SIZE];
+    fifo.read_exact(&mut letters).expect("they are there");
+    assert_eq!(letters[0], b'u');
+    drop(fifo);
+    first.signal("KILL");
+    first.end();
+    let _second = supervise(&scratch, "a");
+    assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
+}
+
+#[test]
+fn a_supervise_that_leaves_tells_that_it_has_read_what_stands_behind() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    scratch.write("a/down", "");
+    let mut supervise = supervise(&scratch, "a");
+    wait_supervised(&scratch, "a");
+    let mark = Mark::new(7);
+    let mut fifo = File::options().write(true).open(scratch.path("a/supervise/control")).expect("a FIFO");
+    fifo.write_all(&[b"xu".as_slice(), &mark.bytes()].concat()).expect("it is read");
+    assert_eq!(supervise.end(), 0);
+    let (status, more) = Status::decode_with(&scratch.read("a/supervise/status")).expect("a record");
+    let more = more.expect("one of ours");
+    assert_eq!((status.pid, more.left, more.mark), (None, true, mark));
 }
