@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use svdir::{Mark, Status};
+use svdir::{Mark, More, Status};
 
 use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until};
 
@@ -23,6 +23,14 @@ fn supervise(scratch: &Scratch, dir: &str) -> Running {
 #[track_caller]
 fn wait_supervised(scratch: &Scratch, dir: &str) {
     wait_until("a supervise runs", || scratch.run("svok", &[dir]).code == 0);
+}
+
+/// What its supervise has written.
+#[track_caller]
+fn record(scratch: &Scratch, dir: &str) -> (Status, More) {
+    let bytes = scratch.read(format!("{dir}/supervise/status"));
+    let (status, more) = Status::decode_with(&bytes).expect("a record");
+    (status, more.expect("one of ours"))
 }
 
 /// Whether a process watches a directory.
@@ -388,7 +396,33 @@ fn a_supervise_that_leaves_tells_that_it_has_read_what_stands_behind() {
     let mut fifo = File::options().write(true).open(scratch.path("a/supervise/control")).expect("a FIFO");
     fifo.write_all(&[b"xu".as_slice(), &mark.bytes()].concat()).expect("it is read");
     assert_eq!(supervise.end(), 0);
-    let (status, more) = Status::decode_with(&scratch.read("a/supervise/status")).expect("a record");
-    let more = more.expect("one of ours");
+    let (status, more) = record(&scratch, "a");
     assert_eq!((status.pid, more.left, more.mark), (None, true, mark));
+}
+
+#[test]
+fn one_that_is_replaced_by_somebody_elses_copy_is_not_replaced() {
+    let scratch = Scratch::new();
+    let run =
+        "test -e broken && exit 1; echo >>passed; while ! test -e go; do sleep 0.01; done; echo >&7; exec sleep 1000";
+    scratch.service("a", run);
+    scratch.write("a/notification-fd", "7");
+    let go = scratch.write("a/go", "");
+    let _supervise = supervise(&scratch, "a");
+    wait_supervised(&scratch, "a");
+    succeeds(&scratch.run("svc", &["--wait=ready", "--timeout=20", "a"]));
+    std::fs::remove_file(&go).expect("it is there");
+    svc(&scratch, "-R", "a");
+    wait_until("the new copy is not the broken one", || lines(&scratch, "a/passed") == 2);
+    scratch.write("a/broken", "");
+    let before = pid(&scratch, "a");
+    let mut waiting = scratch.start("svc", "svc", &["-R", "--wait=replaced", "--timeout=20", "a"]);
+    wait_until("it is heard", || record(&scratch, "a").1.replace_due);
+    scratch.write("a/go", "");
+    assert_eq!(waiting.end(), 1);
+    let now = wait_up(&scratch, "a");
+    assert_ne!(Some(now), before, "the first new copy serves");
+    let line = format!("svc: warning: unable to wait for a to be replaced: it is up (pid {now}), pid ");
+    let told = scratch.text("svc.err");
+    assert!(told.starts_with(&line) && told.ends_with(" exited 1 before it was ready\n"), "{told}");
 }

@@ -16,7 +16,8 @@ pub enum Wanted {
     Down,
     /// It is up and, if it tells so, ready.
     Ready,
-    /// The same, no new copy is on its way and, if something was commanded, it is another process than before.
+    /// The same, no new copy is on its way and, if something was commanded, it is another process than before, and the last new copy
+    /// was not given up.
     Replaced,
 }
 
@@ -63,16 +64,18 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, status: &Status, more: &
     let is_ready = is_up(status, more) && (!more.declares || more.ready.is_some());
     let replacing = more.replace_due || matches!(more.second, Some(Second { role: Role::Starting, .. }));
     let same = commanded.is_some_and(|before| before.pid.is_some() && before.pid == status.pid);
+    // That it is another process now may be the work of somebody else's command, or its own. Each start clears the reason, so it is about a
+    // copy that was made since.
+    let given_up = commanded.is_some() && more.why().is_some();
     let there = match wanted {
         Wanted::Up => is_up(status, more),
         Wanted::Ready => is_ready,
-        Wanted::Replaced => is_ready && !replacing && !same,
+        Wanted::Replaced => is_ready && !replacing && !same && !given_up,
         Wanted::Down => status.pid.is_none() && more.second.is_none() && (!comes_up || more.left),
     };
     // Who sent no command waits for somebody else's.
     let gone = commanded.is_some() && wanted != Wanted::Down && status.pid.is_none() && !comes_up;
-    // The new copy was given up.
-    let kept = wanted == Wanted::Replaced && same && is_up(status, more) && !replacing;
+    let kept = wanted == Wanted::Replaced && (same || given_up) && is_up(status, more) && !replacing;
     let never = more.left || gone || kept;
     match (there, never) {
         (true, _) => Verdict::There,
@@ -162,6 +165,25 @@ mod tests {
         assert_eq!(judge(same, &second(Role::Starting)), NotYet);
         assert_eq!(judge(same, &second(Role::EndingNew)), Never);
         assert_eq!(judge(same, &More { ending: true, ..More::default() }), NotYet);
+    }
+
+    #[test]
+    fn one_is_not_replaced_if_its_new_copy_was_given_up_whoever_serves() {
+        let why = More { why: More::why_of(b"pid 11 exited 1 before it was ready"), ..More::default() };
+        let second = |role| Some(Second { pid: NonZeroU32::new(11).expect("it is not 0"), role });
+        let judge = |commanded, more: &More| judge(Wanted::Replaced, commanded, &UP, more);
+        for pid in [UP.pid, NonZeroU32::new(9), None] {
+            let commanded = Some(Before { pid });
+            assert_eq!(judge(commanded, &why), Never);
+            assert_eq!(judge(commanded, &More { second: second(Role::EndingNew), ..why }), Never);
+            // Another is tried.
+            assert_eq!(judge(commanded, &More { second: second(Role::Starting), ..why }), NotYet);
+            assert_eq!(judge(commanded, &More { replace_due: true, ..why }), NotYet);
+            // It comes back as another.
+            assert_eq!(judge(commanded, &More { ending: true, ..why }), NotYet);
+        }
+        assert_eq!(judge(None, &why), There, "it is about the past");
+        assert_eq!(all(COMMANDED, &UP, &why), [There, There, NotYet]);
     }
 
     #[test]
