@@ -1,4 +1,4 @@
-//! Waiting until services are where they shall be. Nothing polls: the kernel tells when a status record is replaced (inotify), and when
+//! Waiting until services are where they shall be. Nothing polls: the kernel tells when a status record is written (inotify), and when
 //! a supervise ends (its FIFO has no reader any more). Both are asked for before a command is sent, so nothing is missed in
 //! between. Where there is no inotify, or a file system does not tell of changes, the records are read ten times in a second.
 
@@ -104,7 +104,7 @@ impl Waiting {
     pub fn watch(&self) -> Result<Watched, Text> {
         let record = Record::here()?;
         let watch =
-            self.watcher.as_ref().and_then(|watcher| watcher.add_for_arrivals(&files::here(names::SUPERVISE)).ok());
+            self.watcher.as_ref().and_then(|watcher| watcher.add_for_contents(&files::here(names::SUPERVISE)).ok());
         let (status, more) = record.read()?;
         Ok(Watched { record, watch, seen: (more.supervise, more.mark), before: Before { pid: status.pid } })
     }
@@ -209,13 +209,16 @@ impl Waiting {
         self.services.iter().filter_map(of_service).chain(self.deadline)
     }
 
-    /// Takes in which records were replaced.
+    /// Takes in which records were written.
     fn hear(&mut self) {
         let Some(changes) = self.watcher.as_ref().and_then(|watcher| watcher.changes().ok()) else {
             return;
         };
+        let record = Path::new(names::STATUS).file_name();
         for change in changes {
             let (watch, all) = match change {
+                // Letters, and the record that will take the place of this one.
+                Change::Entry(_, name) if Some(&*name) != record => continue,
                 Change::Entry(watch, _) | Change::Gone(watch) => (Some(watch), false),
                 Change::Lost => (None, true),
             };

@@ -426,3 +426,19 @@ fn one_that_is_replaced_by_somebody_elses_copy_is_not_replaced() {
     let told = scratch.text("svc.err");
     assert!(told.starts_with(&line) && told.ends_with(" exited 1 before it was ready\n"), "{told}");
 }
+
+#[test]
+fn a_record_that_is_written_in_place_is_seen() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let _supervise = supervise(&scratch, "a");
+    wait_up(&scratch, "a");
+    // As on a disk that is full: no new file can take the place of the old one.
+    scratch.mkdir("a/supervise/status.new");
+    let mut waiting = scratch.start("svc", "svc", &["--wait=down", "--timeout=20", "a"]);
+    wait_until("it watches", || watches(waiting.pid()));
+    succeeds(&scratch.run("svc", &["-d", "--wait=down", "--timeout=20", "a"]));
+    assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
+    let warning = "supervise: warning: unable to open a/supervise/status.new: ";
+    assert!(scratch.text("supervise.err").starts_with(warning), "{}", scratch.text("supervise.err"));
+}

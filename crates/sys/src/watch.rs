@@ -75,9 +75,10 @@ mod imp {
             self.add_with(path, AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM)
         }
 
-        /// Watches the directory at `path` for files that are renamed to a name in it.
-        pub fn add_for_arrivals(&self, path: &Path) -> io::Result<Watch> {
-            self.add_with(path, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE_SELF)
+        /// Watches the directory at `path` for files that are renamed to a name in it, or are written. Of the latter it tells at the
+        /// write, not when the file is closed: that would tell of FIFOs too that somebody only looks at.
+        pub fn add_for_contents(&self, path: &Path) -> io::Result<Watch> {
+            self.add_with(path, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DELETE_SELF)
         }
 
         fn add_with(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
@@ -157,7 +158,7 @@ mod imp {
         }
 
         /// Never called.
-        pub fn add_for_arrivals(&self, _path: &Path) -> io::Result<Watch> {
+        pub fn add_for_contents(&self, _path: &Path) -> io::Result<Watch> {
             match *self {}
         }
 
