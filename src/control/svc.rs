@@ -10,6 +10,7 @@ use cli::{LongWords, Options, text};
 use machine::wait::Wanted;
 use svdir::knob::{self, Unit};
 use svdir::{Command, names};
+use sys::limits::{self, Resource};
 use sys::process::Signal;
 
 use crate::supervision::files;
@@ -79,6 +80,9 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let mut options = Options::new(call.words(), LETTERS, LONG);
     let asked = Asked::read(&mut options)?;
     let mut waiting = asked.wait.map(|wanted| Waiting::new(PROGRAM.voice(), wanted, asked.timeout));
+    if waiting.is_some() {
+        allow_many_files();
+    }
     let home = Home::open()?;
     for dir in options.operands() {
         let dir = Path::new(dir);
@@ -92,6 +96,13 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
         }
     }
     Ok(if waiting.is_none_or(Waiting::wait) { 0 } else { NOT_THERE })
+}
+
+/// Each service that is waited for takes descriptors. The soft limit is there for programs that cannot deal with high ones, and nothing is
+/// started here. Where it cannot be raised, some services may get a warning.
+fn allow_many_files() {
+    let files = Resource::RLIMIT_NOFILE;
+    let _ = limits::get(files).and_then(|limit| limits::set_soft(files, limit.hard));
 }
 
 /// What the options ask for.

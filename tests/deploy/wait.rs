@@ -442,3 +442,19 @@ fn a_record_that_is_written_in_place_is_seen() {
     let warning = "supervise: warning: unable to open a/supervise/status.new: ";
     assert!(scratch.text("supervise.err").starts_with(warning), "{}", scratch.text("supervise.err"));
 }
+
+#[test]
+fn more_services_are_waited_for_than_files_may_be_open_at_first() {
+    let scratch = Scratch::new();
+    let names: Vec<String> = (0..10).map(|number| format!("s{number}")).collect();
+    for name in &names {
+        scratch.service(name, SLEEPER);
+        scratch.write(format!("{name}/down"), "");
+    }
+    let _supervises: Vec<Running> = names.iter().map(|name| supervise(&scratch, name)).collect();
+    names.iter().for_each(|name| wait_supervised(&scratch, name));
+    let svc = scratch.command("svc", &["-u", "--wait=up", "--timeout=20"]);
+    let mut limited = std::process::Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -Sn 12 && exec \"$@\"", "sh"]).arg(svc.get_program()).args(svc.get_args());
+    succeeds(&finish(limited.args(&names).current_dir(scratch.root())));
+}
