@@ -291,17 +291,24 @@ impl Service {
         }
         match judge(wanted, self.commanded, &status, &more) {
             Verdict::There => Found::There,
-            Verdict::NotYet => Found::NotYet(describe(&status, &more)),
+            Verdict::NotYet => Found::NotYet(explain(wanted, &status, &more)),
             Verdict::Never if more.left => Found::Never(text!("supervise has left")),
-            Verdict::Never => Found::Never(match more.why() {
-                Some(why) => text!(describe(&status, &more).as_str(), ", ", why.as_str()),
-                None => text!(describe(&status, &more).as_str()),
-            }),
+            Verdict::Never => Found::Never(text!(explain(wanted, &status, &more).as_str())),
         }
     }
 }
 
-/// In which state it is, for a message.
+/// In which state it is, for a message, and why, where that is about what is waited for: that a service which is up was not replaced some
+/// time ago matters to nobody else.
+fn explain(wanted: Wanted, status: &Status, more: &More) -> String {
+    let state = describe(status, more);
+    match more.why().filter(|_| wanted == Wanted::Replaced || status.pid.is_none()) {
+        Some(why) => format!("{state}, {why}"),
+        None => state,
+    }
+}
+
+/// The state alone.
 fn describe(status: &Status, more: &More) -> String {
     match status.pid {
         None if status.want == svdir::Want::Up => "it is down and will be started".to_owned(),

@@ -458,3 +458,22 @@ fn more_services_are_waited_for_than_files_may_be_open_at_first() {
     limited.args(["-c", "ulimit -Sn 12 && exec \"$@\"", "sh"]).arg(svc.get_program()).args(svc.get_args());
     succeeds(&finish(limited.args(&names).current_dir(scratch.root())));
 }
+
+#[test]
+fn a_service_that_is_refused_what_it_needs_tells_why() {
+    let scratch = Scratch::new();
+    let port = &crate::address();
+    let taken = std::net::TcpListener::bind(port).expect("a free address");
+    scratch.service("a", SLEEPER);
+    scratch.write("a/sockets/web", format!("tcp {port}"));
+    scratch.write("a/down", "");
+    let _supervise = supervise(&scratch, "a");
+    wait_supervised(&scratch, "a");
+    svc(&scratch, "-u", "a");
+    wait_until("it is refused", || record(&scratch, "a").1.why().is_some());
+    let refused = "it is down and will be started, sockets/web: address already used";
+    let line = format!("unable to wait for a to be ready: timed out, {refused}");
+    fails(&scratch.run("svc", &["--wait=ready", "--timeout=0", "a"]), &[&line]);
+    drop(taken);
+    succeeds(&scratch.run("svc", &["--wait=ready", "--timeout=20", "a"]));
+}
