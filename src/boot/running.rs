@@ -23,19 +23,19 @@ pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
         return Ok(0);
     };
     let servers = servers(&dir)?;
-    let scans = servers.scans.iter().map(|&(pid, _)| pid);
-    if servers.boots.is_empty() && servers.scans.is_empty() && fd::try_lock(&lock).is_ok() {
+    if servers.boots.is_empty() && servers.scans.is_empty() {
+        fd::try_lock(&lock).with_context(|| text!("unable to find the svscan that has locked ", dir))?;
         tell(&[&"no svscan runs in ", &dir]);
         return Ok(0);
     }
     // svscanboot tells its svscan. One that is alone at runlevel 0 was told by the svscanboot that init has ended: to be told again would
     // mean to hurry.
     let told_already = servers.boots.is_empty() && std::env::var_os("RUNLEVEL").is_some_and(|level| level == "0");
-    let to_tell: Vec<Pid> = if servers.boots.is_empty() { scans.clone().collect() } else { servers.boots.clone() };
+    let to_tell: Vec<Pid> = servers.boots.iter().copied().chain(servers.alone()).collect();
     for &pid in to_tell.iter().filter(|_| !told_already) {
         send(pid, Signal::SIGTERM)?;
     }
-    for pid in servers.boots.iter().copied().chain(scans) {
+    for pid in servers.boots.iter().copied().chain(servers.scans.iter().map(|&(pid, _)| pid)) {
         adopted::wait_for_end(pid).with_context(|| text!("unable to wait for the end of svscan"))?;
     }
     tell(&[&"stopped what svscan ran in ", &dir]);

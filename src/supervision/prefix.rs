@@ -14,7 +14,7 @@ use sys::{environ, fd};
 use super::svscan::VOICE;
 
 /// Names the service, and so makes a copier of svscan.
-const VARIABLE: &str = "UPHOLD_PREFIX";
+pub(super) const VARIABLE: &str = "UPHOLD_PREFIX";
 /// What stands between the name and the line.
 const BETWEEN: &[u8] = b" | ";
 /// A longer line is broken, for the copier has to hold it.

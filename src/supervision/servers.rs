@@ -7,8 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use sys::process::Pid;
+use sys::process::{self, Pid};
 use sys::table;
+
+use super::prefix;
 
 /// The processes that serve a scan directory.
 #[derive(Debug, Default)]
@@ -31,20 +33,31 @@ impl Servers {
         };
         let table = table::read()?;
         for &(pid, parent) in table.iter().filter(|(pid, _)| is(&proc(*pid).join("cwd"), &directory)) {
-            if runs(&words(pid), "svscan") {
+            if runs(&words(pid), "svscan") && !is_copier(pid) {
                 found.scans.push((pid, parent));
             }
         }
+        // A child of one that has not become its supervise yet.
+        let pids: Vec<Pid> = found.scans.iter().map(|&(pid, _)| pid).collect();
+        found.scans.retain(|(_, parent)| !pids.contains(parent));
         for (pid, _) in table {
             let words = words(pid);
+            // The original's is a script.
+            let interpreted = || words.get(1).is_some_and(|word| named(word, "svscanboot"));
             let parent = || found.scans.iter().any(|&(_, parent)| parent == pid);
             // Its last word is the directory, if it has one; and it may be without a svscan for a moment.
-            let named = || words.last().is_some_and(|word| word.is_absolute() && is(word, &directory));
-            if runs(&words, "svscanboot") && (parent() || named()) {
+            let keeps_one = || words.last().is_some_and(|word| word.is_absolute() && is(word, &directory));
+            let runs = runs(&words, "svscanboot");
+            if (runs || interpreted()) && parent() || runs && keeps_one() {
                 found.boots.push(pid);
             }
         }
         Ok(found)
+    }
+
+    /// The svscans that no svscanboot keeps.
+    pub fn alone(&self) -> Vec<Pid> {
+        self.scans.iter().filter(|(_, parent)| !self.boots.contains(parent)).map(|&(pid, _)| pid).collect()
     }
 }
 
@@ -54,13 +67,38 @@ fn proc(pid: Pid) -> PathBuf {
 
 /// What a process was called with.
 fn words(pid: Pid) -> Vec<PathBuf> {
-    let line = fs::read(proc(pid).join("cmdline")).unwrap_or_default();
-    line.split(|&byte| byte == 0).filter(|word| !word.is_empty()).map(|word| OsStr::from_bytes(word).into()).collect()
+    strings(pid, "cmdline").map(|word| OsStr::from_bytes(&word).into()).collect()
 }
 
-/// Whether it is that program: by its own file, as a part of the all-in-one file, or, as the original's svscanboot, a script.
+/// The strings of a file of `/proc/PID`.
+fn strings(pid: Pid, file: &str) -> impl Iterator<Item = Vec<u8>> {
+    let strings = fs::read(proc(pid).join(file)).unwrap_or_default();
+    strings
+        .split(|&byte| byte == 0)
+        .filter(|string| !string.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// Whether it is that program: by its own name, or as a part of the all-in-one file, which may have another one. An editor that has a file
+/// of that name open is none.
 fn runs(words: &[PathBuf], program: &str) -> bool {
-    words.iter().take(2).any(|word| word.file_name().is_some_and(|name| name == program))
+    let [first, rest @ ..] = words else {
+        return false;
+    };
+    let own = process::own_program().unwrap_or_default();
+    let all_in_one = || named(first, "uphold") || first.file_name() == own.file_name();
+    named(first, program) || rest.first().is_some_and(|word| word == Path::new(program)) && all_in_one()
+}
+
+fn named(word: &Path, program: &str) -> bool {
+    word.file_name().is_some_and(|name| name == program)
+}
+
+/// Whether a svscan is a copier of another one. Its environment says so for as long as it lives.
+fn is_copier(pid: Pid) -> bool {
+    strings(pid, "environ").any(|string| string.split(|&byte| byte == b'=').next() == Some(prefix::VARIABLE.as_bytes()))
 }
 
 fn is(path: &Path, directory: &Metadata) -> bool {

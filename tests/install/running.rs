@@ -1,6 +1,9 @@
 //! The verbs that are about a running svscan.
 
-use testkit::{Finished, Scratch, Suite, finish, wait_until};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use testkit::{Finished, Running, Scratch, Suite, finish, start, wait_until};
 
 fn scratch() -> Scratch {
     let suite = Suite::under_test();
@@ -42,5 +45,72 @@ fn a_svscan_is_found_by_its_directory_and_ended() {
         wait_until("it has ended", || svscan.ended().is_some());
         assert_eq!(boot(&scratch, "status").code, 3);
         assert_eq!(other.ended(), None, "another is left alone");
+    }
+}
+
+/// A process in the scan directory that is called with these words, and lives until it is ended.
+fn bystander(scratch: &Scratch, words: &[&str]) -> Running {
+    let [called, script, rest @ ..] = words else { panic!("two words") };
+    let path = scratch.path("service").join(script);
+    scratch.write(&path, "echo ready; read line\n");
+    let mut command = Command::new("/bin/sh");
+    command.arg0(called).arg(script).args(rest).current_dir(scratch.path("service"));
+    let mut bystander = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut ready = [0; 6];
+    let stdout = bystander.child().stdout.as_mut().expect("a pipe");
+    std::io::Read::read_exact(stdout, &mut ready).expect("it says so");
+    bystander
+}
+
+#[test]
+fn an_editor_that_has_svscan_open_is_none() {
+    let scratch = scratch();
+    let dir = scratch.mkdir("service");
+    let dir = dir.to_str().expect("UTF-8");
+    let words: [&[&str]; 4] = [
+        &["less", "../svscan"],
+        &["vi", "../svscanboot", dir],
+        &["/usr/bin/man", "../man/svscan"],
+        &["uphold", "../svscan"],
+    ];
+    scratch.mkdir("man");
+    let mut editors: Vec<Running> = words.map(|words| bystander(&scratch, words)).into();
+    assert_eq!(boot(&scratch, "reload").code, 3);
+    assert!(boot(&scratch, "stop").out().starts_with("no svscan runs in "));
+    let mut svscan = scratch.start("svscan", "svscan", &["service"]);
+    wait_until("it runs", || boot(&scratch, "status").code == 0);
+    assert_eq!(boot(&scratch, "stop").code, 0);
+    wait_until("it has ended", || svscan.ended().is_some());
+    assert!(editors.iter_mut().all(|editor| editor.ended().is_none()));
+}
+
+#[test]
+fn a_copier_is_no_svscan() {
+    for program in ["svscan", "uphold"] {
+        let scratch = scratch();
+        scratch.service("service/web", "while read line; do echo $line; done <../../lines");
+        let lines = scratch.path("lines");
+        assert_eq!(finish(Command::new("mkfifo").arg(&lines)).code, 0);
+        let mut lines = std::fs::File::options().read(true).write(true).open(lines).expect("a FIFO");
+        let mut say = |line: &str| std::io::Write::write_all(&mut lines, line.as_bytes()).expect("it is read");
+        let words: &[&str] = if program == "svscan" { &["--prefix"] } else { &["svscan", "--prefix"] };
+        // Called without the directory, as a copier is.
+        let mut command = scratch.command(program, words);
+        command
+            .env("SVDIR", scratch.path("service"))
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::options().append(true).create(true).open(scratch.path("out")).expect("a file"));
+        let mut svscan = start(&mut command);
+        say("one\n");
+        wait_until("it is copied", || scratch.text("out") == "web | one\n");
+        let reloaded = boot(&scratch, "reload");
+        assert_eq!((reloaded.code, reloaded.out().lines().count()), (0, 1), "{}", reloaded.out());
+        say("two\n");
+        wait_until("so is this", || scratch.text("out") == "web | one\nweb | two\n");
+        let stopped = boot(&scratch, "stop");
+        assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
+        wait_until("svscan has ended", || svscan.ended().is_some());
+        say("three\n");
+        wait_until("the copier lives", || scratch.text("out").ends_with("web | three\n"));
     }
 }
