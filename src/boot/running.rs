@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use cli::text;
+use sys::clock::monotonic;
 use sys::process::{self, Pid, Signal};
 use sys::{adopted, fd};
 
@@ -15,6 +16,8 @@ use crate::supervision::servers::Servers;
 
 /// The exit code of an init script's `status` where nothing runs.
 const NOT_RUNNING: u8 = 3;
+/// A svscan that was told to stop has ended after so many nanoseconds: svscanboot gives it eight seconds.
+const TOLD: u64 = 10_000_000_000;
 
 /// Stops it with all that it runs, and waits for the end.
 pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
@@ -29,15 +32,32 @@ pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
         return Ok(0);
     }
     // svscanboot tells its svscan. One that is alone at runlevel 0 was told by the svscanboot that init has ended: to be told again would
-    // mean to hurry.
+    // mean to hurry. Unless its svscanboot had died before; so it is told once the time for a stop has passed.
     let told_already = servers.boots.is_empty() && std::env::var_os("RUNLEVEL").is_some_and(|level| level == "0");
-    let to_tell: Vec<Pid> = servers.boots.iter().copied().chain(servers.alone()).collect();
-    for &pid in to_tell.iter().filter(|_| !told_already) {
+    if told_already && wait(&servers, Some(TOLD))? {
+        return stopped(&dir);
+    }
+    for pid in servers.boots.iter().copied().chain(servers.alone()) {
         send(pid, Signal::SIGTERM)?;
     }
+    wait(&servers, None)?;
+    stopped(&dir)
+}
+
+/// Waits for the end of all of them, for `limit` nanoseconds at the longest. Returns whether it has come.
+fn wait(servers: &Servers, limit: Option<u64>) -> anyhow::Result<bool> {
+    let deadline = limit.map(|limit| monotonic().saturating_add(limit));
     for pid in servers.boots.iter().copied().chain(servers.scans.iter().map(|&(pid, _)| pid)) {
-        adopted::wait_for_end(pid).with_context(|| text!("unable to wait for the end of svscan"))?;
+        let left = deadline.map(|deadline| deadline.saturating_sub(monotonic()));
+        let ended = adopted::wait_for_end(pid, left);
+        if !ended.with_context(|| text!("unable to wait for the end of svscan"))? {
+            return Ok(false);
+        }
     }
+    Ok(true)
+}
+
+fn stopped(dir: &Path) -> anyhow::Result<u8> {
     tell(&[&"stopped what svscan ran in ", &dir]);
     Ok(0)
 }

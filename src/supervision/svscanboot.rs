@@ -248,7 +248,7 @@ fn end_orphan(dir: &Path) {
     let servers = Servers::of(dir).unwrap_or_default();
     for (pid, _) in servers.scans.into_iter().filter(|&(_, adopter)| adopter.as_raw() == 1 || adopter == parent) {
         let _ = process::kill(pid, Signal::SIGKILL);
-        let _ = sys::adopted::wait_for_end(pid);
+        let _ = sys::adopted::wait_for_end(pid, None);
     }
 }
 

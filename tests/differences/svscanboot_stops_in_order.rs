@@ -123,3 +123,39 @@ fn uphold_boot_stop_waits_for_all_of_it() {
     assert_eq!(scratch.text("service/a/log/main/current"), "begin\nend\n");
     assert_eq!(boot.end(), 0);
 }
+
+/// `uphold boot stop` at runlevel 0, where nothing is told a second time that svscanboot has told already.
+fn stop_on_the_way_down(scratch: &Scratch) {
+    let dir = scratch.path("service");
+    let mut stop = scratch.command("uphold", &["boot", "stop", "--scan-dir"]);
+    let stopped = testkit::finish(stop.arg(dir).env("RUNLEVEL", "0"));
+    assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
+    assert_eq!(["service/a", "service/a/log"].map(|dir| scratch.run("svok", &[dir]).code), [100, 100]);
+}
+
+#[test]
+fn uphold_boot_stop_does_not_hurry_what_is_told_already() {
+    let scratch = Scratch::new();
+    let mut boot = begin(&scratch);
+    let run = scratch.text("service/a/run").replace("echo end", "echo >slow; sleep 1; echo end");
+    scratch.write("service/a/run", run);
+    assert_eq!(scratch.run("svc", &["-t", "service/a"]).code, 0);
+    let logged = |text: &str| scratch.text("service/a/log/main/current") == text;
+    wait_until("it runs the slow way", || logged("begin\nend\nbegin\n"));
+    boot.signal("TERM");
+    wait_until("it stops", || scratch.path("service/a/slow").exists());
+    boot.signal("KILL");
+    boot.end();
+    stop_on_the_way_down(&scratch);
+    assert!(logged("begin\nend\nbegin\nend\n"));
+}
+
+#[test]
+fn uphold_boot_stop_tells_what_a_dead_svscanboot_has_not_told() {
+    let scratch = Scratch::new();
+    let mut boot = begin(&scratch);
+    boot.signal("KILL");
+    boot.end();
+    stop_on_the_way_down(&scratch);
+    assert_eq!(scratch.text("service/a/log/main/current"), "begin\nend\n");
+}

@@ -42,6 +42,7 @@ mod imp {
     use nix::errno::Errno;
 
     use super::{Birth, Change, Pid, Signal, io};
+    use crate::clock::monotonic;
     use crate::process;
 
     /// A process that is watched through its descriptor.
@@ -60,19 +61,26 @@ mod imp {
         }
     }
 
-    /// Waits until there is no process `pid` that has not ended. At once where there is none.
+    /// Waits until there is no process `pid` that has not ended, or `limit` nanoseconds have passed. At once where there is none. Returns
+    /// whether it has ended.
     ///
     /// # Errors
     /// If that cannot be heard of: out of descriptors or memory, or ENOSYS.
-    pub fn wait_for_end(pid: Pid) -> io::Result<()> {
-        match open(pid) {
-            Ok(fd) => loop {
-                if crate::poll::readable([fd.as_fd()], None)? == [true] {
-                    return Ok(());
-                }
-            },
-            Err(Errno::ESRCH) => Ok(()),
-            Err(errno) => Err(errno.into()),
+    pub fn wait_for_end(pid: Pid, limit: Option<u64>) -> io::Result<bool> {
+        let deadline = limit.map(|limit| monotonic().saturating_add(limit));
+        let fd = match open(pid) {
+            Ok(fd) => fd,
+            Err(Errno::ESRCH) => return Ok(true),
+            Err(errno) => return Err(errno.into()),
+        };
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_sub(monotonic()));
+            if crate::poll::readable([fd.as_fd()], left)? == [true] {
+                return Ok(true);
+            }
+            if left == Some(0) {
+                return Ok(false);
+            }
         }
     }
 
@@ -340,7 +348,7 @@ mod imp {
     }
 
     /// Fails with ENOSYS.
-    pub fn wait_for_end(_pid: Pid) -> io::Result<()> {
+    pub fn wait_for_end(_pid: Pid, _limit: Option<u64>) -> io::Result<bool> {
         Err(nix::errno::Errno::ENOSYS.into())
     }
 
