@@ -159,7 +159,12 @@ impl Installer<'_> {
     }
 
     fn make_directory(&mut self, dir: &Path) -> anyhow::Result<()> {
-        for dir in self.tree.missing(dir) {
+        // Where a link leads, that is made and noted, since the link is somebody else's.
+        let resolved = self.tree.resolve(dir).with_context(|| text!("unable to make ", self.tree.shown(dir)))?;
+        let inside = Path::new("/").join(resolved.strip_prefix(self.tree.root()).unwrap_or(&resolved));
+        for dir in self.tree.missing(&inside) {
+            // Its name is to stand in a file of init's.
+            let dir = writable(&dir)?;
             let shown = self.tree.shown(&dir);
             let unable = || text!("unable to make ", shown);
             let place = self.tree.resolve(&dir).with_context(unable)?;

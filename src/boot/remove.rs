@@ -20,17 +20,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let inits = arguments.init.map_or(Init::ALL.to_vec(), |init| vec![init]);
     // Where things lie does not depend on what stands in them.
     let paths = Paths { uphold: PathBuf::new(), beside: Vec::new(), scan_dir: PathBuf::new() };
+    let items: Vec<Item> = inits.into_iter().flat_map(|init| files::items(init, &paths, tree)).collect();
     let mut made = Vec::new();
     let mut removed = false;
-    for item in inits.into_iter().flat_map(|init| files::items(init, &paths, tree)) {
+    for item in &items {
         let unable = || text!("unable to remove ", tree.shown(item.path()));
-        if let Some(with_it) = take_away(&item, tree).with_context(unable)? {
+        if let Some(with_it) = take_away(item, tree).with_context(unable)? {
             made.extend(with_it);
             removed = true;
         }
     }
     for path in made.iter().rev() {
-        take_back(path, tree).with_context(|| text!("unable to remove ", tree.shown(path)))?;
+        take_back(path, &items, tree).with_context(|| text!("unable to remove ", tree.shown(path)))?;
     }
     if !removed {
         tell(&[&"nothing is installed below ", &tree.root()]);
@@ -68,12 +69,20 @@ fn take_away(item: &Item, tree: &Tree) -> io::Result<Option<Vec<PathBuf>>> {
     }
 }
 
-/// Removes a link or directory that was made. A directory in which somebody has put something stays.
-fn take_back(path: &Path, tree: &Tree) -> io::Result<()> {
+/// Removes a link or directory that was made. A directory in which somebody has put something stays, and so does a link that was put in
+/// its place: it leads elsewhere than those of `items`.
+fn take_back(path: &Path, items: &[Item], tree: &Tree) -> io::Result<()> {
     let place = tree.place(path)?;
     let shown = tree.shown(path);
     let done = match fs::symlink_metadata(&place) {
-        Ok(there) if there.is_symlink() => fs::remove_file(&place),
+        Ok(there) if there.is_symlink() => {
+            let leads = fs::read_link(&place)?;
+            if !items.iter().any(|item| matches!(item, Item::Link { target, .. } if *target == leads)) {
+                tell(&[&"left ", &shown, &", which is a link to ", &leads]);
+                return Ok(());
+            }
+            fs::remove_file(&place)
+        }
         Ok(there) if there.is_dir() => fs::remove_dir(&place),
         // Somebody else's by now, or gone.
         Ok(_) => return Ok(()),

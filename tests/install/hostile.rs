@@ -214,6 +214,48 @@ fn a_tree_that_cannot_be_written_is_said() {
 }
 
 #[test]
+fn a_link_that_was_put_in_the_place_of_the_scan_directory_stays() {
+    for (init, prepare) in INITS {
+        let tree = Tree::new(prepare);
+        tree.mkdir("var");
+        let before = tree.listing();
+        tree.boots("install", &[]);
+        fs::rename(tree.path("service"), tree.path("var/service")).expect("ours");
+        tree.link("service", "/var/service");
+        let said = tree.boots("remove", &[]);
+        assert!(said.contains("/service, which is a link to /var/service\n"), "{init}: {said}");
+        let after = tree.listing();
+        let left: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+        assert_eq!(left, [&tree.path("service"), &tree.path("var/service")], "{init}");
+    }
+}
+
+#[test]
+fn what_a_link_leads_to_is_made_and_removed_and_the_link_stays() {
+    for target in ["/var/sv/service", "var/sv/service"] {
+        for (init, prepare) in INITS {
+            let tree = Tree::new(prepare);
+            tree.mkdir("var");
+            tree.link("service", target);
+            let before = tree.listing();
+            tree.boots("install", &[]);
+            assert!(tree.path("var/sv/service").is_dir(), "{init}");
+            tree.boots("remove", &[]);
+            assert_eq!(tree.listing(), before, "{init}");
+        }
+    }
+}
+
+#[test]
+fn what_a_link_leads_to_is_not_made_if_its_name_cannot_be_noted() {
+    let tree = tree("systemd");
+    tree.link("service", "/a\nb");
+    let before = tree.listing();
+    assert_eq!(tree.boot("install", &[]).code, 100);
+    assert_eq!(tree.listing(), before);
+}
+
+#[test]
 fn paths_that_an_init_would_misread_are_refused() {
     let tree = tree("systemd");
     let before = tree.listing();
