@@ -30,7 +30,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     }
     let scan_dir = arguments.scan_dir();
     let found = look(&items, tree)?;
-    if !arguments.force {
+    if arguments.force {
+        keep_saved(&items, &found, tree)?;
+    } else {
         object(&items, &found, tree)?;
     }
     let mut installer = Installer { tree, undo: Vec::new(), made: Vec::new() };
@@ -97,6 +99,21 @@ fn object(items: &[Item], found: &[Found], tree: &Tree) -> anyhow::Result<()> {
             (_, Found::Foreign) => ": it exists, and is somebody else's",
         };
         return Err(refuse(&[&"unable to install ", &shown, &why, &"; --force replaces it"]));
+    }
+    Ok(())
+}
+
+/// Refuses if what would be moved out of the way has the place of something that was moved before.
+fn keep_saved(items: &[Item], found: &[Found], tree: &Tree) -> anyhow::Result<()> {
+    let moved = |(item, found): &(&Item, &Found)| !matches!(item, Item::Lines { .. }) && **found == Found::Foreign;
+    for (item, _) in items.iter().zip(found).filter(moved) {
+        let shown = tree.shown(item.path());
+        let place = item.place(tree).with_context(|| text!("unable to read ", shown))?;
+        if fs::symlink_metadata(beside(&place, SAVED)).is_ok() {
+            let saved = beside(&shown, SAVED);
+            let why = ", which --force has moved away before";
+            return Err(refuse(&[&"unable to install ", &shown, &" without losing ", &saved, &why]));
+        }
     }
     Ok(())
 }

@@ -256,6 +256,27 @@ fn what_a_link_leads_to_is_not_made_if_its_name_cannot_be_noted() {
 }
 
 #[test]
+fn what_force_has_saved_is_not_lost_to_another_force() {
+    for (init, path, contents) in FOREIGN {
+        let tree = tree(init);
+        tree.write(path, contents);
+        let before = tree.listing();
+        tree.boots("install", &["--force"]);
+        let ours = tree.root().with_file_name("ours");
+        fs::rename(tree.path(path), &ours).expect("a file");
+        tree.write(path, "the second");
+        let second = tree.listing();
+        let refused = tree.boot("install", &["--force"]);
+        assert_eq!(refused.code, 100, "{path}: {}", refused.err());
+        assert!(refused.err().contains(".uphold-saved, which --force has moved away before\n"), "{}", refused.err());
+        assert_eq!(tree.listing(), second, "{path}: nothing is changed");
+        fs::rename(ours, tree.path(path)).expect("a file");
+        tree.boots("remove", &[]);
+        assert_eq!(tree.listing(), before, "{path}: the first is back");
+    }
+}
+
+#[test]
 fn paths_that_an_init_would_misread_are_refused() {
     let tree = tree("systemd");
     let before = tree.listing();
