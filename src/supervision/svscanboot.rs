@@ -60,6 +60,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     environ::set("PATH", OsStr::new(PATH));
     let caught = [Signal::SIGCHLD].into_iter().chain(STOP).collect::<Vec<_>>();
     let signals = Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?;
+    // A shell that starts this in the background ignores QUIT, and `svc -q` would do nothing.
+    signals::hand_on_none();
     if going_down {
         return Ok(wait_for_stop(&signals));
     }

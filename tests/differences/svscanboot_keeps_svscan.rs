@@ -1,7 +1,8 @@
 //! When the original's svscan dies, its svscanboot lives on without one for as long as anything has the pipe to readproctitle open; and when it is
 //! started, it first ends every service that an earlier run has left, with `svc -dx`. Ours starts svscan and readproctitle again when they die, at
 //! most once a second, and takes over what is left; only a service whose log pipe cannot be found again is ended. Why: nothing that is killed may
-//! take a service down, and a svscan that is gone must come back.
+//! take a service down, and a svscan that is gone must come back. The original hands on which signals its starter ignores or blocks; below ours all have
+//! their default actions, as if an init had started it.
 
 #![cfg(target_os = "linux")]
 
@@ -97,4 +98,39 @@ fn what_an_earlier_run_left_is_taken_over() {
     wait_up(&scratch, "service/c");
     assert_eq!(services.map(|name| wait_up(&scratch, name)), before);
     assert_eq!((lines(&scratch, "service/a/ran"), lines(&scratch, "service/b/ran")), (1, 1));
+}
+
+#[test]
+fn what_its_starter_ignores_and_blocks_is_nothing_to_the_services() {
+    let scratch = Scratch::new();
+    let blocks = ["USR1", "TERM", "RTMIN", "QUIT"].join(",");
+    let env = |words: &[&str]| testkit::finish(std::process::Command::new("env").args(words)).code == 0;
+    let block = format!("--block-signal={blocks}");
+    scratch.service("service/a", "exec 2>&1; exec cat /proc/self/status");
+    scratch.script("service/a/log/run", "cat /proc/self/status >log; exec multilog ./main");
+    // Shells ignore INT and QUIT in what they start in the background.
+    let mut words = vec!["-c", "trap '' HUP INT QUIT PIPE USR2 TSTP; exec \"$@\"", "sh"];
+    if env(&[&block, "true"]) {
+        words.extend(["env", &block]);
+    }
+    let program = scratch.suite().path("svscanboot");
+    let mut command = std::process::Command::new("sh");
+    let command = command.args(words).arg(program).arg(scratch.path("service")).current_dir(scratch.root());
+    let mut boot = start(command.env_remove("RUNLEVEL"));
+    for file in ["service/a/log/main/current", "service/a/log/log"] {
+        wait_until("it is written", || scratch.text(file).contains("SigCgt:"));
+        let text = scratch.text(file);
+        let set = |name: &str| {
+            let set = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+            u64::from_str_radix(set, 16).expect("a set of signals")
+        };
+        assert_eq!(set("SigBlk:"), 0, "{text}");
+        // Those from 32 on are no affair of a shell, and 32 and 33 are libc's.
+        assert_eq!(set("SigIgn:") & 0x7fff_ffff, 0, "{text}");
+    }
+    // To itself it stays what it was.
+    for name in ["HUP", "QUIT", "USR2", "TERM"] {
+        boot.signal(name);
+    }
+    assert_eq!(boot.end(), 0);
 }

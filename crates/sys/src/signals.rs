@@ -84,9 +84,20 @@ impl Signals {
 
 /// Lets `signal` do nothing, unless it is ignored anyway. It is default again in children, and after an exec.
 pub fn survive(signal: Signal) {
-    if is_ignored(signal) {
-        return;
+    if !is_ignored(signal) {
+        do_nothing_at(signal);
     }
+}
+
+/// What this process was started with stays its own: signals that it ignores do nothing here, and are default in children and after an
+/// exec; none that it blocks is blocked any more. For who has caught already what it wants to hear of.
+pub fn hand_on_none() {
+    Signal::iterator().filter(|&signal| is_ignored(signal)).for_each(do_nothing_at);
+    // It cannot fail: the set is a valid one.
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+fn do_nothing_at(signal: Signal) {
     CAUGHT.fetch_or(1 << signal as i32, Ordering::Relaxed);
     // Nobody asks for it, so it needs no place among those that are: that would cost every supervise 1.2 kB.
     let action = SigAction::new(SigHandler::Handler(do_nothing), SaFlags::SA_RESTART, SigSet::empty());
