@@ -109,6 +109,7 @@ fn the_usual_lines_stand_in_what_is_installed() {
     let lines = [
         ("systemd", "etc/systemd/system/svscan.service", "Restart=always\n"),
         ("systemd", "etc/systemd/system/svscan.service", "KillMode=process\n"),
+        ("systemd", "etc/systemd/system/svscan.service", "IgnoreSIGPIPE=no\n"),
         ("sysvinit", "etc/inittab", "\nSV:123456:respawn:/"),
         ("sysvinit", "etc/init.d/svscan", "### BEGIN INIT INFO\n# Provides:          svscan\n"),
         ("openrc", "etc/runlevels/default/svscan", "#!/sbin/openrc-run\n"),
