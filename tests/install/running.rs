@@ -114,3 +114,39 @@ fn a_copier_is_no_svscan() {
         wait_until("the copier lives", || scratch.text("out").ends_with("web | three\n"));
     }
 }
+
+#[test]
+fn the_sysvinit_script_starts_what_does_not_run_yet() {
+    if std::fs::read_to_string("/etc/inittab").is_ok_and(|inittab| inittab.contains("SV:")) {
+        return testkit::skip("init starts svscanboot here");
+    }
+    let scratch = scratch();
+    let dir = scratch.mkdir("service");
+    scratch.mkdir("root/etc/init.d");
+    let mut install = scratch.command("uphold", &["boot", "install", "--init", "sysvinit", "--root", "root"]);
+    assert_eq!(finish(install.arg("--scan-dir").arg(dir)).code, 0);
+    let script = |word: &str| {
+        let mut script = Command::new("/bin/sh");
+        finish(script.args(["root/etc/init.d/svscan", word]).current_dir(scratch.root()).env_remove("RUNLEVEL"))
+    };
+    // Each is below the name that it was called by.
+    let running = |name: &str| {
+        let words = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let called =
+            |words: &str| words.split('\0').take(2).any(|word| word == name || word.ends_with(&format!("/{name}")));
+        scratch.processes().into_iter().filter(|pid| called(&words(pid))).collect::<Vec<u32>>()
+    };
+    assert_eq!(script("status").code, 3);
+    assert_eq!(script("start").code, 0);
+    wait_until("it runs", || script("status").code == 0);
+    let before = (running("svscanboot"), running("svscan"));
+    assert_eq!((before.0.len(), before.1.len()), (1, 1));
+    assert_eq!(script("start").code, 0);
+    // What the second one would start is there when the script has ended, or a moment later.
+    testkit::holds_for(std::time::Duration::from_millis(300), "there is no other", || {
+        (running("svscanboot"), running("svscan")) == before
+    });
+    let stopped = script("stop");
+    assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
+    assert_eq!(script("status").code, 3);
+}
