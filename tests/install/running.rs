@@ -150,3 +150,25 @@ fn the_sysvinit_script_starts_what_does_not_run_yet() {
     assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
     assert_eq!(script("status").code, 3);
 }
+
+#[test]
+fn stop_waits_where_the_kernel_does_not_tell_of_an_end_too() {
+    let Some(strace) = testkit::needs_program("strace") else { return };
+    if finish(Command::new(&strace).args(["-qq", "-o", "/dev/null", "true"])).code != 0 {
+        return testkit::skip("strace may not trace here");
+    }
+    for error in ["ENOSYS", "EPERM"] {
+        let scratch = scratch();
+        scratch.service("service/slow", "trap 'sleep 0.3; echo end >../../end; exit' TERM; while :; do sleep 1; done");
+        let mut svscan = scratch.start("svscan", "svscan", &["--init", "service"]);
+        wait_until("it is up", || scratch.run("svstat", &["service/slow"]).out().contains(": up "));
+        let mut stop = Command::new(&strace);
+        stop.args(["-qq", "-o", "/dev/null", "-e", "trace=pidfd_open", "-e"]);
+        stop.arg(format!("inject=pidfd_open:error={error}")).arg(scratch.suite().path("uphold"));
+        let stopped = finish(stop.args(["boot", "stop", "--scan-dir"]).arg(scratch.path("service")));
+        assert_eq!((stopped.code, stopped.err().as_str()), (0, ""), "{error}");
+        // Its end is seen before it is collected, which is the test's affair.
+        assert_eq!(boot(&scratch, "status").code, 3, "{error}");
+        assert_eq!(svscan.end(), 0);
+    }
+}

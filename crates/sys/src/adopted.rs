@@ -45,6 +45,9 @@ mod imp {
     use crate::clock::monotonic;
     use crate::process;
 
+    /// So many nanoseconds lie between two looks at a process of whose end nothing tells.
+    const LOOK: u64 = 50_000_000;
+
     /// A process that is watched through its descriptor.
     #[derive(Debug)]
     pub struct Adopted {
@@ -65,12 +68,14 @@ mod imp {
     /// whether it has ended.
     ///
     /// # Errors
-    /// If that cannot be heard of: out of descriptors or memory, or ENOSYS.
+    /// If that cannot be heard of: out of descriptors or memory.
     pub fn wait_for_end(pid: Pid, limit: Option<u64>) -> io::Result<bool> {
         let deadline = limit.map(|limit| monotonic().saturating_add(limit));
         let fd = match open(pid) {
             Ok(fd) => fd,
             Err(Errno::ESRCH) => return Ok(true),
+            // Before Linux 5.3, and where a sandbox does not know the call.
+            Err(Errno::ENOSYS | Errno::EPERM) => return Ok(look_for_end(pid, deadline)),
             Err(errno) => return Err(errno.into()),
         };
         loop {
@@ -82,6 +87,25 @@ mod imp {
                 return Ok(false);
             }
         }
+    }
+
+    /// Looks again and again whether `pid` has ended, where the kernel does not tell by itself.
+    fn look_for_end(pid: Pid, deadline: Option<u64>) -> bool {
+        let birth = Stat::of(pid).ok().map(|stat| stat.start);
+        while !is_over(pid, birth) {
+            if deadline.is_some_and(|deadline| deadline <= monotonic()) {
+                return false;
+            }
+            crate::poll::rest_for(LOOK);
+        }
+        true
+    }
+
+    /// Whether the process `pid` that was born then has ended: there is none, or a zombie, or another has its pid.
+    fn is_over(pid: Pid, birth: Option<u64>) -> bool {
+        // EPERM is the answer about a process of somebody else. Without /proc nothing more is known.
+        let there = nix::sys::signal::kill(pid, None) != Err(Errno::ESRCH);
+        !there || Stat::of(pid).is_ok_and(|stat| stat.state == b'Z' || birth.is_some_and(|birth| birth != stat.start))
     }
 
     fn open(pid: Pid) -> nix::Result<OwnedFd> {
@@ -313,6 +337,20 @@ mod imp {
             assert!(born(1_003_000_000, 1_004_000_000) && born(1_009_999_999, 1_010_000_001));
             assert!(!born(0, 980_000_000) && !born(1_031_000_000, 1_040_000_000));
             assert!(stat.is_born(stat.birth()));
+        }
+
+        #[test]
+        fn the_end_is_seen_without_a_descriptor_too() {
+            let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("a child");
+            let pid = Pid::from_raw(child.id().cast_signed());
+            let birth = Stat::of(pid).expect("it lives").start;
+            let before = [look_for_end(pid, Some(0)), is_over(pid, None), is_over(pid, Some(birth))];
+            let another = is_over(pid, Some(birth + 1));
+            child.kill().expect("it is ours");
+            assert_eq!((before, another), ([false; 3], true), "it lives, and is not another");
+            assert!(look_for_end(pid, None), "a zombie");
+            child.wait().expect("it is ours");
+            assert!(look_for_end(pid, None) && is_over(pid, Some(birth)));
         }
 
         #[test]
