@@ -34,9 +34,9 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Those of the all-in-one file that lies here as `own` and is called `uphold` in the tree.
-    pub fn of(own: &Path, uphold: PathBuf, scan_dir: PathBuf) -> Paths {
-        let beside = PROGRAMS.into_iter().filter(|name| own.with_file_name(name).exists()).collect();
+    /// Those of the all-in-one file that is called `uphold` in the tree. What lies beside it counts there, not where it runs now.
+    pub fn of(tree: &Tree, uphold: PathBuf, scan_dir: PathBuf) -> Paths {
+        let beside = PROGRAMS.into_iter().filter(|name| tree.holds(&uphold.with_file_name(name))).collect();
         Paths { uphold, beside, scan_dir }
     }
 

@@ -69,7 +69,7 @@ fn paths(arguments: &Arguments) -> anyhow::Result<Paths> {
         let text = text!("installing for ", uphold, ", which is not there below ", arguments.tree.root());
         PROGRAM.voice().warn(&text);
     }
-    Ok(Paths::of(&own, writable(&uphold)?, arguments.scan_dir()))
+    Ok(Paths::of(&arguments.tree, writable(&uphold)?, arguments.scan_dir()))
 }
 
 fn print(items: &[Item]) {

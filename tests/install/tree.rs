@@ -71,6 +71,11 @@ impl Tree {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// The program that installs.
+    pub fn program(&self) -> PathBuf {
+        self.scratch.suite().path("uphold")
+    }
+
     /// `uphold boot VERB --root TREE` and these words.
     pub fn boot(&self, verb: &str, words: &[&str]) -> Finished {
         let mut command = self.scratch.command("uphold", &["boot", verb, "--root"]);

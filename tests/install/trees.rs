@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use testkit::{finish, needs_program};
 
@@ -130,6 +131,26 @@ fn the_usual_lines_stand_in_what_is_installed() {
         tree.boots("install", &[]);
         assert!(tree.text(path).contains(line), "{init}: {}", tree.text(path));
     }
+}
+
+#[test]
+fn programs_are_named_that_lie_in_the_tree_whatever_lies_outside() {
+    let (_, prepare) = INITS[0];
+    let tree = Tree::new(prepare);
+    let program = tree.program();
+    let svscan = program.with_file_name("svscan");
+    assert!(svscan.exists(), "here it lies beside");
+    let inside = |path: &Path| path.strip_prefix("/").expect("absolute").to_str().expect("UTF-8").to_owned();
+    tree.write(&inside(&program), "");
+    tree.boots("install", &[]);
+    let all_in_one = format!("ExecStart={} svscan --init", program.display());
+    let unit = tree.text("etc/systemd/system/svscan.service");
+    assert!(unit.contains(&all_in_one), "{unit}");
+    tree.boots("remove", &[]);
+    tree.write(&inside(&svscan), "");
+    tree.boots("install", &[]);
+    let unit = tree.text("etc/systemd/system/svscan.service");
+    assert!(unit.contains(&format!("ExecStart={} --init", svscan.display())), "{unit}");
 }
 
 #[test]
