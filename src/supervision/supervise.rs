@@ -233,6 +233,7 @@ impl<'a> Supervisor<'a> {
         });
         log::info!("{}: going on as version {}", dir.display(), more.version().unwrap_or_default());
         supervisor.announce();
+        supervisor.know_group();
         supervisor.step(Event::Begin);
         // Deaths of which the old program was not told any more.
         supervisor.reap();
@@ -271,6 +272,9 @@ impl<'a> Supervisor<'a> {
         // A process that is up before the machine has begun is our predecessor's.
         let left_behind = self.machine.pid().filter(|_| self.adopted.is_none());
         let second = self.machine.second_pid().filter(|_| self.beside.is_none());
+        if second.is_none() {
+            self.know_group();
+        }
         self.step(Event::Begin);
         if let Some(pid) = left_behind {
             log::info!("{}: pid {} ended while nobody supervised it", self.dir.display(), pid.0);
@@ -279,6 +283,19 @@ impl<'a> Supervisor<'a> {
         if let Some(pid) = second {
             log::info!("{}: pid {} ended while nobody supervised it", self.dir.display(), pid.0);
             self.step(Event::Died(pid, svdir::Exit::Unknown));
+        }
+    }
+
+    /// Looks whether the second copy that was found leads a process group. One that has ended is not asked: its pid may be somebody else's.
+    fn know_group(&mut self) {
+        let Some(pid) = self.machine.second_pid() else {
+            return;
+        };
+        let leads = process::leads_group(process::Pid::from_raw(pid.0.cast_signed()));
+        // Only behind that, so the answer was about it. A child of ours keeps its pid until it is reaped.
+        let lives = self.beside.as_ref().is_none_or(|beside| beside.has_ended().is_ok_and(|ended| !ended));
+        if leads && lives {
+            self.machine.know_group();
         }
     }
 

@@ -2,8 +2,11 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{Running, Scratch, holds_for, wait_for, wait_until};
 
@@ -231,6 +234,73 @@ fn an_old_copy_that_ended_while_nobody_looked_is_replaced_by_the_new_one() {
     scratch.write("a/go", "");
     wait_until("it is ready", || svstat(&scratch, "a").contains(", ready "));
     assert_eq!(lines(&scratch, "supervise.out"), 2);
+}
+
+/// Where the record has the pid of the second copy.
+const SECOND_PID: u64 = 196;
+
+/// A process in the group of `leader`, or in one of its own.
+fn member(leader: Option<&Running>) -> Running {
+    let group = leader.map_or(0, |leader| leader.pid().cast_signed());
+    testkit::start(Command::new("sleep").arg("1000").process_group(group))
+}
+
+#[test]
+fn a_group_that_has_the_pid_of_a_new_copy_which_ended_while_nobody_looked_lives_on() {
+    let scratch = Scratch::new();
+    let mut leader = member(None);
+    let mut others = member(Some(&leader));
+    let (mut first, old) = ready(&scratch);
+    let begun = Instant::now();
+    wait_until("no time of birth is that of the others", || begun.elapsed() > Duration::from_millis(100));
+    svc(&scratch, "-R", "a");
+    let new = wait_for("the new copy is starting", || other(&scratch, "starting"));
+    first.signal("KILL");
+    first.end();
+    testkit::signal(new, "KILL");
+    wait_until("it is gone", || !is_running(new));
+    // As if the kernel had given its pid to another one.
+    let status = std::fs::OpenOptions::new().write(true).open(scratch.path("a/supervise/status"));
+    status.and_then(|file| file.write_all_at(&leader.pid().to_le_bytes(), SECOND_PID)).expect("a file of ours");
+    let _second = supervise(&scratch);
+    let line = format!(
+        "supervise: warning: unable to replace a, going on as before: pid {} ended before it was ready\n",
+        leader.pid()
+    );
+    wait_until("it is given up", || !scratch.text("supervise.err").is_empty());
+    assert_eq!(scratch.text("supervise.err"), line);
+    holds_for(Duration::from_millis(200), "they live", || (leader.ended(), others.ended()) == (None, None));
+    assert_eq!(pid(&scratch, "a"), Some(old));
+}
+
+#[test]
+fn what_a_new_copy_leaves_behind_is_killed_by_a_successor_that_has_found_the_copy() {
+    for upgrade in [false, true] {
+        let scratch = Scratch::new();
+        let (mut supervisor, old) = ready(&scratch);
+        scratch.script(
+            "a/new",
+            "sleep 1000 & echo $! >left.new; mv left.new left; while ! test -e go; do sleep 0.01; done; exit 3",
+        );
+        std::fs::rename(scratch.path("a/new"), scratch.path("a/run")).expect("a file of ours");
+        svc(&scratch, "-R", "a");
+        let new = wait_for("the new copy is starting", || other(&scratch, "starting"));
+        let left = wait_for("it has a child", || scratch.text("a/left").trim().parse().ok());
+        if upgrade {
+            svc(&scratch, "--reexec", "a");
+        } else {
+            supervisor.signal("KILL");
+            supervisor.end();
+            supervisor = supervise(&scratch);
+            wait_until("a supervise runs", || scratch.run("svok", &["a"]).code == 0);
+        }
+        assert_eq!(other(&scratch, "starting"), Some(new));
+        scratch.write("a/go", "");
+        wait_until("it is given up", || !svstat(&scratch, "a").contains("starting"));
+        wait_until("what it left is gone", || !is_running(left));
+        assert_eq!(pid(&scratch, "a"), Some(old));
+        drop(supervisor);
+    }
 }
 
 #[test]

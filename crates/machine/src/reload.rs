@@ -90,7 +90,7 @@ pub enum Action {
     Term(Pid),
     /// Kill this copy, which was told to end and has not.
     Kill(Pid),
-    /// The new copy is dead: end what it left behind in its process group.
+    /// The new copy is dead: end what it left behind in this process group.
     EndGroup(Pid),
     /// Say that the reload was given up.
     GiveUp(Why),
@@ -110,6 +110,8 @@ pub enum Second {
     Warming {
         /// The new copy.
         pid: Pid,
+        /// The process group by which is found what it leaves behind; `None` if it is not known whether that is its own.
+        group: Option<Pid>,
         /// How this reload is done.
         settings: Settings,
         /// When the warm-up, or the patience, is over.
@@ -191,6 +193,13 @@ impl Reload {
         self.again.is_some()
     }
 
+    /// A new copy that a predecessor has started lives, and leads a process group.
+    pub const fn know_group(&mut self) {
+        if let Second::Warming { pid, group, .. } = &mut self.second {
+            *group = Some(*pid);
+        }
+    }
+
     /// Forgets a request that is remembered.
     pub const fn forget(&mut self) {
         self.again = None;
@@ -246,7 +255,7 @@ impl Reload {
                 Readiness::WarmUp(time) => Some(now.after(time)),
                 Readiness::Declared(limit) => limit.map(|time| now.after(time)),
             };
-            self.second = Second::Warming { pid, settings, until };
+            self.second = Second::Warming { pid, group: Some(pid), settings, until };
         }
     }
 
@@ -261,19 +270,19 @@ impl Reload {
     }
 
     fn extend(&mut self, now: Tick, who: Pid, nanoseconds: u64) {
-        if let Second::Warming { pid, settings, until: Some(until) } = self.second
+        if let Second::Warming { pid, group, settings, until: Some(until) } = self.second
             && pid == who
             && let Readiness::Declared(_) = settings.readiness
         {
-            self.second = Second::Warming { pid, settings, until: Some(until.max(now.after(nanoseconds))) };
+            self.second = Second::Warming { pid, group, settings, until: Some(until.max(now.after(nanoseconds))) };
         }
     }
 
     fn moved(&mut self, old: Pid, new: Pid) {
-        if let Second::Warming { pid, .. } = &mut self.second
+        if let Second::Warming { pid, group, .. } = &mut self.second
             && *pid == old
         {
-            *pid = new;
+            (*pid, *group) = (new, Some(new));
         }
     }
 
@@ -314,9 +323,11 @@ impl Reload {
 
     fn died(&mut self, main: Option<Pid>, who: Pid, exit: Exit, todo: &mut Actions) {
         match self.second {
-            Second::Warming { pid, .. } if pid == who => {
+            Second::Warming { pid, group, .. } if pid == who => {
                 todo.push(Action::GiveUp(Why::Died(pid, exit)));
-                todo.push(Action::EndGroup(pid));
+                if let Some(group) = group {
+                    todo.push(Action::EndGroup(group));
+                }
                 self.end(main, todo);
             }
             Second::Warming { pid, .. } if main == Some(who) => {

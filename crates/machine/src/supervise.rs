@@ -190,7 +190,8 @@ pub enum Action {
 /// The actions of one step.
 pub type Actions = crate::actions::Actions<Action, 10>;
 
-/// The overlap that a supervise which was killed has left behind. What was to be waited for is waited for anew.
+/// The overlap that a supervise which was killed has left behind. What was to be waited for is waited for anew. A group is not known: the copy
+/// may have ended meanwhile, and its pid be somebody else's.
 fn resume_reload(now: Tick, more: &More, knobs: Knobs) -> Reload {
     let settings = knobs.settings();
     let Some(svdir::Second { pid, role }) = more.second else {
@@ -204,7 +205,7 @@ fn resume_reload(now: Tick, more: &More, knobs: Knobs) -> Reload {
                 Readiness::WarmUp(time) => Some(now.after(time)),
                 Readiness::Declared(limit) => limit.map(|limit| now.after(limit)),
             };
-            Second::Warming { pid, settings, until }
+            Second::Warming { pid, group: None, settings, until }
         }
         Role::EndingOld => leaving(false),
         Role::EndingNew => leaving(true),
@@ -336,6 +337,11 @@ impl Machine {
     /// The process of the second copy, if there are two.
     pub fn second_pid(&self) -> Option<Pid> {
         self.reload.second_pid()
+    }
+
+    /// The second copy, which a predecessor has started, was found alive, and leads a process group.
+    pub fn know_group(&mut self) {
+        self.reload.know_group();
     }
 
     /// From now on a `run` that ends by itself is the end.

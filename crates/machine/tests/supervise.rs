@@ -1020,6 +1020,21 @@ fn a_new_copy_that_is_not_ready_in_time_or_dies_leaves_the_old_one() {
 }
 
 #[test]
+fn a_successor_ends_a_group_only_if_that_is_known_to_be_the_new_copys() {
+    for known in [false, true] {
+        let mut world = replacing(true);
+        world.happen(&Happening::Takeover);
+        let new = world.machine.second_pid().expect("two");
+        if known {
+            world.machine.know_group();
+        }
+        let actions = world.machine.step(world.now, Event::Died(new, Exit::Unknown));
+        let ends: Vec<_> = actions.into_iter().filter(|action| matches!(action, Action::EndGroup(_))).collect();
+        assert_eq!(ends, if known { vec![Action::EndGroup(new)] } else { vec![] });
+    }
+}
+
+#[test]
 fn each_command_in_the_middle_of_a_replacement_does_what_the_table_says() {
     // While the new copy is not ready.
     let mut world = replacing(false);

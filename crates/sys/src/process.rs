@@ -144,8 +144,17 @@ pub fn new_group() -> io::Result<()> {
     Ok(nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?)
 }
 
-/// Sends a signal to every process of the group that `leader` leads or has led. ESRCH if there is none any more.
+/// Whether `pid` leads a process group.
+pub fn leads_group(pid: Pid) -> bool {
+    nix::unistd::getpgid(Some(pid)) == Ok(pid)
+}
+
+/// Sends a signal to every process of the group that `leader` leads or has led. ESRCH if there is none any more; EINVAL for 1 and less: to the
+/// kernel those mean everybody, or our own group.
 pub fn kill_group(leader: Pid, signal: Signal) -> io::Result<()> {
+    if leader.as_raw() <= 1 {
+        return Err(Errno::EINVAL.into());
+    }
     Ok(nix::sys::signal::killpg(leader, signal)?)
 }
 
@@ -153,4 +162,18 @@ pub fn kill_group(leader: Pid, signal: Signal) -> io::Result<()> {
 pub fn group_exists(leader: Pid) -> bool {
     // EPERM is the answer about a process of somebody else.
     nix::sys::signal::killpg(leader, None) != Err(Errno::ESRCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_group_is_everybodys_nor_our_own() {
+        for leader in [1, 0, -1, -7] {
+            // One that does nothing to those who do not ask for it.
+            let error = kill_group(Pid::from_raw(leader), Signal::SIGWINCH).expect_err("it is refused");
+            assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "{leader}");
+        }
+    }
 }
