@@ -304,6 +304,34 @@ fn what_a_new_copy_leaves_behind_is_killed_by_a_successor_that_has_found_the_cop
 }
 
 #[test]
+fn what_a_new_copy_that_is_given_up_leaves_behind_when_it_ends_is_killed() {
+    for letters in ["", "-d", "-x"] {
+        let scratch = Scratch::new();
+        let (mut supervisor, old) = ready(&scratch);
+        scratch.write("a/timeout-ready", if letters.is_empty() { "700ms" } else { "60s" });
+        // The shell dies of TERM, and nobody tells its child.
+        scratch.script("a/new", "sleep 1000 & echo $! >left.new; mv left.new left; wait");
+        std::fs::rename(scratch.path("a/new"), scratch.path("a/run")).expect("a file of ours");
+        svc(&scratch, "-R", "a");
+        let left = wait_for("it has a child", || scratch.text("a/left").trim().parse().ok());
+        if !letters.is_empty() {
+            scratch.write("a/end", "");
+            svc(&scratch, letters, "a");
+        }
+        wait_until("what it left is gone", || !is_running(left));
+        match letters {
+            "" => assert_eq!(pid(&scratch, "a"), Some(old)),
+            "-d" => wait_down(&scratch, "a"),
+            // It waits for the old copy, which nobody has told to end.
+            _ => {
+                testkit::signal(old, "TERM");
+                assert_eq!(supervisor.end(), 0);
+            }
+        }
+    }
+}
+
+#[test]
 fn no_request_is_lost_over_twenty_replacements_under_load() {
     let scratch = Scratch::new();
     let port = &address();

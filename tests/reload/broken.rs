@@ -68,6 +68,18 @@ fn new_copy_that_never_gets_ready_and_ignores_term() {
 }
 
 #[test]
+fn new_copy_that_never_gets_ready_and_ends_without_its_children() {
+    // The shell dies of TERM, and nobody tells its child.
+    let broken = "sleep 100000 & echo $! >child; wait";
+    let mut watch = Watch::begun(&["-k", "--ready=fd:5", "--ready-timeout=2"], &well_until(broken));
+    let (old, new) = deploy_broken(&watch);
+    watch.wait_until_said(&format!("HUP: new process ({new}) was not ready in time"), 1);
+    let child = watch.scratch.text("child").trim().parse().expect("a pid");
+    wait_until("its child is killed", || !lives(child));
+    check_that_old_serves(&mut watch, old);
+}
+
+#[test]
 fn new_copy_that_closes_its_descriptor() {
     let options = ["--ready=fd:5", "--ready-timeout=2"];
     let mut watch = Watch::begun(&options, &well_until("echo -n no >&5; exec 5>&-; exec sleep 100000"));

@@ -7,7 +7,7 @@
 //! | none | no reload | a request, if there is a main copy: starting |
 //! | starting | the loop forks in this moment | the fork's success: warming; its failure: none, given up |
 //! | warming | the new copy lives beside the main one | ready, or warm-up over: it becomes the main one, and the old is leaving; its death: none, given up; not ready in time, or cancelled: it is leaving, given up; the death of the main one: it becomes that at once, and the second is none |
-//! | leaving | a copy that was told to end still lives | its death: none; the end of its grace: KILL, once |
+//! | leaving | a copy that was told to end still lives | its death: none; the end of its grace: KILL, once. What a new copy leaves in its process group when it ends is killed |
 //!
 //! So the old copy is signalled only after the new one has become the main one, and a new one that does not get there leaves the old
 //! as it was.
@@ -123,6 +123,8 @@ pub enum Second {
         pid: Pid,
         /// Whether it is a new copy that was given up, not the old one.
         new: bool,
+        /// Of a new copy, the process group by which is found what it leaves behind, if that is known.
+        group: Option<Pid>,
         /// When it is killed; `None` if never, or if it was already.
         kill_at: Option<Tick>,
     },
@@ -195,7 +197,7 @@ impl Reload {
 
     /// A new copy that a predecessor has started lives, and leads a process group.
     pub const fn know_group(&mut self) {
-        if let Second::Warming { pid, group, .. } = &mut self.second {
+        if let Second::Warming { pid, group, .. } | Second::Leaving { pid, new: true, group, .. } = &mut self.second {
             *group = Some(*pid);
         }
     }
@@ -290,14 +292,13 @@ impl Reload {
     fn promote(&mut self, now: Tick, main: Option<Pid>, new: Pid, settings: Settings, todo: &mut Actions) {
         todo.push(Action::Promote(new));
         match main {
-            Some(old) => self.leave(now, old, false, settings.grace, todo),
+            Some(old) => {
+                self.second =
+                    Second::Leaving { pid: old, new: false, group: None, kill_at: end_of(now, settings.grace) };
+                todo.push(Action::Term(old));
+            }
             None => self.end(Some(new), todo),
         }
-    }
-
-    fn leave(&mut self, now: Tick, pid: Pid, new: bool, grace: Option<u64>, todo: &mut Actions) {
-        self.second = Second::Leaving { pid, new, kill_at: grace.map(|grace| now.after(grace)) };
-        todo.push(Action::Term(pid));
     }
 
     /// There is no second copy any more. What was remembered is done now.
@@ -308,35 +309,42 @@ impl Reload {
         }
     }
 
-    fn give_up(&mut self, now: Tick, pid: Pid, settings: Settings, why: Why, todo: &mut Actions) {
-        todo.push(Action::GiveUp(why));
-        self.leave(now, pid, true, settings.give_up_grace, todo);
+    /// The new copy, if there is one that is not ready, is told to end.
+    fn give_up(&mut self, now: Tick, why: impl FnOnce(Pid) -> Why, todo: &mut Actions) {
+        if let Second::Warming { pid, group, settings, .. } = self.second {
+            todo.push(Action::GiveUp(why(pid)));
+            let kill_at = end_of(now, settings.give_up_grace);
+            self.second = Second::Leaving { pid, new: true, group, kill_at };
+            todo.push(Action::Term(pid));
+        }
     }
 
     fn cancel(&mut self, now: Tick, todo: &mut Actions) {
         self.again = None;
-        match self.second {
-            Second::Warming { pid, settings, .. } => self.give_up(now, pid, settings, Why::Cancelled(pid), todo),
-            Second::None | Second::Starting(_) | Second::Leaving { .. } => {}
-        }
+        self.give_up(now, Why::Cancelled, todo);
     }
 
     fn died(&mut self, main: Option<Pid>, who: Pid, exit: Exit, todo: &mut Actions) {
         match self.second {
             Second::Warming { pid, group, .. } if pid == who => {
                 todo.push(Action::GiveUp(Why::Died(pid, exit)));
-                if let Some(group) = group {
-                    todo.push(Action::EndGroup(group));
-                }
-                self.end(main, todo);
+                self.end_second(main, group, todo);
             }
             Second::Warming { pid, .. } if main == Some(who) => {
                 todo.push(Action::Promote(pid));
                 self.end(Some(pid), todo);
             }
-            Second::Leaving { pid, .. } if pid == who => self.end(main, todo),
+            Second::Leaving { pid, group, .. } if pid == who => self.end_second(main, group, todo),
             Second::None | Second::Starting(_) | Second::Warming { .. } | Second::Leaving { .. } => {}
         }
+    }
+
+    /// The second copy has ended. What a new one has left behind, which did not become the main one, would go on for ever.
+    fn end_second(&mut self, main: Option<Pid>, group: Option<Pid>, todo: &mut Actions) {
+        if let Some(group) = group {
+            todo.push(Action::EndGroup(group));
+        }
+        self.end(main, todo);
     }
 
     fn timeout(&mut self, now: Tick, main: Option<Pid>, todo: &mut Actions) {
@@ -346,13 +354,18 @@ impl Reload {
         match self.second {
             Second::Warming { pid, settings, .. } => match settings.readiness {
                 Readiness::WarmUp(_) => self.promote(now, main, pid, settings, todo),
-                Readiness::Declared(_) => self.give_up(now, pid, settings, Why::NotReady(pid), todo),
+                Readiness::Declared(_) => self.give_up(now, Why::NotReady, todo),
             },
-            Second::Leaving { pid, new, .. } => {
-                self.second = Second::Leaving { pid, new, kill_at: None };
+            Second::Leaving { pid, new, group, .. } => {
+                self.second = Second::Leaving { pid, new, group, kill_at: None };
                 todo.push(Action::Kill(pid));
             }
             Second::None | Second::Starting(_) => {}
         }
     }
+}
+
+/// When a grace that begins now is over.
+fn end_of(now: Tick, grace: Option<u64>) -> Option<Tick> {
+    grace.map(|grace| now.after(grace))
 }

@@ -169,7 +169,7 @@ pub enum Action {
     SpawnBeside,
     /// The second copy is the main one from now on, and if there was one before that is the second.
     Promote,
-    /// A new copy has ended before it was ready: end what is left of its process group.
+    /// A new copy has ended that did not become the main one: end what is left of its process group.
     EndGroup(Pid),
     /// Say that this process hangs, and will be ended: it has not told within so many nanoseconds that it is alive, or has said so itself.
     Hung(Pid, Option<u64>),
@@ -198,7 +198,8 @@ fn resume_reload(now: Tick, more: &More, knobs: Knobs) -> Reload {
         return Reload::new();
     };
     let pid = Pid(pid.get());
-    let leaving = |new| Second::Leaving { pid, new, kill_at: settings.grace.map(|grace| now.after(grace)) };
+    let kill_at = settings.grace.map(|grace| now.after(grace));
+    let leaving = |new| Second::Leaving { pid, new, group: None, kill_at };
     let second = match role {
         Role::Starting => {
             let until = match settings.readiness {

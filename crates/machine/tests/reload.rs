@@ -45,6 +45,8 @@ struct World {
     started: u32,
     promoted: u32,
     given_up: u32,
+    /// New copies that did not become the main one and have ended; what they have left behind is not killed yet.
+    left: Vec<Pid>,
 }
 
 impl World {
@@ -61,6 +63,7 @@ impl World {
             started: 0,
             promoted: 0,
             given_up: 0,
+            left: Vec::new(),
         }
     }
 
@@ -116,10 +119,13 @@ impl World {
                 assert!(self.alive.contains(&pid), "a dead copy is killed");
                 assert!(self.told.contains(&pid), "killed before it was told to end");
                 self.told.retain(|&told| told != pid);
-                self.alive.retain(|&alive| alive != pid);
-                self.step(Event::Died(pid, EXIT));
+                self.die(pid);
             }
-            Action::EndGroup(pid) => assert!(!self.alive.contains(&pid), "it still lives"),
+            Action::EndGroup(pid) => {
+                assert!(!self.alive.contains(&pid), "it still lives");
+                assert!(self.left.contains(&pid), "it has led none, or it was killed already");
+                self.left.retain(|&left| left != pid);
+            }
             Action::GiveUp(why) => {
                 assert!(matches!(why, Why::NotStarted) || self.main.is_none_or(|main| self.alive.contains(&main)));
                 self.given_up += 1;
@@ -155,6 +161,11 @@ impl World {
         self.alive.retain(|&alive| alive != pid);
         self.told.retain(|&told| told != pid);
         let was_main = self.main == Some(pid);
+        if let Second::Warming { pid: new, .. } | Second::Leaving { pid: new, new: true, .. } = self.reload.second()
+            && new == pid
+        {
+            self.left.push(pid);
+        }
         // The owner forgets it behind the step, unless another was promoted.
         let actions = self.reload.step(self.now, self.main, Event::Died(pid, EXIT));
         let promotes = actions.into_iter().any(|action| matches!(action, Action::Promote(_)));
@@ -164,6 +175,7 @@ impl World {
         for action in actions {
             self.perform(action, Event::Died(pid, EXIT));
         }
+        assert_eq!(self.left, [], "what it has left behind lives on");
         self.check();
     }
 
@@ -355,9 +367,28 @@ fn new_one_that_dies_or_is_not_ready_in_time_leaves_the_old() {
     let mut reload = begun(PATIENT);
     let late: Vec<_> = reload.step(Tick(60 * SECOND), Some(old), Event::Timeout).into_iter().collect();
     assert_eq!(late, [Action::GiveUp(Why::NotReady(new)), Action::Term(new)]);
-    assert_eq!(reload.second(), Second::Leaving { pid: new, new: true, kill_at: Some(Tick(61 * SECOND)) });
+    assert_eq!(
+        reload.second(),
+        Second::Leaving { pid: new, new: true, group: Some(new), kill_at: Some(Tick(61 * SECOND)) }
+    );
     // Too late to be ready.
     assert_eq!(reload.step(Tick(60 * SECOND), Some(old), Event::Ready(new)).into_iter().count(), 0);
+    let ended: Vec<_> = reload.step(Tick(60 * SECOND), Some(old), Event::Died(new, EXIT)).into_iter().collect();
+    assert_eq!((ended, reload.is_idle()), (vec![Action::EndGroup(new)], true));
+}
+
+#[test]
+fn what_a_new_copy_that_was_called_off_leaves_behind_is_ended_and_what_the_old_one_leaves_is_not() {
+    let (old, new) = (Pid(1), Pid(2));
+    for cancel in [false, true] {
+        let mut reload = Reload::new();
+        reload.step(Tick(0), Some(old), Event::Ask(PATIENT));
+        reload.step(Tick(0), Some(old), Event::Started(new));
+        reload.step(Tick(0), Some(old), if cancel { Event::Cancel } else { Event::Ready(new) });
+        let (main, second) = if cancel { (old, new) } else { (new, old) };
+        let ended: Vec<_> = reload.step(Tick(1), Some(main), Event::Died(second, EXIT)).into_iter().collect();
+        assert_eq!(ended, if cancel { vec![Action::EndGroup(new)] } else { vec![] });
+    }
 }
 
 #[test]
