@@ -256,6 +256,7 @@ impl<'a> Watch<'a> {
     }
 
     fn ended(&mut self, pid: process::Pid, change: Change, exit: Exit) {
+        self.listen_again();
         if let Some(check) = &mut self.check {
             let (is_check, succeeded) = check.hear(now(), pid, change);
             if is_check {
@@ -272,6 +273,20 @@ impl<'a> Watch<'a> {
             pipe.take_if(|(copy, _)| *copy == pid);
         }
         self.step(Event::Died { pid, exit, group_exists });
+    }
+
+    /// Listens again where a copy, which has ended, has shut down what all have.
+    fn listen_again(&self) {
+        for (listener, socket) in self.settled.listeners.iter().zip(&self.sockets) {
+            match sys::listen::again(socket, listeners::manner(listener)) {
+                Ok(false) => {}
+                Ok(true) => self.log.line(Level::Error, format_args!("{listener} was shut down, listening again")),
+                Err(error) => {
+                    let reason = cli::reason(&error);
+                    self.log.line(Level::Error, format_args!("unable to listen on {listener} again: {reason}"));
+                }
+            }
+        }
     }
 
     /// Takes what copies say by sd_notify. What comes from others, or from a copy that serves already, means nothing.

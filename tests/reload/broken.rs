@@ -80,6 +80,20 @@ fn new_copy_that_never_gets_ready_and_ends_without_its_children() {
 }
 
 #[test]
+fn new_copy_that_shuts_the_socket_down() {
+    let address = crate::sockets::address();
+    let shut = crate::world::exec_helper("shut");
+    let options = ["-w", LONG, "--listen", &format!("tcp:{address}")];
+    let mut watch = Watch::begun(&options, &well_until(&format!("({shut}); exit 1")));
+    let (old, new) = deploy_broken(&watch);
+    watch.wait_until_said(&format!("HUP: new process ({new}) quit with code: 1"), 1);
+    watch.wait_until_said(&format!("[ERROR   ]: tcp:{address} was shut down, listening again"), 1);
+    // Nobody accepts: it waits.
+    std::net::TcpStream::connect(&address).expect("a connection");
+    check_that_old_serves(&mut watch, old);
+}
+
+#[test]
 fn new_copy_that_closes_its_descriptor() {
     let options = ["--ready=fd:5", "--ready-timeout=2"];
     let mut watch = Watch::begun(&options, &well_until("echo -n no >&5; exec 5>&-; exec sleep 100000"));

@@ -2,7 +2,7 @@
 //! program that is sure to be built.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
@@ -93,6 +93,16 @@ pub fn send(name: &str, bytes: &[u8]) {
     let address = SocketAddr::from_abstract_name(name.strip_prefix('@').expect("an abstract name")).expect("a name");
     let sent = UnixDatagram::unbound().expect("a socket").send_to_addr(bytes, &address);
     assert_eq!(sent.expect("sent"), bytes.len());
+}
+
+/// Shuts the socket down, for all who have it.
+#[test]
+#[ignore = "a program that other tests run"]
+fn shut() {
+    if is_called() {
+        let socket = TcpStream::from(sys::sealed::inherit(3).expect("a socket"));
+        socket.shutdown(std::net::Shutdown::Both).expect("anybody may");
+    }
 }
 
 /// Says by sd_notify what `SAY` holds, and lives on.
