@@ -249,8 +249,10 @@ impl<'a> Watch<'a> {
             };
             self.ended(pid, change, exit);
         }
-        if self.machine.ending().is_some_and(|leader| !process::group_exists(raw(leader))) {
-            self.step(Event::GroupGone);
+        for leader in self.machine.ending().into_iter().flatten() {
+            if !process::group_exists(raw(leader)) {
+                self.step(Event::GroupGone(leader));
+            }
         }
         self.log.line(Level::Debug, format_args!("CHLD: <<<"));
     }

@@ -139,6 +139,25 @@ fn copy_that_was_to_serve_and_dies_ends_hupwatch() {
 }
 
 #[test]
+fn kill_at_exit_lets_the_old_copy_answer_when_the_new_one_dies() {
+    let script = "trap 'echo TERM $$ >>notes; until [ -e go ]; do sleep 0.01; done; echo answered >>notes; exit' TERM
+echo start $$ >>notes
+while :; do sleep 100000 & wait $!; done";
+    let mut watch = Watch::begun(&["-k", "-w", BRIEF, "--grace", LONG], script);
+    let old = watch.wait_for_starts(1);
+    watch.wait_until_asleep(old, 1);
+    watch.hup();
+    let new = watch.wait_for_starts(2);
+    wait_until("the old copy ends", || watch.notes().contains(&format!("TERM {old}")));
+    signal(new, "KILL");
+    watch.wait_until_said("Primary process quit with code: -9", 1);
+    watch.scratch.write("go", "");
+    assert_eq!(watch.hupwatch.end(), 137);
+    assert_eq!(watch.notes().last().map(String::as_str), Some("answered"));
+    assert_eq!(watch.scratch.processes(), [] as [u32; 0]);
+}
+
+#[test]
 fn pidfile_holds_the_pid_while_it_runs() {
     let mut watch = Watch::begun(&["--pidfile", "pid", "-w", BRIEF], NOTING);
     assert_eq!(watch.scratch.text("pid"), format!("{}\n", watch.pid()));

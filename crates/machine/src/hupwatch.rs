@@ -5,7 +5,7 @@
 //! | beginning | nothing runs yet | the first start: running; its failure: quit |
 //! | running | a copy serves, and perhaps there is a second ([`reload`](crate::reload)) | the death of the copy that serves, where no new one takes over: quit, or ending its group; a request to leave: quit, or ending |
 //! | put off | a request to leave came during a reload | the reload is over: quit, or ending |
-//! | ending | all that runs was told to end: with kill-at-exit | all of it is gone, or killed: quit |
+//! | ending | all that runs was told to end: with kill-at-exit | all of it is gone, or killed: quit. An old copy that was still leaving has the time that it had |
 //!
 //! A HUP after a request to leave is forgotten. Children that are neither of the two copies (orphans, where hupwatch is process 1) mean
 //! nothing.
@@ -50,8 +50,8 @@ pub enum Event {
         /// Whether it has left others of its group.
         group_exists: bool,
     },
-    /// The process group that is being ended has nobody in it any more.
-    GroupGone,
+    /// The process group of this copy, which is being ended, has nobody in it any more.
+    GroupGone(Pid),
     /// The deadline has come.
     Timeout,
 }
@@ -120,13 +120,24 @@ pub type Actions = crate::actions::Actions<Action, 12>;
 enum Leaving {
     No,
     PutOff,
-    /// The group of `leader` is ended; `then` is what hupwatch leaves with.
+    /// These are ended; `then` is what hupwatch leaves with.
     Ending {
-        leader: Pid,
-        kill_at: Option<Tick>,
+        groups: [Option<Group>; 2],
         then: Option<Exit>,
     },
     Left,
+}
+
+/// The process group of a copy, which is ended before hupwatch leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Group {
+    leader: Pid,
+    /// The leader was not reaped.
+    lives: bool,
+    /// All of it was sent TERM, and not the leader alone.
+    told: bool,
+    /// When all of it is killed; `None` if it was.
+    kill_at: Option<Tick>,
 }
 
 /// The state of hupwatch.
@@ -159,21 +170,22 @@ impl Machine {
         self.main.into_iter().chain(self.reload.second_pid())
     }
 
-    /// The process group that is being ended before hupwatch leaves.
-    pub const fn ending(&self) -> Option<Pid> {
+    /// The leaders of the process groups that are being ended before hupwatch leaves.
+    pub fn ending(&self) -> [Option<Pid>; 2] {
+        self.groups().map(|group| group.map(|group| group.leader))
+    }
+
+    const fn groups(&self) -> [Option<Group>; 2] {
         match self.leaving {
-            Leaving::Ending { leader, .. } => Some(leader),
-            Leaving::No | Leaving::PutOff | Leaving::Left => None,
+            Leaving::Ending { groups, .. } => groups,
+            Leaving::No | Leaving::PutOff | Leaving::Left => [None; 2],
         }
     }
 
     /// When an [`Event::Timeout`] is due; `None` if nothing is.
     pub fn deadline(&self) -> Option<Tick> {
-        let ending = match self.leaving {
-            Leaving::Ending { kill_at, .. } => kill_at,
-            Leaving::No | Leaving::PutOff | Leaving::Left => None,
-        };
-        [self.reload.deadline(), ending].into_iter().flatten().min()
+        let ending = self.groups().into_iter().flatten().filter_map(|group| group.kill_at);
+        self.reload.deadline().into_iter().chain(ending).min()
     }
 
     /// Takes in one event and returns what is to be done about it.
@@ -189,7 +201,7 @@ impl Machine {
             Event::Ready(pid) => self.reload(now, reload::Event::Ready(pid), &mut todo),
             Event::Extend(pid, time) => self.reload(now, reload::Event::Extend(pid, time), &mut todo),
             Event::Died { pid, exit, group_exists } => self.died(now, pid, exit, group_exists, &mut todo),
-            Event::GroupGone => self.group_gone(&mut todo),
+            Event::GroupGone(leader) => self.group_gone(leader, &mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
         }
         todo
@@ -231,7 +243,9 @@ impl Machine {
         match (self.main, self.plan.kill_at_exit) {
             (Some(leader), Some(grace)) => {
                 todo.push(Action::Say(Say::KillAtExit));
-                self.end(now, leader, grace, None, todo);
+                todo.push(Action::TermGroup(leader));
+                let group = Group { leader, lives: true, told: true, kill_at: Some(now.after(grace)) };
+                self.leaving = Leaving::Ending { groups: [Some(group), None], then: None };
             }
             (Some(_), None) => {
                 todo.push(Action::Say(Say::Detached));
@@ -242,11 +256,6 @@ impl Machine {
                 self.quit(None, todo);
             }
         }
-    }
-
-    fn end(&mut self, now: Tick, leader: Pid, grace: u64, then: Option<Exit>, todo: &mut Actions) {
-        self.leaving = Leaving::Ending { leader, kill_at: Some(now.after(grace)), then };
-        todo.push(Action::TermGroup(leader));
     }
 
     fn quit(&mut self, exit: Option<Exit>, todo: &mut Actions) {
@@ -292,16 +301,7 @@ impl Machine {
 
     fn died(&mut self, now: Tick, pid: Pid, exit: Exit, group_exists: bool, todo: &mut Actions) {
         match self.leaving {
-            Leaving::Ending { leader, kill_at, then } => {
-                if pid == leader {
-                    self.main = None;
-                    // Whoever is left of the group was killed too.
-                    if kill_at.is_none() {
-                        self.quit(then, todo);
-                    }
-                }
-                return;
-            }
+            Leaving::Ending { .. } => return self.leader_died(pid, group_exists, todo),
             Leaving::Left => return,
             Leaving::No | Leaving::PutOff => {}
         }
@@ -329,43 +329,82 @@ impl Machine {
         self.reload(now, reload::Event::Died(pid, exit), todo);
     }
 
-    /// Nothing serves any more. A copy that is leaving was told to already, and stays behind unless everything is to be killed.
+    /// Nothing serves any more. A copy that is leaving was told to already, and stays behind unless everything is to be ended: then it
+    /// may answer what it has begun, for as long as it could before.
     fn main_died(&mut self, now: Tick, pid: Pid, exit: Exit, group_exists: bool, todo: &mut Actions) {
         self.main = None;
         todo.push(Action::Say(Say::PrimaryQuit(exit)));
         let Some(grace) = self.plan.kill_at_exit else {
             return self.quit(Some(exit), todo);
         };
-        if let Some(second) = self.reload.second_pid() {
-            todo.push(Action::KillGroup(second));
-        }
+        let by_grace = now.after(grace);
+        let left = group_exists.then_some(Group { leader: pid, lives: false, told: true, kill_at: Some(by_grace) });
         if group_exists {
-            self.end(now, pid, grace, Some(exit), todo);
-        } else {
-            self.quit(Some(exit), todo);
+            todo.push(Action::TermGroup(pid));
+        }
+        let second = self.reload.second_pid().map(|leader| {
+            let kill_at = self.reload.deadline().or(Some(by_grace));
+            Group { leader, lives: true, told: false, kill_at }
+        });
+        self.reload = Reload::new();
+        self.leaving = Leaving::Ending { groups: [left, second], then: Some(exit) };
+        self.quit_if_ended(todo);
+    }
+
+    /// What is left of its group is told to end too, if it was not.
+    fn leader_died(&mut self, pid: Pid, group_exists: bool, todo: &mut Actions) {
+        self.main.take_if(|main| *main == pid);
+        self.each_group(|group| {
+            if group.leader != pid {
+                return true;
+            }
+            group.lives = false;
+            if group_exists && !group.told {
+                group.told = true;
+                todo.push(Action::TermGroup(pid));
+            }
+            // Whoever is left of it was killed too.
+            group.kill_at.is_some()
+        });
+        self.quit_if_ended(todo);
+    }
+
+    fn group_gone(&mut self, leader: Pid, todo: &mut Actions) {
+        self.each_group(|group| group.leader != leader || group.lives);
+        self.quit_if_ended(todo);
+    }
+
+    /// Keeps of the groups that are being ended those for which `keep` says so.
+    fn each_group(&mut self, mut keep: impl FnMut(&mut Group) -> bool) {
+        if let Leaving::Ending { groups, .. } = &mut self.leaving {
+            for group in groups {
+                group.take_if(|group| !keep(group));
+            }
         }
     }
 
-    fn group_gone(&mut self, todo: &mut Actions) {
-        if let Leaving::Ending { then, .. } = self.leaving
-            && self.main.is_none()
-        {
+    fn quit_if_ended(&mut self, todo: &mut Actions) {
+        if let Leaving::Ending { groups: [None, None], then } = self.leaving {
             self.quit(then, todo);
         }
     }
 
     fn timeout(&mut self, now: Tick, todo: &mut Actions) {
         match self.leaving {
-            // Of a group whose leader is dead nobody may tell when the others are; they are not waited for.
-            Leaving::Ending { leader, kill_at: Some(kill_at), then } if kill_at <= now => {
-                todo.push(Action::Say(Say::Killed(leader)));
-                todo.push(Action::KillGroup(leader));
-                self.leaving = Leaving::Ending { leader, kill_at: None, then };
-                if self.main.is_none() {
-                    self.quit(then, todo);
-                }
+            Leaving::Ending { .. } => {
+                self.each_group(|group| {
+                    if group.kill_at.is_none_or(|kill_at| kill_at > now) {
+                        return true;
+                    }
+                    todo.push(Action::Say(Say::Killed(group.leader)));
+                    todo.push(Action::KillGroup(group.leader));
+                    group.kill_at = None;
+                    // Of a group whose leader is dead nobody may tell when the others are; they are not waited for.
+                    group.lives
+                });
+                self.quit_if_ended(todo);
             }
-            Leaving::Ending { .. } | Leaving::Left => {}
+            Leaving::Left => {}
             Leaving::No | Leaving::PutOff => self.reload(now, reload::Event::Timeout, todo),
         }
     }

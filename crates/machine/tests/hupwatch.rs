@@ -29,6 +29,10 @@ enum Happening {
 struct Copy {
     pid: Pid,
     told: bool,
+    /// When it was first.
+    told_at: Tick,
+    /// Its group was, too.
+    group_told: bool,
     /// How many others of its group there are.
     others: u32,
 }
@@ -83,7 +87,7 @@ impl World {
             let mut alive: Vec<Pid> = self.copies.iter().map(|copy| copy.pid).collect();
             known.sort();
             alive.sort();
-            assert!(known == alive || self.machine.ending().is_some(), "{known:?} known, {alive:?} alive");
+            assert!(known == alive || self.is_ending(), "{known:?} known, {alive:?} alive");
             assert!(self.machine.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
         }
     }
@@ -96,12 +100,14 @@ impl World {
                     return self.step(Event::SpawnFailed);
                 }
                 self.next_pid += 1;
-                self.copies.push(Copy { pid: Pid(self.next_pid), told: false, others: self.others });
+                let pid = Pid(self.next_pid);
+                self.copies.push(Copy { pid, told: false, told_at: self.now, group_told: false, others: self.others });
                 self.step(Event::Started(Pid(self.next_pid)));
             }
             Action::Term(pid) => {
                 assert_ne!(Some(pid), self.machine.main(), "the copy that serves is told to end");
-                self.copies.iter_mut().find(|copy| copy.pid == pid).expect("it lives").told = true;
+                let copy = self.copies.iter_mut().find(|copy| copy.pid == pid).expect("it lives");
+                (copy.told, copy.told_at) = (true, self.now);
             }
             Action::TermGroup(pid) => {
                 assert!(self.plan.kill_at_exit.is_some());
@@ -109,13 +115,16 @@ impl World {
                 let left = self.left.iter().any(|&(leader, others)| leader == pid && others > 0);
                 assert!(copy.is_some() || left, "an empty group is told to end");
                 if let Some(copy) = copy {
-                    copy.told = true;
+                    (copy.told, copy.told_at, copy.group_told) = (true, self.now, true);
                 }
             }
             Action::KillGroup(pid) => {
                 self.left.retain(|&(leader, _)| leader != pid);
+                let Settings { grace, give_up_grace, .. } = self.plan.settings;
+                let shortest = [grace, give_up_grace, self.plan.kill_at_exit].into_iter().flatten().min().unwrap_or(0);
                 if let Some(copy) = self.copies.iter_mut().find(|copy| copy.pid == pid) {
                     assert!(copy.told, "killed before it was told to end");
+                    assert!(copy.told_at.until(self.now) >= shortest, "killed before its grace was over");
                     copy.others = 0;
                     copy.told = true;
                     // It ends in any case; the loop hears of that later.
@@ -132,9 +141,9 @@ impl World {
 
     fn die(&mut self, pid: Pid) {
         let at = self.copies.iter().position(|copy| copy.pid == pid).expect("it lives");
-        let Copy { others, told, .. } = self.copies.remove(at);
-        // What is told to end and is not stubborn takes its group along.
-        let others = if told && self.plan.kill_at_exit.is_some() { 0 } else { others };
+        let Copy { others, group_told, .. } = self.copies.remove(at);
+        // A group that is told to end goes along.
+        let others = if group_told { 0 } else { others };
         if others > 0 {
             self.left.push((pid, others));
         }
@@ -144,15 +153,21 @@ impl World {
 
     /// What the loop does after deaths.
     fn look_at_group(&mut self) {
-        if let Some(leader) = self.machine.ending().filter(|_| self.quit.is_none()) {
-            if !self.stubborn {
+        for leader in self.machine.ending().into_iter().flatten().filter(|_| self.quit.is_none()) {
+            if !self.stubborn && !self.copies.iter().any(|copy| copy.pid == leader) {
                 self.left.retain(|&(pid, _)| pid != leader);
             }
+        }
+        for leader in self.machine.ending().into_iter().flatten() {
             let lives = self.copies.iter().any(|copy| copy.pid == leader);
             if !lives && !self.left.iter().any(|&(pid, _)| pid == leader) {
-                self.step(Event::GroupGone);
+                self.step(Event::GroupGone(leader));
             }
         }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.machine.ending() != [None; 2]
     }
 
     fn obey(&mut self) {
@@ -190,8 +205,8 @@ impl World {
             Happening::Leave => {
                 self.asked_to_leave = true;
                 self.step(Event::Leave);
-                let reloads = second.is_some() && self.machine.ending().is_none();
-                assert!(self.quit.is_some() || self.machine.ending().is_some() || reloads, "a request is lost");
+                let reloads = second.is_some() && !self.is_ending();
+                assert!(self.quit.is_some() || self.is_ending() || reloads, "a request is lost");
                 assert!(self.quit.is_none() || second.is_none(), "it left amid a reload");
             }
             Happening::NewIsReady => {
@@ -202,7 +217,7 @@ impl World {
             Happening::MainDies => {
                 if let Some(pid) = alive(self, main) {
                     self.die(pid);
-                    let goes_on = self.quit.is_none() && self.machine.ending().is_none();
+                    let goes_on = self.quit.is_none() && !self.is_ending();
                     assert!(!goes_on || self.machine.main() == warming, "it goes on without a copy");
                 }
             }
@@ -279,7 +294,7 @@ proptest! {
         world.pass(200 * SECOND);
         let quit = world.quit.expect("it left");
         prop_assert!(quit.is_none() || quit == Some(EXIT));
-        if quit.is_none() && plan.kill_at_exit.is_some() {
+        if plan.kill_at_exit.is_some() {
             prop_assert!(world.copies.is_empty(), "{:?}", world.copies);
         }
     }
@@ -338,4 +353,35 @@ fn kill_at_exit_ends_the_group_in_order() {
     assert_eq!(machine.deadline(), Some(Tick(5 * SECOND)));
     assert_eq!(done(&mut machine, 5, Event::Timeout), [Action::Say(Say::Killed(Pid(1))), Action::KillGroup(Pid(1))]);
     assert_eq!(done(&mut machine, 5, died(1)), [Action::Quit(None)]);
+}
+
+/// A machine that ends all at its exit, whose old copy 1 was told to end at 1, and whose new one has died at 3.
+fn new_one_has_died(grace: Option<u64>) -> Machine {
+    let settings = Settings { grace, ..PLAN.settings };
+    let mut machine = reloading(Plan { settings, kill_at_exit: Some(5 * SECOND) });
+    done(&mut machine, 1, Event::Timeout);
+    let said = [Say::ChildQuit, Say::PrimaryQuit(EXIT)].map(Action::Say);
+    assert_eq!(done(&mut machine, 3, died(2)), said);
+    machine
+}
+
+#[test]
+fn kill_at_exit_lets_an_old_copy_end_in_its_time_when_the_new_one_dies() {
+    let kill_at = |grace| new_one_has_died(grace).deadline().map(|Tick(at)| at / SECOND);
+    assert_eq!((kill_at(Some(20 * SECOND)), kill_at(None)), (Some(21), Some(8)));
+
+    let mut machine = new_one_has_died(Some(20 * SECOND));
+    assert_eq!(done(&mut machine, 4, Event::Hup), []);
+    assert_eq!(done(&mut machine, 5, died(1)), []);
+    assert_eq!(done(&mut machine, 5, Event::GroupGone(Pid(1))), [Action::Quit(Some(EXIT))]);
+
+    let mut machine = new_one_has_died(Some(20 * SECOND));
+    assert_eq!(done(&mut machine, 21, Event::Timeout), [Action::Say(Say::Killed(Pid(1))), Action::KillGroup(Pid(1))]);
+    assert_eq!(done(&mut machine, 21, died(1)), [Action::Quit(Some(EXIT))]);
+
+    // What either has left in its group is told to end, and has its time.
+    let mut machine = new_one_has_died(Some(20 * SECOND));
+    let left = Event::Died { pid: Pid(1), exit: EXIT, group_exists: true };
+    assert_eq!(done(&mut machine, 5, left), [Action::TermGroup(Pid(1))]);
+    assert_eq!(done(&mut machine, 6, Event::GroupGone(Pid(1))), [Action::Quit(Some(EXIT))]);
 }
