@@ -575,11 +575,7 @@ impl<'a> Supervisor<'a> {
                 Action::Spawn => self.spawn(Place::Main),
                 Action::SpawnBeside => self.spawn(Place::Beside),
                 Action::Promote => self.promote(),
-                Action::EndGroup(pid) => {
-                    // ESRCH: it has left nothing behind.
-                    let leader = process::Pid::from_raw(pid.0.cast_signed());
-                    let _ = process::kill_group(leader, process::Signal::SIGKILL);
-                }
+                Action::EndGroup(leader) => end_group(leader),
                 Action::Hung(pid, within) => self.say_hung(pid, within),
                 Action::GiveUp(why) => self.give_up(why),
                 Action::Kill(pid, signal) => {
@@ -833,6 +829,22 @@ impl<'a> Supervisor<'a> {
     fn note_announced(&mut self) {
         self.said.over("status");
         self.rewrite = None;
+    }
+}
+
+/// Kills what is left of a process group. The pid of its leader, who may have ended long ago, is given to nobody else while there is anybody in
+/// it; so where a process has that which lives and is no child of ours, nothing is left.
+#[inline(never)]
+fn end_group(Pid(leader): Pid) {
+    let leader = process::Pid::from_raw(leader.cast_signed());
+    let lives = match Adopted::open(leader) {
+        Ok(found) => found.is_some(),
+        // There nothing is led by anybody but a child of ours.
+        Err(error) => error.raw_os_error() != Some(sys::ENOSYS),
+    };
+    if !lives || notify::parent(leader) == Some(process::own_pid()) {
+        // ESRCH: it has left nothing behind.
+        let _ = process::kill_group(leader, process::Signal::SIGKILL);
     }
 }
 

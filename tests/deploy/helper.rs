@@ -32,6 +32,16 @@ fn move_on(word: &str) {
     std::process::exit(word.parse().expect("a code"));
 }
 
+/// The same, but there is a worker too, which stays in its group, and nobody is ready.
+fn move_on_and_leave_a_worker() {
+    let start = |words: &[&str]| std::process::Command::new("env").args(words).spawn().expect("it is installed").id();
+    let (worker, daemon) = (start(&["sleep", "1000"]), start(&["setsid", "sleep", "1000"]));
+    std::fs::write("worker.daemon", daemon.to_string()).expect("a file of ours");
+    std::fs::write("worker", worker.to_string()).expect("a file of ours");
+    tell(&env::var("NOTIFY_SOCKET").expect("it is set"), format!("MAINPID={daemon}").as_bytes());
+    std::process::exit(0);
+}
+
 /// Says that it is ready, and then that it is alive, until it hears anything on the socket [`EAR`].
 fn live() {
     // Of the process before it.
@@ -116,6 +126,7 @@ fn helper() {
     match role.as_str() {
         "live" => live(),
         "move-on" => move_on(&word),
+        "move-on-and-leave-a-worker" => move_on_and_leave_a_worker(),
         "serve" => serve(&word),
         "shut" => shut(),
         "serve-gently" => serve_gently(),

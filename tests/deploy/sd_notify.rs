@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, signal, wait_until};
+use testkit::{Running, Scratch, holds_for, signal, wait_for, wait_until};
 
 use crate::helper::{self, tell};
 use crate::is_running;
@@ -212,6 +212,23 @@ fn a_new_copy_may_move_before_it_takes_over() {
     wait_until("the old one is gone", || !is_running(first));
     assert_eq!((told.pid(), lines(&told.scratch, "supervise.out")), (second, 2));
     assert_eq!(told.errors(), "");
+}
+
+#[test]
+fn what_a_new_copy_that_has_moved_leaves_in_the_group_that_it_was_started_with_is_killed() {
+    let bad = helper::run("move-on-and-leave-a-worker", "");
+    let told = Told::with(&format!("test -e bad && exec env {bad}\n{}", mover()), None);
+    let old = wait_moved(&told, 0);
+    told.scratch.write("a/bad", "");
+    svc(&told.scratch, "-R", "a");
+    let worker = wait_for("there is a worker", || told.scratch.text("a/worker").trim().parse().ok());
+    let daemon = told.scratch.text("a/worker.daemon").trim().parse().expect("a pid");
+    wait_until("it has moved", || svstat(&told.scratch, "a").ends_with(&format!(", starting pid {daemon}")));
+    signal(daemon, "KILL");
+    wait_until("the worker is gone", || !is_running(worker));
+    assert_eq!(told.pid(), old);
+    let line = format!("supervise: warning: unable to replace a, going on as before: pid {daemon} ");
+    assert!(told.errors().starts_with(&line), "{}", told.errors());
 }
 
 #[test]

@@ -281,10 +281,11 @@ impl Reload {
     }
 
     fn moved(&mut self, old: Pid, new: Pid) {
-        if let Second::Warming { pid, group, .. } = &mut self.second
+        // The group is that of the process that was started: a daemon leads none, or one of its own.
+        if let Second::Warming { pid, .. } = &mut self.second
             && *pid == old
         {
-            (*pid, *group) = (new, Some(new));
+            *pid = new;
         }
     }
 

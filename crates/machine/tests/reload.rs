@@ -19,6 +19,8 @@ enum Happening {
     StrangerIsReady,
     /// It wants more time.
     NewWantsTime(u64),
+    /// It says that it is another process now.
+    NewMoves,
     MainDies,
     SecondDies,
     StrangerDies,
@@ -47,6 +49,8 @@ struct World {
     given_up: u32,
     /// New copies that did not become the main one and have ended; what they have left behind is not killed yet.
     left: Vec<Pid>,
+    /// The process that each one was started as which is another one now.
+    started_as: Vec<(Pid, Pid)>,
 }
 
 impl World {
@@ -64,6 +68,7 @@ impl World {
             promoted: 0,
             given_up: 0,
             left: Vec::new(),
+            started_as: Vec::new(),
         }
     }
 
@@ -164,7 +169,8 @@ impl World {
         if let Second::Warming { pid: new, .. } | Second::Leaving { pid: new, new: true, .. } = self.reload.second()
             && new == pid
         {
-            self.left.push(pid);
+            let moved = self.started_as.iter().find(|&&(now, _)| now == pid);
+            self.left.push(moved.map_or(pid, |&(_, group)| group));
         }
         // The owner forgets it behind the step, unless another was promoted.
         let actions = self.reload.step(self.now, self.main, Event::Died(pid, EXIT));
@@ -233,6 +239,18 @@ impl World {
                     assert!(self.reload.deadline() >= before && self.reload.warming() == Some(pid));
                 }
             }
+            Happening::NewMoves => {
+                if let Some(old) = self.reload.warming() {
+                    self.next_pid += 1;
+                    let new = Pid(self.next_pid);
+                    let group = self.started_as.iter().find(|&&(now, _)| now == old).map_or(old, |&(_, group)| group);
+                    self.started_as.push((new, group));
+                    self.alive.retain(|&alive| alive != old);
+                    self.alive.push(new);
+                    self.step(Event::Moved(old, new));
+                    assert_eq!(self.reload.warming(), Some(new));
+                }
+            }
             Happening::MainDies => {
                 if let Some(main) = self.main {
                     let warming = self.reload.warming();
@@ -294,6 +312,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => Just(Happening::NewIsReady),
         1 => Just(Happening::StrangerIsReady),
         1 => prop_oneof![0..90 * SECOND, Just(u64::MAX)].prop_map(Happening::NewWantsTime),
+        1 => Just(Happening::NewMoves),
         2 => Just(Happening::MainDies),
         3 => Just(Happening::SecondDies),
         1 => Just(Happening::StrangerDies),
