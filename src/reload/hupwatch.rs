@@ -122,23 +122,25 @@ impl<'a> Watch<'a> {
             process::adopt_orphans();
         }
         let signals = Signals::catch(&caught()).with_context(|| text!("unable to create pipe"))?;
-        let mut sockets = Vec::new();
-        for listener in &settled.listeners {
-            let open = listeners::open(listener);
-            sockets.push(open.with_context(|| text!("unable to listen on ", listener.to_string().as_str()))?);
-        }
+        // Before anything is made; the pipe's end stands for what each copy gets.
+        let stand_ins = settled.listeners.iter().map(|_| signals.fd());
+        Handed::new(&gifts(settled, stand_ins, signals.fd()))
+            .map_err(|clash| options::wrong(&text!(clash.to_string().as_str())))?;
         let notify = match settled.ready {
             Ready::Notify => {
                 Some(Socket::open().with_context(|| text!("unable to create a socket to be notified on"))?)
             }
             Ready::WarmUp | Ready::Descriptor(_) | Ready::Check(_) => None,
         };
+        let sockets = listeners::open_all(&settled.listeners)?;
         let pidfile = settled
             .pidfile
             .as_deref()
-            .map(|path| Pidfile::write(path).with_context(|| text!("unable to write ", path)));
+            .map(|path| Pidfile::write(path).with_context(|| text!("unable to write ", path)))
+            .transpose()
+            .inspect_err(|_| listeners::remove_files(&settled.listeners))?;
         let own = process::own_pid().to_string();
-        let watch = Box::new(Watch {
+        Ok(Box::new(Watch {
             settled,
             machine: Machine::new(settled.plan),
             log: Log::of(settled.verbose),
@@ -151,27 +153,8 @@ impl<'a> Watch<'a> {
             has_run: false,
             interrupted: false,
             left: None,
-            _pidfile: pidfile.transpose()?,
-        });
-        // The pipe's end stands for the one that each copy gets.
-        Handed::new(&watch.gifts(watch.signals.fd()))
-            .map_err(|clash| options::wrong(&text!(clash.to_string().as_str())))?;
-        Ok(watch)
-    }
-
-    /// What a copy gets; `ready` is the end of the pipe that it writes its newline to.
-    fn gifts<'b>(&'b self, ready: BorrowedFd<'b>) -> Vec<Gift<'b>> {
-        let sockets = self.settled.listeners.iter().zip(&self.sockets).map(|(listener, socket)| Gift {
-            fd: socket.as_fd(),
-            // What systemd calls what has no name.
-            name: b"unknown",
-            number: listener.fd,
-        });
-        let pipe = match self.settled.ready {
-            Ready::Descriptor(number) => Some(Gift { fd: ready, name: b"", number: Some(number) }),
-            Ready::WarmUp | Ready::Notify | Ready::Check(_) => None,
-        };
-        sockets.chain(pipe).collect()
+            _pidfile: pidfile,
+        }))
     }
 
     /// Waits for something to happen, and acts on all that has.
@@ -417,7 +400,8 @@ impl<'a> Watch<'a> {
 
     /// Starts a copy, and tells whether it could be executed, as far as that is known.
     fn start_with(&self, ready: BorrowedFd<'_>) -> io::Result<(Pid, bool)> {
-        let mut handed = Handed::new(&self.gifts(ready)).map_err(|clash| io::Error::other(clash.to_string()))?;
+        let mut handed = Handed::new(&gifts(self.settled, self.sockets.iter().map(AsFd::as_fd), ready))
+            .map_err(|clash| io::Error::other(clash.to_string()))?;
         let argv = exec::c_strings(&self.settled.command);
         let environment = self.environment(&handed);
         let mut program = Prepared::new(&argv, environment.as_deref());
@@ -459,6 +443,21 @@ impl<'a> Watch<'a> {
             PROGRAM.voice().fatal(&text, error);
         }
     }
+}
+
+/// What a copy gets; `ready` is the end of the pipe that it writes its newline to.
+fn gifts<'a>(settled: &Settled, sockets: impl Iterator<Item = BorrowedFd<'a>>, ready: BorrowedFd<'a>) -> Vec<Gift<'a>> {
+    let sockets = settled.listeners.iter().zip(sockets).map(|(listener, fd)| Gift {
+        fd,
+        // What systemd calls what has no name.
+        name: b"unknown",
+        number: listener.fd,
+    });
+    let pipe = match settled.ready {
+        Ready::Descriptor(number) => Some(Gift { fd: ready, name: b"", number: Some(number) }),
+        Ready::WarmUp | Ready::Notify | Ready::Check(_) => None,
+    };
+    sockets.chain(pipe).collect()
 }
 
 /// The signals to catch. HUP is what we are for, also under nohup. One that interrupts is left ignored where it is, as in the background of

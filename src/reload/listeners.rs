@@ -11,6 +11,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use anyhow::Context;
+use cli::text;
 use svdir::Listener;
 use svdir::listener::{self, Address, Host};
 use sys::listen::{Kind, Manner, Place, UnixFile};
@@ -25,6 +27,28 @@ const HOSTS: &str = "/etc/hosts";
 /// What the system says, or in words `unknown host NAME`, `unknown account NAME`, `unknown group NAME`.
 pub fn open(listener: &Listener) -> io::Result<OwnedFd> {
     sys::listen::open(&place(listener)?, manner(listener))
+}
+
+/// Opens all of them, or none: the files of those before one that cannot be had are gone again.
+///
+/// # Errors
+/// As [`open`], with which one that is.
+pub fn open_all(listeners: &[Listener]) -> anyhow::Result<Vec<OwnedFd>> {
+    let mut sockets = Vec::new();
+    for (before, listener) in listeners.iter().enumerate() {
+        let opened = open(listener).inspect_err(|_| remove_files(&listeners[..before]));
+        sockets.push(opened.with_context(|| text!("unable to listen on ", listener.to_string().as_str()))?);
+    }
+    Ok(sockets)
+}
+
+/// Removes the files of Unix sockets that are held by nobody but this program.
+pub fn remove_files(listeners: &[Listener]) {
+    for listener in listeners {
+        if let Address::Unix(file) = &listener.address {
+            let _ = fs::remove_file(OsStr::from_bytes(&file.path));
+        }
+    }
 }
 
 /// How it listens.

@@ -105,6 +105,26 @@ fn address_that_cannot_be_had_is_said() {
 }
 
 #[test]
+fn sockets_before_one_that_cannot_be_had_leave_no_file() {
+    let scratch = crate::world::scratch();
+    let options = ["--listen", "unix:a", "--listen=unix:b,fd=0"];
+    refused_in(&scratch, &[&options[..], &["--listen", "unix:no/s"]].concat(), "unix:no/s: file does not exist");
+    // The second of the same name knocks at the first one's.
+    refused_in(&scratch, &[&options[..], &["--listen", "unix:a"]].concat(), "unix:a: address already used");
+    let told = scratch.run("hupwatch", &[&options[..], &["--pidfile", "no/pid", "--", "true"]].concat());
+    let expected = "hupwatch: fatal: unable to write no/pid: file does not exist\n";
+    assert_eq!((told.code, told.err().as_str()), (111, expected));
+    for socket in ["a", "b"] {
+        assert!(!scratch.path(socket).exists(), "{socket} is left");
+    }
+    let live = UnixListener::bind(scratch.path("b")).expect("a socket");
+    refused_in(&scratch, &options, "unix:b: address already used");
+    UnixStream::connect(scratch.path("b")).expect("it still listens");
+    drop(live);
+    assert!(!scratch.path("a").exists());
+}
+
+#[test]
 fn live_socket_is_refused_and_a_stale_one_taken_over() {
     let scratch = crate::world::scratch();
     scratch.script("command", "echo ran >notes");

@@ -46,12 +46,16 @@ fn wrong_values_are_named() {
         (&["--listen", "unix:s,color=red"], "wrong address unix:s,color=red: unknown option: color=red"),
         (&["--listen", &too_long], &too_long_said),
         (&["--listen", "unix:a,fd=4", "--listen", "unix:b,fd=4"], "descriptor 4 is given twice"),
+        (&["--listen", "unix:a", "--listen", "unix:b,fd=3"], "descriptor 3 is given twice"),
         (&["--listen", "unix:c", "--ready", "fd:3"], "descriptor 3 is given twice"),
     ] {
         let told = scratch.run("hupwatch", &[options, &["--", "./command"]].concat());
         assert_eq!((told.code, told.err()), (100, format!("hupwatch: fatal: {line}\n")), "{options:?}");
     }
     assert_eq!(scratch.text("notes"), "");
+    for socket in ["a", "b", "c", "s"] {
+        assert!(!scratch.path(socket).exists(), "{socket} was made");
+    }
 }
 
 #[test]
