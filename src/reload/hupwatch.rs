@@ -5,7 +5,8 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use anyhow::Context;
 use cli::{Call, Program, text};
@@ -14,7 +15,7 @@ use machine::{Pid, Tick};
 use svdir::Exit;
 use svdir::notify::Notice;
 use sys::exec::Prepared;
-use sys::handed::{Gift, Handed, LISTEN_PID};
+use sys::handed::{FIRST, Gift, Handed, LISTEN_PID};
 use sys::notify::{self, NOTIFY_SOCKET, Socket};
 use sys::process::{self, Change, Signal};
 use sys::signals::{self, Signals};
@@ -126,6 +127,12 @@ impl<'a> Watch<'a> {
         let stand_ins = settled.listeners.iter().map(|_| signals.fd());
         Handed::new(&gifts(settled, stand_ins, signals.fd()))
             .map_err(|clash| options::wrong(&text!(clash.to_string().as_str())))?;
+        let inherited = inherited_sockets().filter(|_| settled.listeners.is_empty());
+        if let (Ready::Descriptor(number), Some(sockets)) = (&settled.ready, &inherited)
+            && sockets.contains(number)
+        {
+            return Err(options::wrong(&text!("descriptor ", u64::from(number.unsigned_abs()), " is given twice")));
+        }
         let notify = match settled.ready {
             Ready::Notify => {
                 Some(Socket::open().with_context(|| text!("unable to create a socket to be notified on"))?)
@@ -139,13 +146,12 @@ impl<'a> Watch<'a> {
             .map(|path| Pidfile::write(path).with_context(|| text!("unable to write ", path)))
             .transpose()
             .inspect_err(|_| listeners::remove_files(&settled.listeners))?;
-        let own = process::own_pid().to_string();
         Ok(Box::new(Watch {
             settled,
             machine: Machine::new(settled.plan),
             log: Log::of(settled.verbose),
             signals,
-            inherited: sockets.is_empty() && std::env::var_os("LISTEN_PID").is_some_and(|pid| pid == *own),
+            inherited: inherited.is_some(),
             sockets,
             notify,
             pipes: [None, None],
@@ -443,6 +449,13 @@ impl<'a> Watch<'a> {
             PROGRAM.voice().fatal(&text, error);
         }
     }
+}
+
+/// The descriptors that our own parent has handed us, if it has.
+fn inherited_sockets() -> Option<Range<RawFd>> {
+    let number = |name| std::env::var(name).ok()?.parse::<RawFd>().ok();
+    (number("LISTEN_PID")? == process::own_pid().as_raw())
+        .then(|| FIRST..FIRST.saturating_add(number("LISTEN_FDS").unwrap_or(0)))
 }
 
 /// What a copy gets; `ready` is the end of the pipe that it writes its newline to.

@@ -51,6 +51,16 @@ fn sockets_from_above_are_passed_on() {
 }
 
 #[test]
+fn readiness_takes_the_place_of_no_socket_from_above() {
+    let scratch = crate::world::scratch();
+    let below = ["hupwatch", "--ready", "fd:4", "--", "./command"];
+    let ran = scratch.run("hupwatch", &[&["--listen", "unix:s", "--listen", "unix:t", "--"], &below[..]].concat());
+    assert_eq!((ran.code, ran.err().as_str()), (100, "hupwatch: fatal: descriptor 4 is given twice\n"));
+    let told = told(&["--listen", "unix:s"], &below);
+    assert!(told.starts_with(" 3|1|unknown|yes|"), "{told}");
+}
+
+#[test]
 fn unix_socket_has_its_mode_and_owner() {
     let owner = if is_root() { ",owner=65534,group=65534" } else { "" };
     let watch = Watch::begun(&["--listen", &format!("unix:web.sock,mode=0620{owner}")], NOTING);
