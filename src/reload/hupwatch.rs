@@ -16,7 +16,7 @@ use svdir::Exit;
 use svdir::notify::Notice;
 use sys::exec::Prepared;
 use sys::handed::{FIRST, Gift, Handed, LISTEN_PID};
-use sys::notify::{self, NOTIFY_SOCKET, Socket};
+use sys::notify::{self, Datagram, NOTIFY_SOCKET, Socket};
 use sys::process::{self, Change, Signal};
 use sys::signals::{self, Signals};
 use sys::{environ, fd};
@@ -288,7 +288,7 @@ impl<'a> Watch<'a> {
             let Some(Ok(Some(datagram))) = self.notify.as_ref().map(|socket| socket.receive(&mut buffer)) else {
                 return;
             };
-            let Some(copy) = self.machine.warming().filter(|&copy| notify::is_of(datagram.sender, raw(copy))) else {
+            let Some(copy) = self.machine.warming().filter(|&copy| is_from(&datagram, raw(copy))) else {
                 continue;
             };
             for notice in svdir::notify::parse(datagram.bytes, datagram.cut) {
@@ -449,6 +449,13 @@ impl<'a> Watch<'a> {
             PROGRAM.voice().fatal(&text, error);
         }
     }
+}
+
+/// Whether a datagram is from `copy` or its process group. Of a helper that has ended nothing is known but its user; who is the copy's user
+/// could do worse to it than to send this.
+fn is_from(datagram: &Datagram<'_>, copy: process::Pid) -> bool {
+    let has_ended = || notify::user(datagram.sender).is_none();
+    notify::is_of(datagram.sender, copy) || (has_ended() && notify::user(copy) == Some(datagram.user))
 }
 
 /// The descriptors that our own parent has handed us, if it has.

@@ -105,6 +105,15 @@ fn shut() {
     }
 }
 
+/// Says by sd_notify that it is ready, and ends.
+#[test]
+#[ignore = "a program that other tests run"]
+fn messenger() {
+    if is_called() {
+        notify_ready();
+    }
+}
+
 /// Says by sd_notify what `SAY` holds, and lives on.
 #[test]
 #[ignore = "a program that other tests run"]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{holds_for, wait_for};
+use testkit::{holds_for, wait_for, wait_until};
 
 use crate::helper::send;
 use crate::world::{LONG, NOTING, Watch, exec_helper, group};
@@ -46,6 +46,25 @@ fn sd_notify_is_ready() {
     watch.wait_for_reloads(1);
     assert_eq!(watch.said_times("Sending SIGTERM"), 1);
     assert_eq!(watch.alive().len(), 1);
+}
+
+#[test]
+fn helper_that_has_ended_before_it_is_heard_is_listened_to() {
+    let messenger = exec_helper("messenger");
+    let new = format!("until [ -e go ]; do sleep 0.01; done; ({messenger}); touch told");
+    let watch = Watch::begun(
+        &["--ready", "notify"],
+        &format!("echo start $$ >>notes; [ -e new ] && {{ {new}; }}\nexec sleep 100000"),
+    );
+    watch.scratch.write("new", "");
+    watch.hup();
+    let new = watch.wait_for_starts(2);
+    watch.hupwatch.signal("STOP");
+    watch.scratch.write("go", "");
+    wait_until("it has told", || watch.scratch.path("told").exists());
+    watch.hupwatch.signal("CONT");
+    watch.wait_for_reloads(1);
+    assert_eq!((watch.said_times("failed"), watch.alive()), (0, vec![new]));
 }
 
 #[test]
@@ -97,7 +116,7 @@ fn check_that_hangs_is_killed_with_the_reload() {
     watch.wait_for_reloads(1);
     assert_eq!(watch.alive(), [old]);
     let check: u32 = watch.scratch.text("check").trim().parse().expect("a pid");
-    testkit::wait_until("the check is killed, with what it has started", || {
+    wait_until("the check is killed, with what it has started", || {
         watch.scratch.processes().into_iter().all(|pid| group(pid) != Some(check))
     });
 }
