@@ -1,6 +1,7 @@
 //! hupwatch from outside: what it runs, what it says, and what becomes of both.
 
 mod broken;
+mod example;
 mod helper;
 mod leaving;
 mod load;
