@@ -98,13 +98,14 @@ pub fn last_start(born: Born) -> Option<Tick> {
     tick().0.checked_sub(ago).map(Tick)
 }
 
-/// What stands in every record that this supervise writes.
-pub fn who_we_are() -> More {
+/// What stands in every record that this supervise writes. `log_pipe` is the one on stdout, if there is one to our logger: what else stands
+/// there is nobody's to take over.
+pub fn who_we_are(log_pipe: Option<u64>) -> More {
     More {
         supervise: process::own_pid().as_raw().unsigned_abs(),
         boot: adopted::boot_id().unwrap_or_default(),
         stdin: fd::pipe_id(fd::stdin()).unwrap_or(0),
-        stdout: fd::pipe_id(fd::stdout()).unwrap_or(0),
+        stdout: log_pipe.unwrap_or(0),
         version: More::version_of(env!("CARGO_PKG_VERSION")),
         ..More::default()
     }

@@ -40,8 +40,12 @@ impl LogPipe {
         supervises.chain(services).find_map(|(pid, (number, id))| LogPipe::of_process(pid, number, id))
     }
 
-    /// The pipe that has the inode number `id`, if the process `pid` has it open as `number`.
+    /// The pipe that has the inode number `id`, if the process `pid` has it open as `number`. One that svscan itself
+    /// writes to is no log pipe: an older supervise recorded that of a service without a logger.
     fn of_process(pid: u32, number: u32, id: u64) -> Option<LogPipe> {
+        if [fd::stdout(), fd::stderr()].into_iter().any(|own| fd::pipe_id(own) == Some(id)) {
+            return None;
+        }
         let reader = OwnedFd::from(fd::open_read(Path::new(&format!("/proc/{pid}/fd/{number}"))).ok()?);
         if id == 0 || fd::pipe_id(reader.as_fd()) != Some(id) {
             return None;

@@ -23,7 +23,8 @@ pub mod svscan;
 pub mod svscanboot;
 pub(crate) mod usual;
 
-/// Set by svscan for its supervises, which take it out of what services see: the pipe on stdout is svscan's.
+/// Set by svscan for the supervise of a service with a log pipe, which takes it out of what the service sees: the pipe on stdout is that one.
+/// Any other pipe there is svscan's own stdout, which belongs to somebody else.
 const BELOW_SVSCAN: &str = "UPHOLD_SVSCAN";
 
 /// Asks the kernel to kill anything else first when memory runs out. Children get `original` back, or what this process has now. Where it is not

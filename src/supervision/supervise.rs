@@ -134,7 +134,8 @@ impl<'a> Supervisor<'a> {
         std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
         let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
         let last_run = environ::take(super::LAST_RUN).is_some();
-        let (us, mut said, mut begin) = (who_we_are(), Said::new(VOICE), None);
+        let log_pipe = log_pipe();
+        let (us, mut said, mut begin) = (who_we_are(log_pipe), Said::new(VOICE), None);
         // The first status comes before the FIFO that says that there is one.
         let held = Held::take(dir, us.boot, || {
             let mut found = Beginning::find(dir, want, us, &mut said)?;
@@ -147,7 +148,7 @@ impl<'a> Supervisor<'a> {
         })?;
         let (Beginning { mut machine, since, more, adopted, beside }, rewrite) =
             begin.context("nothing was announced")?;
-        let pipe = hold_pipe();
+        let pipe = log_pipe.and_then(|_| fd::reopen_for_reading(fd::stdout()).ok());
         let lives = adopted.is_some() || beside.is_some();
         let socketed = Socketed::find(more.notify().filter(|_| lives), dir, &mut said);
         watch_only_heard(&mut machine, &socketed);
@@ -196,7 +197,7 @@ impl<'a> Supervisor<'a> {
         let state = State::decode(state).with_context(|| text!("unable to go on in ", dir))?;
         be_spared(state.oom);
         let signals = catch_signals(dir)?;
-        let more = More { version: who_we_are().version, ..state.more };
+        let more = More { version: who_we_are(None).version, ..state.more };
         let unable = || text!("unable to go on in ", dir);
         let held = Held::inherit(state.held).with_context(unable)?;
         let (adopted, beside) = (state.adopted().with_context(unable)?, state.beside().with_context(unable)?);
@@ -862,11 +863,10 @@ pub(super) fn now() -> Label {
     Label::from_unix(seconds, nanos)
 }
 
-/// The read end of the pipe on stdout, if svscan has made that.
-fn hold_pipe() -> Option<OwnedFd> {
+/// The pipe on stdout, if svscan has made that for our logger.
+fn log_pipe() -> Option<u64> {
     environ::take(super::BELOW_SVSCAN)?;
-    fd::pipe_id(fd::stdout())?;
-    fd::reopen_for_reading(fd::stdout()).ok()
+    fd::pipe_id(fd::stdout())
 }
 
 fn catch_signals(dir: &OsStr) -> anyhow::Result<Signals> {

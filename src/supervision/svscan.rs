@@ -205,7 +205,8 @@ impl Scanner {
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
         let stop = arguments.init.iter().flat_map(|_| init::STOP);
         let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect();
-        environ::set(super::BELOW_SVSCAN, OsStr::new("1"));
+        // Of a svscan before this one in the same process, which set it for all.
+        environ::take(super::BELOW_SVSCAN);
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();
         Ok(Scanner {
@@ -544,14 +545,15 @@ impl Scanner {
                 return self.fail_to_start(id, role);
             }
         }
-        let environment =
-            (role == Role::Main && self.ends_with(id)).then(|| environ::with(super::LAST_RUN, OsStr::new("1")));
-        let start = Start { open_files: self.open_files, own_session: self.init.is_some(), environment };
+        let last_run = role == Role::Main && self.ends_with(id);
         let pipe = self.scan.pipe(id);
         let end = match role {
             Role::Main => pipe.and_then(|pipe| Some((pipe.writer()?, 1))),
             Role::Log => pipe.map(|pipe| (pipe.reader(), 0)),
         };
+        let given = [(super::BELOW_SVSCAN, role == Role::Main && end.is_some()), (super::LAST_RUN, last_run)];
+        let start =
+            Start { open_files: self.open_files, own_session: self.init.is_some(), environment: telling(given) };
         // A service may be called --help.
         let dotted = Path::new(".").join(dir);
         let operand = if dir.as_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
@@ -657,6 +659,12 @@ struct Start {
     own_session: bool,
     /// The environment.
     environment: Option<Vec<CString>>,
+}
+
+/// The environment with those variables that are to be set; `None` for our own.
+fn telling<const N: usize>(variables: [(&str, bool); N]) -> Option<Vec<CString>> {
+    let set: Vec<_> = variables.iter().filter(|(_, set)| *set).map(|&(name, _)| (name, Some(b"1".to_vec()))).collect();
+    (!set.is_empty()).then(|| environ::changed(&set))
 }
 
 /// A new child, and why it could not become what it should.

@@ -4,6 +4,8 @@
 
 #![cfg(target_os = "linux")]
 
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 use testkit::{Running, Scratch, holds_for, signal, start, wait_for, wait_until};
@@ -141,6 +143,40 @@ fn a_pipe_that_only_the_service_and_its_logger_hold_is_found_again() {
     wait_until("another logger runs", || pid(&scratch, "scan/a/log").is_some_and(|pid| pid != logger));
     talker.say("3");
     wait_until("it is logged by another logger", || log(&scratch) == ["1", "2", "3"]);
+}
+
+/// Where a descriptor of a process leads.
+fn descriptor(pid: u32, number: u32) -> PathBuf {
+    std::fs::read_link(format!("/proc/{pid}/fd/{number}")).expect("it lives")
+}
+
+#[test]
+fn the_pipe_that_svscan_writes_to_itself_is_no_log_pipe() {
+    let scratch = Scratch::new();
+    for name in ["scan/a", "scan/b"] {
+        scratch
+            .service(name, "trap '' PIPE; read line <>fifo; echo x 2>/dev/null || echo broken >>seen; exec sleep 1000");
+        sys::fd::make_fifo(&scratch.path(name).join("fifo")).expect("a FIFO");
+    }
+    let mut first = start(scratch.command("svscan", &["scan"]).stdin(Stdio::null()).stdout(Stdio::piped()));
+    let reader = first.child().stdout.take().expect("piped");
+    let service = wait_up(&scratch, "scan/a");
+    wait_up(&scratch, "scan/b");
+    let own = descriptor(first.pid(), 1);
+    assert_eq!(descriptor(service, 1), own);
+    kill(first);
+    // A logger that comes later gets a pipe of its own, and not what the others say.
+    scratch.service("scan/a/log", "exec cat >>got");
+    let _second = svscan(&scratch);
+    let logger = wait_up(&scratch, "scan/a/log");
+    assert_ne!(descriptor(logger, 0), own);
+    // Nobody of the suite holds the end that is read: who writes without a reader is told.
+    drop(reader);
+    for name in ["scan/a", "scan/b"] {
+        std::fs::write(scratch.path(name).join("fifo"), "\n").expect("it reads");
+        wait_until("the pipe is broken", || scratch.text(format!("{name}/seen")) == "broken\n");
+    }
+    assert_eq!(scratch.text("scan/a/log/got"), "");
 }
 
 #[test]

@@ -168,3 +168,23 @@ fn a_new_svscan_finds_the_pipe_and_waits_for_the_old_copier() {
     wait_until("three lines", || out(&scratch) == ["a | one", "a | two", "a | three"]);
     assert_eq!(scratch.text("svscan.err"), "");
 }
+
+#[test]
+fn a_copier_does_not_read_what_it_writes() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exec cat <>fifo");
+    let fifo = scratch.path("scan/a/fifo");
+    sys::fd::make_fifo(&*fifo).expect("a FIFO");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    // As older supervises ran below svscan: they recorded whatever pipe stood there.
+    let mut supervise = scratch.command("supervise", &["a"]);
+    supervise.current_dir(scratch.path("scan")).env("UPHOLD_SVSCAN", "1");
+    let _supervise = start(supervise.stdin(Stdio::null()).stdout(writer.try_clone().expect("a copy")));
+    wait_until("it runs", || scratch.run("svok", &["scan/a"]).code == 0);
+    let svscan = start(scratch.command("svscan", &["--prefix", "scan"]).stdin(Stdio::null()).stdout(writer));
+    let is_svscan = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == b"svscan\0");
+    let copier = wait_for("a copier", || children(svscan.pid()).into_iter().find(is_svscan));
+    let leads_to = |number| std::fs::read_link(format!("/proc/{copier}/fd/{number}")).expect("it lives");
+    assert_ne!(leads_to(0), leads_to(1));
+    drop(reader);
+}

@@ -10,7 +10,7 @@
 //! | 32 | 16 | id of the boot |
 //! | 48 | 16 | the service's process was born between these two: nanoseconds since the boot, 8 bytes each |
 //! | 64 | 12 | TAI64N label of when it was ready; 0 for not (yet) |
-//! | 76 | 16 | inode numbers of the pipes that are supervise's stdin and stdout, 8 bytes each; 0 for what is no pipe |
+//! | 76 | 16 | inode numbers of the pipe that is supervise's stdin and of the log pipe on its stdout, 8 bytes each; 0 for what is none |
 //! | 92 | 12 | version of supervise, in text, with NULs behind it |
 //! | 104 | 8 | inode number of the pipe on which the service tells that it is ready; 0 for none |
 //! | 112 | 8 | the last mark that came behind commands |
@@ -126,7 +126,7 @@ pub struct More {
     pub ready: Option<Label>,
     /// Inode number of the pipe that is supervise's stdin; 0 if that is no pipe.
     pub stdin: u64,
-    /// Inode number of the pipe that is supervise's stdout; 0 if that is no pipe.
+    /// Inode number of the log pipe that is supervise's stdout; 0 if that is none.
     pub stdout: u64,
     /// The version of supervise, in text.
     pub version: [u8; 12],
