@@ -187,8 +187,21 @@ impl Scanner {
         }
     }
 
-    /// Becomes the new file of this program.
-    fn succeed(&self, program: &Path) {
+    /// Becomes the new file of this program, unless svscan was told to stop: of a signal that has come already the new program would not hear.
+    fn succeed(&mut self, program: &Path) {
+        // What comes from now on waits for the new program.
+        let mask = self.signals.block();
+        if self.is_told_to_stop() {
+            self.stop();
+        } else {
+            self.hand_over(program);
+        }
+        if let Ok(mask) = mask {
+            mask.restore();
+        }
+    }
+
+    fn hand_over(&self, program: &Path) {
         let pipes = self.scan.kept().filter_map(|kept| kept.pipe).flat_map(LogPipe::descriptors);
         let others = self.others.iter().map(|(_, _, ok)| ok.as_fd());
         let descriptors: Vec<_> = pipes.chain(others).chain(self.directory.lock()).collect();
@@ -278,8 +291,14 @@ impl Scanner {
         }
     }
 
+    /// Whether TERM or INT has come since this was asked.
+    fn is_told_to_stop(&self) -> bool {
+        self.init.is_some() && init::STOP.map(|signal| self.signals.arrived(signal)) != [false; 2]
+    }
+
     fn hear(&mut self) {
         self.signals.drain();
+        let mut successor = None;
         while let Some((pid, change)) = process::reap() {
             let code = match change {
                 Change::Exited(code) => Some(code),
@@ -288,10 +307,8 @@ impl Scanner {
             };
             let service = self.scan.died(tick(), Pid(pid.as_raw().unsigned_abs()), code);
             let Some((id, role)) = service else {
-                if let Answer::Yes(program) = self.successor.hear(Pid(pid.as_raw().unsigned_abs()), change)
-                    && self.stopping.is_none()
-                {
-                    self.succeed(&program);
+                if let Answer::Yes(program) = self.successor.hear(Pid(pid.as_raw().unsigned_abs()), change) {
+                    successor = Some(program);
                 }
                 if let Some(stopping) = &mut self.stopping {
                     stopping.orphan_ended();
@@ -302,8 +319,11 @@ impl Scanner {
             self.note_end(id, role, if code.is_some() { End::Left } else { End::Killed });
             self.see_end(id, role);
         }
-        if self.init.is_some() && init::STOP.map(|signal| self.signals.arrived(signal)) != [false; 2] {
+        if self.is_told_to_stop() {
             self.stop();
+        }
+        if let Some(program) = successor.filter(|_| self.stopping.is_none()) {
+            self.succeed(&program);
         }
         if self.stopping.is_some() {
             return;

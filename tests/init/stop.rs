@@ -1,8 +1,9 @@
 //! The orderly stop.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use testkit::{Scratch, signal, wait_for, wait_until};
+use testkit::{Scratch, signal, start, wait_for, wait_until};
 
 use crate::world::{FOREVER, Init, MORTAL, children, lines};
 
@@ -146,4 +147,32 @@ fn after_an_upgrade_in_place_it_is_still_an_init() {
     init.signal("USR2");
     wait_until("it is another program", || place() != before);
     assert_eq!((init.stop(), scratch.text("svscan.err").as_str()), (3, ""));
+}
+
+#[test]
+fn a_term_that_comes_with_the_answer_of_the_new_file_is_not_lost() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", MORTAL);
+    let built = std::fs::read(scratch.suite().path("svscan")).expect("it was built");
+    scratch.install("bin/real", &built);
+    let program = scratch.install("bin/svscan", &built);
+    let mut command = Command::new(program);
+    command.args(["--init", "--grace", FOREVER, "scan"]).current_dir(scratch.root());
+    let mut init = start(command.env("PATH", scratch.suite().search_path()).stdin(Stdio::null()));
+    wait_until("a is up", || scratch.run("svstat", &["scan/a"]).out().contains(": up "));
+    // The new file answers a svscan that stands still, and will hear of TERM and of the answer in the same moment.
+    let answer = "kill -STOP $PPID; kill -TERM $PPID; exit 99";
+    let body = format!("[ \"$1\" != --understand-handover ] || {{ {answer}; }}; exec {{0}}/bin/real \"$@\"");
+    let body = body.replace("{0}", scratch.root().to_str().expect("a name of ours"));
+    scratch.install("bin/svscan", format!("#!/bin/sh\n{body}\n").as_bytes());
+    init.signal("USR2");
+    let state = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().and_then(|fields| fields.chars().next())
+    };
+    wait_until("it stands still", || state(init.pid()) == Some('T'));
+    wait_until("it was answered", || children(init.pid()).into_iter().any(|child| state(child) == Some('Z')));
+    init.signal("CONT");
+    assert_eq!(init.end(), 0);
+    wait_until("nothing is left behind", || scratch.processes().is_empty());
 }
