@@ -37,11 +37,16 @@ impl Stopping {
 }
 
 impl Scanner {
-    /// TERM or INT came, or the service ended with which svscan is to end: begins the stop, or cuts it short.
+    /// TERM or INT came: begins the stop, or cuts it short if one of them came before.
+    pub fn obey_stop(&mut self) {
+        self.stop();
+        self.note(|stop| stop.ask(tick()));
+    }
+
+    /// Begins the stop, unless it has begun.
     pub fn stop(&mut self) {
-        if let Some(stopping) = &mut self.stopping {
-            log::info!("stopping without patience");
-            return stopping.stop.hurry(tick());
+        if self.stopping.is_some() {
+            return;
         }
         log::info!("stopping");
         let grace = self.init.as_ref().map_or(0, |init| init.grace);

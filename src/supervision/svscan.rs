@@ -192,7 +192,7 @@ impl Scanner {
         // What comes from now on waits for the new program.
         let mask = self.signals.block();
         if self.is_told_to_stop() {
-            self.stop();
+            self.obey_stop();
         } else {
             self.hand_over(program);
         }
@@ -320,7 +320,7 @@ impl Scanner {
             self.see_end(id, role);
         }
         if self.is_told_to_stop() {
-            self.stop();
+            self.obey_stop();
         }
         if let Some(program) = successor.filter(|_| self.stopping.is_none()) {
             self.succeed(&program);

@@ -1,6 +1,8 @@
 //! The exit code: each row of the table in svscan(8).
 
-use testkit::{Scratch, wait_until};
+use std::time::Duration;
+
+use testkit::{Scratch, holds_for, wait_until};
 
 use crate::world::{FOREVER, Init, MORTAL, lines};
 
@@ -114,6 +116,28 @@ fn stopped_it_is_0_if_the_service_never_ran() {
     let init = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]);
     init.wait_up(&["other"]);
     assert_eq!(init.stop(), 0);
+}
+
+#[test]
+fn the_first_term_after_the_end_of_the_service_does_not_hurry() {
+    let scratch = services("read line <>fifo; exit 3");
+    scratch.service(
+        "scan/other",
+        "trap 'echo >>told; read line <>fifo; echo >>ended; exit' TERM; echo >>started; while :; do sleep 100000 & wait $!; done",
+    );
+    for name in ["scan/web/fifo", "scan/other/fifo"] {
+        sys::fd::make_fifo(&*scratch.path(name)).expect("a FIFO");
+    }
+    let mut init = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]);
+    init.wait_up(&["web"]);
+    init.wait_lines("scan/other/started", 1);
+    std::fs::write(scratch.path("scan/web/fifo"), "\n").expect("it reads");
+    init.wait_lines("scan/other/told", 1);
+    init.signal("TERM");
+    holds_for(Duration::from_millis(300), "the other has its time", || init.is_up("other"));
+    std::fs::write(scratch.path("scan/other/fifo"), "\n").expect("it reads");
+    assert_eq!((init.end(), init.err().as_str()), (3, ""));
+    assert_eq!(lines(&scratch, "scan/other/ended").len(), 1);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //!
 //! | phase | meaning | leaves it by |
 //! |---|---|---|
-//! | orderly | every service has the time that it wants | the grace is over, or somebody is in a hurry: killing |
+//! | orderly | every service has the time that it wants | the grace is over, or it is asked for a second time: killing |
 //! | killing | what is no supervise and no logger gets KILL, so that the loggers come to their end of file | [`LAST_LINES`]: last |
 //! | last | whatever is left gets KILL | [`LAST_LOOK`]: over |
 //! | over | nothing is left, or nothing can be done about it | |
@@ -132,6 +132,8 @@ pub struct Stop {
     sweep: bool,
     /// Whether it came to killing.
     cut_short: bool,
+    /// Whether somebody has asked for it: it may have begun by itself.
+    asked: bool,
 }
 
 impl Stop {
@@ -144,6 +146,7 @@ impl Stop {
             todo: VecDeque::new(),
             sweep: false,
             cut_short: false,
+            asked: false,
         };
         for Running { id, main, log } in services {
             let [runs_main, runs_log] = [main, log].map(|found| found != Found::Nothing);
@@ -203,8 +206,15 @@ impl Stop {
         }
     }
 
-    /// KILL at once: the grace is over, or somebody does not want to wait for that.
-    pub fn hurry(&mut self, now: Tick) {
+    /// Somebody asks for the stop. Whoever does so again does not want to wait for the grace.
+    pub fn ask(&mut self, now: Tick) {
+        if std::mem::replace(&mut self.asked, true) {
+            self.hurry(now);
+        }
+    }
+
+    /// KILL at once.
+    fn hurry(&mut self, now: Tick) {
         if self.phase != Phase::Orderly {
             return;
         }

@@ -38,7 +38,7 @@ enum Happening {
     /// The next start of a supervise fails.
     StartFails,
     Time(u64),
-    Hurry,
+    Asked,
     Orphan,
 }
 
@@ -74,7 +74,8 @@ struct World {
     services: Vec<Service>,
     now: Tick,
     end: Tick,
-    hurried: bool,
+    /// How often somebody has asked for it.
+    asked: usize,
     starts_fail: bool,
     killed: bool,
 }
@@ -108,7 +109,7 @@ impl World {
         });
         let stop = Stop::new(now, GRACE, running);
         let end = now.after(GRACE + LAST_LINES + LAST_LOOK);
-        World { stop, services, now, end, hurried: false, starts_fail: false, killed: false }
+        World { stop, services, now, end, asked: 0, starts_fail: false, killed: false }
     }
 
     fn act(&mut self) {
@@ -143,7 +144,7 @@ impl World {
     }
 
     fn is_late(&self) -> bool {
-        self.hurried || self.now >= Tick(77).after(GRACE)
+        self.asked > 1 || self.now >= Tick(77).after(GRACE)
     }
 
     fn tell(&mut self, at: usize, role: Role, order: Order) {
@@ -234,9 +235,9 @@ impl World {
             }
             Happening::StartFails => self.starts_fail = true,
             Happening::Time(time) => self.now = self.now.after(time),
-            Happening::Hurry => {
-                self.hurried = true;
-                self.stop.hurry(self.now);
+            Happening::Asked => {
+                self.asked += 1;
+                self.stop.ask(self.now);
             }
             Happening::Orphan => self.stop.orphan_ended(),
         }
@@ -264,7 +265,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => any::<usize>().prop_map(Happening::Killed),
         1 => Just(Happening::StartFails),
         3 => (0..3 * SECOND).prop_map(Happening::Time),
-        1 => Just(Happening::Hurry),
+        1 => Just(Happening::Asked),
         1 => Just(Happening::Orphan),
     ]
 }
@@ -321,6 +322,18 @@ proptest! {
         world.let_all_end();
         prop_assert!(world.stop.is_over() && world.now == Tick(77).after(GRACE), "in that moment");
     }
+}
+
+#[test]
+fn whoever_asks_once_has_patience() {
+    let running = Running { id: id(0), main: Found::Runs, log: Found::Nothing };
+    let tell = |order| Some(Action::Tell(id(0), Role::Main, order));
+    let mut stop = Stop::new(Tick(1), GRACE, [running]);
+    assert_eq!(stop.next(Tick(1)), tell(Order::Down));
+    stop.ask(Tick(2));
+    assert_eq!((stop.next(Tick(2)), stop.was_cut_short()), (None, false));
+    stop.ask(Tick(3));
+    assert_eq!((stop.next(Tick(3)), stop.was_cut_short()), (tell(Order::Kill), true));
 }
 
 #[test]
