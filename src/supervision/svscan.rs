@@ -612,7 +612,13 @@ impl Scanner {
 
     /// Looks whether the service has a logger, each time it is started, and makes the pipe to it.
     fn prepare_log(&mut self, id: Id, name: &OsStr) -> io::Result<()> {
-        if self.has_log(name) || self.prefix {
+        let has_log = self.has_log(name);
+        if has_log && self.copiers.contains(&id) && self.stopping.is_none() {
+            // Another one than the copier's: that would never come to its end, and the logger would never be started.
+            self.scan.change_pipe(id, LogPipe::new()?);
+            self.copiers.remove(&id);
+        }
+        if has_log || self.prefix {
             match self.scan.pipe(id) {
                 Some(pipe) => pipe.reopen()?,
                 None => {

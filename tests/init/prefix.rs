@@ -138,6 +138,22 @@ fn a_service_that_is_removed_takes_its_copier_with_it() {
 }
 
 #[test]
+fn a_logger_that_is_added_takes_the_place_of_the_copier() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "echo one; exec sleep 100000");
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--prefix"]);
+    wait_until("one line", || out(&scratch) == ["a | one"]);
+    init.wait_up(&["a"]);
+    scratch.service("scan/a/log", "exec cat >>lines");
+    assert_eq!(init.svc("-dx", "a").code, 0);
+    init.wait_lines("scan/a/log/lines", 1);
+    init.wait_up(&["a", "a/log"]);
+    wait_until("two supervises are left", || children(init.pid()).len() == 2);
+    assert_eq!((init.stop(), scratch.text("svscan.err").as_str()), (0, ""));
+    assert_eq!((out(&scratch), scratch.text("scan/a/log/lines").as_str()), (vec!["a | one".to_owned()], "one\n"));
+}
+
+#[test]
 fn a_new_svscan_finds_the_pipe_and_waits_for_the_old_copier() {
     let scratch = Scratch::new();
     scratch.service("scan/a", "exec cat <>fifo");

@@ -497,6 +497,18 @@ impl<P> Scan<P> {
         }
     }
 
+    /// The same behind another pipe than before. What has read that one so far is nobody's from now on, and ends when nobody writes to it any
+    /// more.
+    pub fn change_pipe(&mut self, id: Id, pipe: P) {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        if let Life::Child(pid) = std::mem::take(&mut slot.log.life) {
+            self.pids.remove(&pid);
+        }
+        slot.pipe = Some(pipe);
+    }
+
     /// How many services are known.
     pub fn len(&self) -> usize {
         self.slots.len()

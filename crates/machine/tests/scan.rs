@@ -503,3 +503,26 @@ fn a_supervise_that_holds_the_lock_is_found_before_the_five_seconds_are_over() {
     world.happen(&Happening::Dies(0, None));
     assert!(world.runs(id(0), Role::Main), "when it ends, another is started at once");
 }
+
+#[test]
+fn a_service_with_another_pipe_gets_another_logger_and_the_old_one_is_nobodys() {
+    let (service, open) = (id(0), Rc::default());
+    let (mut scan, mut now) = (Scan::default(), Tick(SECOND));
+    scan.seen(now, &name(0), service, true);
+    for (role, pid) in [(Role::Main, 1), (Role::Log, 2)] {
+        assert_eq!(scan.next(now), Some(Action::Start(service, role)));
+        if role == Role::Main {
+            scan.set_pipe(service, Some(Pipe::new(&open)));
+        }
+        scan.started(now, service, role, Pid(pid));
+    }
+    now = now.after(PACE);
+    assert_eq!(scan.died(now, Pid(1), Some(0)), Some((service, Role::Main)));
+    assert_eq!(scan.next(now), Some(Action::Start(service, Role::Main)));
+    scan.change_pipe(service, Pipe::new(&open));
+    scan.started(now, service, Role::Main, Pid(3));
+    assert_eq!(scan.next(now), Some(Action::Start(service, Role::Log)));
+    scan.started(now, service, Role::Log, Pid(4));
+    assert_eq!(scan.died(now, Pid(2), Some(0)), None);
+    assert_eq!((scan.next(now), scan.has_logger(service), open.get()), (None, true, 1));
+}
