@@ -7,8 +7,10 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 
 use cli::text;
+use machine::scan::Life;
 use sys::{environ, fd};
 
 use super::svscan::VOICE;
@@ -30,6 +32,16 @@ pub fn environment(name: &OsStr) -> Vec<CString> {
 /// The service of which this process is to be the copier.
 pub fn received() -> Option<OsString> {
     environ::take(VARIABLE)
+}
+
+/// Whether a child of ours is a copier, where that was not written down: all others enter the directory that they serve.
+pub fn is_copier(life: Life) -> bool {
+    let Life::Child(pid) = life else {
+        return false;
+    };
+    let place = |path: &str| std::fs::metadata(path).ok().map(|entry| (entry.dev(), entry.ino()));
+    let place_of_child = place(&format!("/proc/{}/cwd", pid.0));
+    place_of_child.is_some() && place_of_child == place(".")
 }
 
 /// Copies stdin to stdout, to the end of file.

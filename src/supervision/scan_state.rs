@@ -17,6 +17,7 @@ const MAGIC: &[u8] = b"uphold svscan 1";
 const SERVICE: &[u8] = b"service";
 const OTHER: &[u8] = b"other";
 const OOM: &[u8] = b"oom";
+const COPIERS: &[u8] = b"copiers";
 /// In place of a number: none.
 const NONE: &[u8] = b"-";
 
@@ -32,6 +33,8 @@ pub struct ScanState {
     pub open_files: Option<u64>,
     /// The OOM score that children get, if it is not that of svscan. A svscan that had lowered none left this out.
     pub oom: Option<i16>,
+    /// With `--prefix`: the services of which the log supervise is a copier. Older svscans left this out.
+    pub copiers: Option<Vec<Id>>,
     /// All services.
     pub services: Vec<Kept<PipeEnds>>,
     /// The FIFOs of the supervises that are no children.
@@ -48,6 +51,11 @@ impl ScanState {
         if let Some(oom) = self.oom {
             words.word(OOM);
             words.number(oom);
+        }
+        if let Some(copiers) = &self.copiers {
+            words.word(COPIERS);
+            words.number(copiers.len());
+            copiers.iter().for_each(|&id| words.id(id));
         }
         for service in &self.services {
             words.word(SERVICE);
@@ -74,6 +82,7 @@ impl ScanState {
             match reader.word()? {
                 SERVICE => state.services.push(reader.service()?),
                 OOM => state.oom = Some(reader.number()?),
+                COPIERS => state.copiers = Some(reader.ids()?),
                 OTHER => state.others.push((reader.id()?, reader.role()?, reader.number()?)),
                 _ => return None,
             }
@@ -159,6 +168,11 @@ impl<'a> Reader<'a> {
         Some(Id { device: self.number()?, inode: self.number()? })
     }
 
+    fn ids(&mut self) -> Option<Vec<Id>> {
+        let count: usize = self.number()?;
+        (0..count).map(|_| self.id()).collect()
+    }
+
     fn flag(&mut self) -> Option<bool> {
         match self.number::<u8>()? {
             0 => Some(false),
@@ -207,6 +221,7 @@ mod tests {
             lock: Some(3),
             open_files: None,
             oom: Some(-17),
+            copiers: Some(vec![id(2), id(1)]),
             services: vec![
                 Kept {
                     id: id(1),
@@ -237,11 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn what_an_older_svscan_hands_over_is_understood() {
+        let old =
+            b"uphold svscan 1\x003\0-\0oom\0-17\0service\x007\x001\x001\x009\x005\x000\0-\x000\0-\0-\x000\x001\0a\0";
+        let state = ScanState::decode(old).expect("it is one");
+        assert_eq!((state.copiers, state.services.len()), (None, 1));
+    }
+
+    #[test]
     fn what_is_cut_short_or_something_else_is_not() {
         let bytes = example().encode();
         let whole = |length: usize| ScanState::decode(&bytes[..length]).is_some();
         // Between two services or others it is a shorter state, nowhere else.
-        assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), 5);
+        assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), 6);
         for (at, _) in bytes.iter().enumerate() {
             let mut spoilt = bytes.clone();
             spoilt[at] ^= 0x80;

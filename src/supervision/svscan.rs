@@ -16,7 +16,7 @@ use std::path::Path;
 use anyhow::Context;
 use cli::{Call, Program, Text, Usage, Voice, text};
 use machine::Pid;
-use machine::scan::{Action, Id, Kept, Life, Role, Scan};
+use machine::scan::{Action, Id, Kept, Role, Scan};
 use machine::stop::End;
 use svdir::{Command, names};
 use sys::limits::Resource;
@@ -115,7 +115,7 @@ pub(super) struct Scanner {
     pub(super) init: Option<Init>,
     /// Whether services without a logger get a copier.
     prefix: bool,
-    /// The services of which the log supervise is a copier.
+    /// The services of which the log supervise that runs is a copier.
     pub(super) copiers: BTreeSet<Id>,
     /// The stop, once it has begun.
     pub(super) stopping: Option<Stopping>,
@@ -154,12 +154,12 @@ impl Scanner {
         let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
         be_spared(state.oom);
         let mut scanner = Scanner::new(call, &arguments, directory, state.open_files)?;
+        let is_copier = |kept: &&Kept<_>| arguments.prefix && prefix::is_copier(kept.log.life);
+        let copiers =
+            state.copiers.unwrap_or_else(|| state.services.iter().filter(is_copier).map(|kept| kept.id).collect());
+        scanner.copiers.extend(copiers);
         for kept in state.services {
             let Kept { id, names, main, log, pipe, released } = kept;
-            if log.life != Life::None && names.first().is_some_and(|name| !Path::new(&**name).join(names::LOG).is_dir())
-            {
-                scanner.copiers.insert(id);
-            }
             let pipe = pipe.map(LogPipe::inherit).transpose().with_context(unable)?;
             scanner.scan.restore(tick(), Kept { id, names, main, log, pipe, released });
         }
@@ -182,6 +182,7 @@ impl Scanner {
             lock: self.directory.lock().map(sealed::number),
             open_files: self.open_files,
             oom: oom::original(),
+            copiers: self.prefix.then(|| self.copiers.iter().copied().collect()),
             services: self.scan.kept().map(with_ends).collect(),
             others: self.others.iter().map(|(id, role, ok)| (*id, *role, sealed::number(ok.as_fd()))).collect(),
         }
@@ -316,6 +317,9 @@ impl Scanner {
                 continue;
             };
             log::info!("{}: supervise pid {pid} {change}", self.describe(service));
+            if role == Role::Log {
+                self.copiers.remove(&id);
+            }
             self.note_end(id, role, if code.is_some() { End::Left } else { End::Killed });
             self.see_end(id, role);
         }
@@ -514,7 +518,6 @@ impl Scanner {
         if self.prefix && !self.has_log(&name) {
             return self.start_copier(id, &name);
         }
-        self.copiers.remove(&id);
         // The service's name stands in the logger's messages, unlike in the original's, which are about "log".
         let dir = Path::new(&*name).join(names::LOG);
         self.start(id, Role::Log, dir.as_os_str());

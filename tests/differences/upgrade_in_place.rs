@@ -183,6 +183,24 @@ fn svscan_becomes_its_new_file_with_all_its_pipes_and_children() {
 }
 
 #[test]
+fn a_logger_whose_directory_is_gone_leaves_after_an_upgrade_too() {
+    let scratch = Scratch::new();
+    let (svscan, mut talker) = scan_with_logger(&scratch);
+    wait_up(&scratch, "scan/a");
+    wait_up(&scratch, "scan/a/log");
+    let logger = supervise_of(&scratch, "a/log");
+    fs::rename(scratch.path("scan/a/log"), scratch.path("scan/a/old")).expect("it can be renamed");
+    upgrade(&scratch, "svscan");
+    svscan.signal("USR2");
+    wait_until("it is the new file", || is_new(svscan.pid()));
+    talker.say("1");
+    fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("it can be renamed");
+    wait_until("it is logged", || scratch.text("a/old/got") == "1\n");
+    svc(&scratch, "-dx", "a");
+    wait_until("the logger's supervise is gone", || !fs::exists(format!("/proc/{logger}")).unwrap_or(true));
+}
+
+#[test]
 fn a_svscan_that_cannot_be_replaced_goes_on() {
     let scratch = Scratch::new();
     let (svscan, mut talker) = scan_with_logger(&scratch);

@@ -204,3 +204,29 @@ fn a_copier_does_not_read_what_it_writes() {
     assert_ne!(leads_to(0), leads_to(1));
     drop(reader);
 }
+
+#[test]
+fn a_removed_service_takes_its_copier_with_it_after_an_upgrade_too() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "echo one; exec sleep 100000");
+    let built = std::fs::read(scratch.suite().path("svscan")).expect("it was built");
+    let mut command = Command::new(scratch.install("bin/svscan", &built));
+    command.args(["--grace", FOREVER, "--prefix", "scan"]).current_dir(scratch.root());
+    let out = File::create(scratch.path("svscan.out")).expect("a file");
+    let mut svscan = start(command.env("PATH", scratch.suite().search_path()).stdin(Stdio::null()).stdout(out));
+    let is_said = |line: &str| lines(&scratch, "svscan.out").iter().any(|said| said == line);
+    wait_until("a has said its line", || is_said("a | one"));
+    std::fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("it can be renamed");
+    // It has seen that when it serves what came later.
+    scratch.service("scan/b", "echo two; exec sleep 100000");
+    wait_until("b has said its line", || is_said("b | two"));
+    scratch.install("bin/svscan", &built);
+    svscan.signal("USR2");
+    let file = || std::fs::read_link(format!("/proc/{}/exe", svscan.pid())).expect("it lives");
+    wait_until("it is the new file", || !file().to_string_lossy().ends_with(" (deleted)"));
+    assert_eq!(scratch.run("svc", &["-dx", "a"]).code, 0);
+    // A copier and a supervise, both of b.
+    wait_until("both processes of a are gone", || children(svscan.pid()).len() == 2);
+    svscan.signal("TERM");
+    assert_eq!(svscan.end(), 0);
+}
