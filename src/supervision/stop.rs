@@ -49,6 +49,7 @@ impl Scanner {
             return;
         }
         log::info!("stopping");
+        self.spare = None;
         let grace = self.init.as_ref().map_or(0, |init| init.grace);
         let services = self.find_running();
         self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services), told: Vec::new() });

@@ -126,6 +126,8 @@ pub(super) struct Scanner {
     peers: Peers,
     /// The soft limit on open files that was inherited, for the children; `None` if it is still that.
     open_files: Option<u64>,
+    /// Held by an init until the stop begins, which shall not fail for want of descriptors. A look at `/proc` takes two.
+    pub(super) spare: Option<[File; 2]>,
     pub(super) said: Said,
     successor: Successor,
 }
@@ -235,6 +237,7 @@ impl Scanner {
             others: Vec::new(),
             peers: Peers::of(call),
             open_files,
+            spare: arguments.init.as_ref().and_then(|_| spare().ok()),
             said: Said::new(VOICE),
             successor: Successor::new(call, VOICE, text!("svscan")),
         })
@@ -618,7 +621,7 @@ impl Scanner {
         let has_log = self.has_log(name);
         if has_log && self.copiers.contains(&id) && self.stopping.is_none() {
             // Another one than the copier's: that would never come to its end, and the logger would never be started.
-            self.scan.change_pipe(id, LogPipe::new()?);
+            self.scan.change_pipe(id, usable(LogPipe::new()?)?);
             self.copiers.remove(&id);
         }
         if has_log || self.prefix {
@@ -626,7 +629,7 @@ impl Scanner {
                 Some(pipe) => pipe.reopen()?,
                 None => {
                     let pipe = LogPipe::recover(Path::new(name)).map_or_else(LogPipe::new, Ok)?;
-                    self.scan.set_pipe(id, Some(pipe));
+                    self.scan.set_pipe(id, Some(usable(pipe)?));
                 }
             }
         } else if !self.scan.has_logger(id) {
@@ -678,6 +681,18 @@ impl Scanner {
         }
         self.scan.released(id);
     }
+}
+
+/// The pipe, if there is a descriptor left for the start of the logger. Without that the service would write to a pipe that nobody reads.
+fn usable(pipe: LogPipe) -> io::Result<LogPipe> {
+    drop(pipe.reader().try_clone_to_owned()?);
+    Ok(pipe)
+}
+
+/// Two descriptors that can be had.
+fn spare() -> io::Result<[File; 2]> {
+    let null = fd::open_read(Path::new("/dev/null"))?;
+    Ok([null.try_clone()?, null])
 }
 
 /// What a supervise gets that svscan has otherwise.

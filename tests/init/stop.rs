@@ -176,3 +176,42 @@ fn a_term_that_comes_with_the_answer_of_the_new_file_is_not_lost() {
     assert_eq!(init.end(), 0);
     wait_until("nothing is left behind", || scratch.processes().is_empty());
 }
+
+#[test]
+fn without_descriptors_a_service_has_no_logger_only_if_it_does_not_run_and_is_stopped_in_order() {
+    let names = ["a", "b", "c", "d", "e"];
+    let mut ran = 0;
+    // A pipe takes two, so each of them is the last one in one case.
+    for limit in 13..=16 {
+        let scratch = Scratch::new();
+        for name in names {
+            scratch.service(
+                &format!("scan/{name}"),
+                "trap 'echo >>ended; exit' TERM; echo >>started; while :; do sleep 100000 >/dev/null & wait $!; done",
+            );
+            scratch.service(&format!("scan/{name}/log"), "exec cat >lines");
+        }
+        let mut shell = Command::new("sh");
+        let line = format!("ulimit -n {limit}; exec \"$0\" --init --grace {FOREVER} scan 2>err");
+        shell.args(["-c", &line]).arg(scratch.suite().path("svscan")).current_dir(scratch.root());
+        shell.env("PATH", scratch.suite().search_path()).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut init = start(&mut shell);
+        let waits = |name: &str| scratch.text("err").contains(&format!("unable to create pipe for {name}: "));
+        let is_up = |dir: String| scratch.run("svstat", &[&dir]).out().contains(": up ");
+        let runs = |name: &str| !lines(&scratch, &format!("scan/{name}/started")).is_empty();
+        wait_until("each runs or waits", || names.iter().all(|name| waits(name) || runs(name)));
+        let up: Vec<&str> = names.into_iter().filter(|name| runs(name)).collect();
+        assert!(up.len() < names.len(), "{up:?} with {limit} descriptors");
+        for name in &up {
+            wait_until("it has a logger", || is_up(format!("scan/{name}/log")));
+        }
+        init.signal("TERM");
+        assert_eq!(init.end(), 0);
+        wait_until("nothing is left behind", || scratch.processes().is_empty());
+        for name in &up {
+            assert_eq!(lines(&scratch, &format!("scan/{name}/ended")).len(), 1, "{name} with {limit} descriptors");
+        }
+        ran += up.len();
+    }
+    assert!(ran > 0, "with a few more descriptors some run");
+}
