@@ -5,14 +5,16 @@
 //! in the end the services do; svscan never does.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cli::text;
 use machine::scan::Life;
 use sys::{environ, fd};
 
+use super::said::Said;
 use super::svscan::VOICE;
 
 /// Names the service, and so makes a copier of svscan.
@@ -50,17 +52,18 @@ pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
     if let Err(error) = fd::wait_for_lock(fd::stdin()) {
         VOICE.warning(&text!("unable to lock the output of ", name), &error);
     }
-    let mut copier = Copier { name, lines: Lines::new(name), unread: false };
+    let mut copier = Copier { name, lines: Lines::new(name), said: Said::new(VOICE) };
     let mut buffer = Vec::with_capacity(BATCH);
     loop {
         match fd::read_onto(fd::stdin(), &mut buffer, BATCH) {
             Ok(0) => break,
             Ok(_) => {
+                copier.said.over("read");
                 copier.lines.take(&buffer);
                 copier.write();
             }
             Err(error) => {
-                VOICE.warning(&text!("unable to read the output of ", name), &error);
+                copier.said.warning("read", text!("unable to read the output of ", name), &error);
                 sys::poll::rest();
             }
         }
@@ -73,8 +76,7 @@ pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
 struct Copier<'a> {
     name: &'a OsStr,
     lines: Lines,
-    /// Nobody reads what is written, which was said.
-    unread: bool,
+    said: Said,
 }
 
 impl Copier<'_> {
@@ -96,24 +98,34 @@ impl Copier<'_> {
         let mut rest = self.lines.complete.as_slice();
         while !rest.is_empty() {
             match fd::write(fd::stdout(), rest) {
-                Ok(count) => rest = &rest[count..],
+                Ok(count) => {
+                    self.said.over("write");
+                    rest = &rest[count..];
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(fd::set_blocking(fd::stdout())),
-                // Nobody will ever read it. The service shall not wait for that.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    if !std::mem::replace(&mut self.unread, true) {
-                        VOICE.warning(&text!("unable to write the output of ", self.name, ", dropping it"), &error);
-                    }
-                    return;
+                // The service shall not wait for what never comes.
+                Err(error) if is_for_good(&error) => {
+                    let text = text!("unable to write the output of ", self.name, ", dropping it");
+                    return self.said.warning("write", text, &error);
                 }
                 Err(error) => {
-                    VOICE.warning(
-                        &text!("unable to write the output of ", self.name, ", trying again in a second"),
-                        &error,
-                    );
+                    let text = text!("unable to write the output of ", self.name, ", trying again in a second");
+                    self.said.warning("write", text, &error);
                     sys::poll::rest();
                 }
             }
         }
+    }
+}
+
+/// Whether nobody will ever read what is written to stdout: the pipe has no reader, or the terminal has hung up. Of a terminal that has, the
+/// kernel does not tell any more that it is one.
+fn is_for_good(error: &io::Error) -> bool {
+    let is_device =
+        || File::from(fd::stdout().try_clone_to_owned()?).metadata().map(|file| file.file_type().is_char_device());
+    match error.raw_os_error() {
+        Some(sys::EIO) => is_device().unwrap_or(false),
+        _ => error.kind() == io::ErrorKind::BrokenPipe,
     }
 }
 

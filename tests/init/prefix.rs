@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use testkit::{Scratch, signal, start, wait_for, wait_until};
+use testkit::{Scratch, needs_program, signal, start, wait_for, wait_until};
 
 use crate::world::{FOREVER, Init, MORTAL, children, lines};
 
@@ -229,4 +229,31 @@ fn a_removed_service_takes_its_copier_with_it_after_an_upgrade_too() {
     wait_until("both processes of a are gone", || children(svscan.pid()).len() == 2);
     svscan.signal("TERM");
     assert_eq!(svscan.end(), 0);
+}
+
+#[test]
+fn nobody_waits_for_a_terminal_that_has_hung_up() {
+    let Some(script) = needs_program("script") else { return };
+    let scratch = Scratch::new();
+    // More than the pipe to the copier takes.
+    let run = "echo one; read line <>fifo; i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i $PWD/$PWD/$PWD; done
+echo >>done; exec sleep 100000";
+    scratch.service("scan/a", run);
+    sys::fd::make_fifo(&*scratch.path("scan/a/fifo")).expect("a FIFO");
+    let svscan = scratch.suite().path("svscan");
+    let line = format!("exec {} --grace {FOREVER} --prefix scan 2>err", svscan.display());
+    let mut command = Command::new(script);
+    command.args(["-qc", &line, "/dev/null"]).current_dir(scratch.root()).env("SHELL", "/bin/sh");
+    let out = File::create(scratch.path("svscan.out")).expect("a file");
+    let mut terminal = start(command.env("PATH", scratch.suite().search_path()).stdin(Stdio::null()).stdout(out));
+    wait_until("one line", || scratch.text("svscan.out").contains("a | one"));
+    let svscan = children(terminal.pid()).first().copied().expect("it runs");
+    terminal.signal("KILL");
+    assert_eq!(terminal.end(), 1009);
+    std::fs::write(scratch.path("scan/a/fifo"), "\n").expect("it reads");
+    wait_until("all is written", || !scratch.text("scan/a/done").is_empty());
+    signal(svscan, "TERM");
+    wait_until("all is stopped", || scratch.processes().is_empty());
+    let said = "svscan: warning: unable to write the output of a, dropping it: input/output error\n";
+    assert_eq!(scratch.text("err"), said);
 }

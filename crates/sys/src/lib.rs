@@ -29,6 +29,8 @@ mod spawn;
 pub mod table;
 pub mod watch;
 
+/// Input/output error.
+pub const EIO: i32 = libc::EIO;
 /// The errno of what does not exist.
 pub const ENOENT: i32 = libc::ENOENT;
 /// The errno of a descriptor that is not open.
