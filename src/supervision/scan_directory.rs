@@ -14,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use machine::SECOND;
+use machine::scan::Id;
 use sys::watch::{Change, Watch, Watcher};
 use sys::{fd, sealed};
 
@@ -23,6 +24,8 @@ pub enum Look {
     Everything,
     /// A look at this one.
     Name(OsString),
+    /// A look at whatever names this directory has.
+    Filling(Id),
 }
 
 /// The current directory as the scan directory.
@@ -33,7 +36,7 @@ pub struct ScanDirectory {
     /// That on its parent.
     parent: Option<Watch>,
     /// Directories that are watched until their `run` is there.
-    filling: Vec<(Watch, OsString)>,
+    filling: Vec<(Watch, Id)>,
     /// Where it was at the start, to find it again when it was removed and made anew.
     home: Option<PathBuf>,
     /// Held.
@@ -135,6 +138,7 @@ impl ScanDirectory {
             Ok(changes) => Ok(changes.into_iter().filter_map(|change| self.translate(change)).collect()),
             Err(error) => {
                 (self.watcher, self.own) = (None, None);
+                self.filling.clear();
                 Err(error)
             }
         }
@@ -156,27 +160,24 @@ impl ScanDirectory {
                 (self.home.as_deref()?.file_name()? == name).then_some(Look::Everything)
             }
             Change::Entry(watch, _) => {
-                let (_, name) = self.filling.iter().find(|(known, _)| *known == watch)?;
-                Some(Look::Name(name.clone()))
+                let (_, id) = self.filling.iter().find(|(known, _)| *known == watch)?;
+                Some(Look::Filling(*id))
             }
         }
     }
 
-    /// From now on a change in the directory `name` calls for a look at it. Where this cannot be had, its time runs out.
-    pub fn watch_filling(&mut self, name: &OsStr) {
+    /// From now on a change in the directory `id`, which has this name, calls for a look at it. Where this cannot be had, its time runs out.
+    pub fn watch_filling(&mut self, name: &OsStr, id: Id) {
         if let Some(watch) = self.watcher.as_ref().and_then(|watcher| watcher.add(Path::new(name)).ok()) {
-            self.filling.push((watch, name.to_os_string()));
+            self.filling.push((watch, id));
         }
     }
 
-    /// The directory `name` is complete, or its time has run out.
-    pub fn stop_watching(&mut self, name: &OsStr) {
-        let Some(at) = self.filling.iter().position(|(_, known)| known == name) else {
-            return;
-        };
-        let (watch, _) = self.filling.swap_remove(at);
-        if let Some(watcher) = &self.watcher {
-            watcher.remove(watch);
+    /// Watches no directory any more but those that are `waited_for`: the others are complete, their time has run out, or they have no name.
+    pub fn watch_only(&mut self, waited_for: impl Fn(Id) -> bool) {
+        let watcher = self.watcher.as_ref();
+        for (watch, _) in self.filling.extract_if(.., |(_, id)| !waited_for(*id)) {
+            watcher.inspect(|watcher| watcher.remove(watch));
         }
     }
 }

@@ -406,6 +406,7 @@ impl Scanner {
                     match look {
                         Look::Everything => self.rescan(),
                         Look::Name(name) => self.look(&name),
+                        Look::Filling(id) => self.scan.names(id).iter().for_each(|name| self.look(name)),
                     }
                 }
             }
@@ -456,12 +457,18 @@ impl Scanner {
             self.look(name);
         }
         self.scan.end_pass(tick());
+        self.directory.watch_only(|id| self.scan.is_filling(id));
         let names: BTreeSet<OsString> = names.into_iter().collect();
         self.said.retain(&subject(NAME, OsStr::new("")), |name| names.contains(OsStr::from_bytes(name)));
     }
 
     /// Looks at one name in the scan directory, which may be gone.
     fn look(&mut self, name: &OsStr) {
+        self.examine(name);
+        self.directory.watch_only(|id| self.scan.is_filling(id));
+    }
+
+    fn examine(&mut self, name: &OsStr) {
         if name.as_bytes().starts_with(b".") {
             return;
         }
@@ -495,7 +502,7 @@ impl Scanner {
             || is_executable(&run)
             || Other::find(Path::new(name)).is_ok_and(|other| other.is_some());
         if !complete && !self.scan.is_filling(id) {
-            self.directory.watch_filling(name);
+            self.directory.watch_filling(name, id);
             // It may have been filled before it was watched.
             complete = is_executable(&run);
         }
@@ -506,7 +513,7 @@ impl Scanner {
         let Some(name) = self.scan.name(id) else {
             return;
         };
-        self.directory.stop_watching(&name);
+        self.directory.watch_only(|waited_for| waited_for != id && self.scan.is_filling(waited_for));
         if let Err(error) = self.prepare_log(id, &name) {
             self.said.warning(subject(b"pipe", &name), text!("unable to create pipe for ", &*name), &error);
             return self.fail_to_start(id, Role::Main);

@@ -105,6 +105,63 @@ fn a_directory_that_is_made_first_and_filled_afterwards_is_started_when_it_is_co
     assert_eq!(scratch.text("svscan.err"), "", "nobody tried to run what was not there yet");
 }
 
+/// How many directories a process watches.
+fn watches(pid: u32) -> usize {
+    let files = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("it lives").flatten();
+    let texts = files.map(|file| fs::read_to_string(file.path()).unwrap_or_default());
+    texts.map(|text| text.lines().filter(|line| line.starts_with("inotify wd:")).count()).sum()
+}
+
+#[test]
+fn a_directory_that_is_renamed_before_it_is_filled_is_started_when_it_is_complete() {
+    let scratch = Scratch::new();
+    scratch.service("service/a", "exec sleep 1000");
+    let svscan = scratch.start("svscan", "svscan", &["service"]);
+    wait_up(&scratch, "service/a");
+    let before = watches(svscan.pid());
+    let begin = Instant::now();
+    // Five seconds each if svscan was not told.
+    for number in 0..8 {
+        let run = scratch.script("ready/run", "exec sleep 1000");
+        let new = scratch.mkdir("service/new");
+        wait_until("it is watched", || watches(svscan.pid()) == before + 1);
+        let dir = scratch.path(format!("service/s{number}"));
+        fs::rename(new, &dir).expect("renames");
+        // svscan has seen that when it serves what came later.
+        let later = scratch.service(&format!("later{number}"), "exec sleep 1000");
+        symlink(later, scratch.path(format!("service/later{number}"))).expect("a link");
+        wait_up(&scratch, &format!("service/later{number}"));
+        fs::rename(run, dir.join("run")).expect("moves");
+        wait_up(&scratch, &format!("service/s{number}"));
+    }
+    assert!(begin.elapsed() < DEADLINE, "eight directories took {:?}", begin.elapsed());
+    assert_eq!(scratch.text("svscan.err"), "", "nobody tried to run what was not there yet");
+}
+
+#[test]
+fn a_directory_that_was_filled_is_watched_no_more_whatever_its_name() {
+    let scratch = Scratch::new();
+    scratch.service("service/a", "exec sleep 1000");
+    let svscan = scratch.start("svscan", "svscan", &["service"]);
+    wait_up(&scratch, "service/a");
+    let before = watches(svscan.pid());
+    for number in 0..5 {
+        let run = scratch.script("ready/run", "exec sleep 1000");
+        let new = scratch.mkdir("service/new");
+        wait_until("it is watched", || watches(svscan.pid()) == before + 1);
+        fs::rename(run, new.join("run")).expect("moves");
+        let dir = format!("service/s{number}");
+        fs::rename(new, scratch.path(&dir)).expect("renames");
+        wait_up(&scratch, &dir);
+        wait_until("it is watched no more", || watches(svscan.pid()) == before);
+    }
+    // One that goes without ever having been filled.
+    let new = scratch.mkdir("service/new");
+    wait_until("it is watched", || watches(svscan.pid()) == before + 1);
+    fs::rename(new, scratch.path("new")).expect("renames");
+    wait_until("it is watched no more", || watches(svscan.pid()) == before);
+}
+
 #[test]
 fn a_directory_without_run_is_supervised_all_the_same_in_the_end() {
     let scratch = Scratch::new();

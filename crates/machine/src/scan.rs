@@ -469,6 +469,11 @@ impl<P> Scan<P> {
         self.slots.get(&id)?.names.first().cloned()
     }
 
+    /// All of them, oldest first.
+    pub fn names(&self, id: Id) -> Vec<Rc<OsStr>> {
+        self.slots.get(&id).map(|slot| slot.names.clone()).unwrap_or_default()
+    }
+
     /// The pipe to the service's logger.
     pub fn pipe(&mut self, id: Id) -> Option<&mut P> {
         self.slots.get_mut(&id)?.pipe.as_mut()
