@@ -72,7 +72,9 @@ impl Check {
     pub(super) fn hear(&mut self, now: Tick, pid: process::Pid, change: Change) -> (bool, bool) {
         match self.state {
             State::Running(own) if own == pid => {
-                self.state = State::Pausing(now.after(PAUSE));
+                if matches!(change, Change::Exited(_) | Change::Killed(_)) {
+                    self.state = State::Pausing(now.after(PAUSE));
+                }
                 (true, change == Change::Exited(0))
             }
             State::Running(_) | State::Pausing(_) => (false, false),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{holds_for, wait_for, wait_until};
+use testkit::{holds_for, signal, wait_for, wait_until};
 
 use crate::helper::send;
 use crate::world::{LONG, NOTING, Watch, exec_helper, group};
@@ -105,6 +105,18 @@ fn check_that_succeeds_is_ready() {
     assert!(watch.scratch.text("checks").lines().all(|line| line == new.to_string()));
     let checks = watch.scratch.text("checks");
     holds_for(A_WHILE, "it is made only while it is waited for", || watch.scratch.text("checks") == checks);
+}
+
+#[test]
+fn check_that_is_stopped_has_not_ended() {
+    let watch = Watch::begun(&["--ready", "check:echo $$ >>checks; kill -STOP $$"], NOTING);
+    watch.hup();
+    let new = watch.wait_for_starts(2);
+    let check = wait_for("the check is made", || watch.scratch.text("checks").trim().parse().ok());
+    holds_for(A_WHILE, "there is no other", || watch.scratch.text("checks").lines().count() == 1);
+    signal(check, "CONT");
+    watch.wait_for_reloads(1);
+    assert_eq!(watch.alive(), [new]);
 }
 
 #[test]
