@@ -168,12 +168,19 @@ impl ScanDirectory {
 
     /// From now on a change in the directory `id`, which has this name, calls for a look at it. Where this cannot be had, its time runs out.
     pub fn watch_filling(&mut self, name: &OsStr, id: Id) {
-        if let Some(watch) = self.watcher.as_ref().and_then(|watcher| watcher.add(Path::new(name)).ok()) {
-            self.filling.push((watch, id));
+        let watch = self.watcher.as_ref().and_then(|watcher| watcher.add(Path::new(name)).ok());
+        // Under another name it has the same watch.
+        if let Some(entry) = watch.map(|watch| (watch, id)).filter(|entry| !self.filling.contains(entry)) {
+            self.filling.push(entry);
         }
     }
 
-    /// Watches no directory any more but those that are `waited_for`: the others are complete, their time has run out, or they have no name.
+    /// The directory `id` is complete, or its time has run out.
+    pub fn stop_watching(&mut self, id: Id) {
+        self.watch_only(|known| known != id);
+    }
+
+    /// Watches no directory any more but those that are waited for: the others may have lost their names.
     pub fn watch_only(&mut self, waited_for: impl Fn(Id) -> bool) {
         let watcher = self.watcher.as_ref();
         for (watch, _) in self.filling.extract_if(.., |(_, id)| !waited_for(*id)) {

@@ -245,6 +245,7 @@ impl Scanner {
 
     /// Sleeps until something happens, and takes it in.
     fn wait(&mut self) {
+        self.directory.watch_only(|id| self.scan.is_filling(id));
         let own = match &self.stopping {
             Some(stopping) => stopping.deadline(),
             None => self.scan.deadline(),
@@ -457,18 +458,12 @@ impl Scanner {
             self.look(name);
         }
         self.scan.end_pass(tick());
-        self.directory.watch_only(|id| self.scan.is_filling(id));
         let names: BTreeSet<OsString> = names.into_iter().collect();
         self.said.retain(&subject(NAME, OsStr::new("")), |name| names.contains(OsStr::from_bytes(name)));
     }
 
     /// Looks at one name in the scan directory, which may be gone.
     fn look(&mut self, name: &OsStr) {
-        self.examine(name);
-        self.directory.watch_only(|id| self.scan.is_filling(id));
-    }
-
-    fn examine(&mut self, name: &OsStr) {
         if name.as_bytes().starts_with(b".") {
             return;
         }
@@ -513,7 +508,7 @@ impl Scanner {
         let Some(name) = self.scan.name(id) else {
             return;
         };
-        self.directory.watch_only(|waited_for| waited_for != id && self.scan.is_filling(waited_for));
+        self.directory.stop_watching(id);
         if let Err(error) = self.prepare_log(id, &name) {
             self.said.warning(subject(b"pipe", &name), text!("unable to create pipe for ", &*name), &error);
             return self.fail_to_start(id, Role::Main);
