@@ -24,11 +24,10 @@ fn state(pid: u32) -> Option<char> {
 #[test]
 fn term_goes_on_to_the_child() {
     let scratch = Scratch::new();
-    assert_eq!(finish(Command::new("mkfifo").arg(scratch.path("end"))).code, 0);
-    let (mut running, _) = fghack(&scratch, "", "trap 'exit 7' TERM; : >ready; while :; do read line <end; done");
+    // A shell that reads may hear of the signal a moment before its read begins, and does not act on it then.
+    let (mut running, _) = fghack(&scratch, "", "trap 'exit 7' TERM; : >ready; while :; do sleep 0.02; done");
     wait_until("the child is ready", || scratch.path("ready").exists());
     running.signal("TERM");
-    // A shell acts on the signal as soon as its read is interrupted.
     assert_eq!(running.end(), 7);
 }
 
@@ -36,8 +35,7 @@ fn term_goes_on_to_the_child() {
 fn term_that_comes_more_than_once_goes_on_more_than_once() {
     let scratch = Scratch::new();
     let count = "trap 'n=$((n+1)); echo $n >got.new; mv got.new got; test $n -lt 3 || exit 3' TERM; : >ready";
-    assert_eq!(finish(Command::new("mkfifo").arg(scratch.path("end"))).code, 0);
-    let (mut running, _) = fghack(&scratch, "", &format!("{count}; exec 5<>end; while :; do read line <&5; done"));
+    let (mut running, _) = fghack(&scratch, "", &format!("{count}; while :; do sleep 0.02; done"));
     wait_until("the child is ready", || scratch.path("ready").exists());
     for number in 1..=3 {
         running.signal("TERM");

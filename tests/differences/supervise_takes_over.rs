@@ -138,6 +138,7 @@ fn a_service_that_was_taken_down_stays_down() {
     scratch.service("a", SLEEPER);
     let first = supervise(&scratch);
     wait_up(&scratch, "a");
+    wait_until("it has written its line", || lines(&scratch, "supervise.out") == 1);
     svc(&scratch, "-d", "a");
     wait_down(&scratch, "a");
     kill(first);
