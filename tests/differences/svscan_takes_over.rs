@@ -154,8 +154,9 @@ fn descriptor(pid: u32, number: u32) -> PathBuf {
 fn the_pipe_that_svscan_writes_to_itself_is_no_log_pipe() {
     let scratch = Scratch::new();
     for name in ["scan/a", "scan/b"] {
-        scratch
-            .service(name, "trap '' PIPE; read line <>fifo; echo x 2>/dev/null || echo broken >>seen; exec sleep 1000");
+        // More than once: what another test starts has the pipe too for the moment between fork and exec.
+        let say = "while echo x 2>/dev/null; do sleep 0.02; done";
+        scratch.service(name, &format!("trap '' PIPE; read line <>fifo; {say}; echo broken >>seen; exec sleep 1000"));
         sys::fd::make_fifo(&scratch.path(name).join("fifo")).expect("a FIFO");
     }
     let mut first = start(scratch.command("svscan", &["scan"]).stdin(Stdio::null()).stdout(Stdio::piped()));
