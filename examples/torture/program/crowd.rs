@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sys::process::{Pid, Signal};
 
@@ -35,24 +36,26 @@ pub fn look(root: &Path) -> io::Result<Vec<Process>> {
 /// `None` for one that is elsewhere or gone.
 fn process(root: &Path, pid: u32) -> Option<Process> {
     let place = place(root, pid)?;
-    let name = name(pid)?;
+    let name = name(root, pid)?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut words = stat.rsplit_once(") ")?.1.split(' ');
     let (state, parent) = (words.next()?, words.next()?.parse().ok()?);
     Some(Process { pid, parent, name, place, stopped: state == "T" })
 }
 
-/// For a moment of its exec, a process has no arguments.
-fn name(pid: u32) -> Option<String> {
-    const TRIES: usize = 50;
-    for _ in 0..TRIES {
+/// For a moment of its exec, a process has no arguments. On a busy machine that may be a long one: it is over when it has some, or is gone.
+fn name(root: &Path, pid: u32) -> Option<String> {
+    const LONGEST: Duration = Duration::from_secs(2);
+    let begin = Instant::now();
+    while begin.elapsed() < LONGEST {
         let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let first = words.split(|&byte| byte == 0).next()?;
         let name = first.rsplit(|&byte| byte == b'/').next()?;
         if !name.is_empty() {
             return Some(String::from_utf8_lossy(name).into_owned());
         }
-        std::thread::sleep(std::time::Duration::from_micros(200));
+        place(root, pid)?;
+        std::thread::sleep(Duration::from_micros(200));
     }
     None
 }
