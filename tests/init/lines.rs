@@ -32,7 +32,7 @@ fn stop_under_load() {
             &format!("scan/{service}"),
             "trap 'echo last $i; exit' TERM; i=0; while :; do i=$((i+1)); echo line $i; done",
         );
-        scratch.service(&format!("scan/{service}/log"), "exec multilog s16777215 ./main");
+        scratch.service(&format!("scan/{service}/log"), "exec multilog s2147483647 ./main");
     }
     let init = Init::start(&scratch, &["--grace", FOREVER]);
     for service in services {
