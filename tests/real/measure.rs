@@ -16,6 +16,9 @@ use testkit::wait_until;
 use crate::load::{Load, Options, Outcome, Tally, Target};
 use crate::site::{Site, free_address, needs_server};
 
+/// How often each server is restarted in each way.
+const RESTARTS: usize = 20;
+
 /// A server, and what it takes to start it.
 struct Server {
     name: &'static str,
@@ -77,26 +80,29 @@ enum Method {
     Replace,
     Restart,
     RestartAlone,
+    RestartAloneOnUnix,
     Hupwatch,
     OriginalHupwatch,
 }
 
 impl Method {
-    const ALL: [Method; 5] =
-        [Method::Replace, Method::Restart, Method::RestartAlone, Method::Hupwatch, Method::OriginalHupwatch];
+    const ALL: [Method; 6] = [
+        Method::Replace,
+        Method::Restart,
+        Method::RestartAlone,
+        Method::RestartAloneOnUnix,
+        Method::Hupwatch,
+        Method::OriginalHupwatch,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Method::Replace => "`svc -R`, `sockets/`",
             Method::Restart => "`svc -t`, `sockets/`",
-            Method::RestartAlone => "`svc -t`",
+            Method::RestartAlone | Method::RestartAloneOnUnix => "`svc -t`",
             Method::Hupwatch => "`hupwatch --listen`",
             Method::OriginalHupwatch => "hupwatch 0.0.3",
         }
-    }
-
-    const fn times(self) -> usize {
-        if matches!(self, Method::Replace) { 20 } else { 5 }
     }
 }
 
@@ -130,10 +136,10 @@ fn trial(server: &Server, method: Method, servers: &Path) -> Option<Trial> {
     let sockets = site.scratch.path(service).join("sockets");
     match method {
         Method::Replace | Method::Restart => {}
-        Method::RestartAlone | Method::OriginalHupwatch => {
+        Method::RestartAlone | Method::RestartAloneOnUnix | Method::OriginalHupwatch => {
             let [on_tcp, on_unix] = server.alone?;
             std::fs::remove_dir_all(sockets).expect("it is there");
-            let is_unix = method == Method::OriginalHupwatch;
+            let is_unix = method != Method::RestartAlone;
             let Target::Tcp(address) = targets[0].1 else { return None };
             targets.remove(usize::from(!is_unix));
             let words = if is_unix { on_unix } else { on_tcp };
@@ -146,7 +152,8 @@ fn trial(server: &Server, method: Method, servers: &Path) -> Option<Trial> {
                 let _ = std::fs::remove_file(site.scratch.path(service).join(knob));
             }
             let hupwatch = servers.join("bin/hupwatch");
-            let before = if is_unix { format!("{} -vvvk -- ", hupwatch.display()) } else { String::new() };
+            let is_watched = method == Method::OriginalHupwatch;
+            let before = if is_watched { format!("{} -vvvk -- ", hupwatch.display()) } else { String::new() };
             site.scratch.script(&run, &format!("exec 2>&1\nexec {before}./serve"));
         }
         Method::Hupwatch => {
@@ -186,7 +193,7 @@ impl Trial {
         let service = self.service;
         match self.method {
             Method::Replace => self.site.svc(&["-R", "--wait=replaced", service]),
-            Method::Restart | Method::RestartAlone => {
+            Method::Restart | Method::RestartAlone | Method::RestartAloneOnUnix => {
                 let old = self.site.settled(service);
                 self.site.svc(&["-t", service]);
                 // A server may need long.
@@ -221,7 +228,7 @@ impl Trial {
         let loads: Vec<_> = self.targets.iter().map(start).collect();
         // gunicorn and uWSGI can miss a TERM in the moment in which they have just started. That is not what is measured.
         std::thread::sleep(Duration::from_secs(2));
-        (0..self.method.times()).for_each(|_| self.restart());
+        (0..RESTARTS).for_each(|_| self.restart());
         loads.into_iter().map(|(name, load)| (name, load.finish())).collect()
     }
 }
@@ -248,7 +255,7 @@ fn row(server: &Server, method: Method, over: &str, tally: &Tally) -> String {
         "| {} | {} | {over} | {} | {} | {} | {what} | {:.0} | {:.0} |",
         server.name,
         method.name(),
-        method.times(),
+        RESTARTS,
         tally.asked(),
         tally.failed(),
         milliseconds(median),
