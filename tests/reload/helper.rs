@@ -1,5 +1,5 @@
-//! Programs that services of these tests become. They are tests that nobody runs by themselves: the file of this test target is the only
-//! program that is sure to be built.
+//! Programs that services of these tests become, chosen by the environment. The file of this test target is the only program that is sure
+//! to be built.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,17 +10,25 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use sys::process::Signal;
 use sys::signals::Signals;
 
-fn is_called() -> bool {
-    std::env::var_os("HELPER").is_some()
+/// Becomes the program that `HELPER` names.
+#[test]
+#[ignore = "a program that other tests run"]
+fn helper() {
+    // Not so where all ignored tests are run.
+    let Ok(name) = std::env::var("HELPER") else {
+        return;
+    };
+    match name.as_str() {
+        "server" => server(),
+        "shut" => shut(),
+        "messenger" => notify_ready(),
+        "notifier" => notifier(),
+        other => panic!("there is no {other}"),
+    }
 }
 
 /// A server: accepts from descriptor 3, reads a byte, answers with its pid. TERM ends it when what it has accepted is answered.
-#[test]
-#[ignore = "a program that other tests run"]
 fn server() {
-    if !is_called() {
-        return;
-    }
     assert_eq!(std::env::var("LISTEN_PID"), Ok(std::process::id().to_string()));
     assert_eq!(std::env::var("LISTEN_FDS").as_deref(), Ok("1"));
     let signals = Signals::catch(&[Signal::SIGTERM]).expect("signals");
@@ -82,6 +90,7 @@ fn answer(connection: OwnedFd) {
     let _ = connection.write_all(format!("{}\n", std::process::id()).as_bytes());
 }
 
+/// Says by sd_notify that it is ready, if anybody listens.
 fn notify_ready() {
     if let Some(name) = std::env::var_os("NOTIFY_SOCKET") {
         send(&name.to_string_lossy(), b"READY=1\n");
@@ -96,31 +105,13 @@ pub fn send(name: &str, bytes: &[u8]) {
 }
 
 /// Shuts the socket down, for all who have it.
-#[test]
-#[ignore = "a program that other tests run"]
 fn shut() {
-    if is_called() {
-        let socket = TcpStream::from(sys::sealed::inherit(3).expect("a socket"));
-        socket.shutdown(std::net::Shutdown::Both).expect("anybody may");
-    }
-}
-
-/// Says by sd_notify that it is ready, and ends.
-#[test]
-#[ignore = "a program that other tests run"]
-fn messenger() {
-    if is_called() {
-        notify_ready();
-    }
+    let socket = TcpStream::from(sys::sealed::inherit(3).expect("a socket"));
+    socket.shutdown(std::net::Shutdown::Both).expect("anybody may");
 }
 
 /// Says by sd_notify what `SAY` holds, and lives on.
-#[test]
-#[ignore = "a program that other tests run"]
 fn notifier() {
-    if !is_called() {
-        return;
-    }
     let name = std::env::var("NOTIFY_SOCKET").expect("a socket");
     send(&name, std::env::var("SAY").expect("words").as_bytes());
     let nothing: [BorrowedFd<'_>; 0] = [];

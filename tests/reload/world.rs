@@ -1,8 +1,5 @@
 //! hupwatch at work in a directory of its own.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-
 use sys::process::Signal;
 use testkit::{Running, Scratch, wait_for, wait_until};
 
@@ -137,15 +134,8 @@ pub fn group(pid: u32) -> Option<u32> {
     stat.rsplit(')').next()?.split_whitespace().nth(2)?.parse().ok()
 }
 
-/// A helper (see `helper.rs`) as words of a command line.
-pub fn helper(name: &str) -> Vec<OsString> {
-    let test: PathBuf = std::env::current_exe().expect("the test has a path");
-    let words = ["--exact", &format!("helper::{name}"), "--ignored", "--nocapture"].map(OsString::from);
-    [test.into_os_string()].into_iter().chain(words).collect()
-}
-
-/// The same as words of a shell, which becomes the helper.
+/// A helper (see `helper.rs`) as words of a shell, which becomes it.
 pub fn exec_helper(name: &str) -> String {
-    let words: Vec<String> = helper(name).iter().map(|word| format!("'{}'", word.to_string_lossy())).collect();
-    format!("HELPER=1 exec {} >/dev/null", words.join(" "))
+    let test = std::env::current_exe().expect("the test has a path");
+    format!("HELPER={name} exec '{}' --exact helper::helper --ignored --nocapture >/dev/null", test.display())
 }
