@@ -55,7 +55,7 @@ fn name(root: &Path, pid: u32) -> Option<String> {
             return Some(String::from_utf8_lossy(name).into_owned());
         }
         place(root, pid)?;
-        std::thread::sleep(Duration::from_micros(200));
+        sys::poll::rest_for(200_000);
     }
     None
 }
