@@ -23,8 +23,3 @@ fn address() -> String {
     let [_, high, low, _] = (std::process::id() << 8).to_be_bytes();
     format!("127.{}.{low}.{}:8080", 1 + high % 250, COUNT.fetch_add(1, Ordering::Relaxed))
 }
-
-/// Whether there is such a process, and it is no zombie.
-fn is_running(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}

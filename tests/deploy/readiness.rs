@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, signal, wait_until};
+use testkit::{Running, Scratch, holds_for, lives, signal, wait_until};
 
-use crate::is_running;
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 fn supervise(scratch: &Scratch) -> Running {
@@ -105,7 +104,7 @@ fn a_service_that_ends_takes_its_check_along() {
     wait_down(&scratch, "a");
     for process in scratch.text("a/checks").lines() {
         let process: u32 = process.parse().expect("a pid");
-        wait_until("the check is gone, and what it has started", || !is_running(process));
+        wait_until("the check is gone, and what it has started", || !lives(process));
     }
 }
 

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use testkit::{Running, Scratch, holds_for, wait_for, wait_until};
+use testkit::{Running, Scratch, holds_for, lives, wait_for, wait_until};
 
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
-use crate::{address, helper, is_running};
+use crate::{address, helper};
 
 /// Ready when `go` is there. Ends by TERM when `end` is there.
 const STEPS: &str = "trap 'while ! test -e end; do sleep 0.01; done; exit' TERM
@@ -56,7 +56,7 @@ fn the_old_copy_goes_when_the_new_one_is_ready() {
     assert_eq!(pid(&scratch, "a"), Some(new));
     scratch.write("a/end", "");
     wait_until("it has ended", || !svstat(&scratch, "a").contains("ending"));
-    assert!(!is_running(old) && is_running(new));
+    assert!(!lives(old) && lives(new));
     assert_eq!((scratch.text("supervise.err").as_str(), lines(&scratch, "supervise.out")), ("", 2));
 }
 
@@ -70,7 +70,7 @@ fn one_that_does_not_tell_goes_after_the_warm_up() {
     let ran = scratch.run("svc", &["-R", "--wait=replaced", "--timeout=1m", "a"]);
     assert_eq!((ran.code, ran.err().as_str()), (0, ""));
     assert!(pid(&scratch, "a").is_some_and(|pid| pid != old));
-    wait_until("the old copy has ended", || !is_running(old));
+    wait_until("the old copy has ended", || !lives(old));
     // What is down is started.
     svc(&scratch, "-d", "a");
     wait_down(&scratch, "a");
@@ -114,7 +114,7 @@ fn a_new_copy_that_fails_is_given_up_with_a_clear_line_and_the_old_one_serves_on
         });
         if body.contains("left") {
             let left: u32 = scratch.text("a/left").trim().parse().expect("a pid");
-            wait_until("what it left is gone", || !is_running(left));
+            wait_until("what it left is gone", || !lives(left));
         }
     }
 }
@@ -150,7 +150,7 @@ fn an_old_copy_that_does_not_end_is_killed() {
     scratch.write("a/timeout-kill", "300");
     svc(&scratch, "-R", "a");
     scratch.write("a/go", "");
-    wait_until("it is gone", || !is_running(old) && !svstat(&scratch, "a").contains("ending"));
+    wait_until("it is gone", || !lives(old) && !svstat(&scratch, "a").contains("ending"));
     assert!(wait_up(&scratch, "a") != old);
     let line = format!("supervise: warning: unable to end a in time, killing pid {old}\n");
     assert_eq!(scratch.text("supervise.err"), line);
@@ -171,7 +171,7 @@ fn twenty_in_a_burst_are_two_and_give_one_running_copy() {
         !svstat(&scratch, "a").contains(", starting") && !svstat(&scratch, "a").contains(", ending")
     });
     assert_eq!(lines(&scratch, "supervise.out"), 3);
-    assert!(!is_running(old));
+    assert!(!lives(old));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn down_ends_both_copies() {
     let new = wait_for("the new copy is starting", || other(&scratch, "starting"));
     let ran = scratch.run("svc", &["-d", "--wait=down", "a"]);
     assert_eq!((ran.code, ran.err().as_str()), (0, ""));
-    assert!(!is_running(old) && !is_running(new));
+    assert!(!lives(old) && !lives(new));
     assert_eq!(scratch.text("supervise.err"), "");
 }
 
@@ -213,7 +213,7 @@ fn no_copy_is_unknown_after_a_kill_of_supervise_and_after_an_upgrade() {
         assert_eq!((pid(&scratch, "a"), other(&scratch, "ending")), (Some(new), Some(old)));
         scratch.write("a/end", "");
         wait_until("it has ended", || !svstat(&scratch, "a").contains("ending"));
-        assert!(!is_running(old) && is_running(new));
+        assert!(!lives(old) && lives(new));
         assert_eq!(lines(&scratch, "supervise.out"), 2);
     }
 }
@@ -227,7 +227,7 @@ fn an_old_copy_that_ended_while_nobody_looked_is_replaced_by_the_new_one() {
     first.signal("KILL");
     first.end();
     testkit::signal(old, "KILL");
-    wait_until("it is gone", || !is_running(old));
+    wait_until("it is gone", || !lives(old));
     let _second = supervise(&scratch);
     wait_until("the new one is the main one", || pid(&scratch, "a") == Some(new));
     assert!(!svstat(&scratch, "a").contains("starting"));
@@ -258,7 +258,7 @@ fn a_group_that_has_the_pid_of_a_new_copy_which_ended_while_nobody_looked_lives_
     first.signal("KILL");
     first.end();
     testkit::signal(new, "KILL");
-    wait_until("it is gone", || !is_running(new));
+    wait_until("it is gone", || !lives(new));
     // As if the kernel had given its pid to another one.
     let status = std::fs::OpenOptions::new().write(true).open(scratch.path("a/supervise/status"));
     status.and_then(|file| file.write_all_at(&leader.pid().to_le_bytes(), SECOND_PID)).expect("a file of ours");
@@ -297,7 +297,7 @@ fn what_a_new_copy_leaves_behind_is_killed_by_a_successor_that_has_found_the_cop
         assert_eq!(other(&scratch, "starting"), Some(new));
         scratch.write("a/go", "");
         wait_until("it is given up", || !svstat(&scratch, "a").contains("starting"));
-        wait_until("what it left is gone", || !is_running(left));
+        wait_until("what it left is gone", || !lives(left));
         assert_eq!(pid(&scratch, "a"), Some(old));
         drop(supervisor);
     }
@@ -318,7 +318,7 @@ fn what_a_new_copy_that_is_given_up_leaves_behind_when_it_ends_is_killed() {
             scratch.write("a/end", "");
             svc(&scratch, letters, "a");
         }
-        wait_until("what it left is gone", || !is_running(left));
+        wait_until("what it left is gone", || !lives(left));
         match letters {
             "" => assert_eq!(pid(&scratch, "a"), Some(old)),
             "-d" => wait_down(&scratch, "a"),

@@ -3,10 +3,9 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, signal, wait_for, wait_until};
+use testkit::{Running, Scratch, holds_for, lives, signal, wait_for, wait_until};
 
 use crate::helper::{self, tell};
-use crate::is_running;
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 /// A service that says what the file `say` holds, each time somebody makes it.
@@ -169,7 +168,7 @@ fn a_service_lives_and_ends_with_the_process_that_it_names() {
     assert_eq!(lines(&told.scratch, "supervise.out"), 2);
     svc(&told.scratch, "-d", "a");
     wait_down(&told.scratch, "a");
-    assert!(!is_running(first) && !is_running(second));
+    assert!(!lives(first) && !lives(second));
     assert_eq!(told.errors(), "");
 }
 
@@ -182,7 +181,7 @@ fn a_daemon_that_has_left_its_parents_is_followed_while_the_old_process_stays() 
     told.say(&format!("READY=1\nMAINPID={daemon}"));
     assert_eq!(wait_moved(&told, 0), daemon);
     signal(old, "KILL");
-    wait_until("the old one has ended", || !is_running(old));
+    wait_until("the old one has ended", || !lives(old));
     holds_for(Duration::from_millis(300), "that is no end of the service", || told.pid() == daemon);
     signal(daemon, "KILL");
     wait_until("it is started again", || lines(&told.scratch, "supervise.out") == 2);
@@ -197,7 +196,7 @@ fn a_successor_finds_the_process_to_which_the_service_has_moved() {
         told.succeed(upgrade);
         holds_for(Duration::from_millis(300), "it is that one", || told.pid() == moved && told.is_ready());
         svc(&told.scratch, "-d", "a");
-        wait_until("it is gone", || !is_running(moved));
+        wait_until("it is gone", || !lives(moved));
         wait_down(&told.scratch, "a");
         assert_eq!((told.errors(), lines(&told.scratch, "supervise.out")), (String::new(), 1));
     }
@@ -209,7 +208,7 @@ fn a_new_copy_may_move_before_it_takes_over() {
     let first = wait_moved(&told, 0);
     svc(&told.scratch, "-R", "a");
     let second = wait_moved(&told, first);
-    wait_until("the old one is gone", || !is_running(first));
+    wait_until("the old one is gone", || !lives(first));
     assert_eq!((told.pid(), lines(&told.scratch, "supervise.out")), (second, 2));
     assert_eq!(told.errors(), "");
 }
@@ -225,7 +224,7 @@ fn what_a_new_copy_that_has_moved_leaves_in_the_group_that_it_was_started_with_i
     let daemon = told.scratch.text("a/worker.daemon").trim().parse().expect("a pid");
     wait_until("it has moved", || svstat(&told.scratch, "a").ends_with(&format!(", starting pid {daemon}")));
     signal(daemon, "KILL");
-    wait_until("the worker is gone", || !is_running(worker));
+    wait_until("the worker is gone", || !lives(worker));
     assert_eq!(told.pid(), old);
     let line = format!("supervise: warning: unable to replace a, going on as before: pid {daemon} ");
     assert!(told.errors().starts_with(&line), "{}", told.errors());

@@ -1,8 +1,7 @@
 //! Which signals a service gets, and how it is made to end.
 
-use testkit::{Running, Scratch, signal, wait_for, wait_until};
+use testkit::{Running, Scratch, lives, signal, wait_for, wait_until};
 
-use crate::is_running;
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 /// A service that tells of each signal by a line, and ends on none of them.
@@ -124,7 +123,7 @@ fn a_kill_that_is_due_comes_after_a_kill_of_supervise_and_after_an_upgrade() {
             second = Some(scratch.start("supervise", "supervise", &["a"]));
         }
         wait_down(&scratch, "a");
-        assert!(!is_running(child));
+        assert!(!lives(child));
         drop(second);
     }
 }

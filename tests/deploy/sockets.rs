@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 
-use testkit::{Running, Scratch, finish, needs_program, needs_root, start, wait_until};
+use testkit::{Running, Scratch, finish, needs_program, needs_root, start, state, wait_until};
 
 use crate::world::{pid, svc, svstat, wait_down, wait_up};
 use crate::{address, helper};
@@ -147,9 +147,8 @@ fn keeps_its_socket(scratch: &Scratch, port: &str) {
 /// Whether all threads of a process are stopped: a signal takes a moment to arrive on another processor.
 pub fn stands_still(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    threads
-        .map(|thread| std::fs::read_to_string(thread.expect("it is there").path().join("stat")))
-        .all(|stat| stat.is_ok_and(|stat| stat.contains(") T ")))
+    let number = |thread: std::fs::DirEntry| thread.file_name().to_string_lossy().parse().expect("a number");
+    threads.map(|thread| number(thread.expect("it is there"))).all(|thread| state(thread) == Some('T'))
 }
 
 #[test]
@@ -192,7 +191,7 @@ fn they_are_opened_anew_where_supervise_and_service_were_both_killed() {
     first.signal("KILL");
     first.end();
     testkit::signal(child, "KILL");
-    wait_until("it is gone", || !crate::is_running(child));
+    wait_until("it is gone", || !testkit::lives(child));
     // One of its threads may be gone after the first, and have the sockets until then.
     wait_until("nobody listens", || ask(port).is_err() && ask_unix(&scratch.path("a/web.sock")).is_err());
     let _second = supervise(&scratch);

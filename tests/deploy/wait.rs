@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use svdir::{Mark, More, Status};
 
-use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until};
+use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until, watches};
 
 use crate::sockets::stands_still;
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
@@ -31,13 +31,6 @@ fn record(scratch: &Scratch, dir: &str) -> (Status, More) {
     let bytes = scratch.read(format!("{dir}/supervise/status"));
     let (status, more) = Status::decode_with(&bytes).expect("a record");
     (status, more.expect("one of ours"))
-}
-
-/// Whether a process watches a directory.
-fn watches(pid: u32) -> bool {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
-    let mut texts = entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
-    texts.any(|text| text.contains("inotify wd:"))
 }
 
 #[track_caller]
@@ -326,7 +319,7 @@ fn a_service_that_gets_another_name_is_still_waited_for() {
     let _supervise = supervise(&scratch, "a");
     wait_up(&scratch, "a");
     let mut waiting = scratch.start("svc", "svc", &["--wait=down", "a"]);
-    wait_until("it watches", || watches(waiting.pid()));
+    wait_until("it watches", || watches(waiting.pid()) > 0);
     std::fs::rename(scratch.path("a"), scratch.path("b")).expect("a directory of ours");
     svc(&scratch, "-d", "b");
     assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
@@ -436,7 +429,7 @@ fn a_record_that_is_written_in_place_is_seen() {
     // As on a disk that is full: no new file can take the place of the old one.
     scratch.mkdir("a/supervise/status.new");
     let mut waiting = scratch.start("svc", "svc", &["--wait=down", "--timeout=20", "a"]);
-    wait_until("it watches", || watches(waiting.pid()));
+    wait_until("it watches", || watches(waiting.pid()) > 0);
     succeeds(&scratch.run("svc", &["-d", "--wait=down", "--timeout=20", "a"]));
     assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
     let warning = "supervise: warning: unable to open a/supervise/status.new: ";

@@ -2,10 +2,9 @@
 //! it. Ours passes TERM on to its child as long as that lives, and goes on waiting. When the child has ended already, what it
 //! left in the background cannot be reached, and TERM ends fghack as it ends the original's.
 
-use std::fs;
 use std::process::{Command, Stdio};
 
-use testkit::{Running, Scratch, finish, wait_for, wait_until};
+use testkit::{Running, Scratch, finish, state, wait_for, wait_until};
 
 /// Starts fghack with a shell script that makes the file `up` holding its pid; words before fghack come from `before`.
 fn fghack(scratch: &Scratch, before: &str, script: &str) -> (Running, u32) {
@@ -15,10 +14,6 @@ fn fghack(scratch: &Scratch, before: &str, script: &str) -> (Running, u32) {
     shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let running = testkit::start(shell.env("PATH", scratch.suite().search_path()));
     (running, wait_for("the child runs", || scratch.text("up").trim().parse().ok()))
-}
-
-fn state(pid: u32) -> Option<char> {
-    fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.rsplit_once(") ")?.1.chars().next()
 }
 
 #[test]

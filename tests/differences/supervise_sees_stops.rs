@@ -3,17 +3,12 @@
 
 use std::process::Command;
 
-use testkit::{Scratch, wait_until};
+use testkit::{Scratch, state, wait_until};
 
 use crate::world::{svc, svstat, wait_up};
 
 fn kill(signal: &str, pid: u32) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs").success());
-}
-
-/// Whether the process is stopped, as the kernel says.
-fn is_stopped(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
 }
 
 #[test]
@@ -28,7 +23,7 @@ fn a_stop_by_somebody_else_is_seen() {
     wait_until("not paused", || svstat(&scratch, "a").ends_with(" seconds"));
     svc(&scratch, "-p", "a");
     // The status is written before the signal is sent.
-    wait_until("stopped", || is_stopped(pid));
+    wait_until("stopped", || state(pid) == Some('T'));
     assert!(svstat(&scratch, "a").ends_with(" seconds, paused"));
     kill("-CONT", pid);
     wait_until("not paused", || svstat(&scratch, "a").ends_with(" seconds"));

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, signal, start, wait_for, wait_until};
+use testkit::{Running, Scratch, holds_for, lives, signal, start, wait_for, wait_until};
 
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
@@ -115,7 +115,7 @@ fn a_child_that_ended_meanwhile_is_started_again_or_left_down() {
         wait_until("it is recorded", || scratch.read("a/supervise/status")[17] == want);
         kill(first);
         signal(child, "KILL");
-        wait_until("it is gone", || !is_running(child));
+        wait_until("it is gone", || !lives(child));
         let _second = supervise(&scratch);
         if up {
             wait_until("it is started again", || pid(&scratch, "a").is_some_and(|pid| pid != child));
@@ -125,11 +125,6 @@ fn a_child_that_ended_meanwhile_is_started_again_or_left_down() {
             holds_for(Duration::from_millis(1500), "once is once", || lines(&scratch, "supervise.out") == 1);
         }
     }
-}
-
-/// Whether there is such a process, and it is no zombie.
-fn is_running(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[test]
@@ -180,7 +175,7 @@ fn a_pid_that_was_given_anew_is_neither_taken_over_nor_signalled() {
         let other = wait_up_other(&scratch, child);
         svc(&scratch, "-dk", "a");
         wait_down(&scratch, "a");
-        assert!(is_running(child) && !is_running(other), "{what}");
+        assert!(lives(child) && !lives(other), "{what}");
         signal(child, "KILL");
     }
 }
@@ -197,7 +192,7 @@ fn a_record_of_any_length_and_content_is_met_without_harm() {
     let child = wait_up(&scratch, "a");
     kill(first);
     signal(child, "KILL");
-    wait_until("it is gone", || !is_running(child));
+    wait_until("it is gone", || !lives(child));
     let good = scratch.read("a/supervise/status");
     let hostile =
         [Vec::new(), good[..18].to_vec(), good[..20].to_vec(), good[..103].to_vec(), vec![0xff; 104], vec![0; 100_000]];
@@ -208,7 +203,7 @@ fn a_record_of_any_length_and_content_is_met_without_harm() {
         svc(&scratch, "-dx", "a");
         let mut supervise = supervise;
         assert_eq!(supervise.end(), 0, "round {round}");
-        assert!(!is_running(child));
+        assert!(!lives(child));
     }
 }
 

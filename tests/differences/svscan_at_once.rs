@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Instant;
 
-use testkit::{DEADLINE, Scratch, holds_for, wait_until};
+use testkit::{DEADLINE, Scratch, holds_for, wait_until, watches};
 
 use crate::world::{A_LOOK, pid, process, wait_up};
 
@@ -103,13 +103,6 @@ fn a_directory_that_is_made_first_and_filled_afterwards_is_started_when_it_is_co
     }
     assert!(begin.elapsed() < DEADLINE, "twenty directories took {:?}", begin.elapsed());
     assert_eq!(scratch.text("svscan.err"), "", "nobody tried to run what was not there yet");
-}
-
-/// How many directories a process watches.
-fn watches(pid: u32) -> usize {
-    let files = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("it lives").flatten();
-    let texts = files.map(|file| fs::read_to_string(file.path()).unwrap_or_default());
-    texts.map(|text| text.lines().filter(|line| line.starts_with("inotify wd:")).count()).sum()
 }
 
 #[test]

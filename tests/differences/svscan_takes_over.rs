@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, signal, start, wait_for, wait_until};
+use testkit::{Running, Scratch, holds_for, lives, parent, signal, start, wait_for, wait_until};
 
 use crate::talker::Talker;
 use crate::world::{pid, process, svc, svstat, wait_down, wait_up};
@@ -38,18 +38,8 @@ fn log(scratch: &Scratch) -> Vec<String> {
         .collect()
 }
 
-fn parent(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
 fn is_gone(pid: u32) -> bool {
     !std::fs::exists(format!("/proc/{pid}")).unwrap_or(true)
-}
-
-/// Whether a process has ended, collected or not.
-fn is_dead(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
 }
 
 fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
@@ -103,7 +93,7 @@ fn logs_go_on_over_the_death_of_svscan_and_then_of_anybody_else() {
     signal(supervise_of(&scratch, "a/log"), "KILL");
     signal(logger, "KILL");
     // Until it is dead it may read the line and take it along.
-    wait_until("the logger is dead", || is_dead(logger));
+    wait_until("the logger is dead", || !lives(logger));
     talker.say("3");
     wait_until("it is logged by another logger", || log(&scratch) == ["1", "2", "3"]);
     // The same with the service.

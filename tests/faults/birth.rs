@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, signal, wait_for, wait_until};
+use testkit::{Running, Scratch, children, holds_for, signal, wait_for, wait_until};
 
 use crate::scene::{ALONE, is_supervised, pid, processes, supervise_of, svc, wait_up};
 use crate::strace::{EXEC, Injection, OPEN, RENAME, Strace, WRITE, for_each, needs_strace};
@@ -19,12 +19,6 @@ const MOMENTS: [(&str, [&str; 2]); 4] = [
     (RENAME, ["supervise/status.new", "scan/a/supervise/status.new"]),
     (EXEC, ["./run", "scan/a/run"]),
 ];
-
-/// The children of a process.
-fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-}
 
 /// Whether the process has not become another program yet.
 fn is_unborn(pid: u32, program: &str) -> bool {

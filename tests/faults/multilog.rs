@@ -4,9 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
-use testkit::{Running, Scratch, signal, start, wait_until};
+use testkit::{Running, Scratch, lives, signal, start, wait_until};
 
-use crate::scene::{assert_said_once, lives};
+use crate::scene::assert_said_once;
 use crate::strace::{
     CHMOD, EXEC, FORK, FSYNC, Injection, LINK, MAP, OPEN, READ, RENAME, TIMES, UNLINK, WRITE, for_each, needs_strace,
     reason,

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use testkit::{Scratch, wait_for, wait_until};
+use testkit::{Scratch, lives, wait_for, wait_until};
 
 /// A `run` of which two at a time would show: the second cannot have the lock, and says so on stderr.
 pub const ALONE: &str = "echo >>starts\nexec setlock -n alone sleep 1000";
@@ -21,11 +21,6 @@ pub fn pid(scratch: &Scratch, dir: &str) -> Option<u32> {
 pub fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
     let record = scratch.read(Path::new(dir).join("supervise/status"));
     u32::from_le_bytes(record[24..28].try_into().expect("four bytes"))
-}
-
-/// Whether there is such a process, and it is no zombie.
-pub fn lives(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// Waits until the service is up by its record and in truth, and returns its pid.

@@ -160,7 +160,7 @@ fn injected(log: &Path) -> usize {
 
 /// Whether a process waits for something to happen, and not for a child that borrows its memory or for strace.
 pub fn sleeps(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") S "))
+    testkit::state(pid) == Some('S')
 }
 
 /// Runs `check` for each case, some at a time, and then tells which of them failed.

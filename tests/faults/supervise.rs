@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, start, wait_until};
+use testkit::{Running, Scratch, holds_for, lives, start, wait_until};
 
-use crate::scene::{
-    ALONE, assert_said_once, insist_up_again, lives, processes, svc, wait_down, wait_up, wait_up_again,
-};
+use crate::scene::{ALONE, assert_said_once, insist_up_again, processes, svc, wait_down, wait_up, wait_up_again};
 use crate::strace::{
     EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, for_each, needs_strace, reason,
 };

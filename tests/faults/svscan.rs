@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use testkit::{Running, Scratch, signal, wait_for, wait_until};
+use testkit::{Running, Scratch, lives, signal, wait_for, wait_until};
 
-use crate::scene::{assert_said_once, is_supervised, lives, pid, supervise_of, svc, wait_up};
+use crate::scene::{assert_said_once, is_supervised, pid, supervise_of, svc, wait_up};
 use crate::strace::{
     EXEC, FORK, Injection, MAP, OPEN, PIPE, POLL, TIMES, WATCH, WRITE, for_each, needs_strace, reason,
 };

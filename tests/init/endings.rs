@@ -190,7 +190,7 @@ fn children_named(init: &Init<'_>, name: &str, pid: &str) -> u32 {
         if inside == Some(pid) && status.contains(name) {
             return next;
         }
-        open.extend(crate::world::children(next));
+        open.extend(testkit::children(next));
     }
     panic!("no process {pid} called {name}")
 }

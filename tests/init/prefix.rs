@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use testkit::{Scratch, needs_program, signal, start, wait_for, wait_until};
+use testkit::{Scratch, children, needs_program, signal, start, wait_for, wait_until};
 
-use crate::world::{FOREVER, Init, MORTAL, children, lines};
+use crate::world::{FOREVER, Init, MORTAL, lines};
 
 fn out(scratch: &Scratch) -> Vec<String> {
     lines(scratch, "svscan.out")

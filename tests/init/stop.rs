@@ -3,9 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use testkit::{Scratch, signal, start, wait_for, wait_until};
+use testkit::{Scratch, children, session, signal, start, state, wait_for, wait_until};
 
-use crate::world::{FOREVER, Init, MORTAL, children, lines};
+use crate::world::{FOREVER, Init, MORTAL, lines};
 
 /// A `run` that does not end on TERM.
 const STUBBORN: &str = "trap : TERM; echo >>started; while :; do sleep 100000 & wait $!; done";
@@ -121,13 +121,9 @@ fn supervises_are_in_sessions_of_their_own() {
     scratch.service("scan/a", MORTAL);
     let init = Init::told(&scratch, &["--grace", FOREVER]);
     init.wait_up(&["a"]);
-    let session = |pid: u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
-        stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(3)?.parse::<u32>().ok()).expect("a session")
-    };
     let supervise = wait_for("its supervise", || children(init.pid()).first().copied());
-    assert_eq!(session(supervise), supervise);
-    assert_ne!(session(init.pid()), supervise);
+    assert_eq!(session(supervise), Some(supervise));
+    assert_ne!(session(init.pid()), Some(supervise));
     assert_eq!(init.stop(), 0);
 }
 
@@ -166,10 +162,6 @@ fn a_term_that_comes_with_the_answer_of_the_new_file_is_not_lost() {
     let body = body.replace("{0}", scratch.root().to_str().expect("a name of ours"));
     scratch.install("bin/svscan", format!("#!/bin/sh\n{body}\n").as_bytes());
     init.signal("USR2");
-    let state = |pid: u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit(") ").next().and_then(|fields| fields.chars().next())
-    };
     wait_until("it stands still", || state(init.pid()) == Some('T'));
     wait_until("it was answered", || children(init.pid()).into_iter().any(|child| state(child) == Some('Z')));
     init.signal("CONT");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use testkit::{Finished, Running, Scratch, is_root, needs_program, start, wait_for, wait_until};
+use testkit::{Finished, Running, Scratch, children, is_root, needs_program, start, wait_for, wait_until};
 
 /// A `run` that lives until a signal ends it.
 pub const MORTAL: &str = "exec sleep 100000";
@@ -123,12 +123,6 @@ pub fn lines(scratch: &Scratch, file: &str) -> Vec<String> {
 /// The only child of a process.
 pub fn child(parent: u32) -> Option<u32> {
     children(parent).first().copied()
-}
-
-/// The children of a process.
-pub fn children(parent: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 fn catches_term(pid: u32) -> bool {

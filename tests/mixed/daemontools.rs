@@ -4,10 +4,10 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use testkit::{Suite, holds_for, needs_original, start, wait_for, wait_until};
+use testkit::{Suite, holds_for, lives, needs_original, start, state, wait_for, wait_until};
 
 use crate::pair::{both_ways, ours};
-use crate::world::{MORTAL, NOTING, Record, has_reader, lives, scratch, state, supervise_of};
+use crate::world::{MORTAL, NOTING, Record, has_reader, scratch, supervise_of};
 
 #[test]
 fn clients_of_one_suite_command_and_see_the_supervise_of_the_other() {

@@ -1,8 +1,8 @@
 //! Deploys that do not work: one copy serves at the end, and it is said why.
 
-use testkit::wait_until;
+use testkit::{lives, wait_until};
 
-use crate::world::{LONG, NOTING, Watch, lives};
+use crate::world::{LONG, NOTING, Watch};
 
 /// What every failure says first.
 const FAILED: &str = "[ERROR   ]: HUP: new process failed to start. Abort reload";

@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use testkit::{holds_for, needs_program, needs_root, signal, wait_for, wait_until};
+use testkit::{children, holds_for, lives, needs_program, needs_root, signal, wait_for, wait_until};
 
-use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, children, is_sleep, lives};
+use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, is_sleep};
 
 /// The exit code of hupwatch over a script.
 fn code(options: &[&str], script: &str) -> i32 {

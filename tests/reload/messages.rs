@@ -1,6 +1,8 @@
 //! What is said, at which level, in which order.
 
-use crate::world::{BRIEF, NOTING, Watch, children};
+use testkit::children;
+
+use crate::world::{BRIEF, NOTING, Watch};
 
 /// All that was said, with names in place of pids.
 fn said(watch: &Watch, names: &[(u32, &str)]) -> Vec<String> {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use testkit::{holds_for, signal, wait_for, wait_until};
+use testkit::{group, holds_for, signal, wait_for, wait_until};
 
 use crate::helper::send;
-use crate::world::{LONG, NOTING, Watch, exec_helper, group};
+use crate::world::{LONG, NOTING, Watch, exec_helper};
 
 /// Long enough to see that nothing happens.
 const A_WHILE: Duration = Duration::from_millis(200);

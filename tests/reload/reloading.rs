@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use testkit::{holds_for, signal, wait_until};
+use testkit::{group, holds_for, lives, signal, wait_until};
 
-use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, group, lives};
+use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch};
 
 #[test]
 fn hup_starts_a_new_copy_and_then_ends_the_old() {

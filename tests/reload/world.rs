@@ -1,7 +1,7 @@
 //! hupwatch at work in a directory of its own.
 
 use sys::process::Signal;
-use testkit::{Running, Scratch, wait_for, wait_until};
+use testkit::{Running, Scratch, children, lives, wait_for, wait_until};
 
 /// A command that notes its starts and what TERM it gets in `notes`, and ends by it.
 pub const NOTING: &str = "trap 'echo TERM $$ >>notes; exit 0' TERM
@@ -110,28 +110,9 @@ impl Watch {
     }
 }
 
-/// Whether there is such a process, and it has not ended.
-pub fn lives(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
-    !matches!(state, None | Some("Z" | "X"))
-}
-
 /// Whether the process is a `sleep`.
 pub fn is_sleep(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
-}
-
-/// The children of a process that have not been reaped.
-pub fn children(pid: u32) -> Vec<u32> {
-    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-/// The process group of a process.
-pub fn group(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit(')').next()?.split_whitespace().nth(2)?.parse().ok()
 }
 
 /// A helper (see `helper.rs`) as words of a shell, which becomes it.

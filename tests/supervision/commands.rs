@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use testkit::{Scratch, signal, wait_until};
+use testkit::{Scratch, lives, signal, state, wait_until};
 
-use crate::world::{MORTAL, NOTING, Service, lives, scratch, state};
+use crate::world::{MORTAL, NOTING, Service, scratch};
 
 fn noting(scratch: &Scratch) -> (Service<'_>, u32) {
     let service = Service::new(scratch, "a", NOTING);

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use testkit::{finish, wait_until};
+use testkit::{finish, lives, wait_until};
 
-use crate::world::{MORTAL, NOTING, Service, lives, scratch};
+use crate::world::{MORTAL, NOTING, Service, scratch};
 
 /// Every byte that is no command, in the original or in ours.
 fn junk() -> Vec<u8> {

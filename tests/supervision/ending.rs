@@ -1,8 +1,8 @@
 //! How supervise leaves.
 
-use testkit::{signal, wait_until};
+use testkit::{lives, signal, wait_until};
 
-use crate::world::{MORTAL, NOTING, Service, has_reader, lives, scratch};
+use crate::world::{MORTAL, NOTING, Service, has_reader, scratch};
 
 #[test]
 fn x_to_a_down_service_ends_supervise_at_once() {

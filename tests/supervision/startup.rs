@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use testkit::{Finished, Scratch, finish, needs_program, signal, wait_until};
+use testkit::{Finished, Scratch, finish, lives, needs_program, signal, wait_until};
 
-use crate::world::{MORTAL, Service, has_reader, lives, scratch};
+use crate::world::{MORTAL, Service, has_reader, scratch};
 
 fn fatal(line: &str) -> Finished {
     Finished { code: 111, stdout: Vec::new(), stderr: format!("supervise: fatal: {line}\n").into_bytes() }

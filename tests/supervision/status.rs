@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use testkit::{Scratch, needs_program, start, wait_until};
+use testkit::{Scratch, lives, needs_program, start, wait_until};
 
-use crate::world::{MORTAL, NOTING, Record, Service, has_reader, lives, scratch, svstat};
+use crate::world::{MORTAL, NOTING, Record, Service, has_reader, scratch, svstat};
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 
-use testkit::{Finished, signal, start, wait_until};
+use testkit::{Finished, lives, signal, start, stat, wait_until};
 
 use crate::scan::Scan;
-use crate::world::{MORTAL, Record, descriptors, has_reader, lives, scratch, stat, status_line, wait_sleep};
+use crate::world::{MORTAL, Record, descriptors, has_reader, scratch, status_line, wait_sleep};
 
 fn fatal(line: &str) -> Finished {
     Finished { code: 111, stdout: Vec::new(), stderr: format!("svscan: fatal: {line}\n").into_bytes() }

@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use testkit::{Scratch, start, wait_until};
+use testkit::{Scratch, lives, start, wait_until};
 
 use crate::scan::Scan;
-use crate::world::{MORTAL, descriptors, lives, scratch, wait_sleep};
+use crate::world::{MORTAL, descriptors, scratch, wait_sleep};
 
 /// A `run` that writes numbered lines. TERM ends it between two of them, and the next run goes on counting.
 const COUNTING: &str = "n=0; stop=

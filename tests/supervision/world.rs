@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use sys::process::Signal;
-use testkit::{Running, Scratch, wait_for, wait_until};
+use testkit::{Running, Scratch, state, wait_for, wait_until};
 
 /// A `run` that lives until a signal ends it.
 pub const MORTAL: &str = "exec sleep 100000";
@@ -211,23 +211,6 @@ pub fn wait_sleep(pid: u32) {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         words.starts_with(b"sleep") && state(pid) == Some('S')
     });
-}
-
-/// Whether a process with this pid exists and is not a zombie.
-pub fn lives(pid: u32) -> bool {
-    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
-}
-
-/// The letter for the state of a process: T when stopped.
-pub fn state(pid: u32) -> Option<char> {
-    stat(pid)?.first()?.chars().next()
-}
-
-/// The fields of `/proc/PID/stat` from the state on.
-pub fn stat(pid: u32) -> Option<Vec<String>> {
-    let text = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
-    let (_, fields) = text.rsplit_once(") ")?;
-    Some(fields.split_whitespace().map(str::to_owned).collect())
 }
 
 /// One line of `/proc/PID/status`, without its name.

@@ -6,6 +6,7 @@ mod ordinary;
 mod process;
 mod scratch;
 mod suite;
+mod table;
 mod wait;
 
 pub use jail::Jail;
@@ -13,4 +14,5 @@ pub use ordinary::is_root;
 pub use process::{Finished, Running, finish, finish_with, signal, start};
 pub use scratch::{Scratch, make_executable};
 pub use suite::{Suite, needs_original, needs_program, needs_root, skip};
+pub use table::{children, group, lives, parent, session, stat, state, watches};
 pub use wait::{DEADLINE, holds_for, wait_for, wait_until};
