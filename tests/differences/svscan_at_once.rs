@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use testkit::{DEADLINE, Scratch, holds_for, wait_until, watches};
+use testkit::{DEADLINE, Running, Scratch, holds_for, wait_until, watches};
 
 use crate::world::{A_LOOK, pid, process, wait_up};
 
@@ -105,19 +106,31 @@ fn a_directory_that_is_made_first_and_filled_afterwards_is_started_when_it_is_co
     assert_eq!(scratch.text("svscan.err"), "", "nobody tried to run what was not there yet");
 }
 
-#[test]
-fn a_directory_that_is_renamed_before_it_is_filled_is_started_when_it_is_complete() {
+/// A svscan that has no more to do than to wait.
+fn at_rest() -> (Scratch, Running) {
     let scratch = Scratch::new();
     scratch.service("service/a", "exec sleep 1000");
     let svscan = scratch.start("svscan", "svscan", &["service"]);
     wait_up(&scratch, "service/a");
+    (scratch, svscan)
+}
+
+/// Makes a directory that svscan watches until its `run` is there, besides the `before` that it watches always.
+fn unfilled(scratch: &Scratch, svscan: &Running, before: usize) -> PathBuf {
+    let new = scratch.mkdir("service/new");
+    wait_until("it is watched", || watches(svscan.pid()) == before + 1);
+    new
+}
+
+#[test]
+fn a_directory_that_is_renamed_before_it_is_filled_is_started_when_it_is_complete() {
+    let (scratch, svscan) = at_rest();
     let before = watches(svscan.pid());
     let begin = Instant::now();
     // Five seconds each if svscan was not told.
     for number in 0..8 {
         let run = scratch.script("ready/run", "exec sleep 1000");
-        let new = scratch.mkdir("service/new");
-        wait_until("it is watched", || watches(svscan.pid()) == before + 1);
+        let new = unfilled(&scratch, &svscan, before);
         let dir = scratch.path(format!("service/s{number}"));
         fs::rename(new, &dir).expect("renames");
         // svscan has seen that when it serves what came later.
@@ -133,15 +146,11 @@ fn a_directory_that_is_renamed_before_it_is_filled_is_started_when_it_is_complet
 
 #[test]
 fn a_directory_that_was_filled_is_watched_no_more_whatever_its_name() {
-    let scratch = Scratch::new();
-    scratch.service("service/a", "exec sleep 1000");
-    let svscan = scratch.start("svscan", "svscan", &["service"]);
-    wait_up(&scratch, "service/a");
+    let (scratch, svscan) = at_rest();
     let before = watches(svscan.pid());
     for number in 0..5 {
         let run = scratch.script("ready/run", "exec sleep 1000");
-        let new = scratch.mkdir("service/new");
-        wait_until("it is watched", || watches(svscan.pid()) == before + 1);
+        let new = unfilled(&scratch, &svscan, before);
         fs::rename(run, new.join("run")).expect("moves");
         let dir = format!("service/s{number}");
         fs::rename(new, scratch.path(&dir)).expect("renames");
@@ -149,8 +158,7 @@ fn a_directory_that_was_filled_is_watched_no_more_whatever_its_name() {
         wait_until("it is watched no more", || watches(svscan.pid()) == before);
     }
     // One that goes without ever having been filled.
-    let new = scratch.mkdir("service/new");
-    wait_until("it is watched", || watches(svscan.pid()) == before + 1);
+    let new = unfilled(&scratch, &svscan, before);
     fs::rename(new, scratch.path("new")).expect("renames");
     wait_until("it is watched no more", || watches(svscan.pid()) == before);
 }

@@ -18,7 +18,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use testkit::{Finished, Running, Scratch, finish_with, start, wait_until};
 
@@ -47,11 +47,30 @@ struct Logger {
 impl Logger {
     /// stderr goes to the file `err`.
     fn start(scratch: &Scratch, words: &[&str]) -> Logger {
+        Logger::run(scratch, scratch.command("multilog", words))
+    }
+
+    /// One that can make no file longer than so many blocks of 512 bytes, until [`lift`](Logger::lift).
+    fn limited(scratch: &Scratch, blocks: u32, words: &[&str]) -> Logger {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" \"$@\""));
+        shell.arg(scratch.suite().path("multilog")).args(words).current_dir(scratch.root());
+        Logger::run(scratch, shell)
+    }
+
+    fn run(scratch: &Scratch, mut command: Command) -> Logger {
         let (reader, input) = std::io::pipe().expect("a pipe");
         let rest = reader.try_clone().expect("a second reader");
-        let mut command = scratch.command("multilog", words);
         command.stdin(reader).stdout(Stdio::null()).stderr(File::create(scratch.path("err")).expect("a file"));
         Logger { running: start(&mut command), input: Some(input), rest }
+    }
+
+    /// Files may be as long as they like now.
+    #[track_caller]
+    fn lift(&self, prlimit: &Path) {
+        let lifted =
+            Command::new(prlimit).args(["--fsize=unlimited", "--pid", &self.running.pid().to_string()]).status();
+        assert!(lifted.expect("prlimit runs").success());
     }
 
     /// In one write, so that it is read as a whole where there is room.

@@ -1,10 +1,10 @@
 //! Disks that are full and directories that go away while multilog runs.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use testkit::{Scratch, needs_program, needs_root, skip, start, wait_until};
+use testkit::{Scratch, needs_program, needs_root, skip, wait_until};
 
 use crate::{Logger, numbered, wait_for_lines, wait_for_text, whole};
 
@@ -58,20 +58,13 @@ fn a_write_that_fails_is_tried_again_until_it_succeeds() {
         return;
     };
     let scratch = Scratch::new();
-    let (reader, input) = std::io::pipe().expect("a pipe");
-    let mut shell = Command::new("sh");
-    // 16 blocks of 512 bytes.
-    shell.arg("-c").arg("trap '' XFSZ; ulimit -S -f 16; exec \"$0\" ./log").arg(scratch.suite().path("multilog"));
-    shell.current_dir(scratch.root()).stdin(reader).stdout(Stdio::null());
-    let mut running = start(shell.stderr(File::create(scratch.path("err")).expect("a file")));
+    let mut logger = Logger::limited(&scratch, 16, &["./log"]);
     let lines = numbered(400);
-    std::io::Write::write_all(&mut &input, &lines).expect("a pipe has room for it");
+    logger.write(&lines);
     wait_for_lines(&scratch, &["multilog: warning: unable to write to ./log/current, pausing: file too big"]);
-    let lifted = Command::new(prlimit).args(["--fsize=unlimited", "--pid", &running.pid().to_string()]).status();
-    assert!(lifted.expect("prlimit runs").success());
+    logger.lift(&prlimit);
     wait_until("all lines", || scratch.read("log/current") == lines);
-    drop(input);
-    assert_eq!(running.end(), 0);
+    assert_eq!(logger.end(), 0);
 }
 
 #[test]
@@ -80,21 +73,14 @@ fn a_status_file_that_was_written_in_part_is_written_from_its_beginning() {
         return;
     };
     let scratch = Scratch::new();
-    let (reader, input) = std::io::pipe().expect("a pipe");
-    let mut shell = Command::new("sh");
-    // One block of 512 bytes.
-    shell.arg("-c").arg("trap '' XFSZ; ulimit -S -f 1; exec \"$0\" =status").arg(scratch.suite().path("multilog"));
-    shell.current_dir(scratch.root()).stdin(reader).stdout(Stdio::null());
-    let mut running = start(shell.stderr(File::create(scratch.path("err")).expect("a file")));
-    std::io::Write::write_all(&mut &input, b"line\n").expect("a pipe has room for it");
+    let mut logger = Logger::limited(&scratch, 1, &["=status"]);
+    logger.write("line\n");
     // The original gives no reason for a write that was cut short.
     wait_until("that is said", || scratch.text("err").contains("multilog: warning: unable to write status, pausing"));
-    let lifted = Command::new(prlimit).args(["--fsize=unlimited", "--pid", &running.pid().to_string()]).status();
-    assert!(lifted.expect("prlimit runs").success());
+    logger.lift(&prlimit);
     let whole = [b"line".as_slice(), &[b'\n'; 997]].concat();
     wait_until("it is whole", || scratch.read("status") == whole);
-    drop(input);
-    assert_eq!(running.end(), 0);
+    assert_eq!(logger.end(), 0);
     assert!(scratch.read("status") == whole);
 }
 
