@@ -12,7 +12,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cli::text;
 use machine::scan::Life;
-use sys::{environ, fd};
+use sys::process::Signal;
+use sys::{environ, fd, signals};
 
 use super::said::Said;
 use super::svscan::VOICE;
@@ -48,6 +49,8 @@ pub fn is_copier(life: Life) -> bool {
 
 /// Copies stdin to stdout, to the end of file.
 pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
+    // Who tells svscan by its name tells its copiers too.
+    [Signal::SIGHUP, Signal::SIGUSR2].into_iter().for_each(signals::survive);
     // The copier of a svscan that was killed may still read this pipe. What it has begun to read it has to end.
     if let Err(error) = fd::wait_for_lock(fd::stdin()) {
         VOICE.warning(&text!("unable to lock the output of ", name), &error);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use testkit::{Scratch, children, needs_program, signal, start, wait_for, wait_until};
+use testkit::{Scratch, children, lives, needs_program, signal, start, wait_for, wait_until};
 
 use crate::world::{FOREVER, Init, MORTAL, lines};
 
@@ -93,30 +93,52 @@ fn contains(text: &[u8], piece: &[u8]) -> bool {
     text.windows(piece.len()).any(|window| window == piece)
 }
 
-#[test]
-fn a_copier_that_is_killed_is_replaced() {
-    let scratch = Scratch::new();
+/// Makes the service `scan/a`, which copies a FIFO to its stdout. What is returned has it say a line.
+fn teller(scratch: &Scratch) -> impl FnMut(&str) {
     scratch.service("scan/a", "exec cat <>fifo");
     let fifo = scratch.path("scan/a/fifo");
     sys::fd::make_fifo(&*fifo).expect("a FIFO");
-    let mut say = File::options().read(true).write(true).open(&fifo).expect("it is there");
-    let mut say = |word: &str| std::io::Write::write_all(&mut say, format!("{word}\n").as_bytes()).expect("it is read");
+    let mut fifo = File::options().read(true).write(true).open(&fifo).expect("it is there");
+    move |word| std::io::Write::write_all(&mut fifo, format!("{word}\n").as_bytes()).expect("it is read")
+}
+
+#[test]
+fn a_copier_that_is_killed_is_replaced() {
+    let scratch = Scratch::new();
+    let mut say = teller(&scratch);
     let init = Init::start(&scratch, &["--grace", FOREVER, "--prefix"]);
     say("one");
     wait_until("one line", || out(&scratch) == ["a | one"]);
-    let first = copier(&init);
+    let first = copier(init.pid());
     signal(first, "KILL");
     // Until it is dead it may read the line and take it along.
-    wait_until("it is dead", || copier(&init) != first);
+    wait_until("it is dead", || copier(init.pid()) != first);
     say("two");
     wait_until("two lines", || out(&scratch) == ["a | one", "a | two"]);
     assert_eq!(init.stop(), 0);
 }
 
-/// The child of svscan that is called so too.
-fn copier(init: &Init<'_>) -> u32 {
+/// The child of a svscan that is called so too.
+fn copier(svscan: u32) -> u32 {
     let is_svscan = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == b"svscan\0");
-    wait_for("a copier", || children(init.pid()).into_iter().find(is_svscan))
+    wait_for("a copier", || children(svscan).into_iter().find(is_svscan))
+}
+
+#[test]
+fn a_copier_lives_on_when_all_that_is_called_svscan_is_told_to_upgrade_or_to_look_again() {
+    let scratch = Scratch::new();
+    let mut say = teller(&scratch);
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--prefix"]);
+    say("one");
+    wait_until("one line", || out(&scratch) == ["a | one"]);
+    let first = copier(init.pid());
+    for name in ["HUP", "USR2"] {
+        signal(first, name);
+        say(name);
+    }
+    wait_until("three lines", || out(&scratch) == ["a | one", "a | HUP", "a | USR2"]);
+    assert_eq!(copier(init.pid()), first);
+    assert_eq!((init.stop(), scratch.text("svscan.err").as_str()), (0, ""));
 }
 
 #[test]
@@ -156,11 +178,7 @@ fn a_logger_that_is_added_takes_the_place_of_the_copier() {
 #[test]
 fn a_new_svscan_finds_the_pipe_and_waits_for_the_old_copier() {
     let scratch = Scratch::new();
-    scratch.service("scan/a", "exec cat <>fifo");
-    let fifo = scratch.path("scan/a/fifo");
-    sys::fd::make_fifo(&*fifo).expect("a FIFO");
-    let mut say = File::options().read(true).write(true).open(&fifo).expect("it is there");
-    let mut say = |word: &str| std::io::Write::write_all(&mut say, format!("{word}\n").as_bytes()).expect("it is read");
+    let mut say = teller(&scratch);
     let start = || {
         let file = |name: &str| File::options().create(true).append(true).open(scratch.path(name)).expect("a file");
         let mut command = scratch.command("svscan", &["--prefix", "scan"]);
@@ -169,17 +187,14 @@ fn a_new_svscan_finds_the_pipe_and_waits_for_the_old_copier() {
     let mut first = start();
     say("one");
     wait_until("one line", || out(&scratch) == ["a | one"]);
-    let old = children(first.pid())
-        .into_iter()
-        .find(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == b"svscan\0"));
+    let old = copier(first.pid());
     first.signal("KILL");
     assert_eq!(first.end(), 1009);
     let _second = start();
     say("two");
     wait_until("two lines", || out(&scratch) == ["a | one", "a | two"]);
-    let old = old.expect("a copier");
     signal(old, "KILL");
-    wait_until("it is dead", || std::fs::read(format!("/proc/{old}/cmdline")).unwrap_or_default().is_empty());
+    wait_until("it is dead", || !lives(old));
     say("three");
     wait_until("three lines", || out(&scratch) == ["a | one", "a | two", "a | three"]);
     assert_eq!(scratch.text("svscan.err"), "");
@@ -198,8 +213,7 @@ fn a_copier_does_not_read_what_it_writes() {
     let _supervise = start(supervise.stdin(Stdio::null()).stdout(writer.try_clone().expect("a copy")));
     wait_until("it runs", || scratch.run("svok", &["scan/a"]).code == 0);
     let svscan = start(scratch.command("svscan", &["--prefix", "scan"]).stdin(Stdio::null()).stdout(writer));
-    let is_svscan = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == b"svscan\0");
-    let copier = wait_for("a copier", || children(svscan.pid()).into_iter().find(is_svscan));
+    let copier = copier(svscan.pid());
     let leads_to = |number| std::fs::read_link(format!("/proc/{copier}/fd/{number}")).expect("it lives");
     assert_ne!(leads_to(0), leads_to(1));
     drop(reader);
