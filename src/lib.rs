@@ -4,6 +4,9 @@
 pub mod boot;
 pub mod chain;
 pub mod control;
+pub mod hupwatch;
 pub mod logging;
-pub mod reload;
-pub mod supervision;
+pub mod service;
+pub mod supervise;
+pub mod svscan;
+pub mod svscanboot;

@@ -14,5 +14,5 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let name = bytes.split(|&byte| byte == b':').next().unwrap_or_default();
-    let _ = uphold::chain::account::find(bytes, name);
+    let _ = uphold::service::account::find(bytes, name);
 });

@@ -2,4 +2,4 @@
 
 #![cfg_attr(not(test), no_main)]
 
-sys::entry!(uphold::reload::hupwatch::main);
+sys::entry!(uphold::hupwatch::main);

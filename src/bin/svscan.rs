@@ -2,4 +2,4 @@
 
 #![cfg_attr(not(test), no_main)]
 
-sys::entry!(uphold::supervision::svscan::main);
+sys::entry!(uphold::svscan::main);

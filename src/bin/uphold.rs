@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use cli::Call;
-use uphold::{boot, chain, control, logging, reload, supervision};
+use uphold::{boot, chain, control, hupwatch, logging, supervise, svscan, svscanboot};
 
 type Main = fn(Call) -> i32;
 
@@ -12,18 +12,18 @@ const PROGRAMS: &[(&str, Main)] = &[
     ("envdir", chain::envdir::main),
     ("envuidgid", chain::envuidgid::main),
     ("fghack", chain::fghack::main),
-    ("hupwatch", reload::hupwatch::main),
+    ("hupwatch", hupwatch::main),
     ("multilog", logging::multilog::main),
     ("pgrphack", chain::pgrphack::main),
     ("readproctitle", logging::readproctitle::main),
     ("setlock", chain::setlock::main),
     ("setuidgid", chain::setuidgid::main),
     ("softlimit", chain::softlimit::main),
-    ("supervise", supervision::supervise::main),
+    ("supervise", supervise::main),
     ("svc", control::svc::main),
     ("svok", control::svok::main),
-    ("svscan", supervision::svscan::main),
-    ("svscanboot", supervision::svscanboot::main),
+    ("svscan", svscan::main),
+    ("svscanboot", svscanboot::main),
     ("svstat", control::svstat::main),
     ("tai64n", logging::tai64n::main),
     ("tai64nlocal", logging::tai64nlocal::main),

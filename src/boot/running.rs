@@ -12,7 +12,7 @@ use sys::{adopted, fd};
 
 use super::arguments::Arguments;
 use super::tell;
-use crate::supervision::servers::Servers;
+use crate::service::holder::Servers;
 
 /// The exit code of an init script's `status` where nothing runs.
 const NOT_RUNNING: u8 = 3;

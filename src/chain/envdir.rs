@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::Context;
 use cli::{Call, Program, text};
 
-use super::exec::{self, Environment};
+use crate::service::exec::{self, Environment};
 
 const PROGRAM: Program = Program {
     name: "envdir",

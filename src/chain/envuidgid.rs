@@ -2,7 +2,7 @@
 
 use cli::{Call, Program};
 
-use super::{account, exec};
+use crate::service::{account, exec};
 
 const PROGRAM: Program = Program {
     name: "envuidgid",

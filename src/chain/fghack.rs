@@ -15,7 +15,7 @@ use sys::exec::Prepared;
 use sys::process::{self, Change, Pid, Signal};
 use sys::signals::{self, Mask, Signals};
 
-use super::exec;
+use crate::service::exec;
 
 const PROGRAM: Program = Program {
     name: "fghack",

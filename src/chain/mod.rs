@@ -1,9 +1,7 @@
 //! Programs that prepare the process and then become another.
 
-pub mod account;
 pub mod envdir;
 pub mod envuidgid;
-pub mod exec;
 pub mod fghack;
 pub mod pgrphack;
 pub mod setlock;

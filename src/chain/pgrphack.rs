@@ -3,7 +3,7 @@
 
 use cli::{Call, Program, Usage};
 
-use super::exec;
+use crate::service::exec;
 
 const PROGRAM: Program = Program {
     name: "pgrphack",

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Context;
 use cli::{Call, LongWords, Options, Program, text};
 
-use super::exec;
+use crate::service::exec;
 
 const PROGRAM: Program = Program {
     name: "setlock",

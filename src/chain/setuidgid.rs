@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use anyhow::Context;
 use cli::{Call, Program, text};
 
-use super::{account, exec};
+use crate::service::{account, exec};
 
 const PROGRAM: Program = Program {
     name: "setuidgid",

@@ -7,7 +7,7 @@ use cli::{Call, LongWords, Options, Program, Usage, Word, text};
 use sys::exec::Prepared;
 use sys::limits::{self, Resource};
 
-use super::exec;
+use crate::service::exec;
 
 const PROGRAM: Program = Program {
     name: "softlimit",

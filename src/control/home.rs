@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context;
 use cli::text;
 
-use crate::supervision::usual;
+use crate::service::scan_dir;
 
 /// Where the operands are looked up.
 pub struct Home(File);
@@ -46,7 +46,7 @@ pub fn enter(dir: &Path) -> io::Result<()> {
     if !bare || error.kind() != io::ErrorKind::NotFound || std::fs::symlink_metadata(dir).is_ok() {
         return entered;
     }
-    match usual::directory() {
+    match scan_dir::directory() {
         // What is said is about the name that was given.
         Some(usual) => std::env::set_current_dir(usual.join(dir)).or(entered),
         None => entered,

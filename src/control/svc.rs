@@ -13,7 +13,7 @@ use svdir::{Command, names};
 use sys::limits::{self, Resource};
 use sys::process::Signal;
 
-use crate::supervision::files;
+use crate::service::files;
 
 use super::Home;
 use super::wait::Waiting;

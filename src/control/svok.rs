@@ -8,7 +8,7 @@ use anyhow::Context;
 use cli::text;
 use svdir::names;
 
-use crate::supervision::files;
+use crate::service::files;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svok",

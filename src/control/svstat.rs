@@ -10,7 +10,7 @@ use cli::{Text, Word, WrongOption, reason, text};
 use svdir::{Exit, More, Role, Status, Want, names};
 use tai::Label;
 
-use crate::supervision::files;
+use crate::service::files;
 
 use super::Home;
 

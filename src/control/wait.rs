@@ -15,7 +15,7 @@ use svdir::{Mark, More, Role, Status, names};
 use sys::watch::{Change, Watch, Watcher};
 use sys::{clock, fd, poll, process};
 
-use crate::supervision::files;
+use crate::service::files;
 
 /// How often a record is read where nothing tells of its changes.
 const LOOK: u64 = SECOND / 10;

@@ -1,6 +1,6 @@
 //! Every decision of the suite. Events in, actions out: no clock, no file, no process, no system call.
 //!
-//! A loop in `src/supervision` translates: what the kernel tells becomes an event, an action becomes a system call.
+//! A loop in `src/` translates: what the kernel tells becomes an event, an action becomes a system call.
 
 #![forbid(unsafe_code)]
 

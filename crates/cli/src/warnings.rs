@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use cli::{Text, Voice, reason};
+use crate::{Text, Voice, reason};
 
 /// What was said last about each subject.
-pub struct Said {
+pub struct Warnings {
     voice: Voice,
     last: BTreeMap<Vec<u8>, (Text, String)>,
 }
 
-impl Said {
+impl Warnings {
     /// Nothing was said yet.
-    pub fn new(voice: Voice) -> Said {
-        Said { voice, last: BTreeMap::new() }
+    pub fn new(voice: Voice) -> Warnings {
+        Warnings { voice, last: BTreeMap::new() }
     }
 
     /// Says `text` and the reason, unless that is what was said last about this subject.

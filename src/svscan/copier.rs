@@ -10,16 +10,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use cli::text;
+use cli::{Warnings, text};
 use machine::scan::Life;
 use sys::process::Signal;
 use sys::{environ, fd, signals};
 
-use super::said::Said;
-use super::svscan::VOICE;
+use super::arguments::VOICE;
+use crate::service::COPIER;
 
-/// Names the service, and so makes a copier of svscan.
-pub(super) const VARIABLE: &str = "UPHOLD_PREFIX";
 /// What stands between the name and the line.
 const BETWEEN: &[u8] = b" | ";
 /// A longer line is broken, for the copier has to hold it.
@@ -29,12 +27,12 @@ const BATCH: usize = 65_536;
 
 /// The environment of the copier of the service `name`.
 pub fn environment(name: &OsStr) -> Vec<CString> {
-    environ::with(VARIABLE, name)
+    environ::with(COPIER, name)
 }
 
 /// The service of which this process is to be the copier.
 pub fn received() -> Option<OsString> {
-    environ::take(VARIABLE)
+    environ::take(COPIER)
 }
 
 /// Whether a child of ours is a copier, where that was not written down: all others enter the directory that they serve.
@@ -55,7 +53,7 @@ pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
     if let Err(error) = fd::wait_for_lock(fd::stdin()) {
         VOICE.warning(&text!("unable to lock the output of ", name), &error);
     }
-    let mut copier = Copier { name, lines: Lines::new(name), said: Said::new(VOICE) };
+    let mut copier = Copier { name, lines: Lines::new(name), said: Warnings::new(VOICE) };
     let mut buffer = Vec::with_capacity(BATCH);
     loop {
         match fd::read_onto(fd::stdin(), &mut buffer, BATCH) {
@@ -79,7 +77,7 @@ pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
 struct Copier<'a> {
     name: &'a OsStr,
     lines: Lines,
-    said: Said,
+    said: Warnings,
 }
 
 impl Copier<'_> {

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use cli::text;
+use cli::{Warnings, text};
 use machine::Pid;
 use machine::check::{Action, Check};
 use svdir::notify::Notice;
@@ -23,8 +23,7 @@ use sys::process::{self, Change};
 use sys::{fd, sealed};
 
 use super::knobs::{self, Present};
-use super::said::Said;
-use super::tick;
+use crate::service::tick;
 
 /// What the service of one start, which is not ready yet, is listened to by.
 #[derive(Default)]
@@ -53,7 +52,7 @@ struct Pipe {
 
 impl Ways {
     /// Those that the current directory, which messages call `dir`, asks for.
-    pub fn prepare(dir: &OsStr, present: Present, socket: &mut Socketed, said: &mut Said) -> Ways {
+    pub fn prepare(dir: &OsStr, present: Present, socket: &mut Socketed, said: &mut Warnings) -> Ways {
         let number = if present.notification_fd { knobs::notification_fd(dir, said) } else { None };
         let pipe = number.and_then(|number| match Pipe::new(number) {
             Ok(pipe) => Some(pipe),
@@ -120,7 +119,7 @@ impl Socketed {
     pub const BATCH: usize = 64;
 
     /// The one that a supervise which was killed had under this name. The service knows that name, so no other would do.
-    pub fn find(name: Option<&[u8]>, dir: &OsStr, said: &mut Said) -> Socketed {
+    pub fn find(name: Option<&[u8]>, dir: &OsStr, said: &mut Warnings) -> Socketed {
         let Some(name) = name else {
             return Socketed::default();
         };
@@ -139,7 +138,7 @@ impl Socketed {
         Socketed { socket: socket.and_then(|socket| Socket::inherit(socket, name?).ok()) }
     }
 
-    fn is_open(&mut self, dir: &OsStr, said: &mut Said) -> bool {
+    fn is_open(&mut self, dir: &OsStr, said: &mut Warnings) -> bool {
         if self.socket.is_none() {
             match Socket::open() {
                 Ok(socket) => self.socket = Some(socket),
@@ -225,7 +224,7 @@ fn both_ways(writer: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 impl Readiness {
     /// That of the process `pid`, which another supervise has started and which has a pipe with this inode number, if any.
     #[inline(never)]
-    pub fn find(pid: Pid, pipe: u64, dir: &OsStr, said: &mut Said) -> Readiness {
+    pub fn find(pid: Pid, pipe: u64, dir: &OsStr, said: &mut Warnings) -> Readiness {
         let mut readiness = Readiness::default();
         if pipe != 0 {
             readiness.pipe = find_pipe(pid, pipe);
@@ -279,7 +278,7 @@ impl Readiness {
     }
 
     /// Runs the check, or ends one that takes too long.
-    pub fn timeout(&mut self, dir: &OsStr, pid: Pid, said: &mut Said) {
+    pub fn timeout(&mut self, dir: &OsStr, pid: Pid, said: &mut Warnings) {
         match self.check.timeout(tick()) {
             None => {}
             Some(Action::Kill(check)) => kill(check),

@@ -3,13 +3,18 @@
 //! The loop translates between the kernel and the machine that decides ([`machine::hupwatch`]). It never waits for anything else than for
 //! something to happen.
 
+mod check;
+mod log;
+mod options;
+mod pidfile;
+
 use std::cell::Cell;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use anyhow::Context;
-use cli::{Call, Program, text};
+use cli::{Call, text};
 use machine::hupwatch::{Action, Event, Machine};
 use machine::{Pid, Tick};
 use svdir::Exit;
@@ -21,46 +26,13 @@ use sys::process::{self, Change, Signal};
 use sys::signals::{self, Signals};
 use sys::{environ, fd};
 
-use super::check::Check;
-use super::options::{self, Ready, Settled};
-use super::pidfile::Pidfile;
-use super::said::{Level, Log};
-use super::{listeners, signalled};
-use crate::chain::exec;
+use check::Check;
+use log::{Level, Log};
+use options::{PROGRAM, Ready, Settled};
+use pidfile::Pidfile;
 
-pub(super) const PROGRAM: Program = Program {
-    name: "hupwatch",
-    synopsis: "[-vk] [-w sec] [option ...] -- command [argument ...]",
-    usage: "hupwatch: usage: hupwatch [-vk] [-w sec] [option ...] -- command [argument ...]",
-    usage_exit: cli::USAGE,
-    about: "Runs a command, and replaces it on HUP by a new copy of itself: the old one is sent TERM when the new one is ready, and stays if it does not get there.",
-    options: &[
-        ("-v, --verbose", "say more on stderr: errors; twice: warnings; three times: everything"),
-        ("-w, --warmup-time sec", "how long a new copy must live before the old one is sent TERM (default 1)"),
-        (
-            "-k, --kill-at-exit",
-            "end the command and its process group when hupwatch leaves: TERM, and KILL after the grace",
-        ),
-        (
-            "--listen address",
-            "open a socket once and hand it to every copy: tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, with options behind commas: mode=, owner=, group=, backlog=, reuseport, fd=; may be repeated",
-        ),
-        (
-            "--ready how",
-            "a new copy is ready, instead of after the warm-up time: fd:N, when it writes a newline to descriptor N; notify, when it says so by sd_notify; check:COMMAND, when that succeeds",
-        ),
-        ("--ready-timeout sec", "give a new copy up that is not ready by then (default 60)"),
-        (
-            "--grace sec",
-            "send KILL to what was sent TERM and has not ended by then (default: never to an old copy, 10 for everything else)",
-        ),
-        ("--pidfile path", "keep hupwatch's pid in this file while it runs"),
-        ("--compat", "exit 0 when the command ends, whatever its exit code"),
-        ("-h", "the same as --help"),
-        ("command", "the program to run"),
-        ("argument ...", "its arguments"),
-    ],
-};
+use crate::service::processes::signalled;
+use crate::service::{exec, listeners};
 
 /// The program.
 pub fn main(call: Call) -> i32 {

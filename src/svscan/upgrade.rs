@@ -12,6 +12,8 @@ use std::str::FromStr;
 use machine::scan::{Id, Kept, KeptSupervise, Life, Role};
 use machine::{Pid, Tick};
 
+use crate::service::log_pipe::PipeEnds;
+
 /// Another layout gets another one.
 const MAGIC: &[u8] = b"uphold svscan 1";
 const SERVICE: &[u8] = b"service";
@@ -20,9 +22,6 @@ const OOM: &[u8] = b"oom";
 const COPIERS: &[u8] = b"copiers";
 /// In place of a number: none.
 const NONE: &[u8] = b"-";
-
-/// The ends of a log pipe: where it is read, and where it is written unless that is closed.
-pub type PipeEnds = (RawFd, Option<RawFd>);
 
 /// The state.
 #[derive(Debug, Default, PartialEq, Eq)]

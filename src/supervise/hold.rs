@@ -13,7 +13,7 @@ use svdir::names;
 use sys::adopted;
 use sys::{fd, process, sealed};
 
-use super::{files, record};
+use crate::service::{files, record};
 
 /// Lock and FIFOs.
 pub struct Held {

@@ -1,32 +1,48 @@
-//! `svscan --init`: what the first process of a container or of a machine has to do besides. It ends in order, and with the right code.
+//! What svscan is called with.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
-use cli::{Call, LongWords, Options, Usage, text};
+use cli::{Call, LongWords, Options, Program, Usage, Voice, text};
 use machine::SECOND;
-use svdir::Exit;
-use sys::exec::{Prepared, c_string};
-use sys::process::{self, Signal};
-use sys::signals::Signals;
+use sys::process;
 
-use super::svscan::VOICE;
-use super::tick;
+/// What svscan is called with.
+pub const PROGRAM: Program = Program {
+    name: "svscan",
+    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [--state DIR] [--prefix] [dir]",
+    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [--state dir] [--prefix] [dir]",
+    usage_exit: cli::USAGE,
+    about: "Supervises every service directory in the scan directory.",
+    options: &[
+        (
+            "--init",
+            "be the first process of a container: TERM and INT stop every service in order, then svscan ends; as process 1 without being told",
+        ),
+        ("--exit-with NAME", "end when the service NAME ends by itself, with its exit code; an init too"),
+        ("--grace SEC", "KILL what is left of the stop after so many seconds, default 8; an init too"),
+        (
+            "--halt PROGRAM",
+            "be the first process of a machine: never end, but become PROGRAM when all is down; an init too",
+        ),
+        ("--state DIR", "supervises have their files in DIR, not in the service directories; sets SUPERVISEDIR"),
+        ("--prefix", "write the name of the service before each line of a service without a logger"),
+        (
+            "dir",
+            "the scan directory; else $SVDIR, else /service for root, else service in $XDG_CONFIG_HOME or ~/.config",
+        ),
+    ],
+};
 
-/// The signals that begin the stop, and the second time cut it short.
-pub const STOP: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
+/// How svscan speaks.
+pub const VOICE: Voice = PROGRAM.voice();
 
 /// How long the stop may take before anything is killed, in nanoseconds. Docker, Podman and the like send KILL after 10 seconds.
 const GRACE: u64 = 8 * SECOND;
 /// In a year every service has had its time.
 const LONGEST_GRACE: f64 = 365.0 * 86_400.0;
-
-/// How long what was left behind may take to die of KILL.
-const LAST_LOOK: u64 = SECOND / 2;
-/// A machine's svscan that cannot begin tries again so much later: it must not end.
-const AGAIN: u64 = 5 * SECOND;
 
 /// The options, and the letters that stand for them here.
 const OPTIONS: &[(&str, u8)] =
@@ -114,72 +130,6 @@ fn grace(seconds: &OsStr) -> Option<u64> {
     (seconds <= LONGEST_GRACE).then_some((seconds * SECOND as f64) as u64)
 }
 
-/// The code of a process's end, as a shell gives it.
-pub fn code(exit: Exit) -> u8 {
-    match exit {
-        Exit::Code(code) => code,
-        Exit::Signal(signal) => 128_u8.saturating_add(signal),
-        Exit::Unknown => cli::TEMPORARY,
-    }
-}
-
-/// All services are gone. Ends what they have left behind, collects it, and becomes `halt` if there is one. Returns if there is none, or
-/// tries for ever.
-pub fn end(signals: &Signals, halt: Option<&Path>) {
-    // As process 1 this one takes everything with it when it ends, quicker than it could do that itself.
-    let first = process::own_pid().as_raw() == 1;
-    if first && halt.is_none() {
-        return;
-    }
-    kill_leftovers(signals, first);
-    let Some(halt) = halt else {
-        return;
-    };
-    loop {
-        let argv: [CString; 1] = [c_string(halt.as_os_str())];
-        let failed = Prepared::new(&argv, None).exec(&argv[0]);
-        VOICE.warning(&text!("unable to start ", halt, ", trying again in 5 seconds"), &failed);
-        let until = tick().after(AGAIN);
-        while tick() < until {
-            reap(signals, tick().until(until));
-        }
-    }
-}
-
-fn kill_leftovers(signals: &Signals, first: bool) {
-    let until = tick().after(LAST_LOOK);
-    loop {
-        if first {
-            process::kill_everything();
-        } else {
-            super::stop::kill_descendants();
-        }
-        while process::reap().is_some() {}
-        if !process::has_children() || until <= tick() {
-            return;
-        }
-        reap(signals, tick().until(until));
-    }
-}
-
-/// Collects children that end, until a signal comes or the time is over.
-fn reap(signals: &Signals, time: u64) {
-    if sys::poll::readable([signals.fd()], signals.timeout(Some(time))).is_err() {
-        sys::poll::rest();
-    }
-    signals.drain();
-    while process::reap().is_some() {}
-}
-
-/// Waits before the next attempt to begin, as the init of a machine has to.
-pub fn wait_to_begin_again() {
-    let until = tick().after(AGAIN);
-    while tick() < until {
-        while process::reap().is_some() {}
-        sys::poll::rest();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,11 +187,5 @@ mod tests {
         ] {
             assert_eq!(arguments(words), None, "{words:?}");
         }
-    }
-
-    #[test]
-    fn a_code_is_what_a_shell_gives() {
-        let codes = [Exit::Code(0), Exit::Code(255), Exit::Signal(9), Exit::Signal(64), Exit::Unknown].map(code);
-        assert_eq!(codes, [0, 255, 137, 192, 111]);
     }
 }

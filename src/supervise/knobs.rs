@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cli::text;
+use cli::{Warnings, text};
 use machine::SECOND;
 use machine::reload::Readiness;
 use machine::supervise::{Knobs, Signal, WARM_UP};
@@ -15,8 +15,6 @@ use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::{More, names};
 use sys::limits::{self, Resource};
 use sys::{fd, process};
-
-use super::said::Said;
 
 /// How long a new copy may take to get ready where nobody says.
 const PATIENCE: u64 = 60 * SECOND;
@@ -69,7 +67,7 @@ impl Presence {
 
 /// What the current directory, which messages call `dir`, says about signals.
 #[inline(never)]
-pub fn signals(dir: &OsStr, said: &mut Said) -> Knobs {
+pub fn signals(dir: &OsStr, said: &mut Warnings) -> Knobs {
     let default = Knobs::default();
     let signal = |bytes: &[u8]| knob::signal(bytes, number_of).map(Signal::Number).map_err(Wrong::reason);
     Knobs {
@@ -82,7 +80,7 @@ pub fn signals(dir: &OsStr, said: &mut Said) -> Knobs {
 
 /// The descriptor on which the service tells that it is ready, if that can be had.
 #[inline(never)]
-pub fn notification_fd(dir: &OsStr, said: &mut Said) -> Option<RawFd> {
+pub fn notification_fd(dir: &OsStr, said: &mut Warnings) -> Option<RawFd> {
     let limit = limits::get(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |limit| limit.soft);
     let descriptor = |bytes: &[u8]| match knob::descriptor(bytes).map_err(Wrong::reason)? {
         0 => Err("it is stdin"),
@@ -100,13 +98,13 @@ pub fn notification_fd(dir: &OsStr, said: &mut Said) -> Option<RawFd> {
 
 /// Within how many nanoseconds the service tells again that it is alive; 0 if it need not.
 #[inline(never)]
-pub fn watchdog(dir: &OsStr, said: &mut Said) -> u64 {
+pub fn watchdog(dir: &OsStr, said: &mut Warnings) -> u64 {
     get(dir, names::WATCHDOG, "none", milliseconds, said).unwrap_or(0)
 }
 
 /// The same as [`signals`], and how a new copy gets ready.
 #[inline(never)]
-pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Said) -> Knobs {
+pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Warnings) -> Knobs {
     let notifies = present.notification_fd && notification_fd(dir, said).is_some();
     let readiness = if notifies || present.sd_notify || present.check {
         let limit = get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE);
@@ -118,7 +116,7 @@ pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Said) -> Knobs {
 }
 
 /// What who goes on from a record needs: of matter only where a KILL is due, or a replacement is under way.
-pub fn for_successor(dir: &OsStr, more: &More, said: &mut Said) -> Knobs {
+pub fn for_successor(dir: &OsStr, more: &More, said: &mut Warnings) -> Knobs {
     match more.second {
         Some(_) => for_replacing(dir, Presence::default().look(), said),
         None if more.kill_due => signals(dir, said),
@@ -150,7 +148,7 @@ fn get<T>(
     name: &str,
     default: &str,
     parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
-    said: &mut Said,
+    said: &mut Warnings,
 ) -> Option<T> {
     let found = read(name).and_then(|bytes| parse(&bytes).map_err(io::Error::other));
     match found {

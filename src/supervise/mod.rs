@@ -3,6 +3,13 @@
 //! Once the loop runs, no error ends it: what cannot be done is said once for each cause, and done again when there is
 //! reason to.
 
+mod hold;
+mod knobs;
+mod readiness;
+mod sockets;
+mod takeover;
+mod voice;
+
 use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -10,7 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Program, Text, Voice, text};
+use cli::{Call, Text, Warnings, text};
 use machine::reload::Why;
 use machine::supervise::{Action, Event, Machine, Signal};
 use machine::{Pid, SECOND, Tick};
@@ -25,26 +32,16 @@ use sys::signals::Signals;
 use sys::{clock, environ, fd, oom, sealed, signals};
 use tai::Label;
 
-use super::beginning::{Beginning, State, last_start, who_we_are};
-use super::files::shown;
-use super::handover::{self, Answer, Received, Successor};
-use super::held::Held;
-use super::knobs::{Presence, Present};
-use super::readiness::{Readiness, Socketed, Ways};
-use super::said::Said;
-use super::sockets::Sockets;
-use super::{be_spared, knobs, record, tick};
+use hold::Held;
+use knobs::{Presence, Present};
+use readiness::{Readiness, Socketed, Ways};
+use sockets::Sockets;
+use takeover::{Beginning, State, last_start, who_we_are};
+use voice::{PROGRAM, VOICE};
 
-const PROGRAM: Program = Program {
-    name: "supervise",
-    synopsis: "dir",
-    usage: "supervise: usage: supervise dir",
-    usage_exit: cli::USAGE,
-    about: "Runs the service in dir: starts dir/run, and again whenever it ends.",
-    options: &[("dir", "the service directory")],
-};
-
-pub(super) const VOICE: Voice = PROGRAM.voice();
+use crate::service::files::shown;
+use crate::service::successor::{self, Answer, Received, Successor};
+use crate::service::{BELOW_SVSCAN, LAST_RUN, be_spared, now, record, tick};
 
 /// Command bytes are read this many at a time.
 const BATCH: usize = 256;
@@ -69,8 +66,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         environ::take(name);
     }
     let successor = Successor::new(call, VOICE, text!(*dir));
-    let mut supervisor = match handover::received(call) {
-        Received::Question(state) => return Ok(handover::answer(State::is_understood(&state))),
+    let mut supervisor = match successor::received(call) {
+        Received::Question(state) => return Ok(successor::answer(State::is_understood(&state))),
         Received::State(state) => Supervisor::go_on(dir, successor, &state)?,
         Received::Nothing => {
             let mut supervisor = Supervisor::open(dir, successor)?;
@@ -119,7 +116,7 @@ struct Supervisor<'a> {
     signals: Signals,
     held: Held,
     successor: Successor,
-    said: Said,
+    said: Warnings,
     done: bool,
 }
 
@@ -133,9 +130,9 @@ impl<'a> Supervisor<'a> {
         let signals = catch_signals(dir)?;
         std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
         let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
-        let last_run = environ::take(super::LAST_RUN).is_some();
+        let last_run = environ::take(LAST_RUN).is_some();
         let log_pipe = log_pipe();
-        let (us, mut said, mut begin) = (who_we_are(log_pipe), Said::new(VOICE), None);
+        let (us, mut said, mut begin) = (who_we_are(log_pipe), Warnings::new(VOICE), None);
         // The first status comes before the FIFO that says that there is one.
         let held = Held::take(dir, us.boot, || {
             let mut found = Beginning::find(dir, want, us, &mut said)?;
@@ -204,7 +201,7 @@ impl<'a> Supervisor<'a> {
         let (ready, beside_ready) = (state.ready().with_context(unable)?, state.beside_ready().with_context(unable)?);
         let (pipe, notify) = (state.pipe().with_context(unable)?, state.notify().with_context(unable)?);
         let sockets = Sockets::inherit(&state.sockets).with_context(unable)?;
-        let mut said = Said::new(VOICE);
+        let mut said = Warnings::new(VOICE);
         let knobs = knobs::for_successor(dir, &more, &mut said);
         let mut machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
         let socketed = Socketed::inherit(notify, &more);
@@ -857,15 +854,9 @@ fn watch_only_heard(machine: &mut Machine, socketed: &Socketed) {
     }
 }
 
-/// The wall clock, as a label.
-pub(super) fn now() -> Label {
-    let (seconds, nanos) = clock::wall();
-    Label::from_unix(seconds, nanos)
-}
-
 /// The pipe on stdout, if svscan has made that for our logger.
 fn log_pipe() -> Option<u64> {
-    environ::take(super::BELOW_SVSCAN)?;
+    environ::take(BELOW_SVSCAN)?;
     fd::pipe_id(fd::stdout())
 }
 
@@ -883,7 +874,7 @@ fn first_want() -> io::Result<Want> {
 }
 
 /// Writes the status file. Failure is said and no more: the service matters, its status does not. Returns when it is tried again.
-fn announce(dir: &OsStr, record: (Status, More), said: &mut Said) -> Option<Tick> {
+fn announce(dir: &OsStr, record: (Status, More), said: &mut Warnings) -> Option<Tick> {
     match record::write(&encode(record)) {
         Ok(()) => {
             said.over("status");

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use cli::{Text, text};
+use cli::{Text, Warnings, text};
 use svdir::listener::{Address, is_name};
 use svdir::{Listener, names};
 use sys::adopted::Adopted;
@@ -20,9 +20,8 @@ use sys::limits::{self, Resource};
 use sys::listen::Place;
 use sys::{fd, sealed};
 
-use super::said::Said;
-use super::supervise::VOICE;
-use crate::reload::listeners;
+use super::voice::VOICE;
+use crate::service::listeners;
 
 /// A file that holds more is none of these: the longest path and every option are shorter by far.
 const LONGEST: usize = 1024;
@@ -69,7 +68,7 @@ impl Sockets {
     /// # Errors
     /// Why a socket cannot be had; each is said.
     #[inline(never)]
-    pub fn refresh(&mut self, beside: bool, dir: &OsStr, said: &mut Said) -> Result<(), Text> {
+    pub fn refresh(&mut self, beside: bool, dir: &OsStr, said: &mut Warnings) -> Result<(), Text> {
         let entries = match list() {
             Ok(entries) => entries,
             Err(error) => return Err(complain(dir, names::SOCKETS.as_ref(), &error, said)),
@@ -110,7 +109,7 @@ impl Sockets {
     }
 
     /// Listens again where a process of the service, which has ended, has shut down what others have too.
-    pub fn listen_again(&self, dir: &OsStr, said: &mut Said) {
+    pub fn listen_again(&self, dir: &OsStr, said: &mut Warnings) {
         for held in &self.0 {
             let file = Path::new(names::SOCKETS).join(OsStr::from_bytes(&held.name));
             match sys::listen::again(&held.socket, listeners::manner(&held.listener)) {
@@ -138,7 +137,7 @@ impl Sockets {
 
     /// Takes what a process, whose supervise was killed, has of them.
     #[inline(never)]
-    pub fn adopt(process: &Adopted, dir: &OsStr, said: &mut Said) -> Sockets {
+    pub fn adopt(process: &Adopted, dir: &OsStr, said: &mut Warnings) -> Sockets {
         let names = list().unwrap_or_default();
         let mut wanted: Vec<_> = names
             .into_iter()
@@ -221,7 +220,7 @@ impl Sockets {
 }
 
 /// Says why a socket cannot be had. Returns that for the status.
-fn complain(dir: &OsStr, file: &OsStr, error: &io::Error, said: &mut Said) -> Text {
+fn complain(dir: &OsStr, file: &OsStr, error: &io::Error, said: &mut Warnings) -> Text {
     let why = text!(file, ": ", cli::reason(error).as_ref());
     said.warning(file.as_bytes(), text!("unable to listen for ", dir, "/", file), error);
     why

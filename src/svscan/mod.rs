@@ -4,6 +4,13 @@
 //! The kernel tells it of new names (inotify) and of dead children; while nothing happens it does not wake. Where the
 //! kernel cannot tell, it looks every five seconds, as the original does. Once the loop runs, no error ends it.
 
+mod arguments;
+mod copier;
+mod directory;
+mod end;
+mod stop;
+mod upgrade;
+
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -14,7 +21,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Program, Text, Usage, Voice, text};
+use cli::{Call, Text, Usage, Warnings, text};
 use machine::Pid;
 use machine::scan::{Action, Id, Kept, Role, Scan};
 use machine::stop::End;
@@ -24,46 +31,16 @@ use sys::process::{self, Change, Signal};
 use sys::signals::Signals;
 use sys::{environ, fd, identity, limits, oom, sealed, signals};
 
-use super::handover::{self, Answer, Received, Successor};
-use super::init::{self, Arguments, Init};
-use super::log_pipe::LogPipe;
-use super::other::Other;
-use super::peer::{Peer, Peers};
-use super::prefix;
-use super::said::Said;
-use super::scan_directory::{Look, ScanDirectory};
-use super::scan_state::ScanState;
-use super::stop::Stopping;
-use super::usual;
-use super::{be_spared, files, record, tick};
+use arguments::{Arguments, Init, PROGRAM, VOICE};
+use directory::{Look, ScanDirectory};
+use stop::Stopping;
+use upgrade::ScanState;
 
-const PROGRAM: Program = Program {
-    name: "svscan",
-    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [--state DIR] [--prefix] [dir]",
-    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [--state dir] [--prefix] [dir]",
-    usage_exit: cli::USAGE,
-    about: "Supervises every service directory in the scan directory.",
-    options: &[
-        (
-            "--init",
-            "be the first process of a container: TERM and INT stop every service in order, then svscan ends; as process 1 without being told",
-        ),
-        ("--exit-with NAME", "end when the service NAME ends by itself, with its exit code; an init too"),
-        ("--grace SEC", "KILL what is left of the stop after so many seconds, default 8; an init too"),
-        (
-            "--halt PROGRAM",
-            "be the first process of a machine: never end, but become PROGRAM when all is down; an init too",
-        ),
-        ("--state DIR", "supervises have their files in DIR, not in the service directories; sets SUPERVISEDIR"),
-        ("--prefix", "write the name of the service before each line of a service without a logger"),
-        (
-            "dir",
-            "the scan directory; else $SVDIR, else /service for root, else service in $XDG_CONFIG_HOME or ~/.config",
-        ),
-    ],
-};
-
-pub(super) const VOICE: Voice = PROGRAM.voice();
+use crate::service::log_pipe::LogPipe;
+use crate::service::programs::{Peer, Peers};
+use crate::service::running::Other;
+use crate::service::successor::{self, Answer, Received, Successor};
+use crate::service::{BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, record, scan_dir, tick};
 
 /// The program.
 pub fn main(call: Call) -> i32 {
@@ -74,11 +51,11 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
     // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
     signals::survive(Signal::SIGPIPE);
-    if let Some(name) = prefix::received() {
-        return prefix::copy(&name);
+    if let Some(name) = copier::received() {
+        return copier::copy(&name);
     }
-    let mut scanner = match handover::received(call) {
-        Received::Question(state) => return Ok(handover::answer(ScanState::decode(&state).is_some())),
+    let mut scanner = match successor::received(call) {
+        Received::Question(state) => return Ok(successor::answer(ScanState::decode(&state).is_some())),
         Received::State(state) => Scanner::go_on(call, Arguments::of(call)?, &state)?,
         Received::Nothing => begin(call)?,
     };
@@ -100,14 +77,14 @@ fn begin(call: &Call) -> anyhow::Result<Scanner> {
         match Scanner::begin(call, &arguments) {
             Err(error) if machine => {
                 PROGRAM.complain(call, &error);
-                init::wait_to_begin_again();
+                end::wait_to_begin_again();
             }
             done => return done,
         }
     }
 }
 
-pub(super) struct Scanner {
+struct Scanner {
     pub(super) scan: Scan<LogPipe>,
     pub(super) signals: Signals,
     pub(super) directory: ScanDirectory,
@@ -128,7 +105,7 @@ pub(super) struct Scanner {
     open_files: Option<u64>,
     /// Held by an init until the stop begins, which shall not fail for want of descriptors. A look at `/proc` takes two.
     pub(super) spare: Option<[File; 2]>,
-    pub(super) said: Said,
+    pub(super) said: Warnings,
     successor: Successor,
 }
 
@@ -156,7 +133,7 @@ impl Scanner {
         let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
         be_spared(state.oom);
         let mut scanner = Scanner::new(call, &arguments, directory, state.open_files)?;
-        let is_copier = |kept: &&Kept<_>| arguments.prefix && prefix::is_copier(kept.log.life);
+        let is_copier = |kept: &&Kept<_>| arguments.prefix && copier::is_copier(kept.log.life);
         let copiers =
             state.copiers.unwrap_or_else(|| state.services.iter().filter(is_copier).map(|kept| kept.id).collect());
         scanner.copiers.extend(copiers);
@@ -219,10 +196,10 @@ impl Scanner {
     ) -> anyhow::Result<Scanner> {
         // A HUP that is ignored, as under nohup, stays so.
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        let stop = arguments.init.iter().flat_map(|_| init::STOP);
+        let stop = arguments.init.iter().flat_map(|_| STOP);
         let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect();
         // Of a svscan before this one in the same process, which set it for all.
-        environ::take(super::BELOW_SVSCAN);
+        environ::take(BELOW_SVSCAN);
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();
         Ok(Scanner {
@@ -238,7 +215,7 @@ impl Scanner {
             peers: Peers::of(call),
             open_files,
             spare: arguments.init.as_ref().and_then(|_| spare().ok()),
-            said: Said::new(VOICE),
+            said: Warnings::new(VOICE),
             successor: Successor::new(call, VOICE, text!("svscan")),
         })
     }
@@ -298,7 +275,7 @@ impl Scanner {
 
     /// Whether TERM or INT has come since this was asked.
     fn is_told_to_stop(&self) -> bool {
-        self.init.is_some() && init::STOP.map(|signal| self.signals.arrived(signal)) != [false; 2]
+        self.init.is_some() && STOP.map(|signal| self.signals.arrived(signal)) != [false; 2]
     }
 
     fn hear(&mut self) {
@@ -379,7 +356,7 @@ impl Scanner {
             return;
         };
         if self.stopping.is_some() || more.ended {
-            self.exit_code = self.exit_code.or(more.last_exit.map(init::code));
+            self.exit_code = self.exit_code.or(more.last_exit.map(end::code));
         }
         if self.stopping.is_none() && more.ended {
             log::info!("{}: ended, and svscan with it", Path::new(&name).display());
@@ -531,7 +508,7 @@ impl Scanner {
     /// Starts what reads the output of a service without a logger.
     fn start_copier(&mut self, id: Id, name: &OsStr) {
         let start =
-            Start { open_files: self.open_files, own_session: true, environment: Some(prefix::environment(name)) };
+            Start { open_files: self.open_files, own_session: true, environment: Some(copier::environment(name)) };
         let copier = self.peers.program("svscan", &[]);
         let end = self.scan.pipe(id).map(|pipe| (pipe.reader(), 0));
         let started = spawn(&copier, &start, ("the copier of ", name), end);
@@ -579,7 +556,7 @@ impl Scanner {
             Role::Main => pipe.and_then(|pipe| Some((pipe.writer()?, 1))),
             Role::Log => pipe.map(|pipe| (pipe.reader(), 0)),
         };
-        let given = [(super::BELOW_SVSCAN, role == Role::Main && end.is_some()), (super::LAST_RUN, last_run)];
+        let given = [(BELOW_SVSCAN, role == Role::Main && end.is_some()), (LAST_RUN, last_run)];
         let start =
             Start { open_files: self.open_files, own_session: self.init.is_some(), environment: telling(given) };
         // A service may be called --help.
@@ -756,8 +733,8 @@ fn tell_to_exit(control: &Path) -> io::Result<()> {
 
 /// The scan directory of a call that names none.
 fn usual_directory() -> anyhow::Result<OsString> {
-    let dir = usual::directory().ok_or(Usage)?;
-    if usual::make(&dir).with_context(|| text!("unable to make ", dir))? {
+    let dir = scan_dir::directory().ok_or(Usage)?;
+    if scan_dir::make(&dir).with_context(|| text!("unable to make ", dir))? {
         VOICE.say(&[&"made ", &dir]);
     }
     Ok(dir.into())

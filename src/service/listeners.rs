@@ -17,7 +17,7 @@ use svdir::Listener;
 use svdir::listener::{self, Address, Host};
 use sys::listen::{Kind, Manner, Place, UnixFile};
 
-use crate::chain::account;
+use super::account;
 
 const HOSTS: &str = "/etc/hosts";
 

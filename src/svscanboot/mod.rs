@@ -18,12 +18,12 @@ use sys::process::{self, Change, Pid, Signal};
 use sys::signals::{self, Signals};
 use sys::{environ, fd, identity};
 
-use super::init::STOP;
-use super::log_pipe::LogPipe;
-use super::other::Other;
-use super::peer::Peers;
-use super::servers::Servers;
-use super::tick;
+use crate::service::holder::Servers;
+use crate::service::log_pipe::LogPipe;
+use crate::service::processes::kill_descendants;
+use crate::service::programs::Peers;
+use crate::service::running::Other;
+use crate::service::{STOP, tick};
 
 const PROGRAM: Program = Program {
     name: "svscanboot",
@@ -85,7 +85,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         boot.start();
         boot.wait();
         if boot.hear() {
-            super::stop::kill_descendants();
+            kill_descendants();
             return Ok(0);
         }
     }

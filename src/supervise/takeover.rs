@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::os::fd::{OwnedFd, RawFd};
 
 use anyhow::Context;
-use cli::text;
+use cli::{Warnings, text};
 use machine::Tick;
 use machine::supervise::Machine;
 use svdir::{Born, More, Status, Want};
@@ -15,11 +15,11 @@ use sys::adopted::{self, Adopted};
 use sys::{clock, fd, process, sealed};
 use tai::Label;
 
-use super::held::Held;
-use super::said::Said;
+use super::hold::Held;
+use super::knobs;
 use super::sockets::Left;
-use super::supervise::{VOICE, now};
-use super::{knobs, record, tick};
+use super::voice::VOICE;
+use crate::service::{now, record, tick};
 
 /// What supervise begins with.
 pub struct Beginning {
@@ -40,7 +40,7 @@ impl Beginning {
     ///
     /// # Errors
     /// If it cannot be found out whether the process lives that it has left behind.
-    pub fn find(dir: &OsStr, want: Want, us: More, said: &mut Said) -> anyhow::Result<Beginning> {
+    pub fn find(dir: &OsStr, want: Want, us: More, said: &mut Warnings) -> anyhow::Result<Beginning> {
         let Some((status, left)) = record::left_behind(us.boot) else {
             return Ok(Beginning { machine: Machine::new(want), since: now(), more: us, adopted: None, beside: None });
         };

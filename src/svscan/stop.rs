@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use cli::text;
 use machine::Pid;
 use machine::scan::{Id, Life, Role};
-use machine::stop::{Action, End, Found, Order, Process, Running, Stop, victims};
+use machine::stop::{Action, End, Found, Order, Running, Stop, victims};
 use svdir::{Command, names};
-use sys::process::{self, Signal};
-use sys::{fd, table};
+use sys::{fd, process, table};
 
-use super::svscan::{Scanner, VOICE, subject};
-use super::{files, init, record, tick};
+use super::arguments::VOICE;
+use super::{Scanner, end, subject};
+use crate::service::processes::{kill, kill_descendants, known, machine_pid, own};
+use crate::service::{files, record, tick};
 
 /// A stop that has begun.
 pub struct Stopping {
@@ -223,7 +224,7 @@ impl Scanner {
         if self.stopping.as_ref().is_some_and(|stopping| stopping.stop.was_cut_short()) {
             VOICE.warn(&text!("the stop took too long, and what was left was killed"));
         }
-        init::end(&self.signals, self.init.as_ref().and_then(|init| init.halt.as_deref()));
+        end::end(&self.signals, self.init.as_ref().and_then(|init| init.halt.as_deref()));
         self.exit_code.unwrap_or(0)
     }
 }
@@ -231,32 +232,6 @@ impl Scanner {
 /// Whether the service has that name, still.
 fn is_that(name: &Path, Id { device, inode }: Id) -> bool {
     std::fs::metadata(name).is_ok_and(|entry| (entry.dev(), entry.ino()) == (device, inode))
-}
-
-/// KILL for everything below this process.
-pub fn kill_descendants() {
-    if let Ok(processes) = table::read() {
-        kill(&victims(own(), &known(&processes), &[], &[]));
-    }
-}
-
-fn kill(pids: &[Pid]) {
-    for &Pid(pid) in pids {
-        // It may have ended.
-        let _ = process::kill(process::Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-    }
-}
-
-fn own() -> Pid {
-    machine_pid(process::own_pid())
-}
-
-fn known(processes: &[(process::Pid, process::Pid)]) -> Vec<Process> {
-    processes.iter().map(|&(pid, parent)| Process { pid: machine_pid(pid), parent: machine_pid(parent) }).collect()
-}
-
-fn machine_pid(pid: process::Pid) -> Pid {
-    Pid(pid.as_raw().unsigned_abs())
 }
 
 /// Writes letters to the supervise of `dir`. One that was started a moment ago may not read its FIFO yet, or may not even have made it: then it

@@ -1,14 +1,16 @@
 //! The pipe from a service to its logger. svscan holds both ends, so that neither side sees the other go.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use svdir::{More, Status, names};
 use sys::{adopted, fd, sealed};
 
-use super::scan_state::PipeEnds;
 use super::{files, record};
+
+/// The ends of a log pipe: where it is read, and where it is written unless that is closed.
+pub type PipeEnds = (RawFd, Option<RawFd>);
 
 /// Both ends.
 pub struct LogPipe {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use sys::process::{self, Pid};
 use sys::table;
 
-use super::prefix;
+use super::COPIER;
 
 /// The processes that serve a scan directory.
 #[derive(Debug, Default)]
@@ -98,7 +98,7 @@ fn named(word: &Path, program: &str) -> bool {
 
 /// Whether a svscan is a copier of another one. Its environment says so for as long as it lives.
 fn is_copier(pid: Pid) -> bool {
-    strings(pid, "environ").any(|string| string.split(|&byte| byte == b'=').next() == Some(prefix::VARIABLE.as_bytes()))
+    strings(pid, "environ").any(|string| string.split(|&byte| byte == b'=').next() == Some(COPIER.as_bytes()))
 }
 
 fn is(path: &Path, directory: &Metadata) -> bool {

@@ -5,14 +5,47 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use cli::{Call, Exit, LongWords, Options, Text, USAGE, Usage, Word, text};
+use cli::{Call, Exit, LongWords, Options, Program, Text, USAGE, Usage, Word, text};
 use machine::SECOND;
 use machine::hupwatch::Plan;
 use machine::reload::{Readiness, Settings};
 use svdir::Listener;
 use svdir::listener::LARGEST_FD;
 
-use super::hupwatch::PROGRAM;
+/// What hupwatch is called with.
+pub const PROGRAM: Program = Program {
+    name: "hupwatch",
+    synopsis: "[-vk] [-w sec] [option ...] -- command [argument ...]",
+    usage: "hupwatch: usage: hupwatch [-vk] [-w sec] [option ...] -- command [argument ...]",
+    usage_exit: cli::USAGE,
+    about: "Runs a command, and replaces it on HUP by a new copy of itself: the old one is sent TERM when the new one is ready, and stays if it does not get there.",
+    options: &[
+        ("-v, --verbose", "say more on stderr: errors; twice: warnings; three times: everything"),
+        ("-w, --warmup-time sec", "how long a new copy must live before the old one is sent TERM (default 1)"),
+        (
+            "-k, --kill-at-exit",
+            "end the command and its process group when hupwatch leaves: TERM, and KILL after the grace",
+        ),
+        (
+            "--listen address",
+            "open a socket once and hand it to every copy: tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, with options behind commas: mode=, owner=, group=, backlog=, reuseport, fd=; may be repeated",
+        ),
+        (
+            "--ready how",
+            "a new copy is ready, instead of after the warm-up time: fd:N, when it writes a newline to descriptor N; notify, when it says so by sd_notify; check:COMMAND, when that succeeds",
+        ),
+        ("--ready-timeout sec", "give a new copy up that is not ready by then (default 60)"),
+        (
+            "--grace sec",
+            "send KILL to what was sent TERM and has not ended by then (default: never to an old copy, 10 for everything else)",
+        ),
+        ("--pidfile path", "keep hupwatch's pid in this file while it runs"),
+        ("--compat", "exit 0 when the command ends, whatever its exit code"),
+        ("-h", "the same as --help"),
+        ("command", "the program to run"),
+        ("argument ...", "its arguments"),
+    ],
+};
 
 /// How long what is ended without `--grace` may take: a new copy that was given up, and with kill-at-exit the one that serves.
 const GRACE: u64 = 10 * SECOND;

@@ -8,7 +8,7 @@ use sys::environ;
 use sys::exec::{Prepared, c_string};
 use sys::process::{self, Change, Signal};
 
-use super::signalled;
+use crate::service::processes::signalled;
 
 /// From the end of one try to the next, in nanoseconds.
 const PAUSE: u64 = 100_000_000;

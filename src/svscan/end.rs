@@ -1,0 +1,97 @@
+//! How `svscan --init` ends: what the first process of a container or of a machine has to do besides, in order and with the right code.
+
+use std::ffi::CString;
+use std::path::Path;
+
+use cli::text;
+use machine::SECOND;
+use svdir::Exit;
+use sys::exec::{Prepared, c_string};
+use sys::process;
+use sys::signals::Signals;
+
+use super::arguments::VOICE;
+use crate::service::processes::kill_descendants;
+use crate::service::tick;
+
+/// How long what was left behind may take to die of KILL.
+const LAST_LOOK: u64 = SECOND / 2;
+/// A machine's svscan that cannot begin tries again so much later: it must not end.
+const AGAIN: u64 = 5 * SECOND;
+
+/// The code of a process's end, as a shell gives it.
+pub fn code(exit: Exit) -> u8 {
+    match exit {
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => 128_u8.saturating_add(signal),
+        Exit::Unknown => cli::TEMPORARY,
+    }
+}
+
+/// All services are gone. Ends what they have left behind, collects it, and becomes `halt` if there is one. Returns if there is none, or
+/// tries for ever.
+pub fn end(signals: &Signals, halt: Option<&Path>) {
+    // As process 1 this one takes everything with it when it ends, quicker than it could do that itself.
+    let first = process::own_pid().as_raw() == 1;
+    if first && halt.is_none() {
+        return;
+    }
+    kill_leftovers(signals, first);
+    let Some(halt) = halt else {
+        return;
+    };
+    loop {
+        let argv: [CString; 1] = [c_string(halt.as_os_str())];
+        let failed = Prepared::new(&argv, None).exec(&argv[0]);
+        VOICE.warning(&text!("unable to start ", halt, ", trying again in 5 seconds"), &failed);
+        let until = tick().after(AGAIN);
+        while tick() < until {
+            reap(signals, tick().until(until));
+        }
+    }
+}
+
+fn kill_leftovers(signals: &Signals, first: bool) {
+    let until = tick().after(LAST_LOOK);
+    loop {
+        if first {
+            process::kill_everything();
+        } else {
+            kill_descendants();
+        }
+        while process::reap().is_some() {}
+        if !process::has_children() || until <= tick() {
+            return;
+        }
+        reap(signals, tick().until(until));
+    }
+}
+
+/// Collects children that end, until a signal comes or the time is over.
+fn reap(signals: &Signals, time: u64) {
+    if sys::poll::readable([signals.fd()], signals.timeout(Some(time))).is_err() {
+        sys::poll::rest();
+    }
+    signals.drain();
+    while process::reap().is_some() {}
+}
+
+/// Waits before the next attempt to begin, as the init of a machine has to.
+pub fn wait_to_begin_again() {
+    let until = tick().after(AGAIN);
+    while tick() < until {
+        while process::reap().is_some() {}
+        sys::poll::rest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_what_a_shell_gives() {
+        let codes = [Exit::Code(0), Exit::Code(255), Exit::Signal(9), Exit::Signal(64), Exit::Unknown].map(code);
+        assert_eq!(codes, [0, 255, 137, 192, 111]);
+    }
+}
