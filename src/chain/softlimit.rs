@@ -4,6 +4,7 @@
 
 use anyhow::Context;
 use cli::{Call, LongWords, Options, Program, Usage, Word, text};
+use svdir::knob;
 use sys::exec::Prepared;
 use sys::limits::{self, Resource};
 
@@ -98,10 +99,7 @@ fn parse(value: &[u8]) -> Option<Wanted> {
     match value {
         b"=" => Some(Wanted::Hard),
         b"" => Some(Wanted::AtMost(0)),
-        digits if digits.iter().all(u8::is_ascii_digit) => {
-            std::str::from_utf8(digits).ok()?.parse().ok().map(Wanted::AtMost)
-        }
-        _ => None,
+        digits => knob::digits(digits).map(Wanted::AtMost),
     }
 }
 

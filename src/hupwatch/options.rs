@@ -10,6 +10,7 @@ use machine::SECOND;
 use machine::hupwatch::Plan;
 use machine::reload::{Readiness, Settings};
 use svdir::Listener;
+use svdir::knob::{self, Unit};
 use svdir::listener::LARGEST_FD;
 
 /// What hupwatch is called with.
@@ -151,61 +152,10 @@ fn readiness(value: &[u8]) -> anyhow::Result<Ready> {
     }
     let digits = value.strip_prefix(b"fd:").ok_or_else(unknown)?;
     // A copy whose stdin is this pipe's end could read nothing.
-    let number = number(digits).filter(|&number| number > 0).and_then(|number| RawFd::try_from(number).ok());
+    let number = knob::digits(digits).filter(|&number| number > 0).and_then(|number| RawFd::try_from(number).ok());
     number.filter(|&number| number <= LARGEST_FD).map(Ready::Descriptor).ok_or_else(unknown)
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
-    std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
-}
-
 fn duration(value: &[u8]) -> anyhow::Result<u64> {
-    nanoseconds(value).ok_or_else(|| wrong(&text!("wrong time ", value, ": not a number of seconds")))
-}
-
-/// A number of seconds, perhaps with a fraction; or of what the unit behind it says: `ms`, `s`, `m`, `h`. Up to a century.
-fn nanoseconds(value: &[u8]) -> Option<u64> {
-    let digits = value.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
-    let unit = match &value[digits..] {
-        b"ms" => 0.001,
-        b"" | b"s" => 1.0,
-        b"m" => 60.0,
-        b"h" => 3600.0,
-        _ => return None,
-    };
-    let number: f64 = std::str::from_utf8(&value[..digits]).ok()?.parse().ok()?;
-    let seconds = number * unit;
-    (seconds <= 3.2e9).then_some((seconds * 1e9) as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_seconds_or_have_a_unit() {
-        for (value, expected) in [
-            ("1", Some(SECOND)),
-            ("0", Some(0)),
-            ("0.25", Some(SECOND / 4)),
-            (".5", Some(SECOND / 2)),
-            ("2.", Some(2 * SECOND)),
-            ("500ms", Some(SECOND / 2)),
-            ("1.5m", Some(90 * SECOND)),
-            ("1h", Some(3600 * SECOND)),
-            ("", None),
-            (".", None),
-            ("-1", None),
-            ("+1", None),
-            ("1e3", None),
-            ("inf", None),
-            ("nan", None),
-            ("1 s", None),
-            ("1.2.3", None),
-            ("s", None),
-            ("99999999999999999999999", None),
-        ] {
-            assert_eq!(nanoseconds(value.as_bytes()), expected, "{value:?}");
-        }
-    }
+    knob::duration(value, Unit::Seconds).map_err(|why| wrong(&text!("wrong time ", value, ": ", why.reason())))
 }

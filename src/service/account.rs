@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use cli::text;
+use svdir::knob;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
@@ -84,8 +85,7 @@ fn group(line: &[u8]) -> Option<(&[u8], u32)> {
 }
 
 fn id(field: &[u8]) -> Option<u32> {
-    let digits = std::str::from_utf8(field).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    digits.parse().ok()
+    knob::digits(field).and_then(|id| u32::try_from(id).ok())
 }
 
 /// Asks getent. It may know the account by a longer name than the one asked for, so its first line counts.

@@ -14,6 +14,7 @@ use std::path::Path;
 use anyhow::Context;
 use cli::text;
 use svdir::Listener;
+use svdir::knob;
 use svdir::listener::{self, Address, Host};
 use sys::listen::{Kind, Manner, Place, UnixFile};
 
@@ -101,8 +102,7 @@ fn unix(file: &listener::UnixFile) -> io::Result<UnixFile> {
 
 /// A number is an id here: it is that of nobody who is not meant. The largest means "leave it" to the kernel.
 fn number(name: &[u8]) -> Option<u32> {
-    let digits = std::str::from_utf8(name).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    digits.parse().ok().filter(|&id| id < u32::MAX)
+    knob::digits(name).and_then(|id| u32::try_from(id).ok()).filter(|&id| id < u32::MAX)
 }
 
 fn unknown(what: &str, name: &[u8]) -> io::Error {

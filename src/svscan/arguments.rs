@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use cli::{Call, LongWords, Options, Program, Usage, Voice, text};
 use machine::SECOND;
+use svdir::knob::{self, Unit};
 use sys::process;
 
 /// What svscan is called with.
@@ -41,8 +42,6 @@ pub const VOICE: Voice = PROGRAM.voice();
 
 /// How long the stop may take before anything is killed, in nanoseconds. Docker, Podman and the like send KILL after 10 seconds.
 const GRACE: u64 = 8 * SECOND;
-/// In a year every service has had its time.
-const LONGEST_GRACE: f64 = 365.0 * 86_400.0;
 
 /// The options, and the letters that stand for them here.
 const OPTIONS: &[(&str, u8)] =
@@ -105,7 +104,7 @@ impl Arguments {
             let init = arguments.init.get_or_insert_default();
             match option {
                 b'e' => init.exit_with = Some(value.to_os_string()),
-                b'g' => init.grace = grace(value).ok_or(Usage)?,
+                b'g' => init.grace = knob::duration(value.as_bytes(), Unit::Seconds).map_err(|_| Usage)?,
                 b'h' => init.halt = Some(value.into()),
                 _ => {}
             }
@@ -120,14 +119,6 @@ impl Arguments {
 fn is_option(word: &OsStr) -> bool {
     let name = word.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
     OPTIONS.iter().any(|(option, _)| name.strip_prefix(b"--") == Some(option.trim_end_matches('=').as_bytes()))
-}
-
-/// Seconds, in decimal notation, as nanoseconds.
-fn grace(seconds: &OsStr) -> Option<u64> {
-    let text = seconds.to_str()?;
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let seconds: f64 = text.parse().ok().filter(|_| plain)?;
-    (seconds <= LONGEST_GRACE).then_some((seconds * SECOND as f64) as u64)
 }
 
 #[cfg(test)]
@@ -166,7 +157,9 @@ mod tests {
         assert_eq!(arguments(&["--state", "/run/x"]), Some(expected));
         assert_eq!(arguments(&["--prefix"]), Some(Arguments { prefix: true, ..Arguments::default() }));
         assert_eq!(arguments(&["--init"]).and_then(|arguments| arguments.init), Some(Init::default()));
-        assert_eq!(arguments(&["--grace=0"]).and_then(|arguments| arguments.init).map(|init| init.grace), Some(0));
+        let grace = |word| arguments(&[word]).and_then(|arguments| arguments.init).map(|init| init.grace);
+        assert_eq!(grace("--grace=1500ms"), Some(1_500_000_000));
+        assert_eq!(grace("--grace=0"), Some(0));
     }
 
     #[test]

@@ -7,12 +7,13 @@ use crate::world::{svc, wait_up};
 #[test]
 fn each_kind_of_nonsense_gets_one_clear_line_and_the_default() {
     let huge = "1".repeat(100_000);
-    let cases: [(&str, &str, &str); 9] = [
-        ("timeout-kill", "", "taking none: empty file"),
+    let cases = [
+        ("timeout-kill", "", "taking none: it is empty"),
         ("timeout-kill", &huge, "taking none: too large"),
         ("timeout-kill", "-5", "taking none: negative number"),
         ("timeout-kill", "99999999999999999999", "taking none: too large"),
-        ("timeout-kill", "5 s", "taking none: it holds more than one value without spaces"),
+        ("timeout-kill", "1.5.2s", "taking none: not a number with ms, s, m, h or nothing behind it"),
+        ("timeout-kill", "5 s", "taking none: it holds a blank or a second line"),
         ("timeout-kill", "soon", "taking none: not a number with ms, s, m, h or nothing behind it"),
         ("down-signal", "SIGNONE", "taking TERM: not a signal"),
         ("reload-signal", "0", "taking HUP: not a signal"),

@@ -261,7 +261,9 @@ fn a_state_or_time_that_is_none_is_wrong_usage() {
         assert!(ran.err().starts_with("svc options: u up, d down, "), "{}", ran.err());
     }
     let begin = Instant::now();
-    succeeds(&scratch.run("svc", &["--wait=up", "--timeout=1h"]));
+    for time in ["--timeout=1h", "--timeout=600.5", "--timeout=.5h"] {
+        succeeds(&scratch.run("svc", &["--wait=up", time]));
+    }
     assert!(begin.elapsed() < Duration::from_secs(600), "nothing to wait for");
 }
 

@@ -32,10 +32,10 @@ fn wrong_values_are_named() {
     let too_long_said = format!("wrong address {too_long}: path too long for a socket: {long}");
     let readiness = "neither fd:N, notify nor check:COMMAND";
     for (options, line) in [
-        (&["-w", "soon"][..], "wrong time soon: not a number of seconds"),
-        (&["-w", "-1"], "wrong time -1: not a number of seconds"),
-        (&["--grace="], "wrong time : not a number of seconds"),
-        (&["--ready-timeout", "1d"], "wrong time 1d: not a number of seconds"),
+        (&["-w", "soon"][..], "wrong time soon: not a number with ms, s, m, h or nothing behind it"),
+        (&["-w", "-1"], "wrong time -1: negative number"),
+        (&["--grace="], "wrong time : it is empty"),
+        (&["--ready-timeout", "1d"], "wrong time 1d: not a number with ms, s, m, h or nothing behind it"),
         (&["--ready", "fd:0"], &format!("wrong readiness fd:0: {readiness}")),
         (&["--ready", "fd:x"], &format!("wrong readiness fd:x: {readiness}")),
         (&["--ready", "fd:99999999"], &format!("wrong readiness fd:99999999: {readiness}")),

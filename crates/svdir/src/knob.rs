@@ -1,8 +1,10 @@
 //! Knobs: files of a service directory that hold one value, as s6 has them.
 //!
-//! The value is all that the file holds, but for newlines at its end: no spaces, no comments, no second line. A bare number is one of
-//! milliseconds, as in s6; `ms`, `s`, `m` and `h` say otherwise. What is wrong has no value: whoever reads the file says so
-//! once and goes on with the default.
+//! The value is all that the file holds, but for newlines at its end: no spaces, no comments, no second line. What is wrong has no value:
+//! whoever reads the file says so once and goes on with the default.
+//!
+//! Times are written alike everywhere, in these files and in the options of every program ([`duration`]). Only a bare number differs: it
+//! counts milliseconds in a file, as in s6, and seconds in an option.
 
 use std::fmt;
 
@@ -34,8 +36,8 @@ impl Wrong {
     /// For a message.
     pub const fn reason(self) -> &'static str {
         match self {
-            Wrong::Empty => "empty file",
-            Wrong::Spaces => "it holds more than one value without spaces",
+            Wrong::Empty => "it is empty",
+            Wrong::Spaces => "it holds a blank or a second line",
             Wrong::Negative => "negative number",
             Wrong::TooLarge => "too large",
             Wrong::NoDuration => "not a number with ms, s, m, h or nothing behind it",
@@ -62,14 +64,15 @@ pub enum Unit {
     Seconds,
 }
 
-/// A span of time, in nanoseconds: digits, and `ms`, `s`, `m`, `h` or nothing.
+/// A span of time, in nanoseconds: a decimal number, perhaps with a fraction, and `ms`, `s`, `m`, `h` or nothing behind it. What is finer
+/// than a nanosecond is dropped.
 ///
 /// # Errors
 /// For what is none, and for more than 584 years.
 pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
     let value = value(bytes)?;
-    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, unit) = value.split_at(digits);
+    let end = value.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let (decimal, unit) = value.split_at(end);
     let unit = match (unit, bare) {
         (b"ms", _) | (b"", Unit::Milliseconds) => MILLISECOND,
         (b"s", _) | (b"", Unit::Seconds) => 1000 * MILLISECOND,
@@ -77,8 +80,40 @@ pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
         (b"h", _) => 3_600_000 * MILLISECOND,
         _ => return Err(Wrong::NoDuration),
     };
-    let number = number(digits, Wrong::NoDuration)?;
-    number.checked_mul(unit).ok_or(Wrong::TooLarge)
+    let point = decimal.iter().position(|&byte| byte == b'.').unwrap_or(decimal.len());
+    let (whole, fraction) = (&decimal[..point], decimal.get(point + 1..).unwrap_or_default());
+    if whole.is_empty() && fraction.is_empty() {
+        return Err(Wrong::NoDuration);
+    }
+    let whole = if whole.is_empty() { 0 } else { number(whole, Wrong::NoDuration)? };
+    let nanoseconds = whole.checked_mul(unit).ok_or(Wrong::TooLarge)?;
+    nanoseconds.checked_add(part(fraction, unit)?).ok_or(Wrong::TooLarge)
+}
+
+/// The part of `unit` that the digits behind a decimal point stand for.
+fn part(fraction: &[u8], unit: u64) -> Result<u64, Wrong> {
+    /// So many digits are exact to the nanosecond, whatever the unit.
+    const EXACT: usize = 18;
+    if !fraction.iter().all(u8::is_ascii_digit) {
+        return Err(Wrong::NoDuration);
+    }
+    let tenths = fraction
+        .iter()
+        .take(EXACT)
+        .fold((0, 1), |(sum, scale): (u128, u128), digit| (sum * 10 + u128::from(digit - b'0'), scale * 10));
+    u64::try_from(u128::from(unit) * tenths.0 / tenths.1).map_err(|_| Wrong::TooLarge)
+}
+
+/// The number that these digits stand for; `None` for anything but digits, for none at all, and for a number of more than 64 bits.
+pub fn digits(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let add = |sum: u64, &byte: &u8| {
+        let digit = char::from(byte).to_digit(10)?;
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
+    };
+    bytes.iter().try_fold(0, add)
 }
 
 /// A span of time, in nanoseconds, as [`duration`] reads it. What is finer than a millisecond is shown in microseconds.
@@ -141,13 +176,10 @@ fn value(bytes: &[u8]) -> Result<&[u8], Wrong> {
     }
 }
 
-/// Digits and nothing else.
-fn number(digits: &[u8], otherwise: Wrong) -> Result<u64, Wrong> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(otherwise);
-    }
-    let add = |sum: u64, &digit: &u8| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
-    digits.iter().try_fold(0, add).ok_or(Wrong::TooLarge)
+/// The number that these digits stand for, with the reason why they do not: `otherwise` for what are no digits.
+fn number(bytes: &[u8], otherwise: Wrong) -> Result<u64, Wrong> {
+    let all = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
+    digits(bytes).ok_or(if all { Wrong::TooLarge } else { otherwise })
 }
 
 #[cfg(test)]
@@ -170,6 +202,19 @@ mod tests {
             assert_eq!(duration(text.as_bytes(), Unit::Milliseconds), Ok(nanoseconds), "{text:?}");
         }
         assert_eq!(duration(b"5", Unit::Seconds), Ok(5 * SECOND));
+        for (text, nanoseconds) in [
+            ("0.25", SECOND / 4),
+            (".5", SECOND / 2),
+            ("2.", 2 * SECOND),
+            ("1.5m", 90 * SECOND),
+            ("0.1h", 360 * SECOND),
+            ("1.5ms", 1_500_000),
+            ("0.0000000019", 1),
+            ("0.9999999999999999999999999999999h", 3600 * SECOND - 1),
+        ] {
+            assert_eq!(duration(text.as_bytes(), Unit::Seconds), Ok(nanoseconds), "{text:?}");
+        }
+        assert_eq!(duration(b"1.5", Unit::Milliseconds), Ok(1_500_000));
         assert_eq!(duration(b"5ms", Unit::Seconds), Ok(5_000_000));
     }
 
@@ -198,11 +243,18 @@ mod tests {
             ("-5", Wrong::Negative),
             ("s", Wrong::NoDuration),
             ("5d", Wrong::NoDuration),
-            ("1.5s", Wrong::NoDuration),
+            (".", Wrong::NoDuration),
+            (".s", Wrong::NoDuration),
+            ("1.2.3", Wrong::NoDuration),
+            ("1.-5", Wrong::NoDuration),
+            ("1e3", Wrong::NoDuration),
+            ("inf", Wrong::NoDuration),
+            ("nan", Wrong::NoDuration),
             ("+5", Wrong::NoDuration),
             ("5\0", Wrong::NoDuration),
             (&huge, Wrong::TooLarge),
             ("18446744073709551615h", Wrong::TooLarge),
+            ("18446744073.8s", Wrong::TooLarge),
             (&file, Wrong::TooLarge),
         ] {
             assert_eq!(duration(text.as_bytes(), Unit::Milliseconds), Err(wrong), "{text:?}");
@@ -210,6 +262,15 @@ mod tests {
         assert_eq!(descriptor(b"2147483648"), Err(Wrong::TooLarge));
         assert_eq!(descriptor(b"x"), Err(Wrong::NoNumber));
         assert_eq!(descriptor(b"3\n"), Ok(3));
+    }
+
+    #[test]
+    fn digits_are_digits_and_nothing_else() {
+        assert_eq!(digits(b"0042"), Some(42));
+        assert_eq!(digits(b"18446744073709551615"), Some(u64::MAX));
+        for wrong in ["", "18446744073709551616", "-1", "+1", "1k", " 1", "1 ", "\u{b2}"] {
+            assert_eq!(digits(wrong.as_bytes()), None, "{wrong:?}");
+        }
     }
 
     #[test]
@@ -234,7 +295,7 @@ mod tests {
         for byte in 0..=255 {
             for length in [1, 2, LONGEST, 5000] {
                 let bytes = vec![byte; length];
-                let _ = (duration(&bytes, Unit::Seconds), descriptor(&bytes), signal(&bytes, |_| None));
+                let _ = (duration(&bytes, Unit::Seconds), digits(&bytes), descriptor(&bytes), signal(&bytes, |_| None));
             }
         }
     }

@@ -13,6 +13,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::knob::digits;
+
 /// The longest path that a Unix socket can have: one byte less than the kernel's field.
 pub const LONGEST_PATH: usize = 107;
 /// The largest descriptor that `fd=` can ask for. No process has more than the kernel's `fs.nr_open`, which is this by default.
@@ -269,7 +271,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 }
 
 fn number(bytes: &[u8]) -> Option<u32> {
-    text(bytes).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+    digits(bytes).and_then(|number| u32::try_from(number).ok())
 }
 
 /// Permissions in octal digits.

@@ -2,6 +2,8 @@
 //!
 //! Keys that are not known, and values that are none, are passed over: that is the protocol's rule for what newer services say.
 
+use crate::knob;
+
 /// One thing that is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice<'a> {
@@ -46,7 +48,7 @@ fn line(line: &[u8]) -> Option<Notice<'_>> {
         (b"STOPPING", b"1") => Some(Notice::Stopping),
         (b"STATUS", text) => Some(Notice::Status(text)),
         (b"MAINPID", digits) => {
-            let pid = u32::try_from(number(digits)?).ok()?;
+            let pid = u32::try_from(knob::digits(digits)?).ok()?;
             (pid > 0 && pid <= i32::MAX.unsigned_abs()).then_some(Notice::MainPid(pid))
         }
         (b"WATCHDOG", b"1") => Some(Notice::Watchdog),
@@ -60,11 +62,7 @@ fn line(line: &[u8]) -> Option<Notice<'_>> {
 
 /// In nanoseconds. More than 584 years are as many.
 fn microseconds(digits: &[u8]) -> Option<u64> {
-    Some(number(digits)?.saturating_mul(1_000))
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+    Some(knob::digits(digits)?.saturating_mul(1_000))
 }
 
 #[cfg(test)]
