@@ -55,7 +55,13 @@ fn run(call: Call) -> i32 {
     if call.words().first().is_some_and(|word| *word == "boot") {
         return boot::main(call.of_all_in_one(1));
     }
-    UPHOLD.run(&call, |_| Err(cli::Usage.into()))
+    UPHOLD.run(&call, |call| {
+        if let Some(word) = call.words().first() {
+            let known: Vec<&str> = std::iter::once("boot").chain(PROGRAMS.iter().map(|&(name, _)| name)).collect();
+            UPHOLD.voice().say(&[&"unknown program ", word, &": none of ", &known.join(", ").as_str()]);
+        }
+        Err(cli::Usage.into())
+    })
 }
 
 fn program(name: &std::ffi::OsStr) -> Option<Main> {
