@@ -164,7 +164,7 @@ impl Found {
 fn describe_more(up: bool, more: &More, line: &mut Text) {
     let number = |number: u32| u64::from(number);
     line.add(&[&", supervise pid ", &number(more.supervise), &" version ", &more.version().unwrap_or("unknown")]);
-    line.add(&[&", started ", &number(more.starts), &" times"]);
+    line.add(&[&", started ", &number(more.starts), &if more.starts == 1 { " time" } else { " times" }]);
     match more.last_exit {
         None => {}
         Some(Exit::Code(code)) => line.add(&[&", last exited ", &u64::from(code)]),

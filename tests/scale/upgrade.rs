@@ -149,7 +149,7 @@ fn two_hundred_services_do_not_notice_that_all_programs_are_replaced() {
     for (line, ((service, supervise), dir)) in told.lines().zip(expected) {
         let version = env!("CARGO_PKG_VERSION");
         let begins = line.starts_with(&format!("{dir}: up (pid {service}) "));
-        let long = format!(", supervise pid {supervise} version {version}, started 1 times");
+        let long = format!(", supervise pid {supervise} version {version}, started 1 time");
         assert!(begins && line.contains(&long), "{line}");
     }
     // What is said afterwards comes to the log as well, and nothing is missing or there twice.
