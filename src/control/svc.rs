@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use cli::{LongWords, Options, text};
+use cli::{LongWords, Options, WrongWord, text};
 use machine::wait::Wanted;
 use svdir::knob::{self, Unit};
 use svdir::{Command, names};
@@ -20,8 +20,9 @@ use super::wait::Waiting;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svc",
-    synopsis: "[-udopchaitkxq12wrR] [--reload] [--reexec] [--wait=state] [--timeout=seconds] service ...",
-    usage: "svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill",
+    synopsis: "[-udopchaitkxq12wrR] [--reload] [--reexec] [--wait=state] [--timeout=time] service ...",
+    usage: "svc options: u up, d down, o once, x exit, p pause, c continue, h hup, a alarm, i interrupt, t term, k kill, \
+            q quit, 1 usr1, 2 usr2, w winch, r restart, R replace, --reload, --reexec, --wait=state, --timeout=time",
     usage_exit: cli::USAGE,
     about: "Sends commands to the supervise of each service directory, in the order of the options.",
     options: &[
@@ -45,7 +46,7 @@ const PROGRAM: cli::Program = cli::Program {
         ("--reload", "send the service's reload-signal"),
         ("--reexec", "upgrade: supervise becomes the program that now has its name; the service does not notice"),
         ("--wait=state", "wait until each service is up, down, ready or replaced; exit 1 if one will not be"),
-        ("--timeout=seconds", "how long to wait; or with ms, s, m, h"),
+        ("--timeout=time", "how long to wait: seconds, or a number with ms, s, m or h; default: for ever"),
         (
             "service",
             "A service directory; one that cannot be reached is a warning, and the exit code is 0 unless it is waited for",
@@ -120,14 +121,24 @@ impl Asked {
         let mut asked = Asked::default();
         while let Some((letter, value)) = options.next()? {
             match letter {
-                WAIT => asked.wait = Some(Wanted::from_name(value).ok_or(cli::Usage)?),
-                TIMEOUT => asked.timeout = Some(knob::duration(value, Unit::Seconds).map_err(|_| cli::Usage)?),
+                WAIT => asked.wait = Some(state(value)?),
+                TIMEOUT => asked.timeout = Some(time(value)?),
                 letter if !asked.letters.contains(&letter) => asked.letters.push(letter),
                 _ => {}
             }
         }
         Ok(asked)
     }
+}
+
+fn state(name: &[u8]) -> Result<Wanted, WrongWord> {
+    Wanted::from_name(name)
+        .ok_or_else(|| WrongWord(text!("unknown state ", name, ": neither up, down, ready nor replaced")))
+}
+
+/// In nanoseconds.
+fn time(value: &[u8]) -> Result<u64, WrongWord> {
+    knob::duration(value, Unit::Seconds).map_err(|why| WrongWord(text!("wrong time ", value, ": ", why.reason())))
 }
 
 /// Sends the letters to the supervise of the current directory, which messages call `dir`.

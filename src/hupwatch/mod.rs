@@ -98,12 +98,12 @@ impl<'a> Watch<'a> {
         // Before anything is made; the pipe's end stands for what each copy gets.
         let stand_ins = settled.listeners.iter().map(|_| signals.fd());
         Handed::new(&gifts(settled, stand_ins, signals.fd()))
-            .map_err(|clash| options::wrong(&text!(clash.to_string().as_str())))?;
+            .map_err(|clash| options::wrong(text!(clash.to_string().as_str())))?;
         let inherited = inherited_sockets().filter(|_| settled.listeners.is_empty());
         if let (Ready::Descriptor(number), Some(sockets)) = (&settled.ready, &inherited)
             && sockets.contains(number)
         {
-            return Err(options::wrong(&text!("descriptor ", u64::from(number.unsigned_abs()), " is given twice")));
+            return Err(options::wrong(text!("descriptor ", u64::from(number.unsigned_abs()), " is given twice")));
         }
         let notify = match settled.ready {
             Ready::Notify => {

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use cli::{Call, Exit, LongWords, Options, Program, Text, USAGE, Usage, Word, text};
+use cli::{Call, LongWords, Options, Program, Text, Usage, Word, WrongWord, text};
 use machine::SECOND;
 use machine::hupwatch::Plan;
 use machine::reload::{Readiness, Settings};
@@ -131,19 +131,18 @@ pub(super) fn read(call: &Call) -> anyhow::Result<Option<Settled>> {
     Ok(Some(Settled { verbose, plan, listeners, ready, pidfile, compat, command: command.to_vec() }))
 }
 
-/// What is wrong is said here; then the program ends.
-pub(super) fn wrong(text: &Text) -> anyhow::Error {
-    PROGRAM.voice().say(&[&"fatal: ", &text.0.as_slice()]);
-    Exit(USAGE).into()
+/// A word of the command line is wrong: the program ends with this.
+pub(super) fn wrong(text: Text) -> anyhow::Error {
+    WrongWord(text).into()
 }
 
 fn listener(value: &[u8]) -> anyhow::Result<Listener> {
     Listener::from_argument(value)
-        .map_err(|error| wrong(&text!("wrong address ", value, ": ", error.to_string().as_str())))
+        .map_err(|error| wrong(text!("wrong address ", value, ": ", error.to_string().as_str())))
 }
 
 fn readiness(value: &[u8]) -> anyhow::Result<Ready> {
-    let unknown = || wrong(&text!("wrong readiness ", value, ": neither fd:N, notify nor check:COMMAND"));
+    let unknown = || wrong(text!("wrong readiness ", value, ": neither fd:N, notify nor check:COMMAND"));
     if value == b"notify" {
         return Ok(Ready::Notify);
     }
@@ -157,5 +156,5 @@ fn readiness(value: &[u8]) -> anyhow::Result<Ready> {
 }
 
 fn duration(value: &[u8]) -> anyhow::Result<u64> {
-    knob::duration(value, Unit::Seconds).map_err(|why| wrong(&text!("wrong time ", value, ": ", why.reason())))
+    knob::duration(value, Unit::Seconds).map_err(|why| wrong(text!("wrong time ", value, ": ", why.reason())))
 }

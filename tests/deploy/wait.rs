@@ -253,13 +253,24 @@ fn the_supervise_of_another_suite_is_not_waited_for() {
 }
 
 #[test]
-fn a_state_or_time_that_is_none_is_wrong_usage() {
+fn a_state_or_time_that_is_none_is_wrong_usage_and_named() {
     let scratch = Scratch::new();
-    for words in [["--wait=U", "a"], ["--wait=", "a"], ["--timeout=soon", "a"], ["--timeout=", "a"]] {
-        let ran = finish(&mut scratch.command("svc", &words));
-        assert_eq!(ran.code, 100, "{words:?}");
-        assert!(ran.err().starts_with("svc options: u up, d down, "), "{}", ran.err());
+    let states = "neither up, down, ready nor replaced";
+    for (word, line) in [
+        ("--wait=happy", format!("svc: fatal: unknown state happy: {states}\n")),
+        ("--wait=U", format!("svc: fatal: unknown state U: {states}\n")),
+        ("--wait=", format!("svc: fatal: unknown state : {states}\n")),
+        ("--timeout=x", "svc: fatal: wrong time x: not a number with ms, s, m, h or nothing behind it\n".to_owned()),
+        ("--timeout=-1", "svc: fatal: wrong time -1: negative number\n".to_owned()),
+        ("--timeout=", "svc: fatal: wrong time : it is empty\n".to_owned()),
+    ] {
+        let ran = scratch.run("svc", &["-d", word, "a"]);
+        assert_eq!((ran.code, ran.err()), (100, line));
     }
+    let ran = scratch.run("svc", &["-d", "--timeout"]);
+    let (first, second) = ran.err().split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two lines");
+    assert_eq!((ran.code, first.as_str()), (100, "svc: option requires an argument --timeout"));
+    assert!(second.starts_with("svc options: u up, d down, "), "{second}");
     let begin = Instant::now();
     for time in ["--timeout=1h", "--timeout=600.5", "--timeout=.5h"] {
         succeeds(&scratch.run("svc", &["--wait=up", time]));

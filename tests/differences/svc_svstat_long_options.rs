@@ -12,6 +12,26 @@ fn an_unknown_long_option_of_svc_is_wrong_usage() {
     assert!(ran.err().starts_with("svc: illegal option --xyz\nsvc options: u up, d down, "), "{}", ran.err());
 }
 
+/// The original's list is the beginning of ours, which names what is new behind that.
+#[test]
+fn the_list_of_options_of_svc_is_complete() {
+    let scratch = Scratch::new();
+    let said = scratch.run("svc", &["-y"]).err();
+    let list = said.lines().find_map(|line| line.strip_prefix("svc options: ")).expect("the list");
+    let mut listed: Vec<&str> = list.split(", ").map(name).collect();
+    let help = scratch.run("svc", &["--help"]).out();
+    let mut helped: Vec<&str> =
+        help.lines().map(str::trim_start).filter(|line| line.starts_with('-')).map(name).collect();
+    listed.sort_unstable();
+    helped.sort_unstable();
+    assert_eq!(listed, helped);
+}
+
+/// The name of an option, without dashes, of a line or clause that begins with it.
+fn name(told: &str) -> &str {
+    told.trim_start_matches('-').split([' ', '=']).next().unwrap_or(told)
+}
+
 #[test]
 fn an_unknown_long_option_of_svstat_is_wrong_usage() {
     let scratch = Scratch::new();

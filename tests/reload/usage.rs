@@ -13,7 +13,7 @@ fn wrong_usage_is_told() {
     for (options, line) in [
         (&["-q"][..], "hupwatch: illegal option -- q\n"),
         (&["-w"], "hupwatch: option requires an argument -- w\n"),
-        (&["--listen"], "hupwatch: illegal option --listen\n"),
+        (&["--listen"], "hupwatch: option requires an argument --listen\n"),
         (&["--nonsense"], "hupwatch: illegal option --nonsense\n"),
         (&["--compat=1"], "hupwatch: illegal option --compat=1\n"),
     ] {

@@ -16,6 +16,6 @@ mod warnings;
 pub use logger::init as init_log;
 pub use message::{Piece, Text, Voice, print_error};
 pub use options::{LongWords, Options, WrongOption};
-pub use program::{Call, Exit, Program, TEMPORARY, USAGE, Usage, Word};
+pub use program::{Call, Exit, Program, TEMPORARY, USAGE, Usage, Word, WrongWord};
 pub use reason::reason;
 pub use warnings::Warnings;

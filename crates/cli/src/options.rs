@@ -26,6 +26,8 @@ pub enum WrongOption {
     NoValue(u8),
     /// A word that begins with `--`.
     Long(Word),
+    /// A long option, with its dashes, that lacks its value.
+    NoLongValue(Word),
 }
 
 impl WrongOption {
@@ -37,6 +39,7 @@ impl WrongOption {
                 Text::of(&[&name, &": option requires an argument -- ", &[*letter].as_slice(), &"\n"])
             }
             WrongOption::Long(word) => Text::of(&[&name, &": illegal option ", word, &"\n"]),
+            WrongOption::NoLongValue(word) => Text::of(&[&name, &": option requires an argument ", word, &"\n"]),
         };
         line
     }
@@ -72,7 +75,7 @@ impl<'a> Options<'a> {
     #[allow(clippy::should_implement_trait)] // an iterator could not give the operands back afterwards
     pub fn next(&mut self) -> Result<Option<(u8, &'a [u8])>, WrongOption> {
         if self.cluster.is_empty() {
-            if let Some(found) = self.long_option() {
+            if let Some(found) = self.long_option()? {
                 return Ok(Some(found));
             }
             if !self.open_cluster()? {
@@ -96,22 +99,32 @@ impl<'a> Options<'a> {
     }
 
     /// Takes the next word if it is a long option that is known, with its value.
-    fn long_option(&mut self) -> Option<(u8, &'a [u8])> {
-        let (LongWords::Known(known), (word, rest)) = (self.long, self.words.split_first()?) else {
-            return None;
+    fn long_option(&mut self) -> Result<Option<(u8, &'a [u8])>, WrongOption> {
+        let (LongWords::Known(known), Some((&word, rest))) = (self.long, self.words.split_first()) else {
+            return Ok(None);
         };
-        let option = word.as_bytes().strip_prefix(b"--")?;
-        let value_of = |long: &str| match long.strip_suffix('=') {
-            // Without its value it is no option at all, and is complained of.
-            Some(name) if option == name.as_bytes() => {
-                rest.split_first().map(|(value, behind)| (value.as_bytes(), behind))
+        let Some(option) = word.as_bytes().strip_prefix(b"--") else {
+            return Ok(None);
+        };
+        for &(long, byte) in known {
+            let Some(name) = long.strip_suffix('=') else {
+                if option == long.as_bytes() {
+                    self.words = rest;
+                    return Ok(Some((byte, b"")));
+                }
+                continue;
+            };
+            if option == name.as_bytes() {
+                let (value, behind) = rest.split_first().ok_or(WrongOption::NoLongValue(word))?;
+                self.words = behind;
+                return Ok(Some((byte, value.as_bytes())));
             }
-            Some(_) => option.strip_prefix(long.as_bytes()).map(|value| (value, rest)),
-            None => (option == long.as_bytes()).then_some((&b""[..], rest)),
-        };
-        let (byte, (value, behind)) = known.iter().find_map(|&(long, byte)| Some((byte, value_of(long)?)))?;
-        self.words = behind;
-        Some((byte, value))
+            if let Some(value) = option.strip_prefix(long.as_bytes()) {
+                self.words = rest;
+                return Ok(Some((byte, value)));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes the next word if it is a cluster of options.

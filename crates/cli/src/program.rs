@@ -95,6 +95,18 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Wrong usage that a line of its own explains better than the usage line: which word is wrong, and why.
+#[derive(Clone, Debug)]
+pub struct WrongWord(pub Text);
+
+impl fmt::Display for WrongWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for WrongWord {}
+
 impl Program {
     /// How the program talks.
     pub const fn voice(&self) -> Voice {
@@ -103,8 +115,8 @@ impl Program {
 
     /// Runs `body` and returns the exit code. `--help` and `--version` as the only word are answered here.
     ///
-    /// An error of `body` is said: [`Usage`] and [`WrongOption`] by the usage line, [`Exit`] by nothing, any other as
-    /// `PROG: fatal: CONTEXT: REASON` with exit code 111.
+    /// An error of `body` is said: [`Usage`] and [`WrongOption`] by the usage line, [`WrongWord`] as `PROG: fatal: TEXT` with the exit code
+    /// of wrong usage, [`Exit`] by nothing, any other as `PROG: fatal: CONTEXT: REASON` with exit code 111.
     pub fn run(&self, call: &Call, body: impl FnOnce(&Call) -> anyhow::Result<u8>) -> i32 {
         if let Some(code) = help::answer(self, call) {
             return i32::from(code);
@@ -128,6 +140,10 @@ impl Program {
         }
         if let Some(&Exit(code)) = error.downcast_ref::<Exit>() {
             return code;
+        }
+        if let Some(WrongWord(text)) = error.downcast_ref() {
+            self.voice().say(&[&"fatal: ", &text.0.as_slice()]);
+            return self.usage_exit;
         }
         self.voice().say(&[&"fatal: ", &describe(error).as_slice()]);
         TEMPORARY
