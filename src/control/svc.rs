@@ -13,7 +13,7 @@ use svdir::{Command, names};
 use sys::limits::{self, Resource};
 use sys::process::Signal;
 
-use crate::service::files;
+use crate::service::{files, running};
 
 use super::Home;
 use super::wait::Waiting;
@@ -186,6 +186,9 @@ fn reach(dir: &Path) -> Option<File> {
 /// The control FIFO, open; `None` if the file is something else.
 fn open_control() -> io::Result<Option<File>> {
     let file = sys::fd::open_write(&*files::here(names::CONTROL))?;
+    if let Some(owner) = running::owner(Path::new(".")) {
+        return Err(running::shared(&owner));
+    }
     Ok(sys::fd::is_fifo(&file)?.then_some(file))
 }
 

@@ -10,7 +10,7 @@ use cli::{Text, Word, WrongOption, reason, text};
 use svdir::{Exit, More, Role, Status, Want, names};
 use tai::Label;
 
-use crate::service::files;
+use crate::service::{files, running};
 
 use super::Home;
 
@@ -104,7 +104,10 @@ fn normally_up() -> Result<bool, Text> {
 
 fn check_running() -> Result<(), Text> {
     match sys::fd::open_write(&*files::here(names::OK)) {
-        Ok(_) => Ok(()),
+        Ok(_) => match running::owner(Path::new(".")) {
+            None => Ok(()),
+            Some(owner) => Err(unable("open ", names::OK, &running::shared(&owner))),
+        },
         Err(error) if super::has_no_reader(&error) => Err(text!("supervise not running")),
         Err(error) => Err(unable("open ", names::OK, &error)),
     }

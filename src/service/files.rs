@@ -4,6 +4,9 @@
 //! Below an absolute `SUPERVISEDIR` each service directory has one named after its own path, with colons for slashes; links are followed
 //! first, so that every way to a service directory leads to the same files. A relative one is in each service directory, in place of
 //! `supervise`.
+//!
+//! Earlier versions put one more colon in front of the name. A directory that they have left is used on, until it is removed: a supervise may run
+//! there, or its successor may have a service to take over.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -57,11 +60,25 @@ fn inside(state: PathBuf, name: &str) -> PathBuf {
 
 /// The directory in place of `supervise/`.
 fn below(base: &OsStr, dir: &Path) -> io::Result<PathBuf> {
-    if !Path::new(base).is_absolute() {
+    let base = Path::new(base);
+    if !base.is_absolute() {
         return Ok(dir.join(base));
     }
     let service = std::fs::canonicalize(dir)?;
-    Ok(Path::new(base).join(OsStr::from_bytes(&svdir::names::below_state_directory(service.as_os_str().as_bytes()))))
+    let [name, old] = [names::below_state_directory, names::old_below_state_directory]
+        .map(|name| base.join(OsStr::from_bytes(&name(service.as_os_str().as_bytes()))));
+    // Where both are there, a version that knows only the old name has followed one that knows the other.
+    let is_old = old.is_dir() && (!name.is_dir() || has_supervise(&old));
+    Ok(if is_old { old } else { name })
+}
+
+fn has_supervise(state: &Path) -> bool {
+    sys::fd::open_write(&inside(state.into(), names::OK)).is_ok()
+}
+
+/// Whether the directories of these files are named after the paths of service directories.
+pub fn are_named_by_path() -> bool {
+    base().is_some_and(|base| Path::new(&base).is_absolute())
 }
 
 /// The paths of the files of the supervise in this process, as the kernel takes them: a child that must take no memory writes one of them.
@@ -116,11 +133,13 @@ mod tests {
 
     #[test]
     fn a_file_is_where_encore_has_it() {
-        let state = PathBuf::from("/run/:service:web");
-        assert_eq!(inside(state.clone(), names::STATUS_NEW), Path::new("/run/:service:web/status.new"));
-        assert_eq!(inside(state, names::SUPERVISE), Path::new("/run/:service:web"));
+        let state = PathBuf::from("/run/service:web");
+        assert_eq!(inside(state.clone(), names::STATUS_NEW), Path::new("/run/service:web/status.new"));
+        assert_eq!(inside(state, names::SUPERVISE), Path::new("/run/service:web"));
         assert_eq!(below(OsStr::new("state"), Path::new("web")).ok(), Some(PathBuf::from("web/state")));
-        let root = below(OsStr::new("/run"), Path::new("/usr/..")).expect("it exists");
-        assert_eq!(root, Path::new("/run/:"));
+        let etc = below(OsStr::new("/nonexistent"), Path::new("/usr/../etc")).expect("it exists");
+        assert_eq!(etc, Path::new("/nonexistent/etc"));
+        assert_eq!(names::below_state_directory(b"/service/web/log"), b"service:web:log");
+        assert_eq!(names::old_below_state_directory(b"/service/web"), b":service:web");
     }
 }

@@ -1,10 +1,11 @@
-//! Supervises that are no children of this svscan: those of one before it, or that somebody started by hand. Each reads the
+//! The supervise that runs in a service directory, whoever started it: this svscan, one before it, or somebody by hand. It reads the
 //! FIFO `supervise/ok` for its life, so whoever holds the other end is told when it ends.
 
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use machine::Pid;
 use svdir::names;
@@ -24,16 +25,38 @@ impl Other {
     /// The one that runs in `dir`, if one does.
     ///
     /// # Errors
-    /// If that cannot be found out: out of descriptors or memory.
+    /// If that cannot be found out, being out of descriptors or memory; or if it is the supervise of [another](owner) service directory.
     pub fn find(dir: &Path) -> io::Result<Option<Other>> {
         match fd::open_write(&files::of(dir, names::OK)) {
-            Ok(ok) if fd::is_fifo(&ok)? => Ok(Some(Other { ok, pid: pid(dir) })),
+            Ok(ok) if fd::is_fifo(&ok)? => match owner(dir) {
+                None => Ok(Some(Other { ok, pid: pid(dir) })),
+                Some(owner) => Err(shared(&owner)),
+            },
             Ok(_) => Ok(None),
             Err(error) if matches!(error.raw_os_error(), Some(sys::EMFILE | sys::ENFILE | sys::ENOMEM)) => Err(error),
             // It does not exist, or nobody reads it. What else is wrong with it supervise will say.
             Err(_) => Ok(None),
         }
     }
+}
+
+/// The other service directory whose supervise runs with the files that would be those of `dir`. Below a `SUPERVISEDIR` these are named after
+/// the path with colons for slashes, which is the same for `web:log` and `web/log`. `None` as well where that cannot be seen, without `/proc`.
+pub fn owner(dir: &Path) -> Option<PathBuf> {
+    if !files::are_named_by_path() {
+        return None;
+    }
+    let dir = std::fs::canonicalize(dir).ok()?;
+    let (_, more) = record::read(&files::of(&dir, names::STATUS)).ok()??;
+    let there = std::fs::read_link(format!("/proc/{}/cwd", more.supervise)).ok()?;
+    let name = |dir: &Path| names::below_state_directory(dir.as_os_str().as_bytes());
+    (there != dir && name(&there) == name(&dir)).then_some(there)
+}
+
+/// Says that the files of a service directory are those of `owner`, and what to do.
+pub fn shared(owner: &Path) -> io::Error {
+    let path = owner.as_os_str().as_bytes().escape_ascii();
+    io::Error::other(format!("it is that of {path}, whose path differs only by a colon; rename one of the two"))
 }
 
 /// The pid in the record of `dir`, if that process is where a supervise of `dir` is.

@@ -57,12 +57,86 @@ fn with_a_state_directory_service_directories_need_not_be_written() {
     // Without the variable nobody is seen, and nothing was written there.
     assert_eq!(testkit::finish(&mut scratch.ordinary("svok", &["scan/a"])).code, 100);
     assert!(!scratch.path("scan/a/supervise").exists() && !scratch.path("scan/a/log/supervise").exists());
-    let name = fs::canonicalize(scratch.path("scan/a/log")).expect("it exists").to_string_lossy().replace('/', ":");
-    assert!(scratch.path(format!("state/{name}/status")).exists(), "named as by daemontools-encore");
+    assert!(state_of(&scratch, "scan/a/log").join("status").exists(), "named as by daemontools-encore");
     svscan.signal("TERM");
     assert_eq!((svscan.end(), scratch.text("svscan.err").as_str()), (3, ""));
     assert_eq!(scratch.text("state/lines"), "up\ndown\n");
     unlock(&scratch);
+}
+
+/// The directory below `state` of the service directory `name`: its path without the first slash, and with colons for the others.
+fn state_of(scratch: &Scratch, name: &str) -> std::path::PathBuf {
+    let path = fs::canonicalize(scratch.path(name)).expect("it exists").to_string_lossy().replace('/', ":");
+    scratch.path("state").join(path.trim_start_matches(':'))
+}
+
+#[test]
+fn a_state_that_was_left_under_the_old_name_is_still_found() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", MORTAL);
+    let state = scratch.mkdir("state");
+    let new = state_of(&scratch, "scan/a");
+    let old = state.join(format!(":{}", new.file_name().expect("a name").to_string_lossy()));
+    // Where a version before had it: while its supervise runs, and when that was killed.
+    fs::create_dir(&old).expect("a directory");
+    let client =
+        |program: &str, words: &[&str]| testkit::finish(scratch.command(program, words).env("SUPERVISEDIR", &state));
+    let start = || {
+        let mut command = scratch.command("supervise", &["scan/a"]);
+        start(command.stdin(Stdio::null()).env("SUPERVISEDIR", &state))
+    };
+    let mut first = start();
+    let svstat = || client("svstat", &["scan/a"]).out();
+    let pid = || svstat().split("(pid ").nth(1).and_then(|rest| rest.split(')').next()).map(str::to_owned);
+    wait_until("it is up", || pid().is_some());
+    assert!(old.join("status").exists() && !new.exists());
+    let service = pid();
+    first.signal("KILL");
+    first.end();
+    let _second = start();
+    wait_until("it is supervised", || client("svok", &["scan/a"]).code == 0);
+    wait_until("it is taken over", || pid() == service);
+    assert!(!new.exists());
+    let left = client("svc", &["-dx", "--wait=down", "scan/a"]);
+    assert_eq!((left.code, left.err().as_str()), (0, ""));
+    // When that is taken away, the next one has the name of daemontools-encore; one that nobody uses beside it does not count.
+    wait_until("supervise has left", || client("svok", &["scan/a"]).code == 100);
+    fs::remove_dir_all(&old).expect("ours");
+    let _third = start();
+    wait_until("it is up", || pid().is_some());
+    fs::create_dir(&old).expect("a directory");
+    assert!(new.join("status").exists() && svstat().contains(": up "), "{}", svstat());
+    client("svc", &["-dx", "--wait=down", "scan/a"]);
+}
+
+#[test]
+fn two_services_whose_paths_differ_by_a_colon_are_told_apart_or_said() {
+    let scratch = Scratch::new();
+    scratch.service("scan/web", MORTAL);
+    scratch.service("scan/web/log", "exec cat >/dev/null");
+    scratch.service("elsewhere/web:log", MORTAL);
+    let state = scratch.mkdir("state");
+    let client =
+        |program: &str, words: &[&str]| testkit::finish(scratch.command(program, words).env("SUPERVISEDIR", &state));
+    let mut svscan = scratch.start("svscan", "svscan", &["--init", "--state", "state", "scan"]);
+    wait_until("the logger is up", || client("svstat", &["scan/web/log"]).out().contains(": up "));
+    fs::rename(scratch.path("elsewhere/web:log"), scratch.path("scan/web:log")).expect("ours");
+    let log = fs::canonicalize(scratch.path("scan/web/log")).expect("it exists");
+    let why = format!("it is that of {}, whose path differs only by a colon; rename one of the two", log.display());
+    let ok = state_of(&scratch, "scan/web/log").join("ok");
+    let ok = fs::canonicalize(&state).expect("ours").join(ok.strip_prefix(&state).expect("below"));
+    let line = format!("svscan: warning: unable to open {}: {why}\n", ok.display());
+    wait_until("svscan says so", || scratch.text("svscan.err") == line);
+    let told = client("svc", &["-k", "scan/web:log"]);
+    assert_eq!(told.err(), format!("svc: warning: unable to control scan/web:log: {why}\n"));
+    let told = client("svstat", &["scan/web:log"]);
+    assert_eq!(told.out(), format!("scan/web:log: unable to open supervise/ok: {why}\n"));
+    assert_eq!(client("svok", &["scan/web:log"]).code, 100);
+    let up = || client("svstat", &["scan/web/log"]).out().contains(": up ");
+    assert!(up(), "nothing has reached the logger");
+    svscan.signal("TERM");
+    svscan.end();
+    assert_eq!(scratch.text("svscan.err"), line, "once");
 }
 
 #[test]
@@ -107,7 +181,7 @@ fn one_file_and_services_are_enough_without_proc_and_dev_on_a_root_that_cannot_b
     // Whoever opens this FIFO of the worker's supervise both ways waits for ever.
     let worker = "trap 'echo worker down; exit 0' TERM
 echo worker up; : >/state/up
-read line <>/state/:service:worker/ok";
+read line <>/state/service:worker/ok";
     let web = "until [ -e /state/up ]; do :; done
 [ -e /proc/self ] && echo there is a proc
 (: >/file) 2>/dev/null && echo the root can be written
@@ -161,7 +235,7 @@ fn the_example_starts_its_services_and_ends_with_web() {
         scratch.install(format!("service/{service}/run"), &run);
     }
     // In place of busybox: the worker sleeps, and web ends when it has begun to.
-    scratch.script("bin/sleep", ": >/run/sleeping; read line <>/run/:service:worker/ok");
+    scratch.script("bin/sleep", ": >/run/sleeping; read line <>/run/service:worker/ok");
     scratch.script("bin/httpd", "until [ -e /run/sleeping ]; do :; done; echo $*; exit 4");
     scratch.mkdir("run");
     scratch.mkdir("dev");

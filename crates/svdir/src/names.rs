@@ -53,8 +53,19 @@ const fn text(name: &'static CStr) -> &'static str {
     }
 }
 
-/// What daemontools-encore calls the directory of supervise's own files below `$SUPERVISEDIR`: the absolute path of the service directory,
-/// with colons for slashes.
+/// The name of the directory of supervise's own files below an absolute `$SUPERVISEDIR`, as daemontools-encore has it: the absolute path of
+/// the service directory without its first slash, and with colons for the others.
+///
+/// Two service directories whose paths differ only by a slash in one and a colon in the other have the same name here.
 pub fn below_state_directory(service: &[u8]) -> Vec<u8> {
-    service.iter().map(|&byte| if byte == b'/' { b':' } else { byte }).collect()
+    with_colons(service.strip_prefix(b"/").unwrap_or(service))
+}
+
+/// The name that this suite gave that directory at first, with a colon for the first slash too.
+pub fn old_below_state_directory(service: &[u8]) -> Vec<u8> {
+    with_colons(service)
+}
+
+fn with_colons(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|&byte| if byte == b'/' { b':' } else { byte }).collect()
 }
