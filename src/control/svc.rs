@@ -3,17 +3,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use cli::{LongWords, Options, WrongWord, text};
 use machine::wait::Wanted;
+use svdir::Command;
 use svdir::knob::{self, Unit};
-use svdir::{Command, names};
 use sys::limits::{self, Resource};
 use sys::process::Signal;
 
-use crate::service::{files, running};
+use crate::service::client;
 
 use super::Home;
 use super::wait::Waiting;
@@ -144,26 +143,24 @@ fn time(value: &[u8]) -> Result<u64, WrongWord> {
 /// Sends the letters to the supervise of the current directory, which messages call `dir`.
 fn control(dir: &Path, letters: &[u8]) {
     if let Some(fifo) = reach(dir) {
-        deliver(dir, &fifo, letters);
+        was_sent(dir, client::send(&fifo, letters));
     }
 }
 
-/// The same, for who waits for what becomes of it.
+/// Sends the letters as [`control`] does, and adds the service to those that are waited for.
 fn control_and_wait(dir: &Path, letters: &[u8], waiting: &mut Waiting) {
     let Some(fifo) = reach(dir) else {
         return waiting.fail();
     };
-    let watched = match waiting.watch() {
+    let mut watched = match waiting.watch(fifo) {
         Ok(watched) => watched,
         Err(why) => {
             PROGRAM.voice().warn(&text!("unable to wait for ", dir, ": ", why.0.as_slice()));
             return waiting.fail();
         }
     };
-    let commanded = !letters.is_empty();
-    let bytes = if commanded { [letters, &waiting.mark()].concat() } else { Vec::new() };
-    if deliver(dir, &fifo, &bytes) {
-        waiting.add(dir, watched, fifo, commanded);
+    if was_sent(dir, watched.send(letters)) {
+        waiting.add(dir, watched);
     } else {
         waiting.fail();
     }
@@ -171,38 +168,17 @@ fn control_and_wait(dir: &Path, letters: &[u8], waiting: &mut Waiting) {
 
 /// The control FIFO of the current directory; `None` if nobody can be reached there, which is said.
 fn reach(dir: &Path) -> Option<File> {
-    let voice = PROGRAM.voice();
-    let unable = |why: &str| text!("unable to control ", dir, why);
-    match open_control() {
-        Ok(Some(fifo)) => return Some(fifo),
-        // Commands written there would reach nobody, or spoil the file.
-        Ok(None) => voice.warn(&unable(": supervise/control is not a FIFO")),
-        Err(error) if super::has_no_reader(&error) => voice.warn(&unable(": supervise not running")),
-        Err(error) => voice.warning(&unable(""), &error),
+    let fifo = client::reach();
+    if let Err(why) = &fifo {
+        PROGRAM.voice().warn(&text!("unable to control ", dir, ": ", why.reason().as_ref()));
     }
-    None
+    fifo.ok()
 }
 
-/// The control FIFO, open; `None` if the file is something else.
-fn open_control() -> io::Result<Option<File>> {
-    let file = sys::fd::open_write(&*files::here(names::CONTROL))?;
-    if let Some(owner) = running::owner(Path::new(".")) {
-        return Err(running::shared(&owner));
-    }
-    Ok(sys::fd::is_fifo(&file)?.then_some(file))
-}
-
-/// Sends the letters. Whether that was possible; if not, it is said.
-fn deliver(dir: &Path, fifo: &File, letters: &[u8]) -> bool {
-    let sent = send(fifo, letters);
+/// Whether letters could be sent; if not, it is said.
+fn was_sent(dir: &Path, sent: io::Result<()>) -> bool {
     if let Err(error) = &sent {
         PROGRAM.voice().warning(&text!("error writing commands to ", dir), error);
     }
     sent.is_ok()
-}
-
-/// In one write, so that nobody else's letters come between them. Waits while the FIFO is full.
-fn send(fifo: &File, letters: &[u8]) -> io::Result<()> {
-    sys::fd::set_blocking(fifo.as_fd())?;
-    sys::fd::write_all(fifo.as_fd(), letters)
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use cli::text;
 use svdir::names;
 
-use crate::service::{files, running};
+use crate::service::client::{self, Unreachable};
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svok",
@@ -27,10 +27,11 @@ pub fn main(call: cli::Call) -> i32 {
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let dir = Path::new(call.words().first().ok_or(cli::Usage)?);
     super::home::enter(dir).with_context(|| text!("unable to chdir to ", dir))?;
-    match sys::fd::open_write(&*files::here(names::OK)) {
-        Ok(_) if running::owner(Path::new(".")).is_some() => Ok(cli::USAGE),
-        Ok(_) => Ok(0),
-        Err(error) if error.kind() == io::ErrorKind::NotFound || super::has_no_reader(&error) => Ok(cli::USAGE),
-        Err(error) => Err(error).with_context(|| text!("unable to open ", dir, "/", names::OK)),
+    match client::find() {
+        Ok(()) => Ok(0),
+        Err(Unreachable::System(error)) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| text!("unable to open ", dir, "/", names::OK))
+        }
+        Err(_) => Ok(cli::USAGE),
     }
 }

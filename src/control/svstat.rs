@@ -2,15 +2,15 @@
 //! daemontools 0.76, `1 seconds` included, and the exit code is 0 whatever they say.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use cli::{Text, Word, WrongOption, reason, text};
-use svdir::{Exit, More, Role, Status, Want, names};
-use tai::Label;
+use svdir::names;
 
-use crate::service::{files, running};
+use crate::service::client::{self, Unreachable};
+use crate::service::facts::Facts;
+use crate::service::now;
 
 use super::Home;
 
@@ -56,10 +56,10 @@ fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<(
         let found = home.visit(Path::new(dir), look)?;
         lines.add(&[dir, &": "]);
         match found {
-            Ok(Ok(found)) => {
-                found.describe(lines);
-                if let Some(more) = found.more.filter(|_| long) {
-                    describe_more(found.status.pid.is_some(), &more, lines);
+            Ok(Ok((facts, normally_up))) => {
+                lines.add(&[&facts.line(normally_up, now()).0.as_slice()]);
+                if long {
+                    lines.add(&[&facts.more().0.as_slice()]);
                 }
             }
             Ok(Err(Text(why))) => lines.add(&[&why.as_slice()]),
@@ -70,27 +70,15 @@ fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<(
     Ok(())
 }
 
-/// What there is to say about a service.
-struct Found {
-    status: Status,
-    /// What our supervise tells besides.
-    more: Option<More>,
-    /// For how long it has been so.
-    seconds: u64,
-    /// For how long it has been ready, if it is and tells so.
-    ready: Option<u64>,
-    normally_up: bool,
-}
-
-/// Looks at the service of the current directory. An error says why nothing can be said.
-fn look() -> Result<Found, Text> {
+/// What there is to say about the service of the current directory, and whether it is normally up. An error says why nothing can be said.
+fn look() -> Result<(Facts, bool), Text> {
     let normally_up = normally_up()?;
-    check_running()?;
-    let (status, more) = read_status()?;
-    let (seconds, nanos) = sys::clock::wall();
-    let now = Label::from_unix(seconds, nanos);
-    let ready = more.and_then(|more| more.ready).filter(|_| status.pid.is_some()).map(|ready| ready.age(now));
-    Ok(Found { status, more, seconds: status.since.age(now), ready, normally_up })
+    client::find().map_err(|why| match why {
+        Unreachable::NotRunning => text!("supervise not running"),
+        why => text!("unable to open ", names::OK, ": ", why.reason().as_ref()),
+    })?;
+    let facts = client::read().map_err(|why| why.text())?;
+    Ok((facts, normally_up))
 }
 
 /// Whether there is no `down` file. A dangling link counts as none.
@@ -98,83 +86,6 @@ fn normally_up() -> Result<bool, Text> {
     match std::fs::metadata(names::DOWN) {
         Ok(_) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(unable("stat ", names::DOWN, &error)),
-    }
-}
-
-fn check_running() -> Result<(), Text> {
-    match sys::fd::open_write(&*files::here(names::OK)) {
-        Ok(_) => match running::owner(Path::new(".")) {
-            None => Ok(()),
-            Some(owner) => Err(unable("open ", names::OK, &running::shared(&owner))),
-        },
-        Err(error) if super::has_no_reader(&error) => Err(text!("supervise not running")),
-        Err(error) => Err(unable("open ", names::OK, &error)),
-    }
-}
-
-fn read_status() -> Result<(Status, Option<More>), Text> {
-    let file =
-        sys::fd::open_read(&*files::here(names::STATUS)).map_err(|error| unable("open ", names::STATUS, &error))?;
-    let mut record = [0; Status::WHOLE];
-    let length = sys::fd::read(file.as_fd(), &mut record).map_err(|error| unable("read ", names::STATUS, &error))?;
-    let read = record.get(..length).unwrap_or_default();
-    Status::decode_with(read).map_err(|svdir::TooShort| text!("unable to read ", names::STATUS, ": bad format"))
-}
-
-fn unable(verb: &str, file: &str, error: &io::Error) -> Text {
-    text!("unable to ", verb, file, ": ", reason(error).as_ref())
-}
-
-impl Found {
-    fn describe(&self, line: &mut Text) {
-        let Found { status, seconds, normally_up, .. } = self;
-        match status.pid {
-            Some(pid) => {
-                line.add(&[
-                    &"up (pid ",
-                    &u64::from(pid.get()),
-                    &") ",
-                    seconds,
-                    &" seconds",
-                    &if *normally_up { "" } else { ", normally down" },
-                    &if status.paused { ", paused" } else { "" },
-                    &if status.want == Want::Down { ", want down" } else { "" },
-                ]);
-                if let Some(ready) = self.ready {
-                    line.add(&[&", ready ", &ready, &" seconds"]);
-                }
-            }
-            None => line.add(&[
-                &"down ",
-                seconds,
-                &" seconds",
-                &if *normally_up { ", normally up" } else { "" },
-                &if status.want == Want::Up { ", want up" } else { "" },
-                &self.more.and_then(|more| more.why()).map(|why| format!(", {why}")).unwrap_or_default().as_str(),
-            ]),
-        }
-        if let Some(second) = self.more.and_then(|more| more.second) {
-            let doing = match second.role {
-                Role::Starting => ", starting pid ",
-                Role::EndingOld | Role::EndingNew => ", ending pid ",
-            };
-            line.add(&[&doing, &u64::from(second.pid.get())]);
-        }
-    }
-}
-
-fn describe_more(up: bool, more: &More, line: &mut Text) {
-    let number = |number: u32| u64::from(number);
-    line.add(&[&", supervise pid ", &number(more.supervise), &" version ", &more.version().unwrap_or("unknown")]);
-    line.add(&[&", started ", &number(more.starts), &if more.starts == 1 { " time" } else { " times" }]);
-    match more.last_exit {
-        None => {}
-        Some(Exit::Code(code)) => line.add(&[&", last exited ", &u64::from(code)]),
-        Some(Exit::Signal(signal)) => line.add(&[&", last killed by signal ", &u64::from(signal)]),
-        Some(Exit::Unknown) => line.add(&[&", last ended unseen"]),
-    }
-    if let Some(why) = more.why().filter(|_| up) {
-        line.add(&[&", not replaced: ", &why.as_str()]);
+        Err(error) => Err(text!("unable to stat ", names::DOWN, ": ", reason(&error).as_ref())),
     }
 }

@@ -1,7 +1,9 @@
 //! What every program knows of a service directory and of those who serve it. The rooms stand on this one, and import no other room.
 
 pub mod account;
+pub mod client;
 pub mod exec;
+pub mod facts;
 pub mod files;
 pub mod holder;
 pub mod listeners;

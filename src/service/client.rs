@@ -1,0 +1,345 @@
+//! A client of the supervise of a service directory: how it is reached, commanded, and watched for what becomes of it.
+//!
+//! Nothing polls: the kernel tells when a record is written (inotify), and when a supervise ends (its FIFO has no reader any more). Both are
+//! asked for before a command is sent, so nothing is missed in between. Where there is no inotify, or a file system does not tell of
+//! changes, the records are read ten times in a second.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use cli::{Text, text};
+use machine::wait::Before;
+use machine::{SECOND, Tick};
+use svdir::{Mark, names};
+use sys::watch::{Change, Watch, Watcher};
+use sys::{clock, fd, poll, process};
+
+use super::facts::Facts;
+use super::{files, running, tick};
+
+/// How often a record is read where nothing tells of its changes.
+const LOOK: u64 = SECOND / 10;
+/// How long the successor of a supervise that was killed is waited for.
+const SUCCESSION: u64 = 5 * SECOND;
+/// How often it is asked meanwhile whether there is one: of that no event tells.
+const LOOK_FOR_SUCCESSOR: u64 = SECOND / 100;
+
+/// Why a supervise could not be reached.
+#[derive(Debug)]
+pub enum Unreachable {
+    /// None runs here: nobody reads its FIFO.
+    NotRunning,
+    /// The file is something else than a FIFO. What is written there would reach nobody, or spoil the file.
+    NotFifo,
+    /// It is the supervise of this other service directory ([`running::owner`]).
+    OfAnother(PathBuf),
+    /// The FIFO cannot be opened.
+    System(io::Error),
+}
+
+impl Unreachable {
+    /// For a message, behind what could not be done.
+    pub fn reason(&self) -> Cow<'static, str> {
+        match self {
+            Unreachable::NotRunning => "supervise not running".into(),
+            Unreachable::NotFifo => "supervise/control is not a FIFO".into(),
+            Unreachable::OfAnother(owner) => cli::reason(&running::shared(owner)),
+            Unreachable::System(error) => cli::reason(error),
+        }
+    }
+}
+
+/// Finds out whether a supervise runs in the current directory.
+///
+/// # Errors
+/// If none does, or that cannot be found out.
+pub fn find() -> Result<(), Unreachable> {
+    open(names::OK).map(drop)
+}
+
+/// The control FIFO of the supervise that runs in the current directory.
+///
+/// # Errors
+/// If nobody would read what is written there.
+pub fn reach() -> Result<File, Unreachable> {
+    let fifo = open(names::CONTROL)?;
+    match fd::is_fifo(&fifo) {
+        Ok(true) => Ok(fifo),
+        Ok(false) => Err(Unreachable::NotFifo),
+        Err(error) => Err(Unreachable::System(error)),
+    }
+}
+
+fn open(name: &str) -> Result<File, Unreachable> {
+    let file = fd::open_write(&*files::here(name)).map_err(|error| match error.raw_os_error() {
+        Some(fd::NO_READER) => Unreachable::NotRunning,
+        _ => Unreachable::System(error),
+    })?;
+    running::owner(Path::new(".")).map_or(Ok(file), |owner| Err(Unreachable::OfAnother(owner)))
+}
+
+/// Sends command letters in one write, so that nobody else's come between them. Waits while the FIFO is full.
+///
+/// # Errors
+/// If its supervise has ended meanwhile.
+pub fn send(fifo: &File, letters: &[u8]) -> io::Result<()> {
+    fd::set_blocking(fifo.as_fd())?;
+    fd::write_all(fifo.as_fd(), letters)
+}
+
+/// Why nothing can be said about a service.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// Its record cannot be opened.
+    Open(io::Error),
+    /// Its record cannot be read.
+    Read(io::Error),
+    /// Its record is too short for one.
+    TooShort,
+}
+
+impl Unreadable {
+    /// For a message, in daemontools' words.
+    pub fn text(&self) -> Text {
+        match self {
+            Unreadable::Open(error) => text!("unable to open ", names::STATUS, ": ", cli::reason(error).as_ref()),
+            Unreadable::Read(error) => text!("unable to read ", names::STATUS, ": ", cli::reason(error).as_ref()),
+            Unreadable::TooShort => text!("unable to read ", names::STATUS, ": bad format"),
+        }
+    }
+}
+
+/// What the record of the current directory tells.
+///
+/// # Errors
+/// If there is none.
+pub fn read() -> Result<Facts, Unreadable> {
+    decode(fd::open_read(&*files::here(names::STATUS)))
+}
+
+fn decode(file: io::Result<File>) -> Result<Facts, Unreadable> {
+    let mut record = [0; Facts::LONGEST];
+    let length = fd::read(file.map_err(Unreadable::Open)?.as_fd(), &mut record).map_err(Unreadable::Read)?;
+    Facts::decode(record.get(..length).unwrap_or_default()).map_err(|svdir::TooShort| Unreadable::TooShort)
+}
+
+/// The record of one service, for a client that has left its directory since. That is held open, so it does not matter what is renamed meanwhile.
+struct Record {
+    directory: File,
+    /// As seen from there.
+    path: Cow<'static, Path>,
+}
+
+impl Record {
+    /// The record of the current directory.
+    fn here() -> Result<Record, Text> {
+        let directory = fd::open_here().map_err(|error| Unreadable::Open(error).text())?;
+        Ok(Record { directory, path: files::here(names::STATUS) })
+    }
+
+    /// What one of our supervises has written there. Others tell too little.
+    fn read(&self) -> Result<Facts, Text> {
+        match decode(fd::open_read_at(self.directory.as_fd(), &*self.path)) {
+            Ok(facts) if facts.can_be_waited_for() => Ok(facts),
+            Ok(_) | Err(Unreadable::TooShort) => Err(text!("its supervise is of another suite or an older version")),
+            // The supervise that reads commands will write it next.
+            Err(Unreadable::Open(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Facts::before_the_first_record())
+            }
+            Err(unreadable) => Err(unreadable.text()),
+        }
+    }
+}
+
+/// Tells of news about services.
+pub struct Watching {
+    watcher: Option<Watcher>,
+    mark: Mark,
+}
+
+/// A service that is watched.
+pub struct Watched {
+    record: Record,
+    watch: Option<Watch>,
+    /// The write end of a FIFO that its supervise reads. Commands that were sent stay in it over the death of a supervise.
+    fifo: File,
+    mark: Mark,
+    /// What was so before commands were sent.
+    before: Before,
+    /// Commands were sent.
+    commanded: bool,
+    /// The mark behind them has not come back yet.
+    unheard: bool,
+    /// Who wrote the record that was seen last, and the mark in it.
+    author: (u32, Mark),
+    /// Its supervise was killed: until then a successor is waited for.
+    orphan: Option<Tick>,
+    /// Look at its record.
+    look: bool,
+}
+
+/// What there is to know about a watched service.
+pub enum News {
+    /// Nothing can have changed.
+    None,
+    /// Its supervise was killed, and none followed in time.
+    Killed,
+    /// Look at its [`facts`](Watched::facts).
+    Some,
+}
+
+impl Watching {
+    /// Begins. Nothing is watched yet.
+    pub fn begin() -> Watching {
+        // Unique among the clients that wait at the same time: no two processes have one pid, and none has two times.
+        let pid = u64::from(process::own_pid().as_raw().unsigned_abs());
+        let mark = Mark::new(pid << 34 | clock::monotonic() & ((1 << 34) - 1));
+        Watching { watcher: Watcher::new().ok(), mark }
+    }
+
+    /// Watches the service of the current directory, before anything is sent to its supervise. `fifo` is the write end of one of its FIFOs.
+    ///
+    /// # Errors
+    /// A text if what runs there does not understand marks, or nothing can be read.
+    pub fn watch(&self, fifo: File) -> Result<Watched, Text> {
+        let record = Record::here()?;
+        let watch =
+            self.watcher.as_ref().and_then(|watcher| watcher.add_for_contents(&files::here(names::SUPERVISE)).ok());
+        let facts = record.read()?;
+        Ok(Watched {
+            record,
+            watch,
+            fifo,
+            mark: self.mark,
+            before: Before { pid: facts.pid() },
+            commanded: false,
+            unheard: false,
+            author: facts.author(),
+            orphan: None,
+            look: true,
+        })
+    }
+
+    /// Sleeps until there is news about one of `services`, or until `deadline`.
+    pub fn sleep(&self, services: &mut [&mut Watched], deadline: Option<Tick>) {
+        let deadlines = services.iter().filter_map(|service| service.deadline()).chain(deadline);
+        let timeout = deadlines.min().map(|deadline| tick().until(deadline));
+        let living: Vec<usize> = (0..services.len()).filter(|&at| services[at].orphan.is_none()).collect();
+        let fifos: Vec<BorrowedFd<'_>> = living.iter().map(|&at| services[at].fifo.as_fd()).collect();
+        let news = match &self.watcher {
+            Some(watcher) => poll::readable_or_unread([watcher.fd()], &fifos, timeout),
+            None => poll::readable_or_unread([], &fifos, timeout).map(|([], unread)| ([false], unread)),
+        };
+        let Ok(([changes], unread)) = news else {
+            return poll::rest_for(LOOK);
+        };
+        for at in unread {
+            let service = &mut services[living[at]];
+            service.orphan = Some(tick().after(SUCCESSION));
+            service.look = true;
+        }
+        if changes {
+            self.hear(services);
+        }
+    }
+
+    /// Takes in which records were written.
+    fn hear(&self, services: &mut [&mut Watched]) {
+        let Some(changes) = self.watcher.as_ref().and_then(|watcher| watcher.changes().ok()) else {
+            return;
+        };
+        let record = Path::new(names::STATUS).file_name();
+        for change in changes {
+            let (watch, all) = match change {
+                // Letters, and the record that will take the place of this one.
+                Change::Entry(_, name) if Some(&*name) != record => continue,
+                Change::Entry(watch, _) | Change::Gone(watch) => (Some(watch), false),
+                Change::Lost => (None, true),
+            };
+            for service in services.iter_mut() {
+                service.look |= all || service.watch == watch;
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// Sends command letters, and behind them the mark that tells when they were obeyed. Without letters nothing is sent.
+    ///
+    /// # Errors
+    /// As [`send`].
+    pub fn send(&mut self, letters: &[u8]) -> io::Result<()> {
+        if !letters.is_empty() {
+            send(&self.fifo, &[letters, &self.mark.bytes()].concat())?;
+            (self.commanded, self.unheard) = (true, true);
+        }
+        Ok(())
+    }
+
+    /// What was so before commands were sent; `None` if none were.
+    pub fn commanded(&self) -> Option<Before> {
+        self.commanded.then_some(self.before)
+    }
+
+    /// Whether the commands that were sent were obeyed, or lost with a supervise that had read them.
+    pub const fn was_heard(&self) -> bool {
+        !self.unheard
+    }
+
+    /// What its record tells now. That its supervise has left counts only while there is none: a new one may not have written its record yet.
+    ///
+    /// # Errors
+    /// If its supervise does not understand marks, or nothing can be read.
+    pub fn facts(&self) -> Result<Facts, Text> {
+        let facts = self.record.read()?;
+        Ok(if self.orphan.is_some() { facts } else { facts.with_a_supervise() })
+    }
+
+    /// Whether there is news.
+    pub fn news(&mut self) -> News {
+        if let Some(until) = self.orphan {
+            if self.has_supervise() {
+                self.orphan = None;
+            } else if until <= tick() {
+                return News::Killed;
+            } else if !self.facts().is_ok_and(|facts| facts.has_left()) {
+                return News::None;
+            }
+        } else if self.watch.is_some() && !std::mem::take(&mut self.look) {
+            return News::None;
+        }
+        self.listen();
+        News::Some
+    }
+
+    fn has_supervise(&self) -> bool {
+        poll::readable_or_unread([], &[self.fifo.as_fd()], Some(0)).is_ok_and(|(_, unread)| unread.is_empty())
+    }
+
+    /// Looks for the mark. Where another client's has come, ours may have come before it unseen; where another supervise has, the one
+    /// before may have taken it along. So it is sent again. By the time it comes back, what was sent before it is obeyed, or was lost
+    /// with a supervise that had read it, and is not on its way any more.
+    fn listen(&mut self) {
+        let Ok(facts) = self.facts() else {
+            return;
+        };
+        let author = facts.author();
+        if author.1 == self.mark || facts.has_left() {
+            self.unheard = false;
+        } else if self.unheard && author != self.author && fd::write(self.fifo.as_fd(), &self.mark.bytes()).is_ok() {
+            // One that has written its record but does not read its FIFO yet is asked when it does.
+            self.author = author;
+        }
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        match (self.orphan, self.watch) {
+            (Some(_), _) => Some(tick().after(LOOK_FOR_SUCCESSOR)),
+            (None, None) => Some(tick().after(LOOK)),
+            (None, Some(_)) => None,
+        }
+    }
+}
