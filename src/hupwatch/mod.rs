@@ -94,6 +94,8 @@ impl<'a> Watch<'a> {
         if settled.plan.kill_at_exit.is_some() {
             process::adopt_orphans();
         }
+        // A log that nobody reads, or that is as long as a file may be, is no reason to die.
+        signals::survive_writes();
         let signals = Signals::catch(&caught()).with_context(|| text!("unable to create pipe"))?;
         // Before anything is made; the pipe's end stands for what each copy gets.
         let stand_ins = settled.listeners.iter().map(|_| signals.fd());
@@ -453,11 +455,11 @@ fn gifts<'a>(settled: &Settled, sockets: impl Iterator<Item = BorrowedFd<'a>>, r
 }
 
 /// The signals to catch. HUP is what we are for, also under nohup. One that interrupts is left ignored where it is, as in the background of
-/// a script. A stderr that nobody reads is no reason to die.
+/// a script.
 fn caught() -> Vec<Signal> {
     let unless_ignored = |signal: Signal| (!signals::is_ignored(signal)).then_some(signal);
     let always = [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM, Signal::SIGALRM];
-    always.into_iter().chain(unless_ignored(Signal::SIGINT)).chain(unless_ignored(Signal::SIGPIPE)).collect()
+    always.into_iter().chain(unless_ignored(Signal::SIGINT)).collect()
 }
 
 fn raw(Pid(pid): Pid) -> process::Pid {

@@ -69,8 +69,8 @@ fn prepare() {
     let _ = fd::fill_standard();
     // A parent that ignored SIGCHLD would make every processor seem to fail. It cannot fail for that signal.
     let _ = sys::signals::set_default(Signal::SIGCHLD);
-    // That nobody reads stderr is no reason to lose what is not written yet.
-    sys::signals::survive(Signal::SIGPIPE);
+    // That nobody reads stderr, or that files may not be longer, is no reason to lose what is not written yet.
+    sys::signals::survive_writes();
     // Without it the services that it reads from would stand still. Where that is not permitted, nothing changes.
     let _ = sys::oom::lower();
 }

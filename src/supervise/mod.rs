@@ -59,8 +59,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         return Err(cli::Usage.into());
     };
     cli::init_log(PROGRAM.name);
-    // That nobody reads stderr is no reason to die.
-    signals::survive(process::Signal::SIGPIPE);
+    // That nobody reads stderr, or that files may not be longer, is no reason to die.
+    signals::survive_writes();
     // They are about a process further above, and no service may take them for its own.
     for name in [WATCHDOG_USEC, WATCHDOG_PID] {
         environ::take(name);

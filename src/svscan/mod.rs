@@ -49,8 +49,8 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
-    // A supervise that leaves before it is told to, or a stderr that nobody reads, is no reason to die.
-    signals::survive(Signal::SIGPIPE);
+    // A supervise that leaves before it is told to, a stderr that nobody reads, or that is as long as a file may be, is no reason to die.
+    signals::survive_writes();
     if let Some(name) = copier::received() {
         return copier::copy(&name);
     }

@@ -7,6 +7,7 @@ mod world;
 mod accounts_by_getent;
 mod envdir_dangling_link;
 mod fghack_passes_term_on;
+mod file_size_limit;
 mod help_and_version;
 mod multilog_bare_bang;
 mod multilog_clean_state;

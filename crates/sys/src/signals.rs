@@ -89,6 +89,12 @@ pub fn survive(signal: Signal) {
     }
 }
 
+/// Lets no write end the process: not one to a pipe that nobody reads (SIGPIPE), nor one beyond the limit on the size of files (SIGXFSZ). It fails
+/// instead, with EPIPE and EFBIG.
+pub fn survive_writes() {
+    [Signal::SIGPIPE, Signal::SIGXFSZ].into_iter().for_each(survive);
+}
+
 /// What this process was started with stays its own: signals that it ignores do nothing here, and are default in children and after an
 /// exec; none that it blocks is blocked any more. For who has caught already what it wants to hear of.
 pub fn hand_on_none() {
