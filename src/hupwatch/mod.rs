@@ -96,6 +96,8 @@ impl<'a> Watch<'a> {
         }
         // A log that nobody reads, or that is as long as a file may be, is no reason to die.
         signals::survive_writes();
+        // Nor to wait for whoever reads it.
+        cli::write_errors_with(sys::fd::write_stderr_at_once);
         let signals = Signals::catch(&caught()).with_context(|| text!("unable to create pipe"))?;
         // Before anything is made; the pipe's end stands for what each copy gets.
         let stand_ins = settled.listeners.iter().map(|_| signals.fd());

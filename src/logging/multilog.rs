@@ -71,6 +71,8 @@ fn prepare() {
     let _ = sys::signals::set_default(Signal::SIGCHLD);
     // That nobody reads stderr, or that files may not be longer, is no reason to lose what is not written yet.
     sys::signals::survive_writes();
+    // Nor that whoever reads it stands still.
+    cli::write_errors_with(fd::write_stderr_at_once);
     // Without it the services that it reads from would stand still. Where that is not permitted, nothing changes.
     let _ = sys::oom::lower();
 }

@@ -61,6 +61,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
     // That nobody reads stderr, or that files may not be longer, is no reason to die.
     signals::survive_writes();
+    // Nor to wait for whoever reads it.
+    cli::write_errors_with(sys::fd::write_stderr_at_once);
     // They are about a process further above, and no service may take them for its own.
     for name in [WATCHDOG_USEC, WATCHDOG_PID] {
         environ::take(name);

@@ -51,6 +51,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
     // A supervise that leaves before it is told to, a stderr that nobody reads, or that is as long as a file may be, is no reason to die.
     signals::survive_writes();
+    // Nor to wait for whoever reads it.
+    cli::write_errors_with(sys::fd::write_stderr_at_once);
     if let Some(name) = copier::received() {
         return copier::copy(&name);
     }

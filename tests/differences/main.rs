@@ -21,6 +21,7 @@ mod multilog_size_limit;
 mod multilog_term_in_pause;
 mod oom_score;
 mod softlimit_overflow;
+mod stderr_that_stands_still;
 mod steady_state;
 mod supervise_is_never_deaf;
 mod supervise_says_once;

@@ -1,9 +1,12 @@
 //! What svscan and supervise tell when asked to by `UPHOLD_LOG=info` or `debug`.
 
 use std::env;
-use std::io::Write;
+use std::io::{self, Write};
 
+use env_logger::Target;
 use log::Level;
+
+use crate::print_error;
 
 /// Name of the variable.
 const VARIABLE: &str = "UPHOLD_LOG";
@@ -17,8 +20,23 @@ pub fn init(program: &'static str) {
     };
     let _ = env_logger::Builder::new()
         .parse_filters(&filter.to_string_lossy())
+        .target(Target::Pipe(Box::new(Errors)))
         .format(move |to, record| writeln!(to, "{program}: {}: {}", word(record.level()), record.args()))
         .try_init();
+}
+
+/// stderr as messages go there: without waiting, where the program has said so.
+struct Errors;
+
+impl Write for Errors {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        print_error(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn word(level: Level) -> &'static str {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::reason;
 
@@ -130,9 +131,21 @@ impl Voice {
     }
 }
 
+/// How messages are written, where [`write_errors_with`] has said so.
+static WRITER: OnceLock<fn(&[u8])> = OnceLock::new();
+
+/// Lets `writer` write all messages from now on: for a program that must not wait for whoever reads its stderr.
+pub fn write_errors_with(writer: fn(&[u8])) {
+    // There is one already only if this was called before.
+    let _ = WRITER.set(writer);
+}
+
 /// Writes `bytes` to stderr. Nothing is done about a stderr that cannot be written.
 pub fn print_error(bytes: &[u8]) {
-    let _ = io::stderr().write_all(bytes);
+    match WRITER.get() {
+        Some(writer) => writer(bytes),
+        None => drop(io::stderr().write_all(bytes)),
+    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use std::path::Path;
 use crate::log::Log;
 use crate::patience::{GivenUp, Patience, Report};
 use crate::status::StatusFile;
-use crate::{Script, Sink};
+use crate::{Action, Script, Sink};
 
 /// How much is gathered for stderr before it is written.
 const BUFFER: usize = 65_536;
+/// How long whoever reads stderr may take to read some of it, in nanoseconds.
+const READING: u64 = 5_000_000_000;
 
 /// Why multilog cannot begin.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ impl From<GivenUp> for OpenError {
 /// Open status files and logs, and what is on its way to them.
 pub struct Outputs {
     stderr: Vec<u8>,
+    /// Whether stderr had no room for what came last.
+    unread: bool,
     files: Vec<StatusFile>,
     logs: Vec<Log>,
     patience: Patience,
@@ -60,7 +64,8 @@ impl Outputs {
             sys::fd::change_directory(start.as_fd()).map_err(OpenError::on(back))?;
             logs.push(Log::open(plan, &mut patience)?);
         }
-        Ok(Outputs { stderr: Vec::new(), files, logs, patience, given_up: false })
+        let stderr = Vec::with_capacity(if script.actions.contains(&Action::Stderr) { BUFFER } else { 0 });
+        Ok(Outputs { stderr, unread: false, files, logs, patience, given_up: false })
     }
 
     /// What hears signals.
@@ -73,15 +78,15 @@ impl Outputs {
         self.logs.iter().map(Log::room).min().unwrap_or(u64::MAX)
     }
 
-    /// Writes all that is complete.
+    /// Writes all that is complete. To stderr at the end: only there it may have to wait for somebody else.
     pub fn flush(&mut self) {
-        self.flush_stderr();
         for file in &mut self.files {
             self.given_up |= file.flush(&mut self.patience).is_err();
         }
         for log in &mut self.logs {
             log.flush(&mut self.patience);
         }
+        self.flush_stderr();
     }
 
     /// Begins a new file in each log whose file is not empty.
@@ -98,9 +103,16 @@ impl Outputs {
         self.logs.into_iter().fold(!self.given_up, |well, log| log.close(patience) && well)
     }
 
-    /// Nothing is done about a stderr that cannot be written.
+    /// Writes what `e` has selected. Nothing is done about a stderr that cannot be written, and whoever reads it has a while to do so: what is not
+    /// read by then is dropped, and so is all that comes until there is room again.
     fn flush_stderr(&mut self) {
-        let _ = sys::fd::write_all(sys::fd::stderr(), &self.stderr);
+        for piece in self.stderr.chunks(sys::fd::PIECE) {
+            let patience = if self.unread { 0 } else { READING };
+            self.unread = !self.patience.wait_for_room(sys::fd::stderr(), patience);
+            if self.unread || sys::fd::write_all(sys::fd::stderr(), piece).is_err() {
+                break;
+            }
+        }
         self.stderr.clear();
     }
 }
@@ -108,7 +120,7 @@ impl Outputs {
 impl Sink for Outputs {
     fn stderr(&mut self, bytes: &[u8]) {
         if self.stderr.len() + bytes.len() > BUFFER {
-            self.flush_stderr();
+            self.flush();
         }
         self.stderr.extend_from_slice(bytes);
     }

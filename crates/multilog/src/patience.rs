@@ -152,6 +152,19 @@ impl Patience {
         }
     }
 
+    /// Waits until `fd` has room, for so long at most and not at all after a TERM. Returns whether it has.
+    pub(crate) fn wait_for_room(&mut self, fd: BorrowedFd<'_>, nanoseconds: u64) -> bool {
+        let deadline = clock::monotonic().saturating_add(nanoseconds);
+        loop {
+            let left = if self.ending() { 0 } else { deadline.saturating_sub(clock::monotonic()) };
+            match poll::writable(fd, left) {
+                Ok(false) if left > 0 => {}
+                // What poll cannot tell, the write will.
+                done => return done.unwrap_or(true),
+            }
+        }
+    }
+
     /// Waits. Returns at once, and true, when TERM came.
     fn pause(&mut self, nanoseconds: u64) -> bool {
         let deadline = clock::monotonic().saturating_add(nanoseconds);

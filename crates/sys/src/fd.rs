@@ -225,6 +225,19 @@ pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// How much a pipe with any room at all takes without waiting: a page. Linux keeps a write of that size in one piece.
+pub const PIECE: usize = 4_096;
+
+/// Writes to stderr as much as it takes at once, and drops the rest: a reader that stands still must not stop who writes. The descriptor stays one
+/// that waits, since other processes have it too.
+pub fn write_stderr_at_once(bytes: &[u8]) {
+    for piece in bytes.chunks(PIECE) {
+        if !crate::poll::writable(stderr(), 0).unwrap_or(true) || write_all(stderr(), piece).is_err() {
+            return;
+        }
+    }
+}
+
 /// Makes reads and writes wait.
 pub fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     change_flags(fd, |flags| flags - OFlag::O_NONBLOCK)

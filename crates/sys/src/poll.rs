@@ -42,6 +42,17 @@ pub fn readable_or_unread<const N: usize>(
     }
 }
 
+/// Waits until a write to `fd` would not wait: there is room, or nobody will ever read it. Returns false if `timeout` nanoseconds have passed or a
+/// signal was handled first.
+pub fn writable(fd: BorrowedFd<'_>, timeout: u64) -> io::Result<bool> {
+    let mut entries = [PollFd::new(fd, PollFlags::POLLOUT)];
+    match nix::poll::poll(&mut entries, milliseconds(timeout)) {
+        Ok(count) => Ok(count > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Rounded up: a deadline that is not quite reached would only be waited for again.
 fn milliseconds(nanoseconds: u64) -> PollTimeout {
     PollTimeout::try_from(nanoseconds.div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
