@@ -1,19 +1,21 @@
 //! The copier of `svscan --prefix`: the process that reads the output of one service without a logger, and writes it to the stdout of svscan with
 //! `name | ` before each line. svscan treats it as it treats a logger: it keeps the pipe, and starts the copier again when it dies.
 //!
-//! Lines of several services do not get into each other: each is written under a lock. If the stdout of svscan blocks, the copiers wait, and
-//! in the end the services do; svscan never does.
+//! Lines of several services do not get into each other: each is written under a lock. Only the copiers have what is locked, since a lock on the
+//! stdout of svscan could be held by any service that has that too. If the stdout of svscan blocks, the copiers wait, and in the end the services
+//! do; svscan never does.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cli::{Warnings, text};
 use machine::scan::Life;
 use sys::process::Signal;
-use sys::{environ, fd, signals};
+use sys::{environ, fd, sealed, signals};
 
 use super::arguments::VOICE;
 use crate::service::COPIER;
@@ -25,9 +27,20 @@ const LONGEST: usize = 1 << 20;
 /// As much as a pipe holds.
 const BATCH: usize = 65_536;
 
-/// The environment of the copier of the service `name`.
-pub fn environment(name: &OsStr) -> Vec<CString> {
-    environ::with(COPIER, name)
+/// Set for a copier that has the lock as [`LOCK`].
+const LOCKED: &str = "UPHOLD_PREFIX_LOCK";
+/// The descriptor of the lock in a copier.
+pub const LOCK: RawFd = 3;
+
+/// A new lock for the copiers of one svscan. Where a pipe cannot be locked, only long lines are at risk.
+pub fn lock() -> io::Result<OwnedFd> {
+    fd::pipe().map(|(_, writer)| writer)
+}
+
+/// The environment of the copier of the service `name`, which gets the lock or does not.
+pub fn environment(name: &OsStr, locked: bool) -> Vec<CString> {
+    let name = Some(name.as_bytes().to_vec());
+    environ::changed(&[(COPIER, name), (LOCKED, locked.then(|| b"1".to_vec()))])
 }
 
 /// The service of which this process is to be the copier.
@@ -53,7 +66,9 @@ pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
     if let Err(error) = fd::wait_for_lock(fd::stdin()) {
         VOICE.warning(&text!("unable to lock the output of ", name), &error);
     }
-    let mut copier = Copier { name, lines: Lines::new(name), said: Warnings::new(VOICE) };
+    // An older svscan gives none.
+    let lock = environ::take(LOCKED).and_then(|_| sealed::inherit(LOCK).ok());
+    let mut copier = Copier { name, lock, lines: Lines::new(name), said: Warnings::new(VOICE) };
     let mut buffer = Vec::with_capacity(BATCH);
     loop {
         match fd::read_onto(fd::stdin(), &mut buffer, BATCH) {
@@ -76,6 +91,8 @@ pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
 
 struct Copier<'a> {
     name: &'a OsStr,
+    /// Held while lines are written.
+    lock: Option<OwnedFd>,
     lines: Lines,
     said: Warnings,
 }
@@ -86,13 +103,15 @@ impl Copier<'_> {
         if self.lines.complete.is_empty() {
             return;
         }
-        // Without a lock (a file system may have none) only long lines are at risk.
-        let locked = fd::lock_for_process(fd::stdout(), true).is_ok();
+        self.lock(true);
         self.write_locked();
-        if locked {
-            let _ = fd::lock_for_process(fd::stdout(), false);
-        }
+        self.lock(false);
         self.lines.written();
+    }
+
+    fn lock(&self, lock: bool) {
+        // Without it only long lines are at risk.
+        let _ = self.lock.as_ref().map(|file| fd::lock_for_process(file.as_fd(), lock));
     }
 
     fn write_locked(&mut self) {

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -94,6 +94,8 @@ struct Scanner {
     pub(super) init: Option<Init>,
     /// Whether services without a logger get a copier.
     prefix: bool,
+    /// What the copiers lock to write.
+    lines: Option<OwnedFd>,
     /// The services of which the log supervise that runs is a copier.
     pub(super) copiers: BTreeSet<Id>,
     /// The stop, once it has begun.
@@ -139,6 +141,9 @@ impl Scanner {
         let copiers =
             state.copiers.unwrap_or_else(|| state.services.iter().filter(is_copier).map(|kept| kept.id).collect());
         scanner.copiers.extend(copiers);
+        if let Some(lines) = state.lines {
+            scanner.lines = Some(sealed::inherit(lines).with_context(unable)?);
+        }
         for kept in state.services {
             let Kept { id, names, main, log, pipe, released } = kept;
             let pipe = pipe.map(LogPipe::inherit).transpose().with_context(unable)?;
@@ -164,6 +169,7 @@ impl Scanner {
             open_files: self.open_files,
             oom: oom::original(),
             copiers: self.prefix.then(|| self.copiers.iter().copied().collect()),
+            lines: self.lines.as_ref().map(|lines| sealed::number(lines.as_fd())),
             services: self.scan.kept().map(with_ends).collect(),
             others: self.others.iter().map(|(id, role, ok)| (*id, *role, sealed::number(ok.as_fd()))).collect(),
         }
@@ -186,7 +192,8 @@ impl Scanner {
     fn hand_over(&self, program: &Path) {
         let pipes = self.scan.kept().filter_map(|kept| kept.pipe).flat_map(LogPipe::descriptors);
         let others = self.others.iter().map(|(_, _, ok)| ok.as_fd());
-        let descriptors: Vec<_> = pipes.chain(others).chain(self.directory.lock()).collect();
+        let lines = self.lines.as_ref().map(AsFd::as_fd);
+        let descriptors: Vec<_> = pipes.chain(others).chain(self.directory.lock()).chain(lines).collect();
         self.successor.succeed(program, &self.state().encode(), &descriptors, &self.signals);
     }
 
@@ -210,6 +217,7 @@ impl Scanner {
             directory,
             init: arguments.init.clone(),
             prefix: arguments.prefix,
+            lines: None,
             copiers: BTreeSet::new(),
             stopping: None,
             exit_code: None,
@@ -509,11 +517,16 @@ impl Scanner {
 
     /// Starts what reads the output of a service without a logger.
     fn start_copier(&mut self, id: Id, name: &OsStr) {
-        let start =
-            Start { open_files: self.open_files, own_session: true, environment: Some(copier::environment(name)) };
+        if self.lines.is_none() {
+            self.lines = copier::lock().ok();
+        }
+        let environment = Some(copier::environment(name, self.lines.is_some()));
+        let start = Start { open_files: self.open_files, own_session: true, environment };
         let copier = self.peers.program("svscan", &[]);
-        let end = self.scan.pipe(id).map(|pipe| (pipe.reader(), 0));
-        let started = spawn(&copier, &start, ("the copier of ", name), end);
+        let input = self.scan.pipe(id).map(|pipe| (pipe.reader(), 0));
+        let lock = self.lines.as_ref().map(|lines| (lines.as_fd(), copier::LOCK));
+        let descriptors: Vec<_> = input.into_iter().chain(lock).collect();
+        let started = spawn(&copier, &start, ("the copier of ", name), &descriptors);
         if started.is_ok() {
             self.copiers.insert(id);
         }
@@ -565,7 +578,7 @@ impl Scanner {
         let dotted = Path::new(".").join(dir);
         let operand = if dir.as_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
         let supervise = self.peers.program("supervise", &[operand]);
-        let started = spawn(&supervise, &start, ("supervise ", dir), end);
+        let started = spawn(&supervise, &start, ("supervise ", dir), end.as_slice());
         self.note_start(id, role, dir, started);
     }
 
@@ -698,12 +711,13 @@ struct Started {
     unable: Option<(Text, io::Error)>,
 }
 
-/// Becomes `program` in a new child, with `pipe` placed as the descriptor beside it. In messages it is what it does for that directory.
+/// Becomes `program` in a new child, with each of `descriptors` placed as the number beside it, in this order. In messages it is what it does for
+/// that directory.
 fn spawn(
     program: &Peer,
     start: &Start,
     (what, dir): (&str, &OsStr),
-    pipe: Option<(BorrowedFd<'_>, RawFd)>,
+    descriptors: &[(BorrowedFd<'_>, RawFd)],
 ) -> io::Result<Started> {
     let mut exec = program.prepare(start.environment.as_deref());
     let become_program = || {
@@ -714,7 +728,7 @@ fn spawn(
             // It cannot fail: a new process leads no group.
             let _ = identity::new_session();
         }
-        match pipe.map_or(Ok(()), |(from, to)| fd::place(from, to)) {
+        match descriptors.iter().try_for_each(|&(from, to)| fd::place(from, to)) {
             Ok(()) => ("unable to start ", what, exec()),
             Err(error) => ("unable to set up descriptors for ", "", error),
         }

@@ -20,6 +20,7 @@ const SERVICE: &[u8] = b"service";
 const OTHER: &[u8] = b"other";
 const OOM: &[u8] = b"oom";
 const COPIERS: &[u8] = b"copiers";
+const LINES: &[u8] = b"lines";
 /// In place of a number: none.
 const NONE: &[u8] = b"-";
 
@@ -34,6 +35,8 @@ pub struct ScanState {
     pub oom: Option<i16>,
     /// With `--prefix`: the services of which the log supervise is a copier. Older svscans left this out.
     pub copiers: Option<Vec<Id>>,
+    /// What the copiers lock to write. Older svscans left this out.
+    pub lines: Option<RawFd>,
     /// All services.
     pub services: Vec<Kept<PipeEnds>>,
     /// The FIFOs of the supervises that are no children.
@@ -55,6 +58,10 @@ impl ScanState {
             words.word(COPIERS);
             words.number(copiers.len());
             copiers.iter().for_each(|&id| words.id(id));
+        }
+        if let Some(lines) = self.lines {
+            words.word(LINES);
+            words.number(lines);
         }
         for service in &self.services {
             words.word(SERVICE);
@@ -82,6 +89,7 @@ impl ScanState {
                 SERVICE => state.services.push(reader.service()?),
                 OOM => state.oom = Some(reader.number()?),
                 COPIERS => state.copiers = Some(reader.ids()?),
+                LINES => state.lines = Some(reader.number()?),
                 OTHER => state.others.push((reader.id()?, reader.role()?, reader.number()?)),
                 _ => return None,
             }
@@ -221,6 +229,7 @@ mod tests {
             open_files: None,
             oom: Some(-17),
             copiers: Some(vec![id(2), id(1)]),
+            lines: Some(9),
             services: vec![
                 Kept {
                     id: id(1),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 
 use testkit::{Scratch, children, lives, needs_program, signal, start, wait_for, wait_until};
@@ -270,4 +271,22 @@ echo >>done; exec sleep 100000";
     wait_until("all is stopped", || scratch.processes().is_empty());
     let said = "svscan: warning: unable to write the output of a, dropping it: input/output error\n";
     assert_eq!(scratch.text("err"), said);
+}
+
+#[test]
+fn a_lock_on_the_common_stdout_keeps_no_line_back() {
+    let scratch = Scratch::new();
+    let mut say = teller(&scratch);
+    // A service has the stdout of svscan if that is its stderr too. This test is such a service.
+    let (reader, writer) = sys::fd::pipe().expect("a pipe");
+    let mut command = scratch.command("svscan", &["--prefix", "scan"]);
+    let _svscan = start(command.stdin(Stdio::null()).stdout(writer.try_clone().expect("a copy")));
+    sys::fd::lock_for_process(writer.as_fd(), true).expect("a lock");
+    say("one");
+    let expected = b"a | one\n";
+    let unread = || sys::fd::has_unread(reader.as_fd());
+    wait_until("the line comes", unread);
+    let mut line = [0; 100];
+    let count = sys::fd::read(reader.as_fd(), &mut line).expect("a pipe");
+    assert_eq!(&line[..count], expected);
 }
