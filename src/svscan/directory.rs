@@ -1,22 +1,18 @@
 //! The scan directory, which is the current one, and the ways in which the kernel tells of changes in it.
 //!
-//! It is locked for as long as svscan serves it: two svscans in one directory would fight for its services. The lock is on the
-//! directory itself, so it takes no file and no right to write.
-//!
 //! inotify tells of names. It does not tell a process that its current directory was removed, and such a directory reads as
 //! empty: so the parent is watched for removals. A directory that has no executable `run` yet is watched itself.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use machine::SECOND;
 use machine::scan::Id;
 use sys::watch::{Change, Watch, Watcher};
-use sys::{fd, sealed};
+
+use super::lock::DirectoryLock;
 
 /// What a change calls for.
 pub enum Look {
@@ -39,22 +35,22 @@ pub struct ScanDirectory {
     filling: Vec<(Watch, Id)>,
     /// Where it was at the start, to find it again when it was removed and made anew.
     home: Option<PathBuf>,
-    /// Held.
-    lock: Option<File>,
+    /// That of this svscan, where there can be one.
+    lock: Option<DirectoryLock>,
 }
 
 impl ScanDirectory {
     /// The current directory, locked and not watched yet.
     ///
     /// # Errors
-    /// EAGAIN if another svscan serves it.
+    /// EAGAIN if another svscan serves it; those of a process or system that has run out of something.
     pub fn current() -> io::Result<ScanDirectory> {
-        Ok(ScanDirectory { lock: lock(Path::new("."))?, ..ScanDirectory::inherit(None)? })
+        Ok(ScanDirectory { lock: DirectoryLock::take(Path::new("."))?, ..ScanDirectory::inherit(None)? })
     }
 
     /// The current directory, with the lock that another svscan had in this process.
     pub fn inherit(lock: Option<RawFd>) -> io::Result<ScanDirectory> {
-        let lock = lock.map(|number| sealed::inherit(number).map(File::from)).transpose()?;
+        let lock = lock.map(DirectoryLock::inherit).transpose()?;
         Ok(ScanDirectory {
             watcher: None,
             own: None,
@@ -65,9 +61,14 @@ impl ScanDirectory {
         })
     }
 
-    /// The lock, where there is one.
+    /// The descriptor of the lock, where there is one.
     pub fn lock(&self) -> Option<BorrowedFd<'_>> {
-        self.lock.as_ref().map(AsFd::as_fd)
+        self.lock.as_ref().map(DirectoryLock::fd)
+    }
+
+    /// Whether somebody holds the lock who may not serve the directory.
+    pub fn is_locked_by_a_stranger(&self) -> bool {
+        self.lock.as_ref().is_some_and(|lock| !lock.is_held())
     }
 
     /// Whether the kernel tells of its changes.
@@ -85,7 +86,7 @@ impl ScanDirectory {
         if is_removed() {
             self.own = None;
             if let Some(home) = self.home.as_deref().filter(|home| home.is_dir()) {
-                let lock = lock(home)?;
+                let lock = DirectoryLock::take(home)?;
                 std::env::set_current_dir(home)?;
                 self.lock = lock;
             }
@@ -119,11 +120,15 @@ impl ScanDirectory {
     ///
     /// # Errors
     /// ENOENT if it was removed: then it reads as empty, but that says nothing about the services.
-    pub fn names(&self) -> io::Result<Vec<OsString>> {
+    pub fn names(&mut self) -> io::Result<Vec<OsString>> {
         if is_removed() {
             return Err(io::Error::from_raw_os_error(sys::ENOENT));
         }
-        std::fs::read_dir(".")?.map(|entry| Ok(entry?.file_name())).collect()
+        let names = std::fs::read_dir(".").and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+        if let Some(lock) = &mut self.lock {
+            lock.renew();
+        }
+        names
     }
 
     /// What the changes that have come call for.
@@ -187,24 +192,6 @@ impl ScanDirectory {
             watcher.inspect(|watcher| watcher.remove(watch));
         }
     }
-}
-
-/// Locks a directory. `None` where it may not be read, or the file system cannot do that.
-fn lock(path: &Path) -> io::Result<Option<File>> {
-    /// A child of an svscan that was killed holds a copy of its lock until it has become a supervise.
-    const TRIES: u32 = 100;
-    let Ok(directory) = fd::open_read(path) else {
-        return Ok(None);
-    };
-    for tries_left in (0..TRIES).rev() {
-        match fd::try_lock(&directory) {
-            Ok(()) => return Ok(Some(directory)),
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if tries_left == 0 => return Err(error),
-            Err(_) => sys::poll::rest_for(SECOND / 100),
-        }
-    }
-    Ok(None)
 }
 
 /// Whether the current directory was removed.

@@ -8,6 +8,7 @@ mod arguments;
 mod copier;
 mod directory;
 mod end;
+mod lock;
 mod stop;
 mod upgrade;
 
@@ -124,8 +125,11 @@ impl Scanner {
             environ::set(files::VARIABLE, state.as_os_str());
         }
         fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
-        let directory =
-            ScanDirectory::current().with_context(|| text!("unable to lock ", dir, ", another svscan runs there"))?;
+        let directory = ScanDirectory::current().map_err(|error| {
+            let busy = error.kind() == io::ErrorKind::WouldBlock;
+            let text = text!("unable to lock ", dir, if busy { ", another svscan runs there" } else { "" });
+            anyhow::Error::from(error).context(text)
+        })?;
         be_spared(None);
         Scanner::new(call, arguments, directory, raise_open_files())
     }
@@ -424,7 +428,14 @@ impl Scanner {
                 self.said.warning("watch", text, &error);
             }
         }
-        match self.directory.names() {
+        let names = self.directory.names();
+        if self.directory.is_locked_by_a_stranger() {
+            let text = text!("unable to lock the scan directory, which a stranger has locked, going on without");
+            self.said.warning("lock", text, &io::Error::from_raw_os_error(sys::EAGAIN));
+        } else {
+            self.said.over("lock");
+        }
+        match names {
             Ok(names) => {
                 self.said.over("directory");
                 self.look_at_all(names);

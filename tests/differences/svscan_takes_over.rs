@@ -4,11 +4,14 @@
 
 #![cfg(target_os = "linux")]
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, lives, parent, signal, start, wait_for, wait_until};
+use testkit::{
+    Running, Scratch, holds_for, lives, needs_program, needs_root, parent, signal, start, wait_for, wait_until,
+};
 
 use crate::talker::Talker;
 use crate::world::{pid, process, svc, svstat, wait_down, wait_up};
@@ -195,10 +198,70 @@ fn two_in_one_scan_directory_is_one_too_many() {
     scratch.service("scan/a", "exec sleep 1000");
     let _first = svscan(&scratch);
     let child = wait_up(&scratch, "scan/a");
-    let second = scratch.run("svscan", &["scan"]);
-    let said = "svscan: fatal: unable to lock scan, another svscan runs there: temporary failure\n";
-    assert_eq!((second.code, second.err().as_str()), (111, said));
+    is_refused(&scratch);
     assert_eq!(pid(&scratch, "scan/a"), Some(child));
+}
+
+/// As nobody, holds a flock on the scan directory. The second time whoever has taken it is gone.
+const STRANGERS: [&str; 2] =
+    ["exec flock scan sh -c 'echo >held; exec sleep 1000'", "exec 9<scan; flock 9; echo >held; exec sleep 1000"];
+
+#[test]
+fn a_stranger_who_locks_the_scan_directory_keeps_no_svscan_out_and_lets_no_second_in() {
+    if !needs_root() || needs_program("flock").is_none() {
+        return;
+    }
+    for stranger in STRANGERS {
+        let scratch = Scratch::new();
+        scratch.service("scan/a", "exec sleep 1000");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &stranger.replace("held", "given/held")]).current_dir(scratch.root()).uid(65534).gid(65534);
+        scratch.mkdir_given("given");
+        let mut stranger = start(&mut shell);
+        wait_until("it is locked", || scratch.path("given/held").exists());
+        let first = svscan(&scratch);
+        let child = wait_up(&scratch, "scan/a");
+        let said = "svscan: warning: unable to lock the scan directory, which a stranger has locked, going on without: temporary failure\n";
+        assert_eq!(scratch.text("svscan.err"), said);
+        is_refused(&scratch);
+        stranger.signal("KILL");
+        stranger.end();
+        // The lock is free, but the first has its mark there.
+        is_refused(&scratch);
+        assert_eq!(pid(&scratch, "scan/a"), Some(child));
+        assert_eq!(scratch.text("svscan.err"), said);
+        kill(first);
+    }
+}
+
+#[test]
+fn a_svscan_of_an_older_release_which_has_no_mark_keeps_others_out() {
+    let scratch = Scratch::new();
+    // This test is one.
+    let directory = std::fs::File::open(scratch.mkdir("scan")).expect("it is there");
+    directory.lock().expect("it is free");
+    is_refused(&scratch);
+}
+
+#[test]
+fn a_svscan_that_has_no_descriptor_for_the_lock_does_not_go_on_without() {
+    let Some(strace) = needs_program("strace") else { return };
+    let scratch = Scratch::new();
+    scratch.mkdir("scan");
+    let inject = ["-qq", "-o", "/dev/null", "-P", ".", "-e", "inject=?open,?openat:error=ENFILE"];
+    let mut command = Command::new(strace);
+    command.args(inject).arg(scratch.suite().path("svscan")).arg("scan").current_dir(scratch.root());
+    let ran = testkit::finish(&mut command);
+    // strace says what the path is.
+    let said = "svscan: fatal: unable to lock scan: system cannot open more files";
+    assert_eq!((ran.code, ran.err().lines().last()), (111, Some(said)));
+}
+
+#[track_caller]
+fn is_refused(scratch: &Scratch) {
+    let ran = scratch.run("svscan", &["scan"]);
+    let said = "svscan: fatal: unable to lock scan, another svscan runs there: temporary failure\n";
+    assert_eq!((ran.code, ran.err().as_str()), (111, said));
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod identity;
 pub mod input;
 pub mod limits;
 pub mod listen;
+pub mod locks;
 pub mod notify;
 pub mod oom;
 pub mod poll;
@@ -31,6 +32,8 @@ pub mod watch;
 
 /// Input/output error.
 pub const EIO: i32 = libc::EIO;
+/// The errno of what may work another time.
+pub const EAGAIN: i32 = libc::EAGAIN;
 /// The errno of what does not exist.
 pub const ENOENT: i32 = libc::ENOENT;
 /// The errno of a descriptor that is not open.
