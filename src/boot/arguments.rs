@@ -5,10 +5,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use cli::{Usage, Word, WrongOption};
+use machine::SECOND;
+use svdir::knob::{self, Unit};
 
 use super::init::Init;
-use super::refuse;
 use super::tree::Tree;
+use super::voice::refuse;
+
+/// How long the stop may take where nothing else is said: a little more than the grace of the systemd unit.
+const TIMEOUT: u64 = 90 * SECOND;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub struct Arguments {
     pub init: Option<Init>,
     pub scan_dir: Option<PathBuf>,
     pub tree: Tree,
+    /// How long to wait at most, in nanoseconds.
+    pub timeout: u64,
     pub print: bool,
     pub force: bool,
 }
@@ -39,6 +46,7 @@ impl Arguments {
             init: None,
             scan_dir: None,
             tree: Tree::new("/".into()),
+            timeout: TIMEOUT,
             print: false,
             force: false,
         };
@@ -48,7 +56,7 @@ impl Arguments {
             match (name, value) {
                 (b"--print", None) if verb_takes(found.verb, name) => found.print = true,
                 (b"--force", None) if verb_takes(found.verb, name) => found.force = true,
-                (b"--init" | b"--scan-dir" | b"--root", value) if verb_takes(found.verb, name) => {
+                (b"--init" | b"--scan-dir" | b"--root" | b"--timeout", value) if verb_takes(found.verb, name) => {
                     let value = value.or_else(|| words.next()).filter(|value| !value.is_empty()).ok_or(Usage)?;
                     found.take(name, value)?;
                 }
@@ -62,6 +70,9 @@ impl Arguments {
     fn take(&mut self, name: &[u8], value: &'static OsStr) -> anyhow::Result<()> {
         match name {
             b"--init" => self.init = Some(Init::named(value).ok_or(Usage)?),
+            b"--timeout" => {
+                self.timeout = knob::duration(value.as_bytes(), Unit::Seconds).map_err(|_| Usage)?;
+            }
             b"--scan-dir" => self.scan_dir = Some(writable(Path::new(value))?),
             _ => self.tree = Tree::new(value.into()),
         }
@@ -89,9 +100,10 @@ fn verb_named(word: &OsStr) -> Option<Verb> {
 
 fn verb_takes(verb: Verb, option: &[u8]) -> bool {
     match verb {
-        Verb::Install => true,
+        Verb::Install => option != b"--timeout",
         Verb::Remove => matches!(option, b"--init" | b"--root"),
-        Verb::Stop | Verb::Reload | Verb::Status => option == b"--scan-dir",
+        Verb::Stop => matches!(option, b"--scan-dir" | b"--timeout"),
+        Verb::Reload | Verb::Status => option == b"--scan-dir",
     }
 }
 

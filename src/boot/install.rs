@@ -12,10 +12,11 @@ use cli::text;
 use super::arguments::{Arguments, writable};
 use super::files::{self, Paths};
 use super::init::Init;
+use super::inittab;
 use super::item::{Found, Item};
 use super::mark::Marked;
 use super::tree::{self, Tree, beside};
-use super::{PROGRAM, inittab, refuse, tell};
+use super::voice::{PROGRAM, refuse, tell};
 
 /// Behind the name of what `--force` moved out of the way.
 pub const SAVED: &str = ".uphold-saved";

@@ -10,10 +10,11 @@ use cli::text;
 use super::arguments::Arguments;
 use super::files::{self, Paths};
 use super::init::Init;
+use super::inittab;
 use super::install::SAVED;
 use super::item::{Found, Item};
 use super::tree::{self, Tree, beside};
-use super::{inittab, tell};
+use super::voice::tell;
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let tree = &arguments.tree;

@@ -1,60 +1,81 @@
-//! The svscan that runs on a scan directory: whether it does is told by its lock on the directory, and which process it is by
-//! being there.
+//! The svscan that runs on a scan directory: it is found by its lock on the directory.
 
-use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use anyhow::Context;
 use cli::text;
+use machine::SECOND;
+use sys::adopted;
 use sys::clock::monotonic;
 use sys::process::{self, Pid, Signal};
-use sys::{adopted, fd};
 
 use super::arguments::Arguments;
-use super::tell;
+use super::voice::tell;
 use crate::service::holder::Servers;
 
 /// The exit code of an init script's `status` where nothing runs.
 const NOT_RUNNING: u8 = 3;
 /// A svscan that was told to stop has ended after so many nanoseconds: svscanboot gives it eight seconds.
-const TOLD: u64 = 10_000_000_000;
+const TOLD: u64 = 10 * SECOND;
+/// After so long it is said what is waited for.
+const SHORT: u64 = SECOND;
 
 /// Stops it with all that it runs, and waits for the end.
 pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
-    let Some(lock) = open(&dir)? else {
-        return Ok(0);
-    };
     let servers = servers(&dir)?;
-    if servers.boots.is_empty() && servers.scans.is_empty() {
-        fd::try_lock(&lock).with_context(|| text!("unable to find the svscan that has locked ", dir))?;
+    if servers.all().next().is_none() {
         tell(&[&"no svscan runs in ", &dir]);
         return Ok(0);
     }
+    let deadline = monotonic().saturating_add(arguments.timeout);
     // svscanboot tells its svscan. One that is alone at runlevel 0 was told by the svscanboot that init has ended: to be told again would
     // mean to hurry. Unless its svscanboot had died before; so it is told once the time for a stop has passed.
     let told_already = servers.boots.is_empty() && std::env::var_os("RUNLEVEL").is_some_and(|level| level == "0");
-    if told_already && wait(&servers, Some(TOLD))? {
+    if told_already && wait(&dir, &servers, deadline.min(monotonic().saturating_add(TOLD)))?.is_none() {
         return stopped(&dir);
     }
     for pid in servers.boots.iter().copied().chain(servers.alone()) {
         send(pid, Signal::SIGTERM)?;
     }
-    wait(&servers, None)?;
-    stopped(&dir)
-}
-
-/// Waits for the end of all of them, for `limit` nanoseconds at the longest. Returns whether it has come.
-fn wait(servers: &Servers, limit: Option<u64>) -> anyhow::Result<bool> {
-    let deadline = limit.map(|limit| monotonic().saturating_add(limit));
-    for pid in servers.boots.iter().copied().chain(servers.scans.iter().map(|&(pid, _)| pid)) {
-        let left = deadline.map(|deadline| deadline.saturating_sub(monotonic()));
-        let ended = adopted::wait_for_end(pid, left);
-        if !ended.with_context(|| text!("unable to wait for the end of svscan"))? {
-            return Ok(false);
+    match wait(&dir, &servers, deadline)? {
+        None => stopped(&dir),
+        Some(pid) => {
+            let seconds = arguments.timeout / SECOND;
+            let runs = text!(", pid ", pid.as_str(), " still runs after ", seconds, " seconds");
+            let unable = text!("unable to stop svscan in ", dir, runs.0.as_slice());
+            Err(anyhow::Error::new(io::Error::from(io::ErrorKind::TimedOut)).context(unable))
         }
     }
-    Ok(true)
+}
+
+/// Waits for the end of all of them. Returns the pid of one that still runs at the deadline.
+fn wait(dir: &Path, servers: &Servers, deadline: u64) -> anyhow::Result<Option<String>> {
+    let unable = || text!("unable to wait for the end of svscan");
+    for pid in servers.all() {
+        let left = || deadline.saturating_sub(monotonic());
+        if adopted::wait_for_end(pid, Some(left().min(SHORT))).with_context(unable)? {
+            continue;
+        }
+        let pid_text = pid.to_string();
+        let seconds = left().div_ceil(SECOND);
+        if seconds > 0 {
+            tell(&[
+                &"waiting for svscan in ",
+                &dir,
+                &": pid ",
+                &pid_text.as_str(),
+                &", ",
+                &seconds,
+                &" seconds at most",
+            ]);
+        }
+        if !adopted::wait_for_end(pid, Some(left())).with_context(unable)? {
+            return Ok(Some(pid_text));
+        }
+    }
+    Ok(None)
 }
 
 fn stopped(dir: &Path) -> anyhow::Result<u8> {
@@ -62,7 +83,7 @@ fn stopped(dir: &Path) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Lets it become its new file.
+/// Lets it become its new file. A svscan of another suite would die of being told, and is none that is found: it has no lock.
 pub fn reload(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
     let servers = servers(&dir)?;
@@ -76,8 +97,7 @@ pub fn reload(arguments: &Arguments) -> anyhow::Result<u8> {
 /// Whether it runs.
 pub fn status(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
-    let serves = open(&dir)?.is_some_and(|lock| fd::try_lock(&lock).is_err());
-    if !serves {
+    if servers(&dir)?.scans.is_empty() {
         return Ok(not_running(&dir));
     }
     tell(&[&"svscan runs in ", &dir]);
@@ -85,21 +105,12 @@ pub fn status(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 fn servers(dir: &Path) -> anyhow::Result<Servers> {
-    Servers::of(dir).with_context(|| text!("unable to look for svscan in /proc"))
+    Servers::of(dir).with_context(|| text!("unable to find out who serves ", dir))
 }
 
 fn not_running(dir: &Path) -> u8 {
     tell(&[&"no svscan runs in ", &dir]);
     NOT_RUNNING
-}
-
-/// The scan directory, which its svscan holds locked; `None`, and a line that says so, if there is none.
-fn open(dir: &Path) -> anyhow::Result<Option<File>> {
-    if !dir.exists() {
-        not_running(dir);
-        return Ok(None);
-    }
-    fd::open_read(dir).map(Some).with_context(|| text!("unable to open ", dir))
 }
 
 fn send(pid: Pid, signal: Signal) -> anyhow::Result<()> {

@@ -1,16 +1,18 @@
-//! What serves a scan directory: found in `/proc` by being in that directory, so nothing has to be written down about it.
+//! What serves a scan directory, as the kernel tells: a svscan has the lock on the directory or a mark there, a svscanboot has a mark while none runs.
+//! So nothing has to be written down about it.
+//!
+//! Anybody who may read the directory can lock it. So a process is believed only if it runs as root, as the owner of the directory or as who asks;
+//! and of other processes nothing is read but what the kernel keeps of them itself.
 
-use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use sys::process::{self, Pid};
-use sys::table;
-
-use super::COPIER;
+use sys::identity;
+use sys::locks::{self, Facts, Holder, Kind};
+use sys::process::{self, Pid, Signal};
 
 /// The processes that serve a scan directory.
 #[derive(Debug, Default)]
@@ -25,31 +27,34 @@ impl Servers {
     /// Those of `dir`; none if that is not there.
     ///
     /// # Errors
-    /// If there is no `/proc`.
+    /// If the directory cannot be opened, or there is no `/proc`.
     pub fn of(dir: &Path) -> io::Result<Servers> {
+        match sys::fd::open_read(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Servers::default()),
+            directory => Servers::of_open(&directory?),
+        }
+    }
+
+    fn of_open(directory: &File) -> io::Result<Servers> {
+        let believed = believed(directory)?;
+        let holders = |kind| locks::holders(directory.as_fd(), kind, &believed);
+        let (locked, marked) = (holders(Kind::Lock)?, holders(Kind::Mark)?);
         let mut found = Servers::default();
-        let Ok(directory) = fs::metadata(dir) else {
-            return Ok(found);
-        };
-        let table = table::read()?;
-        for &(pid, parent) in table.iter().filter(|(pid, _)| is(&proc(*pid).join("cwd"), &directory)) {
-            if runs(&words(pid), "svscan") && !is_copier(pid) {
-                found.scans.push((pid, parent));
+        for Holder { pid, facts } in locked.iter().chain(&marked).filter(|holder| is_svscan(&holder.facts)) {
+            if found.scans.iter().all(|(known, _)| known != pid) {
+                found.scans.push((*pid, Pid::from_raw(facts.parent)));
             }
         }
-        // A child of one that has not become its supervise yet.
-        let pids: Vec<Pid> = found.scans.iter().map(|&(pid, _)| pid).collect();
-        found.scans.retain(|(_, parent)| !pids.contains(parent));
-        for (pid, _) in table {
-            let words = words(pid);
-            // The original's is a script.
-            let interpreted = || words.get(1).is_some_and(|word| named(word, "svscanboot"));
-            let parent = || found.scans.iter().any(|&(_, parent)| parent == pid);
-            // Its last word is the directory, if it has one; and it may be without a svscan for a moment.
-            let keeps_one = || words.last().is_some_and(|word| word.is_absolute() && is(word, &directory));
-            let runs = runs(&words, "svscanboot");
-            if (runs || interpreted()) && parent() || runs && keeps_one() {
-                found.boots.push(pid);
+        let stands_in = |facts: &Facts| hands_on(facts) && !is_svscan(facts);
+        let boots = marked.iter().filter(|holder| stands_in(&holder.facts)).map(|holder| holder.pid);
+        let keeps_it = |&parent: &Pid| {
+            is_called(parent, "svscanboot")
+                && Facts::of(parent).is_some_and(|facts| believed(&facts) && hands_on(&facts))
+        };
+        let parents = found.scans.iter().map(|&(_, parent)| parent).filter(keeps_it);
+        for boot in boots.chain(parents) {
+            if !found.boots.contains(&boot) {
+                found.boots.push(boot);
             }
         }
         Ok(found)
@@ -59,48 +64,39 @@ impl Servers {
     pub fn alone(&self) -> Vec<Pid> {
         self.scans.iter().filter(|(_, parent)| !self.boots.contains(parent)).map(|&(pid, _)| pid).collect()
     }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = Pid> {
+        self.boots.iter().copied().chain(self.scans.iter().map(|&(pid, _)| pid))
+    }
 }
 
-fn proc(pid: Pid) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}"))
+/// Who is believed to serve what lies in `owned`.
+pub fn believed(owned: &File) -> io::Result<impl Fn(&Facts) -> bool + use<>> {
+    let trusted = [0, owned.metadata()?.uid(), identity::effective_user()];
+    Ok(move |facts: &Facts| facts.users.iter().all(|user| trusted.contains(user)))
 }
 
-/// What a process was called with.
-fn words(pid: Pid) -> Vec<PathBuf> {
-    strings(pid, "cmdline").map(|word| OsStr::from_bytes(&word).into()).collect()
+/// Whether it hears what makes a svscan of this suite become its new file. Whoever has just locked the directory for a moment does not.
+fn is_svscan(facts: &Facts) -> bool {
+    facts.hears(Signal::SIGUSR2) && facts.hears(Signal::SIGCHLD)
 }
 
-/// The strings of a file of `/proc/PID`.
-fn strings(pid: Pid, file: &str) -> impl Iterator<Item = Vec<u8>> {
-    let strings = fs::read(proc(pid).join(file)).unwrap_or_default();
-    strings
-        .split(|&byte| byte == 0)
-        .filter(|string| !string.is_empty())
-        .map(<[u8]>::to_vec)
-        .collect::<Vec<_>>()
-        .into_iter()
+/// Whether it hears what makes a svscanboot tell its svscan to stop.
+fn hands_on(facts: &Facts) -> bool {
+    facts.hears(Signal::SIGTERM) && facts.hears(Signal::SIGCHLD)
 }
 
-/// Whether it is that program: by its own name, or as a part of the all-in-one file, which may have another one. An editor that has a file
-/// of that name open is none.
-fn runs(words: &[PathBuf], program: &str) -> bool {
-    let [first, rest @ ..] = words else {
+/// Whether a process was called as that program: by its own name, or as a part of the all-in-one file, which may have another one.
+fn is_called(pid: Pid, program: &str) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line);
+    let words: Vec<&Path> = line.split('\0').filter(|word| !word.is_empty()).map(Path::new).collect();
+    let [first, rest @ ..] = words.as_slice() else {
         return false;
     };
-    let own = process::own_program().unwrap_or_default();
-    let all_in_one = || named(first, "uphold") || first.file_name() == own.file_name();
-    named(first, program) || rest.first().is_some_and(|word| word == Path::new(program)) && all_in_one()
-}
-
-fn named(word: &Path, program: &str) -> bool {
-    word.file_name().is_some_and(|name| name == program)
-}
-
-/// Whether a svscan is a copier of another one. Its environment says so for as long as it lives.
-fn is_copier(pid: Pid) -> bool {
-    strings(pid, "environ").any(|string| string.split(|&byte| byte == b'=').next() == Some(COPIER.as_bytes()))
-}
-
-fn is(path: &Path, directory: &Metadata) -> bool {
-    fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (directory.dev(), directory.ino()))
+    let named = |name: &str| first.file_name().is_some_and(|file| file == name);
+    let own: PathBuf = process::own_program().unwrap_or_default();
+    let all_in_one = || named("uphold") || first.file_name() == own.file_name();
+    named(program) || rest.first().is_some_and(|word| *word == Path::new(program)) && all_in_one()
 }

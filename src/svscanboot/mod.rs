@@ -16,7 +16,7 @@ use svdir::names;
 use sys::exec::c_string;
 use sys::process::{self, Change, Pid, Signal};
 use sys::signals::{self, Signals};
-use sys::{environ, fd, identity};
+use sys::{environ, fd, identity, locks};
 
 use crate::service::holder::Servers;
 use crate::service::log_pipe::LogPipe;
@@ -71,6 +71,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     end_orphan(&dir);
     let (reader, writer) = fd::pipe().with_context(|| text!("unable to create pipe"))?;
     let mut boot = Boot {
+        // Where it cannot be had, this process is not found while no svscan runs.
+        directory: fd::open_read(&dir).ok(),
         dir,
         peers,
         signals,
@@ -129,6 +131,8 @@ impl Keep {
 
 struct Boot {
     dir: PathBuf,
+    /// Has the mark of this process while svscan does not run, so that it is found as what serves the directory.
+    directory: Option<File>,
     peers: Peers,
     signals: Signals,
     /// Both ends of the pipe from svscan, and all below it that has no logger, to readproctitle: held, so that neither side sees the other die.
@@ -154,6 +158,7 @@ impl Boot {
         if self.svscan.is_due() {
             let words: [&OsStr; 3] = ["--init".as_ref(), "--".as_ref(), self.dir.as_os_str()];
             let output = [(self.writer.as_fd(), 1), (self.writer.as_fd(), 2)];
+            self.mark(false);
             self.svscan.started(spawn(&self.peers, "svscan", &words, &output));
             self.untold = self.stopping;
         }
@@ -161,6 +166,12 @@ impl Boot {
             // It fails for one that has ended, which is heard of in a moment.
             let _ = process::kill(pid, Signal::SIGTERM);
             self.untold = false;
+        }
+    }
+
+    fn mark(&self, set: bool) {
+        if let Some(directory) = &self.directory {
+            let _ = locks::mark(directory.as_fd(), set);
         }
     }
 
@@ -190,6 +201,7 @@ impl Boot {
             }
             if self.svscan.pid == Some(pid) {
                 self.svscan.pid = None;
+                self.mark(true);
                 // One that was killed has stopped nothing.
                 if self.stopping && matches!(change, Change::Exited(_)) {
                     return true;

@@ -116,6 +116,105 @@ fn a_copier_is_no_svscan() {
 }
 
 #[test]
+fn whoever_calls_itself_svscanboot_is_none_and_holds_nothing_up() {
+    let scratch = scratch();
+    scratch.mkdir("service");
+    let dir = scratch.path("service");
+    let dir = dir.to_str().expect("UTF-8");
+    scratch.write("deaf", "trap '' TERM; exec sh ready\n");
+    let mut pretenders: Vec<Running> = [&["svscanboot", "../deaf", dir][..], &["svscan", "../deaf", "."]]
+        .map(|words| bystander(&scratch, words))
+        .into();
+    assert_eq!(boot(&scratch, "status").code, 3);
+    assert_eq!(boot(&scratch, "reload").code, 3);
+    let stopped = boot(&scratch, "stop");
+    assert_eq!((stopped.code, stopped.out()), (0, format!("no svscan runs in {dir}\n")));
+    assert!(pretenders.iter_mut().all(|pretender| pretender.ended().is_none()));
+}
+
+#[test]
+fn whoever_locks_the_scan_directory_is_no_svscan() {
+    let Some(flock) = testkit::needs_program("flock") else { return };
+    let scratch = scratch();
+    let dir = scratch.mkdir("service");
+    // By somebody else where there is somebody, and by whoever runs this test.
+    for mut locker in [scratch.as_ordinary(Command::new(&flock)), Command::new(&flock)] {
+        locker.args(["--nonblock", "--no-fork"]).arg(&dir).args(["sh", "-c", "echo ready; read line"]);
+        let mut locker = start(locker.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let mut ready = [0; 6];
+        let stdout = locker.child().stdout.as_mut().expect("a pipe");
+        std::io::Read::read_exact(stdout, &mut ready).expect("it says so");
+        assert_eq!(boot(&scratch, "status").code, 3);
+        assert_eq!(boot(&scratch, "reload").code, 3);
+        let stopped = boot(&scratch, "stop");
+        assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
+        assert_eq!(locker.ended(), None);
+    }
+}
+
+#[test]
+fn nothing_is_read_of_processes_that_have_no_lock() {
+    let Some(strace) = testkit::needs_program("strace") else { return };
+    if finish(Command::new(&strace).args(["-qq", "-o", "/dev/null", "true"])).code != 0 {
+        return testkit::skip("strace may not trace here");
+    }
+    let scratch = scratch();
+    scratch.mkdir("service");
+    let bystander = bystander(&scratch, &["svscan", "../any"]);
+    let mut svscan = scratch.start("svscan", "svscan", &["--init", "service"]);
+    wait_until("it runs", || boot(&scratch, "status").code == 0);
+    for verb in ["status", "reload", "stop"] {
+        let mut traced = Command::new(&strace);
+        traced.args(["-qq", "-e", "trace=%file", "-o"]).arg(scratch.path(verb));
+        let done = traced.arg(scratch.suite().path("uphold")).args(["boot", verb, "--scan-dir"]);
+        assert_eq!(finish(done.arg(scratch.path("service"))).code, 0);
+        let calls = scratch.text(verb);
+        assert!(calls.contains("/proc/locks"), "{calls}");
+        assert!(calls.contains(&format!("/proc/{}/", svscan.pid())), "{calls}");
+        assert!(!calls.contains(&format!("/proc/{}/", bystander.pid())), "{calls}");
+    }
+    assert_eq!(svscan.end(), 0);
+}
+
+#[test]
+fn stop_waits_no_longer_than_it_was_told_and_says_for_what() {
+    let scratch = scratch();
+    scratch.service("service/deaf", "trap '' TERM; echo >../../deaf; while :; do sleep 1; done");
+    let svscan = scratch.start("svscan", "svscan", &["--grace", "600", "service"]);
+    wait_until("the service is deaf", || scratch.path("deaf").exists());
+    wait_until("svscan runs", || boot(&scratch, "status").code == 0);
+    let mut stop = scratch.command("uphold", &["boot", "stop", "--timeout", "1500ms", "--scan-dir"]);
+    let stopped = finish(stop.arg(scratch.path("service")));
+    let (dir, pid) = (scratch.path("service"), svscan.pid());
+    let dir = dir.display();
+    assert_eq!(stopped.out(), format!("waiting for svscan in {dir}: pid {pid}, 1 seconds at most\n"));
+    let expected = format!("unable to stop svscan in {dir}, pid {pid} still runs after 1 seconds: timed out\n");
+    assert_eq!((stopped.code, stopped.err()), (111, format!("uphold boot: fatal: {expected}")));
+    assert_eq!(boot(&scratch, "status").code, 0);
+}
+
+#[test]
+fn a_svscanboot_is_found_while_no_svscan_runs() {
+    let scratch = scratch();
+    let dir = scratch.mkdir("service");
+    let mut command = scratch.command("svscanboot", &[]);
+    let mut svscanboot = start(command.arg(&dir).stdin(Stdio::null()));
+    wait_until("it runs", || boot(&scratch, "status").code == 0);
+    let called =
+        |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"svscan\0"));
+    let svscan = *testkit::children(svscanboot.pid()).iter().find(|pid| called(pid)).expect("it runs");
+    testkit::signal(svscan, "KILL");
+    // For a second, before another svscan is started.
+    let mark = format!(" {} ", svscanboot.pid());
+    let marked = |locks: String| locks.lines().any(|line| line.contains("POSIX") && line.contains(&mark));
+    wait_until("it stands in", || marked(std::fs::read_to_string("/proc/locks").expect("it can be read")));
+    let stopped = boot(&scratch, "stop");
+    assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
+    assert!(stopped.out().ends_with(&format!("stopped what svscan ran in {}\n", dir.display())), "{}", stopped.out());
+    assert_eq!(svscanboot.end(), 0);
+}
+
+#[test]
 fn the_sysvinit_script_starts_what_does_not_run_yet() {
     if std::fs::read_to_string("/etc/inittab").is_ok_and(|inittab| inittab.contains("SV:")) {
         return testkit::skip("init starts svscanboot here");

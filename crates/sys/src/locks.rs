@@ -1,88 +1,265 @@
-//! Who holds locks on an open file, as the kernel tells.
+//! Who holds the lock on a file or directory, as the kernel tells in `/proc/locks`, and what it says of these processes.
 //!
-//! There are two kinds. flock's belongs to the open file and excludes every other one, whoever took it. A mark is a read lock of fcntl: it
-//! belongs to the process, excludes nobody, and on a directory nothing can exclude it, since that would take a descriptor for writing. It lasts
-//! over an exec, and ends with the process or when that closes any descriptor of the file.
+//! Nothing of any other process is read: a look at one whose directory lies on a dead file system would never return.
 
-use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
-use nix::fcntl::{FcntlArg, fcntl};
+use crate::process::{Pid, Signal};
 
-use crate::process::{self, Pid};
-
-/// Puts the mark of this process on a file, or takes it away.
-pub fn mark(fd: BorrowedFd<'_>, set: bool) -> io::Result<()> {
-    // SAFETY: a zeroed flock is a valid one, about the whole file.
-    let mut range: libc::flock = unsafe { std::mem::zeroed() };
-    // The constants are wider than the fields on some systems.
-    #[allow(clippy::unnecessary_cast)]
-    {
-        range.l_type = if set { libc::F_RDLCK } else { libc::F_UNLCK } as _;
-        range.l_whence = libc::SEEK_SET as _;
-    }
-    fcntl(fd, FcntlArg::F_SETLK(&range))?;
-    Ok(())
+/// A process that holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its pid.
+    pub pid: Pid,
+    /// What else the kernel says of it.
+    pub facts: Facts,
 }
 
-/// The other processes that have taken flock's lock or put a mark on the file. Without the mark of this process nobody is found, and neither is
-/// anybody whom this process does not see, or who has ended and left the lock to a child.
+/// What `/proc/PID/status` says of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The parent, 0 for one that cannot be seen from here.
+    pub parent: i32,
+    /// Its user ids: real, effective, saved, and that for files.
+    pub users: Vec<u32>,
+    /// The signals that it catches, and those that it blocks: bit 0 is signal 1.
+    heard: u64,
+}
+
+impl Facts {
+    /// Those of a process; `None` if it has ended, or cannot be seen.
+    pub fn of(pid: Pid) -> Option<Facts> {
+        Facts::parse(&std::fs::read(format!("/proc/{pid}/status")).ok()?)
+    }
+
+    fn parse(status: &[u8]) -> Option<Facts> {
+        let text = String::from_utf8_lossy(status);
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let bits = |name: &str| u64::from_str_radix(field(name).unwrap_or_default().trim(), 16).unwrap_or(0);
+        let users = field("Uid")?.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some(Facts { parent: field("PPid")?.trim().parse().ok()?, users, heard: bits("SigCgt") | bits("SigBlk") })
+    }
+
+    /// Whether the signal is caught, or waits until it is: it would not just end the process.
+    pub fn hears(&self, signal: Signal) -> bool {
+        self.heard >> (signal as i32 - 1) & 1 == 1
+    }
+}
+
+/// Which lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One by `flock`, which excludes every other.
+    Lock,
+    /// A [mark](mark), which excludes nobody.
+    Mark,
+}
+
+/// The processes that have such a lock on what `file` is, and have that open now; of those, who is `believed` for what the kernel says of it.
+/// One that took a lock and has closed it since, while another still has a copy of its descriptor, is none: its pid may be another
+/// process's by now.
 ///
 /// # Errors
-/// If there is no `/proc`.
-pub fn others(fd: BorrowedFd<'_>) -> io::Result<Vec<Pid>> {
-    let own = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
-    let all = fs::read_to_string("/proc/locks")?;
-    let Some(file) = own.lines().filter_map(|line| parse(line.strip_prefix("lock:")?)).map(|lock| lock.file).next()
-    else {
-        return Ok(Vec::new());
-    };
-    let found = all.lines().filter_map(parse).filter(|lock| lock.file == file).map(|lock| lock.pid);
-    Ok(found.filter(|&pid| pid != process::own_pid()).collect())
+/// If there is no `/proc/locks`.
+pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: impl Fn(&Facts) -> bool) -> io::Result<Vec<Holder>> {
+    imp::holders(file, kind, &believed)
 }
 
-struct Lock<'a> {
-    pid: Pid,
-    /// The kernel's own name for a file. What `stat` says is another one on some file systems.
-    file: &'a str,
-}
-
-/// A line as `1: FLOCK  ADVISORY  WRITE 708 00:14:1044 0 EOF`. Who waits for a lock has an arrow in it.
-fn parse(line: &str) -> Option<Lock<'_>> {
-    let mut words = line.split_ascii_whitespace().skip(1);
-    let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
-    if !matches!(kind, "FLOCK" | "POSIX") {
-        return None;
+/// The other processes that have flock's lock or a [mark](mark) on what `file` is, and have that open now.
+///
+/// # Errors
+/// If there is no `/proc/locks`.
+pub fn others(file: BorrowedFd<'_>) -> io::Result<Vec<Pid>> {
+    let mut found: Vec<Pid> = Vec::new();
+    for kind in [Kind::Lock, Kind::Mark] {
+        found.extend(holders(file, kind, |_| true)?.into_iter().map(|holder| holder.pid));
     }
-    Some(Lock { pid: Pid::from_raw(pid.parse().ok()?), file })
+    found.retain(|&pid| pid != crate::process::own_pid());
+    Ok(found)
+}
+
+/// Puts a mark of this process on what `file` is, or takes it away. Any number of processes may have one, and nothing can keep one from a
+/// directory. It lasts until the process ends or closes any descriptor of that.
+///
+/// # Errors
+/// Where the file system has no such locks.
+pub fn mark(file: BorrowedFd<'_>, set: bool) -> io::Result<()> {
+    imp::mark(file, set)
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::io;
+    use std::os::fd::{AsRawFd, BorrowedFd};
+    use std::os::unix::fs::MetadataExt;
+
+    use nix::fcntl::{FcntlArg, fcntl};
+
+    use super::{Facts, Holder, Kind, Pid};
+
+    pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: &dyn Fn(&Facts) -> bool) -> io::Result<Vec<Holder>> {
+        let key = key(file)?;
+        let mut found: Vec<Holder> = Vec::new();
+        for line in std::fs::read("/proc/locks")?.split(|&byte| byte == b'\n') {
+            let Some(pid) = owner(line, kind, &key).filter(|&pid| pid > 0).map(Pid::from_raw) else {
+                continue;
+            };
+            if found.iter().any(|known| known.pid == pid) {
+                continue;
+            }
+            let facts = Facts::of(pid).filter(|facts| believed(facts) && has_it(pid, kind, &key));
+            found.extend(facts.map(|facts| Holder { pid, facts }));
+        }
+        Ok(found)
+    }
+
+    pub fn mark(file: BorrowedFd<'_>, set: bool) -> io::Result<()> {
+        fcntl(file, FcntlArg::F_SETLK(&whole(if set { libc::F_RDLCK } else { libc::F_UNLCK })))?;
+        Ok(())
+    }
+
+    /// How the kernel's list calls what `file` is. Its own number of the device is not always that of stat (btrfs, overlays), so it is asked:
+    /// by a lock that hinders nobody.
+    fn key(file: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+        let locked = fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK))).is_ok();
+        let own = std::fs::read(format!("/proc/self/fdinfo/{}", file.as_raw_fd()));
+        if locked {
+            let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK)));
+        }
+        let key = |line: &[u8]| Some(words(line.strip_prefix(b"lock:")?).nth(5)?.to_vec());
+        if let Some(key) = own?.split(|&byte| byte == b'\n').find_map(key) {
+            return Ok(key);
+        }
+        let there = std::fs::metadata(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        let (major, minor) = (libc::major(there.dev()), libc::minor(there.dev()));
+        Ok(format!("{major:02x}:{minor:02x}:{}", there.ino()).into_bytes())
+    }
+
+    fn whole(kind: i32) -> libc::flock {
+        // SAFETY: a zeroed flock is a valid one, about the whole file.
+        let mut range: libc::flock = unsafe { std::mem::zeroed() };
+        range.l_type = kind as _;
+        range.l_whence = libc::SEEK_SET as _;
+        range
+    }
+
+    /// Whether a descriptor of the process has such a lock. Where this may not be asked, the list is believed: then the process cannot be
+    /// signalled from here either.
+    fn has_it(pid: Pid, kind: Kind, key: &[u8]) -> bool {
+        let directory = format!("/proc/{pid}/fdinfo");
+        let descriptors = match std::fs::read_dir(&directory) {
+            Ok(descriptors) => descriptors,
+            Err(error) => return error.kind() == io::ErrorKind::PermissionDenied,
+        };
+        let has = |text: Vec<u8>| {
+            let mut locks = text.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"lock:"));
+            locks.any(|line| owner(line, kind, key).is_some())
+        };
+        descriptors.flatten().any(|descriptor| std::fs::read(descriptor.path()).is_ok_and(has))
+    }
+
+    /// The process that a line of the list says has such a lock on what `key` calls. Who waits for one has an arrow in its line.
+    pub fn owner(line: &[u8], kind: Kind, key: &[u8]) -> Option<i32> {
+        let words: Vec<&[u8]> = words(line).collect();
+        let [_, found, _, _, pid, place, start, ..] = words.as_slice() else {
+            return None;
+        };
+        // A lock on a part of it is none of these: a supervise has one on its service directory.
+        let matches = *found == name(kind) && *place == key && *start == b"0";
+        matches.then(|| std::str::from_utf8(pid).ok()?.parse().ok())?
+    }
+
+    fn name(kind: Kind) -> &'static [u8] {
+        match kind {
+            Kind::Lock => b"FLOCK",
+            Kind::Mark => b"POSIX",
+        }
+    }
+
+    fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+        line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use super::{BorrowedFd, Facts, Holder, Kind, io};
+
+    pub fn holders(_file: BorrowedFd<'_>, _kind: Kind, _believed: &dyn Fn(&Facts) -> bool) -> io::Result<Vec<Holder>> {
+        Err(nix::errno::Errno::ENOSYS.into())
+    }
+
+    pub fn mark(_file: BorrowedFd<'_>, _set: bool) -> io::Result<()> {
+        Err(nix::errno::Errno::ENOSYS.into())
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::fs::File;
     use std::os::fd::AsFd;
 
     use super::*;
 
     #[test]
-    fn a_line_says_who_holds_what() {
-        let held = parse("1: FLOCK  ADVISORY  WRITE 708 00:14:1044 0 EOF").expect("a lock");
-        assert_eq!((held.pid, held.file), (Pid::from_raw(708), "00:14:1044"));
-        let held = parse("\t2: POSIX  ADVISORY  READ 9 fd:01:7 0 EOF").expect("a lock");
-        assert_eq!((held.pid, held.file), (Pid::from_raw(9), "fd:01:7"));
-        for other in
-            ["", "1:", "1: -> FLOCK  ADVISORY  WRITE 708 00:14:1044 0 EOF", "1: LEASE ACTIVE READ 9 fd:01:7 0 EOF"]
-        {
-            assert!(parse(other).is_none(), "{other}");
+    fn the_holder_of_a_lock_is_found_while_it_has_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let open = || File::open(dir.path()).expect("it is there");
+        let (held, asked) = (open(), open());
+        let found = |kind| -> Vec<Pid> {
+            let found = holders(asked.as_fd(), kind, |_| true).expect("/proc/locks");
+            found.into_iter().map(|holder| holder.pid).collect()
+        };
+        let own = crate::process::own_pid();
+        assert_eq!(found(Kind::Lock), []);
+        crate::fd::try_lock(&held).expect("nobody has it");
+        assert_eq!((found(Kind::Lock), found(Kind::Mark)), (vec![own], vec![]));
+        assert_eq!(holders(asked.as_fd(), Kind::Lock, |_| false).expect("/proc/locks"), []);
+        mark(held.as_fd(), true).expect("there are such locks");
+        assert_eq!(found(Kind::Mark), [own]);
+        mark(held.as_fd(), false).expect("there are such locks");
+        assert_eq!(found(Kind::Mark), []);
+        drop(held);
+        assert_eq!((found(Kind::Lock), found(Kind::Mark)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn who_took_a_lock_and_left_it_to_another_does_not_hold_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let held = File::open(dir.path()).expect("it is there");
+        crate::fd::try_lock(&held).expect("nobody has it");
+        let mut other = std::process::Command::new("sleep").arg("1000").stdin(held).spawn().expect("a child");
+        let asked = File::open(dir.path()).expect("it is there");
+        let is_locked = crate::fd::try_lock(&asked).is_err();
+        let found = holders(asked.as_fd(), Kind::Lock, |_| true);
+        other.kill().expect("it is ours");
+        other.wait().expect("it is ours");
+        assert!(is_locked);
+        assert_eq!(found.expect("/proc/locks"), []);
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_has_none() {
+        let key = b"fe:00:17";
+        assert_eq!(imp::owner(b"1: FLOCK  ADVISORY  WRITE 7 fe:00:17 0 EOF", Kind::Lock, key), Some(7));
+        for line in [
+            &b"1: -> FLOCK  ADVISORY  WRITE 7 fe:00:17 0 EOF"[..],
+            b"1: FLOCK  ADVISORY  WRITE 7 fe:00:170 0 EOF",
+            b"1: POSIX  ADVISORY  WRITE 7 fe:00:17 0 EOF",
+            b"1: FLOCK",
+            b"",
+        ] {
+            assert_eq!(imp::owner(line, Kind::Lock, key), None);
         }
     }
 
     #[test]
-    fn this_process_is_no_other() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = fs::File::open(directory.path()).expect("it is there");
-        mark(file.as_fd(), true).expect("nothing can exclude it");
-        file.lock().expect("it is free");
-        assert_eq!(others(file.as_fd()).expect("/proc"), []);
+    fn a_status_tells_of_the_parent_the_users_and_the_signals() {
+        let text = b"Name:\tx\nUid:\t1\t2\t3\t4\nPPid:\t9\nSigBlk:\t0000000000000001\nSigCgt:\t0000000000000800\n";
+        let facts = Facts::parse(text).expect("well formed");
+        assert_eq!((facts.parent, facts.users.as_slice()), (9, &[1, 2, 3, 4][..]));
+        assert!(facts.hears(Signal::SIGUSR2) && facts.hears(Signal::SIGHUP) && !facts.hears(Signal::SIGTERM));
+        assert_eq!(Facts::parse(b"Name:\tx\n"), None);
     }
 }

@@ -27,6 +27,11 @@ impl Scratch {
         let mut command = Command::new(self.lend(program));
         let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.path(LENT).display());
         command.args(words).current_dir(self.root()).env("PATH", path).env_remove("UPHOLD_LOG");
+        self.as_ordinary(command)
+    }
+
+    /// A command of any program, to be run by the ordinary user.
+    pub fn as_ordinary(&self, mut command: Command) -> Command {
         if is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
