@@ -10,8 +10,8 @@ mod strace;
 mod supervise;
 mod svscan;
 
-/// Here, so that it begins first: it takes a minute.
 #[test]
+#[ignore = "takes a minute: `cargo test --test faults -- --ignored`"]
 fn a_start_for_which_there_is_no_process_is_made_by_itself_after_a_minute() {
     if strace::needs_strace() {
         supervise::no_start_for_a_while(strace::FORK, "EAGAIN", false);

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::DEADLINE;
+use crate::wait::pause;
 
 /// Held for reading while a child is made, for writing while a file that may be executed is written. A child that is forked
 /// while the file is open for writing keeps it open until its own exec, and executing the file fails with ETXTBSY.
@@ -106,7 +107,7 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
         if let Some(status) = child.try_wait().expect("a child of ours") {
             return Some(status);
         }
-        thread::sleep(std::time::Duration::from_millis(1));
+        pause(begin);
     }
     let _ = child.kill();
     let _ = child.wait();

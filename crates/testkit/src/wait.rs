@@ -27,8 +27,13 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(begin.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain: {what}");
-        thread::sleep(Duration::from_millis(2));
+        pause(begin);
     }
+}
+
+/// Lets others work before the next look at what was begun at that time: the longer it takes, the seldomer one looks.
+pub(crate) fn pause(begin: Instant) {
+    thread::sleep((begin.elapsed() / 16).clamp(Duration::from_millis(1), Duration::from_millis(20)));
 }
 
 /// Watches for `period` that `condition` holds all the time: for what must not happen.
