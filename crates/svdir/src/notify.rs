@@ -29,14 +29,40 @@ pub enum Notice<'a> {
     Barrier,
 }
 
-/// What the datagram says, in order. Of one that was `cut`, because it was longer than there was room, the last line does not count.
+impl Notice<'_> {
+    /// A bit for what it is about. Two that exclude each other, as alive and hanging, are not of one kind.
+    fn kind(&self) -> u16 {
+        1 << match self {
+            Notice::Ready => 0,
+            Notice::Reloading => 1,
+            Notice::Stopping => 2,
+            Notice::Status(_) => 3,
+            Notice::MainPid(_) => 4,
+            Notice::Watchdog => 5,
+            Notice::WatchdogTrigger => 6,
+            Notice::WatchdogInterval(_) => 7,
+            Notice::ExtendTimeout(_) => 8,
+            Notice::Barrier => 9,
+        }
+    }
+}
+
+/// What the datagram says, in order, and of each kind the first, as systemd takes it: so it takes no longer to act on one datagram than
+/// on another, whatever its sender has filled it with. Of one that was `cut`, because it was longer than there was room, the last line
+/// does not count.
 pub fn parse(datagram: &[u8], cut: bool) -> impl Iterator<Item = Notice<'_>> {
+    let mut kinds = 0_u16;
     let end = match datagram.iter().rposition(|&byte| byte == b'\n') {
         Some(newline) if cut => newline,
         None if cut => 0,
         Some(_) | None => datagram.len(),
     };
-    datagram[..end].split(|&byte| byte == b'\n').filter_map(line)
+    let is_first = move |notice: &Notice<'_>| {
+        let first = kinds & notice.kind() == 0;
+        kinds |= notice.kind();
+        first
+    };
+    datagram[..end].split(|&byte| byte == b'\n').filter_map(line).filter(is_first)
 }
 
 fn line(line: &[u8]) -> Option<Notice<'_>> {
@@ -91,10 +117,21 @@ mod tests {
             ]
         );
         assert_eq!(said("STATUS="), [Notice::Status(b"")]);
-        assert_eq!(
-            said("WATCHDOG_USEC=2000000\nWATCHDOG_USEC=0"),
-            [Notice::WatchdogInterval(2_000_000_000), Notice::WatchdogInterval(0)]
-        );
+        for (value, nanoseconds) in [("2000000", 2_000_000_000), ("0", 0)] {
+            assert_eq!(said(&format!("WATCHDOG_USEC={value}")), [Notice::WatchdogInterval(nanoseconds)]);
+        }
+    }
+
+    #[test]
+    fn of_each_kind_the_first_counts() {
+        assert_eq!(said(&"MAINPID=12\nMAINPID=13\n".repeat(100)), [Notice::MainPid(12)]);
+        assert_eq!(said(&"READY=1\nRELOADING=1\n".repeat(100)), [Notice::Ready, Notice::Reloading]);
+        assert_eq!(said("MAINPID=x\nMAINPID=7\nREADY=0\nREADY=1"), [Notice::MainPid(7), Notice::Ready]);
+        let all = "READY=1\nRELOADING=1\nSTOPPING=1\nSTATUS=\nMAINPID=1\nWATCHDOG=1\nWATCHDOG=trigger\n\
+                   WATCHDOG_USEC=1\nEXTEND_TIMEOUT_USEC=1\nBARRIER=1\n";
+        let kinds: Vec<u16> = said(all).iter().map(Notice::kind).collect();
+        assert_eq!(kinds, (0..10).map(|bit| 1 << bit).collect::<Vec<u16>>());
+        assert_eq!(said(&all.repeat(3)), said(all));
     }
 
     #[test]
