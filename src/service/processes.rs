@@ -2,12 +2,12 @@
 
 use machine::Pid;
 use machine::stop::{Process, victims};
+use sys::proc;
 use sys::process::{self, Signal};
-use sys::table;
 
 /// KILL for everything below this process.
 pub fn kill_descendants() {
-    if let Ok(processes) = table::read() {
+    if let Ok(processes) = proc::all() {
         kill(&victims(own(), &known(&processes), &[], &[]));
     }
 }

@@ -11,7 +11,7 @@ use machine::Pid;
 use machine::scan::{Id, Life, Role};
 use machine::stop::{Action, End, Found, Order, Running, Stop, victims};
 use svdir::{Command, names};
-use sys::{fd, process, table};
+use sys::{fd, proc, process};
 
 use super::arguments::VOICE;
 use super::{Scanner, end, subject};
@@ -183,7 +183,7 @@ impl Scanner {
     /// Kills what is neither a supervise nor below that of a logger: all services, and whatever holds a log pipe open. Where there is
     /// no `/proc`, the supervises alone do so.
     fn kill_services(&mut self) {
-        let Ok(processes) = table::read() else {
+        let Ok(processes) = proc::all() else {
             return;
         };
         let of = |role| self.supervises().filter(move |&(_, as_what, _)| as_what == role).map(|(.., pid)| pid);
@@ -202,7 +202,7 @@ impl Scanner {
         let pipes: Vec<u64> = self.scan.kept().filter_map(|kept| fd::pipe_id(kept.pipe?.reader())).collect();
         let holders: Vec<Pid> = processes
             .iter()
-            .filter(|(pid, _)| table::pipes(*pid).iter().any(|pipe| pipes.contains(pipe)))
+            .filter(|(pid, _)| proc::pipes(*pid).iter().any(|pipe| pipes.contains(pipe)))
             .map(|&(pid, _)| machine_pid(pid))
             .filter(|&pid| !spared(pid))
             .collect();

@@ -43,6 +43,7 @@ mod imp {
 
     use super::{Birth, Change, Pid, Signal, io};
     use crate::clock::monotonic;
+    use crate::proc::{self, Stat};
     use crate::process;
 
     /// So many nanoseconds lie between two looks at a process of whose end nothing tells.
@@ -91,7 +92,7 @@ mod imp {
 
     /// Looks again and again whether `pid` has ended, where the kernel does not tell by itself.
     fn look_for_end(pid: Pid, deadline: Option<u64>) -> bool {
-        let birth = Stat::of(pid).ok().map(|stat| stat.start);
+        let birth = proc::stat(pid).ok().map(|stat| stat.start);
         while !is_over(pid, birth) {
             if deadline.is_some_and(|deadline| deadline <= monotonic()) {
                 return false;
@@ -105,7 +106,7 @@ mod imp {
     fn is_over(pid: Pid, birth: Option<u64>) -> bool {
         // EPERM is the answer about a process of somebody else. Without /proc nothing more is known.
         let there = nix::sys::signal::kill(pid, None) != Err(Errno::ESRCH);
-        !there || Stat::of(pid).is_ok_and(|stat| stat.state == b'Z' || birth.is_some_and(|birth| birth != stat.start))
+        !there || proc::stat(pid).is_ok_and(|stat| stat.state == b'Z' || birth.is_some_and(|birth| birth != stat.start))
     }
 
     fn open(pid: Pid) -> nix::Result<OwnedFd> {
@@ -148,8 +149,8 @@ mod imp {
                 return Ok(None);
             };
             let mut adopted = Adopted { fd, pid, birth: Birth { earliest: 0, latest: 0 } };
-            match Stat::of(pid) {
-                Ok(stat) => adopted.birth = stat.birth(),
+            match proc::stat(pid) {
+                Ok(stat) => adopted.birth = birth(&stat),
                 Err(_) if adopted.has_ended()? => {}
                 Err(error) => return Err(error),
             }
@@ -166,9 +167,9 @@ mod imp {
 
         /// Whether the descriptor stands for a process that was born then.
         fn is_born_then(&self) -> io::Result<bool> {
-            match Stat::of(self.pid) {
+            match proc::stat(self.pid) {
                 // A pid is given anew only when its descriptor has told of the end, so this is about the same process.
-                Ok(stat) => Ok(stat.is_born(self.birth) && !self.has_ended()?),
+                Ok(stat) => Ok(is_born(&stat, self.birth) && !self.has_ended()?),
                 Err(_) if self.has_ended()? => Ok(false),
                 Err(error) => Err(error),
             }
@@ -209,14 +210,17 @@ mod imp {
         }
 
         fn zombie(&self) -> Option<i32> {
-            let stat = Stat::of(self.pid).ok()?;
-            (stat.state == b'Z' && stat.is_born(self.birth)).then_some(stat.exit_code)
+            // Before the rest: what is answered there has to be about this process still.
+            let may_look = proc::may_look(self.pid);
+            let stat = proc::stat(self.pid).ok()?;
+            // 0 is also what the kernel tells a process that may not look.
+            let is_told = stat.exit_code != 0 || may_look;
+            (stat.state == b'Z' && is_born(&stat, self.birth) && is_told).then_some(stat.exit_code)
         }
 
         /// The numbers of the descriptors that it has open.
         pub fn descriptors(&self) -> io::Result<Vec<RawFd>> {
-            let names = std::fs::read_dir(format!("/proc/{}/fd", self.pid))?;
-            Ok(names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+            proc::descriptors(self.pid)
         }
 
         /// A copy of its descriptor `number`, close-on-exec.
@@ -265,49 +269,19 @@ mod imp {
         const EXIT: u64 = 1 << 3;
     }
 
-    /// What `/proc/PID/stat` says; proc(5) counts the fields from 1.
-    struct Stat {
-        /// Field 3.
-        state: u8,
-        /// Field 22, in clock ticks since the boot.
-        start: u64,
-        /// Field 52, in waitpid's form; 0 for who may not know.
-        exit_code: i32,
+    /// In every kernel that this runs on a tick of `/proc/PID/stat` is a hundredth of a second (USER_HZ).
+    const TICK: u64 = 10_000_000;
+
+    /// The tick in which a process was born.
+    fn birth(stat: &Stat) -> Birth {
+        let earliest = stat.start.saturating_mul(TICK);
+        Birth { earliest, latest: earliest.saturating_add(TICK) }
     }
 
-    impl Stat {
-        /// In every kernel that this runs on a tick of this file is a hundredth of a second (USER_HZ).
-        const TICK: u64 = 10_000_000;
-
-        fn of(pid: Pid) -> io::Result<Stat> {
-            let text = std::fs::read(format!("/proc/{pid}/stat"))?;
-            Stat::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
-        }
-
-        fn parse(text: &[u8]) -> Option<Stat> {
-            // Field 2 is the name in parentheses, which may hold anything, parentheses and spaces too.
-            let name_end = text.iter().rposition(|&byte| byte == b')')?;
-            let rest = std::str::from_utf8(text.get(name_end + 1..)?).ok()?;
-            let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-            let field = |number: usize| fields.get(number - 3).copied();
-            Some(Stat {
-                state: *field(3)?.as_bytes().first()?,
-                start: field(22)?.parse().ok()?,
-                exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
-            })
-        }
-
-        /// The tick in which it was born.
-        fn birth(&self) -> Birth {
-            let earliest = self.start.saturating_mul(Stat::TICK);
-            Birth { earliest, latest: earliest.saturating_add(Stat::TICK) }
-        }
-
-        /// Whether the tick in which it was born touches the span, give or take a tick for clocks that are read on two processors.
-        fn is_born(&self, birth: Birth) -> bool {
-            let begin = self.start.saturating_mul(Stat::TICK);
-            begin <= birth.latest.saturating_add(Stat::TICK) && begin.saturating_add(2 * Stat::TICK) >= birth.earliest
-        }
+    /// Whether the tick in which a process was born touches the span, give or take a tick for clocks that are read on two processors.
+    fn is_born(stat: &Stat, birth: Birth) -> bool {
+        let begin = stat.start.saturating_mul(TICK);
+        begin <= birth.latest.saturating_add(TICK) && begin.saturating_add(2 * TICK) >= birth.earliest
     }
 
     #[cfg(test)]
@@ -315,35 +289,19 @@ mod imp {
         use super::*;
 
         #[test]
-        fn a_name_with_parentheses_and_spaces_is_no_field() {
-            let text = b"7 (a) R (b) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
-            let stat = Stat::parse(text).expect("well formed");
-            assert_eq!((stat.state, stat.start, stat.exit_code), (b'S', 4711, 0));
-        }
-
-        #[test]
-        fn what_is_cut_short_is_no_stat() {
-            for text in
-                [&b""[..], b"7", b"7 (a", b"7 (a)", b"7 (a) S 1 7", b"7 (a) S x x x x x x x x x x x x x x x x x x x"]
-            {
-                assert!(Stat::parse(text).is_none());
-            }
-        }
-
-        #[test]
         fn a_birth_is_within_a_tick_of_its_span() {
-            let stat = Stat { state: b'S', start: 100, exit_code: 0 };
-            let born = |earliest, latest| stat.is_born(Birth { earliest, latest });
+            let stat = Stat { start: 100, ..proc::stat(process::own_pid()).expect("it lives") };
+            let born = |earliest, latest| is_born(&stat, Birth { earliest, latest });
             assert!(born(1_003_000_000, 1_004_000_000) && born(1_009_999_999, 1_010_000_001));
             assert!(!born(0, 980_000_000) && !born(1_031_000_000, 1_040_000_000));
-            assert!(stat.is_born(stat.birth()));
+            assert!(is_born(&stat, birth(&stat)));
         }
 
         #[test]
         fn the_end_is_seen_without_a_descriptor_too() {
             let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("a child");
             let pid = Pid::from_raw(child.id().cast_signed());
-            let birth = Stat::of(pid).expect("it lives").start;
+            let birth = proc::stat(pid).expect("it lives").start;
             let before = [look_for_end(pid, Some(0)), is_over(pid, None), is_over(pid, Some(birth))];
             let another = is_over(pid, Some(birth + 1));
             child.kill().expect("it is ours");
@@ -351,6 +309,47 @@ mod imp {
             assert!(look_for_end(pid, None), "a zombie");
             child.wait().expect("it is ours");
             assert!(look_for_end(pid, None) && is_over(pid, Some(birth)));
+        }
+
+        /// In a thread of its own, which may look into no process of another user from now on.
+        fn without_right_to_look<T: Send>(what: impl FnOnce() -> T + Send) -> T {
+            const SYS_PTRACE: u32 = 19;
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    let (mut header, mut sets) = ([0x2008_0522_u32, 0], [[0_u32; 3]; 2]);
+                    // SAFETY: the calls read and write a header of two numbers and the two times three numbers of this version, of the
+                    // thread that makes them.
+                    unsafe {
+                        libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr());
+                        sets[0][0] &= !(1 << SYS_PTRACE);
+                        assert_eq!(libc::syscall(libc::SYS_capset, header.as_mut_ptr(), sets.as_mut_ptr()), 0);
+                    }
+                    what()
+                });
+                thread.join().expect("ends")
+            })
+        }
+
+        #[test]
+        fn an_end_that_may_not_be_known_is_not_taken_for_a_success() {
+            use std::os::unix::process::CommandExt;
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", "read line; exit 3"]).stdin(std::process::Stdio::piped());
+            if crate::identity::is_root() {
+                command.uid(65_534).gid(65_534);
+            }
+            let mut child = command.spawn().expect("a child");
+            let pid = Pid::from_raw(child.id().cast_signed());
+            let opened = Adopted::open(pid).expect("it can be told").expect("it lives");
+            drop(child.stdin.take());
+            while !opened.has_ended().expect("it can be told") {
+                std::thread::yield_now();
+            }
+            let (seen, unseen) = (opened.exit(), without_right_to_look(|| opened.exit()));
+            child.wait().expect("it is ours");
+            assert_eq!(seen, Some(Change::Exited(3)));
+            // Who runs this as an ordinary user may look into what is that user's.
+            assert_eq!(unseen, if crate::identity::is_root() { None } else { seen });
         }
 
         #[test]

@@ -23,11 +23,11 @@ pub mod locks;
 pub mod notify;
 pub mod oom;
 pub mod poll;
+pub mod proc;
 pub mod process;
 pub mod sealed;
 pub mod signals;
 mod spawn;
-pub mod table;
 pub mod watch;
 
 /// Input/output error.

@@ -1,0 +1,257 @@
+//! What `/proc/PID` tells of a process: the one place where its files are read.
+//!
+//! A pid names whoever has it at the moment of the question. A caller that must not mistake one process for another holds its
+//! descriptor ([`crate::adopted`]), asks here, and looks afterwards whether that process has ended.
+
+use std::fs;
+use std::io;
+use std::os::fd::RawFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use crate::process::Pid;
+
+/// The fields of `/proc/PID/stat` that are of use here. proc(5) counts them from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Field 3: what it does; `Z` for a process that has ended and was not reaped.
+    pub state: u8,
+    /// Field 4: its parent; 0 for one outside of what this process can see.
+    pub parent: Pid,
+    /// Field 22: when it was born, in clock ticks since the boot.
+    pub start: u64,
+    /// Field 23: how many bytes of addresses it uses; 0 without any memory: a kernel thread, or a process that has ended.
+    pub memory: u64,
+    /// Field 51: where its environment ends; 0 in the middle of an exec, and for a reader that may not look.
+    pub environment_end: u64,
+    /// Field 52: how it ended, in waitpid's form; 0 for a reader that may not look.
+    pub exit_code: i32,
+}
+
+/// The `stat` of the process.
+///
+/// # Errors
+/// ENOENT or ESRCH if there is no such process; InvalidData if the file is not as the kernel writes it.
+pub fn stat(pid: Pid) -> io::Result<Stat> {
+    parse(&fs::read(format!("/proc/{pid}/stat"))?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn parse(text: &[u8]) -> Option<Stat> {
+    // Field 2 is the name in parentheses, which may hold anything, parentheses and spaces too.
+    let name_end = text.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(text.get(name_end + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3).copied();
+    let later = |number| field(number).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    Some(Stat {
+        state: *field(3)?.as_bytes().first()?,
+        parent: Pid::from_raw(field(4)?.parse().ok()?),
+        start: field(22)?.parse().ok()?,
+        memory: later(23),
+        environment_end: later(51),
+        exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
+    })
+}
+
+/// The parent of a process; `None` for init and for what is no child of anybody here.
+pub fn parent(pid: Pid) -> Option<Pid> {
+    Some(stat(pid).ok()?.parent).filter(|parent| parent.as_raw() > 1)
+}
+
+/// Whether `pid` is `of`, belongs to the process group that it leads, or descends from it as far as can be told: a service's helper has
+/// its group from further above.
+pub fn descends(pid: Pid, of: Pid) -> bool {
+    /// No tree of processes is deeper that is about one service.
+    const DEEPEST: usize = 32;
+    let is_of = |pid: Pid| pid == of || nix::unistd::getpgid(Some(pid)) == Ok(of);
+    // 0 and less are nobody: to the kernel 0 is the process that asks.
+    let first = Some(pid).filter(|pid| pid.as_raw() > 0);
+    std::iter::successors(first, |&pid| parent(pid)).take(DEEPEST).any(is_of)
+}
+
+/// Whether there is a process `pid`, be it one that has ended and was not reaped.
+pub fn exists(pid: Pid) -> bool {
+    // EPERM is the answer about a process of somebody else.
+    pid.as_raw() > 0 && nix::sys::signal::kill(pid, None) != Err(Errno::ESRCH)
+}
+
+/// Whether a process of `user` may signal `pid`, by the kernel's rule: it is root, or the user that `pid` runs as or can go back to. No
+/// if there is no such process.
+pub fn may_be_signalled(pid: Pid, user: u32) -> bool {
+    match users(pid) {
+        Some([real, _, saved]) => user == 0 || [real, saved].contains(&user),
+        None => false,
+    }
+}
+
+/// Its user IDs: real, effective, saved. The owner of `/proc/PID` will not do: that is root for a process that may not be dumped.
+fn users(pid: Pid) -> Option<[u32; 3]> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    // The name, in the first line, has no newline in it: that is written as \n.
+    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
+    let mut ids = std::str::from_utf8(line).ok()?.split_ascii_whitespace().map(|id| id.parse().ok());
+    Some([ids.next()??, ids.next()??, ids.next()??])
+}
+
+/// What the environment that a process was executed with says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// It has the string.
+    Has,
+    /// It has not, or cannot be read.
+    HasNot,
+    /// There is none yet: the process is in the middle of an exec.
+    NotYet,
+}
+
+/// Whether `string`, as `NAME=VALUE`, is in the environment that `pid`, or the process it was forked from, was executed with.
+pub fn environment(pid: Pid, string: &[u8]) -> Environment {
+    match fs::read(format!("/proc/{pid}/environ")) {
+        Err(_) => Environment::HasNot,
+        Ok(environment) if environment.split(|&byte| byte == 0).any(|found| found == string) => Environment::Has,
+        // It may be read, so the kernel tells where it ends, if it does.
+        Ok(environment) if environment.is_empty() => match stat(pid) {
+            Ok(Stat { environment_end: 0, memory: 1.., .. }) => Environment::NotYet,
+            Ok(_) | Err(_) => Environment::HasNot,
+        },
+        Ok(_) => Environment::HasNot,
+    }
+}
+
+/// Whether this process may look into `pid`, as a debugger may: what the kernel hides from others is told then. True also of one that
+/// has ended.
+pub fn may_look(pid: Pid) -> bool {
+    match fs::read_link(format!("/proc/{pid}/exe")) {
+        Ok(_) => true,
+        // It has no file any more, or never had one.
+        Err(error) => error.raw_os_error() == Some(libc::ENOENT) && exists(pid),
+    }
+}
+
+/// Every process and its parent. Not read in one moment: one that is born meanwhile may be missing, one that ends may be there.
+///
+/// # Errors
+/// If there is no `/proc`.
+pub fn all() -> io::Result<Vec<(Pid, Pid)>> {
+    let entries = fs::read_dir("/proc")?.flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).map(Pid::from_raw);
+    let found: Vec<_> = pids.filter_map(|pid| Some((pid, stat(pid).ok()?.parent))).collect();
+    // A /proc without processes is no /proc.
+    if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
+}
+
+/// The numbers of the descriptors that the process has open.
+///
+/// # Errors
+/// EACCES for a process that this one may not look into.
+pub fn descriptors(pid: Pid) -> io::Result<Vec<RawFd>> {
+    let names = fs::read_dir(format!("/proc/{pid}/fd"))?;
+    Ok(names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The inode number of the pipe without a name that the process has open as `number`; `None` if it is something else, or cannot be told.
+/// Nothing is opened for that: to open a file may have effects.
+pub fn pipe(pid: Pid, number: RawFd) -> Option<u64> {
+    let target = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+    let inode = |target: &Path| target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok();
+    inode(&target)
+}
+
+/// The inode numbers of the pipes without a name that the process has open. None for a process that this one may not look into.
+pub fn pipes(pid: Pid) -> Vec<u64> {
+    descriptors(pid).unwrap_or_default().into_iter().filter_map(|number| pipe(pid, number)).collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::process::{Child, Command};
+
+    use super::*;
+    use crate::process::own_pid;
+
+    fn pid(child: &Child) -> Pid {
+        Pid::from_raw(child.id().cast_signed())
+    }
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_is_no_field() {
+        let text = b"7 (a) R (b) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 12 0";
+        let stat = parse(text).expect("well formed");
+        assert_eq!((stat.state, stat.parent, stat.start, stat.memory), (b'S', Pid::from_raw(1), 4711, 12));
+        assert_eq!((stat.environment_end, stat.exit_code), (0, 0));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_stat() {
+        for text in
+            [&b""[..], b"7", b"7 (a", b"7 (a)", b"7 (a) S 1 7", b"7 (a) S x x x x x x x x x x x x x x x x x x x"]
+        {
+            assert!(parse(text).is_none());
+        }
+    }
+
+    #[test]
+    fn this_process_is_among_all_with_its_pipe() {
+        let (_, parent) = all().expect("/proc").into_iter().find(|&(pid, _)| pid == own_pid()).expect("it lives");
+        assert_eq!(parent, Pid::parent());
+        let (reader, _writer) = crate::fd::pipe().expect("a pipe");
+        let id = crate::fd::pipe_id(reader.as_fd()).expect("it is one");
+        assert_eq!(pipes(own_pid()).iter().filter(|&&pipe| pipe == id).count(), 2);
+    }
+
+    #[test]
+    fn a_process_descends_from_itself_its_group_and_its_parents() {
+        let own = own_pid();
+        assert!(descends(own, own) && descends(own, nix::unistd::getpgrp()) && descends(own, Pid::parent()));
+        assert!(!descends(Pid::from_raw(1), own) || own.as_raw() == 1);
+        for nobody in [0, -1] {
+            assert!(!descends(Pid::from_raw(nobody), nix::unistd::getpgrp()), "{nobody} is nobody");
+            assert!(!exists(Pid::from_raw(nobody)));
+        }
+    }
+
+    #[test]
+    fn a_string_is_found_in_the_environment_as_a_whole() {
+        let mut child = Command::new("sleep").arg("1000").env("SOCKET", "@00abc").spawn().expect("a child");
+        // In the middle of its exec there is none.
+        while environment(pid(&child), b"SOCKET=@00abc") == Environment::NotYet {
+            std::thread::yield_now();
+        }
+        let found =
+            [&b"SOCKET=@00abc"[..], b"SOCKET=@00ab", b"OCKET=@00abc", b""].map(|text| environment(pid(&child), text));
+        let signalled =
+            [0, users(own_pid()).expect("it lives")[0], 54_321].map(|user| may_be_signalled(pid(&child), user));
+        child.kill().and_then(|()| child.wait()).expect("it is ours");
+        assert_eq!(found[0], Environment::Has);
+        assert_eq!(found[1..3], [Environment::HasNot; 2]);
+        assert_eq!(signalled, [true, true, false]);
+        assert_eq!(environment(pid(&child), b"SOCKET=@00abc"), Environment::HasNot);
+        assert!(!may_be_signalled(pid(&child), 0) && !exists(pid(&child)));
+    }
+
+    #[test]
+    fn an_environment_that_is_empty_is_not_one_that_is_yet_to_come() {
+        let mut child = Command::new("sleep").arg("1000").env_clear().spawn().expect("a child");
+        while stat(pid(&child)).expect("it lives").environment_end == 0 {
+            std::thread::yield_now();
+        }
+        let found = environment(pid(&child), b"A=b");
+        child.kill().and_then(|()| child.wait()).expect("it is ours");
+        assert_eq!(found, Environment::HasNot);
+        // A thread of the kernel has none, and no memory either.
+        assert_ne!(environment(Pid::from_raw(2), b"A=b"), Environment::NotYet);
+    }
+
+    #[test]
+    fn a_zombie_can_be_looked_into_and_nobody_cannot() {
+        let mut child = Command::new("true").spawn().expect("a child");
+        while stat(pid(&child)).expect("it was not reaped").state != b'Z' {
+            std::thread::yield_now();
+        }
+        assert!(may_look(pid(&child)) && may_look(own_pid()));
+        child.wait().expect("it is ours");
+        assert!(!may_look(pid(&child)));
+    }
+}
