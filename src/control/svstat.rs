@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use cli::{Text, Word, WrongOption, reason, text};
@@ -75,10 +76,30 @@ fn look() -> Result<(Facts, bool), Text> {
     let normally_up = normally_up()?;
     client::find().map_err(|why| match why {
         Unreachable::NotRunning => text!("supervise not running"),
-        why => text!("unable to open ", names::OK, ": ", why.reason().as_ref()),
+        why => {
+            let mut line = text!("unable to open ", names::OK, ": ", why.reason().as_ref());
+            if matches!(why, Unreachable::System(error) if error.kind() == io::ErrorKind::NotFound) {
+                line.add(&[&trouble_with_run().as_str()]);
+            }
+            line
+        }
     })?;
     let facts = client::read().map_err(|why| why.text())?;
     Ok((facts, normally_up))
+}
+
+/// A clause about `run`, if that cannot be executed: the service was never started because of it.
+fn trouble_with_run() -> String {
+    match std::fs::metadata(names::RUN) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::symlink_metadata(names::RUN).is_ok() => {
+            ", run is a link to a file that does not exist".to_owned()
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => ", run does not exist".to_owned(),
+        Err(error) => format!(", unable to stat run: {}", reason(&error)),
+        Ok(run) if run.is_dir() => ", run is a directory".to_owned(),
+        Ok(run) if run.permissions().mode() & 0o111 == 0 => ", run is not executable".to_owned(),
+        Ok(_) => String::new(),
+    }
 }
 
 /// Whether there is no `down` file. A dangling link counts as none.

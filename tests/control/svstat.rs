@@ -155,7 +155,8 @@ fn each_way_not_to_open_the_status_has_its_reason() {
 fn each_way_not_to_open_ok_has_its_reason() {
     let scratch = Scratch::new();
     dead(&scratch, "dead");
-    scratch.mkdir("new");
+    // With a run: where that is missing, ours says so too.
+    scratch.service("new", "");
     scratch.mkdir("directory/supervise/ok");
     scratch.mkdir("loop/supervise");
     link_loop(&scratch.path("loop/supervise/ok"));
@@ -260,6 +261,7 @@ fn each_operand_has_its_line_in_their_order_and_from_the_same_place() {
     for service in &services {
         service.status(&record(-AHEAD, 77, 0, b'u'));
     }
+    scratch.script("b/run", "");
     let ran = scratch.run("svstat", &["b/c", "missing", "a", "b", "a"]);
     assert_eq!(ran.code, 0);
     assert_eq!(

@@ -39,6 +39,7 @@ mod svscan_usual_directory;
 mod svscanboot_keeps_svscan;
 mod svscanboot_stops_in_order;
 mod svstat_read_error;
+mod svstat_trouble_with_run;
 mod svstat_zero_record;
 mod tai64nlocal_bad_labels;
 mod upgrade_in_place;

@@ -49,7 +49,7 @@ fn an_unknown_long_option_of_svstat_is_wrong_usage() {
 #[test]
 fn two_dashes_end_the_options_of_svstat() {
     let scratch = Scratch::new();
-    scratch.mkdir("--xyz");
+    scratch.service("--xyz", "");
     let ran = scratch.run("svstat", &["--", "--xyz", "--"]);
     assert_eq!((ran.code, ran.err().as_str()), (0, ""));
     assert_eq!(

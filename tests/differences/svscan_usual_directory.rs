@@ -40,7 +40,7 @@ fn svdir_is_scanned_and_names_are_found_in_it() {
 fn what_exists_comes_first_and_what_is_nowhere_is_said_as_it_was_named() {
     let scratch = Scratch::new();
     let _svscan = svscan(&scratch);
-    scratch.mkdir("web");
+    scratch.service("web", "");
     std::os::unix::fs::symlink("nowhere", scratch.path("dangling")).expect("a link");
     scratch.service("services/dangling", "exec sleep 1000");
     wait_up(&scratch, "services/dangling");
