@@ -14,10 +14,7 @@ pub fn kill_descendants() {
 
 /// KILL for each of these, which may have ended.
 pub fn kill(pids: &[Pid]) {
-    for &Pid(pid) in pids {
-        // It may have ended.
-        let _ = process::kill(process::Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-    }
+    pids.iter().for_each(|&pid| signalled(process::kill(kernel_pid(pid), Signal::SIGKILL)));
 }
 
 /// This process.
@@ -33,6 +30,11 @@ pub fn known(processes: &[(process::Pid, process::Pid)]) -> Vec<Process> {
 /// A pid as the machine knows it.
 pub fn machine_pid(pid: process::Pid) -> Pid {
     Pid(pid.as_raw().unsigned_abs())
+}
+
+/// A pid of the machine, as the kernel knows it.
+pub fn kernel_pid(Pid(pid): Pid) -> process::Pid {
+    process::Pid::from_raw(pid.cast_signed())
 }
 
 /// A signal that could not be sent: the process has ended, and we shall be told; or it became somebody else's, and is none of ours.

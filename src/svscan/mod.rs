@@ -8,6 +8,7 @@ mod arguments;
 mod copier;
 mod directory;
 mod end;
+mod leftovers;
 mod lock;
 mod stop;
 mod upgrade;

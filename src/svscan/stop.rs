@@ -1,5 +1,6 @@
 //! The orderly stop of `svscan --init`: what the machine decides, done to supervises and processes.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -8,14 +9,17 @@ use std::path::{Path, PathBuf};
 
 use cli::text;
 use machine::Pid;
-use machine::scan::{Id, Life, Role};
-use machine::stop::{Action, End, Found, Order, Running, Stop, victims};
+use machine::scan::{Id, Kept, Role};
+use machine::stop::{Action, End, Found, Order, Running, Stop};
 use svdir::{Command, names};
-use sys::{fd, proc, process};
+use sys::process::Signal;
+use sys::{fd, process};
 
 use super::arguments::VOICE;
+use super::leftovers::{Sessions, Spared};
 use super::{Scanner, end, subject};
-use crate::service::processes::{kill, kill_descendants, known, machine_pid, own};
+use crate::service::log_pipe::LogPipe;
+use crate::service::processes::{kill, kill_descendants, own};
 use crate::service::{files, record, tick};
 
 /// A stop that has begun.
@@ -23,6 +27,8 @@ pub struct Stopping {
     stop: Stop,
     /// Control FIFOs with letters that nobody may have read yet, and which last only as long as the FIFO is open.
     told: Vec<(Id, Role, File)>,
+    /// Those of the services.
+    sessions: Sessions,
 }
 
 impl Stopping {
@@ -53,7 +59,8 @@ impl Scanner {
         self.spare = None;
         let grace = self.init.as_ref().map_or(0, |init| init.grace);
         let services = self.find_running();
-        self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services), told: Vec::new() });
+        let sessions = self.sessions();
+        self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services), told: Vec::new(), sessions });
         self.directory.unwatch();
     }
 
@@ -95,7 +102,8 @@ impl Scanner {
                 }
                 Action::Start(id, Role::Main) => self.start_main(id),
                 Action::Start(id, Role::Log) => self.start_log(id),
-                Action::KillServices => self.kill_services(),
+                Action::EndLeftovers => self.signal_services(Signal::SIGTERM),
+                Action::KillServices => self.signal_services(Signal::SIGKILL),
                 Action::KillAll => self.kill_all(),
             }
         }
@@ -167,46 +175,46 @@ impl Scanner {
         Some(format!("/proc/{pid}/cwd").into())
     }
 
+    /// How an operator calls what a supervise supervises, while it has a name.
+    fn name_of(&self, id: Id, role: Role) -> Option<OsString> {
+        let mut name = self.scan.name(id)?.to_os_string();
+        if role == Role::Log {
+            name.push("/");
+            name.push(names::LOG);
+        }
+        Some(name)
+    }
+
     /// Every supervise whose pid is known.
     fn supervises(&self) -> impl Iterator<Item = (Id, Role, Pid)> {
         self.scan.kept().flat_map(|kept| {
-            let pid = |life| match life {
-                Life::None => None,
-                Life::Child(pid) => Some(pid),
-                Life::Other(pid) => pid,
-            };
-            let pids = [(Role::Main, pid(kept.main.life)), (Role::Log, pid(kept.log.life))];
+            let pids = [(Role::Main, kept.main.life.pid()), (Role::Log, kept.log.life.pid())];
             pids.into_iter().filter_map(move |(role, pid)| Some((kept.id, role, pid?)))
         })
     }
 
-    /// Kills what is neither a supervise nor below that of a logger: all services, and whatever holds a log pipe open. Where there is
-    /// no `/proc`, the supervises alone do so.
-    fn kill_services(&mut self) {
-        let Ok(processes) = proc::all() else {
-            return;
-        };
-        let of = |role| self.supervises().filter(move |&(_, as_what, _)| as_what == role).map(|(.., pid)| pid);
-        let (mains, loggers): (Vec<Pid>, Vec<Pid>) = (of(Role::Main).collect(), of(Role::Log).collect());
-        let below_us = victims(own(), &known(&processes), &mains, &loggers);
-        if !below_us.is_empty() {
-            log::info!("killing {} processes", below_us.len());
+    /// The sessions of all services with a log pipe.
+    fn sessions(&self) -> Sessions {
+        let mut sessions = Sessions::default();
+        for kept in self.scan.kept().filter(|kept| kept.pipe.is_some()) {
+            let dir = self.directory_of(kept.id, Role::Main);
+            sessions.add(kept.main.life.pid(), dir.as_deref());
         }
-        kill(&below_us);
-        // What a service of a svscan before this one has left behind is not below us.
-        let readers: Vec<Pid> = loggers
-            .iter()
-            .flat_map(|&logger| [vec![logger], victims(logger, &known(&processes), &[], &[])].concat())
-            .collect();
-        let spared = |pid: Pid| pid == own() || mains.contains(&pid) || readers.contains(&pid);
-        let pipes: Vec<u64> = self.scan.kept().filter_map(|kept| fd::pipe_id(kept.pipe?.reader())).collect();
-        let holders: Vec<Pid> = processes
-            .iter()
-            .filter(|(pid, _)| proc::pipes(*pid).iter().any(|pipe| pipes.contains(pipe)))
-            .map(|&(pid, _)| machine_pid(pid))
-            .filter(|&pid| !spared(pid))
-            .collect();
-        kill(&holders);
+        sessions
+    }
+
+    /// Signals all services, and what they have left behind.
+    fn signal_services(&self, signal: Signal) {
+        let of = |role| self.supervises().filter(move |&(_, as_what, _)| as_what == role).map(|(.., pid)| pid);
+        let named = |kept: Kept<&LogPipe>| Some((fd::pipe_id(kept.pipe?.reader())?, kept.names.first()?.clone()));
+        let spared = Spared {
+            mains: of(Role::Main).collect(),
+            loggers: of(Role::Log).collect(),
+            pipes: self.scan.kept().filter_map(named).collect(),
+        };
+        if let Some(stopping) = &self.stopping {
+            spared.signal_others(&stopping.sessions, signal);
+        }
     }
 
     /// Kills whatever is left.
@@ -221,8 +229,11 @@ impl Scanner {
 
     /// The stop is over. Ends, with this code, or becomes another program.
     pub fn end(&mut self) -> u8 {
-        if self.stopping.as_ref().is_some_and(|stopping| stopping.stop.was_cut_short()) {
-            VOICE.warn(&text!("the stop took too long, and what was left was killed"));
+        if let Some(late) = self.stopping.as_ref().and_then(|stopping| stopping.stop.late()) {
+            let late: Vec<OsString> = late.iter().filter_map(|&(id, role)| self.name_of(id, role)).collect();
+            let (of, late) =
+                if late.is_empty() { ("", late.join(OsStr::new(""))) } else { (": ", late.join(OsStr::new(", "))) };
+            VOICE.warn(&text!("the stop took too long, and what was left was killed", of, late));
         }
         end::end(&self.signals, self.init.as_ref().and_then(|init| init.halt.as_deref()));
         self.exit_code.unwrap_or(0)

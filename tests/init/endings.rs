@@ -63,7 +63,7 @@ fn a_stop_that_is_hurried_is_0() {
     init.signal("TERM");
     wait_until("the other is down", || !init.is_up("other"));
     init.signal("TERM");
-    let said = "svscan: warning: the stop took too long, and what was left was killed\n";
+    let said = "svscan: warning: the stop took too long, and what was left was killed: web\n";
     assert_eq!((init.end(), init.err().as_str()), (0, said));
 }
 

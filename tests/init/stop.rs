@@ -103,6 +103,66 @@ fn what_holds_a_log_pipe_open_is_killed_when_the_grace_is_over_and_no_line_is_lo
 }
 
 #[test]
+fn what_a_service_leaves_behind_with_its_log_open_ends_with_the_services() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "sleep 100001 & echo $! >left; exec sleep 100000");
+    scratch.service("scan/a/log", "exec cat >lines");
+    let init = Init::start(&scratch, &["--grace", FOREVER]);
+    init.wait_up(&["a", "a/log"]);
+    init.wait_lines("scan/a/left", 1);
+    assert_eq!((init.stop(), scratch.text("svscan.err").as_str()), (0, ""));
+}
+
+#[test]
+fn what_ends_neither_with_its_service_nor_on_term_is_named_and_killed() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "sh -c 'trap \"\" TERM; echo $$ >left; while :; do sleep 1; done' & exec sleep 100000");
+    scratch.service("scan/a/log", "exec cat >lines");
+    let init = Init::told(&scratch, &["--grace", FOREVER]);
+    init.wait_up(&["a", "a/log"]);
+    init.wait_lines("scan/a/left", 1);
+    assert_eq!(init.stop(), 0);
+    let pid = scratch.text("scan/a/left");
+    let said = format!("unable to end the log of a, killing process {} (sh), which has it open\n", pid.trim());
+    assert!(scratch.text("svscan.err").contains(&said), "{}", scratch.text("svscan.err"));
+    assert!(!scratch.text("svscan.err").contains("too long"));
+}
+
+#[test]
+fn what_was_left_behind_below_a_svscan_before_this_one_ends_too() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "(trap '' TERM; exec sleep 100001) & echo >left; exec sleep 100000");
+    scratch.service("scan/a/log", "exec cat >lines");
+    let first = Init::told(&scratch, &["--grace", FOREVER]);
+    first.wait_up(&["a", "a/log"]);
+    first.wait_lines("scan/a/left", 1);
+    first.kill();
+    let second = Init::told(&scratch, &["--grace", FOREVER]);
+    assert_eq!(second.stop(), 0);
+    assert!(scratch.text("svscan.err").contains(" (sleep), which has it open\n"), "{}", scratch.text("svscan.err"));
+}
+
+#[test]
+fn who_was_sent_the_stdout_of_a_service_is_not_killed() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exec sleep 100000");
+    scratch.service("scan/a/log", "exec cat >lines");
+    let init = Init::told(&scratch, &["--grace", "0.3"]);
+    init.wait_up(&["a", "a/log"]);
+    let up = scratch.run("svstat", &["scan/a"]).out();
+    let pid = up.split("pid ").nth(1).and_then(|rest| rest.split(')').next()).expect("it is up").to_owned();
+    // It lies outside of the directory of the test, as it has nothing to do with it.
+    let mut stranger = Command::new("sh");
+    stranger.args(["-c", &format!("exec 3>/proc/{pid}/fd/1; echo; exec sleep 100002")]).stdin(Stdio::null());
+    let mut stranger = start(stranger.stdout(Stdio::piped()));
+    let mut line = [0];
+    std::io::Read::read_exact(&mut stranger.child().stdout.take().expect("piped"), &mut line).expect("it has it");
+    assert_eq!(init.stop(), 0);
+    let said = "svscan: warning: the stop took too long, and what was left was killed: a/log\n";
+    assert_eq!((stranger.ended(), scratch.text("svscan.err").as_str()), (None, said));
+}
+
+#[test]
 fn hup_looks_for_new_services_and_a_stop_for_none() {
     let scratch = Scratch::new();
     scratch.service("scan/a", MORTAL);

@@ -100,6 +100,13 @@ impl<'a> Init<'a> {
         self.end()
     }
 
+    /// KILL, which leaves all services behind.
+    #[track_caller]
+    pub fn kill(mut self) {
+        self.signal("KILL");
+        assert_eq!(self.running.end(), 1009);
+    }
+
     /// Waits for its end, and that nothing is left behind.
     #[track_caller]
     pub fn end(&mut self) -> i32 {

@@ -76,6 +76,17 @@ pub enum Life {
     Other(Option<Pid>),
 }
 
+impl Life {
+    /// The pid of what runs, if it is known.
+    pub fn pid(self) -> Option<Pid> {
+        match self {
+            Life::None => None,
+            Life::Child(pid) => Some(pid),
+            Life::Other(pid) => pid,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Supervise {
     life: Life,
@@ -94,14 +105,6 @@ impl Supervise {
 
     fn runs(&self) -> bool {
         self.life != Life::None
-    }
-
-    fn pid(&self) -> Option<Pid> {
-        match self.life {
-            Life::None => None,
-            Life::Child(pid) => Some(pid),
-            Life::Other(pid) => pid,
-        }
     }
 }
 
@@ -234,7 +237,8 @@ impl<P> Scan<P> {
             return Some(Action::Rescan);
         }
         while let Some(id) = self.pop_release(now) {
-            if let Some(pid) = self.slots.get(&id).filter(|slot| slot.is_drained()).and_then(|slot| slot.log.pid()) {
+            if let Some(pid) = self.slots.get(&id).filter(|slot| slot.is_drained()).and_then(|slot| slot.log.life.pid())
+            {
                 return Some(Action::Release(id, pid));
             }
         }

@@ -13,7 +13,7 @@
 //!
 //! | phase | meaning | leaves it by |
 //! |---|---|---|
-//! | orderly | every service has the time that it wants | the grace is over, or it is asked for a second time: killing |
+//! | orderly | every service has the time that it wants; when all are down, what they have left behind gets TERM, and KILL after [`LAST_LINES`] | the grace is over, or it is asked for a second time: killing |
 //! | killing | what is no supervise and no logger gets KILL, so that the loggers come to their end of file | [`LAST_LINES`]: last |
 //! | last | whatever is left gets KILL | [`LAST_LOOK`]: over |
 //! | over | nothing is left, or nothing can be done about it | |
@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::scan::{Id, Role};
 use crate::{Pid, SECOND, Tick};
 
-/// How long loggers may take to write what is left, once whoever wrote to them was killed.
+/// How long loggers may take to write what is left, once whoever wrote to them was killed; and what services have left behind to end on TERM.
 pub const LAST_LINES: u64 = SECOND;
 /// How long the kernel may take to end what was killed.
 pub const LAST_LOOK: u64 = SECOND / 2;
@@ -63,6 +63,8 @@ pub enum Action {
     Close(Id),
     /// Start a supervise, and say how it went by [`Stop::started`] or [`Stop::start_failed`].
     Start(Id, Role),
+    /// Send TERM to [`victims`]: only loggers are to run still.
+    EndLeftovers,
     /// Send KILL to [`victims`].
     KillServices,
     /// Send KILL to everything that is left.
@@ -99,6 +101,17 @@ enum Phase {
     Over,
 }
 
+/// What services have left behind when all of them are down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leftovers {
+    /// There is none yet that could be told from the services.
+    Unknown,
+    /// They were sent TERM, and get KILL at this time.
+    Asked(Tick),
+    /// They get KILL.
+    Killed,
+}
+
 #[derive(Debug)]
 struct Slot {
     main: bool,
@@ -128,10 +141,11 @@ pub struct Stop {
     /// When the phase is over.
     until: Tick,
     todo: VecDeque<Action>,
+    leftovers: Leftovers,
     /// Whether there may be more to kill.
     sweep: bool,
-    /// Whether it came to killing.
-    cut_short: bool,
+    /// Who was not gone when it came to killing; `None` if it did not come to that.
+    late: Option<Vec<(Id, Role)>>,
     /// Whether somebody has asked for it: it may have begun by itself.
     asked: bool,
 }
@@ -144,8 +158,9 @@ impl Stop {
             phase: Phase::Orderly,
             until: now.after(grace),
             todo: VecDeque::new(),
+            leftovers: Leftovers::Unknown,
             sweep: false,
-            cut_short: false,
+            late: None,
             asked: false,
         };
         for Running { id, main, log } in services {
@@ -166,7 +181,11 @@ impl Stop {
 
     /// When [`next`](Stop::next) has something to do by itself; `None` once it is over.
     pub fn deadline(&self) -> Option<Tick> {
-        (self.phase != Phase::Over).then_some(self.until)
+        match (self.phase, self.leftovers) {
+            (Phase::Over, _) => None,
+            (Phase::Orderly, Leftovers::Asked(kill)) => Some(self.until.min(kill)),
+            _ => Some(self.until),
+        }
     }
 
     /// Whether all is done that can be.
@@ -174,9 +193,9 @@ impl Stop {
         self.phase == Phase::Over
     }
 
-    /// Whether anything was killed that had not ended in time.
-    pub fn was_cut_short(&self) -> bool {
-        self.cut_short
+    /// The supervises, of services or else of their loggers, that had not left when their time was over; `None` if it never was.
+    pub fn late(&self) -> Option<&[(Id, Role)]> {
+        self.late.as_deref()
     }
 
     /// What is to be done now; `None` when nothing is (any more).
@@ -187,11 +206,34 @@ impl Stop {
         if let Some(action) = self.todo.pop_front() {
             return Some(action);
         }
+        if self.phase == Phase::Orderly && self.finds_leftovers(now) {
+            return Some(Action::EndLeftovers);
+        }
         match self.phase {
-            Phase::Orderly | Phase::Over => None,
-            Phase::Killing => std::mem::take(&mut self.sweep).then_some(Action::KillServices),
+            Phase::Over => None,
+            Phase::Orderly | Phase::Killing => std::mem::take(&mut self.sweep).then_some(Action::KillServices),
             Phase::Last => std::mem::take(&mut self.sweep).then_some(Action::KillAll),
         }
+    }
+
+    /// Whether only loggers run since a moment ago: whatever else does was left behind.
+    fn finds_leftovers(&mut self, now: Tick) -> bool {
+        match self.leftovers {
+            Leftovers::Unknown if self.slots.values().all(|slot| !slot.main && slot.closed) => {
+                self.leftovers = Leftovers::Asked(now.after(LAST_LINES));
+                true
+            }
+            Leftovers::Asked(kill) if kill <= now => {
+                (self.leftovers, self.sweep) = (Leftovers::Killed, true);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether what is no supervise and no logger gets KILL.
+    fn kills(&self) -> bool {
+        self.phase != Phase::Orderly || self.leftovers == Leftovers::Killed
     }
 
     /// The time of the phase is over.
@@ -219,14 +261,19 @@ impl Stop {
             return;
         }
         (self.phase, self.until, self.sweep) = (Phase::Killing, now.after(LAST_LINES), true);
-        self.cut_short = true;
+        let late = |(&id, slot): (&Id, &Slot)| match (slot.main, slot.log) {
+            (true, _) => Some((id, Role::Main)),
+            (false, true) => Some((id, Role::Log)),
+            (false, false) => None,
+        };
+        self.late = Some(self.slots.iter().filter_map(late).collect());
         let up = self.slots.iter().filter(|(_, slot)| slot.main);
         self.todo.extend(up.map(|(&id, _)| Action::Tell(id, Role::Main, Order::Kill)));
     }
 
     /// A supervise ended.
     pub fn ended(&mut self, id: Id, role: Role, end: End) {
-        self.sweep |= self.phase != Phase::Orderly;
+        self.sweep |= self.kills();
         let orderly = self.phase == Phase::Orderly;
         let Some(slot) = self.slots.get_mut(&id).filter(|slot| match role {
             Role::Main => slot.main,
@@ -292,7 +339,7 @@ impl Stop {
 
     /// A process that nobody knows ended: what it leaves behind may have come to us.
     pub fn orphan_ended(&mut self) {
-        self.sweep |= self.phase != Phase::Orderly;
+        self.sweep |= self.kills();
     }
 
     fn settle(&mut self) {

@@ -21,6 +21,8 @@ struct Kind {
     deaf: bool,
     /// It leaves a process behind that holds its pipe open.
     orphan: bool,
+    /// Which does not end on TERM.
+    stubborn: bool,
     /// Its logger reads to the end of file and ends.
     logs: bool,
     /// Something stands in the pipe when it is closed.
@@ -78,6 +80,8 @@ struct World {
     asked: usize,
     starts_fail: bool,
     killed: bool,
+    /// When what was left behind was told to end.
+    leftovers: Option<Tick>,
 }
 
 impl World {
@@ -109,7 +113,7 @@ impl World {
         });
         let stop = Stop::new(now, GRACE, running);
         let end = now.after(GRACE + LAST_LINES + LAST_LOOK);
-        World { stop, services, now, end, asked: 0, starts_fail: false, killed: false }
+        World { stop, services, now, end, asked: 0, starts_fail: false, killed: false, leftovers: None }
     }
 
     fn act(&mut self) {
@@ -124,8 +128,18 @@ impl World {
                     self.stop.closed(id, unread);
                 }
                 Action::Start(id, role) => self.start(id, role),
+                Action::EndLeftovers => {
+                    assert!(self.leftovers.is_none(), "told once");
+                    assert!(self.services.iter().all(|service| !service.main && service.closed), "all are down");
+                    self.leftovers = Some(self.now);
+                    for service in &mut self.services {
+                        service.process &= !service.kind.mortal;
+                        service.orphan &= service.kind.stubborn;
+                    }
+                }
                 Action::KillServices => {
-                    assert!(self.is_late(), "no KILL while there is time");
+                    let had_its_time = self.leftovers.is_some_and(|told| self.now >= told.after(LAST_LINES));
+                    assert!(self.is_late() || had_its_time, "no KILL while there is time");
                     self.killed = true;
                     for service in &mut self.services {
                         (service.process, service.orphan) = (false, false);
@@ -253,9 +267,18 @@ impl World {
 }
 
 fn kinds() -> impl Strategy<Value = Vec<Kind>> {
-    let kind = any::<([bool; 6], [bool; 2])>().prop_map(|([log, mortal, deaf, orphan, logs, unread], left_behind)| {
-        Kind { log, mortal, deaf, orphan, logs, unread, left_behind }
-    });
+    let kind = any::<([bool; 7], [bool; 2])>().prop_map(
+        |([log, mortal, deaf, orphan, stubborn, logs, unread], left_behind)| Kind {
+            log,
+            mortal,
+            deaf,
+            orphan,
+            stubborn,
+            logs,
+            unread,
+            left_behind,
+        },
+    );
     prop::collection::vec(kind, 1..5)
 }
 
@@ -305,22 +328,28 @@ proptest! {
             world.happen(Happening::Killed(n));
         }
         world.let_all_end();
-        prop_assert!(world.stop.is_over() && !world.killed && !world.stop.was_cut_short());
+        prop_assert!(world.stop.is_over() && !world.killed && world.stop.late().is_none());
         prop_assert!(world.services.iter().all(|service| !service.process), "the service of a killed supervise is ended too");
     }
 
     #[test]
-    fn what_holds_a_pipe_open_is_waited_for_until_it_is_late(mut kinds in kinds()) {
+    fn what_holds_a_pipe_open_when_all_are_down_is_told_to_end_and_killed_a_second_later(mut kinds in kinds(), stubborn in any::<bool>()) {
         let left_behind = [false; 2];
-        kinds.fill(Kind { log: true, mortal: true, deaf: false, orphan: true, logs: true, unread: false, left_behind });
+        let kind = Kind { log: true, mortal: true, deaf: false, orphan: true, stubborn, logs: true, unread: false, left_behind };
+        kinds.fill(kind);
         let mut world = World::new(&kinds);
         world.act();
+        prop_assert!(world.leftovers.is_none(), "the services are up");
         world.let_all_end();
-        prop_assert!(!world.stop.is_over() && world.services.iter().all(|service| !service.main && service.log));
-        world.happen(Happening::Time(GRACE));
-        prop_assert!(world.killed && !world.stop.is_over());
-        world.let_all_end();
-        prop_assert!(world.stop.is_over() && world.now == Tick(77).after(GRACE), "in that moment");
+        prop_assert_eq!(world.stop.is_over(), !stubborn);
+        if stubborn {
+            prop_assert!(world.services.iter().all(|service| !service.main && service.log));
+            prop_assert_eq!(world.stop.deadline(), Some(Tick(77).after(LAST_LINES)));
+            world.happen(Happening::Time(LAST_LINES));
+            prop_assert!(world.killed && !world.stop.is_over());
+            world.let_all_end();
+        }
+        prop_assert!(world.stop.is_over() && world.stop.late().is_none(), "nobody is late");
     }
 }
 
@@ -331,9 +360,9 @@ fn whoever_asks_once_has_patience() {
     let mut stop = Stop::new(Tick(1), GRACE, [running]);
     assert_eq!(stop.next(Tick(1)), tell(Order::Down));
     stop.ask(Tick(2));
-    assert_eq!((stop.next(Tick(2)), stop.was_cut_short()), (None, false));
+    assert_eq!((stop.next(Tick(2)), stop.late()), (None, None));
     stop.ask(Tick(3));
-    assert_eq!((stop.next(Tick(3)), stop.was_cut_short()), (tell(Order::Kill), true));
+    assert_eq!((stop.next(Tick(3)), stop.late()), (tell(Order::Kill), Some(&[(id(0), Role::Main)][..])));
 }
 
 #[test]
@@ -380,5 +409,5 @@ fn a_supervise_that_does_not_even_die_of_kill_is_not_waited_for_for_ever() {
     }
     let tell = |order| Action::Tell(id(0), Role::Main, order);
     assert_eq!(done, [tell(Order::Down), tell(Order::Kill), Action::KillServices, Action::KillAll]);
-    assert!(stop.is_over() && stop.was_cut_short());
+    assert_eq!((stop.is_over(), stop.late()), (true, Some(&[(id(0), Role::Main)][..])));
 }

@@ -19,6 +19,8 @@ pub struct Stat {
     pub state: u8,
     /// Field 4: its parent; 0 for one outside of what this process can see.
     pub parent: Pid,
+    /// Field 6: its session.
+    pub session: Pid,
     /// Field 22: when it was born, in clock ticks since the boot.
     pub start: u64,
     /// Field 23: how many bytes of addresses it uses; 0 without any memory: a kernel thread, or a process that has ended.
@@ -47,6 +49,7 @@ fn parse(text: &[u8]) -> Option<Stat> {
     Some(Stat {
         state: *field(3)?.as_bytes().first()?,
         parent: Pid::from_raw(field(4)?.parse().ok()?),
+        session: Pid::from_raw(field(6)?.parse().ok()?),
         start: field(22)?.parse().ok()?,
         memory: later(23),
         environment_end: later(51),
@@ -57,6 +60,18 @@ fn parse(text: &[u8]) -> Option<Stat> {
 /// The parent of a process; `None` for init and for what is no child of anybody here.
 pub fn parent(pid: Pid) -> Option<Pid> {
     Some(stat(pid).ok()?.parent).filter(|parent| parent.as_raw() > 1)
+}
+
+/// The session of a process, which is that of its parent unless one of the two has begun one of its own.
+pub fn session(pid: Pid) -> Option<Pid> {
+    Some(stat(pid).ok()?.session)
+}
+
+/// What a process calls itself.
+pub fn name(pid: Pid) -> Option<Vec<u8>> {
+    let mut name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    name.pop_if(|last| *last == b'\n');
+    Some(name)
 }
 
 /// Whether `pid` is `of`, belongs to the process group that it leads, or descends from it as far as can be told: a service's helper has
