@@ -10,9 +10,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use svdir::names;
 use sys::identity;
 use sys::locks::{self, Facts, Holder, Kind};
 use sys::process::{self, Pid, Signal};
+
+use super::files;
 
 /// The processes that serve a scan directory.
 #[derive(Debug, Default)]
@@ -69,6 +72,12 @@ impl Servers {
     pub fn all(&self) -> impl Iterator<Item = Pid> {
         self.boots.iter().copied().chain(self.scans.iter().map(|&(pid, _)| pid))
     }
+}
+
+/// The supervise of the service directory `dir`, whichever suite it is of: who has the lock there.
+pub fn supervise_of(dir: &Path) -> Option<Holder> {
+    let lock = sys::fd::open_read(&files::of(dir, names::LOCK)).ok()?;
+    locks::holders(lock.as_fd(), Kind::Lock, believed(&lock).ok()?).ok()?.pop()
 }
 
 /// Who is believed to serve what lies in `owned`.

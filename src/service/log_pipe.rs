@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use svdir::{More, Status, names};
-use sys::{adopted, fd, sealed};
+use sys::{adopted, fd, proc, sealed};
 
-use super::{files, record};
+use super::{files, holder, record};
 
 /// The ends of a log pipe: where it is read, and where it is written unless that is closed.
 pub type PipeEnds = (RawFd, Option<RawFd>);
@@ -39,7 +39,18 @@ impl LogPipe {
         // The supervises first: a service may have sent its stdout elsewhere.
         let supervises = ends.into_iter().flatten().map(|((_, more), end)| (more.supervise, end));
         let services = ends.into_iter().flatten().filter_map(|((status, _), end)| Some((status.pid?.get(), end)));
-        supervises.chain(services).find_map(|(pid, (number, id))| LogPipe::of_process(pid, number, id))
+        let recorded = supervises.chain(services).find_map(|(pid, (number, id))| LogPipe::of_process(pid, number, id));
+        recorded.or_else(|| LogPipe::recover_foreign(name))
+    }
+
+    /// The one that the supervises of another suite connect the service `name` and its logger with: the same stands at the stdout of the one
+    /// and at the stdin of the other. They keep no record that tells of it.
+    fn recover_foreign(name: &Path) -> Option<LogPipe> {
+        let main = holder::supervise_of(name)?.pid;
+        let log = holder::supervise_of(&name.join(names::LOG))?.pid;
+        let id = proc::pipe(main, 1)?;
+        let reader = u32::try_from(log.as_raw()).ok().filter(|_| proc::pipe(log, 0) == Some(id))?;
+        LogPipe::of_process(reader, 0, id)
     }
 
     /// The pipe that has the inode number `id`, if the process `pid` has it open as `number`. One that svscan itself

@@ -4,6 +4,9 @@
 mod daemontools;
 mod pair;
 mod runit;
+mod takeover;
+#[path = "../differences/talker.rs"]
+mod talker;
 #[allow(dead_code)] // written for the tests of one suite alone
 #[path = "../supervision/world.rs"]
 mod world;

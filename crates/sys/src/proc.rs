@@ -67,6 +67,12 @@ pub fn session(pid: Pid) -> Option<Pid> {
     Some(stat(pid).ok()?.session)
 }
 
+/// The children of a process that have not been reaped. None where the kernel does not tell.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
+}
+
 /// What a process calls itself.
 pub fn name(pid: Pid) -> Option<Vec<u8>> {
     let mut name = fs::read(format!("/proc/{pid}/comm")).ok()?;
