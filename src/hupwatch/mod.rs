@@ -21,7 +21,7 @@ use svdir::Exit;
 use svdir::notify::Notice;
 use sys::exec::Prepared;
 use sys::handed::{FIRST, Gift, Handed, LISTEN_PID};
-use sys::notify::{self, Datagram, NOTIFY_SOCKET, Socket};
+use sys::notify::{self, NOTIFY_SOCKET};
 use sys::process::{self, Change, Signal};
 use sys::signals::{self, Signals};
 use sys::{environ, fd};
@@ -31,8 +31,12 @@ use log::{Level, Log};
 use options::{PROGRAM, Ready, Settled};
 use pidfile::Pidfile;
 
+use crate::service::notify::NotifySocket;
 use crate::service::processes::signalled;
 use crate::service::{exec, listeners};
+
+/// So many datagrams are read before something else has its turn.
+const WORDS: usize = 8;
 
 /// The program.
 pub fn main(call: Call) -> i32 {
@@ -74,7 +78,7 @@ struct Watch<'a> {
     sockets: Vec<OwnedFd>,
     /// Whether our own parent has handed us sockets, which every copy inherits.
     inherited: bool,
-    notify: Option<Socket>,
+    notify: NotifySocket,
     /// Where copies write their newline: at most one for each of two.
     pipes: [Option<(Pid, OwnedFd)>; 2],
     check: Option<Check>,
@@ -109,12 +113,10 @@ impl<'a> Watch<'a> {
         {
             return Err(options::wrong(text!("descriptor ", u64::from(number.unsigned_abs()), " is given twice")));
         }
-        let notify = match settled.ready {
-            Ready::Notify => {
-                Some(Socket::open().with_context(|| text!("unable to create a socket to be notified on"))?)
-            }
-            Ready::WarmUp | Ready::Descriptor(_) | Ready::Check(_) => None,
-        };
+        let mut notify = NotifySocket::default();
+        if settled.ready == Ready::Notify {
+            notify.open_abstract().with_context(|| text!("unable to create a socket to be notified on"))?;
+        }
         let sockets = listeners::open_all(&settled.listeners)?;
         let pidfile = settled
             .pidfile
@@ -142,12 +144,13 @@ impl<'a> Watch<'a> {
     /// Waits for something to happen, and acts on all that has.
     #[inline(never)]
     fn turn(&mut self) {
-        let deadlines = [self.machine.deadline(), self.check.as_ref().and_then(Check::deadline)];
+        let deadlines =
+            [self.machine.deadline(), self.check.as_ref().and_then(Check::deadline), self.notify.deadline()];
         let deadline = deadlines.into_iter().flatten().min();
         let timeout = self.signals.timeout(deadline.map(|deadline| now().until(deadline)));
         let bell = self.signals.fd();
         let pipe = |at: usize| self.pipes[at].as_ref().map_or(bell, |(_, pipe)| pipe.as_fd());
-        let notify = self.notify.as_ref().map_or(bell, Socket::fd);
+        let notify = self.notify.fd().unwrap_or(bell);
         let readable = sys::poll::readable([bell, notify, pipe(0), pipe(1)], timeout).unwrap_or_else(|error| {
             self.log.line(Level::Error, format_args!("unable to wait: {}", cli::reason(&error)));
             sys::poll::rest();
@@ -223,6 +226,9 @@ impl<'a> Watch<'a> {
     }
 
     fn ended(&mut self, pid: process::Pid, change: Change, exit: Exit) {
+        if self.notify.ended(pid) {
+            return;
+        }
         self.listen_again();
         if let Some(check) = &mut self.check {
             let (is_check, succeeded) = check.hear(now(), pid, change);
@@ -256,18 +262,19 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Takes what copies say by sd_notify. What comes from others, or from a copy that serves already, means nothing.
+    /// Takes what copies say by sd_notify, a few datagrams at a time: whoever does not stop to write keeps hupwatch from nothing. What comes
+    /// from others, or from a copy that serves already, means nothing.
     #[inline(never)]
     fn receive(&mut self) {
         let mut buffer = [0; notify::LONGEST];
-        loop {
-            let Some(Ok(Some(datagram))) = self.notify.as_ref().map(|socket| socket.receive(&mut buffer)) else {
+        for _ in 0..WORDS {
+            let Some(message) = self.notify.receive([self.machine.warming(), None], &mut buffer) else {
                 return;
             };
-            let Some(copy) = self.machine.warming().filter(|&copy| is_from(&datagram, raw(copy))) else {
+            let Some(copy) = message.by else {
                 continue;
             };
-            for notice in svdir::notify::parse(datagram.bytes, datagram.cut) {
+            for notice in message.words() {
                 match notice {
                     Notice::Ready => self.step(Event::Ready(copy)),
                     Notice::ExtendTimeout(nanoseconds) => self.step(Event::Extend(copy, nanoseconds)),
@@ -410,8 +417,8 @@ impl<'a> Watch<'a> {
         } else if !self.sockets.is_empty() {
             changes.extend(handed.variables());
         }
-        if let Some(socket) = &self.notify {
-            changes.push((NOTIFY_SOCKET, Some(socket.name().to_vec())));
+        if let Some(name) = self.notify.name() {
+            changes.push((NOTIFY_SOCKET, Some(name.to_vec())));
         }
         (!changes.is_empty()).then(|| environ::changed(&changes))
     }
@@ -425,13 +432,6 @@ impl<'a> Watch<'a> {
             PROGRAM.voice().fatal(&text, error);
         }
     }
-}
-
-/// Whether a datagram is from `copy` or its process group. Of a helper that has ended nothing is known but its user; who is the copy's user
-/// could do worse to it than to send this.
-fn is_from(datagram: &Datagram<'_>, copy: process::Pid) -> bool {
-    let has_ended = || notify::user(datagram.sender).is_none();
-    notify::is_of(datagram.sender, copy) || (has_ended() && notify::user(copy) == Some(datagram.user))
 }
 
 /// The descriptors that our own parent has handed us, if it has.

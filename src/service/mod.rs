@@ -8,6 +8,7 @@ pub mod files;
 pub mod holder;
 pub mod listeners;
 pub mod log_pipe;
+pub mod notify;
 pub mod processes;
 pub mod programs;
 pub mod record;

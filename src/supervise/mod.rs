@@ -29,22 +29,29 @@ use sys::handed::{Clash, Handed, LISTEN_PID};
 use sys::notify::{self, WATCHDOG_PID, WATCHDOG_USEC};
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{clock, environ, fd, oom, sealed, signals};
+use sys::{clock, environ, fd, oom, proc, sealed, signals};
 use tai::Label;
 
 use hold::Held;
 use knobs::{Presence, Present};
-use readiness::{Readiness, Socketed, Ways};
+use readiness::{Readiness, Ways};
 use sockets::Sockets;
 use takeover::{Beginning, State, last_start, who_we_are};
 use voice::{PROGRAM, VOICE};
 
 use crate::service::files::shown;
+use crate::service::notify::NotifySocket;
 use crate::service::successor::{self, Answer, Received, Successor};
 use crate::service::{BELOW_SVSCAN, LAST_RUN, be_spared, now, record, tick};
 
 /// Command bytes are read this many at a time.
 const BATCH: usize = 256;
+
+/// So many datagrams of a service are read before something else has its turn.
+const WORDS: usize = 8;
+
+/// So many are read before it is judged by its silence or its end.
+const LAST_WORDS: usize = 64;
 
 /// A status file that could not be written is tried again this much later.
 const REWRITE: u64 = 5 * SECOND;
@@ -110,7 +117,7 @@ struct Supervisor<'a> {
     /// How the new copy tells, while the service is replaced.
     beside_readiness: Readiness,
     /// Where services tell of themselves.
-    socketed: Socketed,
+    notify: NotifySocket,
     /// What is held for the service.
     sockets: Sockets,
     /// When the status file, which could not be written, is tried again.
@@ -149,8 +156,9 @@ impl<'a> Supervisor<'a> {
             begin.context("nothing was announced")?;
         let pipe = log_pipe.and_then(|_| fd::reopen_for_reading(fd::stdout()).ok());
         let lives = adopted.is_some() || beside.is_some();
-        let socketed = Socketed::find(more.notify().filter(|_| lives), dir, &mut said);
-        watch_only_heard(&mut machine, &socketed);
+        let notify =
+            if lives { readiness::find_socket(more.notify(), dir, &mut said) } else { NotifySocket::default() };
+        watch_only_heard(&mut machine, &notify);
         let sockets = match &adopted {
             Some(process) if Path::new(names::SOCKETS).exists() => Sockets::adopt(process, dir, &mut said),
             Some(_) => Sockets::default(),
@@ -179,7 +187,7 @@ impl<'a> Supervisor<'a> {
             presence: Presence::default(),
             readiness: readiness.unwrap_or_default(),
             beside_readiness,
-            socketed,
+            notify,
             sockets,
             rewrite,
             signals,
@@ -202,12 +210,12 @@ impl<'a> Supervisor<'a> {
         let (adopted, beside) = (state.adopted().with_context(unable)?, state.beside().with_context(unable)?);
         let (ready, beside_ready) = (state.ready().with_context(unable)?, state.beside_ready().with_context(unable)?);
         let (pipe, notify) = (state.pipe().with_context(unable)?, state.notify().with_context(unable)?);
+        let notify = notify.and_then(|socket| NotifySocket::inherit(socket).ok()).unwrap_or_default();
         let sockets = Sockets::inherit(&state.sockets).with_context(unable)?;
         let mut said = Warnings::new(VOICE);
         let knobs = knobs::for_successor(dir, &more, &mut said);
         let mut machine = Machine::resume(tick(), &state.status, &more, last_start(more.born), knobs);
-        let socketed = Socketed::inherit(notify, &more);
-        watch_only_heard(&mut machine, &socketed);
+        watch_only_heard(&mut machine, &notify);
         let readiness = if machine.awaits_ready() { Readiness::inherit(ready) } else { Readiness::default() };
         let beside_readiness =
             if machine.awaits_ready_beside() { Readiness::inherit(beside_ready) } else { Readiness::default() };
@@ -222,7 +230,7 @@ impl<'a> Supervisor<'a> {
             presence: Presence::default(),
             readiness,
             beside_readiness,
-            socketed,
+            notify,
             sockets,
             rewrite: None,
             signals,
@@ -248,7 +256,7 @@ impl<'a> Supervisor<'a> {
         let adopted = self.adopted.as_ref().map(|adopted| sealed::number(adopted.fd()));
         let pipe = self.pipe.as_ref().map(|pipe| sealed::number(pipe.as_fd()));
         let ready = self.readiness.pipe().map(sealed::number);
-        let notify = self.socketed.fd().map(sealed::number);
+        let notify = self.notify.descriptor().map(sealed::number);
         let beside = self.beside.as_ref().map(|beside| sealed::number(beside.fd()));
         let beside_ready = self.beside_readiness.pipe().map(sealed::number);
         let (oom, sockets) = (oom::original(), self.sockets.leave());
@@ -261,7 +269,7 @@ impl<'a> Supervisor<'a> {
         let pipe = self.pipe.as_ref().map(AsFd::as_fd);
         let beside = self.beside.as_ref().map(Adopted::fd);
         let ready = [self.readiness.pipe(), self.beside_readiness.pipe()];
-        let others = [adopted, beside, pipe, self.socketed.fd()].into_iter().chain(ready).flatten();
+        let others = [adopted, beside, pipe, self.notify.descriptor()].into_iter().chain(ready).flatten();
         let descriptors: Vec<_> =
             self.held.descriptors().into_iter().chain(others).chain(self.sockets.descriptors()).collect();
         self.successor.succeed(program, &self.state(), &descriptors, &self.signals);
@@ -308,6 +316,7 @@ impl<'a> Supervisor<'a> {
             self.successor.deadline(),
             self.readiness.deadline(),
             self.beside_readiness.deadline(),
+            self.notify.deadline(),
         ];
         let deadline = deadlines.into_iter().flatten().min();
         let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
@@ -320,7 +329,7 @@ impl<'a> Supervisor<'a> {
             self.beside.as_ref().map_or(own, Adopted::fd),
             self.readiness.pipe().unwrap_or(own),
             self.beside_readiness.pipe().unwrap_or(own),
-            self.socketed.fd().unwrap_or(own),
+            self.notify.fd().unwrap_or(own),
         ];
         let [signals, control, ended, beside_ended, ready, beside_ready, word] =
             match sys::poll::readable(sources, timeout) {
@@ -339,9 +348,6 @@ impl<'a> Supervisor<'a> {
         if beside_ready && self.beside_readiness.hear() {
             self.ready(self.machine.second_pid());
         }
-        if word && self.socketed.fd().is_some() {
-            self.hear_words();
-        }
         if signals || self.signals.came() {
             self.signals.drain();
             self.reap();
@@ -351,7 +357,7 @@ impl<'a> Supervisor<'a> {
         }
         if self.machine.is_overdue(tick()) {
             // What it has told while we did not get to run counts.
-            self.hear_words();
+            self.hear_words(LAST_WORDS);
             self.learn_signals();
         }
         if self.machine.deadline().is_some_and(|deadline| deadline <= tick()) {
@@ -370,13 +376,20 @@ impl<'a> Supervisor<'a> {
         if control {
             self.obey();
         }
+        // Last, and few at a time: a service that does not stop talking keeps supervise from nothing.
+        if word {
+            self.hear_words(WORDS);
+        }
     }
 
     fn reap(&mut self) {
         while let Some((pid, change)) = process::reap() {
             if matches!(change, Change::Exited(_) | Change::Killed(_)) {
+                if self.notify.ended(pid) {
+                    continue;
+                }
                 // Its last word may have been that it is another process now.
-                self.hear_words();
+                self.hear_words(LAST_WORDS);
             }
             self.change(pid, change);
         }
@@ -421,20 +434,29 @@ impl<'a> Supervisor<'a> {
         self.step(Event::Ready(pid));
     }
 
-    /// Takes in what the service tells of itself.
-    #[inline(never)]
-    fn hear_words(&mut self) {
-        if self.socketed.fd().is_none() {
-            return;
+    /// Takes in what the service tells of itself, at most so many datagrams.
+    fn hear_words(&mut self, most: usize) {
+        if self.notify.is_open() {
+            self.hear_some_words(most);
         }
-        let socketed = std::mem::take(&mut self.socketed);
-        for _ in 0..Socketed::BATCH {
-            let copies: Vec<Pid> = [self.machine.pid(), self.machine.second_pid()].into_iter().flatten().collect();
-            if !socketed.receive(&copies, self.dir, |pid, user, word| self.hear_word(pid, user, word)) {
-                break;
+    }
+
+    /// Not inlined: its buffer shall be no part of the stack of a supervise whose service tells nothing.
+    #[inline(never)]
+    fn hear_some_words(&mut self, most: usize) {
+        let mut buffer = [0; notify::LONGEST];
+        for _ in 0..most {
+            let copies = [self.machine.pid(), self.machine.second_pid()];
+            let Some(message) = self.notify.receive(copies, &mut buffer) else {
+                return;
+            };
+            match message.by {
+                Some(pid) => {
+                    message.words().fold(pid, |pid, word| self.hear_word(pid, message.user, word));
+                }
+                None => log::info!("{}: a word of pid {}, which is not of it", self.dir.display(), message.sender),
             }
         }
-        self.socketed = socketed;
     }
 
     /// Returns which process the next word is about.
@@ -473,7 +495,7 @@ impl<'a> Supervisor<'a> {
         log::info!("{}: following pid {} to pid {}", self.dir.display(), old.0, new.0);
         let born = record::born(process.birth());
         // A child of ours, as the one that was started as `run` is, is heard of by itself.
-        let process = Some(process).filter(|process| notify::parent(process.pid()) != Some(process::own_pid()));
+        let process = Some(process).filter(|process| proc::parent(process.pid()) != Some(process::own_pid()));
         if self.machine.pid() == Some(old) {
             (self.adopted, self.more.born) = (process, born);
         } else {
@@ -489,14 +511,9 @@ impl<'a> Supervisor<'a> {
         if !self.machine.can_move(old, new) {
             return Err(io::Error::other("there are two copies of the service"));
         }
-        let process = |pid: Pid| process::Pid::from_raw(pid.0.cast_signed());
-        let (old, new) = (process(old), process(new));
         let gone = || io::Error::other("there is no such process");
-        let found = Adopted::open(new)?.ok_or_else(gone)?;
-        let name = self.more.notify().unwrap_or_default();
-        // A daemon has left its parents, so nothing but its environment tells where it comes from.
-        let is_told = || (user == 0 || notify::user(new) == Some(user)) && notify::was_told(new, name);
-        if !notify::descends(new, old) && !is_told() {
+        let found = Adopted::open(process::Pid::from_raw(new.0.cast_signed()))?.ok_or_else(gone)?;
+        if !self.notify.may_follow(old, new, user) {
             return Err(io::Error::other("it is no process of the service"));
         }
         if found.has_ended()? { Err(gone()) } else { Ok(found) }
@@ -505,7 +522,7 @@ impl<'a> Supervisor<'a> {
     /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
         // As with a child.
-        self.hear_words();
+        self.hear_words(LAST_WORDS);
         let has_ended = |adopted: &mut Adopted| adopted.has_ended().unwrap_or(false);
         let ended = [self.adopted.take_if(has_ended), self.beside.take_if(has_ended)];
         for adopted in ended.into_iter().flatten() {
@@ -595,6 +612,7 @@ impl<'a> Supervisor<'a> {
                 Action::Quit => {
                     log::info!("{}: leaving", self.dir.display());
                     self.more.left = true;
+                    self.notify.remove();
                     self.announce();
                     self.done = true;
                 }
@@ -661,7 +679,7 @@ impl<'a> Supervisor<'a> {
         if let Err(Text(why)) = self.open_sockets(place, present) {
             return self.refuse(place, &why);
         }
-        let ways = Ways::prepare(self.dir, present, &mut self.socketed, &mut self.said);
+        let ways = Ways::prepare(self.dir, present, &mut self.notify, &mut self.said);
         let gifts: Vec<_> = self.sockets.gifts().chain(ways.gift()).collect();
         let mut handed = match Handed::new(&gifts) {
             Ok(handed) => handed,
@@ -676,7 +694,7 @@ impl<'a> Supervisor<'a> {
         let environment = self.environment(&ways, &handed);
         let run = Prepared::new(&argv, environment.as_deref());
         let run = if handed.is_counted() { run.telling_pid(LISTEN_PID) } else { run };
-        self.more.notify = self.socketed.name();
+        self.more.notify = readiness::recorded(&self.notify);
         match place {
             Place::Main => {
                 self.more.ready_pipe = ways.pipe_id();
@@ -785,7 +803,7 @@ impl<'a> Supervisor<'a> {
     /// The environment of the service; `None` for our own.
     fn environment(&self, ways: &Ways, handed: &Handed<'_>) -> Option<Vec<CString>> {
         let listen = handed.is_counted().then(|| handed.variables());
-        let notify = ways.socket().then(|| self.socketed.variable());
+        let notify = ways.socket().then(|| readiness::variable(&self.notify));
         let changes: Vec<_> = listen.into_iter().flatten().chain(notify).chain(ways.interval()).collect();
         (!changes.is_empty()).then(|| environ::changed(&changes))
     }
@@ -842,15 +860,15 @@ fn end_group(Pid(leader): Pid) {
         // There nothing is led by anybody but a child of ours.
         Err(error) => error.raw_os_error() != Some(sys::ENOSYS),
     };
-    if !lives || notify::parent(leader) == Some(process::own_pid()) {
+    if !lives || proc::parent(leader) == Some(process::own_pid()) {
         // ESRCH: it has left nothing behind.
         let _ = process::kill_group(leader, process::Signal::SIGKILL);
     }
 }
 
 /// A service that cannot be heard is not ended for its silence.
-fn watch_only_heard(machine: &mut Machine, socketed: &Socketed) {
-    if socketed.fd().is_none() {
+fn watch_only_heard(machine: &mut Machine, notify: &NotifySocket) {
+    if !notify.is_open() {
         machine.watch(0);
         machine.watch_beside(0);
     }

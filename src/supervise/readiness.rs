@@ -14,16 +14,15 @@ use std::path::Path;
 use cli::{Warnings, text};
 use machine::Pid;
 use machine::check::{Action, Check};
-use svdir::notify::Notice;
-use svdir::{More, names, notify};
+use svdir::names;
 use sys::exec::Prepared;
 use sys::handed::Gift;
-use sys::notify::{Datagram, Socket};
 use sys::process::{self, Change};
 use sys::{fd, sealed};
 
 use super::knobs::{self, Present};
-use crate::service::tick;
+use crate::service::notify::NotifySocket;
+use crate::service::{files, tick};
 
 /// What the service of one start, which is not ready yet, is listened to by.
 #[derive(Default)]
@@ -52,7 +51,7 @@ struct Pipe {
 
 impl Ways {
     /// Those that the current directory, which messages call `dir`, asks for.
-    pub fn prepare(dir: &OsStr, present: Present, socket: &mut Socketed, said: &mut Warnings) -> Ways {
+    pub fn prepare(dir: &OsStr, present: Present, socket: &mut NotifySocket, said: &mut Warnings) -> Ways {
         let number = if present.notification_fd { knobs::notification_fd(dir, said) } else { None };
         let pipe = number.and_then(|number| match Pipe::new(number) {
             Ok(pipe) => Some(pipe),
@@ -61,7 +60,7 @@ impl Ways {
                 None
             }
         });
-        let socket = present.sd_notify && socket.is_open(dir, said);
+        let socket = present.sd_notify && open_socket(socket, dir, said);
         let watchdog = if socket && present.watchdog { knobs::watchdog(dir, said) } else { 0 };
         Ways { pipe, check: present.check, socket, watchdog }
     }
@@ -108,102 +107,53 @@ impl Ways {
     }
 }
 
-/// The socket on which services tell of themselves: made for the first one that asks for it, and kept.
-#[derive(Default)]
-pub struct Socketed {
-    socket: Option<Socket>,
-}
-
-impl Socketed {
-    /// So many datagrams are read before something else has its turn.
-    pub const BATCH: usize = 64;
-
-    /// The one that a supervise which was killed had under this name. The service knows that name, so no other would do.
-    pub fn find(name: Option<&[u8]>, dir: &OsStr, said: &mut Warnings) -> Socketed {
-        let Some(name) = name else {
-            return Socketed::default();
-        };
-        match Socket::open_again(name) {
-            Ok(socket) => Socketed { socket: Some(socket) },
+/// Makes the socket on which services tell of themselves, for the first one that asks for it. Whether there is one.
+#[inline(never)]
+fn open_socket(socket: &mut NotifySocket, dir: &OsStr, said: &mut Warnings) -> bool {
+    if !socket.is_open() && !wants_abstract() {
+        match socket.open_file() {
+            Ok(()) => said.over("notify"),
             Err(error) => {
-                said.warning("socket", text!("unable to hear from ", dir), &error);
-                Socketed::default()
+                let place = files::shown(dir, names::NOTIFY);
+                let text = text!("unable to make ", place.0.as_slice(), ", taking an abstract socket");
+                said.warning("notify", text, &error);
             }
         }
     }
-
-    /// What another program has left in this process.
-    pub fn inherit(socket: Option<OwnedFd>, more: &More) -> Socketed {
-        let name = more.notify();
-        Socketed { socket: socket.and_then(|socket| Socket::inherit(socket, name?).ok()) }
+    match socket.open_abstract() {
+        Ok(()) => said.over("socket"),
+        Err(error) => said.warning("socket", text!("unable to open a socket for ", dir), &error),
     }
-
-    fn is_open(&mut self, dir: &OsStr, said: &mut Warnings) -> bool {
-        if self.socket.is_none() {
-            match Socket::open() {
-                Ok(socket) => self.socket = Some(socket),
-                Err(error) => said.warning("socket", text!("unable to open a socket for ", dir), &error),
-            }
-        }
-        self.socket.is_some()
-    }
-
-    /// Its name, as the record has it.
-    pub fn name(&self) -> [u8; 8] {
-        let mut name = [0; 8];
-        if let Some(socket) = self.socket.as_ref().filter(|socket| socket.name().len() <= name.len()) {
-            name[..socket.name().len()].copy_from_slice(socket.name());
-        }
-        name
-    }
-
-    /// Its name, as the service gets it.
-    pub fn variable(&self) -> (&'static str, Option<Vec<u8>>) {
-        (sys::notify::NOTIFY_SOCKET, self.socket.as_ref().map(|socket| socket.name().to_vec()))
-    }
-
-    /// What to poll.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(Socket::fd)
-    }
-
-    /// Reads a datagram and, if it is from one of `services`, passes each thing that it says to `hear`, with the user who says so. That returns
-    /// which process the next one is about: a service may say that it is another process. What others say does not count. Descriptors that come
-    /// along are closed. Returns whether there was one.
-    ///
-    /// Not inlined: its buffer shall be no part of the stack of every turn.
-    #[inline(never)]
-    pub fn receive(&self, services: &[Pid], dir: &OsStr, mut hear: impl FnMut(Pid, u32, Notice<'_>) -> Pid) -> bool {
-        let Some(socket) = &self.socket else {
-            return false;
-        };
-        let mut buffer = [0; sys::notify::LONGEST];
-        let Ok(Some(datagram)) = socket.receive(&mut buffer) else {
-            return false;
-        };
-        match sender(&datagram, services) {
-            Some(pid) => {
-                let mut words = notify::parse(datagram.bytes, datagram.cut);
-                words.by_ref().fold(pid, |pid, word| hear(pid, datagram.user, word));
-            }
-            None => log::info!("{}: a word of pid {}, which is not of it", dir.display(), datagram.sender),
-        }
-        true
-    }
+    socket.is_open()
 }
 
-/// Which of `services` a datagram is from: itself, or a process below it. Of a helper that has ended nothing is known but its user;
-/// who is the service's user could do worse to it than to send this.
-fn sender(datagram: &Datagram<'_>, services: &[Pid]) -> Option<Pid> {
-    let process = |pid: Pid| process::Pid::from_raw(pid.0.cast_signed());
-    let found = services.iter().copied().find(|&pid| sys::notify::descends(datagram.sender, process(pid)));
-    found.or_else(|| match *services {
-        [pid] => {
-            let has_ended = sys::notify::user(datagram.sender).is_none();
-            (has_ended && sys::notify::user(process(pid))? == datagram.user).then_some(pid)
-        }
-        _ => None,
+/// Whether the service asks for a socket that it can reach from another root directory.
+fn wants_abstract() -> bool {
+    let mut word = [0; 16];
+    let count = fd::open_read(names::SD_NOTIFY).and_then(|file| fd::read(file.as_fd(), &mut word));
+    count.is_ok_and(|count| word.get(..count).is_some_and(|word| word.trim_ascii() == b"abstract"))
+}
+
+/// The socket that a supervise which was killed had; `abstract_name` is what its record tells.
+pub fn find_socket(abstract_name: Option<&[u8]>, dir: &OsStr, said: &mut Warnings) -> NotifySocket {
+    NotifySocket::find(abstract_name).unwrap_or_else(|error| {
+        said.warning("socket", text!("unable to hear from ", dir), &error);
+        NotifySocket::default()
     })
+}
+
+/// The abstract name of a socket as the record has it; nothing for a file, which is found in its directory.
+pub fn recorded(socket: &NotifySocket) -> [u8; 8] {
+    let mut name = [0; 8];
+    if let Some(found) = socket.abstract_name().filter(|found| found.len() <= name.len()) {
+        name[..found.len()].copy_from_slice(found);
+    }
+    name
+}
+
+/// The variable that tells a service its name.
+pub fn variable(socket: &NotifySocket) -> (&'static str, Option<Vec<u8>>) {
+    (sys::notify::NOTIFY_SOCKET, socket.name().map(<[u8]>::to_vec))
 }
 
 impl Pipe {

@@ -18,9 +18,25 @@ pub fn run(role: &str, word: &str) -> String {
 
 /// Sends a datagram as a service does.
 pub fn tell(socket: &str, text: &[u8]) {
-    let name = socket.strip_prefix('@').expect("an abstract name");
-    let address = SocketAddr::from_abstract_name(name).expect("a name");
-    UnixDatagram::unbound().and_then(|sender| sender.send_to_addr(text, &address)).expect("it is sent");
+    speaker(socket).and_then(|sender| sender.send(text)).expect("it is sent");
+}
+
+/// A socket that is connected to one that services tell by.
+fn speaker(socket: &str) -> std::io::Result<UnixDatagram> {
+    let sender = UnixDatagram::unbound()?;
+    match socket.strip_prefix('@') {
+        Some(name) => sender.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+        None => sender.connect(socket)?,
+    }
+    Ok(sender)
+}
+
+/// Says the same for ever, as fast as it can.
+fn flood(text: &str) {
+    let text = text.repeat(4000 / text.len());
+    let sender = speaker(&env::var("NOTIFY_SOCKET").expect("it is set")).expect("it is there");
+    std::fs::write("flooding", "").expect("a file of ours");
+    while sender.send(text.as_bytes()).is_ok() {}
 }
 
 /// Starts another process, writes down which, says that it is the service now, and ends.
@@ -124,6 +140,7 @@ fn helper() {
         return;
     };
     match role.as_str() {
+        "flood" => flood(&word),
         "live" => live(),
         "move-on" => move_on(&word),
         "move-on-and-leave-a-worker" => move_on_and_leave_a_worker(),
@@ -131,6 +148,11 @@ fn helper() {
         "shut" => shut(),
         "serve-gently" => serve_gently(),
         "tell" => tell(&env::var("NOTIFY_SOCKET").expect("it is set"), word.as_bytes()),
+        "tell-and-stay" => {
+            tell(&env::var("NOTIFY_SOCKET").expect("it is set"), word.as_bytes());
+            // Who has ended is heard only where nobody else could have told.
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
         other => panic!("there is no {other}"),
     }
 }

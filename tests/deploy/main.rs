@@ -14,6 +14,7 @@ mod replace;
 mod sd_notify;
 mod signals;
 mod sockets;
+mod speakers;
 mod wait;
 
 /// An address on the loopback interface that nobody else asks for, with a port: clients of other tests have other addresses.

@@ -9,26 +9,36 @@ use crate::helper::{self, tell};
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 /// A service that says what the file `say` holds, each time somebody makes it.
-fn teller() -> String {
-    let say = helper::run("tell", "'\"$(cat said)\"'");
+pub fn teller() -> String {
+    teller_by("tell")
+}
+
+/// The same, which says it by this helper.
+fn teller_by(role: &str) -> String {
+    let say = helper::run(role, "'\"$(cat said)\"'");
     format!("echo $NOTIFY_SOCKET\nwhile :; do if mv say said 2>/dev/null; then {say}; touch told; fi; sleep 0.01; done")
 }
 
-struct Told {
-    scratch: Scratch,
-    supervise: Option<Running>,
+pub struct Told {
+    pub scratch: Scratch,
+    pub supervise: Option<Running>,
 }
 
 impl Told {
-    fn new() -> Told {
+    pub fn new() -> Told {
         Told::with(&teller(), None)
     }
 
     /// A service `run` that is to tell within the interval that it is alive.
-    fn with(run: &str, watchdog: Option<&str>) -> Told {
+    pub fn with(run: &str, watchdog: Option<&str>) -> Told {
+        Told::by("", run, watchdog)
+    }
+
+    /// The same, where `sd-notify` says by which kind of socket it tells.
+    pub fn by(kind: &str, run: &str, watchdog: Option<&str>) -> Told {
         let scratch = Scratch::new();
         scratch.service("a", run);
-        scratch.write("a/sd-notify", "");
+        scratch.write("a/sd-notify", kind);
         if let Some(watchdog) = watchdog {
             scratch.write("a/watchdog", watchdog);
         }
@@ -38,35 +48,35 @@ impl Told {
         told
     }
 
-    fn supervise(&mut self) {
+    pub fn supervise(&mut self) {
         self.supervise = Some(self.scratch.start("supervise", "supervise", &["a"]));
     }
 
     /// Lets the service say something, and waits until it has.
-    fn say(&self, text: &str) {
+    pub fn say(&self, text: &str) {
         self.scratch.write("say.new", text);
         let _ = std::fs::remove_file(self.scratch.path("a/told"));
         std::fs::rename(self.scratch.path("say.new"), self.scratch.path("a/say")).expect("a file of ours");
         wait_until("it is said", || self.scratch.path("a/told").exists());
     }
 
-    fn socket(&self) -> String {
+    pub fn socket(&self) -> String {
         self.scratch.text("supervise.out").lines().next().expect("a line").to_owned()
     }
 
-    fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         svstat(&self.scratch, "a").contains(", ready ")
     }
 
-    fn errors(&self) -> String {
+    pub fn errors(&self) -> String {
         self.scratch.text("supervise.err")
     }
 
-    fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.pid_or_none().expect("it is up")
     }
 
-    fn pid_or_none(&self) -> Option<u32> {
+    pub fn pid_or_none(&self) -> Option<u32> {
         pid(&self.scratch, "a")
     }
 
@@ -77,7 +87,7 @@ impl Told {
     }
 
     /// Kills supervise and starts another one, or has it become its file again.
-    fn succeed(&mut self, upgrade: bool) {
+    pub fn succeed(&mut self, upgrade: bool) {
         if upgrade {
             let svc = self.scratch.run("svc", &["--reexec", "a"]);
             assert_eq!(svc.code, 0, "{}", svc.err());
@@ -246,7 +256,12 @@ fn strangers_and_nonsense_are_not_listened_to() {
 
 #[test]
 fn the_socket_is_found_again_after_a_kill_of_supervise_and_after_an_upgrade() {
-    let mut told = Told::new();
+    for (kind, role) in [("", "tell"), ("abstract\n", "tell-and-stay")] {
+        the_socket_is_found_again(Told::by(kind, &teller_by(role), None));
+    }
+}
+
+fn the_socket_is_found_again(mut told: Told) {
     let child = wait_up(&told.scratch, "a");
     svc(&told.scratch, "--reexec", "a");
     told.say("READY=1");
@@ -260,6 +275,9 @@ fn the_socket_is_found_again_after_a_kill_of_supervise_and_after_an_upgrade() {
     wait_until("a supervise runs", || told.scratch.run("svok", &["a"]).code == 0);
     told.say("READY=1");
     wait_until("it is ready", || told.is_ready());
+    svc(&told.scratch, "--reexec", "a");
+    told.say("RELOADING=1");
+    wait_until("it is not ready any more", || !told.is_ready());
     assert_eq!(pid(&told.scratch, "a"), Some(child));
     assert_eq!(told.scratch.text("supervise.err"), "");
 }

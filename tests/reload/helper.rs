@@ -21,6 +21,7 @@ fn helper() {
     match name.as_str() {
         "server" => server(),
         "shut" => shut(),
+        "flooder" => flooder(),
         "messenger" => notify_ready(),
         "notifier" => notifier(),
         other => panic!("there is no {other}"),
@@ -102,6 +103,24 @@ pub fn send(name: &str, bytes: &[u8]) {
     let address = SocketAddr::from_abstract_name(name.strip_prefix('@').expect("an abstract name")).expect("a name");
     let sent = UnixDatagram::unbound().expect("a socket").send_to_addr(bytes, &address);
     assert_eq!(sent.expect("sent"), bytes.len());
+}
+
+/// Does not stop to say that it needs more time, many times in each datagram.
+fn flooder() {
+    let name = std::env::var("NOTIFY_SOCKET").expect("a socket");
+    let address = SocketAddr::from_abstract_name(name.strip_prefix('@').expect("an abstract name")).expect("a name");
+    let socket = UnixDatagram::unbound().expect("a socket");
+    socket.set_nonblocking(true).expect("a socket");
+    let words = "EXTEND_TIMEOUT_USEC=1\n".repeat(180);
+    for sent in 0_u64.. {
+        if sent == 10_000 {
+            std::fs::write("flood", "").expect("a file of ours");
+        }
+        match socket.send_to_addr(words.as_bytes(), &address) {
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+            Ok(_) | Err(_) => {}
+        }
+    }
 }
 
 /// Shuts the socket down, for all who have it.

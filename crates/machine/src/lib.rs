@@ -9,6 +9,7 @@ pub mod check;
 pub mod hupwatch;
 pub mod reload;
 pub mod scan;
+pub mod speaker;
 pub mod stop;
 pub mod supervise;
 pub mod wait;

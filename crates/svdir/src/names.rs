@@ -36,6 +36,8 @@ pub const LOCK: &str = "supervise/lock";
 pub const CONTROL: &str = "supervise/control";
 /// FIFO that has a reader exactly while a supervise runs here.
 pub const OK: &str = "supervise/ok";
+/// Directory of the socket on which the service tells of itself. Everybody may enter it, and nobody but its owner may read it.
+pub const NOTIFY: &str = "supervise/notify";
 /// The status record.
 pub const STATUS: &str = text(STATUS_FILE);
 /// Written first, then renamed to [`STATUS`].

@@ -25,6 +25,11 @@ pub fn open_read_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -
     open_at(directory, path, OFlag::O_RDONLY, Mode::empty())
 }
 
+/// Opens a directory, and nothing that a link of its name leads to.
+pub fn open_directory<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
+    open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())
+}
+
 /// Opens the current directory, to be used in [`open_read_at`]. Where the system can do that, it need not be readable.
 pub fn open_here() -> io::Result<File> {
     #[cfg(target_os = "linux")]
@@ -55,14 +60,14 @@ pub fn open_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT, mode)
 }
 
-/// As the original opens: never blocking. And close-on-exec. By openat, to which musl adds no second call, as it does to the
+/// As the original opens: never blocking. And close-on-exec; and a terminal does not become that of this session. By openat, to which musl adds no second call, as it does to the
 /// open of std.
 fn open<P: FilePath + ?Sized>(path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
     open_at(AT_FDCWD, path, flags, mode)
 }
 
 fn open_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
-    let flags = flags | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let flags = flags | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     loop {
         match nix::fcntl::openat(directory, path, flags, mode) {
             Err(Errno::EINTR) => {}

@@ -25,6 +25,7 @@ pub mod oom;
 pub mod poll;
 pub mod proc;
 pub mod process;
+pub mod random;
 pub mod sealed;
 pub mod signals;
 mod spawn;

@@ -63,3 +63,11 @@ pub fn set_soft(resource: Resource, soft: u64) -> io::Result<()> {
     let (_, hard) = getrlimit(resource)?;
     Ok(setrlimit(resource, soft as _, hard)?)
 }
+
+/// Raises the soft limit to `enough` where that is permitted, and else as far as it is.
+pub fn raise(resource: Resource, enough: u64) -> io::Result<()> {
+    let (soft, hard) = getrlimit(resource)?;
+    #[allow(clippy::unnecessary_cast)]
+    let (wanted, allowed) = ((soft as u64).max(enough) as _, (hard as u64).max(enough) as _);
+    Ok(setrlimit(resource, wanted, allowed).or_else(|_| setrlimit(resource, hard, hard))?)
+}

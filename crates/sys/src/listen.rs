@@ -23,6 +23,9 @@ const BACKLOG: u32 = 4096;
 /// How often, each a millisecond after the last, the lock of a directory is tried.
 const TRIES: u32 = 100;
 
+/// The longest path of a Unix socket: one byte stays for the NUL.
+pub(crate) const LONGEST_PATH: usize = size_of::<sockaddr_un>() - std::mem::offset_of!(sockaddr_un, sun_path) - 1;
+
 /// What a socket carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -275,7 +278,8 @@ fn give(file: &UnixFile) -> io::Result<()> {
     std::os::unix::fs::lchown(&file.path, file.owner, file.group)
 }
 
-fn unix_address(path: &Path) -> io::Result<sockaddr_un> {
+/// The address of a Unix socket that is the file `path`.
+pub(crate) fn unix_address(path: &Path) -> io::Result<sockaddr_un> {
     // SAFETY: plain numbers; all zero is a value of theirs.
     let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
     raw.sun_family = libc::AF_UNIX as sa_family_t;
@@ -283,8 +287,7 @@ fn unix_address(path: &Path) -> io::Result<sockaddr_un> {
     if bytes.is_empty() || bytes.contains(&0) {
         return Err(Errno::EINVAL.into());
     }
-    // One byte stays for the NUL.
-    if bytes.len() >= raw.sun_path.len() {
+    if bytes.len() > LONGEST_PATH {
         return Err(Errno::ENAMETOOLONG.into());
     }
     for (place, &byte) in raw.sun_path.iter_mut().zip(bytes) {

@@ -1,9 +1,11 @@
 //! The socket on which services say of themselves how they are: sd_notify's.
 //!
-//! It lies in the abstract namespace, so no file is left behind, and the kernel chooses its name. Everybody on the machine can write to
-//! it; so the kernel is asked who did, and the caller decides whom it listens to. Only Linux has either.
-
-use std::os::unix::fs::MetadataExt;
+//! It is a file, which only those can write to who know its name and can reach it; or it lies in the abstract namespace, where everybody
+//! on the machine can. The kernel is asked who has written, and the caller decides whom it listens to. Only Linux has either.
+//!
+//! A datagram may carry descriptors, and to close one can take as long as its sender likes: a TCP socket with SO_LINGER waits for its peer,
+//! and a file of FUSE for a program of any user. So this process never has them. It looks at the datagram first, without them; a child
+//! takes it, and closes what has come along by ending.
 
 use crate::process::Pid;
 
@@ -13,6 +15,8 @@ pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 /// The variable that says which process that is for; without it, it is for whoever looks.
 pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
+/// The longest path of a socket that is a file.
+pub const LONGEST_PATH: usize = crate::listen::LONGEST_PATH;
 /// The longest datagram that is read whole: what systemd reads.
 pub const LONGEST: usize = 4096;
 
@@ -27,57 +31,8 @@ pub struct Datagram<'a> {
     pub sender: Pid,
     /// Which user that was.
     pub user: u32,
-}
-
-/// Whether `pid` is `of` or belongs to its process group.
-pub fn is_of(pid: Pid, of: Pid) -> bool {
-    pid == of || nix::unistd::getpgid(Some(pid)) == Ok(of)
-}
-
-/// Whether `pid` is `of`, belongs to its process group, or descends from it as far as `/proc` tells: a service's helper has its group
-/// from further above.
-pub fn descends(pid: Pid, of: Pid) -> bool {
-    /// No tree of processes is deeper that is about one service.
-    const DEEPEST: usize = 32;
-    std::iter::successors(Some(pid), |&pid| parent(pid)).take(DEEPEST).any(|pid| is_of(pid, of))
-}
-
-/// Whether `pid` was executed with `name` as its [`NOTIFY_SOCKET`], or comes from a process that was. No if that cannot be told: it is a
-/// process of another user, or has overwritten its environment.
-pub fn was_told(pid: Pid, name: &[u8]) -> bool {
-    let variable = [NOTIFY_SOCKET.as_bytes(), b"=", name].concat();
-    let environment = environment(pid);
-    !name.is_empty() && environment.split(|&byte| byte == 0).any(|string| string == variable)
-}
-
-/// The environment that a process was executed with. In the middle of an exec it has none for a moment, and no event tells when that is
-/// over: so one that is empty is believed only after a while.
-fn environment(pid: Pid) -> Vec<u8> {
-    const TRIES: u32 = 50;
-    const MILLISECOND: u64 = 1_000_000;
-    for _ in 0..TRIES {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).map_err(|_| ());
-        if environment != Ok(Vec::new()) {
-            return environment.unwrap_or_default();
-        }
-        crate::poll::rest_for(MILLISECOND);
-    }
-    Vec::new()
-}
-
-/// The user that a process runs as; `None` if it is gone.
-pub fn user(pid: Pid) -> Option<u32> {
-    Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())
-}
-
-/// The parent of a process. None above init.
-pub fn parent(pid: Pid) -> Option<Pid> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything; behind it stand state and parent.
-    let end = stat.iter().rposition(|&byte| byte == b')')?;
-    let text = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    let parent = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    (parent > 1).then(|| Pid::from_raw(parent))
+    /// The child that took the descriptors which came along, and will have to be reaped.
+    pub closer: Option<Pid>,
 }
 
 #[cfg(target_os = "linux")]
@@ -91,43 +46,64 @@ mod linux {
     use std::io;
     use std::mem::MaybeUninit;
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use std::path::Path;
 
     use libc::{sa_family_t, sockaddr_un, socklen_t};
     use nix::errno::Errno;
 
     use super::{Datagram, LONGEST};
-    use crate::process::Pid;
+    use crate::limits::{self, Resource};
+    use crate::process::{self, Pid};
 
     /// Where services write to.
-    pub struct Socket {
-        socket: OwnedFd,
-        name: Vec<u8>,
-    }
+    pub struct Socket(OwnedFd);
 
     /// Room for the sender and as many descriptors as the kernel lets one datagram carry (253), aligned as headers are.
     const ROOM: usize = 256;
+    /// As many descriptors may come, beside those that this process has.
+    const ENOUGH: u64 = 1024;
 
     impl Socket {
-        /// A new one, close-on-exec and non-blocking.
+        /// A new one with a name that the kernel chooses in the abstract namespace, close-on-exec and non-blocking.
         pub fn open() -> io::Result<Socket> {
             let socket = Socket::unbound()?;
-            let name = bind_anywhere(&socket)?;
-            Ok(Socket { socket, name })
+            // SAFETY: plain numbers; all zero is a value of theirs.
+            let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
+            raw.sun_family = libc::AF_UNIX as sa_family_t;
+            bind(&socket, &raw, HEAD)?;
+            Ok(Socket(socket))
         }
 
-        /// The one that a process which is no more had under this name, made anew.
+        /// The one that a process which is no more had under this name in the abstract namespace, made anew. For the NUL at the front of
+        /// the name `@` is written.
         ///
         /// # Errors
         /// EADDRINUSE if somebody has taken the name meanwhile.
         pub fn open_again(name: &[u8]) -> io::Result<Socket> {
             let socket = Socket::unbound()?;
-            bind_to(&socket, name)?;
-            Ok(Socket { socket, name: name.into() })
+            bind_to_name(&socket, name)?;
+            Ok(Socket(socket))
         }
 
-        /// The one that another program has left in this process, and its name.
-        pub fn inherit(socket: OwnedFd, name: &[u8]) -> io::Result<Socket> {
-            Ok(Socket { socket, name: name.into() })
+        /// A new one that is the file `path`, which only its owner may write to until it is given another mode.
+        ///
+        /// # Errors
+        /// EADDRINUSE if there is a file of that name; ENAMETOOLONG.
+        pub fn open_file(path: &Path) -> io::Result<Socket> {
+            let socket = Socket::unbound()?;
+            let raw = crate::listen::unix_address(path)?;
+            let before = crate::fd::set_umask(0o077);
+            let bound = bind(&socket, &raw, size_of::<sockaddr_un>());
+            crate::fd::set_umask(before);
+            bound.map(|()| Socket(socket))
+        }
+
+        /// The one that another program has left in this process.
+        ///
+        /// # Errors
+        /// ENOSYS where there are no such sockets.
+        pub fn inherit(socket: OwnedFd) -> io::Result<Socket> {
+            Ok(Socket(socket))
         }
 
         fn unbound() -> io::Result<OwnedFd> {
@@ -146,42 +122,104 @@ mod linux {
 
         /// What to poll.
         pub fn fd(&self) -> BorrowedFd<'_> {
-            self.socket.as_fd()
+            self.0.as_fd()
         }
 
-        /// The value of [`NOTIFY_SOCKET`](super::NOTIFY_SOCKET).
-        pub fn name(&self) -> &[u8] {
-            &self.name
+        /// Its name in the abstract namespace, with `@` in place of the NUL at its front: a value of
+        /// [`NOTIFY_SOCKET`](super::NOTIFY_SOCKET). `None` if it is a file.
+        pub fn abstract_name(&self) -> Option<Vec<u8>> {
+            // SAFETY: plain numbers; all zero is a value of theirs.
+            let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
+            let mut size = size_of::<sockaddr_un>() as socklen_t;
+            // SAFETY: there is as much room as is said.
+            let asked = unsafe { libc::getsockname(self.0.as_raw_fd(), (&raw mut raw).cast(), &raw mut size) };
+            let length = (size as usize).saturating_sub(HEAD);
+            // Characters are signed on some processors.
+            let mut name: Vec<u8> = raw.sun_path.iter().take(length).map(|&byte| byte as _).collect();
+            let first = name.first_mut().filter(|first| asked == 0 && **first == 0)?;
+            *first = b'@';
+            Some(name)
         }
 
-        /// Takes the next datagram; `None` if there is none. Descriptors that came with it are closed, which is what a barrier
-        /// waits for, once all that was received before is done.
+        /// Takes the next datagram; `None` if there is none. Of descriptors that came with it the child that is told of gets rid, which is
+        /// what a barrier waits for, once all that was received before is done.
+        ///
+        /// # Errors
+        /// If a child is needed and cannot be had. Then the datagram stays where it is.
         pub fn receive<'a>(&self, buffer: &'a mut [u8; LONGEST]) -> io::Result<Option<Datagram<'a>>> {
-            let mut control = [MaybeUninit::<u64>::uninit(); ROOM];
-            let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-            // SAFETY: numbers and pointers; all zero is a value of theirs.
-            let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-            message.msg_iov = &raw mut part;
-            message.msg_iovlen = 1;
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = size_of_val(&control) as _;
-            let count = loop {
-                // SAFETY: the message points to memory of ours, and says how much there is.
-                let count = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
-                match Errno::result(count) {
-                    Err(Errno::EINTR) => {}
-                    Err(Errno::EAGAIN) => return Ok(None),
-                    received => break received?,
-                }
+            // Only the sender has room.
+            let mut control = [MaybeUninit::<u64>::uninit(); 4];
+            let Some((count, message)) = look(self.fd(), buffer, &mut control, libc::MSG_PEEK)? else {
+                return Ok(None);
             };
-            let (sender, user) = take_control(&message);
+            let (sender, user) = sender(&message);
             let cut = message.msg_flags & libc::MSG_TRUNC != 0;
-            Ok(Some(Datagram { bytes: &buffer[..count as usize], cut, sender, user }))
+            let closer = if message.msg_flags & libc::MSG_CTRUNC != 0 {
+                Some(take_in_child(self.fd())?)
+            } else {
+                look(self.fd(), &mut [], &mut [], 0)?;
+                None
+            };
+            Ok(Some(Datagram { bytes: &buffer[..count], cut, sender, user, closer }))
         }
     }
 
+    /// What stands in front of the name in an address.
+    const HEAD: usize = size_of::<sa_family_t>();
+
+    /// What recvmsg gives: how many bytes, and the message that tells the rest. `None` if there is nothing.
+    fn look(
+        socket: BorrowedFd<'_>,
+        buffer: &mut [u8],
+        control: &mut [MaybeUninit<u64>],
+        flags: c_int,
+    ) -> io::Result<Option<(usize, libc::msghdr)>> {
+        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        // SAFETY: numbers and pointers; all zero is a value of theirs.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(control) as _;
+        let flags = flags | libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
+        let count = loop {
+            // SAFETY: the message points to memory of ours, and says how much there is.
+            match Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) }) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
+                received => break received? as usize,
+            }
+        };
+        // It ends with this function.
+        message.msg_iov = std::ptr::null_mut();
+        Ok(Some((count.min(buffer.len()), message)))
+    }
+
+    /// Starts a child that takes the next datagram with all that comes along, and ends. This process goes on when the child has begun to
+    /// end: it has the datagram then, and closes everything after that. Who is ending waits for no peer.
+    ///
+    /// Not inlined: its room shall be no part of the stack of every datagram.
+    #[inline(never)]
+    fn take_in_child(socket: BorrowedFd<'_>) -> io::Result<Pid> {
+        let take = || {
+            // What there is no number for would be closed before the child ends. More than it may have, only root may.
+            let _ = limits::raise(Resource::RLIMIT_NOFILE, ENOUGH);
+            let mut control = [MaybeUninit::<u64>::uninit(); ROOM];
+            let _ = look(socket, &mut [], &mut control, 0);
+        };
+        process::spawn(take, drop)
+    }
+
+    fn bind(socket: &OwnedFd, address: &sockaddr_un, size: usize) -> io::Result<()> {
+        debug_assert!(size <= size_of::<sockaddr_un>(), "the address is as long as it is said to be");
+        let size = size as socklen_t;
+        // SAFETY: the address lives until the call returns, and is at least as long as it is said to be.
+        Errno::result(unsafe { libc::bind(socket.as_raw_fd(), std::ptr::from_ref(address).cast(), size) })?;
+        Ok(())
+    }
+
     /// `name` has `@` in place of the NUL at its front.
-    fn bind_to(socket: &OwnedFd, name: &[u8]) -> io::Result<()> {
+    fn bind_to_name(socket: &OwnedFd, name: &[u8]) -> io::Result<()> {
         // SAFETY: plain numbers; all zero is a value of theirs.
         let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
         raw.sun_family = libc::AF_UNIX as sa_family_t;
@@ -191,53 +229,22 @@ mod linux {
         for (place, &byte) in raw.sun_path.iter_mut().zip(name).skip(1) {
             *place = byte as libc::c_char;
         }
-        let size = (size_of::<sa_family_t>() + name.len()) as socklen_t;
-        // SAFETY: the address is at least as long as it is said to be.
-        Errno::result(unsafe { libc::bind(socket.as_raw_fd(), (&raw const raw).cast(), size) })?;
-        Ok(())
+        bind(socket, &raw, HEAD + name.len())
     }
 
-    /// Lets the kernel choose a name: it is what comes behind the NUL, for which `@` is written.
-    fn bind_anywhere(socket: &OwnedFd) -> io::Result<Vec<u8>> {
-        // SAFETY: plain numbers; all zero is a value of theirs.
-        let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
-        raw.sun_family = libc::AF_UNIX as sa_family_t;
-        let head = size_of::<sa_family_t>() as socklen_t;
-        // SAFETY: the address is at least as long as it is said to be.
-        Errno::result(unsafe { libc::bind(socket.as_raw_fd(), (&raw const raw).cast(), head) })?;
-        let mut size = size_of::<sockaddr_un>() as socklen_t;
-        // SAFETY: there is as much room as is said.
-        Errno::result(unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut raw).cast(), &raw mut size) })?;
-        let length = size.saturating_sub(head) as usize;
-        // Characters are signed on some processors.
-        let mut name: Vec<u8> = raw.sun_path.iter().take(length).map(|&byte| byte as _).collect();
-        match name.first_mut() {
-            Some(first) => *first = b'@',
-            None => return Err(Errno::EADDRNOTAVAIL.into()),
-        }
-        Ok(name)
-    }
-
-    /// Who sent it. Closes what came with it.
-    fn take_control(message: &libc::msghdr) -> (Pid, u32) {
+    /// Who has sent it: 0 and no user if that is not told.
+    fn sender(message: &libc::msghdr) -> (Pid, u32) {
         let mut sender = (Pid::from_raw(0), u32::MAX);
-        // SAFETY: the kernel has filled what `message` points to, and said how much. The macros stay within that.
+        // SAFETY: the kernel has filled what `msg_control` points to, and said how much. The macros stay within that.
         unsafe {
             let mut at = libc::CMSG_FIRSTHDR(message);
             while !at.is_null() {
                 let data = libc::CMSG_DATA(at);
                 let length = (*at).cmsg_len as usize - (data as usize - at as usize);
-                match ((*at).cmsg_level, (*at).cmsg_type) {
-                    (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
-                        for place in 0..length / size_of::<c_int>() {
-                            drop(OwnedFd::from_raw_fd(data.cast::<c_int>().add(place).read_unaligned()));
-                        }
-                    }
-                    (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if length >= size_of::<libc::ucred>() => {
-                        let who = data.cast::<libc::ucred>().read_unaligned();
-                        sender = (Pid::from_raw(who.pid), who.uid);
-                    }
-                    _ => {}
+                let kind = ((*at).cmsg_level, (*at).cmsg_type);
+                if kind == (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) && length >= size_of::<libc::ucred>() {
+                    let who = data.cast::<libc::ucred>().read_unaligned();
+                    sender = (Pid::from_raw(who.pid), who.uid);
                 }
                 at = libc::CMSG_NXTHDR(message, at);
             }
@@ -249,58 +256,67 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod other {
     use std::io;
-    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::os::fd::{BorrowedFd, OwnedFd};
+    use std::path::Path;
 
     use super::{Datagram, LONGEST};
 
-    /// Where services would write to, if the system could say who does.
-    pub struct Socket(OwnedFd);
+    /// Where services would write to, if the system could say who does. There is none.
+    pub enum Socket {}
 
     impl Socket {
-        /// ENOSYS.
+        /// Fails with ENOSYS.
         pub fn open() -> io::Result<Socket> {
             Err(nix::errno::Errno::ENOSYS.into())
         }
 
-        /// ENOSYS.
+        /// Fails with ENOSYS.
         pub fn open_again(_: &[u8]) -> io::Result<Socket> {
-            Err(nix::errno::Errno::ENOSYS.into())
+            Socket::open()
         }
 
-        /// ENOSYS.
-        pub fn inherit(_: OwnedFd, _: &[u8]) -> io::Result<Socket> {
-            Err(nix::errno::Errno::ENOSYS.into())
+        /// Fails with ENOSYS.
+        pub fn open_file(_: &Path) -> io::Result<Socket> {
+            Socket::open()
         }
 
-        /// What to poll.
+        /// Fails with ENOSYS.
+        pub fn inherit(_: OwnedFd) -> io::Result<Socket> {
+            Socket::open()
+        }
+
+        /// Never called.
         pub fn fd(&self) -> BorrowedFd<'_> {
-            self.0.as_fd()
+            match *self {}
         }
 
-        /// The value of [`NOTIFY_SOCKET`](super::NOTIFY_SOCKET).
-        pub fn name(&self) -> &[u8] {
-            b""
+        /// Never called.
+        pub fn abstract_name(&self) -> Option<Vec<u8>> {
+            match *self {}
         }
 
-        /// Never anything.
+        /// Never called.
         pub fn receive<'a>(&self, _: &'a mut [u8; LONGEST]) -> io::Result<Option<Datagram<'a>>> {
-            Ok(None)
+            match *self {}
         }
     }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::{fd, process};
 
     /// A socket to write to `socket` with.
     fn writer(socket: &Socket) -> UnixDatagram {
-        let name = socket.name();
+        let name = socket.abstract_name().expect("it has one");
         assert_eq!(name.first(), Some(&b'@'));
         let writer = UnixDatagram::unbound().expect("a socket");
         writer.connect_addr(&SocketAddr::from_abstract_name(&name[1..]).expect("a name")).expect("connected");
@@ -316,7 +332,7 @@ mod tests {
         for text in [&b"READY=1"[..], b"", &[b'x'; LONGEST]] {
             writer.send(text).expect("sent");
             let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
-            assert_eq!((datagram.bytes, datagram.cut), (text, false));
+            assert_eq!((datagram.bytes, datagram.cut, datagram.closer), (text, false, None));
             assert_eq!(datagram.sender, process::own_pid());
         }
         assert_eq!(socket.receive(&mut buffer).expect("no error"), None);
@@ -325,13 +341,30 @@ mod tests {
     #[test]
     fn one_that_is_made_anew_has_its_name() {
         let first = Socket::open().expect("a socket");
-        let name = first.name().to_vec();
+        let name = first.abstract_name().expect("it has one");
         assert!(Socket::open_again(&name).is_err() && Socket::open_again(b"").is_err());
         drop(first);
         let second = Socket::open_again(&name).expect("the name is free");
+        assert_eq!(second.abstract_name(), Some(name));
         writer(&second).send(b"READY=1").expect("sent");
         let mut buffer = [0; LONGEST];
         assert!(second.receive(&mut buffer).expect("no error").is_some_and(|datagram| datagram.bytes == b"READY=1"));
+    }
+
+    #[test]
+    fn one_that_is_a_file_is_for_its_owner_alone_at_first() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("s");
+        let socket = Socket::open_file(&path).expect("a socket");
+        assert_eq!(socket.abstract_name(), None);
+        let mode = std::fs::metadata(&path).expect("it exists").permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+        assert_eq!(Socket::open_file(&path).err().and_then(|error| error.raw_os_error()), Some(libc::EADDRINUSE));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).expect("it is ours");
+        UnixDatagram::unbound().and_then(|writer| writer.send_to(b"READY=1", &path)).expect("sent");
+        let mut buffer = [0; LONGEST];
+        assert!(socket.receive(&mut buffer).expect("no error").is_some_and(|datagram| datagram.bytes == b"READY=1"));
     }
 
     #[test]
@@ -348,7 +381,9 @@ mod tests {
     fn descriptors_that_come_with_it_are_closed() {
         let socket = Socket::open().expect("a socket");
         let (reader, barrier) = fd::pipe().expect("a pipe");
-        send_with(&writer(&socket), b"BARRIER=1", &[&barrier; 200]);
+        let writer = writer(&socket);
+        send_with(&writer, b"BARRIER=1", &[&barrier; 200]);
+        writer.send(b"READY=1").expect("sent");
         drop(barrier);
         fd::set_nonblocking(std::os::fd::AsFd::as_fd(&reader)).expect("no error");
         let mut byte = [0];
@@ -357,34 +392,36 @@ mod tests {
         let mut buffer = [0; LONGEST];
         let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
         assert_eq!((datagram.bytes, datagram.sender), (&b"BARRIER=1"[..], process::own_pid()));
+        process::wait(datagram.closer.expect("somebody closes them")).expect("a child");
         // A child of another test may have a copy for a moment, until it executes.
         while read(&mut byte).is_err() {
             std::thread::yield_now();
         }
+        let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
+        assert_eq!((datagram.bytes, datagram.closer), (&b"READY=1"[..], None));
     }
 
     #[test]
-    fn a_process_is_of_itself_and_of_its_group() {
-        let own = process::own_pid();
-        assert!(is_of(own, own));
-        assert!(is_of(own, nix::unistd::getpgrp()));
-        assert!(!is_of(Pid::from_raw(1), own) || own.as_raw() == 1);
-    }
-
-    #[test]
-    fn who_was_told_of_a_socket_has_it_in_its_environment() {
-        let with = |name: &str| {
-            let mut command = std::process::Command::new("sleep");
-            let child = command.arg("1000").env(NOTIFY_SOCKET, name).spawn().expect("a child");
-            (Pid::from_raw(child.id().cast_signed()), child)
+    fn nobody_waits_for_a_descriptor_whose_close_takes_long() {
+        let socket = Socket::open().expect("a socket");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut stream = TcpStream::connect(listener.local_addr().expect("it has one")).expect("a connection");
+        let (_peer, _) = listener.accept().expect("a connection");
+        // Nobody reads what is sent, so the connection cannot be closed in order.
+        stream.set_nonblocking(true).expect("a socket");
+        while stream.write(&[b'x'; 65_536]).is_ok() {}
+        let linger = libc::linger { l_onoff: 1, l_linger: 30 };
+        // SAFETY: the option's value is a linger, and lives until the call returns.
+        let set = unsafe {
+            let (level, size) = (libc::SOL_SOCKET, size_of::<libc::linger>() as libc::socklen_t);
+            libc::setsockopt(stream.as_raw_fd(), level, libc::SO_LINGER, (&raw const linger).cast(), size)
         };
-        let (pid, mut child) = with("@00abc");
-        let told = [&b"@00abc"[..], b"@00ab", b"@00abcd", b""].map(|name| was_told(pid, name));
-        let of = (user(pid), parent(pid));
-        child.kill().and_then(|()| child.wait()).expect("it is ours");
-        assert_eq!(told, [true, false, false, false]);
-        assert_eq!(of, (user(process::own_pid()), Some(process::own_pid())));
-        assert!(!was_told(pid, b"@00abc"));
+        assert_eq!(set, 0);
+        send_with(&writer(&socket), b"READY=1", &[&OwnedFd::from(stream)]);
+        let (begun, mut buffer) = (Instant::now(), [0; LONGEST]);
+        let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
+        process::wait(datagram.closer.expect("somebody closes it")).expect("a child");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 
     fn send_with(writer: &UnixDatagram, bytes: &[u8], descriptors: &[&OwnedFd]) {

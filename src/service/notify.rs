@@ -1,0 +1,296 @@
+//! The socket on which a service tells of itself by sd_notify, and who is heard there.
+//!
+//! It is a file in `supervise/notify/`, with a name that nobody can guess: everybody may enter that directory and nobody else read it. So
+//! only who gets the name from the service can write to it, whatever user that runs as and whatever network namespace it is in, and no
+//! stranger can fill its queue. Where a file cannot be had, and where hupwatch has no directory, it is an abstract name, to which everybody
+//! on the machine can write. Who counts is decided by [`machine::speaker`] for both.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use machine::speaker::{self, Named, Sender};
+use machine::{Pid, SECOND, Tick};
+use svdir::names;
+use svdir::notify::{self, Notice};
+use sys::notify::{LONGEST, LONGEST_PATH, NOTIFY_SOCKET, Socket};
+use sys::proc::Environment;
+use sys::process;
+use sys::{fd, proc};
+
+use super::{files, tick};
+
+/// So many children may be about to close what came with datagrams. They have to when each waits for somebody; then nothing is read.
+const CLOSERS: usize = 4;
+/// Where there can be no such child, it is tried again this much later.
+const REST: u64 = SECOND;
+/// The name of a socket that is not ready to be written to.
+const NEW: &str = "new";
+
+/// The socket, once there is one.
+#[derive(Default)]
+pub struct NotifySocket {
+    open: Option<Open>,
+    closers: [Option<process::Pid>; CLOSERS],
+    /// Nothing is read until then.
+    rests_until: Option<Tick>,
+}
+
+struct Open {
+    socket: Socket,
+    /// The value of [`NOTIFY_SOCKET`].
+    name: Vec<u8>,
+    is_file: bool,
+}
+
+/// One datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// The copy that it counts for; `None` if it is none of theirs.
+    pub by: Option<Pid>,
+    /// Which process has sent it.
+    pub sender: process::Pid,
+    /// Which user that was.
+    pub user: u32,
+    bytes: &'a [u8],
+    cut: bool,
+}
+
+impl<'a> Message<'a> {
+    /// What it says.
+    pub fn words(self) -> impl Iterator<Item = Notice<'a>> {
+        notify::parse(self.bytes, self.cut)
+    }
+}
+
+impl NotifySocket {
+    /// Makes the socket as a file of the service directory that is the current one, unless there is one already.
+    ///
+    /// # Errors
+    /// If that cannot be done, or no service could name the file: its path is too long.
+    pub fn open_file(&mut self) -> io::Result<()> {
+        if self.open.is_none() {
+            let directory = files::here(names::NOTIFY);
+            prepare(&directory)?;
+            let random = sys::random::bytes::<16>()?;
+            let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            self.open = Some(make(&directory, OsStr::new(&name))?);
+        }
+        Ok(())
+    }
+
+    /// Makes the socket in the abstract namespace, unless there is one already.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_abstract(&mut self) -> io::Result<()> {
+        if self.open.is_none() {
+            self.open = Open::of(Socket::open()?);
+        }
+        Ok(())
+    }
+
+    /// The socket of a supervise that was killed, made anew under its name: in the abstract namespace if it had one there, else in the
+    /// directory. The service knows that name, so no other would do. None where there was none.
+    ///
+    /// # Errors
+    /// EADDRINUSE if somebody has taken the abstract name.
+    pub fn find(abstract_name: Option<&[u8]>) -> io::Result<NotifySocket> {
+        let open = match abstract_name {
+            Some(name) => Open::of(Socket::open_again(name)?),
+            None => {
+                let directory = files::here(names::NOTIFY);
+                match find_file(&directory) {
+                    Some(name) => Some(make(&directory, &name)?),
+                    None => None,
+                }
+            }
+        };
+        Ok(NotifySocket { open, ..NotifySocket::default() })
+    }
+
+    /// The socket that another program has left in this process.
+    pub fn inherit(socket: OwnedFd) -> io::Result<NotifySocket> {
+        let socket = Socket::inherit(socket)?;
+        let open = if socket.abstract_name().is_some() {
+            Open::of(socket)
+        } else {
+            let directory = files::here(names::NOTIFY);
+            let name = find_file(&directory).ok_or(io::ErrorKind::NotFound)?;
+            Some(Open { socket, name: path_of(&directory, &name)?, is_file: true })
+        };
+        Ok(NotifySocket { open, ..NotifySocket::default() })
+    }
+
+    /// Whether there is one.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Its name, as the service gets it: the value of [`NOTIFY_SOCKET`].
+    pub fn name(&self) -> Option<&[u8]> {
+        self.open.as_ref().map(|open| open.name.as_slice())
+    }
+
+    /// Its name in the abstract namespace, if it has one there.
+    pub fn abstract_name(&self) -> Option<&[u8]> {
+        self.open.as_ref().filter(|open| !open.is_file).map(|open| open.name.as_slice())
+    }
+
+    /// Its descriptor, for another program in this process.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.open.as_ref().map(|open| open.socket.fd())
+    }
+
+    /// What to poll, if anything is to be read.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.descriptor().filter(|_| self.reads())
+    }
+
+    /// When it is to be polled again.
+    pub fn deadline(&self) -> Option<Tick> {
+        self.rests_until
+    }
+
+    fn reads(&self) -> bool {
+        self.closers.contains(&None) && self.rests_until.is_none_or(|until| until <= tick())
+    }
+
+    /// Takes the next datagram, and judges for which of `copies` it counts. `None` if there is none, or nothing is read now.
+    ///
+    /// Not inlined: it is no part of every turn, and its stack shall not be.
+    #[inline(never)]
+    pub fn receive<'a>(&mut self, copies: [Option<Pid>; 2], buffer: &'a mut [u8; LONGEST]) -> Option<Message<'a>> {
+        let open = self.open.as_ref().filter(|_| self.reads())?;
+        let datagram = match open.socket.receive(buffer) {
+            Ok(datagram) => datagram?,
+            Err(error) => {
+                log::info!("unable to read from a notify socket, trying again in a second: {}", cli::reason(&error));
+                self.rests_until = Some(tick().after(REST));
+                return None;
+            }
+        };
+        let sender = look_at(datagram.sender, datagram.user, open.is_file, copies);
+        self.rests_until = None;
+        if let Some(free) = self.closers.iter_mut().find(|closer| closer.is_none()) {
+            *free = datagram.closer;
+        }
+        Some(Message {
+            by: speaker::speaks_for(sender, copies),
+            sender: datagram.sender,
+            user: datagram.user,
+            bytes: datagram.bytes,
+            cut: datagram.cut,
+        })
+    }
+
+    /// Takes in the end of a process. Whether it was one of the children that get rid of descriptors.
+    pub fn ended(&mut self, pid: process::Pid) -> bool {
+        let closer = self.closers.iter_mut().find(|closer| **closer == Some(pid));
+        closer.is_some_and(|closer| closer.take().is_some())
+    }
+
+    /// Whether the process `new`, which the service whose process is or was `old` names as its own, is the service's. A word of `user`.
+    pub fn may_follow(&self, old: Pid, new: Pid, user: u32) -> bool {
+        let (old, new) = (process(old), process(new));
+        let descends = proc::descends(new, old);
+        let variable = self.name().map(|name| [NOTIFY_SOCKET.as_bytes(), b"=", name].concat());
+        // No more is asked than is needed.
+        let was_told = |variable: &[u8]| !descends && proc::environment(new, variable) != Environment::HasNot;
+        speaker::may_follow(Named {
+            descends,
+            may_be_signalled: proc::may_be_signalled(new, user),
+            was_told: variable.is_some_and(|variable| was_told(&variable)),
+        })
+    }
+
+    /// Removes the file. Whoever has the name finds nobody any more.
+    pub fn remove(&mut self) {
+        if self.open.take().is_some_and(|open| open.is_file) {
+            let directory = files::here(names::NOTIFY);
+            clear(&directory);
+            let _ = fs::remove_dir(&*directory);
+        }
+    }
+}
+
+impl Open {
+    /// `None` for a socket without a name.
+    fn of(socket: Socket) -> Option<Open> {
+        let name = socket.abstract_name()?;
+        Some(Open { socket, name, is_file: false })
+    }
+}
+
+/// What the kernel tells of the sender of a datagram.
+fn look_at(pid: process::Pid, user: u32, was_told: bool, copies: [Option<Pid>; 2]) -> Sender {
+    let of = copies.into_iter().flatten().find(|&copy| proc::descends(pid, process(copy)));
+    let exists = of.is_some() || proc::exists(pid);
+    let may_signal = |copy: Option<Pid>| copy.filter(|&copy| !exists && proc::may_be_signalled(process(copy), user));
+    Sender { visible: pid.as_raw() > 0, of, exists, was_told, may_signal: copies.map(may_signal) }
+}
+
+fn process(pid: Pid) -> process::Pid {
+    process::Pid::from_raw(pid.0.cast_signed())
+}
+
+/// Makes the directory, empties it, and lets everybody in, also through the one that it is in.
+fn prepare(directory: &Path) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o711).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => clear(directory),
+        made => made?,
+    }
+    let opened = fd::open_directory(directory)?;
+    opened.set_permissions(Permissions::from_mode(0o711))?;
+    let above = directory.parent().ok_or(io::ErrorKind::NotFound)?;
+    let above: File = fd::open_read(above)?;
+    let mode = above.metadata()?.permissions().mode() & 0o7777;
+    if mode & 0o111 != 0o111 {
+        above.set_permissions(Permissions::from_mode(mode | 0o111))?;
+    }
+    Ok(())
+}
+
+/// Removes the sockets in the directory.
+fn clear(directory: &Path) {
+    for path in sockets(directory) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn sockets(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket())).map(|entry| entry.path())
+}
+
+/// The name of the socket in the directory, if there is one.
+fn find_file(directory: &Path) -> Option<std::ffi::OsString> {
+    sockets(directory).filter_map(|path| Some(path.file_name()?.to_owned())).find(|name| name != NEW)
+}
+
+/// The whole path of the file `name` in the directory, which may be relative to the current one.
+fn path_of(directory: &Path, name: &OsStr) -> io::Result<Vec<u8>> {
+    let directory = directory.strip_prefix(".").unwrap_or(directory);
+    let path = std::env::current_dir()?.join(directory).join(name).into_os_string().into_vec();
+    if path.len() > LONGEST_PATH {
+        return Err(io::Error::other("the path is too long for a socket"));
+    }
+    Ok(path)
+}
+
+/// Makes the socket `name` in the directory, in place of what had that name. The name is given to it last, so it is not among those of
+/// `/proc/net/unix`, which everybody can read; and nobody can connect to it before.
+fn make(directory: &Path, name: &OsStr) -> io::Result<Open> {
+    let path = path_of(directory, name)?;
+    let new = directory.join(NEW);
+    let _ = fs::remove_file(&new);
+    let socket = Socket::open_file(&new)?;
+    let file = directory.join(name);
+    fd::rename(new.as_path(), file.as_path())?;
+    fs::set_permissions(&file, Permissions::from_mode(0o666))?;
+    Ok(Open { socket, name: path, is_file: true })
+}
