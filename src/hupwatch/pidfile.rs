@@ -1,31 +1,45 @@
 //! The file that holds the pid of a program while it runs.
+//!
+//! Its directory may belong to the user of the command, who may put anything there at any time. So no link is followed, and nothing is
+//! waited for.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// Such a file; removed when dropped, unless somebody else has written to it meanwhile.
+use sys::fd;
+
+/// A file with our pid; removed when dropped, unless somebody else has written to it meanwhile.
 pub(super) struct Pidfile {
     path: PathBuf,
     text: String,
 }
 
 impl Pidfile {
-    /// Writes it: first as `PATH.new`, so that nobody reads half of it.
+    /// Writes it: first as `PATH.new`, so that nobody reads half of it. What has that name is of one that was killed, or of nobody's.
     pub(super) fn write(path: &Path) -> io::Result<Pidfile> {
         let text = format!("{}\n", sys::process::own_pid());
         let mut new = path.as_os_str().to_os_string();
         new.push(".new");
-        let written = std::fs::write(&new, &text).and_then(|()| sys::fd::rename(Path::new(&new), path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&new);
-        }
+        let new = Path::new(&new);
+        let _ = std::fs::remove_file(new);
+        let written = fd::create_new(new)
+            .and_then(|file| fd::write_all(file.as_fd(), text.as_bytes()))
+            .and_then(|()| fd::rename(new, path))
+            .inspect_err(|_| drop(std::fs::remove_file(new)));
         written.map(|()| Pidfile { path: path.to_path_buf(), text })
+    }
+
+    fn is_ours(&self) -> bool {
+        let mut found = [0; 16];
+        let read = fd::open_no_link(&*self.path).and_then(|file| fd::read(file.as_fd(), &mut found));
+        read.is_ok_and(|count| found.get(..count) == Some(self.text.as_bytes()))
     }
 }
 
 impl Drop for Pidfile {
     fn drop(&mut self) {
-        if std::fs::read(&self.path).is_ok_and(|found| found == self.text.as_bytes()) {
+        if self.is_ours() {
             let _ = std::fs::remove_file(&self.path);
         }
     }

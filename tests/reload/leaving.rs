@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use testkit::{children, holds_for, lives, needs_program, needs_root, signal, wait_for, wait_until};
+use testkit::{Scratch, children, holds_for, lives, needs_program, needs_root, signal, wait_for, wait_until};
 
 use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, is_sleep};
 
@@ -167,6 +167,23 @@ fn pidfile_holds_the_pid_while_it_runs() {
     watch.hupwatch.signal("TERM");
     assert_eq!(watch.hupwatch.end(), 0);
     assert!(!watch.scratch.path("pid").exists());
+}
+
+#[test]
+fn pidfile_overwrites_nothing_that_a_link_leads_to_and_nobody_is_waited_for() {
+    let scratch = Scratch::new();
+    scratch.write("victim", "precious");
+    std::os::unix::fs::symlink("victim", scratch.path("pid.new")).expect("a link");
+    let mut hupwatch = scratch.start("hupwatch", "hupwatch", &["--pidfile", "pid", "-k", "--", "sleep", "100000"]);
+    wait_until("it is written", || scratch.path("pid").exists());
+    assert_eq!(scratch.text("pid").trim(), hupwatch.pid().to_string());
+    assert_eq!(scratch.text("victim"), "precious");
+    assert!(!scratch.path("pid.new").exists());
+    std::fs::remove_file(scratch.path("pid")).expect("it is there");
+    testkit::finish(Command::new("mkfifo").arg(scratch.path("pid")));
+    hupwatch.signal("TERM");
+    assert_eq!(hupwatch.end(), 0);
+    assert!(scratch.path("pid").exists());
 }
 
 #[test]

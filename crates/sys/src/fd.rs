@@ -60,6 +60,20 @@ pub fn open_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT, mode)
 }
 
+/// Makes a file that there was not, and opens it for writing; mode 0644.
+///
+/// # Errors
+/// EEXIST if anything has that name, be it a link that leads nowhere.
+pub fn create_new<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IROTH;
+    open(path, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, mode)
+}
+
+/// Opens for reading what is no link.
+pub fn open_no_link<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
+    open(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW, Mode::empty())
+}
+
 /// As the original opens: never blocking. And close-on-exec; and a terminal does not become that of this session. By openat, to which musl adds no second call, as it does to the
 /// open of std.
 fn open<P: FilePath + ?Sized>(path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
