@@ -200,13 +200,50 @@ echo $SUPERVISEDIR; exit 7";
     assert_eq!((ran.code, ran.err().as_str()), (7, ""));
 }
 
-/// The words of the example's ENTRYPOINT.
-fn entrypoint() -> Vec<String> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/container/Containerfile");
-    let file = fs::read_to_string(path).expect("the example");
-    let words =
-        file.lines().find_map(|line| line.strip_prefix("ENTRYPOINT [")?.strip_suffix(']')).expect("an entry point");
-    words.split(", ").map(|word| word.trim_matches('"').to_owned()).collect()
+const CONTAINERFILE: &str = include_str!("../../examples/container/Containerfile");
+const PAGE: &str = include_str!("../../docs/containers.md");
+
+/// The words of the first array behind `keyword` in a text.
+fn words_behind(keyword: &str, text: &str) -> Vec<String> {
+    let words = text.lines().find_map(|line| line.split_once(keyword)?.1.split_once('[')?.1.split_once(']'));
+    words.expect("an array").0.split(", ").map(|word| word.trim_matches('"').to_owned()).collect()
+}
+
+#[test]
+fn the_page_has_the_words_of_the_example() {
+    for keyword in ["ENTRYPOINT", "HEALTHCHECK"] {
+        assert_eq!(words_behind(keyword, CONTAINERFILE), words_behind(keyword, PAGE));
+    }
+    let probe = words_behind("exec: { command:", PAGE);
+    assert_eq!(probe, words_behind("HEALTHCHECK", PAGE));
+}
+
+#[test]
+fn the_health_check_tells_whether_web_is_ready() {
+    let scratch = Scratch::new();
+    scratch.service("scan/web", "read go <ready; echo >&3; exec sleep 100000");
+    scratch.write("scan/web/notification-fd", "3");
+    sys::fd::make_fifo(&scratch.path("scan/web/ready")).expect("a FIFO");
+    let mut svscan = scratch.start("svscan", "svscan", &["--init", "--state", "state", "scan"]);
+    let words = words_behind("HEALTHCHECK", CONTAINERFILE);
+    let [uphold, svc, options @ .., service] = words.as_slice() else { panic!("{words:?}") };
+    assert_eq!((uphold.as_str(), svc.as_str(), service.as_str()), ("/bin/uphold", "svc", "/service/web"));
+    let check = |service: &str| {
+        let mut command = scratch.command("uphold", &["svc"]);
+        command.args(options).arg(service);
+        testkit::finish(command.env("SUPERVISEDIR", scratch.path("state")).env("SVDIR", scratch.path("scan")))
+    };
+    wait_until("it is up", || check("scan/web").err().contains("not ready"));
+    for service in ["scan/web", "web"] {
+        let told = check(service);
+        assert_eq!(told.code, 1);
+        let line = format!("svc: warning: unable to wait for {service} to be ready: timed out, it is up (pid ");
+        assert!(told.err().starts_with(&line) && told.err().ends_with(") and not ready\n"), "{}", told.err());
+    }
+    fs::write(scratch.path("scan/web/ready"), "\n").expect("it is read");
+    wait_until("it is ready", || check("web").code == 0);
+    svscan.signal("TERM");
+    assert_eq!((svscan.end(), scratch.text("svscan.err").as_str()), (0, ""));
 }
 
 /// The same as [`SETUP`], with `run` to write to and the rest of the words to become.
@@ -235,13 +272,16 @@ fn the_example_starts_its_services_and_ends_with_web() {
         scratch.install(format!("service/{service}/run"), &run);
     }
     // In place of busybox: the worker sleeps, and web ends when it has begun to.
-    scratch.script("bin/sleep", ": >/run/sleeping; read line <>/run/service:worker/ok");
+    scratch.script("bin/sleep", ": >/run/sleeping; read line <>/run/sv/service:worker/ok");
     scratch.script("bin/httpd", "until [ -e /run/sleeping ]; do :; done; echo $*; exit 4");
     scratch.mkdir("run");
     scratch.mkdir("dev");
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--mount", "--kill-child", "sh", "-c", EXAMPLE, "sh"]).arg(scratch.root());
-    command.args(entrypoint()).env("PATH", "/bin:/usr/bin:/usr/sbin:/sbin").env_remove("UPHOLD_LOG");
+    command
+        .args(words_behind("ENTRYPOINT", CONTAINERFILE))
+        .env("PATH", "/bin:/usr/bin:/usr/sbin:/sbin")
+        .env_remove("UPHOLD_LOG");
     let ran = testkit::finish(&mut command);
     let mut lines: Vec<String> = ran.out().lines().map(Into::into).collect();
     lines.sort();
