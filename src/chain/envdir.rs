@@ -1,7 +1,7 @@
 //! envdir: runs a program with the environment changed as the files of a directory say: a file's name is the variable,
 //! its first line the value, and an empty file removes the variable.
 //!
-//! Names that begin with a dot are passed over. A file that is gone by the time it is read, or a link to
+//! Names that begin with a dot are passed over. A file that is gone by the time it is read, or a link that leads
 //! nowhere, changes nothing.
 
 use std::ffi::{OsStr, OsString};
@@ -45,7 +45,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     Err(exec::pathexec(child, Some(&environment)))
 }
 
-/// Changes `environment` as the current directory, which the caller calls `dir`, says. In the order of the
+/// Changes `environment` as the files of the current directory say; messages call it `dir`. The files are taken in the order of the
 /// directory, which matters where two names mean the same variable (`A` and `A=B`).
 fn change(environment: &mut Environment, dir: &OsStr) -> anyhow::Result<()> {
     let unreadable = || text!("unable to read directory ", dir);
@@ -62,7 +62,7 @@ fn change(environment: &mut Environment, dir: &OsStr) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the whole file. False if there is none (any more).
+/// Reads the whole file into `contents`. Returns false if there is no such file (any more).
 fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
     contents.clear();
     let file = match sys::fd::open_read(Path::new(name)) {
@@ -84,7 +84,7 @@ fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
 
 /// The value that a file with these contents gives its variable; `None` removes it.
 ///
-/// It is the first line without the blanks at its end. A NUL in the file is a newline in the value.
+/// The value is the first line without the blanks at its end. A NUL in the file is a newline in the value.
 pub fn value(contents: &mut [u8]) -> Option<&[u8]> {
     if contents.is_empty() {
         return None;

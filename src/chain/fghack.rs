@@ -1,10 +1,10 @@
 //! fghack: keeps a program that puts itself into the background in the foreground, for a supervisor to watch.
 //!
-//! The child gets many copies of the write end of a pipe. As long as any process that comes of it has one open, fghack
+//! The child gets many copies of the write end of a pipe. As long as the child or any process that it started has one open, fghack
 //! reads the pipe and waits. A daemon that closes every descriptor escapes.
 //!
-//! TERM goes on to the child while that lives. Once it is gone, only what it left behind holds the pipe, and that
-//! cannot be told from fghack: then TERM ends fghack itself.
+//! TERM is passed on to the child while that lives. Once it has ended, the processes that it left behind hold the pipe, and fghack does not know
+//! which they are: then TERM ends fghack itself.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -26,7 +26,7 @@ const PROGRAM: Program = Program {
     options: &[("child", "the program to run"), ("arg ...", "its arguments")],
 };
 
-/// How many further copies of the pipe the child gets: more than a daemon closes that closes a few by number.
+/// How many copies of the pipe the child gets: a daemon that closes the first few descriptors by number misses some.
 const COPIES: usize = 30;
 
 /// The program.
@@ -39,7 +39,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         return Err(Usage.into());
     }
     let (reader, writer) = sys::fd::pipe().with_context(|| text!("unable to create pipe"))?;
-    // TERM waits until there is somebody to pass it on, and somebody to pass it on to.
+    // TERM waits until fghack catches it and the child is there to get it.
     let mask = signals::block(&[Signal::SIGTERM]).with_context(|| text!("unable to fork"))?;
     let argv = exec::c_strings(call.words());
     let mut program = Prepared::new(&argv, None);
@@ -59,9 +59,9 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
 }
 
-/// In the child: keeps the pipe's write end and its copies over exec.
+/// Keeps the pipe's write end and its copies over exec. Runs in the child.
 fn hold_pipe(reader: &OwnedFd, writer: &OwnedFd) {
-    // The read end gives its number, the lowest that is free, to the first copy. Copies that cannot be made are missed by nobody.
+    // The first copy takes the number of the read end, the lowest that was free. If a copy cannot be made, the others do.
     let _ = sys::fd::place(writer.as_fd(), reader.as_raw_fd());
     for _ in 1..COPIES {
         let _ = sys::fd::duplicate_for_exec(writer.as_fd());
@@ -69,12 +69,12 @@ fn hold_pipe(reader: &OwnedFd, writer: &OwnedFd) {
     let _ = sys::fd::keep_over_exec(writer.as_fd());
 }
 
-/// Of a child that could not become the program.
+/// Says why the child could not become the program.
 fn unable_to_run(call: &Call, error: &io::Error) {
     PROGRAM.voice().fatal(&text!("unable to run ", call.words().first().copied().unwrap_or_default()), error);
 }
 
-/// Catches TERM, unless whoever started us wants it ignored. Where it cannot be caught, it ends us as it would have.
+/// Catches TERM, unless it was ignored when fghack was started. Where it cannot be caught, it ends fghack, as it does by default.
 fn listen(mask: &Mask) -> Option<Signals> {
     let mut caught = None;
     if !signals::is_ignored(Signal::SIGTERM) {
@@ -92,7 +92,7 @@ fn read_to_end(pipe: &OwnedFd, signals: Option<&Signals>, child: Pid) {
     let mut buffer = [0; 512];
     let bell = signals.map_or(pipe.as_fd(), Signals::fd);
     loop {
-        // Without poll it still is right to read, only TERM is no longer passed on.
+        // If poll fails, reading still works; only TERM is not passed on any more.
         let [ready, _] = sys::poll::readable([pipe.as_fd(), bell], None).unwrap_or([true, true]);
         if let Some(signals) = signals {
             signals.drain();
@@ -106,9 +106,9 @@ fn read_to_end(pipe: &OwnedFd, signals: Option<&Signals>, child: Pid) {
     }
 }
 
-/// Waits for the child, which may have closed all copies and live on.
+/// Waits for the child, which may have closed all copies and still live.
 fn wait(child: Pid, signals: Option<&Signals>) -> io::Result<Change> {
-    // Where SIGCHLD is ignored, nobody learns of the end, and what waits for it must be the wait itself.
+    // Where SIGCHLD is ignored, no signal tells of the end: then waiting for it blocks.
     let heard = (!signals::is_ignored(Signal::SIGCHLD)).then(|| Signals::catch(&[Signal::SIGCHLD]).ok()).flatten();
     let (Some(signals), Some(deaths)) = (signals, heard) else {
         if signals.is_some() {
@@ -131,7 +131,7 @@ fn wait(child: Pid, signals: Option<&Signals>) -> io::Result<Change> {
     }
 }
 
-/// Sends TERM to the child, or ends by it if that is not possible any more.
+/// Sends TERM to the child. If the child has ended, fghack ends by TERM itself.
 fn pass_on(child: Pid) {
     let lives = matches!(process::try_wait(child), Ok(None));
     if !(lives && process::kill(child, Signal::SIGTERM).is_ok()) {

@@ -1,4 +1,4 @@
-//! Programs that prepare the process and then become another.
+//! Chain programs: each prepares the process and then becomes another program.
 
 pub mod envdir;
 pub mod envuidgid;

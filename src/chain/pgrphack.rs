@@ -1,5 +1,5 @@
-//! pgrphack: runs a program as the leader of a new session and process group, so that what kills the group of
-//! its starter does not kill it.
+//! pgrphack: runs a program as the leader of a new session and process group, so that a signal to the group of its starter does not
+//! reach it.
 
 use cli::{Call, Program, Usage};
 
@@ -23,7 +23,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     if call.words().is_empty() {
         return Err(Usage.into());
     }
-    // It fails for the leader of a process group, who has what is wanted already.
+    // This fails only for the leader of a process group, which has what is wanted already.
     let _ = sys::identity::new_session();
     Err(exec::pathexec(call.words(), None))
 }

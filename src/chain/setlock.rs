@@ -1,7 +1,7 @@
 //! setlock: runs a program that holds a lock on a file.
 //!
-//! The program inherits the open file, and the lock lasts until the last process that has it ends or closes it: a child
-//! that it leaves in the background prolongs the lock.
+//! The program inherits the open file. The lock lasts until every process that has the file has ended or closed it, so a child that is left in
+//! the background prolongs it.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, IntoRawFd};
@@ -53,7 +53,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
 }
 
-/// Locks the file, which stays open as long as this process and what it execs.
+/// Locks the file and leaves it open, for this process and the program that it becomes.
 fn acquire(file: &OsStr, wait: bool) -> anyhow::Result<()> {
     let lock = sys::fd::open_append(Path::new(file)).with_context(|| text!("unable to open ", file))?;
     let locked = if wait { sys::fd::lock(&lock) } else { sys::fd::try_lock(&lock) };

@@ -1,6 +1,6 @@
 //! setuidgid: runs a program as another account, with that account's group as its only one.
 //!
-//! The environment and the current directory stay: HOME and USER are still the caller's.
+//! The environment and the current directory stay as they are: HOME and USER are still the caller's.
 
 use std::ffi::OsStr;
 
@@ -33,7 +33,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     Err(exec::pathexec(child, None))
 }
 
-/// Becomes the account. The group first: afterwards it could not be changed.
+/// Takes on the ids of the account. The group comes first: the new user may not change it.
 fn assume(name: &OsStr) -> anyhow::Result<()> {
     let account = account::look_up(name)?;
     sys::identity::set_group(account.gid).with_context(|| text!("unable to setgid"))?;

@@ -1,6 +1,6 @@
 //! softlimit: runs a program with other soft resource limits.
 //!
-//! A value above the hard limit is lowered to it, without a word. Options act one after another as they stand, so a later one wins.
+//! A value above the hard limit is lowered to it, without a word. Options take effect in their order, so of two for one limit the later one counts.
 
 use anyhow::Context;
 use cli::{Call, LongWords, Options, Program, Usage, Word, text};
@@ -22,7 +22,7 @@ const PROGRAM: Program = Program {
         ("-d databytes", "the data segment"),
         ("-f filebytes", "the size of files that are written"),
         ("-l lockbytes", "locked memory"),
-        ("-m membytes", "the same for -d, -s, -l and -a"),
+        ("-m membytes", "-d, -s, -l and -a at once"),
         ("-o openfiles", "open descriptors"),
         ("-p processes", "processes of the user"),
         ("-r residentbytes", "resident memory"),
@@ -43,12 +43,12 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     if program.is_empty() {
         return Err(Usage.into());
     }
-    // All that takes memory comes before the limits, which may leave none.
+    // Everything that takes memory comes before the limits, which may leave none.
     let argv = exec::c_strings(program);
     let mut prepared = Prepared::new(&argv, None);
     scan(call, apply)?;
     let failed = prepared.path_exec();
-    // To say why not takes memory and a file to write to.
+    // The message takes memory and perhaps a larger file than the new limits allow.
     scan(call, |resource, _| apply(resource, Wanted::Hard))?;
     Err(exec::unable_to_run(program, failed))
 }
@@ -65,7 +65,7 @@ fn scan(call: &Call, act: impl Fn(Resource, Wanted) -> anyhow::Result<()>) -> an
     Ok(options.operands())
 }
 
-/// What a letter limits, as far as the system can limit it.
+/// The resources that a letter limits; `None` for one that this system cannot limit.
 fn resources(letter: u8) -> &'static [Option<Resource>] {
     match letter {
         b'a' => &[limits::ADDRESS_SPACE],
@@ -94,7 +94,7 @@ enum Wanted {
     AtMost(u64),
 }
 
-/// `=`, or digits; nothing at all is 0. `None` for anything else and for a number that is too large.
+/// Reads the value of an option: `=`, or digits; nothing at all is 0. `None` for anything else and for a number that is too large.
 fn parse(value: &[u8]) -> Option<Wanted> {
     match value {
         b"=" => Some(Wanted::Hard),

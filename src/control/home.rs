@@ -1,5 +1,5 @@
-//! The directory that a client was called in. It enters each service directory and comes back by descriptor, so that
-//! every operand is taken from where the operator stands, whatever was renamed meanwhile.
+//! The directory that a client was called in. The client enters each service directory and comes back by descriptor, so that
+//! every operand is looked up where the operator stands, whatever was renamed meanwhile.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use cli::text;
 
 use crate::service::scan_dir;
 
-/// Where the operands are looked up.
+/// The directory that operands are looked up in.
 pub struct Home(File);
 
 impl Home {
@@ -22,8 +22,8 @@ impl Home {
         Ok(Home(directory))
     }
 
-    /// Runs `there` in the directory `dir`. The outer error is that of the way back, which ends the program; the inner
-    /// one is that of the way in.
+    /// Runs `there` in the directory `dir`. The outer error says that the way back failed, which ends the program; the inner one, that `dir` could
+    /// not be entered.
     pub fn visit<T>(&self, dir: &Path, there: impl FnOnce() -> T) -> anyhow::Result<io::Result<T>> {
         if let Err(error) = enter(dir) {
             return Ok(Err(error));
@@ -34,20 +34,20 @@ impl Home {
     }
 }
 
-/// Enters a service directory. What is not there, and is named without a slash or a dot at its beginning, is looked for in the usual scan
-/// directory: `web`, and `web/log`.
+/// Enters a service directory. A name such as `web` or `web/log`, without a slash or a dot at its beginning, is looked for in the usual scan
+/// directory if nothing here has it.
 pub fn enter(dir: &Path) -> io::Result<()> {
     let entered = std::env::set_current_dir(dir);
     let Err(error) = &entered else {
         return entered;
     };
     let bare = dir.as_os_str().as_encoded_bytes().first().is_some_and(|first| !b"./".contains(first));
-    // A dangling link is there.
+    // A dangling link counts as something here.
     if !bare || error.kind() != io::ErrorKind::NotFound || std::fs::symlink_metadata(dir).is_ok() {
         return entered;
     }
     match scan_dir::directory() {
-        // What is said is about the name that was given.
+        // The error that is told is about the name as it was given.
         Some(usual) => std::env::set_current_dir(usual.join(dir)).or(entered),
         None => entered,
     }

@@ -1,5 +1,5 @@
-//! `svc`: writes command letters to the supervise of each service directory. Unless it is asked to, it waits for no effect, and a
-//! service that it cannot reach is a warning, not a failure: boot scripts call it on whatever a pattern matched.
+//! `svc`: writes command letters to the supervise of each service directory. Without `--wait` it waits for no effect. A service that cannot
+//! be reached is then a warning, not a failure: boot scripts call svc on whatever a pattern matched.
 
 use std::fs::File;
 use std::io;
@@ -53,12 +53,14 @@ const PROGRAM: cli::Program = cli::Program {
     ],
 };
 
-/// Every command that has a letter of its own, for the option scanner.
+/// The letters of all commands that have one, for the option scanner.
 const LETTERS: &str = "udopchaitkxq12wrR";
 
-/// Options without a letter. A byte that none of them sends stands for each.
+/// The byte that stands for `--wait`, which has no letter. No command has this byte.
 const WAIT: u8 = b'W';
+/// The byte that stands for `--timeout`.
 const TIMEOUT: u8 = b'T';
+/// The options that have no letter, and the byte that stands for each.
 const LONG: LongWords = LongWords::Known(&[
     ("reload", Command::Reload.letter()),
     ("reexec", svdir::UPGRADE),
@@ -75,7 +77,7 @@ pub fn main(call: cli::Call) -> i32 {
 }
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
-    // A supervise that leaves before it has read the letters shall be a warning.
+    // A supervise that leaves before it has read the letters is a warning, not the end of svc.
     sys::signals::ignore(Signal::SIGPIPE)?;
     let mut options = Options::new(call.words(), LETTERS, LONG);
     let asked = Asked::read(&mut options)?;
@@ -98,20 +100,20 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     Ok(if waiting.is_none_or(Waiting::wait) { 0 } else { NOT_THERE })
 }
 
-/// Each service that is waited for takes descriptors. The soft limit is there for programs that cannot deal with high ones, and nothing is
-/// started here. Where it cannot be raised, some services may get a warning.
+/// Raises the soft limit of open files to the hard one: each service that is waited for takes two descriptors. The soft limit protects programs that
+/// cannot deal with high numbers, and svc starts none. Where it cannot be raised, services beyond it get a warning.
 fn allow_many_files() {
     let files = Resource::RLIMIT_NOFILE;
     let _ = limits::get(files).and_then(|limit| limits::set_soft(files, limit.hard));
 }
 
-/// What the options ask for.
+/// The contents of the options.
 #[derive(Default)]
 struct Asked {
-    /// In order of appearance, each once.
+    /// The letters to send, in order of appearance, each once.
     letters: Vec<u8>,
     wait: Option<Wanted>,
-    /// In nanoseconds.
+    /// How long to wait, in nanoseconds; for ever if `None`.
     timeout: Option<u64>,
 }
 
@@ -130,12 +132,13 @@ impl Asked {
     }
 }
 
+/// The value of `--wait`.
 fn state(name: &[u8]) -> Result<Wanted, WrongWord> {
     Wanted::from_name(name)
         .ok_or_else(|| WrongWord(text!("unknown state ", name, ": neither up, down, ready nor replaced")))
 }
 
-/// In nanoseconds.
+/// The value of `--timeout`, in nanoseconds.
 fn time(value: &[u8]) -> Result<u64, WrongWord> {
     knob::duration(value, Unit::Seconds).map_err(|why| WrongWord(text!("wrong time ", value, ": ", why.reason())))
 }
@@ -166,7 +169,7 @@ fn control_and_wait(dir: &Path, letters: &[u8], waiting: &mut Waiting) {
     }
 }
 
-/// The control FIFO of the current directory; `None` if nobody can be reached there, which is said.
+/// Opens the control FIFO of the current directory. If no supervise can be reached there, says so and returns `None`.
 fn reach(dir: &Path) -> Option<File> {
     let fifo = client::reach();
     if let Err(why) = &fifo {
@@ -175,7 +178,7 @@ fn reach(dir: &Path) -> Option<File> {
     fifo.ok()
 }
 
-/// Whether letters could be sent; if not, it is said.
+/// Returns whether letters could be sent, and says it if not.
 fn was_sent(dir: &Path, sent: io::Result<()>) -> bool {
     if let Err(error) = &sent {
         PROGRAM.voice().warning(&text!("error writing commands to ", dir), error);

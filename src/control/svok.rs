@@ -1,5 +1,5 @@
-//! `svok`: says by its exit code whether a supervise runs in a service directory. It looks at nothing but the reader of
-//! `supervise/ok`: not at the lock, and not at whether the service is up.
+//! `svok`: says by its exit code whether a supervise runs in a service directory. It asks only whether somebody reads
+//! `supervise/ok`; the lock, and whether the service is up, do not matter.
 
 use std::io;
 use std::path::Path;

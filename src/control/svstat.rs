@@ -36,12 +36,12 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let (long, dirs) = operands(call.words())?;
     let mut lines = Text::default();
     let done = describe_all(dirs, long, &mut lines);
-    // Nobody is left to be told of a stdout that cannot be written.
+    // If stdout cannot be written, there is nobody to tell.
     let _ = sys::fd::write_all(sys::fd::stdout(), &lines.0);
     done.map(|()| 0)
 }
 
-/// Whether more is to be told, and what is to be described. `-x` is a directory: only words with two dashes are options.
+/// Splits the words into whether `--long` is among them, and the service directories. `-x` is a directory: only words with two dashes are options.
 fn operands(words: &[Word]) -> Result<(bool, &[Word]), WrongOption> {
     match words.split_first() {
         Some((word, rest)) if *word == "--long" => operands(rest).map(|(_, dirs)| (true, dirs)),
@@ -71,7 +71,7 @@ fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<(
     Ok(())
 }
 
-/// What there is to say about the service of the current directory, and whether it is normally up. An error says why nothing can be said.
+/// Reads what there is to say about the service of the current directory, and whether it is normally up. An error says why nothing can be said.
 fn look() -> Result<(Facts, bool), Text> {
     let normally_up = normally_up()?;
     client::find().map_err(|why| match why {
@@ -102,7 +102,7 @@ fn trouble_with_run() -> String {
     }
 }
 
-/// Whether there is no `down` file. A dangling link counts as none.
+/// Returns whether there is no `down` file. A dangling link counts as none.
 fn normally_up() -> Result<bool, Text> {
     match std::fs::metadata(names::DOWN) {
         Ok(_) => Ok(false),

@@ -29,7 +29,7 @@ struct Service {
     watched: Watched,
 }
 
-/// How far one has come.
+/// How far a service has come.
 enum Progress {
     There,
     NotYet(String),
@@ -56,12 +56,12 @@ impl Waiting {
         self.services.push(Service { dir: dir.to_path_buf(), watched });
     }
 
-    /// Takes note of a service that cannot be waited for, which was said.
+    /// Takes note of a service that cannot be waited for. The caller has said why.
     pub fn fail(&mut self) {
         self.failed = true;
     }
 
-    /// Waits. Returns whether all services are there; of each other one a line has said why not.
+    /// Waits. Returns whether all services are there; for each that is not, a line has said why.
     pub fn wait(mut self) -> bool {
         loop {
             self.look();
@@ -77,7 +77,7 @@ impl Waiting {
         }
     }
 
-    /// Looks at those of which there may be news, and forgets those that are decided.
+    /// Looks at the services of which there may be news, and forgets those that are decided.
     fn look(&mut self) {
         let wanted = self.wanted;
         let mut services = std::mem::take(&mut self.services);

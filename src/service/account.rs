@@ -1,7 +1,7 @@
 //! From the name of an account to its ids.
 //!
-//! libc's look-up is not used: in a static program it loads shared objects and can crash. The passwd file is read here;
-//! for a name that is not in it (LDAP, systemd and the like) getent is asked, which uses libc's in a process of its
+//! libc's look-up is not used: in a static program it loads shared objects and can crash. The passwd file is read here.
+//! For a name that is not in it (LDAP, systemd and the like), getent is asked, which does libc's look-up in a process of its
 //! own. A number is never taken for an id.
 
 use std::ffi::{CStr, OsStr};
@@ -15,15 +15,15 @@ use svdir::knob;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
-/// Tried before PATH: who looks an account up is mostly root.
+/// The getent that is tried before PATH, since accounts are mostly looked up by root.
 const GETENT: &CStr = c"/usr/bin/getent";
 
 /// The ids of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Of the user.
+    /// The user id.
     pub uid: u32,
-    /// Of the group it logs in with.
+    /// The id of the group that the user logs in with.
     pub gid: u32,
 }
 
@@ -48,12 +48,12 @@ pub fn find(passwd: &[u8], name: &[u8]) -> Option<Account> {
     find_with(passwd, name, account)
 }
 
-/// The same for the group called `name` in the text of a group file.
+/// The id of the group called `name` in the text of a group file, by the rules of [`find`].
 fn find_group(groups: &[u8], name: &[u8]) -> Option<u32> {
     find_with(groups, name, group)
 }
 
-/// What `parse` makes of a line: its name, and what it tells.
+/// A parser of lines: gives the name in a line, and what the line says about it.
 type Parse<T> = fn(&[u8]) -> Option<(&[u8], T)>;
 
 fn find_with<T>(text: &[u8], name: &[u8], parse: Parse<T>) -> Option<T> {
@@ -64,7 +64,7 @@ fn find_with<T>(text: &[u8], name: &[u8], parse: Parse<T>) -> Option<T> {
     lines.filter_map(|line| parse(line.trim_ascii_start())).find(|&(found, _)| found == name).map(|(_, told)| told)
 }
 
-/// What can be a name: not nothing, not a comment, and not a line of the `+` and `-` kind, which includes other sources.
+/// Returns whether these bytes can be the name of a line. Comments cannot, nor can `+` and `-`, by which a file includes other sources.
 fn is_name(name: &[u8]) -> bool {
     !matches!(name, [] | [b'#' | b'+' | b'-', ..])
 }
@@ -88,7 +88,7 @@ fn id(field: &[u8]) -> Option<u32> {
     knob::digits(field).and_then(|id| u32::try_from(id).ok())
 }
 
-/// Asks getent. It may know the account by a longer name than the one asked for, so its first line counts.
+/// Asks getent and parses the first line of its answer. The name in it is not compared: getent may know the account by a longer one.
 fn ask<T>(database: &CStr, name: &OsStr, parse: Parse<T>) -> Option<T> {
     if !is_name(name.as_bytes()) || is_number_for_getent(name.as_bytes()) {
         return None;
@@ -104,7 +104,8 @@ fn is_number_for_getent(name: &[u8]) -> bool {
     name.iter().all(|&byte| byte.is_ascii_digit() || byte.is_ascii_control() || b" +-".contains(&byte))
 }
 
-/// What `getent DATABASE NAME` prints. No `--` before the name, which could not be an option: only some getents know it.
+/// Runs `getent DATABASE NAME` and returns what it prints. There is no `--` before the name: only some getents know it, and the name of an account does
+/// not begin with a dash.
 fn getent(database: &CStr, name: &OsStr) -> Option<Vec<u8>> {
     let argv = [c"getent".to_owned(), database.to_owned(), sys::exec::c_string(name)];
     let mut prepared = sys::exec::Prepared::new(&argv, None);

@@ -30,18 +30,18 @@ const LOOK_FOR_SUCCESSOR: u64 = SECOND / 100;
 /// Why a supervise could not be reached.
 #[derive(Debug)]
 pub enum Unreachable {
-    /// None runs here: nobody reads its FIFO.
+    /// No supervise runs here: nobody reads its FIFO.
     NotRunning,
-    /// The file is something else than a FIFO. What is written there would reach nobody, or spoil the file.
+    /// `supervise/control` is no FIFO. Letters that are written there would reach nobody, or spoil a file.
     NotFifo,
-    /// It is the supervise of this other service directory ([`running::owner`]).
+    /// The supervise that runs here is that of this other service directory ([`running::owner`]).
     OfAnother(PathBuf),
     /// The FIFO cannot be opened.
     System(io::Error),
 }
 
 impl Unreachable {
-    /// For a message, behind what could not be done.
+    /// The reason at the end of a message.
     pub fn reason(&self) -> Cow<'static, str> {
         match self {
             Unreachable::NotRunning => "supervise not running".into(),
@@ -140,7 +140,7 @@ impl Record {
         Ok(Record { directory, path: files::here(names::STATUS) })
     }
 
-    /// What one of our supervises has written there. Others tell too little.
+    /// Reads what one of our supervises has written there. Those of other suites tell too little.
     fn read(&self) -> Result<Facts, Text> {
         match decode(fd::open_read_at(self.directory.as_fd(), &*self.path)) {
             Ok(facts) if facts.can_be_waited_for() => Ok(facts),
@@ -167,13 +167,13 @@ pub struct Watched {
     /// The write end of a FIFO that its supervise reads. Commands that were sent stay in it over the death of a supervise.
     fifo: File,
     mark: Mark,
-    /// What was so before commands were sent.
+    /// The state before commands were sent.
     before: Before,
     /// Commands were sent.
     commanded: bool,
     /// The mark behind them has not come back yet.
     unheard: bool,
-    /// Who wrote the record that was seen last, and the mark in it.
+    /// The pid of the supervise that wrote the record which was seen last, and the mark in that.
     author: (u32, Mark),
     /// Its supervise was killed: until then a successor is waited for.
     orphan: Option<Tick>,
@@ -181,7 +181,7 @@ pub struct Watched {
     look: bool,
 }
 
-/// What there is to know about a watched service.
+/// Whether there is something new about a watched service.
 pub enum News {
     /// Nothing can have changed.
     None,
@@ -270,7 +270,7 @@ impl Watched {
     /// Sends command letters, and behind them the mark that tells when they were obeyed. Without letters nothing is sent.
     ///
     /// # Errors
-    /// As [`send`].
+    /// Those of [`send`].
     pub fn send(&mut self, letters: &[u8]) -> io::Result<()> {
         if !letters.is_empty() {
             send(&self.fifo, &[letters, &self.mark.bytes()].concat())?;
@@ -279,17 +279,17 @@ impl Watched {
         Ok(())
     }
 
-    /// What was so before commands were sent; `None` if none were.
+    /// The state before commands were sent; `None` if none were.
     pub fn commanded(&self) -> Option<Before> {
         self.commanded.then_some(self.before)
     }
 
-    /// Whether the commands that were sent were obeyed, or lost with a supervise that had read them.
+    /// Returns whether the commands that were sent have been obeyed, or were lost with a supervise that had read them.
     pub const fn was_heard(&self) -> bool {
         !self.unheard
     }
 
-    /// What its record tells now. That its supervise has left counts only while there is none: a new one may not have written its record yet.
+    /// Reads what the record tells now. That a supervise has left counts only while there is none: a new one may not have written its record yet.
     ///
     /// # Errors
     /// If its supervise does not understand marks, or nothing can be read.
@@ -298,7 +298,7 @@ impl Watched {
         Ok(if self.orphan.is_some() { facts } else { facts.with_a_supervise() })
     }
 
-    /// Whether there is news.
+    /// Finds out whether there is news.
     pub fn news(&mut self) -> News {
         if let Some(until) = self.orphan {
             if self.has_supervise() {

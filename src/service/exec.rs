@@ -1,4 +1,4 @@
-//! What all chain programs end with: change the environment, become the program, or say why not.
+//! The end of every chain program: it changes the environment and becomes the next program, or says why it cannot.
 //!
 //! The environment is bytes. Strings that nobody asked to change pass through untouched, malformed ones and second
 //! copies of a name too, as daemontools 0.76 has it.
@@ -9,7 +9,7 @@ use std::io;
 use cli::{Usage, Word, text};
 use sys::exec::Prepared;
 
-/// The environment that the program will get.
+/// The environment of the next program.
 pub struct Environment(Vec<CString>);
 
 impl Environment {

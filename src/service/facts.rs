@@ -1,6 +1,6 @@
-//! What is to be said of a service. The line of `svstat` and the messages of `svc --wait` come from here, so that they never disagree.
+//! The description of a service. The line of `svstat` and the messages of `svc --wait` come from here, so that they never disagree.
 //!
-//! It is pure: it knows what stands in the record, and what its caller has seen besides. No other part of the clients knows what a
+//! This is pure: it knows what stands in the record, and what its caller has seen besides. No other part of the clients knows what a
 //! record is made of.
 
 use std::num::NonZeroU32;
@@ -33,12 +33,12 @@ impl Facts {
         Ok(Facts { status, more, answers: more.is_some() && record.len() >= Status::WITH_SECOND })
     }
 
-    /// Those of a service whose supervise is ours and has yet to write its first record.
+    /// The facts about a service whose supervise is ours and has yet to write its first record.
     pub fn before_the_first_record() -> Facts {
         Facts { status: Status::default(), more: Some(More::default()), answers: true }
     }
 
-    /// Whether its supervise tells all that a client needs which waits for it.
+    /// Returns whether the record tells all that a waiting client needs.
     pub const fn can_be_waited_for(&self) -> bool {
         self.answers
     }
@@ -48,7 +48,7 @@ impl Facts {
         self.status.pid
     }
 
-    /// Who has written the record, and the mark that came last behind commands.
+    /// The pid of the supervise that wrote the record, and the mark that came last behind commands.
     pub fn author(&self) -> (u32, Mark) {
         self.more.map_or_else(Default::default, |more| (more.supervise, more.mark))
     }
@@ -64,7 +64,7 @@ impl Facts {
         Facts { more: self.more.map(|more| More { left: false, ..more }), ..self }
     }
 
-    /// Whether the service is where it is wanted. `commanded` tells of the time before the commands, if some were sent and obeyed.
+    /// Judges whether the service is where it is `wanted`. `commanded` is the state before commands, if some were sent and obeyed.
     pub fn judge(&self, wanted: Wanted, commanded: Option<Before>) -> Verdict {
         wait::judge(wanted, commanded, &self.status, &self.more.unwrap_or_default())
     }
@@ -105,7 +105,7 @@ impl Facts {
         line
     }
 
-    /// What `svstat --long` puts behind that; nothing for a supervise of another suite.
+    /// The clauses that `svstat --long` puts behind the line; none for a supervise of another suite.
     pub fn more(&self) -> Text {
         let mut line = Text::default();
         let Some(more) = &self.more else {
@@ -131,8 +131,8 @@ impl Facts {
         line
     }
 
-    /// A clause for messages about a service that is not as `wanted`: in which state it is, and why if that matters here. That a service which is
-    /// up was not replaced some time ago matters only to those who want it replaced.
+    /// A clause for messages about a service that is not as `wanted`: in which state it is, and why, if that matters here. Why a service that is up was
+    /// not replaced some time ago matters only to those who want it replaced.
     pub fn clause(&self, wanted: Wanted) -> String {
         let state = self.state();
         let not_replaced = self.why_not_replaced().filter(|_| wanted == Wanted::Replaced);

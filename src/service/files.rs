@@ -19,23 +19,23 @@ use cli::{Text, text};
 use svdir::names;
 use sys::exec::c_string;
 
-/// The variable.
+/// The variable that names another place for these files.
 pub const VARIABLE: &str = "SUPERVISEDIR";
 
 fn base() -> Option<OsString> {
     std::env::var_os(VARIABLE).filter(|base| !base.is_empty())
 }
 
-/// Where the file `name`, one of [`names`], of the service directory `dir` is.
+/// The path of the file `name`, one of [`names`], of the service directory `dir`.
 pub fn of(dir: &Path, name: &str) -> PathBuf {
     match base() {
         None => dir.join(name),
-        // What cannot be found has no files.
+        // A directory that cannot be found has no files, wherever they are looked for.
         Some(base) => below(&base, dir).map_or_else(|_| dir.join(name), |state| inside(state, name)),
     }
 }
 
-/// Where that file of the current directory is.
+/// The path of the file `name`, one of [`names`], of the current directory.
 pub fn here(name: &str) -> Cow<'_, Path> {
     match base() {
         None => Cow::Borrowed(Path::new(name)),
@@ -43,7 +43,7 @@ pub fn here(name: &str) -> Cow<'_, Path> {
     }
 }
 
-/// How a message calls that file of the current directory, which it calls `dir`.
+/// The path of the file `name` of the current directory for a message that calls that directory `dir`.
 pub fn shown(dir: &OsStr, name: &str) -> Text {
     match base() {
         None => text!(dir, "/", name),
@@ -76,12 +76,12 @@ fn has_supervise(state: &Path) -> bool {
     sys::fd::open_write(&inside(state.into(), names::OK)).is_ok()
 }
 
-/// Whether the directories of these files are named after the paths of service directories.
+/// Returns whether these files are in directories that are named after the paths of service directories.
 pub fn are_named_by_path() -> bool {
     base().is_some_and(|base| Path::new(&base).is_absolute())
 }
 
-/// The paths of the files of the supervise in this process, as the kernel takes them: a child that must take no memory writes one of them.
+/// The paths of the files of the supervise that this process is, as the kernel takes them: a child that may take no memory uses one of them.
 pub struct Own {
     /// The directory.
     pub directory: Cow<'static, CStr>,
@@ -97,7 +97,7 @@ pub struct Own {
     pub status_new: Cow<'static, CStr>,
 }
 
-/// Those of the directory that was the current one at the first call.
+/// The paths for the directory that was the current one at the first call.
 pub fn own() -> &'static Own {
     static OWN: OnceLock<Own> = OnceLock::new();
     OWN.get_or_init(|| match base().and_then(|base| below(&base, Path::new(".")).ok()) {

@@ -1,7 +1,7 @@
 //! Opening what a [`Listener`] names.
 //!
 //! libc's look-ups are not used: in a static program they load shared objects and can crash. A host is an address in digits or a name of
-//! the hosts file; for accounts and groups see [`account`](crate::chain::account).
+//! the hosts file; for accounts and groups see [`account`].
 
 use std::ffi::OsStr;
 use std::fs;
@@ -30,10 +30,10 @@ pub fn open(listener: &Listener) -> io::Result<OwnedFd> {
     sys::listen::open(&place(listener)?, manner(listener))
 }
 
-/// Opens all of them, or none: the files of those before one that cannot be had are gone again.
+/// Opens all sockets, or none: if one cannot be opened, the files of those before it are removed again.
 ///
 /// # Errors
-/// As [`open`], with which one that is.
+/// As [`open`], with the address of the socket that could not be opened.
 pub fn open_all(listeners: &[Listener]) -> anyhow::Result<Vec<OwnedFd>> {
     let mut sockets = Vec::new();
     for (before, listener) in listeners.iter().enumerate() {
@@ -52,15 +52,15 @@ pub fn remove_files(listeners: &[Listener]) {
     }
 }
 
-/// How it listens.
+/// The way in which the socket of this listener listens.
 pub const fn manner(listener: &Listener) -> Manner {
     Manner { backlog: listener.backlog, reuse_port: listener.reuse_port }
 }
 
-/// Where it listens, with all names looked up.
+/// The place where the socket of this listener listens, with all names looked up.
 ///
 /// # Errors
-/// As [`open`], of a name that nobody knows.
+/// As [`open`], for a name that cannot be found.
 pub fn place(listener: &Listener) -> io::Result<Place> {
     Ok(match &listener.address {
         Address::Tcp(host, port) => inet(Kind::Stream, host, *port)?,
@@ -78,7 +78,7 @@ fn inet(kind: Kind, host: &Host, port: u16) -> io::Result<Place> {
 }
 
 fn look_up(name: &[u8]) -> io::Result<IpAddr> {
-    // Without the file there still is localhost.
+    // localhost is known without the file.
     let hosts = fs::read(HOSTS).unwrap_or_default();
     listener::find_host(&hosts, name).ok_or_else(|| unknown("host", name))
 }
@@ -100,7 +100,7 @@ fn unix(file: &listener::UnixFile) -> io::Result<UnixFile> {
     })
 }
 
-/// A number is an id here: it is that of nobody who is not meant. The largest means "leave it" to the kernel.
+/// The id that these digits stand for. Unlike for setuidgid, a number is an id here. The largest is none: to the kernel it means "leave it as it is".
 fn number(name: &[u8]) -> Option<u32> {
     knob::digits(name).and_then(|id| u32::try_from(id).ok()).filter(|&id| id < u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! The pipe from a service to its logger. svscan holds both ends, so that neither side sees the other go.
+//! The pipe from a service to its logger. svscan holds both ends, so that the pipe outlives a restart of either side.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -12,7 +12,7 @@ use super::{files, holder, record};
 /// The ends of a log pipe: where it is read, and where it is written unless that is closed.
 pub type PipeEnds = (RawFd, Option<RawFd>);
 
-/// Both ends.
+/// A log pipe, with both ends.
 pub struct LogPipe {
     reader: OwnedFd,
     /// `None` once the service is gone for good and the logger shall see the end of file.
@@ -20,14 +20,14 @@ pub struct LogPipe {
 }
 
 impl LogPipe {
-    /// A new one.
+    /// Makes a new pipe.
     pub fn new() -> io::Result<LogPipe> {
         let (reader, writer) = fd::pipe()?;
         Ok(LogPipe { reader, writer: Some(writer) })
     }
 
-    /// The one that still connects the service `name` with its logger, if another svscan had made one and anybody of the two,
-    /// or of their supervises, lives.
+    /// Finds the pipe that another svscan made for the service `name` and its logger, if one of the two or of their supervises is alive and has it
+    /// open.
     pub fn recover(name: &Path) -> Option<LogPipe> {
         let boot = adopted::boot_id()?;
         let read = |path: &Path| record::read(path).ok().flatten().filter(|(_, more)| more.boot == boot);
@@ -53,8 +53,8 @@ impl LogPipe {
         LogPipe::of_process(reader, 0, id)
     }
 
-    /// The pipe that has the inode number `id`, if the process `pid` has it open as `number`. One that svscan itself
-    /// writes to is no log pipe: an older supervise recorded that of a service without a logger.
+    /// Opens the pipe with the inode number `id`, if the process `pid` has it as its descriptor `number`. The pipe that is svscan's own stdout or
+    /// stderr does not count: older supervises recorded it for a service without a logger.
     fn of_process(pid: u32, number: u32, id: u64) -> Option<LogPipe> {
         if [fd::stdout(), fd::stderr()].into_iter().any(|own| fd::pipe_id(own) == Some(id)) {
             return None;
@@ -69,7 +69,7 @@ impl LogPipe {
         Some(LogPipe { reader, writer: Some(writer) })
     }
 
-    /// The ends that another svscan had in this process.
+    /// Takes over the ends that svscan had in this process before an upgrade.
     pub fn inherit((reader, writer): PipeEnds) -> io::Result<LogPipe> {
         let writer = writer.map(sealed::inherit).transpose()?;
         Ok(LogPipe { reader: sealed::inherit(reader)?, writer })
@@ -85,12 +85,12 @@ impl LogPipe {
         [Some(self.reader()), self.writer()].into_iter().flatten()
     }
 
-    /// For the logger.
+    /// The end that the logger reads.
     pub fn reader(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
 
-    /// For the service, unless it was [closed](LogPipe::close_writer).
+    /// The end that the service writes; `None` after [`close_writer`](LogPipe::close_writer).
     pub fn writer(&self) -> Option<BorrowedFd<'_>> {
         self.writer.as_ref().map(AsFd::as_fd)
     }
@@ -103,7 +103,7 @@ impl LogPipe {
         Ok(())
     }
 
-    /// Lets the logger come to the end of file.
+    /// Closes the write end, so that the logger comes to the end of file when the service has ended.
     pub fn close_writer(&mut self) {
         self.writer = None;
     }

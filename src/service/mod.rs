@@ -1,4 +1,5 @@
-//! What every program knows of a service directory and of those who serve it. The rooms stand on this one, and import no other room.
+//! The common knowledge of all programs about a service directory and the processes that serve it. Each room of `src` uses this one, and no room
+//! uses another.
 
 pub mod account;
 pub mod client;
@@ -16,18 +17,18 @@ pub mod running;
 pub mod scan_dir;
 pub mod successor;
 
-/// The signals that begin the stop of an init, and the second time cut it short.
+/// The signals that make an init stop everything. A second one cuts the stop short.
 pub const STOP: [sys::process::Signal; 2] = [sys::process::Signal::SIGTERM, sys::process::Signal::SIGINT];
 
-/// Names the service whose output a svscan copies, and so makes it a copier.
+/// The variable that makes a svscan a copier, and names the service whose output it copies.
 pub const COPIER: &str = "UPHOLD_PREFIX";
 
-/// Set by svscan for the supervise of a service with a log pipe, which takes it out of what the service sees: the pipe on stdout is that one.
-/// Any other pipe there is svscan's own stdout, which belongs to somebody else.
+/// The variable by which svscan tells a supervise that the pipe on its stdout is the log pipe. Without it, a pipe there is svscan's own stdout, which
+/// belongs to somebody else. supervise removes it from the environment of the service.
 pub const BELOW_SVSCAN: &str = "UPHOLD_SVSCAN";
 
-/// Asks the kernel to kill anything else first when memory runs out. Children get `original` back, or what this process has now. Where it is not
-/// permitted, nothing changes.
+/// Asks the kernel to kill anything else before this process when memory runs out. Children get the OOM score `original`, or if that is `None` the
+/// present one of this process. Where it is not permitted, nothing changes.
 pub fn be_spared(original: Option<i16>) {
     match original {
         Some(original) => sys::oom::resume(original),
@@ -39,16 +40,16 @@ pub fn be_spared(original: Option<i16>) {
     }
 }
 
-/// Set by `svscan --exit-with` for the supervise of that service, which takes it out of what the service sees: a `run` that ends by itself
-/// is the end.
+/// The variable by which `svscan --exit-with` tells the supervise of that service to leave when `run` ends by itself. supervise removes it from
+/// the environment of the service.
 pub const LAST_RUN: &str = "UPHOLD_LAST_RUN";
 
-/// Now, as the machines count time.
+/// The present moment, as the machines count time.
 pub fn tick() -> machine::Tick {
     machine::Tick(sys::clock::monotonic())
 }
 
-/// The wall clock, as a label.
+/// The time of the wall clock, as a label.
 pub fn now() -> tai::Label {
     let (seconds, nanos) = sys::clock::wall();
     tai::Label::from_unix(seconds, nanos)

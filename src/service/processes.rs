@@ -1,23 +1,23 @@
-//! Processes by their parents: what is below this one, and how all of that is ended.
+//! The processes below this one, by their parents, and how to kill all of them.
 
 use machine::Pid;
 use machine::stop::{Process, victims};
 use sys::proc;
 use sys::process::{self, Signal};
 
-/// KILL for everything below this process.
+/// Sends KILL to all descendants of this process.
 pub fn kill_descendants() {
     if let Ok(processes) = proc::all() {
         kill(&victims(own(), &known(&processes), &[], &[]));
     }
 }
 
-/// KILL for each of these, which may have ended.
+/// Sends KILL to each of these processes.
 pub fn kill(pids: &[Pid]) {
     pids.iter().for_each(|&pid| signalled(process::kill(kernel_pid(pid), Signal::SIGKILL)));
 }
 
-/// This process.
+/// The pid of this process.
 pub fn own() -> Pid {
     machine_pid(process::own_pid())
 }
@@ -37,5 +37,6 @@ pub fn kernel_pid(Pid(pid): Pid) -> process::Pid {
     process::Pid::from_raw(pid.cast_signed())
 }
 
-/// A signal that could not be sent: the process has ended, and we shall be told; or it became somebody else's, and is none of ours.
+/// Drops the result of sending a signal. If it failed, the process has ended, and SIGCHLD will tell; or it has changed its user, and is not ours
+/// to signal any more.
 pub fn signalled(_: std::io::Result<()>) {}

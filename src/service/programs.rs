@@ -1,4 +1,4 @@
-//! Finding the other programs of the suite: no program contains another, they exec each other.
+//! How the programs of the suite find each other: they exec one another, and none contains another.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -7,23 +7,24 @@ use std::path::PathBuf;
 use cli::Call;
 use sys::exec::{Prepared, c_string};
 
-/// Where the suite's programs are.
+/// The place where the suite's programs are.
 pub enum Peers {
-    /// In one file, which is what it is called as.
+    /// All in one file, this one.
     AllInOne(CString),
-    /// Beside this one.
+    /// Each in a file of its own, in this directory.
     Beside(PathBuf),
-    /// Who knows: on PATH.
+    /// Unknown: they are looked for on PATH.
     OnPath,
 }
 
 impl Peers {
-    /// Those of the program that was called so. Asked once at the start: after an upgrade the kernel would name a deleted file.
+    /// Finds the programs that belong to this one, which was called so. Ask once at the start: when the file has been replaced, the kernel names a
+    /// deleted one.
     pub fn of(call: &Call) -> Peers {
         match sys::process::own_program() {
             Ok(own) if call.all_in_one => Peers::AllInOne(c_string(own.as_os_str())),
             Ok(own) => {
-                // The name it was executed under may be a link away from the others.
+                // The name that this program was executed under may be a link, and the others lie beside the file.
                 let names = [Some(own), std::env::current_exe().ok()];
                 let mut directories = names.iter().flatten().filter_map(|name| name.parent());
                 let beside = directories.find(|directory| directory.join("supervise").exists());
@@ -47,7 +48,7 @@ impl Peers {
 
 /// One of the other programs, and what it is called with.
 pub struct Peer {
-    /// Where it should be.
+    /// The file where it should be.
     file: Option<CString>,
     /// Whether it is looked for on PATH if it is not there.
     on_path: bool,
@@ -55,8 +56,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// What becomes the program, with the environment `env` or with the process's own. It returns only if that failed, and takes
-    /// no memory.
+    /// Prepares to become the program, with the environment `env` or with the process's own. What is returned takes no memory, and returns only if
+    /// that failed.
     pub fn prepare<'a>(&'a self, env: Option<&'a [CString]>) -> impl FnMut() -> io::Error + 'a {
         let mut prepared = Prepared::new(&self.argv, env);
         move || {

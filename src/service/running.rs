@@ -13,7 +13,7 @@ use sys::fd;
 
 use super::{files, record};
 
-/// Such a supervise.
+/// A supervise that runs in a service directory.
 pub struct Other {
     /// The write end of its FIFO.
     pub ok: File,
@@ -22,7 +22,7 @@ pub struct Other {
 }
 
 impl Other {
-    /// The one that runs in `dir`, if one does.
+    /// Finds the supervise that runs in `dir`, if one does.
     ///
     /// # Errors
     /// If that cannot be found out, being out of descriptors or memory; or if it is the supervise of [another](owner) service directory.
@@ -34,7 +34,7 @@ impl Other {
             },
             Ok(_) => Ok(None),
             Err(error) if matches!(error.raw_os_error(), Some(sys::EMFILE | sys::ENFILE | sys::ENOMEM)) => Err(error),
-            // It does not exist, or nobody reads it. What else is wrong with it supervise will say.
+            // The FIFO does not exist, or nobody reads it. If something else is wrong with it, supervise will say so.
             Err(_) => Ok(None),
         }
     }

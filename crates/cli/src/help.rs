@@ -25,7 +25,7 @@ pub(crate) fn show_page(program: &Program) {
     show(&page(program));
 }
 
-/// Not inlined, or its stack would be that of every program that is not asked.
+/// Lays out the page. Not inlined: else every program, asked or not, would have a frame on its stack for it.
 #[inline(never)]
 fn page(program: &Program) -> String {
     let mut command = Command::new(program.name)
@@ -40,7 +40,8 @@ fn page(program: &Program) -> String {
     format!("{}\n", command.render_help())
 }
 
-/// `-x`, `--long` or both as `-x, --long`, each perhaps with ` VALUE` behind it; or an operand. clap only lays them out, it never parses.
+/// The argument that clap lays out for a name of the table: `-x`, `--long` or both as `-x, --long`, each perhaps with ` VALUE` behind it; or an
+/// operand. clap never parses anything.
 fn argument(name: &'static str) -> Arg {
     // multilog's `-PATTERN` is an operand.
     let first = name.split(' ').next().unwrap_or(name).trim_end_matches(',');

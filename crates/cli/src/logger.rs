@@ -1,4 +1,4 @@
-//! What svscan and supervise tell when asked to by `UPHOLD_LOG=info` or `debug`.
+//! The log of svscan and supervise, which `UPHOLD_LOG=info` or `debug` asks for.
 
 use std::env;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use log::Level;
 
 use crate::print_error;
 
-/// Name of the variable.
+/// The variable that asks for it.
 const VARIABLE: &str = "UPHOLD_LOG";
 
 /// Sends the lines of `log` to stderr as `PROG: info: TEXT`, if the variable asks for any.

@@ -64,12 +64,12 @@ impl<T: Piece + ?Sized> Piece for &T {
     }
 }
 
-/// What was tried and on what, such as `unable to chdir to /service/web`: the context of an error.
+/// The context of an error: what was tried and on what, such as `unable to chdir to /service/web`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(pub Vec<u8>);
 
 impl Text {
-    /// The pieces, one after another. [`text!`](crate::text) is shorter.
+    /// Joins the pieces. [`text!`](crate::text) is shorter.
     pub fn of(pieces: &[&dyn Piece]) -> Text {
         let mut text = Text::default();
         text.add(pieces);
@@ -105,22 +105,22 @@ macro_rules! text {
 pub struct Voice(pub &'static str);
 
 impl Voice {
-    /// `PROG: warning: TEXT: REASON`.
+    /// Says `PROG: warning: TEXT: REASON`.
     pub fn warning(self, text: &Text, error: &io::Error) {
         self.say(&[&"warning: ", &text.0.as_slice(), &": ", &reason(error).as_ref()]);
     }
 
-    /// `PROG: warning: TEXT`, for what has no reason of the system's.
+    /// Says `PROG: warning: TEXT`, where there is no error of the system.
     pub fn warn(self, text: &Text) {
         self.say(&[&"warning: ", &text.0.as_slice()]);
     }
 
-    /// `PROG: fatal: TEXT: REASON`. Ending is the caller's part.
+    /// Says `PROG: fatal: TEXT: REASON`. The caller ends the program.
     pub fn fatal(self, text: &Text, error: &io::Error) {
         self.say(&[&"fatal: ", &text.0.as_slice(), &": ", &reason(error).as_ref()]);
     }
 
-    /// `PROG: ` and the pieces, as one line in one write.
+    /// Says `PROG: ` and the pieces, as one line in one write.
     pub fn say(self, pieces: &[&dyn Piece]) {
         let Text(mut line) = Text::of(&[&self.0, &": "]);
         for piece in pieces {

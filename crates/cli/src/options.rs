@@ -7,12 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::{Text, Word};
 
-/// What a word that begins with `--`, other than `--` itself, is.
+/// The rule for a word that begins with `--`, other than `--` itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongWords {
-    /// It ends the options and is dropped, whatever follows the dashes: the original's way.
+    /// The word ends the options and is dropped, whatever follows the dashes. That is the original's way.
     Dropped,
-    /// A long option of ours, and the byte that stands for it; one that is not known is wrong usage. A name that ends with `=` takes
+    /// The word is one of these long options, and this byte stands for it; an unknown one is wrong usage. An option whose name ends with `=` takes
     /// a value: the rest of the word, or the next word.
     Known(&'static [(&'static str, u8)]),
 }
@@ -20,11 +20,11 @@ pub enum LongWords {
 /// An option that does not exist, or lacks its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WrongOption {
-    /// `illegal option -- C`
+    /// An unknown letter: `illegal option -- C`.
     Illegal(u8),
-    /// `option requires an argument -- C`
+    /// A letter that lacks its value: `option requires an argument -- C`.
     NoValue(u8),
-    /// A word that begins with `--`.
+    /// An unknown word that begins with `--`.
     Long(Word),
     /// A long option, with its dashes, that lacks its value.
     NoLongValue(Word),
@@ -56,7 +56,7 @@ impl std::error::Error for WrongOption {}
 /// Scans the options at the front of a command line.
 pub struct Options<'a> {
     words: &'a [Word],
-    /// What is left of the word that is being read, behind its dash.
+    /// The rest of the cluster that is being read.
     cluster: &'a [u8],
     letters: &'static [u8],
     long: LongWords,
@@ -68,10 +68,10 @@ impl<'a> Options<'a> {
         Options { words, cluster: b"", letters: letters.as_bytes(), long }
     }
 
-    /// The next option and its value; the value is empty for an option that takes none. `None` when the options are over.
+    /// Scans the next option and its value, which is empty for an option that takes none. `None` when the options are over.
     ///
     /// # Errors
-    /// [`WrongOption`] for the first word that is wrong; what was scanned before it stands.
+    /// [`WrongOption`] for the first word that is wrong. The options before it remain as they were returned.
     #[allow(clippy::should_implement_trait)] // an iterator could not give the operands back afterwards
     pub fn next(&mut self) -> Result<Option<(u8, &'a [u8])>, WrongOption> {
         if self.cluster.is_empty() {
@@ -154,7 +154,7 @@ impl<'a> Options<'a> {
         Some(self.letters.get(at + 1) == Some(&b':'))
     }
 
-    /// The rest of the word, or if that is empty the next word.
+    /// Takes the value of `letter`: the rest of the word, or if that is empty the next word.
     fn value(&mut self, letter: u8) -> Result<&'a [u8], WrongOption> {
         if !self.cluster.is_empty() {
             return Ok(std::mem::take(&mut self.cluster));

@@ -1,4 +1,4 @@
-//! One program: its names and texts, and the way from `argv` to the exit code.
+//! A program of the suite: its name and texts, and its way from `argv` to the exit code.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -8,15 +8,15 @@ use std::path::Path;
 use crate::message::print_error;
 use crate::{Text, Voice, WrongOption, help, reason};
 
-/// Exit code for wrong usage, and for what cannot succeed by trying again.
+/// The exit code for wrong usage, and for what cannot succeed by trying again.
 pub const USAGE: u8 = 100;
-/// Exit code for a system error: trying again might help.
+/// The exit code for a system error: trying again might help.
 pub const TEMPORARY: u8 = 111;
 
 /// A word of a command line: it lives as long as the process.
 pub type Word = &'static OsStr;
 
-/// What a program was called with.
+/// The command line of a program.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// `argv`, the name first. Never empty.
@@ -36,7 +36,7 @@ impl From<Vec<Word>> for Call {
 }
 
 impl Call {
-    /// The same call as one of the all-in-one file, without its first `skip` words.
+    /// This call as one of the all-in-one file, without its first `skip` words.
     #[must_use]
     pub fn of_all_in_one(mut self, skip: usize) -> Call {
         self.argv.drain(..skip.min(self.argv.len() - 1));
@@ -57,9 +57,9 @@ impl Call {
 
 /// A program of the suite, as its help page and its man page describe it.
 pub struct Program {
-    /// Its name: how it talks, whatever the file is called.
+    /// The name in its messages, whatever the file is called.
     pub name: &'static str,
-    /// What stands behind the name in its usage line: `dir child`.
+    /// The words behind the name in the usage line: `dir child`.
     pub synopsis: &'static str,
     /// The whole line that wrong usage gets, without the newline.
     pub usage: &'static str,
@@ -71,7 +71,7 @@ pub struct Program {
     pub options: &'static [(&'static str, &'static str)],
 }
 
-/// What ends a program early with nothing more to say.
+/// An error that ends a program with this exit code and without a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Exit(pub u8);
 
@@ -83,7 +83,7 @@ impl fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
-/// Wrong usage that only the usage line answers.
+/// An error that ends a program with its usage line.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage;
 
@@ -95,7 +95,7 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Wrong usage that a line of its own explains better than the usage line: which word is wrong, and why.
+/// An error that ends a program as wrong usage with a line of its own: which word is wrong, and why.
 #[derive(Clone, Debug)]
 pub struct WrongWord(pub Text);
 
@@ -108,14 +108,14 @@ impl fmt::Display for WrongWord {
 impl std::error::Error for WrongWord {}
 
 impl Program {
-    /// How the program talks.
+    /// The voice that the program talks with.
     pub const fn voice(&self) -> Voice {
         Voice(self.name)
     }
 
     /// Runs `body` and returns the exit code. `--help` and `--version` as the only word are answered here.
     ///
-    /// An error of `body` is said: [`Usage`] and [`WrongOption`] by the usage line, [`WrongWord`] as `PROG: fatal: TEXT` with the exit code
+    /// An error of `body` is said here: [`Usage`] and [`WrongOption`] by the usage line, [`WrongWord`] as `PROG: fatal: TEXT` with the exit code
     /// of wrong usage, [`Exit`] by nothing, any other as `PROG: fatal: CONTEXT: REASON` with exit code 111.
     pub fn run(&self, call: &Call, body: impl FnOnce(&Call) -> anyhow::Result<u8>) -> i32 {
         if let Some(code) = help::answer(self, call) {
@@ -124,12 +124,12 @@ impl Program {
         i32::from(body(call).unwrap_or_else(|error| self.complain(call, &error)))
     }
 
-    /// Prints the page of `--help`: for a program that has another name for it too.
+    /// Prints the page of `--help`, for a program that has another option for it too.
     pub fn show_help(&self) {
         help::show_page(self);
     }
 
-    /// Says why the program cannot go on, and returns its exit code: [`run`](Program::run) does that for what it is given.
+    /// Says why the program cannot go on, and returns its exit code. [`run`](Program::run) does this for the error of its body.
     pub fn complain(&self, call: &Call, error: &anyhow::Error) -> u8 {
         if let Some(wrong) = error.downcast_ref::<WrongOption>() {
             print_error(&wrong.line(call.name()));
@@ -155,7 +155,7 @@ impl Program {
     }
 }
 
-/// `CONTEXT: REASON`, with the bytes of the context as they are.
+/// The text `CONTEXT: REASON` of an error, with the bytes of the context as they are.
 fn describe(error: &anyhow::Error) -> Vec<u8> {
     let Some(Text(context)) = error.downcast_ref::<Text>() else {
         return format!("{error:#}").into_bytes();

@@ -84,7 +84,7 @@ const TEXTS: &[(i32, &str)] = &[
     (libc::EIDRM, "identifier removed"),
 ];
 
-/// The rest of it, which only Linux has.
+/// The part of daemontools' table that only Linux has.
 #[cfg(target_os = "linux")]
 const LINUX_TEXTS: &[(i32, &str)] = &[
     (libc::ENOSTR, "not a stream device"),
@@ -101,8 +101,7 @@ const LINUX_TEXTS: &[(i32, &str)] = &[
 #[cfg(not(target_os = "linux"))]
 const LINUX_TEXTS: &[(i32, &str)] = &[];
 
-/// The text for `error`: that of its errno, `unknown error` for one outside the table, and an error's own words if it
-/// comes from no system call.
+/// The text for `error`: the one for its errno, `unknown error` if the table has none, and the error's own words if it comes from no system call.
 pub fn reason(error: &io::Error) -> Cow<'static, str> {
     match error.raw_os_error() {
         Some(errno) => Cow::Borrowed(text(errno)),

@@ -5,14 +5,14 @@ use std::io;
 
 use crate::{Text, Voice, reason};
 
-/// What was said last about each subject.
+/// The memory of what was said last about each subject.
 pub struct Warnings {
     voice: Voice,
     last: BTreeMap<Vec<u8>, (Text, String)>,
 }
 
 impl Warnings {
-    /// Nothing was said yet.
+    /// A memory in which nothing was said yet.
     pub fn new(voice: Voice) -> Warnings {
         Warnings { voice, last: BTreeMap::new() }
     }
@@ -27,7 +27,7 @@ impl Warnings {
         self.last.insert(subject.as_ref().to_vec(), cause);
     }
 
-    /// The trouble with this subject is over: if it comes back, it is said again.
+    /// Forgets the trouble with this subject, which is over: if it comes back, it is said again.
     pub fn over(&mut self, subject: impl AsRef<[u8]>) {
         if !self.last.is_empty() {
             self.last.remove(subject.as_ref());
