@@ -14,22 +14,22 @@ use sys::fd;
 use super::{files, record};
 
 /// A supervise that runs in a service directory.
-pub struct Other {
+pub struct RunningSupervise {
     /// The write end of its FIFO.
     pub ok: File,
     /// Its pid, if its record tells.
     pub pid: Option<Pid>,
 }
 
-impl Other {
+impl RunningSupervise {
     /// Finds the supervise that runs in `dir`, if one does.
     ///
     /// # Errors
     /// If that cannot be found out, being out of descriptors or memory; or if it is the supervise of [another](owner) service directory.
-    pub fn find(dir: &Path) -> io::Result<Option<Other>> {
+    pub fn find(dir: &Path) -> io::Result<Option<RunningSupervise>> {
         match fd::open_write(&files::of(dir, names::OK)) {
             Ok(ok) if fd::is_fifo(&ok)? => match owner(dir) {
-                None => Ok(Some(Other { ok, pid: pid(dir) })),
+                None => Ok(Some(RunningSupervise { ok, pid: pid(dir) })),
                 Some(owner) => Err(shared(&owner)),
             },
             Ok(_) => Ok(None),

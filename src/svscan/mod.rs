@@ -40,7 +40,7 @@ use upgrade::ScanState;
 
 use crate::service::log_pipe::LogPipe;
 use crate::service::programs::{Peer, Peers};
-use crate::service::running::Other;
+use crate::service::running::RunningSupervise;
 use crate::service::successor::{self, Answer, Received, Successor};
 use crate::service::{BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, record, scan_dir, tick};
 
@@ -494,7 +494,7 @@ impl Scanner {
         let run = Path::new(name).join(names::RUN);
         let mut complete = !self.scan.is_new(id)
             || is_executable(&run)
-            || Other::find(Path::new(name)).is_ok_and(|other| other.is_some());
+            || RunningSupervise::find(Path::new(name)).is_ok_and(|other| other.is_some());
         if !complete && !self.scan.is_filling(id) {
             self.directory.watch_filling(name, id);
             // It may have been filled before it was watched.
@@ -554,7 +554,7 @@ impl Scanner {
             Role::Main => Path::new(&*name).to_path_buf(),
             Role::Log => Path::new(&*name).join(names::LOG),
         };
-        if let Ok(Some(Other { ok, pid })) = Other::find(&dir) {
+        if let Ok(Some(RunningSupervise { ok, pid })) = RunningSupervise::find(&dir) {
             log::info!("{}: a supervise runs already", dir.display());
             self.others.push((id, role, ok));
             self.scan.found(tick(), id, role, pid);
@@ -563,8 +563,8 @@ impl Scanner {
 
     /// Starts a supervise in `dir`, unless one runs there already, as after the death of another svscan. Then its end is waited for.
     fn start(&mut self, id: Id, role: Role, dir: &OsStr) {
-        match Other::find(Path::new(dir)) {
-            Ok(Some(Other { ok, pid })) => {
+        match RunningSupervise::find(Path::new(dir)) {
+            Ok(Some(RunningSupervise { ok, pid })) => {
                 log::info!("{}: a supervise runs already", dir.display());
                 self.others.push((id, role, ok));
                 self.scan.found(tick(), id, role, pid);

@@ -22,7 +22,7 @@ use crate::service::holder::Servers;
 use crate::service::log_pipe::LogPipe;
 use crate::service::processes::kill_descendants;
 use crate::service::programs::Peers;
-use crate::service::running::Other;
+use crate::service::running::RunningSupervise;
 use crate::service::{STOP, tick};
 
 const PROGRAM: Program = Program {
@@ -251,7 +251,7 @@ fn is_hidden(path: &Path) -> bool {
 /// Whether a supervise runs for the service or its logger, and the pipe between the two cannot be found.
 fn is_lost(service: &Path) -> bool {
     let log = service.join(names::LOG);
-    let runs = |dir: &Path| Other::find(dir).is_ok_and(|other| other.is_some());
+    let runs = |dir: &Path| RunningSupervise::find(dir).is_ok_and(|other| other.is_some());
     log.is_dir() && (runs(service) || runs(&log)) && LogPipe::recover(service).is_none()
 }
 
