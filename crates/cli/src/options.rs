@@ -231,7 +231,8 @@ mod tests {
         let (found, rest) = scan(&["--wait", "--long", "--wait", "", "x"], known);
         assert_eq!(found, [(b'W', b"--long".to_vec()), (b'W', b"".to_vec())]);
         assert_eq!(rest, Ok(vec![OsStr::new("x")]));
-        for wrong in ["--wait", "--long=", "--long=x", "--longer", "--wai=up"] {
+        assert_eq!(scan(&["--wait"], known).1, Err(WrongOption::NoLongValue(OsStr::new("--wait"))));
+        for wrong in ["--long=", "--long=x", "--longer", "--wai=up"] {
             assert_eq!(scan(&[wrong], known).1, Err(WrongOption::Long(OsStr::new(wrong))));
         }
     }
