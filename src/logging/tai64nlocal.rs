@@ -1,9 +1,12 @@
 //! tai64nlocal: makes the TAI64N labels in front of lines readable, in local time.
 
-use std::io::{self, Write};
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use sys::clock;
-use tai::Localizer;
+use tai::{LocalTime, Localizer, Zone};
 
 use super::tai64n::write_out;
 
@@ -29,7 +32,7 @@ fn copy() -> io::Result<()> {
     let mut input = Vec::with_capacity(BLOCK);
     let mut output = Vec::new();
     let mut localizer = Localizer::default();
-    let mut times = Times::default();
+    let mut times = Times { zone: zone(), second: None, text: Vec::new() };
     while sys::fd::read_onto(sys::fd::stdin(), &mut input, BLOCK)? > 0 {
         localizer.feed(&input, |seconds, out| times.put(seconds, out), &mut output);
         write_out(&mut output)?;
@@ -37,9 +40,37 @@ fn copy() -> io::Result<()> {
     Ok(())
 }
 
+/// The time zone of the environment, as glibc finds it: universal time if nothing is found.
+fn zone() -> Zone {
+    let name = env::var_os("TZ");
+    let name = name.as_deref().map(|name| name.as_bytes().strip_prefix(b":").unwrap_or(name.as_bytes()));
+    match name {
+        None => read(Path::new("/etc/localtime")).and_then(|bytes| Zone::from_file(&bytes)),
+        Some(name) => {
+            let file = zone_file(OsStr::from_bytes(name)).and_then(|bytes| Zone::from_file(&bytes));
+            file.or_else(|| Zone::from_text(name))
+        }
+    }
+    .unwrap_or_default()
+}
+
+/// The contents of the file of a zone, which most systems have in one place.
+fn zone_file(name: &OsStr) -> Option<Vec<u8>> {
+    let directory = env::var_os("TZDIR").filter(|directory| !directory.is_empty());
+    read(&Path::new(directory.as_deref().unwrap_or(OsStr::new("/usr/share/zoneinfo"))).join(name))
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    /// No zone's file is larger.
+    const MOST: u64 = 1 << 20;
+    let mut bytes = Vec::new();
+    sys::fd::open_read(path).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
 /// The time that was last asked for: lines of one second come together.
-#[derive(Default)]
 struct Times {
+    zone: Zone,
     second: Option<i64>,
     /// Empty if that second has no local time.
     text: Vec<u8>,
@@ -58,8 +89,8 @@ impl Times {
     fn look_up(&mut self, second: i64) {
         self.second = Some(second);
         self.text.clear();
-        if let Some(time) = clock::local_time(second) {
-            let clock::LocalTime { year, month, day, hour, minute, second } = time;
+        if let Some(time) = self.zone.local_time(second) {
+            let LocalTime { year, month, day, hour, minute, second } = time;
             // A Vec takes all that is written to it.
             let _ = write!(self.text, "{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
         }

@@ -42,5 +42,6 @@ mod svstat_read_error;
 mod svstat_trouble_with_run;
 mod svstat_zero_record;
 mod tai64nlocal_bad_labels;
+mod tai64nlocal_zones;
 mod upgrade_in_place;
 mod uphold_log;

@@ -9,8 +9,10 @@
 #![forbid(unsafe_code)]
 
 mod lines;
+mod zone;
 
 pub use lines::{Localizer, Stamper};
+pub use zone::{LocalTime, Zone};
 
 /// TAI64 second of Unix second 0, as daemontools 0.76 writes it: 2^62 + 10.
 const EPOCH: u64 = (1 << 62) + 10;
