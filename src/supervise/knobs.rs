@@ -59,7 +59,7 @@ impl Presence {
                 sockets: there(names::SOCKETS),
             };
             self.changed = changed
-                .filter(|&changed| SystemTime::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));
+                .filter(|&changed| sys::clock::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));
         }
         self.present
     }
