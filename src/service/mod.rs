@@ -44,6 +44,14 @@ pub fn be_spared(original: Option<i16>) {
 /// the environment of the service.
 pub const LAST_RUN: &str = "UPHOLD_LAST_RUN";
 
+/// Takes out of the environment what is about this process, or one further above: no service may take it for its own.
+pub fn keep_to_ourselves() {
+    use sys::notify::{NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC};
+    for name in [NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
+        sys::environ::take(name);
+    }
+}
+
 /// The present moment, as the machines count time.
 pub fn tick() -> machine::Tick {
     machine::Tick(sys::clock::monotonic())

@@ -26,7 +26,7 @@ use svdir::{Born, Command, More, Status, Want, knob, names};
 use sys::adopted::Adopted;
 use sys::exec::Prepared;
 use sys::handed::{Clash, Handed, LISTEN_PID};
-use sys::notify::{self, WATCHDOG_PID, WATCHDOG_USEC};
+use sys::notify;
 use sys::process::{self, Change};
 use sys::signals::Signals;
 use sys::{clock, environ, fd, oom, proc, sealed, signals};
@@ -42,7 +42,7 @@ use voice::{PROGRAM, VOICE};
 use crate::service::files::shown;
 use crate::service::notify::NotifySocket;
 use crate::service::successor::{self, Answer, Received, Successor};
-use crate::service::{BELOW_SVSCAN, LAST_RUN, be_spared, now, record, tick};
+use crate::service::{BELOW_SVSCAN, LAST_RUN, be_spared, keep_to_ourselves, now, record, tick};
 
 /// Command bytes are read this many at a time.
 const BATCH: usize = 256;
@@ -70,10 +70,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     signals::survive_writes();
     // Nor to wait for whoever reads it.
     cli::write_errors_with(sys::fd::write_stderr_at_once);
-    // They are about a process further above, and no service may take them for its own.
-    for name in [WATCHDOG_USEC, WATCHDOG_PID] {
-        environ::take(name);
-    }
+    keep_to_ourselves();
     let successor = Successor::new(call, VOICE, text!(*dir));
     let mut supervisor = match successor::received(call) {
         Received::Question(state) => return Ok(successor::answer(State::is_understood(&state))),

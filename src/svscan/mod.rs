@@ -42,7 +42,7 @@ use crate::service::log_pipe::LogPipe;
 use crate::service::programs::{Peer, Peers};
 use crate::service::running::RunningSupervise;
 use crate::service::successor::{self, Answer, Received, Successor};
-use crate::service::{BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, record, scan_dir, tick};
+use crate::service::{BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, keep_to_ourselves, record, scan_dir, tick};
 
 /// The program.
 pub fn main(call: Call) -> i32 {
@@ -212,8 +212,9 @@ impl Scanner {
         let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
         let stop = arguments.init.iter().flat_map(|_| STOP);
         let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect();
-        // Of a svscan before this one in the same process, which set it for all.
-        environ::take(BELOW_SVSCAN);
+        // Set by another svscan: for all, or for a supervise in whose service this one runs.
+        [BELOW_SVSCAN, LAST_RUN].into_iter().for_each(|name| drop(environ::take(name)));
+        keep_to_ourselves();
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();
         Ok(Scanner {
