@@ -56,7 +56,7 @@ pub fn write(record: &Bytes) -> Result<(), Failure> {
 }
 
 fn write_new(record: &Bytes) -> Result<(), Failure> {
-    let file = fd::open_truncate(&*files::own().status_new).map_err(Failure::Open)?;
+    let file = fd::open_own_truncate(&*files::own().status_new).map_err(Failure::Open)?;
     match fd::write(file.as_fd(), record) {
         Ok(count) if count == record.len() => {}
         Ok(_) => return Err(Failure::Partial),

@@ -99,7 +99,7 @@ fn make_private_directory(path: &OsStr) -> io::Result<()> {
 /// its service, the new process, which holds a copy of all until it has become `run`.
 fn take_lock(boot: [u8; 16]) -> io::Result<File> {
     const TRIES: u32 = 500;
-    let lock = fd::open_append(&*files::own().lock)?;
+    let lock = fd::open_own_append(&*files::own().lock)?;
     for _ in 0..TRIES {
         match fd::try_lock(&lock) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && (is_silent() || was_killed(boot)) => {

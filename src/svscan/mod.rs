@@ -10,6 +10,7 @@ mod directory;
 mod end;
 mod leftovers;
 mod lock;
+mod state;
 mod stop;
 mod upgrade;
 
@@ -121,8 +122,7 @@ impl Scanner {
         let dir = arguments.dir.clone().map_or_else(usual_directory, Ok)?;
         std::env::set_current_dir(&dir).with_context(|| text!("unable to chdir to ", dir))?;
         if let Some(state) = &arguments.state {
-            // What is wrong with it the supervises will say.
-            let _ = std::fs::create_dir(state);
+            state::prepare(state)?;
             environ::set(files::VARIABLE, state.as_os_str());
         }
         fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use testkit::{Jail, Scratch, needs_program, start, wait_until};
+use testkit::{Jail, Scratch, needs_program, needs_root, start, wait_until};
 
 use crate::world::MORTAL;
 
@@ -157,6 +157,70 @@ fn a_service_is_taken_over_through_the_state_directory() {
     testkit::holds_for(std::time::Duration::from_millis(300), "it is left alone", || pid() == service);
     second.signal("TERM");
     assert_eq!((second.end(), scratch.text("svscan.err").as_str()), (0, ""));
+}
+
+/// A svscan of an ordinary user that is to end with a service at once, which it does not come to.
+#[track_caller]
+fn refuses_state(scratch: &Scratch, state: &str, said: &str) {
+    let words = ["--state", state, "--exit-with", "a", "--grace", "100000", "scan"];
+    let ran = testkit::finish(&mut scratch.ordinary("svscan", &words));
+    let root = scratch.root().display();
+    assert_eq!((ran.code, ran.err()), (111, format!("svscan: fatal: {}\n", said.replace("{}", &root.to_string()))));
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_said_at_the_start_and_is_the_end() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exit 0");
+    scratch.lend("supervise");
+    refuses_state(&scratch, "missing/state", "unable to make {}/missing/state: file does not exist");
+    scratch.write("file", "");
+    refuses_state(&scratch, "file/state", "unable to make {}/file/state: not a directory");
+    let closed = scratch.mkdir_given("closed");
+    fs::set_permissions(closed, fs::Permissions::from_mode(0o555)).expect("by owner");
+    refuses_state(&scratch, "closed", "unable to write {}/closed: access denied");
+    refuses_state(&scratch, "closed/state", "unable to make {}/closed/state: access denied");
+}
+
+#[test]
+fn a_state_directory_of_somebody_else_is_refused_and_a_new_one_is_no_one_elses_whatever_the_umask() {
+    if !needs_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exit 0");
+    scratch.mkdir_given("state");
+    let words = ["--state", "state", "--exit-with", "a", "scan"];
+    let ran = scratch.run("svscan", &words);
+    let state = scratch.path("state");
+    let said = "which belongs to somebody else: permission denied";
+    assert_eq!((ran.code, ran.err()), (111, format!("svscan: fatal: unable to use {}, {said}\n", state.display())));
+    fs::remove_dir(&state).expect("it is empty");
+    for umask in ["000", "077"] {
+        let line = format!("umask {umask}; exec \"$0\" --state new{umask} --exit-with a scan");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line]).arg(scratch.suite().path("svscan")).current_dir(scratch.root());
+        assert_eq!(testkit::finish(shell.env("PATH", scratch.suite().search_path())).code, 0);
+        let mode = fs::metadata(scratch.path(format!("new{umask}"))).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755);
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link_that_somebody_has_put_into_the_state_directory() {
+    for (file, line) in [("status.new", "unable to open"), ("lock", "unable to acquire")] {
+        let scratch = Scratch::new();
+        scratch.service("scan/a", "exit 0");
+        scratch.write("precious", "precious");
+        let name = fs::canonicalize(scratch.path("scan/a")).expect("it is there");
+        let name = name.to_str().expect("UTF-8").replace('/', ":");
+        let own = scratch.mkdir(format!("state/{name}"));
+        std::os::unix::fs::symlink("../../precious", own.join(file)).expect("a link");
+        let _svscan = scratch.start("svscan", "svscan", &["--state", "state", "scan"]);
+        wait_until("it is said", || scratch.text("svscan.err").contains(line));
+        assert!(scratch.text("svscan.err").contains("symbolic link loop"), "{}", scratch.text("svscan.err"));
+        assert_eq!(scratch.text("precious"), "precious");
+    }
 }
 
 /// A shell script for process 1 of a new namespace, which makes the jail `$1` read-only, all but `state`, and becomes svscan in it as an ordinary user.

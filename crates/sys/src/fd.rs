@@ -54,10 +54,23 @@ pub fn open_append<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
+/// The same, for a file that nobody but us may have made: ELOOP for a link, which could lead anywhere.
+pub fn open_own_append<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW;
+    open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+}
+
+/// For all to read.
+const READABLE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
+
 /// Opens empty for writing; creates with mode 0644.
 pub fn open_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
-    let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IROTH;
-    open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT, mode)
+    open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT, READABLE)
+}
+
+/// The same, for a file that nobody but us may have made: ELOOP for a link, which could lead anywhere.
+pub fn open_own_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
+    open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT | OFlag::O_NOFOLLOW, READABLE)
 }
 
 /// Makes a file that there was not, and opens it for writing; mode 0644.

@@ -37,6 +37,8 @@ pub const EIO: i32 = libc::EIO;
 pub const EAGAIN: i32 = libc::EAGAIN;
 /// The errno of what does not exist.
 pub const ENOENT: i32 = libc::ENOENT;
+/// The errno of what is not permitted.
+pub const EPERM: i32 = libc::EPERM;
 /// The errno of a descriptor that is not open.
 pub const EBADF: i32 = libc::EBADF;
 /// The errno of a process that has no more descriptors.
