@@ -1,4 +1,4 @@
-//! The usual scan directory: the one that svscan serves and that svc, svstat and svok know services by name in, where none is named.
+//! The default scan directory: the one that `svscan --default` serves, and in which svc, svstat and svok look for a service by its name.
 
 use std::ffi::OsString;
 use std::fs;

@@ -13,8 +13,8 @@ use sys::process;
 /// What svscan is called with.
 pub const PROGRAM: Program = Program {
     name: "svscan",
-    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [--state DIR] [--prefix] [dir]",
-    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [--state dir] [--prefix] [dir]",
+    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [--state DIR] [--prefix] [--default | dir]",
+    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [--state dir] [--prefix] [--default | dir]",
     usage_exit: cli::USAGE,
     about: "Supervises every service directory in the scan directory.",
     options: &[
@@ -31,9 +31,10 @@ pub const PROGRAM: Program = Program {
         ("--state DIR", "supervises have their files in DIR, not in the service directories; sets SUPERVISEDIR"),
         ("--prefix", "write the name of the service before each line of a service without a logger"),
         (
-            "dir",
-            "the scan directory; else $SVDIR, else /service for root, else service in $XDG_CONFIG_HOME or ~/.config",
+            "--default",
+            "the scan directory is $SVDIR, else /service for root, else service in $XDG_CONFIG_HOME or ~/.config",
         ),
+        ("dir", "the scan directory; else the current one"),
     ],
 };
 
@@ -44,14 +45,33 @@ pub const VOICE: Voice = PROGRAM.voice();
 const GRACE: u64 = 8 * SECOND;
 
 /// The options, and the letters that stand for them here.
-const OPTIONS: &[(&str, u8)] =
-    &[("init", b'i'), ("exit-with=", b'e'), ("grace=", b'g'), ("halt=", b'h'), ("state=", b's'), ("prefix", b'p')];
+const OPTIONS: &[(&str, u8)] = &[
+    ("init", b'i'),
+    ("exit-with=", b'e'),
+    ("grace=", b'g'),
+    ("halt=", b'h'),
+    ("state=", b's'),
+    ("prefix", b'p'),
+    ("default", b'd'),
+];
+
+/// Which directory is the scan directory.
+#[derive(Debug, Default, PartialEq)]
+pub enum Place {
+    /// The current one.
+    #[default]
+    Here,
+    /// The one of this name.
+    Named(OsString),
+    /// The one in which clients look for names.
+    Default,
+}
 
 /// What svscan was called for.
 #[derive(Debug, Default, PartialEq)]
 pub struct Arguments {
-    /// The scan directory; the usual one if `None`.
-    pub dir: Option<OsString>,
+    /// The scan directory.
+    pub place: Place,
     /// Set if this is an init.
     pub init: Option<Init>,
     /// Where supervises have their files, if not in the service directories. Absolute.
@@ -96,6 +116,10 @@ impl Arguments {
                 arguments.prefix = true;
                 continue;
             }
+            if option == b'd' {
+                arguments.place = Place::Default;
+                continue;
+            }
             if option == b's' {
                 let state = std::path::absolute(value).with_context(|| text!("unable to find ", value))?;
                 arguments.state = Some(state);
@@ -110,7 +134,12 @@ impl Arguments {
             }
         }
         let operands = if long { options.operands() } else { call.words() };
-        arguments.dir = operands.first().map(|word| word.to_os_string());
+        if let Some(dir) = operands.first() {
+            if arguments.place == Place::Default {
+                return Err(Usage.into());
+            }
+            arguments.place = Place::Named(dir.to_os_string());
+        }
         Ok(arguments)
     }
 }
@@ -131,19 +160,19 @@ mod tests {
         Arguments::of(&Call::from(argv)).ok()
     }
 
-    fn dir(words: &[&'static str]) -> Option<OsString> {
-        arguments(words).expect("right").dir
+    fn named(dir: &str) -> Place {
+        Place::Named(dir.into())
     }
 
     #[test]
     fn a_plain_call_is_that_of_the_original() {
         assert_eq!(arguments(&[]), Some(Arguments::default()));
         for words in [&["/service"][..], &["/service", "--init"], &["/service", "x"]] {
-            let expected = Arguments { dir: Some("/service".into()), ..Arguments::default() };
+            let expected = Arguments { place: named("/service"), ..Arguments::default() };
             assert_eq!(arguments(words), Some(expected));
         }
         for word in ["-x", "--", "--xyz", "--initial", "--in", "---init"] {
-            assert_eq!(dir(&[word]), Some(word.into()));
+            assert_eq!(arguments(&[word]).map(|arguments| arguments.place), Some(named(word)));
         }
     }
 
@@ -151,11 +180,13 @@ mod tests {
     fn options_about_the_end_make_it_an_init() {
         let expected = Init { exit_with: Some("web".into()), grace: 1_500_000_000, halt: Some("/sbin/halt".into()) };
         let words = ["--exit-with", "web", "--grace=1.5", "--halt", "/sbin/halt", "dir"];
-        let expected = Arguments { dir: Some("dir".into()), init: Some(expected), ..Arguments::default() };
+        let expected = Arguments { place: named("dir"), init: Some(expected), ..Arguments::default() };
         assert_eq!(arguments(&words), Some(expected));
         let expected = Arguments { state: Some("/run/x".into()), ..Arguments::default() };
         assert_eq!(arguments(&["--state", "/run/x"]), Some(expected));
         assert_eq!(arguments(&["--prefix"]), Some(Arguments { prefix: true, ..Arguments::default() }));
+        let expected = Arguments { place: Place::Default, prefix: true, ..Arguments::default() };
+        assert_eq!(arguments(&["--default", "--prefix"]), Some(expected));
         assert_eq!(arguments(&["--init"]).and_then(|arguments| arguments.init), Some(Init::default()));
         let grace = |word| arguments(&[word]).and_then(|arguments| arguments.init).map(|init| init.grace);
         assert_eq!(grace("--grace=1500ms"), Some(1_500_000_000));
@@ -177,6 +208,7 @@ mod tests {
             &["--init", "-x"],
             &["--init", "--unit"],
             &["--init=x"],
+            &["--default", "dir"],
         ] {
             assert_eq!(arguments(words), None, "{words:?}");
         }

@@ -34,7 +34,7 @@ use sys::process::{self, Change, Signal};
 use sys::signals::Signals;
 use sys::{environ, fd, identity, limits, oom, sealed, signals};
 
-use arguments::{Arguments, Init, PROGRAM, VOICE};
+use arguments::{Arguments, Init, PROGRAM, Place, VOICE};
 use directory::{Look, ScanDirectory};
 use stop::Stopping;
 use upgrade::ScanState;
@@ -119,8 +119,14 @@ struct Scanner {
 impl Scanner {
     /// Enters the scan directory.
     fn begin(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner> {
-        let dir = arguments.dir.clone().map_or_else(usual_directory, Ok)?;
-        std::env::set_current_dir(&dir).with_context(|| text!("unable to chdir to ", dir))?;
+        let dir = match &arguments.place {
+            Place::Here => OsString::from("."),
+            Place::Named(dir) => dir.clone(),
+            Place::Default => default_directory()?,
+        };
+        if arguments.place != Place::Here {
+            std::env::set_current_dir(&dir).with_context(|| text!("unable to chdir to ", dir))?;
+        }
         if let Some(state) = &arguments.state {
             state::prepare(state)?;
             environ::set(files::VARIABLE, state.as_os_str());
@@ -760,8 +766,8 @@ fn tell_to_exit(control: &Path) -> io::Result<()> {
     fd::write(control.as_fd(), &[Command::Exit.letter()]).map(drop)
 }
 
-/// The scan directory of a call that names none.
-fn usual_directory() -> anyhow::Result<OsString> {
+/// The directory in which clients look for names.
+fn default_directory() -> anyhow::Result<OsString> {
     let dir = scan_dir::directory().ok_or(Usage)?;
     if scan_dir::make(&dir).with_context(|| text!("unable to make ", dir))? {
         VOICE.say(&[&"made ", &dir]);

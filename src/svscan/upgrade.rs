@@ -271,8 +271,8 @@ mod tests {
     fn what_is_cut_short_or_something_else_is_not() {
         let bytes = example().encode();
         let whole = |length: usize| ScanState::decode(&bytes[..length]).is_some();
-        // Between two services or others it is a shorter state, nowhere else.
-        assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), 6);
+        // Between two things that follow a word it is a shorter state, nowhere else.
+        assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), 7);
         for (at, _) in bytes.iter().enumerate() {
             let mut spoilt = bytes.clone();
             spoilt[at] ^= 0x80;

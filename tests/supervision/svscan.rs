@@ -49,6 +49,18 @@ fn services_that_are_there_are_started() {
 }
 
 #[test]
+fn without_an_operand_the_current_directory_is_scanned() {
+    let scratch = scratch();
+    scratch.service("service/a", MORTAL);
+    scratch.service("other/b", MORTAL);
+    let mut svscan = scratch.command("svscan", &[]);
+    svscan.current_dir(scratch.path("service")).env("SVDIR", scratch.path("other"));
+    let mut svscan = start(svscan.stdin(Stdio::null()));
+    wait_until("a supervise runs", || has_reader(&scratch.path("service/a")));
+    assert_eq!((svscan.ended(), scratch.path("other/b/supervise").exists()), (None, false));
+}
+
+#[test]
 fn further_operands_are_ignored() {
     let scratch = scratch();
     scratch.service("service/a", MORTAL);

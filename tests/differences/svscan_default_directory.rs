@@ -1,6 +1,6 @@
-//! Without a word, the original's svscan scans the current directory, and svc, svstat and svok know a service by its path alone. Ours scans
-//! `$SVDIR`, else `/service` as root, else `service` in `$XDG_CONFIG_HOME` or `~/.config`, which is made if it is missing; and a name that is no path
-//! that exists is looked for there. Why: users have services too, and `svc -t web` is what people type; `svscan .` says the other as well.
+//! To the original's svc, svstat and svok a service is known by its path alone. Ours look for a name that is no path that exists in `$SVDIR`, else in
+//! `/service` as root, else in `service` in `$XDG_CONFIG_HOME` or `~/.config`; and `svscan --default` serves that directory, which is made if it is
+//! missing. Why: users have services too, and `svc -t web` is what people type.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use testkit::{Running, Scratch, finish, start, wait_until};
 
 use crate::world::wait_up;
 
-/// A program that finds the usual directory by `SVDIR`.
+/// A program that finds the default directory by `SVDIR`.
 fn command(scratch: &Scratch, program: &str, words: &[&str]) -> Command {
     let mut command = scratch.command(program, words);
     command.env("SVDIR", scratch.path("services"));
@@ -18,7 +18,7 @@ fn command(scratch: &Scratch, program: &str, words: &[&str]) -> Command {
 fn svscan(scratch: &Scratch) -> Running {
     scratch.service("services/web", "exec sleep 1000");
     scratch.service("services/web/log", "exec cat >/dev/null");
-    let running = start(&mut command(scratch, "svscan", &[]));
+    let running = start(&mut command(scratch, "svscan", &["--default"]));
     wait_up(scratch, "services/web");
     wait_up(scratch, "services/web/log");
     running
@@ -67,7 +67,7 @@ fn the_directory_of_a_user_is_made_and_that_is_said_once() {
         let home = scratch.mkdir_given("home");
         let dir = home.join(below);
         let run = |name: &str| {
-            let mut command = scratch.ordinary("svscan", &[]);
+            let mut command = scratch.ordinary("svscan", &["--default"]);
             scratch.lend("supervise");
             command.env_remove("SVDIR").env_remove("XDG_CONFIG_HOME").env(variable, &home).current_dir(&home);
             let out = std::fs::File::create(scratch.path(name)).expect("a file");
