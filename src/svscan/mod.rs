@@ -127,6 +127,9 @@ impl Scanner {
         if arguments.place != Place::Here {
             std::env::set_current_dir(&dir).with_context(|| text!("unable to chdir to ", dir))?;
         }
+        if let Some(name) = arguments.init.as_ref().and_then(|init| init.exit_with.as_deref()) {
+            std::fs::metadata(name).with_context(|| text!("unable to find the service to end with, ", name))?;
+        }
         if let Some(state) = &arguments.state {
             state::prepare(state)?;
             environ::set(files::VARIABLE, state.as_os_str());

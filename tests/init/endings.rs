@@ -159,6 +159,14 @@ fn no_scan_directory_is_111() {
 }
 
 #[test]
+fn a_name_to_end_with_that_is_not_there_is_111() {
+    let scratch = services(MORTAL);
+    let ran = scratch.run("svscan", &["--exit-with", "wbe", "scan"]);
+    let said = "svscan: fatal: unable to find the service to end with, wbe: file does not exist\n";
+    assert_eq!((ran.code, ran.err().as_str()), (111, said));
+}
+
+#[test]
 fn a_restart_by_svc_is_no_end_and_neither_is_down() {
     let scratch = services("echo $$ >>started; exec sleep 100000");
     let mut init = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]);
