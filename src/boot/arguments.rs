@@ -21,6 +21,7 @@ pub enum Verb {
     Install,
     Remove,
     Stop,
+    Takeover,
     Reload,
     Status,
 }
@@ -92,6 +93,7 @@ fn verb_named(word: &OsStr) -> Option<Verb> {
         b"install" => Some(Verb::Install),
         b"remove" => Some(Verb::Remove),
         b"stop" => Some(Verb::Stop),
+        b"takeover" => Some(Verb::Takeover),
         b"reload" => Some(Verb::Reload),
         b"status" => Some(Verb::Status),
         _ => None,
@@ -102,7 +104,7 @@ fn verb_takes(verb: Verb, option: &[u8]) -> bool {
     match verb {
         Verb::Install => option != b"--timeout",
         Verb::Remove => matches!(option, b"--init" | b"--root"),
-        Verb::Stop => matches!(option, b"--scan-dir" | b"--timeout"),
+        Verb::Stop | Verb::Takeover => matches!(option, b"--scan-dir" | b"--timeout"),
         Verb::Reload | Verb::Status => option == b"--scan-dir",
     }
 }

@@ -5,7 +5,9 @@
 //! unless `--force` is given, and what was made is written down in the installed file itself, so that `remove` leaves nothing behind.
 
 mod arguments;
+mod commands;
 mod files;
+mod foreign;
 mod init;
 mod inittab;
 mod install;
@@ -13,6 +15,8 @@ mod item;
 mod mark;
 mod remove;
 mod running;
+mod starter;
+mod takeover;
 mod tree;
 mod voice;
 
@@ -32,6 +36,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         Verb::Install => install::run(&arguments),
         Verb::Remove => remove::run(&arguments),
         Verb::Stop => running::stop(&arguments),
+        Verb::Takeover => takeover::run(call, &arguments),
         Verb::Reload => running::reload(&arguments),
         Verb::Status => running::status(&arguments),
     }

@@ -11,7 +11,8 @@ use sys::clock::monotonic;
 use sys::process::{self, Pid, Signal};
 
 use super::arguments::Arguments;
-use super::voice::tell;
+use super::foreign;
+use super::voice::{refuse, tell};
 use crate::service::holder::Servers;
 
 /// The exit code of an init script's `status` where nothing runs.
@@ -45,7 +46,7 @@ pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
             let seconds = arguments.timeout / SECOND;
             let runs = text!(", pid ", pid.as_str(), " still runs after ", seconds, " seconds");
             let unable = text!("unable to stop svscan in ", dir, runs.0.as_slice());
-            Err(anyhow::Error::new(io::Error::from(io::ErrorKind::TimedOut)).context(unable))
+            Err(anyhow::Error::new(io::Error::from_raw_os_error(sys::ETIMEDOUT)).context(unable))
         }
     }
 }
@@ -83,7 +84,7 @@ fn stopped(dir: &Path) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Lets it become its new file. A svscan of another suite would die of being told, and is none that is found: it has no lock.
+/// Lets it become its new file. One of another suite would only die of being told.
 pub fn reload(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
     let servers = servers(&dir)?;
@@ -91,21 +92,42 @@ pub fn reload(arguments: &Arguments) -> anyhow::Result<u8> {
         send(pid, Signal::SIGUSR2)?;
         tell(&[&"told svscan in ", &dir, &" to become its new file"]);
     }
-    Ok(if servers.scans.is_empty() { not_running(&dir) } else { 0 })
+    if !servers.scans.is_empty() {
+        return Ok(0);
+    }
+    match foreign(&dir) {
+        Some(pid) => {
+            let advice = ", is of another suite; uphold boot takeover replaces it";
+            Err(refuse(&[&"unable to reload ", &dir, &": its svscan, pid ", &pid.as_str(), &advice]))
+        }
+        None => Ok(not_running(&dir)),
+    }
 }
 
 /// Whether it runs.
 pub fn status(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
-    if servers(&dir)?.scans.is_empty() {
-        return Ok(not_running(&dir));
+    if !servers(&dir)?.scans.is_empty() {
+        tell(&[&"svscan runs in ", &dir]);
+        return Ok(0);
     }
-    tell(&[&"svscan runs in ", &dir]);
-    Ok(0)
+    match foreign(&dir) {
+        Some(pid) => {
+            tell(&[&"svscan of another suite runs in ", &dir, &": pid ", &pid.as_str()]);
+            Ok(0)
+        }
+        None => Ok(not_running(&dir)),
+    }
 }
 
 fn servers(dir: &Path) -> anyhow::Result<Servers> {
     Servers::of(dir).with_context(|| text!("unable to find out who serves ", dir))
+}
+
+/// The pid of a svscan of another suite. One that has no service is not found.
+fn foreign(dir: &Path) -> Option<String> {
+    let services = foreign::services(dir).ok()?;
+    Some(foreign::scanner(dir, &services)?.pid.to_string())
 }
 
 fn not_running(dir: &Path) -> u8 {

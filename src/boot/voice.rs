@@ -5,19 +5,23 @@ use cli::{Program, Text};
 /// What `--help` tells.
 pub const PROGRAM: Program = Program {
     name: "uphold boot",
-    synopsis: "install|remove|stop|reload|status [--init NAME] [--scan-dir DIR] [--timeout TIME] [--root DIR] [--print] [--force]",
-    usage: "uphold boot: usage: uphold boot install|remove|stop|reload|status [--init systemd|sysvinit|openrc|upstart|rc.d|busybox] [--scan-dir dir] [--timeout time] [--root dir] [--print] [--force]",
+    synopsis: "install|remove|takeover|stop|reload|status [--init NAME] [--scan-dir DIR] [--timeout TIME] [--root DIR] [--print] [--force]",
+    usage: "uphold boot: usage: uphold boot install|remove|takeover|stop|reload|status [--init systemd|sysvinit|openrc|upstart|rc.d|busybox] [--scan-dir dir] [--timeout time] [--root dir] [--print] [--force]",
     usage_exit: cli::USAGE,
     about: "Makes init start svscan at boot and stop it in order, and undoes that.",
     options: &[
         ("install", "write the files that make init start svscan, and the scan directory if it is missing"),
         ("remove", "undo that"),
+        ("takeover", "put this suite in the place of a running daemontools, one service after another"),
         ("stop", "stop the svscan of the scan directory with all its services, and wait for their end"),
         ("reload", "let the svscan of the scan directory become its new file; no service notices"),
         ("status", "exit 0 if a svscan serves the scan directory, 3 if not"),
         ("--init NAME", "systemd, sysvinit, openrc, upstart, rc.d or busybox; without it, the one that is found"),
         ("--scan-dir DIR", "the scan directory; else /etc/service if there is one, else /service"),
-        ("--timeout TIME", "how long stop waits at most, in seconds or with ms, s, m, h; default 90"),
+        (
+            "--timeout TIME",
+            "how long stop waits at most, and takeover for each service, in seconds or with ms, s, m, h; default 90",
+        ),
         ("--root DIR", "the root of the system to install into"),
         ("--print", "print what would be installed, and change nothing"),
         ("--force", "replace what exists; remove puts it back"),

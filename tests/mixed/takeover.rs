@@ -1,13 +1,22 @@
-//! The switch from daemontools to ours while services run: svscan first.
+//! The switch from daemontools to ours while services run: svscan alone, and all of it by `uphold boot takeover`.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use testkit::{Scratch, needs_original, parent, start, wait_until};
+use testkit::{Running, Scratch, finish, make_executable, needs_original, parent, start, wait_for, wait_until};
 
 use crate::pair::ours;
 use crate::talker::Talker;
 use crate::world::{Record, has_reader, supervise_of};
+
+/// Says numbered lines as fast as a shell can, and how many there were when it is told to end.
+const TALKING: &str = "trap 'ended=yes' TERM
+echo $$ >>started
+n=0
+while [ -z \"$ended\" ]; do n=$((n + 1)); echo $$ $n; done
+echo $$ end $n";
 
 fn scratch() -> Scratch {
     for signal in [sys::process::Signal::SIGTERM, sys::process::Signal::SIGPIPE] {
@@ -73,4 +82,95 @@ fn the_log_pipe_of_a_daemontools_svscan_is_found_again() {
     said(&["one", "two", "three", "four"]);
     let (supervise, _) = supervise(&scratch, "scan/a").expect("it runs");
     assert_eq!(parent(supervise), Some(svscan.pid()));
+}
+
+/// daemontools as Debian starts it: an init that starts svscanboot again whenever it ends.
+fn daemontools(scratch: &Scratch, script: &Path) -> Running {
+    let text = fs::read_to_string(script).expect("Debian's is a script");
+    let dir = scratch.path("service");
+    let boot = scratch.write("boot", text.replace("/etc/service", dir.to_str().expect("UTF-8")));
+    make_executable(&boot);
+    let mut init = Command::new("/bin/sh");
+    init.args(["-c", "while :; do ./boot; sleep 0.1; done"]).current_dir(scratch.root());
+    start(init.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
+}
+
+/// Every line that a copy of the service said is in its log, once and in order, up to the last one.
+fn nothing_is_lost(lines: &[String]) {
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    for line in lines {
+        let (copy, number) = line.split_once(' ').expect("two words");
+        let count = last.entry(copy).or_default();
+        match number.strip_prefix("end ") {
+            Some(total) => assert_eq!(total, count.to_string(), "{copy}"),
+            None => {
+                *count += 1;
+                assert_eq!(number, count.to_string(), "{copy}");
+            }
+        }
+    }
+}
+
+#[test]
+fn takeover_puts_ours_in_the_place_of_daemontools_and_no_line_is_lost() {
+    let Some(original) = needs_original() else { return };
+    let scratch = scratch();
+    for name in ["service/a", "service/b"] {
+        scratch.service(name, TALKING);
+        scratch.service(&format!("{name}/log"), "exec multilog s16777215 n50 ./main");
+    }
+    // Without a logger it writes to readproctitle, and dies where nobody reads.
+    scratch.service("service/plain", "echo $$ >>started; while :; do echo said; sleep 0.01; done");
+    scratch.service("service/off", "echo $$ >>started; exec sleep 1000");
+    scratch.service("service/never", "echo $$ >>started; exec sleep 1000");
+    scratch.write("service/never/down", "");
+    let all =
+        ["service/a", "service/a/log", "service/b", "service/b/log", "service/plain", "service/off", "service/never"];
+    let _init = daemontools(&scratch, &original.path("svscanboot"));
+    for name in all {
+        wait_until("its supervise runs", || supervise(&scratch, name).is_some());
+        wait_until("it is up", || name == "service/never" || pid(&scratch, name).is_some());
+    }
+    assert_eq!(scratch.run("svc", &["-d", "service/off"]).err(), "");
+    wait_until("it is down", || pid(&scratch, "service/off").is_none());
+    let dir = scratch.path("service");
+    let boot = |verb: &str| finish(scratch.command("uphold", &["boot", verb, "--scan-dir"]).arg(&dir));
+    let old = wait_for("its svscan", || parent(supervise(&scratch, "service/a")?.0));
+    let refused = boot("reload");
+    let why = format!("its svscan, pid {old}, is of another suite; uphold boot takeover replaces it");
+    let expected = format!("uphold boot: fatal: unable to reload {}: {why}\n", dir.display());
+    assert_eq!((refused.code, refused.err()), (100, expected));
+    assert!(testkit::lives(old));
+    let said = format!("svscan of another suite runs in {}: pid {old}\n", dir.display());
+    assert_eq!((boot("status").code, boot("status").out()), (0, said));
+
+    // The new file, as an operator puts it there.
+    let program = ours().path("svscanboot");
+    scratch.install("boot", format!("#!/bin/sh\nexec {} {}\n", program.display(), dir.display()).as_bytes());
+    let done = boot("takeover");
+    assert_eq!((done.code, done.err().as_str()), (0, ""), "{}", done.out());
+    assert_eq!(done.out().lines().filter(|line| line.starts_with("took over ")).count(), all.len());
+
+    for name in all {
+        assert!(is_ours(&scratch, name), "{name}");
+        let is_down = name == "service/off" || name == "service/never";
+        assert_eq!(pid(&scratch, name).is_none(), is_down, "{name}");
+        let starts = scratch.text(Path::new(name).join("started")).lines().count();
+        let expected = [("service/off", 1), ("service/never", 0), ("service/a/log", 0), ("service/b/log", 0)];
+        let expected = expected.into_iter().find(|(other, _)| *other == name).map_or(2, |(_, starts)| starts);
+        assert_eq!(starts, expected, "{name}");
+    }
+    assert!(!scratch.path("service/off/down").exists() && scratch.path("service/never/down").exists());
+    assert!(boot("status").out().starts_with("svscan runs in "));
+    // Once more there is nothing left to do.
+    let again = boot("takeover");
+    assert_eq!((again.code, again.err(), again.out()), (0, String::new(), String::new()));
+    // svscanboot has its own svscan, and the stop is ours: to the last line.
+    let stopped = boot("stop");
+    assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
+    for name in ["service/a", "service/b"] {
+        let lines = log(&scratch, name);
+        nothing_is_lost(&lines);
+        assert_eq!(lines.iter().filter(|line| line.contains(" end ")).count(), 2, "{name}");
+    }
 }

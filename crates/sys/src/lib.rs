@@ -51,5 +51,7 @@ pub const ENOMEM: i32 = libc::ENOMEM;
 pub const ENOSYS: i32 = libc::ENOSYS;
 /// Links that lead to each other.
 pub const ELOOP: i32 = libc::ELOOP;
+/// What did not happen in time.
+pub const ETIMEDOUT: i32 = libc::ETIMEDOUT;
 /// No such process.
 pub const ESRCH: i32 = libc::ESRCH;

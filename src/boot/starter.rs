@@ -1,0 +1,94 @@
+//! What starts svscan once the old one has ended: systemd by our unit, another init as it is told to, or nobody.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use cli::text;
+
+use super::commands::run;
+use super::foreign::Scanner;
+use super::inittab;
+use super::tree::Tree;
+use super::voice::refuse;
+
+const UNIT: &str = "svscan.service";
+
+/// Who starts svscan.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Starter {
+    /// systemd, by the unit that `uphold boot install` writes; the old svscan belongs to this one.
+    Systemd { old: String },
+    /// Whoever started the old one; init is to look at its table first.
+    Other { inittab: bool },
+}
+
+impl Starter {
+    /// Who it is, as the old svscan tells.
+    ///
+    /// # Errors
+    /// If that would start the old one again.
+    pub fn of(scanner: Option<&Scanner>, tree: &Tree, dir: &Path) -> anyhow::Result<Starter> {
+        let unable = |why: &[&dyn cli::Piece]| {
+            let mut text = text!("unable to take over ", dir, ": ");
+            text.add(why);
+            refuse(&[&text.0.as_slice(), &"; uphold boot install --force changes that"])
+        };
+        let booted = tree.holds(Path::new("/run/systemd/system"));
+        if let Some(old) = scanner.and_then(Scanner::unit).filter(|_| booted) {
+            if !tree.holds(Path::new("/etc/systemd/system/svscan.service")) {
+                return Err(unable(&[&"systemd has no svscan.service"]));
+            }
+            if old != UNIT && !is_masked(tree, &old) {
+                return Err(unable(&[&"systemd would start ", &old.as_str(), &" again"]));
+            }
+            return Ok(Starter::Systemd { old });
+        }
+        let inittab = tree.resolve(Path::new("/etc/inittab")).and_then(fs::read);
+        let inittab = inittab.is_ok_and(|bytes| inittab::find(&bytes).is_some());
+        // What init has no line of ours for it starts as before.
+        if let Some(file) = scanner.filter(|_| !inittab).and_then(Scanner::started_again) {
+            return Err(unable(&[&"init would start ", &file, &" again"]));
+        }
+        Ok(Starter::Other { inittab })
+    }
+
+    pub fn is_systemd(&self) -> bool {
+        matches!(self, Starter::Systemd { .. })
+    }
+
+    /// What has to be done before the old svscan ends.
+    pub fn prepare(&self) -> anyhow::Result<()> {
+        match self {
+            Starter::Systemd { .. } => systemctl(&["daemon-reload"]),
+            Starter::Other { inittab: true } => {
+                // Where it fails there is another init, which does not read that file.
+                let _ = run(&["telinit", "q"]);
+                Ok(())
+            }
+            Starter::Other { inittab: false } => Ok(()),
+        }
+    }
+
+    /// What has to be done when it has ended.
+    pub fn start(&self) -> anyhow::Result<()> {
+        match self {
+            Starter::Systemd { .. } => systemctl(&["start", UNIT]),
+            Starter::Other { .. } => Ok(()),
+        }
+    }
+}
+
+fn systemctl(words: &[&str]) -> anyhow::Result<()> {
+    let words: Vec<&str> = ["systemctl"].into_iter().chain(words.iter().copied()).collect();
+    let line = words.join(" ");
+    match run(&words).with_context(|| text!("unable to run systemctl"))? {
+        true => Ok(()),
+        false => Err(refuse(&[&"unable to go on: ", &line.as_str(), &" failed"])),
+    }
+}
+
+fn is_masked(tree: &Tree, unit: &str) -> bool {
+    let mask = PathBuf::from(format!("/etc/systemd/system/{unit}"));
+    tree.link_target(&mask).is_some_and(|target| target == Path::new("/dev/null"))
+}
