@@ -117,7 +117,7 @@ mod tests {
         let tree = Tree::new("/nonexistent".into());
         let text = |item: Item| match item {
             Item::File { text, .. } | Item::Lines { text, .. } => Some(text),
-            Item::Link { .. } => None,
+            Item::Link { .. } | Item::Absent { .. } => None,
         };
         Init::ALL.into_iter().flat_map(|init| items(init, paths, &tree)).filter_map(text).collect()
     }

@@ -15,6 +15,7 @@ use super::init::Init;
 use super::inittab;
 use super::item::{Found, Item};
 use super::mark::Marked;
+use super::rivals::{self, Rival};
 use super::tree::{self, Tree, beside};
 use super::voice::{PROGRAM, refuse, tell};
 
@@ -24,12 +25,24 @@ pub const SAVED: &str = ".uphold-saved";
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let tree = &arguments.tree;
     let init = init(arguments)?;
-    let items = files::items(init, &paths(arguments)?, tree);
+    let mut items = files::items(init, &paths(arguments)?, tree);
+    let scan_dir = arguments.scan_dir();
+    let found = rivals::find(init, tree, &scan_dir);
+    let mut rivals = found.with_context(|| text!("unable to find out what starts svscan"))?;
+    // What is in the place of ours is moved away anyhow.
+    rivals.retain(|rival| items.iter().all(|item| item.path() != rival.remedy.path()));
+    if arguments.force {
+        // Before ours, so behind them here.
+        items.extend(rivals.into_iter().map(|rival| rival.remedy));
+    } else if let (Some(Rival { path, .. }), false) = (rivals.first(), arguments.print) {
+        let first = tree.shown(items[0].path());
+        let why = " starts svscan there already; --force ends that";
+        return Err(refuse(&[&"unable to install ", &first, &": ", &tree.shown(path), &why]));
+    }
     if arguments.print {
         print(&items);
         return Ok(0);
     }
-    let scan_dir = arguments.scan_dir();
     let found = look(&items, tree)?;
     if arguments.force {
         keep_saved(&items, &found, tree)?;
@@ -78,6 +91,7 @@ fn print(items: &[Item]) {
         match item {
             Item::File { path, text, mode } => tell(&[&"# ", path, &format!(", mode {mode:o}:\n{text}").as_str()]),
             Item::Link { path, target } => tell(&[&"# ", path, &" -> ", target]),
+            Item::Absent { path } => tell(&[&"# nothing in the place of ", path]),
             Item::Lines { path, text, .. } => tell(&[&"# lines in ", path, &":\n", &text.as_str()]),
         }
     }
@@ -158,6 +172,10 @@ impl Installer<'_> {
             let unable = || text!("unable to write ", shown);
             let place = item.place(self.tree).with_context(unable)?;
             match item {
+                Item::Absent { path } => {
+                    self.save(&place, &shown, found).with_context(unable)?;
+                    self.note(path);
+                }
                 Item::Link { path, target } => self.link(&place, path, target, found).with_context(unable)?,
                 Item::File { text, mode, .. } => {
                     let marked = self.marked(text, index);

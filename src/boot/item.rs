@@ -17,6 +17,8 @@ pub enum Item {
     Link { path: PathBuf, target: PathBuf },
     /// Lines in a file that is not ours: before all others or behind them.
     Lines { path: PathBuf, text: String, first: bool },
+    /// Nothing, in the place of what is somebody else's.
+    Absent { path: PathBuf },
 }
 
 /// What is found in the place of an item.
@@ -33,22 +35,24 @@ pub enum Found {
 impl Item {
     pub fn path(&self) -> &Path {
         match self {
-            Item::File { path, .. } | Item::Link { path, .. } | Item::Lines { path, .. } => path,
+            Item::File { path, .. } | Item::Link { path, .. } | Item::Lines { path, .. } | Item::Absent { path } => {
+                path
+            }
         }
     }
 
-    /// Its text; a link has none.
+    /// Its text; only files have one.
     pub fn text(&self) -> &str {
         match self {
             Item::File { text, .. } | Item::Lines { text, .. } => text,
-            Item::Link { .. } => "",
+            Item::Link { .. } | Item::Absent { .. } => "",
         }
     }
 
     /// Where it is on disk. A link in place of a file of ours is somebody else's; one in place of an inittab leads to it.
     pub fn place(&self, tree: &Tree) -> io::Result<PathBuf> {
         match self {
-            Item::File { path, .. } | Item::Link { path, .. } => tree.place(path),
+            Item::File { path, .. } | Item::Link { path, .. } | Item::Absent { path } => tree.place(path),
             Item::Lines { path, .. } => tree.resolve(path),
         }
     }
@@ -59,6 +63,9 @@ impl Item {
         match self {
             Item::File { .. } => look_at_file(&place),
             Item::Link { target, .. } => look_at_link(&place, target),
+            Item::Absent { .. } => {
+                Ok(if fs::symlink_metadata(&place).is_ok() { Found::Foreign } else { Found::Nothing })
+            }
             Item::Lines { text, .. } => {
                 let bytes = fs::read(&place)?;
                 if inittab::rival(&bytes, text).is_some() {

@@ -14,6 +14,7 @@ mod install;
 mod item;
 mod mark;
 mod remove;
+mod rivals;
 mod running;
 mod starter;
 mod takeover;

@@ -13,6 +13,7 @@ use super::init::Init;
 use super::inittab;
 use super::install::SAVED;
 use super::item::{Found, Item};
+use super::rivals::MASK;
 use super::tree::{self, Tree, beside};
 use super::voice::tell;
 
@@ -66,7 +67,7 @@ fn take_away(item: &Item, tree: &Tree) -> io::Result<Option<Vec<PathBuf>>> {
             Ok(Some(marked.made))
         }
         // Which links are ours stands in the file that they were made with.
-        Item::Link { .. } => Ok(None),
+        Item::Link { .. } | Item::Absent { .. } => Ok(None),
     }
 }
 
@@ -78,16 +79,18 @@ fn take_back(path: &Path, items: &[Item], tree: &Tree) -> io::Result<()> {
     let done = match fs::symlink_metadata(&place) {
         Ok(there) if there.is_symlink() => {
             let leads = fs::read_link(&place)?;
-            if !items.iter().any(|item| matches!(item, Item::Link { target, .. } if *target == leads)) {
+            let is_ours = |item: &Item| matches!(item, Item::Link { target, .. } if *target == leads);
+            if leads != Path::new(MASK) && !items.iter().any(is_ours) {
                 tell(&[&"left ", &shown, &", which is a link to ", &leads]);
                 return Ok(());
             }
             fs::remove_file(&place)
         }
         Ok(there) if there.is_dir() => fs::remove_dir(&place),
-        // Somebody else's by now, or gone.
+        // Somebody else's by now.
         Ok(_) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Gone, or what was taken away.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return restore(&place, &shown),
         Err(error) => Err(error),
     };
     match done {

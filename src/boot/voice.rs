@@ -24,7 +24,7 @@ pub const PROGRAM: Program = Program {
         ),
         ("--root DIR", "the root of the system to install into"),
         ("--print", "print what would be installed, and change nothing"),
-        ("--force", "replace what exists; remove puts it back"),
+        ("--force", "replace what exists, and mask what starts svscan already; remove puts it back"),
     ],
 };
 

@@ -39,6 +39,8 @@ pub const EAGAIN: i32 = libc::EAGAIN;
 pub const ENOENT: i32 = libc::ENOENT;
 /// The errno of what is not permitted.
 pub const EPERM: i32 = libc::EPERM;
+/// The errno of a path through what is no directory.
+pub const ENOTDIR: i32 = libc::ENOTDIR;
 /// The errno of a descriptor that is not open.
 pub const EBADF: i32 = libc::EBADF;
 /// The errno of a process that has no more descriptors.
