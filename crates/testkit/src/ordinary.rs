@@ -6,7 +6,6 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::process::while_nothing_forks;
 use crate::{Scratch, make_executable};
 
 /// The user and group `nobody` where the tests run as root.
@@ -42,7 +41,7 @@ impl Scratch {
     pub fn lend(&self, program: &str) -> PathBuf {
         let copy = self.mkdir(LENT).join(program);
         if !copy.exists() {
-            while_nothing_forks(|| fs::copy(self.suite().path(program), &copy)).expect("a copy of the program");
+            fs::copy(self.suite().path(program), &copy).expect("a copy of the program");
             make_executable(&copy);
         }
         copy

@@ -9,13 +9,24 @@ use std::time::Instant;
 use crate::DEADLINE;
 use crate::wait::pause;
 
-/// Held for reading while a child is made, for writing while a file that may be executed is written. A child that is forked
-/// while the file is open for writing keeps it open until its own exec, and executing the file fails with ETXTBSY.
+/// Held for reading while a child is made. A child that is forked while a file is open for writing keeps it open until its
+/// own exec, and as long as it does, executing the file fails with ETXTBSY.
 static FORKING: RwLock<()> = RwLock::new(());
 
 fn spawn(command: &mut Command) -> Child {
+    link_quick_spawn();
     let _guard = FORKING.read().unwrap_or_else(PoisonError::into_inner);
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// Makes the standard library start children without a copy of the test's memory. It looks these functions up by weak names,
+/// which bring nothing into a static file by themselves; without them it forks, which costs several times as much.
+fn link_quick_spawn() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    std::hint::black_box([
+        libc::gnu_get_libc_version as *const (),
+        libc::posix_spawn_file_actions_addchdir_np as *const (),
+    ]);
 }
 
 /// Runs `command` to its end and lets it say nothing. What goes wrong does not matter.
@@ -28,10 +39,10 @@ pub(crate) fn quietly(command: &mut Command) {
     let _ = child.and_then(|mut child| child.wait());
 }
 
-/// Runs `write` while no child is being made.
-pub(crate) fn while_nothing_forks<T>(write: impl FnOnce() -> T) -> T {
+/// Waits until every child that is being made now has executed its program: none of them has a file open any more that this
+/// process has closed.
+pub(crate) fn wait_for_execs() {
     let _guard = FORKING.write().unwrap_or_else(PoisonError::into_inner);
-    write()
 }
 
 /// A program that ended, and what it said.

@@ -1,14 +1,14 @@
 //! A directory of a test's own, and the processes that work in it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::{quietly, while_nothing_forks};
+use crate::process::{quietly, wait_for_execs};
 use crate::{Finished, Running, Suite, finish, start};
 
 /// A new directory. When it is dropped, every process whose current directory lies in it is killed, and it is removed.
@@ -50,7 +50,10 @@ impl Scratch {
     pub fn write(&self, name: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("below the root")).expect("a directory");
-        while_nothing_forks(|| fs::write(&path, contents)).expect("a file");
+        fs::write(&path, contents).expect("a file");
+        if fs::metadata(&path).is_ok_and(|file| file.mode() & 0o111 != 0) {
+            wait_for_execs();
+        }
         path
     }
 
@@ -73,7 +76,7 @@ impl Scratch {
         let path = self.path(name);
         let new = path.with_extension("new");
         self.mkdir(path.parent().expect("it lies in the scratch directory"));
-        while_nothing_forks(|| fs::write(&new, contents)).expect("a file");
+        fs::write(&new, contents).expect("a file");
         make_executable(&new);
         fs::rename(&new, &path).expect("a file in a directory of ours");
         path
@@ -182,7 +185,8 @@ impl Scratch {
     }
 }
 
-/// Gives a file mode 0755.
+/// Gives a file mode 0755, and returns when it can be executed.
 pub fn make_executable(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
+    wait_for_execs();
 }
