@@ -8,7 +8,7 @@ use std::process::Command;
 
 use testkit::{Finished, Scratch, finish, lives, needs_program, signal, wait_until};
 
-use crate::world::{MORTAL, Service, has_reader, scratch};
+use crate::world::{MORTAL, Service, has_reader, scratch, wait_sleep};
 
 fn fatal(line: &str) -> Finished {
     Finished { code: 111, stdout: Vec::new(), stderr: format!("supervise: fatal: {line}\n").into_bytes() }
@@ -177,6 +177,8 @@ fn the_lock_is_not_held_by_the_service() {
     let scratch = scratch();
     let mut service = Service::new(&scratch, "a", MORTAL);
     let child = service.wait_up();
+    // Until it has executed `run`, it holds a copy of ours.
+    wait_sleep(child);
     service.supervise.signal("KILL");
     assert_eq!(service.end(), 1009);
     let lock = fs::OpenOptions::new().append(true).open(service.dir.join("supervise/lock")).expect("it is there");
