@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use svdir::{Status, names};
 use sys::locks::{Facts, Holder};
-use sys::process::Pid;
 use sys::proc;
+use sys::process::Pid;
 
 use crate::service::{files, holder, record};
 

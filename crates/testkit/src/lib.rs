@@ -2,7 +2,6 @@
 //! gone when it ends, and waiting for a condition with a deadline.
 
 mod jail;
-mod ordinary;
 mod process;
 mod scratch;
 mod suite;
@@ -10,9 +9,8 @@ mod table;
 mod wait;
 
 pub use jail::Jail;
-pub use ordinary::is_root;
 pub use process::{Finished, Running, finish, finish_with, signal, start};
 pub use scratch::{Scratch, make_executable};
-pub use suite::{Suite, needs_original, needs_program, needs_root, skip};
+pub use suite::{Suite, is_root, needs_original, needs_program, needs_root, skip};
 pub use table::{children, group, lives, parent, session, stat, state, watches};
 pub use wait::{DEADLINE, holds_for, wait_for, wait_until};

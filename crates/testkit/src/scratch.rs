@@ -1,7 +1,8 @@
 //! A directory of a test's own, and the processes that work in it.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +10,14 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::process::{quietly, wait_for_execs};
-use crate::{Finished, Running, Suite, finish, start};
+use crate::{Finished, Running, Suite, finish, is_root, start};
+
+/// The user and group `nobody`, who does what an ordinary user does where the tests run as root.
+const NOBODY: u32 = 65534;
+
+/// Where programs are copied to for a user who might not get into the directory that they were built in. The dot hides
+/// it from svscan.
+const LENT: &str = ".programs";
 
 /// A new directory. When it is dropped, every process whose current directory lies in it is killed, and it is removed.
 pub struct Scratch {
@@ -142,6 +150,47 @@ impl Scratch {
         fs::OpenOptions::new().create(true).append(true).open(self.path(name)).expect("a file")
     }
 
+    /// A command of the suite, to be run in this directory by an ordinary user.
+    pub fn ordinary(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(self.lend(program));
+        let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.path(LENT).display());
+        command.args(words).current_dir(self.root()).env("PATH", path).env_remove("UPHOLD_LOG");
+        self.as_ordinary(command)
+    }
+
+    /// A command of any program, to be run by the ordinary user.
+    pub fn as_ordinary(&self, mut command: Command) -> Command {
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    /// Puts a copy of a program where an ordinary user finds it on PATH.
+    pub fn lend(&self, program: &str) -> PathBuf {
+        let copy = self.mkdir(LENT).join(program);
+        if !copy.exists() {
+            fs::copy(self.suite().path(program), &copy).expect("a copy of the program");
+            make_executable(&copy);
+        }
+        copy
+    }
+
+    /// Gives the file or directory `name` to the ordinary user.
+    pub fn give(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        if is_root() {
+            chown(&path, Some(NOBODY), Some(NOBODY)).expect("root may chown");
+        }
+        path
+    }
+
+    /// Makes a directory that belongs to the ordinary user.
+    pub fn mkdir_given(&self, name: &str) -> PathBuf {
+        self.mkdir(name);
+        self.give(name)
+    }
+
     /// Processes whose current directory lies in this one.
     pub fn processes(&self) -> Vec<u32> {
         let root = fs::canonicalize(self.root()).unwrap_or_else(|_| self.root().to_path_buf());
@@ -150,6 +199,20 @@ impl Scratch {
         };
         let inside = |pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&root));
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(inside).collect()
+    }
+
+    fn kill_processes(&self) {
+        let begin = Instant::now();
+        loop {
+            // Again until none is left: a supervisor may just have started another.
+            let left = self.processes();
+            if left.is_empty() || begin.elapsed() > Duration::from_secs(10) {
+                return;
+            }
+            for chunk in left.chunks(500) {
+                quietly(Command::new("kill").arg("-KILL").args(chunk.iter().map(u32::to_string)));
+            }
+        }
     }
 }
 
@@ -165,22 +228,6 @@ impl Drop for Scratch {
         // What a test locked an ordinary user out of would stay behind.
         if fs::remove_dir_all(self.root()).is_err() {
             quietly(Command::new("chmod").args(["-R", "u+rwX"]).arg(self.root()));
-        }
-    }
-}
-
-impl Scratch {
-    fn kill_processes(&self) {
-        let begin = Instant::now();
-        loop {
-            // Again until none is left: a supervisor may just have started another.
-            let left = self.processes();
-            if left.is_empty() || begin.elapsed() > Duration::from_secs(10) {
-                return;
-            }
-            for chunk in left.chunks(500) {
-                quietly(Command::new("kill").arg("-KILL").args(chunk.iter().map(u32::to_string)));
-            }
         }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -92,9 +94,14 @@ pub fn needs_original() -> Option<Suite> {
     original
 }
 
+/// Whether the test runs as root.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
 /// Whether the test runs as root; if not, a line says that it is skipped.
 pub fn needs_root() -> bool {
-    let root = crate::is_root();
+    let root = is_root();
     if !root {
         skip("needs root");
     }
