@@ -34,7 +34,7 @@ impl Home {
     }
 }
 
-/// Enters a service directory. A name such as `web` or `web/log`, without a slash or a dot at its beginning, is looked for in the usual scan
+/// Enters a service directory. A name such as `web` or `web/log`, without a slash or a dot at its beginning, is looked for in the default scan
 /// directory if nothing here has it.
 pub fn enter(dir: &Path) -> io::Result<()> {
     let entered = std::env::set_current_dir(dir);
@@ -48,7 +48,7 @@ pub fn enter(dir: &Path) -> io::Result<()> {
     }
     match scan_dir::directory() {
         // The error that is told is about the name as it was given.
-        Some(usual) => std::env::set_current_dir(usual.join(dir)).or(entered),
+        Some(default) => std::env::set_current_dir(default.join(dir)).or(entered),
         None => entered,
     }
 }
