@@ -1,15 +1,15 @@
 //! A log directory as a place: entered by its descriptor, so it may be moved or its path may go while multilog runs, and
 //! kept from a second multilog by a lock. Here finished files get their names, and the oldest go.
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use sys::names::Names;
 use tai::Label;
 
 use crate::OpenError;
@@ -35,11 +35,15 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    const fn suffix(self) -> &'static [u8] {
-        match self {
-            Code::Safe => b".s",
-            Code::Unsafe => b".u",
-        }
+    /// The name of a file that was finished at `label`.
+    fn name(self, label: Label) -> [u8; Label::TEXT + 2] {
+        let mut name = [b'.'; Label::TEXT + 2];
+        name[..Label::TEXT].copy_from_slice(&label.text());
+        name[Label::TEXT + 1] = match self {
+            Code::Safe => b's',
+            Code::Unsafe => b'u',
+        };
+        name
     }
 }
 
@@ -48,6 +52,8 @@ pub(crate) struct Directory {
     path: Vec<u8>,
     kept: u64,
     handle: File,
+    names: Names,
+    finished: Finished,
     _lock: File,
 }
 
@@ -62,12 +68,13 @@ impl Directory {
             sys::fd::open_read(name).and_then(|handle| sys::fd::change_directory(handle.as_fd()).map(|()| handle));
         let handle = handle.map_err(OpenError::on(|| text(b"unable to open directory ")))?;
         let lock = lock().map_err(OpenError::on(|| text(b"unable to lock directory ")))?;
-        Ok(Directory { path: path.to_vec(), kept, handle, _lock: lock })
+        let (names, finished) = (Names::new(), Finished::new());
+        Ok(Directory { path: path.to_vec(), kept, handle, names, finished, _lock: lock })
     }
 
     /// The directory's path between two pieces of a message.
     pub fn text(&self, before: &str, after: &str) -> Vec<u8> {
-        [before.as_bytes(), &self.path, after.as_bytes()].concat()
+        text_about(&self.path, before, after)
     }
 
     /// Makes it the current directory.
@@ -84,99 +91,142 @@ impl Directory {
     }
 
     /// Gives a file its final name, the time, and removes the oldest ones that are too many. A missing file needs none.
-    pub fn finish(&self, name: &str, code: Code, patience: &mut Patience) -> Result<(), GivenUp> {
+    pub fn finish(&mut self, name: &str, code: Code, patience: &mut Patience) -> Result<(), GivenUp> {
         let found = patience.insist(|| self.text("unable to stat ", &format!("/{name}, pausing")), || stat(name))?;
         let Some(found) = found else {
             return Ok(());
         };
+        self.look(patience)?;
         // With a second name it was linked already, and a crash kept the first from going.
         if found.nlink() == 1 {
-            let seen = patience.insist(|| self.text("unable to read ", ", pausing"), Finished::look)?;
             let (seconds, nanos) = sys::clock::wall();
             let now = Label::from_unix(seconds, nanos);
             // After a clock was set back, the newest file would have the oldest name, and be the first to be removed.
-            let label = seen.newest.filter(|&newest| newest >= now).map_or(now, Label::next);
-            self.link(name, code, label, patience)?;
+            let label = self.finished.newest.filter(|&newest| newest >= now).map_or(now, Label::next);
+            let label = self.link(name, code, label, patience)?;
+            self.finished.add(&code.name(label));
         }
         self.remove(name, patience)?;
-        patience.insist(|| self.text("unable to read ", ", pausing"), || self.prune())?;
+        self.prune(patience)?;
         // So that a power failure leaves the names as they are now. Some file systems cannot do that to a directory; what
         // a file holds is safe there all the same.
         let _ = self.handle.sync_all();
         Ok(())
     }
 
-    fn link(&self, name: &str, code: Code, mut label: Label, patience: &mut Patience) -> Result<(), GivenUp> {
-        let target = |label: Label| [&label.text(), code.suffix()].concat();
+    /// Looks which files there are.
+    fn look(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
+        let Directory { path, handle, names, finished, .. } = self;
+        patience.insist(|| text_about(path, "unable to read ", ", pausing"), || finished.look(names, handle.as_fd()))
+    }
+
+    /// Links a file to its final name, which has `label` or the first later one that is free, and returns that.
+    fn link(&self, name: &str, code: Code, mut label: Label, patience: &mut Patience) -> Result<Label, GivenUp> {
         loop {
+            let target = code.name(label);
             let taken = patience.insist(
-                || [self.text("unable to link to ", "/").as_slice(), &target(label), b", pausing"].concat(),
-                || match fs::hard_link(name, OsStr::from_bytes(&target(label))) {
+                || [self.text("unable to link to ", "/").as_slice(), &target, b", pausing"].concat(),
+                || match fs::hard_link(name, OsStr::from_bytes(&target)) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
                     done => done.map(|()| false),
                 },
             )?;
             if !taken {
-                return Ok(());
+                return Ok(label);
             }
             // Two files were finished in one microsecond.
             label = label.next();
         }
     }
 
-    /// Removes the oldest finished files until there is room for `current`.
-    fn prune(&self) -> io::Result<()> {
+    /// Removes the oldest finished files until there is room for `current`. More of them than are remembered take another look.
+    fn prune(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let room = usize::try_from(self.kept.saturating_sub(1)).unwrap_or(usize::MAX);
         loop {
-            let seen = Finished::look()?;
-            let excess = seen.count.saturating_sub(room);
-            seen.oldest.iter().take(excess).try_for_each(remove)?;
-            if excess <= seen.oldest.len() {
+            let excess = self.finished.count.saturating_sub(room);
+            for name in self.finished.oldest().take(excess) {
+                patience
+                    .insist(|| self.text("unable to remove ", "/@, pausing"), || remove(OsStr::from_bytes(name)))?;
+            }
+            if excess <= Finished::OLDEST {
                 return Ok(());
             }
+            self.look(patience)?;
         }
     }
 }
 
-/// The finished files: those whose names begin as one's does, whoever gave them. Directories are none of ours.
-#[derive(Default)]
+fn text_about(path: &[u8], before: &str, after: &str) -> Vec<u8> {
+    [before.as_bytes(), path, after.as_bytes()].concat()
+}
+
+/// The finished files, as a look at the directory has found them: those whose names begin as one's does, whoever gave them. Directories are none of
+/// ours. It allocates only when it is made.
 struct Finished {
     count: usize,
     /// The newest label.
     newest: Option<Label>,
-    /// The first names, [`OLDEST`](Finished::OLDEST) at most: however many files there are, they fit into memory.
-    oldest: BTreeSet<OsString>,
+    /// The first names, [`OLDEST`](Finished::OLDEST) at most, in no order: however many files there are, they fit.
+    names: Vec<FileName>,
+    /// Which of them is the first, the second and so on.
+    order: Vec<u8>,
 }
+
+/// A name with its length; no file system has longer ones.
+type FileName = (u8, [u8; 255]);
 
 impl Finished {
     const OLDEST: usize = 64;
 
-    /// Looks at the current directory.
-    fn look() -> io::Result<Finished> {
-        let mut seen = Finished::default();
-        for entry in fs::read_dir(".")? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let (front, len) = (name.as_bytes().first(), name.as_bytes().len());
-            if front == Some(&b'@') && len >= Label::TEXT && !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                seen.add(name);
-            }
-        }
-        Ok(seen)
+    fn new() -> Finished {
+        let (names, order) = (Vec::with_capacity(Finished::OLDEST), Vec::with_capacity(Finished::OLDEST));
+        Finished { count: 0, newest: None, names, order }
     }
 
-    fn add(&mut self, name: OsString) {
+    /// Forgets what it knew and looks at `directory`.
+    fn look(&mut self, names: &mut Names, directory: BorrowedFd<'_>) -> io::Result<()> {
+        (self.count, self.newest) = (0, None);
+        self.names.clear();
+        self.order.clear();
+        names.each(directory, |name| {
+            let bytes = name.bytes();
+            if bytes.first() == Some(&b'@') && bytes.len() >= Label::TEXT && !name.is_directory() {
+                self.add(bytes);
+            }
+        })
+    }
+
+    /// The first names, the first one first.
+    fn oldest(&self) -> impl Iterator<Item = &[u8]> {
+        self.order.iter().map(|&place| self.name(place))
+    }
+
+    fn name(&self, place: u8) -> &[u8] {
+        let (length, bytes) = &self.names[usize::from(place)];
+        &bytes[..usize::from(*length)]
+    }
+
+    fn add(&mut self, name: &[u8]) {
         /// From here on, no time is meant.
         const RESERVED: u64 = 1 << 63;
-        let label = name.as_bytes().get(1..Label::TEXT).and_then(Label::from_digits);
+        let label = name.get(1..Label::TEXT).and_then(Label::from_digits);
         self.count += 1;
         self.newest = self.newest.max(label.filter(|label| label.seconds < RESERVED));
-        if self.oldest.len() < Finished::OLDEST {
-            self.oldest.insert(name);
-        } else if self.oldest.last().is_some_and(|last| name < *last) {
-            self.oldest.pop_last();
-            self.oldest.insert(name);
+        let place = self.order.partition_point(|&place| self.name(place) < name);
+        if place == Finished::OLDEST {
+            return;
         }
+        let mut own: FileName = (name.len() as u8, [0; 255]);
+        if let Some(bytes) = own.1.get_mut(..name.len()) {
+            bytes.copy_from_slice(name);
+        }
+        let free = if self.order.len() < Finished::OLDEST { None } else { self.order.pop() };
+        let slot = free.unwrap_or(self.names.len() as u8);
+        match self.names.get_mut(usize::from(slot)) {
+            Some(last) => *last = own,
+            None => self.names.push(own),
+        }
+        self.order.insert(place, slot);
     }
 }
 
@@ -218,7 +268,7 @@ mod tests {
     #[test]
     fn a_stamp_that_is_taken_is_advanced() {
         let scratch = tempfile::tempdir().expect("a directory");
-        let directory = Directory::open(scratch.path().as_os_str().as_bytes(), 10).expect("opens");
+        let mut directory = Directory::open(scratch.path().as_os_str().as_bytes(), 10).expect("opens");
         let mut patience = Patience::new(no_trouble).expect("a pipe");
         let label = Label::from_unix(1_000_000_000, 999_999_500);
         for content in ["first", "second", "third"] {
@@ -226,9 +276,25 @@ mod tests {
             directory.link("file", Code::Safe, label, &mut patience).expect("links");
             remove("file").expect("removes");
         }
-        let names: Vec<_> = Finished::look().expect("lists").oldest.into_iter().collect();
+        let Directory { names, finished, handle, .. } = &mut directory;
+        finished.look(names, handle.as_fd()).expect("lists");
+        let names: Vec<_> = finished.oldest().map(OsStr::from_bytes).collect();
         let contents: Vec<_> = names.iter().map(|name| fs::read_to_string(name).expect("reads")).collect();
         assert_eq!(contents, ["first", "second", "third"]);
         assert_eq!(names[1], "@400000003b9aca0b000001f4.s");
+    }
+
+    #[test]
+    fn the_oldest_are_remembered_whatever_the_order() {
+        let name = |number: usize| format!("@{number:024x}.s").into_bytes();
+        for step in [1, 7, 999] {
+            let mut finished = Finished::new();
+            let capacity = finished.names.capacity();
+            (0..1_000).for_each(|at| finished.add(&name(at * step % 1_000)));
+            let expected: Vec<_> = (0..Finished::OLDEST).map(name).collect();
+            let found: Vec<_> = finished.oldest().map(<[u8]>::to_vec).collect();
+            assert_eq!(found, expected);
+            assert!(finished.count == 1_000 && finished.names.capacity() == capacity);
+        }
     }
 }

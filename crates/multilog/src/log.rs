@@ -45,8 +45,8 @@ pub(crate) struct Log {
 impl Log {
     /// Opens the directory and leaves the process in it.
     pub fn open(plan: &Plan, patience: &mut Patience) -> Result<Log, OpenError> {
-        let directory = Directory::open(&plan.path, plan.kept)?;
-        let (current, written) = open_current(&directory, patience)?;
+        let mut directory = Directory::open(&plan.path, plan.kept)?;
+        let (current, written) = open_current(&mut directory, patience)?;
         Ok(Log {
             directory,
             processor: plan.processor.clone(),

@@ -20,7 +20,7 @@ use crate::patience::Patience;
 pub(crate) type Current = (File, u64);
 
 /// Opens `current` in `directory`, which is the current directory.
-pub(crate) fn open_current(directory: &Directory, patience: &mut Patience) -> Result<Current, OpenError> {
+pub(crate) fn open_current(directory: &mut Directory, patience: &mut Patience) -> Result<Current, OpenError> {
     let found = stat("current").map_err(OpenError::on(|| directory.text("unable to stat ", "/current")))?;
     match found {
         Some(found) if is_safe(found.mode()) => resume(directory, found.len()),
@@ -38,7 +38,7 @@ fn resume(directory: &Directory, size: u64) -> Result<Current, OpenError> {
     Ok((current, size))
 }
 
-fn recover(directory: &Directory, patience: &mut Patience) -> Result<Current, OpenError> {
+fn recover(directory: &mut Directory, patience: &mut Patience) -> Result<Current, OpenError> {
     for name in ["state", "newstate"] {
         // What cannot be removed shows where it is made anew.
         let _ = std::fs::remove_file(name);

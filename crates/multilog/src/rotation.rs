@@ -37,14 +37,14 @@ impl Log {
         let text = || directory.text("unable to set mode of ", "/previous, pausing");
         patience.insist(text, || fs::set_permissions("previous", Permissions::from_mode(SAFE)))?;
         match &self.processor {
-            None => directory.finish("previous", Code::Safe, patience),
-            Some(command) => process(directory, command, patience),
+            None => self.directory.finish("previous", Code::Safe, patience),
+            Some(command) => process(&mut self.directory, command, patience),
         }
     }
 }
 
 /// Sends `previous` through the processor, and finishes what comes out.
-fn process(directory: &Directory, command: &[u8], patience: &mut Patience) -> Result<(), GivenUp> {
+fn process(directory: &mut Directory, command: &[u8], patience: &mut Patience) -> Result<(), GivenUp> {
     let report = patience.report();
     patience
         .insist_on(|| run(directory, command, &|reason| report(Level::Fatal, &unable_to_run(command), Some(reason))))?;

@@ -20,6 +20,7 @@ pub mod input;
 pub mod limits;
 pub mod listen;
 pub mod locks;
+pub mod names;
 pub mod notify;
 pub mod oom;
 pub mod poll;

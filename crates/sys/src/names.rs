@@ -1,0 +1,159 @@
+//! The names in a directory, read again and again into the same memory: without an allocation for each, and as many at once as there is room for.
+//! (musl's `readdir` asks the kernel for 2 kB at a time, and both C libraries take new memory for each look.)
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
+
+/// Memory for what the kernel says of a directory.
+pub struct Names {
+    #[cfg(target_os = "linux")]
+    entries: Vec<u8>,
+}
+
+impl Names {
+    /// With memory that nothing has touched yet: what a small directory does not fill costs no page.
+    pub fn new() -> Names {
+        Names {
+            #[cfg(target_os = "linux")]
+            entries: Vec::with_capacity(32_768),
+        }
+    }
+
+    /// Calls `take` for each name in the open `directory`, from its beginning, with `.` and `..` among them.
+    #[cfg(target_os = "linux")]
+    pub fn each(&mut self, directory: BorrowedFd<'_>, mut take: impl FnMut(Name<'_>)) -> io::Result<()> {
+        nix::unistd::lseek(directory, 0, nix::unistd::Whence::SeekSet)?;
+        while self.read(directory)? {
+            let mut left = self.entries.as_slice();
+            while let Some((entry, rest)) = split_entry(left) {
+                let Ok(name) = CStr::from_bytes_until_nul(entry.get(NAME..).unwrap_or_default()) else {
+                    break;
+                };
+                let kind = entry.get(KIND).copied().unwrap_or(libc::DT_UNKNOWN);
+                let is_directory = (kind != libc::DT_UNKNOWN).then_some(kind == libc::DT_DIR);
+                take(Name { directory, name, is_directory });
+                left = rest;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the next entries; false at the end.
+    #[cfg(target_os = "linux")]
+    fn read(&mut self, directory: BorrowedFd<'_>) -> io::Result<bool> {
+        use std::os::fd::AsRawFd;
+        self.entries.clear();
+        let room = self.entries.spare_capacity_mut();
+        // SAFETY: the kernel writes at most as many bytes as there is room for.
+        let count = unsafe {
+            libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), room.as_mut_ptr().cast::<u8>(), room.len())
+        };
+        let count = nix::errno::Errno::result(count)? as usize;
+        // SAFETY: it has just written these bytes.
+        unsafe { self.entries.set_len(count) };
+        Ok(count > 0)
+    }
+
+    /// Calls `take` for each name in the open `directory`, from its beginning, with `.` and `..` among them.
+    #[cfg(not(target_os = "linux"))]
+    pub fn each(&mut self, directory: BorrowedFd<'_>, mut take: impl FnMut(Name<'_>)) -> io::Result<()> {
+        use nix::dir::{Dir, Type};
+        use nix::fcntl::OFlag;
+        let mut opened =
+            Dir::openat(directory, c".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?;
+        for entry in opened.iter() {
+            let entry = entry?;
+            let is_directory = entry.file_type().map(|kind| kind == Type::Directory);
+            take(Name { directory, name: entry.file_name(), is_directory });
+        }
+        Ok(())
+    }
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        Names::new()
+    }
+}
+
+/// One name.
+pub struct Name<'a> {
+    directory: BorrowedFd<'a>,
+    name: &'a CStr,
+    /// Unless the file system does not say.
+    is_directory: Option<bool>,
+}
+
+impl Name<'_> {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.name.to_bytes()
+    }
+
+    /// Whether a directory has it; a link to one is none.
+    pub fn is_directory(&self) -> bool {
+        self.is_directory.unwrap_or_else(|| {
+            fstatat(self.directory, self.name, AtFlags::AT_SYMLINK_NOFOLLOW)
+                .is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFDIR)
+        })
+    }
+}
+
+/// Where in an entry its length, the kind of the file and its name stand, behind two numbers of eight bytes.
+#[cfg(target_os = "linux")]
+const LENGTH: usize = 16;
+#[cfg(target_os = "linux")]
+const KIND: usize = 18;
+#[cfg(target_os = "linux")]
+const NAME: usize = 19;
+
+/// The first entry, and those behind it.
+#[cfg(target_os = "linux")]
+fn split_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
+    let &[low, high] = entries.get(LENGTH..KIND)? else {
+        return None;
+    };
+    entries.split_at_checked(usize::from(u16::from_ne_bytes([low, high]))).filter(|(entry, _)| !entry.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn every_look_tells_of_all_names() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let directory = fs::File::open(scratch.path()).expect("opens");
+        let mut names = Names::new();
+        let mut expected = BTreeSet::from([b".".to_vec(), b"..".to_vec()]);
+        fs::create_dir(scratch.path().join("directory")).expect("makes one");
+        expected.insert(b"directory".to_vec());
+        // More than are read at once, and names of all lengths.
+        for number in 0..2_000 {
+            let name = format!("{number}{}", "x".repeat(number % 250));
+            fs::write(scratch.path().join(&name), "").expect("writes");
+            expected.insert(name.into_bytes());
+        }
+        for _ in 0..2 {
+            let (mut seen, mut directories) = (Vec::new(), BTreeSet::new());
+            let look = names.each(directory.as_fd(), |name| {
+                seen.push(name.bytes().to_vec());
+                if name.is_directory() {
+                    directories.insert(name.bytes().to_vec());
+                }
+            });
+            look.expect("looks");
+            assert_eq!(seen.len(), expected.len());
+            assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), expected);
+            assert_eq!(directories, [&b"."[..], b"..", b"directory"].map(<[u8]>::to_vec).into());
+        }
+    }
+}
