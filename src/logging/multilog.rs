@@ -73,8 +73,20 @@ fn prepare() {
     sys::signals::survive_writes();
     // Nor that whoever reads it stands still.
     cli::write_errors_with(fd::write_stderr_at_once);
+    sys::arena::without_memory(pause);
     // Without it the services that it reads from would stand still. Where that is not permitted, nothing changes.
     let _ = sys::oom::lower();
+}
+
+/// What is done when there is no memory, of which none may be taken here. A signal ends the pause; what it asks for is done when there is memory again.
+fn pause(refused: u32) {
+    const PAUSE: u64 = 5_000_000_000;
+    if refused == 0 {
+        fd::write_stderr_at_once(b"multilog: warning: unable to allocate memory, pausing: out of memory\n");
+    }
+    if poll::readable([], Some(PAUSE)).is_err() {
+        poll::rest();
+    }
 }
 
 fn unable(error: OpenError) -> anyhow::Result<Outputs> {

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use testkit::{Running, Scratch, lives, signal, start, wait_until};
+use testkit::{Running, Scratch, finish, lives, needs_program, signal, start, wait_until};
 
 use crate::scene::assert_said_once;
 use crate::strace::{
-    CHMOD, EXEC, FORK, FSYNC, Injection, LINK, MAP, OPEN, READ, RENAME, TIMES, UNLINK, WRITE, for_each, needs_strace,
-    reason,
+    CHMOD, EXEC, FORK, FSYNC, Injection, LINK, OPEN, READ, RENAME, TIMES, UNLINK, WRITE, for_each, needs_strace, reason,
 };
 
 /// Calls that fail, with which errors, and what multilog may say of it.
@@ -98,7 +98,11 @@ struct Logger {
 
 impl Logger {
     fn start(scratch: &Scratch) -> Logger {
-        let mut command = scratch.command("multilog", &["s4096", "n1000", "!cat", "./log"]);
+        Logger::start_with(scratch, "!cat")
+    }
+
+    fn start_with(scratch: &Scratch, processor: &str) -> Logger {
+        let mut command = scratch.command("multilog", &["s4096", "n1000", processor, "./log"]);
         let said = fs::File::create(scratch.path("multilog.err")).expect("a file");
         let mut running = start(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(said));
         let input = running.child().stdin.take();
@@ -255,17 +259,48 @@ fn term_while_nothing_can_be_written_ends_it_and_says_what_is_lost() {
     }
 }
 
+/// Lets a process have no more memory than it has, or as much as it likes.
+fn limit_memory(prlimit: &Path, pid: u32, limited: bool) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let size =
+        status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")).expect("a size");
+    let bytes = size.parse::<u64>().expect("a number") * 1024;
+    let soft = if limited { bytes.to_string() } else { "unlimited".to_owned() };
+    let limit = format!("--as={soft}:unlimited");
+    assert_eq!(finish(Command::new(prlimit).args([&limit, "--pid", &pid.to_string()])).code, 0);
+}
+
 #[test]
-fn it_works_on_where_no_memory_can_be_mapped() {
-    if !needs_strace() {
+fn it_works_on_where_no_memory_can_be_had() {
+    let Some(prlimit) = needs_program("prlimit") else {
         return;
-    }
+    };
     let scratch = Scratch::new();
     let mut logger = Logger::start(&scratch);
-    let strace = Injection::of(MAP, "ENOMEM", "1+").attach(&scratch, logger.running.pid());
+    limit_memory(&prlimit, logger.running.pid(), true);
     logger.write(500);
     wait_until("it has read all", || unread(&logger) == 0);
-    strace.detach();
     logger.end(&scratch);
     assert_eq!(said(&scratch), "");
+}
+
+#[test]
+fn it_waits_for_memory_that_it_must_have() {
+    let Some(prlimit) = needs_program("prlimit") else {
+        return;
+    };
+    let scratch = Scratch::new();
+    // A message about a processor with such a long text takes more than a C library has at hand.
+    let processor = format!("!cat #{}", ".".repeat(120_000));
+    let mut logger = Logger::start_with(&scratch, &processor);
+    fs::remove_file(scratch.path("log/state")).expect("it is there");
+    limit_memory(&prlimit, logger.running.pid(), true);
+    logger.write(100);
+    let warning = "multilog: warning: unable to allocate memory, pausing: out of memory\n";
+    wait_until("it says so, or dies", || logger.running.ended().is_some() || said(&scratch) == warning);
+    assert_eq!(logger.running.ended(), None);
+    scratch.write("log/state", "");
+    limit_memory(&prlimit, logger.running.pid(), false);
+    logger.write(100);
+    logger.end(&scratch);
 }

@@ -9,6 +9,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// With glibc, which has memory of its own at hand, some more than a supervise takes, which lives long: what libc has behind the arena would
@@ -17,6 +18,36 @@ const SIZE: usize = if cfg!(target_env = "musl") { 16_384 } else { 3_072 };
 
 #[global_allocator]
 static ARENA: Arena<SIZE> = Arena::new();
+
+/// What [`without_memory`] was given.
+static WITHOUT_MEMORY: OnceLock<fn(u32)> = OnceLock::new();
+
+/// Lets `wait` be called each time there is no memory, before it is asked for again, for ever: for a program that is not to end then, as it would. `wait` gets
+/// the number of times that memory was refused for this block, and must not take any itself.
+pub fn without_memory(wait: fn(u32)) {
+    // There is one already only if this was called before.
+    let _ = WITHOUT_MEMORY.set(wait);
+}
+
+/// Asks libc for a block, and again as [`without_memory`] says if there is none.
+fn insist(ask: impl Fn() -> *mut u8) -> *mut u8 {
+    let block = ask();
+    if block.is_null() { wait_for_memory(&ask) } else { block }
+}
+
+#[cold]
+#[inline(never)]
+fn wait_for_memory(ask: &dyn Fn() -> *mut u8) -> *mut u8 {
+    let mut refused = 0_u32;
+    loop {
+        let block = ask();
+        match WITHOUT_MEMORY.get() {
+            Some(wait) if block.is_null() => wait(refused),
+            Some(_) | None => return block,
+        }
+        refused = refused.saturating_add(1);
+    }
+}
 
 /// What the length of a block is rounded up to, in bytes: the alignment of most of them.
 const GRAIN: usize = 8;
@@ -87,13 +118,13 @@ impl<const SIZE: usize> Arena<SIZE> {
 unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: by this function's own contract.
-        self.take(layout).unwrap_or_else(|| unsafe { System.alloc(layout) })
+        self.take(layout).unwrap_or_else(|| insist(|| unsafe { System.alloc(layout) }))
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some(block) = self.take(layout) else {
             // SAFETY: by this function's own contract.
-            return unsafe { System.alloc_zeroed(layout) };
+            return insist(|| unsafe { System.alloc_zeroed(layout) });
         };
         // SAFETY: the block is new and that large. Somebody may have had it before.
         unsafe { block.write_bytes(0, layout.size()) };
@@ -111,7 +142,7 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let Some(start) = self.place(block) else {
             // SAFETY: by this function's own contract, and it came from System.
-            return unsafe { System.realloc(block, layout, size) };
+            return insist(|| unsafe { System.realloc(block, layout, size) });
         };
         if self.resize(start, layout.size(), size) || size <= layout.size() {
             return block;

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 pub mod adopted;
-mod arena;
+pub mod arena;
 pub mod argv;
 pub mod clock;
 pub mod environ;
