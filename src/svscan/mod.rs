@@ -518,10 +518,14 @@ impl Scanner {
             return;
         };
         self.directory.stop_watching(id);
-        if let Err(error) = self.prepare_log(id, &name) {
+        let Ok(has_log) = self.has_log(&name) else {
+            return self.fail_to_start(id, Role::Main);
+        };
+        if let Err(error) = self.prepare_log(id, &name, has_log) {
             self.said.warning(subject(b"pipe", &name), text!("unable to create pipe for ", &*name), &error);
             return self.fail_to_start(id, Role::Main);
         }
+        self.said.over(subject(b"pipe", &name));
         self.start(id, Role::Main, &name);
     }
 
@@ -529,8 +533,10 @@ impl Scanner {
         let Some(name) = self.scan.name(id) else {
             return;
         };
-        if self.prefix && !self.has_log(&name) {
-            return self.start_copier(id, &name);
+        match self.has_log(&name) {
+            Ok(false) if self.prefix => return self.start_copier(id, &name),
+            Ok(_) => {}
+            Err(()) => return self.fail_to_start(id, Role::Log),
         }
         // The service's name stands in the logger's messages, unlike in the original's, which are about "log".
         let dir = Path::new(&*name).join(names::LOG);
@@ -632,9 +638,8 @@ impl Scanner {
         self.note(|stop| stop.start_failed(id, role));
     }
 
-    /// Looks whether the service has a logger, each time it is started, and makes the pipe to it.
-    fn prepare_log(&mut self, id: Id, name: &OsStr) -> io::Result<()> {
-        let has_log = self.has_log(name);
+    /// Makes the pipe to the logger of a service, each time that is started.
+    fn prepare_log(&mut self, id: Id, name: &OsStr, has_log: bool) -> io::Result<()> {
         if has_log && self.copiers.contains(&id) && self.stopping.is_none() {
             // Another one than the copier's: that would never come to its end, and the logger would never be started.
             self.scan.change_pipe(id, usable(LogPipe::new()?)?);
@@ -654,20 +659,25 @@ impl Scanner {
         Ok(())
     }
 
-    /// Whether there is a directory `log`. Anything else gets no pipe: nobody would read it.
-    fn has_log(&mut self, name: &OsStr) -> bool {
+    /// Whether there is a directory `log`. Anything else gets no pipe: nobody would read it. `Err` if that may be known another time.
+    fn has_log(&mut self, name: &OsStr) -> Result<bool, ()> {
         let path = Path::new(name).join(names::LOG);
-        let (text, error) = match std::fs::metadata(&path) {
-            Ok(log) if log.is_dir() => {
-                self.said.over(subject(b"log", name));
-                return true;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
-            Ok(_) => (text!("starting ", name, " without a logger: ", path), io::ErrorKind::NotADirectory.into()),
-            Err(error) => (text!("unable to stat ", path), error),
+        let found = match std::fs::metadata(&path) {
+            Ok(log) if log.is_dir() => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Ok(_) => Err((text!("starting ", name, " without a logger: ", path), io::ErrorKind::NotADirectory.into())),
+            Err(error) => Err((text!("unable to stat ", path), error)),
         };
-        self.said.warning(subject(b"log", name), text, &error);
-        false
+        match found {
+            Ok(found) => {
+                self.said.over(subject(b"log", name));
+                Ok(found)
+            }
+            Err((text, error)) => {
+                self.said.warning(subject(b"log", name), text, &error);
+                if is_about_the_path(&error) { Ok(false) } else { Err(()) }
+            }
+        }
     }
 
     /// The service is gone for good. Its logger shall read what is left in the pipe, and end.
@@ -792,6 +802,13 @@ const NAME: &[u8] = b"name";
 /// What a warning is about: each kind of trouble with each directory is said by itself.
 pub(super) fn subject(kind: &[u8], dir: &OsStr) -> Vec<u8> {
     [kind, b" ", dir.as_bytes()].concat()
+}
+
+/// Whether what is wrong with a path is the path itself, so that it stays so until somebody changes it.
+fn is_about_the_path(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, PermissionDenied};
+    matches!(error.kind(), NotADirectory | PermissionDenied | InvalidFilename)
+        || error.raw_os_error() == Some(sys::ELOOP)
 }
 
 fn is_executable(path: &Path) -> bool {

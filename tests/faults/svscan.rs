@@ -223,3 +223,26 @@ fn it_works_on_where_no_memory_can_be_mapped() {
     strace.detach();
     assert_eq!((svscan.ended(), scratch.text("svscan.err")), (None, String::new()));
 }
+
+#[test]
+fn a_log_that_cannot_be_examined_once_is_looked_at_again() {
+    let Some(strace) = needs_strace().then_some("strace") else { return };
+    let scratch = Scratch::new();
+    service(&scratch, "scan/a");
+    let mut command = std::process::Command::new(strace);
+    let inject = "inject=?stat,?newfstatat,?statx,?fstatat64:error=EIO:when=1";
+    command
+        .args(["-qq", "-o", "/dev/null", "-P", "a/log", "-e", inject])
+        .arg(scratch.suite().path("svscan"))
+        .arg("scan");
+    let err = fs::File::create(scratch.path("err")).expect("a file");
+    let mut strace =
+        testkit::start(command.current_dir(scratch.root()).env("PATH", scratch.suite().search_path()).stderr(err));
+    wait_until("it is said", || {
+        scratch.text("err").contains("svscan: warning: unable to stat a/log: input/output error\n")
+    });
+    wait_logged(&scratch, "scan/a");
+    // strace ends with what it has started.
+    signal(testkit::children(strace.pid())[0], "KILL");
+    strace.end();
+}
