@@ -259,6 +259,7 @@ impl Scanner {
         let others: Vec<_> = self.others.iter().map(|(_, _, ok)| ok.as_fd()).collect();
         match sys::poll::readable_or_unread([signals, changes], &others, timeout) {
             Ok(([signalled, changed], ended)) => {
+                self.said.over("poll");
                 for place in ended.into_iter().rev() {
                     self.lose(place);
                 }
@@ -405,6 +406,7 @@ impl Scanner {
     fn take_changes(&mut self) {
         match self.directory.changes() {
             Ok(looks) => {
+                self.said.over("changes");
                 for look in looks {
                     match look {
                         Look::Everything => self.rescan(),
@@ -468,7 +470,7 @@ impl Scanner {
         }
         self.scan.end_pass(tick());
         let names: BTreeSet<OsString> = names.into_iter().collect();
-        self.said.retain(&subject(NAME, OsStr::new("")), |name| names.contains(OsStr::from_bytes(name)));
+        self.said.retain(b"", |subject| name_of(subject).is_none_or(|name| names.contains(name)));
     }
 
     /// Looks at one name in the scan directory, which may be gone.
@@ -487,7 +489,7 @@ impl Scanner {
                 self.scan.unlisted(now, name);
             }
             Err(_) if std::fs::symlink_metadata(name).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {
-                self.said.over(subject(NAME, name));
+                self.said.retain(b"", |subject| name_of(subject) != Some(name));
                 self.scan.unlisted(now, name);
             }
             Err(error) => {
@@ -804,6 +806,12 @@ pub(super) fn subject(kind: &[u8], dir: &OsStr) -> Vec<u8> {
     [kind, b" ", dir.as_bytes()].concat()
 }
 
+/// The name in the scan directory that a [`subject`] is about; `None` for one that is about svscan itself.
+fn name_of(subject: &[u8]) -> Option<&OsStr> {
+    let at = subject.iter().position(|&byte| byte == b' ')?;
+    subject[at + 1..].split(|&byte| byte == b'/').next().map(OsStr::from_bytes)
+}
+
 /// Whether what is wrong with a path is the path itself, so that it stays so until somebody changes it.
 fn is_about_the_path(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, NotADirectory, PermissionDenied};
@@ -813,4 +821,17 @@ fn is_about_the_path(error: &io::Error) -> bool {
 
 fn is_executable(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_about_a_name_or_about_svscan() {
+        for dir in ["a b", "a b/log"] {
+            assert_eq!(name_of(&subject(b"fork", OsStr::new(dir))), Some(OsStr::new("a b")));
+        }
+        assert_eq!(name_of(b"watch"), None);
+    }
 }

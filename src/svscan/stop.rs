@@ -149,9 +149,9 @@ impl Scanner {
         };
         log::debug!("{}: {order:?}", dir.display());
         match tell(&dir, &letters) {
-            Ok(None) => {}
-            Ok(Some(control)) => {
-                if let Some(stopping) = &mut self.stopping {
+            Ok(control) => {
+                self.said.over(subject(b"tell", dir.as_os_str()));
+                if let Some((stopping, control)) = self.stopping.as_mut().zip(control) {
                     stopping.told.push((id, role, control));
                 }
             }

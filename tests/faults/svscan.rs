@@ -225,6 +225,27 @@ fn it_works_on_where_no_memory_can_be_mapped() {
 }
 
 #[test]
+fn what_was_said_is_said_again_when_it_comes_back() {
+    if needs_strace() {
+        for_each(&[(POLL, "ENOMEM", WAIT_FAILED), (PIPE, "EMFILE", PIPE_FAILED)], |&(calls, error, texts)| {
+            let scratch = Scratch::new();
+            let svscan = scanned(&scratch);
+            for count in 1..=2 {
+                let strace = Injection::of(calls, error, "1").attach(&scratch, svscan.pid());
+                while strace.injected() == 0 {
+                    come_and_go(&scratch);
+                }
+                strace.detach();
+                let lines = lines(texts, error);
+                let times = |text: &str| lines.iter().map(|line| text.matches(line).count()).sum::<usize>();
+                wait_until("it is said again", || times(&said(&scratch)) == count);
+                come_and_go(&scratch);
+            }
+        });
+    }
+}
+
+#[test]
 fn a_log_that_cannot_be_examined_once_is_looked_at_again() {
     let Some(strace) = needs_strace().then_some("strace") else { return };
     let scratch = Scratch::new();
