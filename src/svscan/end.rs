@@ -1,26 +1,66 @@
 //! How `svscan --init` ends: what the first process of a container or of a machine has to do besides, in order and with the right code.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::path::Path;
 
 use cli::text;
 use machine::SECOND;
-use svdir::Exit;
+use machine::scan::{Id, Role};
+use svdir::{Exit, names};
 use sys::exec::{Prepared, c_string};
 use sys::process;
 use sys::signals::Signals;
 
 use super::arguments::VOICE;
+use super::services::id_of;
 use crate::service::processes::kill_descendants;
-use crate::service::tick;
+use crate::service::{files, record, tick};
 
 /// How long what was left behind may take to die of KILL.
 const LAST_LOOK: u64 = SECOND / 2;
 /// A machine's svscan that cannot begin tries again so much later: it must not end.
 const AGAIN: u64 = 5 * SECOND;
 
+/// The service with which svscan ends, if it is to end with one.
+pub struct Last {
+    name: Option<OsString>,
+    /// What svscan ends with, once that is known.
+    code: Option<u8>,
+}
+
+impl Last {
+    /// The one of this name.
+    pub fn new(name: Option<OsString>) -> Last {
+        Last { name, code: None }
+    }
+
+    /// What svscan ends with.
+    pub fn code(&self) -> u8 {
+        self.code.unwrap_or(0)
+    }
+
+    /// A supervise ended. If it is that of this service, its code is the one of svscan, once a stop has begun or if `run` ended by itself. Returns whether
+    /// that begins the stop.
+    pub fn see_end(&mut self, id: Id, role: Role, stopping: bool) -> bool {
+        let Some(name) = self.name.as_deref().filter(|name| role == Role::Main && id_of(name) == Some(id)) else {
+            return false;
+        };
+        let record = record::read(&files::of(Path::new(name), names::STATUS)).ok().flatten();
+        let Some((_, more)) = record.filter(|(_, more)| more.left) else {
+            return false;
+        };
+        if stopping || more.ended {
+            self.code = self.code.or(more.last_exit.map(code));
+        }
+        if more.ended && !stopping {
+            log::info!("{}: ended, and svscan with it", Path::new(name).display());
+        }
+        more.ended && !stopping
+    }
+}
+
 /// The code of a process's end, as a shell gives it.
-pub fn code(exit: Exit) -> u8 {
+fn code(exit: Exit) -> u8 {
     match exit {
         Exit::Code(code) => code,
         Exit::Signal(signal) => 128_u8.saturating_add(signal),

@@ -4,21 +4,21 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cli::text;
-use machine::Pid;
-use machine::scan::{Id, Kept, Role};
+use machine::scan::{Id, Reader, Role};
 use machine::stop::{Action, End, Found, Order, Running, Stop};
+use machine::{Pid, Tick};
 use svdir::{Command, names};
 use sys::process::Signal;
 use sys::{fd, process};
 
 use super::arguments::VOICE;
 use super::leftovers::{Sessions, Spared};
-use super::{Scanner, end, subject};
-use crate::service::log_pipe::LogPipe;
+use super::said::subject;
+use super::services::Services;
+use super::start::{Outcome, Starter};
 use crate::service::processes::{kill, kill_descendants, own};
 use crate::service::{files, record, tick};
 
@@ -32,109 +32,67 @@ pub struct Stopping {
 }
 
 impl Stopping {
+    /// Begins, with `grace` nanoseconds for what ends by itself.
+    pub fn begin(services: &mut Services, grace: u64) -> Stopping {
+        log::info!("stopping");
+        // A supervise that none of ours has found yet, since it was started by another svscan, is looked for.
+        let ids: Vec<Id> = services.scan.kept().map(|kept| kept.id).collect();
+        let mut find = |id| Running { id, main: find(services, id, Role::Main), log: find(services, id, Role::Log) };
+        let running: Vec<Running> = ids.into_iter().map(&mut find).collect();
+        Stopping { stop: Stop::new(tick(), grace, running), told: Vec::new(), sessions: sessions(services) }
+    }
+
+    /// TERM or INT came.
+    pub fn ask(&mut self) {
+        self.stop.ask(tick());
+    }
+
     /// When it has something to do by itself.
-    pub fn deadline(&self) -> Option<machine::Tick> {
+    pub fn deadline(&self) -> Option<Tick> {
         self.stop.deadline()
+    }
+
+    /// A supervise ended in one of the two ways.
+    pub fn ended(&mut self, id: Id, role: Role, end: End) {
+        self.told.retain(|&(told, as_what, _)| (told, as_what) != (id, role));
+        self.stop.ended(id, role, end);
     }
 
     /// A process ended that is none of ours.
     pub fn orphan_ended(&mut self) {
         self.stop.orphan_ended();
     }
-}
-
-impl Scanner {
-    /// TERM or INT came: begins the stop, or cuts it short if one of them came before.
-    pub fn obey_stop(&mut self) {
-        self.stop();
-        self.note(|stop| stop.ask(tick()));
-    }
-
-    /// Begins the stop, unless it has begun.
-    pub fn stop(&mut self) {
-        if self.stopping.is_some() {
-            return;
-        }
-        log::info!("stopping");
-        self.spare = None;
-        let grace = self.init.as_ref().map_or(0, |init| init.grace);
-        let services = self.find_running();
-        let sessions = self.sessions();
-        self.stopping = Some(Stopping { stop: Stop::new(tick(), grace, services), told: Vec::new(), sessions });
-        self.directory.unwatch();
-    }
-
-    /// What runs. A supervise that none of ours has found yet, since it was started by another svscan, is looked for.
-    fn find_running(&mut self) -> Vec<Running> {
-        let ids: Vec<Id> = self.scan.kept().map(|kept| kept.id).collect();
-        let find = |id| Running { id, main: self.find(id, Role::Main), log: self.find(id, Role::Log) };
-        ids.into_iter().map(find).collect()
-    }
-
-    fn find(&mut self, id: Id, role: Role) -> Found {
-        if self.scan.runs(id, role) {
-            return Found::Runs;
-        }
-        let Some(dir) = self.directory_of(id, role) else {
-            return Found::Nothing;
-        };
-        self.look_for_supervise(id, role);
-        if self.scan.runs(id, role) {
-            Found::Runs
-        } else if record::was_left_behind(&dir) {
-            Found::LeftBehind
-        } else {
-            Found::Nothing
-        }
-    }
 
     /// Does what the stop asks for. Returns whether it is over.
-    pub fn go_on_stopping(&mut self) -> bool {
-        while let Some(action) = self.stopping.as_mut().and_then(|stopping| stopping.stop.next(tick())) {
+    pub fn go_on(&mut self, services: &mut Services, starter: &mut Starter) -> bool {
+        while let Some(action) = self.stop.next(tick()) {
             match action {
-                Action::Tell(id, role, order) => self.tell(id, role, order),
-                Action::Close(id) => {
-                    let unread = self.close_pipe(id);
-                    self.note(|stop| stop.closed(id, unread));
-                }
-                Action::Start(id, role) if self.scan.name(id).is_none() => {
-                    self.note(|stop| stop.start_failed(id, role))
-                }
-                Action::Start(id, Role::Main) => self.start_main(id),
-                Action::Start(id, Role::Log) => self.start_log(id),
-                Action::EndLeftovers => self.signal_services(Signal::SIGTERM),
-                Action::KillServices => self.signal_services(Signal::SIGKILL),
-                Action::KillAll => self.kill_all(),
+                Action::Tell(id, role, order) => self.tell(services, id, role, order),
+                Action::Close(id) => self.stop.closed(id, close_pipe(services, id)),
+                Action::Start(id, role) => match starter.start(services, id, role) {
+                    Outcome::Runs => self.stop.started(id, role),
+                    Outcome::Failed => self.stop.start_failed(id, role),
+                },
+                Action::EndLeftovers => self.signal_services(services, Signal::SIGTERM),
+                Action::KillServices => self.signal_services(services, Signal::SIGKILL),
+                Action::KillAll => kill_all(services),
             }
         }
-        self.stopping.as_ref().is_some_and(|stopping| stopping.stop.is_over())
+        self.stop.is_over()
     }
 
-    /// Lets the machine know, if a stop has begun.
-    pub fn note(&mut self, event: impl FnOnce(&mut Stop)) {
-        if let Some(stopping) = &mut self.stopping {
-            event(&mut stopping.stop);
-        }
-    }
-
-    /// A supervise ended in one of the two ways.
-    pub fn note_end(&mut self, id: Id, role: Role, end: End) {
-        if let Some(stopping) = &mut self.stopping {
-            stopping.told.retain(|&(told, as_what, _)| (told, as_what) != (id, role));
-            stopping.stop.ended(id, role, end);
-        }
-    }
-
-    /// Closes the write end. Returns whether there is anything to read.
-    fn close_pipe(&mut self, id: Id) -> bool {
-        let Some(pipe) = self.scan.pipe(id) else {
-            return false;
+    /// It is over: says who had to be killed.
+    pub fn say_late(&self, services: &Services) {
+        let Some(late) = self.stop.late() else {
+            return;
         };
-        pipe.close_writer();
-        fd::has_unread(pipe.reader())
+        let late: Vec<OsString> =
+            late.iter().filter_map(|&(id, role)| services.named(id, role)).map(Into::into).collect();
+        let of = if late.is_empty() { "" } else { ": " };
+        VOICE.warn(&text!("the stop took too long, and what was left was killed", of, late.join(OsStr::new(", "))));
     }
 
-    fn tell(&mut self, id: Id, role: Role, order: Order) {
+    fn tell(&mut self, services: &mut Services, id: Id, role: Role, order: Order) {
         let letters: &[Command] = match order {
             Order::Down => &[Command::Down, Command::Exit],
             Order::Kill => &[Command::Down, Command::Kill, Command::Exit],
@@ -143,106 +101,79 @@ impl Scanner {
         };
         let letters: Vec<u8> = letters.iter().map(|letter| letter.letter()).collect();
         // A copier ends by itself when it comes to the end of file.
-        let copier = role == Role::Log && self.copiers.contains(&id);
-        let Some(dir) = self.directory_of(id, role).filter(|_| !copier) else {
+        let copier = role == Role::Log && services.scan.reader(id) == Reader::Copier;
+        let Some(dir) = services.directory_of(id, role).filter(|_| !copier) else {
             return;
         };
         log::debug!("{}: {order:?}", dir.display());
         match tell(&dir, &letters) {
             Ok(control) => {
-                self.said.over(subject(b"tell", dir.as_os_str()));
-                if let Some((stopping, control)) = self.stopping.as_mut().zip(control) {
-                    stopping.told.push((id, role, control));
-                }
+                services.said.over(subject(b"tell", dir.as_os_str()));
+                self.told.extend(control.map(|control| (id, role, control)));
             }
             Err(error) => {
                 let text = text!("unable to write ", files::of(&dir, names::CONTROL));
-                self.said.warning(subject(b"tell", dir.as_os_str()), text, &error);
+                services.said.warning(subject(b"tell", dir.as_os_str()), text, &error);
             }
         }
     }
 
-    /// Where a supervise is: by its name in the scan directory, or if that is gone, which svscan need not have seen yet, through its own
-    /// process.
-    fn directory_of(&self, id: Id, role: Role) -> Option<PathBuf> {
-        if let Some(name) = self.scan.name(id).filter(|name| is_that(Path::new(&**name), id)) {
-            return Some(match role {
-                Role::Main => PathBuf::from(&*name),
-                Role::Log => Path::new(&*name).join(names::LOG),
-            });
-        }
-        let Pid(pid) = self.supervises().find(|&(known, as_what, _)| (known, as_what) == (id, role))?.2;
-        Some(format!("/proc/{pid}/cwd").into())
-    }
-
-    /// How an operator calls what a supervise supervises, while it has a name.
-    fn name_of(&self, id: Id, role: Role) -> Option<OsString> {
-        let mut name = self.scan.name(id)?.to_os_string();
-        if role == Role::Log {
-            name.push("/");
-            name.push(names::LOG);
-        }
-        Some(name)
-    }
-
-    /// Every supervise whose pid is known.
-    fn supervises(&self) -> impl Iterator<Item = (Id, Role, Pid)> {
-        self.scan.kept().flat_map(|kept| {
-            let pids = [(Role::Main, kept.main.life.pid()), (Role::Log, kept.log.life.pid())];
-            pids.into_iter().filter_map(move |(role, pid)| Some((kept.id, role, pid?)))
-        })
-    }
-
-    /// The sessions of all services with a log pipe.
-    fn sessions(&self) -> Sessions {
-        let mut sessions = Sessions::default();
-        for kept in self.scan.kept().filter(|kept| kept.pipe.is_some()) {
-            let dir = self.directory_of(kept.id, Role::Main);
-            sessions.add(kept.main.life.pid(), dir.as_deref());
-        }
-        sessions
-    }
-
     /// Signals all services, and what they have left behind.
-    fn signal_services(&self, signal: Signal) {
-        let of = |role| self.supervises().filter(move |&(_, as_what, _)| as_what == role).map(|(.., pid)| pid);
-        let named = |kept: Kept<&LogPipe>| Some((fd::pipe_id(kept.pipe?.reader())?, kept.names.first()?.clone()));
+    fn signal_services(&self, services: &Services, signal: Signal) {
+        let of = |role| services.supervises().filter(move |&(_, as_what, _)| as_what == role).map(|(.., pid)| pid);
         let spared = Spared {
             mains: of(Role::Main).collect(),
             loggers: of(Role::Log).collect(),
-            pipes: self.scan.kept().filter_map(named).collect(),
+            pipes: services.pipes().collect(),
         };
-        if let Some(stopping) = &self.stopping {
-            spared.signal_others(&stopping.sessions, signal);
-        }
-    }
-
-    /// Kills whatever is left.
-    fn kill_all(&mut self) {
-        let supervises: Vec<Pid> = self.supervises().map(|(.., pid)| pid).collect();
-        kill_descendants();
-        kill(&supervises);
-        if own() == Pid(1) {
-            process::kill_everything();
-        }
-    }
-
-    /// The stop is over. Ends, with this code, or becomes another program.
-    pub fn end(&mut self) -> u8 {
-        if let Some(late) = self.stopping.as_ref().and_then(|stopping| stopping.stop.late()) {
-            let late: Vec<OsString> = late.iter().filter_map(|&(id, role)| self.name_of(id, role)).collect();
-            let (of, late) =
-                if late.is_empty() { ("", late.join(OsStr::new(""))) } else { (": ", late.join(OsStr::new(", "))) };
-            VOICE.warn(&text!("the stop took too long, and what was left was killed", of, late));
-        }
-        end::end(&self.signals, self.init.as_ref().and_then(|init| init.halt.as_deref()));
-        self.exit_code.unwrap_or(0)
+        spared.signal_others(&self.sessions, signal);
     }
 }
 
-/// Whether the service has that name, still.
-fn is_that(name: &Path, Id { device, inode }: Id) -> bool {
-    std::fs::metadata(name).is_ok_and(|entry| (entry.dev(), entry.ino()) == (device, inode))
+fn find(services: &mut Services, id: Id, role: Role) -> Found {
+    if services.scan.runs(id, role) {
+        return Found::Runs;
+    }
+    let Some(dir) = services.directory_of(id, role) else {
+        return Found::Nothing;
+    };
+    services.look_for_supervise(id, role);
+    if services.scan.runs(id, role) {
+        Found::Runs
+    } else if record::was_left_behind(&dir) {
+        Found::LeftBehind
+    } else {
+        Found::Nothing
+    }
+}
+
+/// The sessions of all services with a log pipe.
+fn sessions(services: &Services) -> Sessions {
+    let mut sessions = Sessions::default();
+    for kept in services.scan.kept().filter(|kept| kept.pipe.is_some()) {
+        let dir = services.directory_of(kept.id, Role::Main);
+        sessions.add(kept.main.life.pid(), dir.as_deref());
+    }
+    sessions
+}
+
+/// Closes the write end. Returns whether there is anything to read.
+fn close_pipe(services: &mut Services, id: Id) -> bool {
+    let Some(pipe) = services.scan.pipe(id) else {
+        return false;
+    };
+    pipe.close_writer();
+    fd::has_unread(pipe.reader())
+}
+
+/// Kills whatever is left.
+fn kill_all(services: &Services) {
+    let supervises: Vec<Pid> = services.supervises().map(|(.., pid)| pid).collect();
+    kill_descendants();
+    kill(&supervises);
+    if own() == Pid(1) {
+        process::kill_everything();
+    }
 }
 
 /// Writes letters to the supervise of `dir`. One that was started a moment ago may not read its FIFO yet, or may not even have made it: then it

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 use std::str::FromStr;
 
-use machine::scan::{Id, Kept, KeptSupervise, Life, Role};
+use machine::scan::{Id, Kept, KeptSupervise, Life, Reader, Role};
 use machine::{Pid, Tick};
 
 use crate::service::log_pipe::PipeEnds;
@@ -33,8 +33,8 @@ pub struct ScanState {
     pub open_files: Option<u64>,
     /// The OOM score that children get, if it is not that of svscan. A svscan that had lowered none left this out.
     pub oom: Option<i16>,
-    /// With `--prefix`: the services of which the log supervise is a copier. Older svscans left this out.
-    pub copiers: Option<Vec<Id>>,
+    /// Whether it is told which log supervises are copiers. Older svscans left this out, and so do those without any.
+    pub tells_copiers: bool,
     /// What the copiers lock to write. Older svscans left this out.
     pub lines: Option<RawFd>,
     /// All services.
@@ -54,7 +54,9 @@ impl ScanState {
             words.word(OOM);
             words.number(oom);
         }
-        if let Some(copiers) = &self.copiers {
+        let copiers: Vec<Id> =
+            self.services.iter().filter(|kept| kept.reader == Reader::Copier).map(|kept| kept.id).collect();
+        if self.tells_copiers {
             words.word(COPIERS);
             words.number(copiers.len());
             copiers.iter().for_each(|&id| words.id(id));
@@ -78,21 +80,25 @@ impl ScanState {
 
     /// What [`encode`](ScanState::encode) made; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<ScanState> {
-        let mut reader = Reader(bytes);
+        let mut reader = Source(bytes);
         if reader.word()? != MAGIC {
             return None;
         }
         let (lock, open_files) = (reader.option()?, reader.option()?);
         let mut state = ScanState { lock, open_files, ..ScanState::default() };
+        let mut copiers = Vec::new();
         while !reader.0.is_empty() {
             match reader.word()? {
                 SERVICE => state.services.push(reader.service()?),
                 OOM => state.oom = Some(reader.number()?),
-                COPIERS => state.copiers = Some(reader.ids()?),
+                COPIERS => (state.tells_copiers, copiers) = (true, reader.ids()?),
                 LINES => state.lines = Some(reader.number()?),
                 OTHER => state.others.push((reader.id()?, reader.role()?, reader.number()?)),
                 _ => return None,
             }
+        }
+        for kept in state.services.iter_mut().filter(|kept| copiers.contains(&kept.id)) {
+            kept.reader = Reader::Copier;
         }
         Some(state)
     }
@@ -148,9 +154,9 @@ impl Words {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+struct Source<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> Source<'a> {
     fn word(&mut self) -> Option<&'a [u8]> {
         let end = self.0.iter().position(|&byte| byte == 0)?;
         let word = &self.0[..end];
@@ -194,14 +200,14 @@ impl<'a> Reader<'a> {
 
     fn service(&mut self) -> Option<Kept<PipeEnds>> {
         let (id, main, log) = (self.id()?, self.supervise()?, self.supervise()?);
-        let (reader, writer) = (self.option()?, self.option()?);
+        let (input, writer) = (self.option()?, self.option()?);
         let released = self.flag()?;
         let count: usize = self.number()?;
         let mut names = Vec::new();
         for _ in 0..count {
             names.push(Rc::from(OsStr::from_bytes(self.word()?)));
         }
-        Some(Kept { id, names, main, log, pipe: reader.map(|reader| (reader, writer)), released })
+        Some(Kept { id, names, main, log, reader: Reader::Logger, pipe: input.map(|input| (input, writer)), released })
     }
 
     fn supervise(&mut self) -> Option<KeptSupervise> {
@@ -228,7 +234,7 @@ mod tests {
             lock: Some(3),
             open_files: None,
             oom: Some(-17),
-            copiers: Some(vec![id(2), id(1)]),
+            tells_copiers: true,
             lines: Some(9),
             services: vec![
                 Kept {
@@ -236,6 +242,7 @@ mod tests {
                     names: vec![name(b"a"), name(b"\xff\n-")],
                     main: kept(Life::Child(Pid(9)), 5),
                     log: kept(Life::Other(None), u64::MAX),
+                    reader: Reader::Logger,
                     pipe: Some((4, Some(5))),
                     released: false,
                 },
@@ -244,6 +251,7 @@ mod tests {
                     names: Vec::new(),
                     main: kept(Life::None, 0),
                     log: kept(Life::Other(Some(Pid(8))), 0),
+                    reader: Reader::Copier,
                     pipe: Some((6, None)),
                     released: true,
                 },
@@ -264,7 +272,7 @@ mod tests {
         let old =
             b"uphold svscan 1\x003\0-\0oom\0-17\0service\x007\x001\x001\x009\x005\x000\0-\x000\0-\0-\x000\x001\0a\0";
         let state = ScanState::decode(old).expect("it is one");
-        assert_eq!((state.copiers, state.services.len()), (None, 1));
+        assert_eq!((state.tells_copiers, state.services.len()), (false, 1));
     }
 
     #[test]

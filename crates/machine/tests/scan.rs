@@ -1,11 +1,11 @@
 //! The machine of svscan in random worlds, against a model of the scan directory and the kernel.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::rc::Rc;
 
-use machine::scan::{Action, Id, Kept, PACE, PATIENCE, QUIET, Role, Scan};
+use machine::scan::{Action, Id, Kept, Need, PACE, PATIENCE, QUIET, Reader, Role, Scan};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 
@@ -70,6 +70,10 @@ struct World {
     others: BTreeMap<Pid, bool>,
     pipes: Rc<Cell<i32>>,
     released: Vec<Id>,
+    /// Whether services without a logger get a copier.
+    prefix: bool,
+    /// Those of the running ones that are copiers.
+    copiers: BTreeSet<Pid>,
 }
 
 fn id(inode: u64) -> Id {
@@ -81,7 +85,7 @@ fn name(letter: u8) -> OsString {
 }
 
 impl World {
-    fn new(complete: &[bool]) -> World {
+    fn new(complete: &[bool], prefix: bool) -> World {
         let directory = |&complete: &bool| Directory { complete, has_log: false };
         World {
             scan: Scan::default(),
@@ -97,6 +101,8 @@ impl World {
             others: BTreeMap::new(),
             pipes: Rc::default(),
             released: Vec::new(),
+            prefix,
+            copiers: BTreeSet::new(),
         }
     }
 
@@ -145,12 +151,7 @@ impl World {
         let name = self.scan.name(id).expect("it has a name");
         assert_eq!(self.names.get(&*name), Some(&id), "started under a name of something else");
         if role == Role::Main {
-            let has_pipe = self.scan.pipe(id).is_some();
-            if self.directories[&id].has_log && !has_pipe {
-                self.scan.set_pipe(id, Some(Pipe::new(&self.pipes)));
-            } else if !self.directories[&id].has_log && !self.scan.has_logger(id) {
-                self.scan.set_pipe(id, None);
-            }
+            self.see_to_pipe(id);
         } else {
             assert!(self.scan.pipe(id).is_some(), "a logger without a pipe");
         }
@@ -167,7 +168,40 @@ impl World {
         self.next_pid += 1;
         self.running.insert(pid, (id, role));
         self.last_start.insert((id, role), self.now);
-        self.scan.started(self.now, id, role, pid);
+        if role == Role::Log && self.wanted(id) == Some(Reader::Copier) {
+            self.copiers.insert(pid);
+            self.scan.copier_started(self.now, id, pid);
+        } else {
+            self.scan.started(self.now, id, role, pid);
+        }
+    }
+
+    /// What shall read the output of a service.
+    fn wanted(&self, id: Id) -> Option<Reader> {
+        match (self.directories[&id].has_log, self.prefix) {
+            (true, _) => Some(Reader::Logger),
+            (false, true) => Some(Reader::Copier),
+            (false, false) => None,
+        }
+    }
+
+    fn see_to_pipe(&mut self, id: Id) {
+        let wanted = self.wanted(id);
+        match self.scan.need(id, wanted) {
+            Need::Nothing => assert!(self.scan.pipe(id).is_none() || self.scan.runs(id, Role::Log)),
+            Need::Reopen => assert!(self.scan.pipe(id).is_some()),
+            Need::Make => self.scan.set_pipe(id, Some(Pipe::new(&self.pipes))),
+            Need::Close => self.scan.set_pipe(id, None),
+            Need::Replace => {
+                let copier = self.running.iter().find(|(_, known)| **known == (id, Role::Log)).map(|(&pid, _)| pid);
+                let copier = copier.filter(|pid| self.copiers.remove(pid)).expect("only a copier leaves its place");
+                self.running.remove(&copier);
+                self.scan.change_pipe(id, Pipe::new(&self.pipes));
+            }
+        }
+        if wanted == Some(Reader::Logger) {
+            assert!(!self.scan.runs(id, Role::Log) || self.scan.reader(id) == Reader::Logger, "a logger has its place");
+        }
     }
 
     fn check_pace(&self, id: Id, role: Role) {
@@ -209,6 +243,7 @@ impl World {
             return;
         };
         self.running.remove(&pid);
+        self.copiers.remove(&pid);
         if let Some(known) = self.others.remove(&pid) {
             // Whatever it exited, nobody can tell.
             self.forget_pace(id, role);
@@ -273,6 +308,9 @@ impl World {
 
     fn take_over(&mut self) {
         self.scan = Scan::default();
+        // A copier reads no FIFO by which it could be found: it ends when nobody writes to it any more.
+        self.running.retain(|pid, _| !self.copiers.contains(pid));
+        self.copiers.clear();
         self.others = self.running.keys().map(|&pid| (pid, false)).collect();
         // It cannot know when they were started and how the last ones ended.
         self.last_start.clear();
@@ -285,8 +323,8 @@ impl World {
         let old = std::mem::take(&mut self.scan);
         for kept in old.kept() {
             let pipe = kept.pipe.map(|_| Pipe::new(&self.pipes));
-            let Kept { id, names, main, log, released, .. } = kept;
-            self.scan.restore(self.now, Kept { id, names, main, log, pipe, released });
+            let Kept { id, names, main, log, reader, released, .. } = kept;
+            self.scan.restore(self.now, Kept { id, names, main, log, reader, pipe, released });
         }
         drop(old);
         // How often is not handed over.
@@ -351,9 +389,10 @@ proptest! {
     #[test]
     fn no_world_makes_it_break_a_promise(
         complete in prop::collection::vec(any::<bool>(), DIRECTORIES as usize),
+        prefix in any::<bool>(),
         happenings in prop::collection::vec(any_happening(), 0..80),
     ) {
-        let mut world = World::new(&complete);
+        let mut world = World::new(&complete, prefix);
         for happening in &happenings {
             world.happen(happening);
         }
@@ -362,6 +401,7 @@ proptest! {
         world.happen(&Happening::Time(3 * PATIENCE));
         for &id in world.directories.keys() {
             prop_assert!(world.runs(id, Role::Main) || !world.is_listed(id));
+            prop_assert!(!prefix || world.runs(id, Role::Log) || !world.is_listed(id));
         }
         prop_assert_eq!(world.scan.deadline(), None);
         // And when all is gone, nothing is kept.
@@ -376,7 +416,7 @@ proptest! {
 }
 
 fn listed(complete: bool) -> World {
-    let mut world = World::new(&[complete]);
+    let mut world = World::new(&[complete], false);
     world.happen(&Happening::Link(0, 0));
     world
 }
@@ -457,7 +497,7 @@ fn a_log_that_comes_later_is_seen_when_the_service_is_started_again() {
 
 #[test]
 fn a_release_that_failed_is_asked_for_again() {
-    let mut world = World::new(&[true]);
+    let mut world = World::new(&[true], false);
     world.happen(&Happening::Log(0, true));
     world.happen(&Happening::Link(0, 0));
     world.happen(&Happening::Unlink(0));
@@ -472,7 +512,7 @@ fn a_release_that_failed_is_asked_for_again() {
 
 #[test]
 fn the_logger_of_a_service_that_is_gone_is_released_once() {
-    let mut world = World::new(&[true]);
+    let mut world = World::new(&[true], false);
     world.happen(&Happening::Log(0, true));
     world.happen(&Happening::Link(0, 0));
     world.happen(&Happening::Unlink(0));
@@ -524,5 +564,5 @@ fn a_service_with_another_pipe_gets_another_logger_and_the_old_one_is_nobodys() 
     assert_eq!(scan.next(now), Some(Action::Start(service, Role::Log)));
     scan.started(now, service, Role::Log, Pid(4));
     assert_eq!(scan.died(now, Pid(2), Some(0)), None);
-    assert_eq!((scan.next(now), scan.has_logger(service), open.get()), (None, true, 1));
+    assert_eq!((scan.next(now), scan.runs(service, Role::Log), open.get()), (None, true, 1));
 }

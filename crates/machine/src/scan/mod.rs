@@ -3,6 +3,9 @@
 //! A slot is one service: one directory, known by device and inode whatever names it has in the scan directory. It has a
 //! main supervise and, if there is a `log/`, a log supervise and the pipe between the two.
 //!
+//! Where services without a logger have a copier, that is started in the place of the log supervise. A `log/` that comes later gets a pipe of its own when
+//! the service is started again; the copier reads the old one to its end.
+//!
 //! | slot | meaning | leaves it by |
 //! |---|---|---|
 //! | filling | the directory has no executable `run` yet | 50 ms of quiet with one, or 5 s after it was first seen: due |
@@ -16,9 +19,14 @@
 //! started, by a svscan that died. When that happens twice in a row, five seconds pass. Whatever could not be started is tried again
 //! after five seconds.
 
+mod slot;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::rc::Rc;
+
+pub use slot::{Id, Kept, KeptSupervise, Life, Need, Reader, Role};
+use slot::{Slot, Supervise};
 
 use crate::{Pid, SECOND, Tick};
 
@@ -30,24 +38,6 @@ pub const PATIENCE: u64 = 5 * SECOND;
 pub const QUIET: u64 = SECOND / 20;
 /// Exit code of a supervise that could not begin.
 const COULD_NOT_BEGIN: u8 = 111;
-
-/// Which directory it is, under whatever name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id {
-    /// Device number.
-    pub device: u64,
-    /// Inode number.
-    pub inode: u64,
-}
-
-/// Which supervise of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// That of the service directory.
-    Main,
-    /// That of its `log/`.
-    Log,
-}
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,106 +52,6 @@ pub enum Action {
     /// Tell the log supervise with this pid to exit, close the write end of the pipe, and call [`Scan::released`] if both could be
     /// done, [`Scan::release_failed`] if they may be another time.
     Release(Id, Pid),
-}
-
-/// Whether a supervise runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Life {
-    /// It does not.
-    #[default]
-    None,
-    /// As a child of ours.
-    Child(Pid),
-    /// As somebody else's; its pid, if it is known.
-    Other(Option<Pid>),
-}
-
-impl Life {
-    /// The pid of what runs, if it is known.
-    pub fn pid(self) -> Option<Pid> {
-        match self {
-            Life::None => None,
-            Life::Child(pid) => Some(pid),
-            Life::Other(pid) => pid,
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Supervise {
-    life: Life,
-    /// Not started again before this.
-    earliest: Tick,
-    /// Whether the last one could not begin.
-    failed: bool,
-    due: Option<Tick>,
-}
-
-impl Supervise {
-    /// Whether it neither runs nor is due.
-    fn is_forgotten(&self) -> bool {
-        !self.runs() && self.due.is_none()
-    }
-
-    fn runs(&self) -> bool {
-        self.life != Life::None
-    }
-}
-
-#[derive(Debug)]
-struct Slot<P> {
-    /// Its names in the scan directory, oldest first.
-    names: Vec<Rc<OsStr>>,
-    main: Supervise,
-    log: Supervise,
-    pipe: Option<P>,
-    /// Since when it is known without an executable `run`.
-    filling: Option<Tick>,
-    released: bool,
-}
-
-impl<P> Slot<P> {
-    fn supervise(&mut self, role: Role) -> &mut Supervise {
-        match role {
-            Role::Main => &mut self.main,
-            Role::Log => &mut self.log,
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        !self.main.runs() && !self.log.runs()
-    }
-
-    /// Whether nobody writes to the pipe any more, and the logger does not know it.
-    fn is_drained(&self) -> bool {
-        self.names.is_empty() && !self.main.runs() && self.log.runs() && !self.released
-    }
-}
-
-/// A supervise, as far as another svscan needs to know of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeptSupervise {
-    /// Whether it runs.
-    pub life: Life,
-    /// Not started again before this.
-    pub earliest: Tick,
-}
-
-/// A service, as far as another svscan needs to know of it to go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept<P> {
-    /// Which directory.
-    pub id: Id,
-    /// Its names, oldest first; none for one that runs on unlisted.
-    pub names: Vec<Rc<OsStr>>,
-    /// That of the service directory.
-    pub main: KeptSupervise,
-    /// That of its `log/`.
-    pub log: KeptSupervise,
-    /// The pipe between the two.
-    pub pipe: Option<P>,
-    /// Whether the logger was told to exit at end of file.
-    pub released: bool,
 }
 
 /// The services of one scan directory. `P` is the pipe between a service and its logger, which this module only keeps.
@@ -201,6 +91,7 @@ impl<P> Scan<P> {
             names: slot.names.clone(),
             main: kept(&slot.main),
             log: kept(&slot.log),
+            reader: slot.reader,
             pipe: slot.pipe.as_ref(),
             released: slot.released,
         })
@@ -208,7 +99,7 @@ impl<P> Scan<P> {
 
     /// Goes on with a service that another svscan has kept. A look at every name is to follow.
     pub fn restore(&mut self, now: Tick, kept: Kept<P>) {
-        let Kept { id, names, main, log, pipe, released } = kept;
+        let Kept { id, names, main, log, reader, pipe, released } = kept;
         for name in &names {
             self.names.insert(Rc::clone(name), (id, self.pass));
         }
@@ -219,7 +110,7 @@ impl<P> Scan<P> {
         }
         let [main, log] =
             [main, log].map(|kept| Supervise { life: kept.life, earliest: kept.earliest, ..Supervise::default() });
-        self.slots.insert(id, Slot { names, main, log, pipe, filling: None, released });
+        self.slots.insert(id, Slot { names, main, log, reader, pipe, filling: None, released });
         self.settle(now, id);
     }
 
@@ -324,6 +215,7 @@ impl<P> Scan<P> {
             names: vec![name],
             main: Supervise::default(),
             log: Supervise::default(),
+            reader: Reader::default(),
             pipe: None,
             filling: (!complete).then_some(now),
             released: false,
@@ -426,6 +318,14 @@ impl<P> Scan<P> {
         self.note_running(now, id, role, Life::Child(pid));
     }
 
+    /// The same in the place of a log supervise, which is a copier.
+    pub fn copier_started(&mut self, now: Tick, id: Id, pid: Pid) {
+        self.started(now, id, Role::Log, pid);
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.reader = Reader::Copier;
+        }
+    }
+
     /// There was nothing to start: a supervise runs there that is no child of ours. [`lost`](Scan::lost) tells of its end.
     pub fn found(&mut self, now: Tick, id: Id, role: Role, pid: Option<Pid>) {
         self.unschedule(id, role);
@@ -443,8 +343,9 @@ impl<P> Scan<P> {
         };
         slot.supervise(role).life = life;
         slot.filling = None;
-        if role == Role::Main {
-            self.settle(now, id);
+        match role {
+            Role::Main => self.settle(now, id),
+            Role::Log => slot.reader = Reader::Logger,
         }
     }
 
@@ -483,9 +384,14 @@ impl<P> Scan<P> {
         self.slots.get_mut(&id)?.pipe.as_mut()
     }
 
-    /// Whether the log supervise runs.
-    pub fn has_logger(&self, id: Id) -> bool {
-        self.runs(id, Role::Log)
+    /// What runs, if anything does, as the log supervise.
+    pub fn reader(&self, id: Id) -> Reader {
+        self.slots.get(&id).map(|slot| slot.reader).unwrap_or_default()
+    }
+
+    /// What is to be done about the pipe before the service is started, whose output `wanted` shall read.
+    pub fn need(&self, id: Id, wanted: Option<Reader>) -> Need {
+        self.slots.get(&id).map_or(Need::Nothing, |slot| slot.need(wanted))
     }
 
     /// Whether that supervise runs.
@@ -515,7 +421,7 @@ impl<P> Scan<P> {
         if let Life::Child(pid) = std::mem::take(&mut slot.log.life) {
             self.pids.remove(&pid);
         }
-        slot.pipe = Some(pipe);
+        (slot.pipe, slot.reader) = (Some(pipe), Reader::Logger);
     }
 
     /// How many services are known.
