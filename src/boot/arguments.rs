@@ -11,6 +11,7 @@ use svdir::knob::{self, Unit};
 use super::init::Init;
 use super::tree::Tree;
 use super::voice::refuse;
+use crate::service::scan_dir;
 
 /// How long the stop may take where nothing else is said: a little more than the grace of the systemd unit.
 const TIMEOUT: u64 = 90 * SECOND;
@@ -82,9 +83,9 @@ impl Arguments {
 
     /// The scan directory, as it is called in the tree.
     pub fn scan_dir(&self) -> PathBuf {
-        let debian = Path::new("/etc/service");
-        let usual = || if self.tree.holds(debian) { debian.into() } else { "/service".into() };
-        self.scan_dir.clone().unwrap_or_else(usual)
+        let usual = || if self.tree.is_running() { scan_dir::directory() } else { None };
+        let of_system = || scan_dir::of_system(|dir| self.tree.holds(dir));
+        self.scan_dir.clone().or_else(usual).unwrap_or_else(of_system)
     }
 }
 

@@ -26,7 +26,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let tree = &arguments.tree;
     let init = init(arguments)?;
     let mut items = files::items(init, &paths(arguments)?, tree);
-    let scan_dir = arguments.scan_dir();
+    // A variable may have named it.
+    let scan_dir = writable(&arguments.scan_dir())?;
     let found = rivals::find(init, tree, &scan_dir);
     let mut rivals = found.with_context(|| text!("unable to find out what starts svscan"))?;
     // What is in the place of ours is moved away anyhow.

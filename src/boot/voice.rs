@@ -17,7 +17,7 @@ pub const PROGRAM: Program = Program {
         ("reload", "let the svscan of the scan directory become its new file; no service notices"),
         ("status", "exit 0 if a svscan serves the scan directory, 3 if not"),
         ("--init NAME", "systemd, sysvinit, openrc, upstart, rc.d or busybox; without it, the one that is found"),
-        ("--scan-dir DIR", "the scan directory; else /etc/service if there is one, else /service"),
+        ("--scan-dir DIR", "the scan directory; else $SVDIR, else /service, or /etc/service if only that is there"),
         (
             "--timeout TIME",
             "how long stop waits at most, and takeover for each service, in seconds or with ms, s, m, h; default 90",

@@ -46,9 +46,16 @@ pub fn enter(dir: &Path) -> io::Result<()> {
     if !bare || error.kind() != io::ErrorKind::NotFound || std::fs::symlink_metadata(dir).is_ok() {
         return entered;
     }
-    match scan_dir::directory() {
-        // The error that is told is about the name as it was given.
-        Some(default) => std::env::set_current_dir(default.join(dir)).or(entered),
-        None => entered,
+    let Some(default) = scan_dir::directory() else {
+        return entered;
+    };
+    if std::env::set_current_dir(default.join(dir)).is_ok() {
+        return Ok(());
     }
+    // Scripts of daemontools, which does not know the variable, see its line to the byte.
+    if scan_dir::is_named() {
+        let there = default.join(dir);
+        return Err(io::Error::other(format!("{}, nor does {}", cli::reason(error), there.display())));
+    }
+    entered
 }

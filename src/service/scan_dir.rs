@@ -7,22 +7,33 @@ use std::path::{Path, PathBuf};
 
 /// Names it; the same variable as runit's.
 const VARIABLE: &str = "SVDIR";
-/// The system's.
-const SYSTEM: &str = "/service";
+/// The system's: that of daemontools as released, and Debian's, which counts where only it exists.
+const SYSTEM: [&str; 2] = ["/service", "/etc/service"];
 
-/// Where it is: `$SVDIR`, else `/service` for root, else `$XDG_CONFIG_HOME/service`, else `~/.config/service`. `None` for an ordinary user
-/// without a home.
+/// Where it is: `$SVDIR`; else for root the system's, `/service`, or `/etc/service` where only that exists; else `$XDG_CONFIG_HOME/service`, or
+/// `~/.config/service`. `None` for an ordinary user without a home.
 pub fn directory() -> Option<PathBuf> {
-    choose(sys::identity::is_root(), |name| std::env::var_os(name))
+    choose(sys::identity::is_root(), |name| std::env::var_os(name), Path::is_dir)
 }
 
-fn choose(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+/// The system's, as far as a directory `exists`.
+pub fn of_system(exists: impl Fn(&Path) -> bool) -> PathBuf {
+    let [released, _] = SYSTEM;
+    SYSTEM.map(Path::new).into_iter().find(|dir| exists(dir)).unwrap_or(Path::new(released)).into()
+}
+
+/// Whether `$SVDIR` names it.
+pub fn is_named() -> bool {
+    std::env::var_os(VARIABLE).is_some_and(|named| !named.is_empty())
+}
+
+fn choose(root: bool, variable: impl Fn(&str) -> Option<OsString>, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(named) = path(VARIABLE) {
         return Some(named);
     }
     if root {
-        return Some(SYSTEM.into());
+        return Some(of_system(exists));
     }
     // The specification of this variable says that a relative path does not count.
     let config = path("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
@@ -35,7 +46,7 @@ fn choose(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Option<Pat
 /// # Errors
 /// Those of making it.
 pub fn make(dir: &Path) -> io::Result<bool> {
-    if dir.exists() || sys::identity::is_root() || std::env::var_os(VARIABLE).is_some_and(|named| !named.is_empty()) {
+    if dir.exists() || sys::identity::is_root() || is_named() {
         return Ok(false);
     }
     fs::create_dir_all(dir)?;
@@ -48,7 +59,22 @@ mod tests {
 
     fn chosen(root: bool, variables: &[(&str, &str)]) -> Option<String> {
         let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        choose(root, variable).map(|path| path.display().to_string())
+        choose(root, variable, |_| false).map(|path| path.display().to_string())
+    }
+
+    #[test]
+    fn debians_counts_where_only_it_exists() {
+        let there = |dirs: &'static [&str]| of_system(move |path| dirs.iter().any(|dir| path == Path::new(dir)));
+        for (dirs, expected) in [
+            (&[][..], "/service"),
+            (&["/service"], "/service"),
+            (&["/etc/service"], "/etc/service"),
+            (&["/service", "/etc/service"], "/service"),
+        ] {
+            assert_eq!(there(dirs), Path::new(expected));
+        }
+        let root = choose(true, |_| None, |path| path == Path::new("/etc/service"));
+        assert_eq!(root.as_deref(), Some(Path::new("/etc/service")));
     }
 
     #[test]

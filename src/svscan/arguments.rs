@@ -32,7 +32,7 @@ pub const PROGRAM: Program = Program {
         ("--prefix", "write the name of the service before each line of a service without a logger"),
         (
             "--default",
-            "the scan directory is $SVDIR, else /service for root, else service in $XDG_CONFIG_HOME or ~/.config",
+            "the scan directory is $SVDIR, else for root /service, or /etc/service if only that is there, else service in $XDG_CONFIG_HOME or ~/.config",
         ),
         ("dir", "the scan directory; else the current one"),
     ],

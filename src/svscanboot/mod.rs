@@ -23,7 +23,7 @@ use crate::service::log_pipe::LogPipe;
 use crate::service::processes::kill_descendants;
 use crate::service::programs::Peers;
 use crate::service::running::RunningSupervise;
-use crate::service::{STOP, tick};
+use crate::service::{STOP, scan_dir, tick};
 
 const PROGRAM: Program = Program {
     name: "svscanboot",
@@ -31,13 +31,14 @@ const PROGRAM: Program = Program {
     usage: "svscanboot: usage: svscanboot [dir]",
     usage_exit: cli::USAGE,
     about: "Keeps svscan running from boot to shutdown, with the errors of everything below it in the process title.",
-    options: &[("dir", "the scan directory; else $SVSCAN_DIR, else /etc/service if there is one, else /service")],
+    options: &[(
+        "dir",
+        "the scan directory; else $SVSCAN_DIR, else $SVDIR, else /service, or /etc/service if only that is there; for others than root service in $XDG_CONFIG_HOME or ~/.config",
+    )],
 };
 
 /// Where programs are looked for, as the original sets it.
 const PATH: &str = "/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:/usr/X11R6/bin";
-/// Debian's scan directory, and the one of daemontools as released.
-const SCAN_DIRECTORIES: [&str; 2] = ["/etc/service", "/service"];
 /// So many bytes of errors stay visible.
 const TITLE: usize = 400;
 /// sysvinit tells by this variable where the machine is going: to a halt at 0, to a reboot at 6.
@@ -219,8 +220,7 @@ fn scan_directory(call: &Call) -> PathBuf {
     if let Some(dir) = std::env::var_os("SVSCAN_DIR").filter(|dir| !dir.is_empty()) {
         return dir.into();
     }
-    let [debian, released] = SCAN_DIRECTORIES.map(PathBuf::from);
-    if debian.is_dir() { debian } else { released }
+    scan_dir::directory().unwrap_or_else(|| scan_dir::of_system(Path::is_dir))
 }
 
 /// `svc -dx` for what an earlier run left and a new svscan cannot take over: a service whose log pipe is not found again would write

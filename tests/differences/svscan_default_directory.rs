@@ -37,7 +37,7 @@ fn svdir_is_scanned_and_names_are_found_in_it() {
 }
 
 #[test]
-fn what_exists_comes_first_and_what_is_nowhere_is_said_as_it_was_named() {
+fn what_exists_comes_first_and_of_what_is_nowhere_both_places_are_said() {
     let scratch = Scratch::new();
     let _svscan = svscan(&scratch);
     scratch.service("web", "");
@@ -53,11 +53,19 @@ fn what_exists_comes_first_and_what_is_nowhere_is_said_as_it_was_named() {
             &[
                 "./web/x: unable to chdir: file does not exist",
                 "dangling: unable to chdir: file does not exist",
-                "none: unable to chdir: file does not exist",
+                &format!(
+                    "none: unable to chdir: file does not exist, nor does {}/none",
+                    scratch.path("services").display()
+                ),
             ][..]
         )
     );
     assert_eq!(finish(&mut command(&scratch, "svok", &["web"])).code, 100);
+    let none = format!("none: file does not exist, nor does {}/none\n", scratch.path("services").display());
+    for (program, level) in [("svc", "warning"), ("svok", "fatal")] {
+        let said = finish(&mut command(&scratch, program, &["none"])).err();
+        assert_eq!(said, format!("{program}: {level}: unable to chdir to {none}"));
+    }
 }
 
 #[test]
@@ -96,4 +104,16 @@ fn the_directory_of_a_user_is_made_and_that_is_said_once() {
         });
         assert_eq!(scratch.text("second"), "");
     }
+}
+
+#[test]
+fn svscanboot_and_boot_know_it_too() {
+    let scratch = Scratch::new();
+    scratch.service("services/web", "exec sleep 1000");
+    let _svscanboot = start(command(&scratch, "svscanboot", &[]).env_remove("SVSCAN_DIR"));
+    wait_up(&scratch, "services/web");
+    let status = finish(&mut command(&scratch, "uphold", &["boot", "status"]));
+    assert_eq!(status.out(), format!("svscan runs in {}\n", scratch.path("services").display()));
+    let stopped = finish(&mut command(&scratch, "uphold", &["boot", "stop"]));
+    assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
 }

@@ -95,6 +95,9 @@ fn a_scan_directory_that_existed_or_holds_something_stays() {
         assert!(!tree.path("service").exists(), "{init}: Debian's directory is taken");
         tree.boots("remove", &[]);
         assert_eq!(tree.listing(), before, "{init}");
+        tree.mkdir("service");
+        let printed = tree.boots("install", &["--init", init, "--print"]);
+        assert!(!printed.contains("/etc/service"), "{init}: only where it is the only one: {printed}");
 
         let tree = Tree::new(prepare);
         tree.boots("install", &[]);
