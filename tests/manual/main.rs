@@ -214,3 +214,30 @@ fn groff_has_nothing_to_say_about_any_page() {
         assert_eq!((told.code, told.err().as_str()), (0, ""), "{}", page.reference);
     }
 }
+
+#[test]
+fn the_pages_that_the_readme_installs_take_the_place_of_daemontools_own() {
+    let Some(gzip) = needs_program("gzip") else { return };
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(checkout.join("README.md")).expect("it is there");
+    let indented = |line: &&str| line.is_empty() || line.starts_with("    ");
+    let lines: Vec<&str> = readme.lines().skip_while(|line| *line != "    for page in man/*.[58]").collect();
+    let script = lines.into_iter().take_while(indented).collect::<Vec<_>>().join("\n");
+    let scratch = testkit::Scratch::new();
+    for page in ["man8/svc.8.gz", "man8/tai64n.8.gz", "man5/another.5.gz"] {
+        scratch.write(page, "of daemontools");
+    }
+    let script = script.replace("/usr/share/man", scratch.root().to_str().expect("UTF-8"));
+    let done = finish(Command::new("/bin/sh").args(["-ec", &script]).current_dir(checkout));
+    assert_eq!((done.code, done.err().as_str()), (0, ""));
+    for page in pages() {
+        let name = page.path.file_name().and_then(|name| name.to_str()).expect("a name");
+        let (_, section) = name.rsplit_once('.').expect("it has a section");
+        let installed = scratch.path(format!("man{section}/{name}.gz"));
+        let text = finish(Command::new(&gzip).arg("-dc").arg(installed)).stdout;
+        assert!(text == fs::read(&page.path).expect("it is there"), "{name}");
+    }
+    // Debian's daemontools has a page for each of its programs in section 8.
+    let in_8 = |name: &&str| scratch.path(format!("man8/{name}.8.gz")).exists();
+    assert!(["svc", "tai64n", "tai64nlocal", "multilog"].iter().all(in_8));
+}
