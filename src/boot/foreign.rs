@@ -75,6 +75,11 @@ fn is_script(path: &Path) -> bool {
     File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"#!"
 }
 
+/// Whether a svscan of another suite runs in `scan_dir`. One that has no service is not found.
+pub fn runs(scan_dir: &Path) -> bool {
+    services(scan_dir).is_ok_and(|services| scanner(scan_dir, &services).is_some())
+}
+
 impl Scanner {
     /// What reads the pipe that it writes to, beside it: readproctitle.
     pub fn reader(&self) -> Option<Pid> {

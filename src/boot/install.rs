@@ -11,6 +11,7 @@ use cli::text;
 
 use super::arguments::{Arguments, writable};
 use super::files::{self, Paths};
+use super::foreign;
 use super::init::Init;
 use super::inittab;
 use super::item::{Found, Item};
@@ -55,7 +56,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
         installer.undo();
         return Err(error);
     }
-    if tree.is_running() {
+    if tree.is_running() && foreign::runs(&scan_dir) {
+        tell(&[&"to put it in the place of what runs now: uphold boot takeover --scan-dir ", &scan_dir]);
+    } else if tree.is_running() {
         tell(&[&"to start it now: ", &init.now()]);
     }
     Ok(0)

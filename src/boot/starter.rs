@@ -1,7 +1,7 @@
 //! What starts svscan once the old one has ended: systemd by our unit, another init as it is told to, or nobody.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use cli::text;
@@ -9,16 +9,21 @@ use cli::text;
 use super::commands::run;
 use super::foreign::Scanner;
 use super::inittab;
+use super::mark::Marked;
+use super::rivals::MASK;
 use super::tree::Tree;
 use super::voice::refuse;
 
+const UNITS: &str = "/etc/systemd/system";
 const UNIT: &str = "svscan.service";
 
 /// Who starts svscan.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Starter {
-    /// systemd, by the unit that `uphold boot install` writes; the old svscan belongs to this one.
-    Systemd { old: String },
+    /// systemd, by the unit that `uphold boot install` writes; the old svscan belongs to another one.
+    Systemd,
+    /// The same, and the old svscan belongs to the unit of this name: when it ends, systemd starts it as the new file says.
+    SameUnit,
     /// Whoever started the old one; init is to look at its table first.
     Other { inittab: bool },
 }
@@ -36,13 +41,16 @@ impl Starter {
         };
         let booted = tree.holds(Path::new("/run/systemd/system"));
         if let Some(old) = scanner.and_then(Scanner::unit).filter(|_| booted) {
-            if !tree.holds(Path::new("/etc/systemd/system/svscan.service")) {
-                return Err(unable(&[&"systemd has no svscan.service"]));
+            if !has_our_unit(tree) {
+                return Err(unable(&[&"systemd has no unit of ours"]));
             }
-            if old != UNIT && !is_masked(tree, &old) {
+            if old == UNIT {
+                return Ok(Starter::SameUnit);
+            }
+            if !is_masked(tree, &old) {
                 return Err(unable(&[&"systemd would start ", &old.as_str(), &" again"]));
             }
-            return Ok(Starter::Systemd { old });
+            return Ok(Starter::Systemd);
         }
         let inittab = tree.resolve(Path::new("/etc/inittab")).and_then(fs::read);
         let inittab = inittab.is_ok_and(|bytes| inittab::find(&bytes).is_some());
@@ -53,14 +61,15 @@ impl Starter {
         Ok(Starter::Other { inittab })
     }
 
-    pub fn is_systemd(&self) -> bool {
-        matches!(self, Starter::Systemd { .. })
+    /// Whether ours is started before the old one ends.
+    pub fn comes_first(&self) -> bool {
+        *self == Starter::Systemd
     }
 
     /// What has to be done before the old svscan ends.
     pub fn prepare(&self) -> anyhow::Result<()> {
         match self {
-            Starter::Systemd { .. } => systemctl(&["daemon-reload"]),
+            Starter::Systemd | Starter::SameUnit => systemctl(&["daemon-reload"]),
             Starter::Other { inittab: true } => {
                 // Where it fails there is another init, which does not read that file.
                 let _ = run(&["telinit", "q"]);
@@ -73,8 +82,8 @@ impl Starter {
     /// What has to be done when it has ended.
     pub fn start(&self) -> anyhow::Result<()> {
         match self {
-            Starter::Systemd { .. } => systemctl(&["start", UNIT]),
-            Starter::Other { .. } => Ok(()),
+            Starter::Systemd => systemctl(&["start", UNIT]),
+            Starter::SameUnit | Starter::Other { .. } => Ok(()),
         }
     }
 }
@@ -88,7 +97,11 @@ fn systemctl(words: &[&str]) -> anyhow::Result<()> {
     }
 }
 
+fn has_our_unit(tree: &Tree) -> bool {
+    let text = tree.place(&Path::new(UNITS).join(UNIT)).and_then(fs::read_to_string);
+    text.is_ok_and(|text| Marked::read(&text).is_some())
+}
+
 fn is_masked(tree: &Tree, unit: &str) -> bool {
-    let mask = PathBuf::from(format!("/etc/systemd/system/{unit}"));
-    tree.link_target(&mask).is_some_and(|target| target == Path::new("/dev/null"))
+    tree.link_target(&Path::new(UNITS).join(unit)).is_some_and(|target| target == Path::new(MASK))
 }

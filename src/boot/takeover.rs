@@ -69,30 +69,42 @@ fn serves(dir: &Path) -> anyhow::Result<bool> {
 /// Ends the old svscan, and waits until ours serves the directory.
 fn change_scanner(dir: &Path, scanner: Option<Scanner>, starter: &Starter, peers: &Peers) -> anyhow::Result<()> {
     starter.prepare()?;
+    if starter.comes_first() {
+        // Ours leaves alone what the old one runs. So if it does not come, nothing has changed. The old svscanboot and readproctitle stay for as
+        // long as somebody writes to them: with svscanboot systemd would end all that is in its unit.
+        starter.start()?;
+        wait_until_served(dir)?;
+    }
     if let Some(scanner) = scanner {
-        // svscanboot waits for its readproctitle, and init for svscanboot. Whoever writes to readproctitle would die when it has gone; so there
-        // is another until all of them have ended. Below systemd the old ones stay until then: all in the unit would be killed with them.
-        let reader = scanner.reader().filter(|_| !starter.is_systemd());
-        if let Some(old) = reader {
-            let pipe: PathBuf = format!("/proc/{old}/fd/0").into();
-            let pipe = fd::open_read(&pipe).with_context(|| text!("unable to open the stdin of readproctitle"))?;
-            fd::set_blocking(pipe.as_fd()).with_context(|| text!("unable to open the stdin of readproctitle"))?;
-            commands::read_title(peers, &pipe).with_context(|| text!("unable to start readproctitle"))?;
+        let reader = scanner.reader().filter(|_| !starter.comes_first());
+        if let Some(reader) = reader {
+            let unable =
+                || text!("unable to put another readproctitle in the place of pid ", reader.to_string().as_str());
+            read_in_place_of(reader, peers).with_context(unable)?;
         }
         end(scanner.pid)?;
         tell(&[&"ended the old svscan of ", &dir]);
-        if let Some(old) = reader {
-            end(old)?;
-        }
+        // svscanboot waits for it, and init for svscanboot.
+        reader.map_or(Ok(()), end)?;
     }
-    starter.start()?;
-    if appears(|| serves(dir))? {
-        tell(&[&"svscan runs in ", &dir]);
-        return Ok(());
-    }
-    start(peers, "svscanboot", &[dir.as_os_str()]).with_context(|| text!("unable to start svscanboot"))?;
-    if appears(|| serves(dir))? {
+    if !appears(|| serves(dir))? {
+        start(peers, "svscanboot", &[dir.as_os_str()]).with_context(|| text!("unable to start svscanboot"))?;
+        wait_until_served(dir)?;
         tell(&[&"started svscanboot on ", &dir, &", since nothing else did; the next boot may not"]);
+    }
+    tell(&[&"svscan runs in ", &dir]);
+    Ok(())
+}
+
+/// Starts a readproctitle of ours that reads what the old one does: whoever writes there would die if nobody read. It ends when all of them have.
+fn read_in_place_of(old: Pid, peers: &Peers) -> io::Result<()> {
+    let pipe = fd::open_read(Path::new(&format!("/proc/{old}/fd/0")))?;
+    fd::set_blocking(pipe.as_fd())?;
+    commands::read_title(peers, &pipe)
+}
+
+fn wait_until_served(dir: &Path) -> anyhow::Result<()> {
+    if appears(|| serves(dir))? {
         return Ok(());
     }
     let unable = text!("unable to start svscan in ", dir, ", its services run on");

@@ -5,7 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use testkit::{Running, Scratch, finish, make_executable, needs_original, parent, start, wait_for, wait_until};
+use testkit::{
+    Running, Scratch, finish, make_executable, needs_original, needs_program, needs_root, parent, start, wait_for,
+    wait_until,
+};
 
 use crate::pair::ours;
 use crate::talker::Talker;
@@ -173,4 +176,30 @@ fn takeover_puts_ours_in_the_place_of_daemontools_and_no_line_is_lost() {
         nothing_is_lost(&lines);
         assert_eq!(lines.iter().filter(|line| line.contains(" end ")).count(), 2, "{name}");
     }
+}
+
+#[test]
+fn takeover_does_nothing_where_init_would_start_daemontools_again() {
+    let (Some(original), true) = (needs_original(), needs_root()) else { return };
+    let Some(unshare) = needs_program("unshare") else { return };
+    let scratch = scratch();
+    scratch.service("service/a", "echo $$ >>started; exec sleep 1000");
+    let dir = scratch.path("service");
+    let text = fs::read_to_string(original.path("svscanboot")).expect("Debian's is a script");
+    let script = scratch.write("boot", text.replace("/etc/service", dir.to_str().expect("UTF-8")));
+    make_executable(&script);
+    // The shell is init in its own namespace.
+    let init = "until $1/svok service/a; do sleep 0.05; done 2>/dev/null
+        $1/uphold boot takeover --scan-dir $2/service >out 2>err; echo $? >code";
+    let mut command = Command::new(unshare);
+    command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c"]);
+    command.arg(format!("({init}) & while :; do $2/boot; sleep 0.1; done")).arg("sh");
+    command.arg(ours().directory()).arg(scratch.root()).current_dir(scratch.root());
+    let _init = start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
+    wait_until("it has ended", || scratch.text("code").ends_with('\n'));
+    let why = format!("init would start {} again; uphold boot install --force changes that", script.display());
+    let expected = format!("uphold boot: fatal: unable to take over {}: {why}\n", dir.display());
+    assert_eq!((scratch.text("err"), scratch.text("code").as_str()), (expected, "100\n"));
+    assert!(has_reader(&scratch.path("service/a")), "its supervise runs");
+    wait_until("it has started once", || scratch.text("service/a/started").lines().count() == 1);
 }
