@@ -188,7 +188,7 @@ fn a_service_that_is_removed_after_a_takeover_takes_its_logger_with_it() {
     wait_until("it is logged", || log(&scratch) == ["1"]);
     std::fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("it can be renamed");
     svc(&scratch, "-dx", "a");
-    wait_until("the logger's supervise is gone", || is_gone(logger) || parent(logger).is_none());
+    wait_until("the logger's supervise is gone", || !lives(logger));
     assert_eq!(scratch.text("a/log/main/current"), "1\n");
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use testkit::{Running, Scratch, signal, start, wait_for, wait_until};
+use testkit::{Running, Scratch, lives, signal, start, wait_for, wait_until};
 
 use crate::talker::Talker;
 use crate::world::{lines, pid, process, svc, svstat, wait_down, wait_up};
@@ -197,7 +197,7 @@ fn a_logger_whose_directory_is_gone_leaves_after_an_upgrade_too() {
     fs::rename(scratch.path("scan/a"), scratch.path("a")).expect("it can be renamed");
     wait_until("it is logged", || scratch.text("a/old/got") == "1\n");
     svc(&scratch, "-dx", "a");
-    wait_until("the logger's supervise is gone", || !fs::exists(format!("/proc/{logger}")).unwrap_or(true));
+    wait_until("the logger's supervise is gone", || !lives(logger));
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::time::Instant;
 use crate::DEADLINE;
 use crate::wait::pause;
 
-/// Held for reading while a child is made. A child that is forked while a file is open for writing keeps it open until its
-/// own exec, and as long as it does, executing the file fails with ETXTBSY.
+/// Held for reading while a child is made, for writing while a file that may be executed is written. A child that is made
+/// while the file is open for writing keeps it open until its own exec, and executing the file fails with ETXTBSY. To wait for that exec
+/// afterwards does not help: whoever made the child goes on before the kernel has closed the files.
 static FORKING: RwLock<()> = RwLock::new(());
 
 fn spawn(command: &mut Command) -> Child {
@@ -39,10 +40,10 @@ pub(crate) fn quietly(command: &mut Command) {
     let _ = child.and_then(|mut child| child.wait());
 }
 
-/// Waits until every child that is being made now has executed its program: none of them has a file open any more that this
-/// process has closed.
-pub(crate) fn wait_for_execs() {
+/// Runs `write` while no child is being made.
+pub(crate) fn while_nothing_forks<T>(write: impl FnOnce() -> T) -> T {
     let _guard = FORKING.write().unwrap_or_else(PoisonError::into_inner);
+    write()
 }
 
 /// A program that ended, and what it said.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::{quietly, wait_for_execs};
+use crate::process::{quietly, while_nothing_forks};
 use crate::{Finished, Running, Suite, finish, is_root, start};
 
 /// The user and group `nobody`, who does what an ordinary user does where the tests run as root.
@@ -58,9 +58,11 @@ impl Scratch {
     pub fn write(&self, name: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("below the root")).expect("a directory");
-        fs::write(&path, contents).expect("a file");
+        // What is never executed keeps nobody from making children.
         if fs::metadata(&path).is_ok_and(|file| file.mode() & 0o111 != 0) {
-            wait_for_execs();
+            while_nothing_forks(|| fs::write(&path, contents)).expect("a file");
+        } else {
+            fs::write(&path, contents).expect("a file");
         }
         path
     }
@@ -74,8 +76,9 @@ impl Scratch {
 
     /// Writes an executable `/bin/sh` script with the given body.
     pub fn script(&self, name: impl AsRef<Path>, body: &str) -> PathBuf {
-        let path = self.write(name, format!("#!/bin/sh\n{body}\n"));
-        make_executable(&path);
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("below the root")).expect("a directory");
+        write_executable(&path, format!("#!/bin/sh\n{body}\n").as_bytes());
         path
     }
 
@@ -84,8 +87,7 @@ impl Scratch {
         let path = self.path(name);
         let new = path.with_extension("new");
         self.mkdir(path.parent().expect("it lies in the scratch directory"));
-        fs::write(&new, contents).expect("a file");
-        make_executable(&new);
+        write_executable(&new, contents);
         fs::rename(&new, &path).expect("a file in a directory of ours");
         path
     }
@@ -170,8 +172,8 @@ impl Scratch {
     pub fn lend(&self, program: &str) -> PathBuf {
         let copy = self.mkdir(LENT).join(program);
         if !copy.exists() {
-            fs::copy(self.suite().path(program), &copy).expect("a copy of the program");
-            make_executable(&copy);
+            let built = fs::read(self.suite().path(program)).expect("it was built");
+            write_executable(&copy, &built);
         }
         copy
     }
@@ -232,8 +234,16 @@ impl Drop for Scratch {
     }
 }
 
-/// Gives a file mode 0755, and returns when it can be executed.
-pub fn make_executable(path: &Path) {
+/// Writes a file of mode 0755 that can be executed at once.
+fn write_executable(path: &Path, contents: &[u8]) {
+    while_nothing_forks(|| fs::write(path, contents)).expect("a file");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
-    wait_for_execs();
+}
+
+/// Makes a file one of mode 0755 that can be executed at once.
+pub fn make_executable(path: &Path) {
+    // Somebody may still have it open for writing, so it becomes another file.
+    let contents = fs::read(path).expect("a file");
+    fs::remove_file(path).expect("its owner may do so");
+    write_executable(path, &contents);
 }
