@@ -9,6 +9,7 @@ mod envdir_dangling_link;
 mod fghack_passes_term_on;
 mod file_size_limit;
 mod help_and_version;
+mod idle_memory;
 mod multilog_bare_bang;
 mod multilog_clean_state;
 mod multilog_clock_set_back;
