@@ -16,12 +16,12 @@ use libc::{c_int, sa_family_t, sockaddr_in, sockaddr_in6, sockaddr_un, socklen_t
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-use crate::{fd, poll};
+use crate::fd;
 
 /// How many connections may wait where nobody says: the kernel has a limit of its own below it.
 const BACKLOG: u32 = 4096;
-/// How often, each a millisecond after the last, the lock of a directory is tried.
-const TRIES: u32 = 100;
+/// How often the lock of a directory is tried. It is held for a few system calls.
+const TRIES: u32 = 200;
 
 /// The longest path of a Unix socket: one byte stays for the NUL.
 pub(crate) const LONGEST_PATH: usize = size_of::<sockaddr_un>() - std::mem::offset_of!(sockaddr_un, sun_path) - 1;
@@ -152,7 +152,7 @@ fn inet(kind: Kind, address: SocketAddr, only_ipv6: bool, manner: Manner) -> io:
         turn_on(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, true)?;
     }
     if manner.reuse_port {
-        turn_on(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, true)?;
+        reuse_port(&socket)?;
     }
     match address {
         SocketAddr::V4(v4) => {
@@ -196,14 +196,15 @@ fn unix(file: &UnixFile, manner: Manner) -> io::Result<OwnedFd> {
     listens.map(|()| socket)
 }
 
-/// Holds the lock until it is dropped. Not without end: a scan directory is locked for as long as its svscan lives, and may hold a socket too.
+/// Holds the lock until it is dropped. Nobody sleeps for it: between two tries whoever has it gets to run. And not without end: a scan
+/// directory is locked for as long as its svscan lives, and may hold a socket too.
 fn lock_directory(path: &Path) -> Option<fs::File> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = fd::open_read(parent).ok()?;
     for _ in 0..TRIES {
         match fd::try_lock(&directory) {
             Ok(()) => return Some(directory),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => poll::rest_for(1_000_000),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
             Err(_) => return None,
         }
     }
@@ -317,6 +318,17 @@ fn turn_on(socket: &OwnedFd, level: c_int, option: c_int, on: bool) -> io::Resul
     let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
     Errno::result(set)?;
     Ok(())
+}
+
+#[cfg(not(any(target_os = "illumos", target_os = "solaris")))]
+fn reuse_port(socket: &OwnedFd) -> io::Result<()> {
+    turn_on(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, true)
+}
+
+/// The libc crate does not have the option there.
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+fn reuse_port(_: &OwnedFd) -> io::Result<()> {
+    Err(Errno::ENOTSUP.into())
 }
 
 /// `address` is one of the socket's family, of `size` bytes.

@@ -4,6 +4,11 @@
 //! its parent's memory until it execs (vfork's way, and posix_spawn's) spares that: here it halves the time from one death
 //! of a service to its next start. While such a child lives in borrowed memory its parent stands still, and what the child
 //! has learned, such as why it could not exec, the parent finds in its own memory.
+//!
+//! The price: the parent stands still until the exec is through, and an exec can take long. The kernel reads the program, and its
+//! interpreter, before it answers; where these lie on a file system whose server does not answer, supervise obeys nothing and svscan starts
+//! nothing until it does. A fork would leave only the child behind. A supervisor whose programs may hang so is not worth twice the time of
+//! every start, as programs are read from the cache of the kernel after the first one: but do not put `run`, or its `#!`, there.
 
 use std::io;
 
@@ -12,7 +17,8 @@ use nix::unistd::Pid;
 /// Exit code of a child that could not become what it should.
 const CANNOT_EXEC: u8 = 111;
 
-/// Starts a child that becomes another program by `exec`, or ends with code 111 if that returns; then `unable` says why.
+/// Starts a child that becomes another program by `exec`, or ends with code 111 if that returns; then `unable` says why. Does not
+/// return before that.
 ///
 /// `exec` runs in the child, in memory that is shared with this process where the system can do that: it may leave word in
 /// what it borrows, but must neither allocate nor free, since the child may be killed on the way. What it does to
