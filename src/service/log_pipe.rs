@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use svdir::{More, Status, names};
-use sys::{adopted, fd, proc, sealed};
+use sys::{adopted, fd, proc, process, sealed};
 
 use super::{files, holder, record};
 
@@ -55,12 +55,16 @@ impl LogPipe {
 
     /// Opens the pipe with the inode number `id`, if the process `pid` has it as its descriptor `number`. The pipe that is svscan's own stdout or
     /// stderr does not count: older supervises recorded it for a service without a logger.
-    fn of_process(pid: u32, number: u32, id: u64) -> Option<LogPipe> {
+    fn of_process(pid: u32, number: RawFd, id: u64) -> Option<LogPipe> {
         if [fd::stdout(), fd::stderr()].into_iter().any(|own| fd::pipe_id(own) == Some(id)) {
             return None;
         }
+        // Looked at first: the process may be another one by now, and to open a file may have effects.
+        if id == 0 || proc::pipe(process::Pid::from_raw(pid.cast_signed()), number) != Some(id) {
+            return None;
+        }
         let reader = OwnedFd::from(fd::open_read(Path::new(&format!("/proc/{pid}/fd/{number}"))).ok()?);
-        if id == 0 || fd::pipe_id(reader.as_fd()) != Some(id) {
+        if fd::pipe_id(reader.as_fd()) != Some(id) {
             return None;
         }
         // It becomes the logger's stdin.
@@ -106,5 +110,45 @@ impl LogPipe {
     /// Closes the write end, so that the logger comes to the end of file when the service has ended.
     pub fn close_writer(&mut self) {
         self.writer = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_opened_that_is_not_the_pipe() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("fifo");
+        fd::make_fifo(path.as_path()).expect("a FIFO");
+        let reader = fd::open_read(path.as_path()).expect("it does not wait");
+        let writer = fd::open_write(path.as_path()).expect("it has a reader");
+        drop(reader);
+        // Whoever writes there waits for a reader, and must not take us for one.
+        let waiting = {
+            let path = path.clone();
+            std::thread::spawn(move || std::fs::File::options().write(true).open(path))
+        };
+        let own = process::own_pid().as_raw().unsigned_abs();
+        let id = fd::pipe_id(writer.as_fd()).expect("it is one");
+        for _ in 0..100 {
+            assert!(LogPipe::of_process(own, sealed::number(writer.as_fd()), id).is_none());
+            std::thread::yield_now();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!waiting.is_finished());
+        let _reader = fd::open_read(path.as_path()).expect("it does not wait");
+        waiting.join().expect("it ends").expect("it has a reader");
+    }
+
+    #[test]
+    fn a_pipe_is_found_in_the_process_that_has_it() {
+        let pipe = LogPipe::new().expect("a pipe");
+        let (own, id) = (process::own_pid().as_raw().unsigned_abs(), fd::pipe_id(pipe.reader()).expect("it is one"));
+        let (reader, _) = pipe.ends();
+        let found = LogPipe::of_process(own, reader, id).expect("it is there");
+        assert_eq!(fd::pipe_id(found.reader()), Some(id));
+        assert!(LogPipe::of_process(own, reader, id + 1).is_none());
     }
 }

@@ -18,7 +18,7 @@ use svdir::names;
 use sys::exec::Prepared;
 use sys::handed::Gift;
 use sys::process::{self, Change};
-use sys::{fd, sealed};
+use sys::{fd, proc, sealed};
 
 use super::knobs::{self, Present};
 use crate::service::notify::NotifySocket;
@@ -265,12 +265,12 @@ impl Readiness {
 
 /// The read end of a pipe that `pid` has open.
 fn find_pipe(pid: Pid, id: u64) -> Option<OwnedFd> {
-    let directory = std::fs::read_dir(format!("/proc/{}/fd", pid.0)).ok()?;
-    directory.flatten().find_map(|entry| {
-        // Only what is this pipe is opened: to open may have effects on other files.
-        let target = std::fs::read_link(entry.path()).ok()?;
-        (target == Path::new(&format!("pipe:[{id}]"))).then(|| fd::open_read(&entry.path()).ok())?.map(OwnedFd::from)
-    })
+    let process = process::Pid::from_raw(pid.0.cast_signed());
+    // Only what is this pipe is opened: to open may have effects on other files.
+    let number =
+        proc::descriptors(process).ok()?.into_iter().find(|&number| proc::pipe(process, number) == Some(id))?;
+    let opened = fd::open_read(Path::new(&format!("/proc/{}/fd/{number}", pid.0))).ok()?;
+    (fd::pipe_id(opened.as_fd()) == Some(id)).then(|| opened.into())
 }
 
 /// A check of ours that was not reaped, so its pid is nobody else's, with all that it has started.
