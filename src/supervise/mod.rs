@@ -832,8 +832,11 @@ impl<'a> Supervisor<'a> {
             Some(adopted) => adopted.kill(signal),
             None => process::kill(pid, signal),
         };
-        if let Err(error) = sent {
-            self.said.warning("kill", text!("unable to signal ", self.dir), &error);
+        match sent {
+            // It has just ended, and we shall hear of that.
+            Err(error) if error.raw_os_error() == Some(sys::ESRCH) => {}
+            Err(error) => self.said.warning("kill", text!("unable to signal ", self.dir), &error),
+            Ok(()) => self.said.over("kill"),
         }
     }
 
@@ -855,7 +858,7 @@ fn end_group(Pid(leader): Pid) {
     let lives = match Adopted::open(leader) {
         Ok(found) => found.is_some(),
         // There nothing is led by anybody but a child of ours.
-        Err(error) => error.raw_os_error() != Some(sys::ENOSYS),
+        Err(error) => !matches!(error.raw_os_error(), Some(sys::ENOSYS | sys::EPERM)),
     };
     if !lives || proc::parent(leader) == Some(process::own_pid()) {
         // ESRCH: it has left nothing behind.

@@ -83,7 +83,7 @@ fn look_for(dir: &OsStr, pid: NonZeroU32, born: Born) -> anyhow::Result<Option<A
         }
         Ok(None) => Ok(None),
         // Trying again would not help.
-        Err(error) if matches!(error.raw_os_error(), Some(sys::ENOENT | sys::ENOSYS)) => {
+        Err(error) if error.raw_os_error() == Some(sys::ENOENT) => {
             let text = text!("unable to tell whether pid ", u64::from(pid.get()), " is still ", dir, ", starting anew");
             VOICE.warning(&text, &error);
             Ok(None)

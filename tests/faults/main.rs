@@ -5,6 +5,7 @@
 
 mod birth;
 mod multilog;
+mod sandbox;
 mod scene;
 mod strace;
 mod supervise;

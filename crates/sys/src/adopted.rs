@@ -5,11 +5,10 @@
 //! is used. So the descriptor is opened first, and what it stands for is compared with what is known of the process afterwards.
 
 use std::io;
-use std::os::fd::AsFd;
 
-use crate::fd;
 use crate::process::{Change, Pid, Signal};
 
+pub use crate::boot::{boot_id, same_boot_id};
 pub use imp::{Adopted, lives, wait_for_end};
 
 /// A span of time in nanoseconds since the boot, in which a process was born.
@@ -19,20 +18,6 @@ pub struct Birth {
     pub earliest: u64,
     /// Not after this.
     pub latest: u64,
-}
-
-/// Which boot of the machine this is; `None` where the system does not tell.
-pub fn boot_id() -> Option<[u8; 16]> {
-    // It is shorter, and comes in one piece.
-    let mut text = [0; 64];
-    let file = fd::open_read(c"/proc/sys/kernel/random/boot_id").ok()?;
-    let count = fd::read(file.as_fd(), &mut text).ok()?;
-    let mut digits = text.get(..count)?.iter().filter_map(|&byte| char::from(byte).to_digit(16));
-    let mut id = [0; 16];
-    for byte in &mut id {
-        *byte = (digits.next()? << 4 | digits.next()?) as u8;
-    }
-    Some(id)
 }
 
 #[cfg(target_os = "linux")]
@@ -61,8 +46,14 @@ mod imp {
     pub fn lives(pid: Pid) -> bool {
         match open(pid) {
             Ok(fd) => crate::poll::readable([fd.as_fd()], Some(0)).is_ok_and(|[ended]| !ended),
+            Err(errno) if has_none(errno) => !is_over(pid, None),
             Err(errno) => errno != Errno::ESRCH,
         }
+    }
+
+    /// Of a system that has no descriptors of processes: a kernel before 5.3, or a sandbox that does not know the call.
+    fn has_none(errno: Errno) -> bool {
+        matches!(errno, Errno::ENOSYS | Errno::EPERM)
     }
 
     /// Waits until there is no process `pid` that has not ended, or `limit` nanoseconds have passed. At once where there is none. Returns
@@ -75,8 +66,7 @@ mod imp {
         let fd = match open(pid) {
             Ok(fd) => fd,
             Err(Errno::ESRCH) => return Ok(true),
-            // Before Linux 5.3, and where a sandbox does not know the call.
-            Err(Errno::ENOSYS | Errno::EPERM) => return Ok(look_for_end(pid, deadline)),
+            Err(errno) if has_none(errno) => return Ok(look_for_end(pid, deadline)),
             Err(errno) => return Err(errno.into()),
         };
         loop {
@@ -109,6 +99,15 @@ mod imp {
         !there || proc::stat(pid).is_ok_and(|stat| stat.state == b'Z' || birth.is_some_and(|birth| birth != stat.start))
     }
 
+    /// What is known of the process `pid`, born then, where there are no descriptors of processes: that it has ended, or nothing that helps.
+    fn without_descriptor(pid: Pid, birth: Birth, errno: Errno) -> io::Result<Option<Adopted>> {
+        if is_over(pid, None) {
+            return Ok(None);
+        }
+        let stat = proc::stat(pid)?;
+        if is_born(&stat, birth) { Err(errno.into()) } else { Ok(None) }
+    }
+
     fn open(pid: Pid) -> nix::Result<OwnedFd> {
         // SAFETY: the call takes two numbers.
         let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
@@ -117,11 +116,11 @@ mod imp {
     }
 
     /// `None` if nobody has this pid, or only a thread has.
-    fn open_process(pid: Pid) -> io::Result<Option<OwnedFd>> {
+    fn open_process(pid: Pid) -> nix::Result<Option<OwnedFd>> {
         match open(pid) {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
-            Err(errno) => Err(errno.into()),
+            Err(errno) => Err(errno),
         }
     }
 
@@ -130,10 +129,14 @@ mod imp {
         /// end somebody else has to collect.
         ///
         /// # Errors
-        /// If that cannot be found out: out of descriptors or memory, a kernel without pidfds (ENOSYS), or no `/proc` (ENOENT).
+        /// If that cannot be found out: out of descriptors or memory, or no `/proc` (ENOENT). EPERM or ENOSYS if it lives, but in a sandbox that
+        /// does not know pidfds, or a kernel that has none: then nobody would hear of its end.
         pub fn find(pid: Pid, birth: Birth) -> io::Result<Option<Adopted>> {
-            let Some(fd) = open_process(pid)? else {
-                return Ok(None);
+            let fd = match open_process(pid) {
+                Ok(Some(fd)) => fd,
+                Ok(None) => return Ok(None),
+                Err(errno) if has_none(errno) => return without_descriptor(pid, birth, errno),
+                Err(errno) => return Err(errno.into()),
             };
             let adopted = Adopted { fd, pid, birth };
             Ok(if adopted.is_born_then()? { Some(adopted) } else { None })

@@ -10,6 +10,7 @@
 pub mod adopted;
 pub mod arena;
 pub mod argv;
+mod boot;
 pub mod clock;
 pub mod environ;
 pub mod exec;
