@@ -676,7 +676,8 @@ impl<'a> Supervisor<'a> {
         if let Err(Text(why)) = self.open_sockets(place, present) {
             return self.refuse(place, &why);
         }
-        let ways = Ways::prepare(self.dir, present, &mut self.notify, &mut self.said);
+        let alone = self.machine.pid().is_none() && self.machine.second_pid().is_none();
+        let ways = Ways::prepare(self.dir, present, &mut self.notify, alone, &mut self.said);
         let gifts: Vec<_> = self.sockets.gifts().chain(ways.gift()).collect();
         let mut handed = match Handed::new(&gifts) {
             Ok(handed) => handed,

@@ -51,7 +51,8 @@ struct Pipe {
 
 impl Ways {
     /// Those that the current directory, which messages call `dir`, asks for.
-    pub fn prepare(dir: &OsStr, present: Present, socket: &mut NotifySocket, said: &mut Warnings) -> Ways {
+    /// `alone` says that no copy of the service runs.
+    pub fn prepare(dir: &OsStr, present: Present, socket: &mut NotifySocket, alone: bool, said: &mut Warnings) -> Ways {
         let number = if present.notification_fd { knobs::notification_fd(dir, said) } else { None };
         let pipe = number.and_then(|number| match Pipe::new(number) {
             Ok(pipe) => Some(pipe),
@@ -60,7 +61,7 @@ impl Ways {
                 None
             }
         });
-        let socket = present.sd_notify && open_socket(socket, dir, said);
+        let socket = present.sd_notify && open_socket(socket, alone, dir, said);
         let watchdog = if socket && present.watchdog { knobs::watchdog(dir, said) } else { 0 };
         Ways { pipe, check: present.check, socket, watchdog }
     }
@@ -107,9 +108,13 @@ impl Ways {
     }
 }
 
-/// Makes the socket on which services tell of themselves, for the first one that asks for it. Whether there is one.
+/// Makes the socket on which services tell of themselves, for the first one that asks for it. Whether there is one. An abstract one, as older
+/// releases had it, is only kept for a copy that knows it: `alone` says that there is none.
 #[inline(never)]
-fn open_socket(socket: &mut NotifySocket, dir: &OsStr, said: &mut Warnings) -> bool {
+fn open_socket(socket: &mut NotifySocket, alone: bool, dir: &OsStr, said: &mut Warnings) -> bool {
+    if alone && socket.abstract_name().is_some() && !wants_abstract() {
+        *socket = NotifySocket::default();
+    }
     if !socket.is_open() && !wants_abstract() {
         match socket.open_file() {
             Ok(()) => said.over("notify"),

@@ -82,7 +82,7 @@ impl Told {
 
     /// Waits until another process than `old` runs.
     #[track_caller]
-    fn wait_other(&self, old: u32) {
+    pub fn wait_other(&self, old: u32) {
         wait_until("another one runs", || pid(&self.scratch, "a").is_some_and(|pid| pid != old));
     }
 

@@ -83,6 +83,22 @@ fn a_path_that_is_too_long_for_a_socket_is_said_and_an_abstract_one_taken() {
     assert_eq!(scratch.text("supervise.err"), line);
 }
 
+#[test]
+fn an_abstract_socket_that_nobody_asks_for_lasts_as_long_as_who_knows_it() {
+    let told = Told::by("abstract", &teller(), None);
+    let old = told.pid();
+    told.scratch.write("a/sd-notify", "");
+    svc(&told.scratch, "--reexec", "a");
+    svc(&told.scratch, "-t", "a");
+    told.wait_other(old);
+    wait_until("it has told its socket", || told.scratch.text("supervise.out").lines().count() == 2);
+    let sockets = told.scratch.text("supervise.out");
+    let sockets: Vec<&str> = sockets.lines().collect();
+    assert!(sockets[0].starts_with('@') && sockets[1].starts_with('/'), "{sockets:?}");
+    told.say("READY=1");
+    wait_until("it is ready", || told.is_ready());
+}
+
 /// The service tells while supervise does not run, and the process that did so is gone when it does.
 fn tell_and_end(told: &Told, words: &str) {
     let supervise = told.supervise.as_ref().expect("it runs");
