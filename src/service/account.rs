@@ -7,11 +7,12 @@
 use std::ffi::{CStr, OsStr};
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use cli::text;
 use svdir::knob;
+use sys::process::Pid;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
@@ -40,6 +41,59 @@ pub fn look_up(name: &OsStr) -> anyhow::Result<Account> {
 pub fn look_up_group(name: &OsStr) -> Option<u32> {
     let local = fs::read(GROUP).ok().and_then(|groups| find_group(&groups, name.as_bytes()));
     local.or_else(|| ask(c"group", name, group))
+}
+
+/// Where a name is looked up for its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// The accounts: the id is the user's.
+    Accounts,
+    /// The groups.
+    Groups,
+}
+
+impl Database {
+    /// What the database calls one of its names, in a message.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Database::Accounts => "account",
+            Database::Groups => "group",
+        }
+    }
+
+    /// The id of `name`, by the file and by getent, which may take any time; `None` if there is none.
+    pub fn id(self, name: &OsStr) -> Option<u32> {
+        match self {
+            Database::Accounts => look_up(name).ok().map(|found| found.uid),
+            Database::Groups => look_up_group(name),
+        }
+    }
+
+    /// The id of `name`, if the file has it.
+    pub fn id_in_file(self, name: &OsStr) -> Option<u32> {
+        match self {
+            Database::Accounts => find(&fs::read(PASSWD).ok()?, name.as_bytes()).map(|found| found.uid),
+            Database::Groups => find_group(&fs::read(GROUP).ok()?, name.as_bytes()),
+        }
+    }
+
+    /// Starts getent, to be asked for `name`. Its answer comes by the descriptor; the child has to be reaped by somebody else. `None` for what it is
+    /// not asked for, and if it cannot be started.
+    pub fn ask(self, name: &OsStr) -> Option<OwnedFd> {
+        let database = match self {
+            Database::Accounts => c"passwd",
+            Database::Groups => c"group",
+        };
+        if is_asked(name) { start_getent(database, name).map(|(_, reader)| reader) } else { None }
+    }
+
+    /// The id in an answer of getent.
+    pub fn id_in_answer(self, answer: &[u8]) -> Option<u32> {
+        match self {
+            Database::Accounts => first_line(answer, account).map(|found| found.uid),
+            Database::Groups => first_line(answer, group),
+        }
+    }
 }
 
 /// The account called `name` in the text of a passwd file: the first well-formed line with that name counts, as for
@@ -88,12 +142,18 @@ fn id(field: &[u8]) -> Option<u32> {
     knob::digits(field).and_then(|id| u32::try_from(id).ok())
 }
 
-/// Asks getent and parses the first line of its answer. The name in it is not compared: getent may know the account by a longer one.
+/// Asks getent and parses its answer.
 fn ask<T>(database: &CStr, name: &OsStr, parse: Parse<T>) -> Option<T> {
-    if !is_name(name.as_bytes()) || is_number_for_getent(name.as_bytes()) {
-        return None;
-    }
-    let answer = getent(database, name)?;
+    if is_asked(name) { first_line(&getent(database, name)?, parse) } else { None }
+}
+
+/// Whether getent is asked for `name`.
+fn is_asked(name: &OsStr) -> bool {
+    is_name(name.as_bytes()) && !is_number_for_getent(name.as_bytes())
+}
+
+/// What the first line of an answer tells. The name in it is not compared: getent may know the account by a longer one.
+fn first_line<T>(answer: &[u8], parse: Parse<T>) -> Option<T> {
     // A line without an end may have been cut short in the middle of a number.
     let end = answer.iter().position(|&byte| byte == b'\n')?;
     parse(answer.get(..end)?).map(|(_, told)| told)
@@ -104,9 +164,18 @@ fn is_number_for_getent(name: &[u8]) -> bool {
     name.iter().all(|&byte| byte.is_ascii_digit() || byte.is_ascii_control() || b" +-".contains(&byte))
 }
 
-/// Runs `getent DATABASE NAME` and returns what it prints. There is no `--` before the name: only some getents know it, and the name of an account does
-/// not begin with a dash.
+/// Runs `getent DATABASE NAME` and returns what it prints.
 fn getent(database: &CStr, name: &OsStr) -> Option<Vec<u8>> {
+    let (child, reader) = start_getent(database, name)?;
+    let mut answer = Vec::new();
+    let read = File::from(reader).read_to_end(&mut answer);
+    let _ = sys::process::wait(child);
+    read.is_ok().then_some(answer)
+}
+
+/// Starts `getent DATABASE NAME`, and returns where its answer is read. There is no `--` before the name: only some getents know it, and the name of an
+/// account does not begin with a dash.
+fn start_getent(database: &CStr, name: &OsStr) -> Option<(Pid, OwnedFd)> {
     let argv = [c"getent".to_owned(), database.to_owned(), sys::exec::c_string(name)];
     let mut prepared = sys::exec::Prepared::new(&argv, None);
     let (reader, writer) = sys::fd::pipe().ok()?;
@@ -116,12 +185,7 @@ fn getent(database: &CStr, name: &OsStr) -> Option<Vec<u8>> {
             prepared.path_exec();
         }
     };
-    let child = sys::process::spawn(become_getent, drop).ok()?;
-    drop(writer);
-    let mut answer = Vec::new();
-    let read = File::from(reader).read_to_end(&mut answer);
-    let _ = sys::process::wait(child);
-    read.is_ok().then_some(answer)
+    Some((sys::process::spawn(become_getent, drop).ok()?, reader))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Opening what a [`Listener`] names.
 //!
 //! libc's look-ups are not used: in a static program they load shared objects and can crash. A host is an address in digits or a name of
-//! the hosts file; for accounts and groups see [`account`].
+//! the hosts file; for accounts and groups see [`account`](super::account).
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,16 +18,33 @@ use svdir::knob;
 use svdir::listener::{self, Address, Host};
 use sys::listen::{Kind, Manner, Place, UnixFile};
 
-use super::account;
+use super::account::Database;
+use super::look_ups::LookUps;
 
 const HOSTS: &str = "/etc/hosts";
 
-/// Opens the socket and listens.
+/// Opens the socket and listens. Waits for as long as it takes to look a name up.
 ///
 /// # Errors
 /// What the system says, or in words `unknown host NAME`, `unknown account NAME`, `unknown group NAME`.
 pub fn open(listener: &Listener) -> io::Result<OwnedFd> {
-    sys::listen::open(&place(listener)?, manner(listener))
+    open_with(listener, |database, name| Ok(database.id(OsStr::from_bytes(name))))
+}
+
+/// Opens the socket and listens. Waits for nobody: a name that is not known at once is looked up meanwhile.
+///
+/// # Errors
+/// As [`open`], and as [`LookUps::id`].
+pub fn open_or_look_up(listener: &Listener, look_ups: &mut LookUps) -> io::Result<OwnedFd> {
+    open_with(listener, |database, name| look_ups.id(database, name))
+}
+
+fn open_with(listener: &Listener, id: impl FnMut(Database, &[u8]) -> io::Result<Option<u32>>) -> io::Result<OwnedFd> {
+    let place = match (place(listener)?, &listener.address) {
+        (Place::Unix(place), Address::Unix(file)) => Place::Unix(owned(place, file, id)?),
+        (place, _) => place,
+    };
+    sys::listen::open(&place, manner(listener))
 }
 
 /// Opens all sockets, or none: if one cannot be opened, the files of those before it are removed again.
@@ -57,15 +74,15 @@ pub const fn manner(listener: &Listener) -> Manner {
     Manner { backlog: listener.backlog, reuse_port: listener.reuse_port }
 }
 
-/// The place where the socket of this listener listens, with all names looked up.
+/// The place where the socket of this listener listens. Whom the file of a Unix socket belongs to is not looked up.
 ///
 /// # Errors
-/// As [`open`], for a name that cannot be found.
+/// As [`open`], for a host that cannot be found.
 pub fn place(listener: &Listener) -> io::Result<Place> {
     Ok(match &listener.address {
         Address::Tcp(host, port) => inet(Kind::Stream, host, *port)?,
         Address::Udp(host, port) => inet(Kind::Datagram, host, *port)?,
-        Address::Unix(file) => Place::Unix(unix(file)?),
+        Address::Unix(file) => Place::Unix(unix(file)),
     })
 }
 
@@ -83,21 +100,25 @@ fn look_up(name: &[u8]) -> io::Result<IpAddr> {
     listener::find_host(&hosts, name).ok_or_else(|| unknown("host", name))
 }
 
-fn unix(file: &listener::UnixFile) -> io::Result<UnixFile> {
-    let owner = file.owner.as_deref().map(|name| {
-        number(name)
-            .or_else(|| account::look_up(OsStr::from_bytes(name)).ok().map(|found| found.uid))
-            .ok_or_else(|| unknown("account", name))
-    });
-    let group = file.group.as_deref().map(|name| {
-        number(name).or_else(|| account::look_up_group(OsStr::from_bytes(name))).ok_or_else(|| unknown("group", name))
-    });
-    Ok(UnixFile {
-        path: Path::new(OsStr::from_bytes(&file.path)).into(),
-        mode: file.mode,
-        owner: owner.transpose()?,
-        group: group.transpose()?,
-    })
+fn unix(file: &listener::UnixFile) -> UnixFile {
+    UnixFile { path: Path::new(OsStr::from_bytes(&file.path)).into(), mode: file.mode, ..UnixFile::default() }
+}
+
+/// The file, with those it is to belong to.
+fn owned(
+    place: UnixFile,
+    file: &listener::UnixFile,
+    mut id: impl FnMut(Database, &[u8]) -> io::Result<Option<u32>>,
+) -> io::Result<UnixFile> {
+    let mut find = |database: Database, name: Option<&[u8]>| {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        let found = number(name).map_or_else(|| id(database, name), |id| Ok(Some(id)))?;
+        found.ok_or_else(|| unknown(database.noun(), name)).map(Some)
+    };
+    let owner = find(Database::Accounts, file.owner.as_deref())?;
+    Ok(UnixFile { owner, group: find(Database::Groups, file.group.as_deref())?, ..place })
 }
 
 /// The id that these digits stand for. Unlike for setuidgid, a number is an id here. The largest is none: to the kernel it means "leave it as it is".
@@ -133,6 +154,6 @@ mod tests {
         for name in [&b""[..], b"x", b"-1", b"4294967295", b"4294967296"] {
             assert_eq!(number(name), None, "{}", name.escape_ascii());
         }
-        assert_eq!(account::look_up_group(OsStr::new("root")).is_some(), cfg!(target_os = "linux"));
+        assert_eq!(Database::Groups.id(OsStr::new("root")).is_some(), cfg!(target_os = "linux"));
     }
 }

@@ -9,6 +9,7 @@ pub mod files;
 pub mod holder;
 pub mod listeners;
 pub mod log_pipe;
+pub mod look_ups;
 pub mod notify;
 pub mod processes;
 pub mod programs;

@@ -22,6 +22,7 @@ use sys::{fd, sealed};
 
 use super::voice::VOICE;
 use crate::service::listeners;
+use crate::service::look_ups::LookUps;
 
 /// A file that holds more is none of these: the longest path and every option are shorter by far.
 const LONGEST: usize = 1024;
@@ -46,9 +47,9 @@ impl Held {
     }
 }
 
-/// All of them, in the order of their names, and then those that were not given.
+/// The sockets, in the order of their names, and then those that were not given; and the names that are looked up for them.
 #[derive(Default)]
-pub struct Sockets(Vec<Held>);
+pub struct Sockets(Vec<Held>, LookUps);
 
 /// One, as it is handed over to another program: its number, and the name and contents of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl Sockets {
         let same = |held: &Held| is_same_place(&held.listener.address, &listener.address);
         let socket = match self.0.iter().position(same) {
             Some(at) => self.0.remove(at).socket,
-            None => listeners::open(&listener)?,
+            None => listeners::open_or_look_up(&listener, &mut self.1)?,
         };
         Ok(Held { name: name.as_bytes().into(), listener, socket, given: true })
     }
@@ -179,7 +180,7 @@ impl Sockets {
             let listener = Listener::from_file(&left.line).map_err(|wrong| io::Error::other(wrong.to_string()))?;
             Ok(Held { name: left.name.clone(), listener, socket: sealed::inherit(left.number)?, given: true })
         });
-        Ok(Sockets(held.collect::<io::Result<_>>()?))
+        Ok(Sockets(held.collect::<io::Result<_>>()?, LookUps::default()))
     }
 
     /// For another program in this process.
@@ -219,9 +220,12 @@ impl Sockets {
     }
 }
 
-/// Says why a socket cannot be had. Returns that for the status.
+/// Says why a socket cannot be had, unless it is a matter of a moment. Returns that for the status.
 fn complain(dir: &OsStr, file: &OsStr, error: &io::Error, said: &mut Warnings) -> Text {
     let why = text!(file, ": ", cli::reason(error).as_ref());
+    if error.kind() == io::ErrorKind::TimedOut {
+        return why;
+    }
     said.warning(file.as_bytes(), text!("unable to listen for ", dir, "/", file), error);
     why
 }

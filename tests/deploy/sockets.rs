@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use testkit::{Running, Scratch, finish, needs_program, needs_root, start, state, wait_until};
+use testkit::{Jail, Running, Scratch, finish, needs_program, needs_root, start, state, wait_until};
 
 use crate::world::{pid, svc, svstat, wait_down, wait_up};
 use crate::{address, helper};
@@ -305,7 +305,9 @@ fn is_wrong(name: &str, contents: &str, why: &str) {
     let file = Path::new("a/sockets").join(name);
     scratch.write(&file, contents);
     let _supervise = supervise(&scratch);
-    wait_until(why, || svstat(&scratch, "a").starts_with("down ") && svstat(&scratch, "a").contains(", sockets/"));
+    // A name service may take a moment.
+    let is_known = |line: &str| line.contains(", sockets/") && !line.contains(" is still being looked up");
+    wait_until(why, || svstat(&scratch, "a").starts_with("down ") && is_known(&svstat(&scratch, "a")));
     let line = svstat(&scratch, "a");
     let expected = format!(", normally up, want up, sockets/{why}");
     let shown = line.split_once("seconds").map(|(_, rest)| rest).expect("a time");
@@ -400,4 +402,33 @@ fn a_thousand_are_held() {
     wait_until("they are handed over", || scratch.text("out") == "1000\n" || !scratch.text("err").is_empty());
     assert_eq!(scratch.text("err"), "");
     assert!(UnixStream::connect(scratch.path("a/s999.sock")).is_ok());
+}
+
+#[test]
+fn a_name_service_that_does_not_answer_keeps_supervise_from_nothing() {
+    let Some(jail) = Jail::new(&["supervise", "svc", "svstat"]) else {
+        return;
+    };
+    let scratch = jail.scratch();
+    for fifo in ["answer", "hold"] {
+        finish(Command::new("mkfifo").arg(scratch.path(fifo)));
+    }
+    scratch.script("usr/bin/getent", "read line </answer; echo \"$line\"");
+    scratch.service("a", "echo start >>/starts; read line </hold");
+    scratch.write("a/sockets/s", "unix s.sock owner=remote");
+    let said = std::fs::File::create(scratch.path("said")).expect("a file of ours");
+    let mut supervise = start(jail.command(&["/bin/supervise", "/a"]).stderr(said));
+    let status = || finish(&mut jail.command(&["/bin/svstat", "--long", "/a"])).out();
+    wait_until("it says why", || status().contains("account remote is still being looked up"));
+    wait_until("it tells", || scratch.text("said").contains("account remote is still being looked up"));
+    let svc = |words: &[&str]| finish(&mut jail.command(&[&["/bin/svc"], words].concat()));
+    assert_eq!(svc(&["--wait=down", "--timeout=5", "-d", "/a"]).code, 0);
+    std::fs::write(scratch.path("answer"), "remote:x:7:8:::\n").expect("it is read");
+    svc(&["-u", "/a"]);
+    wait_until("it is started", || scratch.text("starts") == "start\n");
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(scratch.path("a/s.sock")).expect("it exists"));
+    assert_eq!(owner, 7);
+    assert_eq!(scratch.text("said").matches("is still being looked up").count(), 1, "{}", scratch.text("said"));
+    svc(&["-dx", "/a"]);
+    assert_eq!(supervise.end(), 0);
 }
