@@ -51,8 +51,8 @@ fn find(dir: PathBuf) -> Option<Service> {
 
 /// Whether the supervise `pid` of `dir` is of this suite: it keeps a record that says so.
 pub fn is_ours(dir: &Path, pid: Pid) -> bool {
-    let record = record::read(&files::of(dir, names::STATUS)).ok().flatten();
-    record.is_some_and(|(_, more)| more.supervise == pid.as_raw().unsigned_abs())
+    let record = record::read(dir).ok().and_then(|found| found.record);
+    record.is_some_and(|record| record.observed.supervise.pid == pid.as_raw().unsigned_abs())
 }
 
 /// What a supervise of any suite says of its service.

@@ -18,7 +18,8 @@ use sys::watch::{Change, Watch, Watcher};
 use sys::{clock, fd, poll, process};
 
 use super::facts::Facts;
-use super::{files, running, tick};
+use super::record::Unreadable;
+use super::{files, record, running, tick};
 
 /// How often a record is read where nothing tells of its changes.
 const LOOK: u64 = SECOND / 10;
@@ -90,59 +91,33 @@ pub fn send(fifo: &File, letters: &[u8]) -> io::Result<()> {
     fd::write_all(fifo.as_fd(), letters)
 }
 
-/// Why nothing can be said about a service.
-#[derive(Debug)]
-pub enum Unreadable {
-    /// Its record cannot be opened.
-    Open(io::Error),
-    /// Its record cannot be read.
-    Read(io::Error),
-    /// Its record is too short for one.
-    TooShort,
-}
-
-impl Unreadable {
-    /// For a message, in daemontools' words.
-    pub fn text(&self) -> Text {
-        match self {
-            Unreadable::Open(error) => text!("unable to open ", names::STATUS, ": ", cli::reason(error).as_ref()),
-            Unreadable::Read(error) => text!("unable to read ", names::STATUS, ": ", cli::reason(error).as_ref()),
-            Unreadable::TooShort => text!("unable to read ", names::STATUS, ": bad format"),
-        }
-    }
-}
-
-/// What the record of the current directory tells.
+/// What is told of the service in the current directory.
 ///
 /// # Errors
-/// If there is none.
+/// If nothing is.
 pub fn read() -> Result<Facts, Unreadable> {
-    decode(fd::open_read(&*files::here(names::STATUS)))
-}
-
-fn decode(file: io::Result<File>) -> Result<Facts, Unreadable> {
-    let mut record = [0; Facts::LONGEST];
-    let length = fd::read(file.map_err(Unreadable::Open)?.as_fd(), &mut record).map_err(Unreadable::Read)?;
-    Facts::decode(record.get(..length).unwrap_or_default()).map_err(|svdir::TooShort| Unreadable::TooShort)
+    record::read(Path::new(".")).map(Facts::of)
 }
 
 /// The record of one service, for a client that has left its directory since. That is held open, so it does not matter what is renamed meanwhile.
 struct Record {
     directory: File,
     /// As seen from there.
-    path: Cow<'static, Path>,
+    status: Cow<'static, Path>,
+    record: Cow<'static, Path>,
 }
 
 impl Record {
     /// The record of the current directory.
     fn here() -> Result<Record, Text> {
         let directory = fd::open_here().map_err(|error| Unreadable::Open(error).text())?;
-        Ok(Record { directory, path: files::here(names::STATUS) })
+        Ok(Record { directory, status: files::here(names::STATUS), record: files::here(names::RECORD) })
     }
 
     /// Reads what one of our supervises has written there. Those of other suites tell too little.
     fn read(&self) -> Result<Facts, Text> {
-        match decode(fd::open_read_at(self.directory.as_fd(), &*self.path)) {
+        let open = |path: &Path| fd::open_read_at(self.directory.as_fd(), path);
+        match record::find(open(&self.status), || open(&self.record)).map(Facts::of) {
             Ok(facts) if facts.can_be_waited_for() => Ok(facts),
             Ok(_) | Err(Unreadable::TooShort) => Err(text!("its supervise is of another suite or an older version")),
             // The supervise that reads commands will write it next.
@@ -174,7 +149,7 @@ pub struct Watched {
     /// The mark behind them has not come back yet.
     unheard: bool,
     /// The pid of the supervise that wrote the record which was seen last, and the mark in that.
-    author: (u32, Mark),
+    author: (u32, Mark, u32),
     /// Its supervise was killed: until then a successor is waited for.
     orphan: Option<Tick>,
     /// Look at its record.
@@ -251,11 +226,11 @@ impl Watching {
         let Some(changes) = self.watcher.as_ref().and_then(|watcher| watcher.changes().ok()) else {
             return;
         };
-        let record = Path::new(names::STATUS).file_name();
+        let records = [names::STATUS, names::RECORD].map(|name| Path::new(name).file_name());
         for change in changes {
             let (watch, all) = match change {
-                // Letters, and the record that will take the place of this one.
-                Change::Entry(_, name) if Some(&*name) != record => continue,
+                // Letters, and the status that will take the place of this one.
+                Change::Entry(_, name) if !records.contains(&Some(&*name)) => continue,
                 Change::Entry(watch, _) | Change::Gone(watch) => (Some(watch), false),
                 Change::Lost => (None, true),
             };

@@ -7,40 +7,35 @@ use std::num::NonZeroU32;
 
 use cli::{Text, text};
 use machine::wait::{self, Before, Verdict, Wanted};
-use svdir::{Exit, Mark, More, Role, Status, TooShort, Want};
+use svdir::record::{Record, Role};
+use svdir::{Exit, Mark, Status, Want};
 use tai::Label;
 
-/// What the record of a service tells.
+use super::record::Found;
+
+/// What is told of a service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     status: Status,
     /// What only our supervise tells.
-    more: Option<More>,
-    /// The record has room for marks and a second copy.
-    answers: bool,
+    record: Option<Record>,
 }
 
 impl Facts {
-    /// No record is longer, in bytes.
-    pub const LONGEST: usize = Status::WHOLE;
-
-    /// Those of the record in these bytes, of whichever suite it is.
-    ///
-    /// # Errors
-    /// [`TooShort`] for fewer bytes than the oldest record has.
-    pub fn decode(record: &[u8]) -> Result<Facts, TooShort> {
-        let (status, more) = Status::decode_with(record)?;
-        Ok(Facts { status, more, answers: more.is_some() && record.len() >= Status::WITH_SECOND })
+    /// Those of what was found in its directory, whichever suite has written it.
+    pub fn of(found: Found) -> Facts {
+        let Found { status, record } = found;
+        Facts { status: record.map_or(status, |record| record.status()), record }
     }
 
     /// The facts about a service whose supervise is ours and has yet to write its first record.
     pub fn before_the_first_record() -> Facts {
-        Facts { status: Status::default(), more: Some(More::default()), answers: true }
+        Facts { status: Status::default(), record: Some(Record::default()) }
     }
 
     /// Returns whether the record tells all that a waiting client needs.
     pub const fn can_be_waited_for(&self) -> bool {
-        self.answers
+        self.record.is_some()
     }
 
     /// The process of the service, if it is up.
@@ -48,25 +43,29 @@ impl Facts {
         self.status.pid
     }
 
-    /// The pid of the supervise that wrote the record, and the mark that came last behind commands.
-    pub fn author(&self) -> (u32, Mark) {
-        self.more.map_or_else(Default::default, |more| (more.supervise, more.mark))
+    /// The pid of the supervise that wrote the record, the mark that came last behind commands, and how much of marks has come.
+    pub fn author(&self) -> (u32, Mark, u32) {
+        let author = |Record { observed, .. }: Record| (observed.supervise.pid, observed.mark, observed.heard);
+        self.record.map_or_else(Default::default, author)
     }
 
-    /// Whether supervise has left because it was told to.
+    /// Whether supervise has exited because it was told to.
     pub fn has_left(&self) -> bool {
-        self.more.is_some_and(|more| more.left)
+        self.record.is_some_and(|record| record.observed.supervise.exited)
     }
 
-    /// The same of a service that has a supervise, which has yet to write its record: that the one before has left does not count.
+    /// The facts of a service that has a supervise, which has yet to write its record: that the one before has exited does not count.
     #[must_use]
-    pub fn with_a_supervise(self) -> Facts {
-        Facts { more: self.more.map(|more| More { left: false, ..more }), ..self }
+    pub fn with_a_supervise(mut self) -> Facts {
+        if let Some(record) = &mut self.record {
+            record.observed.supervise.exited = false;
+        }
+        self
     }
 
     /// Judges whether the service is where it is `wanted`. `commanded` is the state before commands, if some were sent and obeyed.
     pub fn judge(&self, wanted: Wanted, commanded: Option<Before>) -> Verdict {
-        wait::judge(wanted, commanded, &self.status, &self.more.unwrap_or_default())
+        wait::judge(wanted, commanded, &self.record.unwrap_or_default())
     }
 
     /// The line of `svstat`: daemontools' to the byte, and ours behind it. `normally_up` says that there is no `down` file.
@@ -95,9 +94,9 @@ impl Facts {
         if let Some(why) = self.why_not_started() {
             line.add(&[&", ", &why.as_str()]);
         }
-        if let Some(second) = self.more.and_then(|more| more.second) {
-            let doing = match second.role {
-                Role::Starting => ", starting pid ",
+        if let Some((role, second)) = self.record.and_then(|record| record.decided.second) {
+            let doing = match role {
+                Role::Warming => ", starting pid ",
                 Role::EndingOld | Role::EndingNew => ", ending pid ",
             };
             line.add(&[&doing, &u64::from(second.pid.get())]);
@@ -108,18 +107,19 @@ impl Facts {
     /// The clauses that `svstat --long` puts behind the line; none for a supervise of another suite.
     pub fn more(&self) -> Text {
         let mut line = Text::default();
-        let Some(more) = &self.more else {
+        let Some(Record { decided, observed }) = &self.record else {
             return line;
         };
-        let times = if more.starts == 1 { " time" } else { " times" };
+        let (supervise, pace) = (&observed.supervise, decided.pace);
+        let times = if pace.starts == 1 { " time" } else { " times" };
         line.add(&[
             &", supervise pid ",
-            &u64::from(more.supervise),
+            &u64::from(supervise.pid),
             &" version ",
-            &more.version().unwrap_or("unknown"),
+            &supervise.version().unwrap_or("unknown"),
         ]);
-        line.add(&[&", started ", &u64::from(more.starts), &times]);
-        match more.last_exit {
+        line.add(&[&", started ", &u64::from(pace.starts), &times]);
+        match pace.last_exit {
             None => {}
             Some(Exit::Code(code)) => line.add(&[&", last exited ", &u64::from(code)]),
             Some(Exit::Signal(signal)) => line.add(&[&", last killed by signal ", &u64::from(signal)]),
@@ -143,53 +143,50 @@ impl Facts {
     }
 
     fn state(&self) -> String {
-        let more = self.more.unwrap_or_default();
-        match self.status.pid {
-            None if more.start_due || (self.status.want == Want::Up && !more.exiting) => {
+        let decided = self.record.unwrap_or_default().decided;
+        let service = decided.service;
+        match (self.status.pid, decided.main) {
+            (None, _) if service.start_due || (self.status.want == Want::Up && !service.exiting) => {
                 "it is down and will be started".to_owned()
             }
-            None => "it is down".to_owned(),
-            Some(pid) if more.second.is_some_and(|second| second.role == Role::Starting) => {
+            (None, _) => "it is down".to_owned(),
+            (Some(pid), _) if decided.second.is_some_and(|(role, _)| role == Role::Warming) => {
                 format!("it is up (pid {pid}) and its new copy is not ready")
             }
-            Some(pid) if more.ending => format!("it is up (pid {pid}) and was told to end"),
-            Some(pid) if more.declares && more.ready.is_none() => format!("it is up (pid {pid}) and not ready"),
-            Some(pid) => format!("it is up (pid {pid})"),
+            (Some(pid), Some(main)) if main.ending => format!("it is up (pid {pid}) and was told to end"),
+            (Some(pid), Some(main)) if main.declares && !main.ready => format!("it is up (pid {pid}) and not ready"),
+            (Some(pid), _) => format!("it is up (pid {pid})"),
         }
     }
 
     /// Since when the service is ready, if it is and tells so.
     fn ready(&self) -> Option<Label> {
-        self.more.and_then(|more| more.ready).filter(|_| self.status.pid.is_some())
+        self.record.and_then(|record| record.ready())
     }
 
     /// Why a service that is down could not be started.
     fn why_not_started(&self) -> Option<String> {
-        self.more.and_then(|more| more.why()).filter(|_| self.status.pid.is_none())
+        self.record.and_then(|record| record.why()).filter(|_| self.status.pid.is_none())
     }
 
     /// Why a service that is up was not replaced when that was last tried.
     fn why_not_replaced(&self) -> Option<String> {
-        self.more.and_then(|more| more.why()).filter(|_| self.status.pid.is_some())
+        self.record.and_then(|record| record.why()).filter(|_| self.status.pid.is_some())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use svdir::record::{Copy, Service, Text as Why};
+
     use super::*;
 
-    const UP: Status = Status { pid: NonZeroU32::new(7), ..DOWN };
-    const DOWN: Status = Status {
-        since: Label { seconds: 0, nanos: 0 },
-        pid: None,
-        paused: false,
-        want: Want::Up,
-        got_term: false,
-        run: svdir::Run::Down,
-    };
-
-    fn facts(status: Status, more: More) -> Facts {
-        Facts { status, more: Some(more), answers: true }
+    fn facts(pid: Option<u32>, service: Service, why: &[u8]) -> Facts {
+        let mut record = Record::default();
+        record.decided.main = pid.and_then(NonZeroU32::new).map(Copy::up);
+        record.decided.service = service;
+        record.observed.why = Why::new(why);
+        Facts::of(Found { status: record.status(), record: Some(record) })
     }
 
     fn line(facts: &Facts) -> String {
@@ -198,13 +195,12 @@ mod tests {
 
     #[test]
     fn line_and_clause_give_the_same_reason() {
-        let why = More { why: More::why_of(b"no file"), ..More::default() };
-        let down = facts(DOWN, why);
+        let down = facts(None, Service::default(), b"no file");
         assert_eq!(line(&down), "down 0 seconds, normally up, want up, no file");
         for wanted in [Wanted::Up, Wanted::Ready, Wanted::Replaced, Wanted::Down] {
             assert_eq!(down.clause(wanted), "it is down and will be started, no file");
         }
-        let up = facts(UP, why);
+        let up = facts(Some(7), Service::default(), b"no file");
         assert_eq!(line(&up), "up (pid 7) 0 seconds");
         assert_eq!(up.more().to_string(), ", supervise pid 0 version unknown, started 0 times, not replaced: no file");
         assert_eq!(up.clause(Wanted::Replaced), "it is up (pid 7), no file");
@@ -213,27 +209,25 @@ mod tests {
 
     #[test]
     fn a_service_that_nobody_starts_is_just_down() {
-        for (want, more, starts) in [
-            (Want::Up, More::default(), true),
-            (Want::Up, More { exiting: true, ..More::default() }, false),
-            (Want::Once, More::default(), false),
-            (Want::Once, More { start_due: true, ..More::default() }, true),
-            (Want::Down, More::default(), false),
+        let service = Service::default();
+        for (service, starts) in [
+            (service, true),
+            (Service { exiting: true, ..service }, false),
+            (Service { want: Want::Once, ..service }, false),
+            (Service { want: Want::Once, start_due: true, ..service }, true),
+            (Service { want: Want::Down, ..service }, false),
         ] {
-            let clause = facts(Status { want, ..DOWN }, more).clause(Wanted::Up);
-            assert_eq!(clause, if starts { "it is down and will be started" } else { "it is down" }, "{want:?}");
+            let clause = facts(None, service, b"").clause(Wanted::Up);
+            assert_eq!(clause, if starts { "it is down and will be started" } else { "it is down" }, "{service:?}");
         }
     }
 
     #[test]
     fn what_another_suite_tells_is_daemontools_line() {
-        let record = UP.encode();
-        for length in [Status::LEAST, Status::SIZE] {
-            let facts = Facts::decode(&record[..length]).expect("long enough");
-            assert_eq!(line(&facts), "up (pid 7) 0 seconds");
-            assert_eq!(facts.more().to_string(), "");
-            assert!(!facts.can_be_waited_for());
-        }
-        assert!(Facts::decode(&record[..Status::LEAST - 1]).is_err());
+        let status = Status { pid: NonZeroU32::new(7), want: Want::Up, ..Status::default() };
+        let facts = Facts::of(Found { status, record: None });
+        assert_eq!(line(&facts), "up (pid 7) 0 seconds");
+        assert_eq!(facts.more().to_string(), "");
+        assert!(!facts.can_be_waited_for());
     }
 }

@@ -91,6 +91,8 @@ pub struct Own {
     pub control: Cow<'static, CStr>,
     /// [`names::OK`].
     pub ok: Cow<'static, CStr>,
+    /// [`names::RECORD`].
+    pub record: Cow<'static, CStr>,
     /// [`names::STATUS`].
     pub status: Cow<'static, CStr>,
     /// [`names::STATUS_NEW`].
@@ -106,6 +108,7 @@ pub fn own() -> &'static Own {
             lock: Cow::Borrowed(c"supervise/lock"),
             control: Cow::Borrowed(c"supervise/control"),
             ok: Cow::Borrowed(c"supervise/ok"),
+            record: Cow::Borrowed(names::RECORD_FILE),
             status: Cow::Borrowed(names::STATUS_FILE),
             status_new: Cow::Borrowed(names::STATUS_NEW_FILE),
         },
@@ -116,6 +119,7 @@ pub fn own() -> &'static Own {
                 lock: file(names::LOCK),
                 control: file(names::CONTROL),
                 ok: file(names::OK),
+                record: file(names::RECORD),
                 status: file(names::STATUS),
                 status_new: file(names::STATUS_NEW),
             }

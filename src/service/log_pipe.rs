@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use svdir::{More, Status, names};
-use sys::{adopted, fd, proc, process, sealed};
+use svdir::names;
+use svdir::record::Record;
+use sys::{fd, proc, process, sealed};
 
-use super::{files, holder, record};
+use super::{holder, record};
 
 /// The ends of a log pipe: where it is read, and where it is written unless that is closed.
 pub type PipeEnds = (RawFd, Option<RawFd>);
@@ -29,16 +30,16 @@ impl LogPipe {
     /// Finds the pipe that another svscan made for the service `name` and its logger, if one of the two or of their supervises is alive and has it
     /// open.
     pub fn recover(name: &Path) -> Option<LogPipe> {
-        let boot = adopted::boot_id()?;
-        let read = |path: &Path| record::read(path).ok().flatten().filter(|(_, more)| more.boot == boot);
-        let main = read(&files::of(name, names::STATUS));
-        let log = read(&files::of(&name.join(names::LOG), names::STATUS));
-        let output = |(_, more): &(Status, More)| (1, more.stdout);
-        let input = |(_, more): &(Status, More)| (0, more.stdin);
+        let is_of_now = |record: &Record| record::is_this_boot(record.observed.supervise.boot);
+        let read = |dir: &Path| record::read(dir).ok().and_then(|found| found.record).filter(is_of_now);
+        let (main, log) = (read(name), read(&name.join(names::LOG)));
+        let output = |record: &Record| (1, record.observed.supervise.stdout);
+        let input = |record: &Record| (0, record.observed.supervise.stdin);
         let ends = [main.as_ref().map(|main| (main, output(main))), log.as_ref().map(|log| (log, input(log)))];
         // The supervises first: a service may have sent its stdout elsewhere.
-        let supervises = ends.into_iter().flatten().map(|((_, more), end)| (more.supervise, end));
-        let services = ends.into_iter().flatten().filter_map(|((status, _), end)| Some((status.pid?.get(), end)));
+        let supervises = ends.into_iter().flatten().map(|(record, end)| (record.observed.supervise.pid, end));
+        let services =
+            ends.into_iter().flatten().filter_map(|(record, end)| Some((record.decided.main?.pid.get(), end)));
         let recorded = supervises.chain(services).find_map(|(pid, (number, id))| LogPipe::of_process(pid, number, id));
         recorded.or_else(|| LogPipe::recover_foreign(name))
     }

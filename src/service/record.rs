@@ -1,106 +1,278 @@
-//! The status file: how supervise writes it, and what its successor finds there.
+//! The record of a supervise: how it is written, and how its successor and the clients read it.
+//!
+//! `supervise/status` has the 20 bytes that every suite of the family reads, and is written anew and renamed. `supervise/record` ([`svdir::record`]) has all of it, and is written in place by
+//! one call. The record is written first. So it is believed if it is not older than the status beside it: a supervise of another suite writes a status and leaves
+//! the record alone.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
-use cli::{Text, text};
-use svdir::{Born, More, Status, names};
+use cli::{Text, Warnings, text};
+use machine::{SECOND, Tick};
+use svdir::record::slots::{self, Sequence};
+use svdir::record::{Boot, Born, Record, layout1};
+use svdir::{Status, names};
 use sys::{adopted, fd};
 
-use super::files;
+use super::{files, tick};
 
-/// A whole record as it stands in the file.
-pub type Bytes = [u8; Status::WHOLE];
+/// What could not be written is tried again this much later, in nanoseconds.
+const REWRITE: u64 = 5 * SECOND;
 
-/// Why the status file could not be written.
+/// Why nothing can be said about a service.
 #[derive(Debug)]
-pub enum Failure {
-    /// The new one could not be made.
+pub enum Unreadable {
+    /// Its status cannot be opened.
     Open(io::Error),
-    /// It could not be filled.
-    Write(io::Error),
-    /// Only a part of it was written.
-    Partial,
-    /// It could not take the place of the old one.
-    Rename(io::Error),
+    /// Its status cannot be read.
+    Read(io::Error),
+    /// Its status is too short for one.
+    TooShort,
 }
 
-impl Failure {
-    /// What could not be done, in the words of the original, and the reason.
-    pub fn told(self, dir: &OsStr) -> (Text, io::Error) {
-        let shown_new = files::shown(OsStr::new(dir), names::STATUS_NEW);
-        let unable = |verb: &str| text!("unable to ", verb, " ", shown_new.0.as_slice());
+impl Unreadable {
+    /// For a message, in daemontools' words.
+    pub fn text(&self) -> Text {
         match self {
-            Failure::Open(error) => (unable("open"), error),
-            Failure::Write(error) => (unable("write"), error),
-            Failure::Partial => (unable("write"), io::Error::other("partial write")),
-            Failure::Rename(error) => (text!("unable to rename ", shown_new.0.as_slice(), " to status"), error),
+            Unreadable::Open(error) => text!("unable to open ", names::STATUS, ": ", cli::reason(error).as_ref()),
+            Unreadable::Read(error) => text!("unable to read ", names::STATUS, ": ", cli::reason(error).as_ref()),
+            Unreadable::TooShort => text!("unable to read ", names::STATUS, ": bad format"),
         }
     }
 }
 
-/// Writes the record so that a reader sees the old one or this one. Takes no memory: a child calls this before it becomes `run`.
+/// What a service directory tells of its service.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// The status, which a supervise of any suite has written.
+    pub status: Status,
+    /// The record, if one of our supervises has written that status.
+    pub record: Option<Record>,
+}
+
+/// What is told in the service directory `dir`.
 ///
 /// # Errors
-/// If that cannot be done. The old record is then overwritten in place if there is one of ours (a full disk allows that), for
-/// a successor must not miss a child.
-pub fn write(record: &Bytes) -> Result<(), Failure> {
-    let written = write_new(record);
-    if written.is_err() {
-        let _ = overwrite(record);
+/// If nothing is, or the status is none.
+pub fn read(dir: &Path) -> Result<Found, Unreadable> {
+    find(fd::open_read(&files::of(dir, names::STATUS)), || fd::open_read(&files::of(dir, names::RECORD)))
+}
+
+/// What is told in the service directory that is the current one.
+///
+/// # Errors
+/// If nothing is, or the status is none.
+pub fn read_own() -> Result<Found, Unreadable> {
+    find(fd::open_read(&*files::own().status), || fd::open_read(&*files::own().record))
+}
+
+/// What stands in both files, however they are opened.
+///
+/// # Errors
+/// If nothing does, or the status is none.
+pub fn find(status: io::Result<File>, record: impl FnOnce() -> io::Result<File>) -> Result<Found, Unreadable> {
+    let status = match status {
+        // A full disk may have no place for it, and have one for the record.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let record = newest(record).ok_or(Unreadable::Open(error))?;
+            return Ok(Found { status: record.status(), record: Some(record) });
+        }
+        status => status.map_err(Unreadable::Open)?,
+    };
+    let mut bytes = [0; layout1::LONGEST];
+    let length = fd::read(status.as_fd(), &mut bytes).map_err(Unreadable::Read)?;
+    let bytes = bytes.get(..length).unwrap_or_default();
+    let status = Status::decode(bytes).map_err(|svdir::TooShort| Unreadable::TooShort)?;
+    let is_current = |record: &Record| length == Status::SIZE && record.observed.main.since >= status.since;
+    let record = layout1::decode(bytes).or_else(|| newest(record).filter(is_current));
+    Ok(Found { status, record })
+}
+
+#[inline(never)]
+fn newest(record: impl FnOnce() -> io::Result<File>) -> Option<Record> {
+    let mut bytes = [0; slots::FILE];
+    let file = record().ok()?;
+    let length = fd::read(file.as_fd(), &mut bytes).ok()?;
+    slots::newest(bytes.get(..length)?).map(|(_, record)| record)
+}
+
+/// This life of the system, if that can be told. It is asked for once.
+pub fn this_boot() -> Option<Boot> {
+    static BOOT: OnceLock<Option<[u8; 16]>> = OnceLock::new();
+    BOOT.get_or_init(adopted::same_boot_id).map(Boot::Namespace)
+}
+
+/// Whether that is this life of the system.
+pub fn is_this_boot(boot: Boot) -> bool {
+    match boot {
+        Boot::Kernel(id) => adopted::boot_id() == Some(id),
+        Boot::Namespace(_) => this_boot() == Some(boot),
     }
-    written
 }
 
-fn write_new(record: &Bytes) -> Result<(), Failure> {
-    let file = fd::open_own_truncate(&*files::own().status_new).map_err(Failure::Open)?;
-    match fd::write(file.as_fd(), record) {
-        Ok(count) if count == record.len() => {}
-        Ok(_) => return Err(Failure::Partial),
-        Err(error) => return Err(Failure::Write(error)),
-    }
-    drop(file);
-    fd::rename(&*files::own().status_new, &*files::own().status).map_err(Failure::Rename)
+/// The record of a supervise that was killed in this life of the system. `None` if there was none, or it exited by itself.
+pub fn left_behind(found: Result<Found, Unreadable>) -> Option<Record> {
+    let record = found.ok()?.record?;
+    let supervise = &record.observed.supervise;
+    (!supervise.exited && is_this_boot(supervise.boot)).then_some(record)
 }
 
-fn overwrite(record: &Bytes) -> io::Result<()> {
-    let file = fd::open_write(&*files::own().status)?;
-    if file.metadata()?.len() == record.len() as u64 {
-        fd::write(file.as_fd(), record)?;
-    }
-    Ok(())
-}
-
-/// What a supervise that was killed in this boot of the machine had written. `None` if there was none, or it left by itself.
-pub fn left_behind(boot: [u8; 16]) -> Option<(Status, More)> {
-    let (status, more) = read(&*files::own().status).ok()??;
-    (more.boot == boot && boot != [0; 16] && !more.left).then_some((status, more))
-}
-
-/// Whether a supervise of `dir` was killed in this boot of the machine. Its service may live.
+/// Whether a supervise of `dir` was killed in this life of the system. Its service may live.
 pub fn was_left_behind(dir: &Path) -> bool {
-    let record = read(&files::of(dir, names::STATUS)).ok().flatten();
-    record.is_some_and(|(_, more)| !more.left && more.boot != [0; 16] && Some(more.boot) == adopted::boot_id())
+    left_behind(read(dir)).is_some()
 }
 
-/// The record in the file at `path`, if it is one of ours.
-pub fn read<P: fd::FilePath + ?Sized>(path: &P) -> io::Result<Option<(Status, More)>> {
-    let file: File = fd::open_read(path)?;
-    let mut bytes = [0; Status::WHOLE];
-    let count = fd::read(file.as_fd(), &mut bytes)?;
-    let record = Status::decode_with(&bytes[..count]);
-    Ok(record.ok().and_then(|(status, more)| Some((status, more?))))
-}
-
-/// The same as it stands in a record.
+/// A birth as it stands in a record.
 pub fn born(birth: adopted::Birth) -> Born {
     Born { earliest: birth.earliest, latest: birth.latest }
 }
 
-/// When the process of a record was born, as `sys` takes it.
+/// The birth of a record's process, as `sys` takes it.
 pub fn birth(born: Born) -> adopted::Birth {
     adopted::Birth { earliest: born.earliest, latest: born.latest }
+}
+
+/// Both files, for the supervise that writes them.
+pub struct Announcer {
+    /// `None` while it cannot be had.
+    record: Option<File>,
+    sequence: Sequence,
+    /// When what could not be written is tried again.
+    pub rewrite: Option<Tick>,
+}
+
+impl Announcer {
+    /// Opens the record, and makes sure that it has its place on the disk: from now on a full one does not matter to it. What cannot be had is tried
+    /// again with each [`announce`](Announcer::announce), which says so.
+    pub fn open() -> Announcer {
+        let mut announcer = Announcer { record: None, sequence: Sequence::default(), rewrite: None };
+        let _ = announcer.open_record();
+        announcer
+    }
+
+    fn open_record(&mut self) -> io::Result<()> {
+        if self.record.is_none() {
+            let opened = fd::open_record(&*files::own().record).and_then(Announcer::inherit_file)?;
+            (self.record, self.sequence) = (opened.record, opened.sequence);
+        }
+        Ok(())
+    }
+
+    /// Goes on with the open file of a predecessor in the same process.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn inherit(record: OwnedFd) -> io::Result<Announcer> {
+        Announcer::inherit_file(record.into())
+    }
+
+    fn inherit_file(record: File) -> io::Result<Announcer> {
+        let mut bytes = [0; slots::FILE];
+        let length = read_from_start(&record, &mut bytes)?;
+        let sequence = slots::newest(&bytes[..length]).map_or(Sequence::default(), |(sequence, _)| sequence);
+        if length < slots::FILE {
+            record.write_all_at(&bytes[length..], length as u64)?;
+        }
+        Ok(Announcer { record: Some(record), sequence, rewrite: None })
+    }
+
+    /// The record's file, if it is there.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.record.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The record as the next slot has it, for a child that writes it before it becomes `run`.
+    pub fn prepare(&self, record: &Record) -> Slot<'_> {
+        let sequence = self.sequence.next();
+        Slot { file: self.record.as_ref(), offset: sequence.offset(), bytes: slots::encode(sequence, record) }
+    }
+
+    /// A child has written what was prepared, or may have.
+    pub fn was_written(&mut self) {
+        self.sequence = self.sequence.next();
+    }
+
+    /// Writes the record, then the status. Failure is said once and tried again: the service matters, its status does not.
+    pub fn announce(&mut self, dir: &OsStr, record: &Record, said: &mut Warnings) {
+        let recorded = self.open_record().and_then(|()| self.prepare(record).write());
+        self.was_written();
+        let announced = announce_status(dir, &record.status().encode(), said);
+        self.rewrite = (recorded.is_err() || !announced).then(|| tick().after(REWRITE));
+        match recorded {
+            Ok(()) => said.over("record"),
+            Err(error) => said.warning("record", unable(dir, "write", names::RECORD), &error),
+        }
+    }
+}
+
+/// Writes the status. Whether that was done; if not, it was said, in the words of the original.
+fn announce_status(dir: &OsStr, status: &[u8; Status::SIZE], said: &mut Warnings) -> bool {
+    let Err((verb, error)) = write_status(status) else {
+        said.over("status");
+        return true;
+    };
+    let text = match verb {
+        Verb::Open => unable(dir, "open", names::STATUS_NEW),
+        Verb::Write => unable(dir, "write", names::STATUS_NEW),
+        Verb::Rename => text!(unable(dir, "rename", names::STATUS_NEW).0.as_slice(), " to status"),
+    };
+    said.warning("status", text, &error);
+    false
+}
+
+/// A record in the place where it is to be written. To write it takes no memory.
+pub struct Slot<'a> {
+    file: Option<&'a File>,
+    offset: u64,
+    bytes: [u8; slots::SLOT],
+}
+
+impl Slot<'_> {
+    /// Writes it, in one call.
+    ///
+    /// # Errors
+    /// If it was not written whole. The slot before it is as it was.
+    pub fn write(&self) -> io::Result<()> {
+        let file = self.file.ok_or_else(|| io::Error::from_raw_os_error(sys::ENOSPC))?;
+        file.write_all_at(&self.bytes, self.offset)
+    }
+}
+
+enum Verb {
+    Open,
+    Write,
+    Rename,
+}
+
+/// Writes the status so that a reader sees the old one or this one.
+fn write_status(status: &[u8; Status::SIZE]) -> Result<(), (Verb, io::Error)> {
+    let file = fd::open_own_truncate(&*files::own().status_new).map_err(|error| (Verb::Open, error))?;
+    match fd::write(file.as_fd(), status) {
+        Ok(count) if count == status.len() => {}
+        Ok(_) => return Err((Verb::Write, io::Error::other("partial write"))),
+        Err(error) => return Err((Verb::Write, error)),
+    }
+    drop(file);
+    fd::rename(&*files::own().status_new, &*files::own().status).map_err(|error| (Verb::Rename, error))
+}
+
+fn unable(dir: &OsStr, verb: &str, name: &str) -> Text {
+    let shown = files::shown(dir, name);
+    text!("unable to ", verb, " ", shown.0.as_slice())
+}
+
+fn read_from_start(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match fd::uninterrupted(|| file.read_at(rest, length as u64))? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    Ok(length)
 }

@@ -47,8 +47,8 @@ pub fn owner(dir: &Path) -> Option<PathBuf> {
         return None;
     }
     let dir = std::fs::canonicalize(dir).ok()?;
-    let (_, more) = record::read(&files::of(&dir, names::STATUS)).ok()??;
-    let there = std::fs::read_link(format!("/proc/{}/cwd", more.supervise)).ok()?;
+    let supervise = record::read(&dir).ok()?.record?.observed.supervise;
+    let there = std::fs::read_link(format!("/proc/{}/cwd", supervise.pid)).ok()?;
     let name = |dir: &Path| names::below_state_directory(dir.as_os_str().as_bytes());
     (there != dir && name(&there) == name(&dir)).then_some(there)
 }
@@ -61,8 +61,8 @@ pub fn shared(owner: &Path) -> io::Error {
 
 /// The pid in the record of `dir`, if that process is where a supervise of `dir` is.
 fn pid(dir: &Path) -> Option<Pid> {
-    let (_, more) = record::read(&files::of(dir, names::STATUS)).ok()??;
-    let there = std::fs::metadata(format!("/proc/{}/cwd", more.supervise)).ok()?;
+    let supervise = record::read(dir).ok()?.record?.observed.supervise.pid;
+    let there = std::fs::metadata(format!("/proc/{supervise}/cwd")).ok()?;
     let here = std::fs::metadata(dir).ok()?;
-    ((there.dev(), there.ino()) == (here.dev(), here.ino())).then_some(Pid(more.supervise))
+    ((there.dev(), there.ino()) == (here.dev(), here.ino())).then_some(Pid(supervise))
 }

@@ -22,7 +22,8 @@ use super::tick;
 
 /// The variable that names the descriptor of the state.
 const VARIABLE: &str = "UPHOLD_HANDOVER";
-/// The only word of a call that asks whether the state is understood.
+/// The first word of a call that asks whether the state is understood, and the words behind it. It comes first, so that a program of another suite, which takes
+/// it for a directory, finds none.
 const QUESTION: &str = "--understand-handover";
 /// The exit code that says yes. No program of the suite uses it otherwise.
 const YES: u8 = 99;
@@ -33,8 +34,8 @@ const PATIENCE: u64 = 10 * SECOND;
 pub enum Received {
     /// Nothing: it begins anew.
     Nothing,
-    /// The question whether it understands this state.
-    Question(Vec<u8>),
+    /// The question whether it understands this state, for this call. Releases that ask without the words of the call leave none.
+    Question(Call, Vec<u8>),
     /// The state from which it shall go on, with all descriptors that it names.
     State(Vec<u8>),
 }
@@ -45,8 +46,8 @@ pub fn received(call: &Call) -> Received {
     let Some(state) = number.and_then(|number| sealed::read(number).ok()) else {
         return Received::Nothing;
     };
-    if call.words() == [OsStr::new(QUESTION)] {
-        return Received::Question(state);
+    if call.words().first().is_some_and(|word| *word == QUESTION) {
+        return Received::Question(call.without_first_word(), state);
     }
     // It is not needed any more.
     drop(number.map(sealed::inherit));
@@ -114,7 +115,8 @@ impl Successor {
 
     fn ask_program(&mut self, program: PathBuf, state: &[u8]) -> io::Result<()> {
         let memory = sealed::make(state)?;
-        let argv = [self.argv.first().cloned().unwrap_or_default(), c_string(OsStr::new(QUESTION))];
+        let mut argv = self.argv.clone();
+        argv.insert(1.min(argv.len()), c_string(OsStr::new(QUESTION)));
         let environment = environment(memory.as_fd());
         let (file, prepared) = (c_string(program.as_os_str()), Prepared::new(&argv, Some(&environment)));
         let mut failed = None;

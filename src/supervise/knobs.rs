@@ -8,11 +8,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use cli::{Warnings, text};
-use machine::SECOND;
 use machine::reload::Readiness;
-use machine::supervise::{Knobs, Signal, WARM_UP};
+use machine::supervise::{Knobs, WARM_UP};
+use machine::{SECOND, Signal};
 use svdir::knob::{self, Named, Unit, Wrong};
-use svdir::{More, names};
+use svdir::names;
+use svdir::record::Decided;
 use sys::limits::{self, Resource};
 use sys::{fd, process};
 
@@ -50,7 +51,13 @@ impl Presence {
     pub fn look(&mut self) -> Present {
         let changed = std::fs::metadata(".").and_then(|directory| directory.modified()).ok();
         if changed.is_none() || changed != self.changed {
-            let there = |name| std::fs::metadata(name).is_ok();
+            let mut links = false;
+            let mut there = |name| {
+                let found = std::fs::symlink_metadata(name);
+                let is_link = found.as_ref().is_ok_and(|entry| entry.is_symlink());
+                links |= is_link;
+                if is_link { std::fs::metadata(name).is_ok() } else { found.is_ok() }
+            };
             self.present = Present {
                 notification_fd: there(names::NOTIFICATION_FD),
                 sd_notify: there(names::SD_NOTIFY),
@@ -58,7 +65,9 @@ impl Presence {
                 check: there(names::CHECK),
                 sockets: there(names::SOCKETS),
             };
+            // What a link leads to comes and goes without a change of this directory.
             self.changed = changed
+                .filter(|_| !links)
                 .filter(|&changed| sys::clock::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));
         }
         self.present
@@ -69,10 +78,10 @@ impl Presence {
 #[inline(never)]
 pub fn signals(dir: &OsStr, said: &mut Warnings) -> Knobs {
     let default = Knobs::default();
-    let signal = |bytes: &[u8]| knob::signal(bytes, number_of).map(Signal::Number).map_err(Wrong::reason);
+    let signal = |bytes: &[u8]| knob::signal(bytes, number_of).map(Signal).map_err(Wrong::reason);
     Knobs {
-        down_signal: get(dir, names::DOWN_SIGNAL, "TERM", signal, said).map_or(default.down_signal, by_name),
-        reload_signal: get(dir, names::RELOAD_SIGNAL, "HUP", signal, said).map_or(default.reload_signal, by_name),
+        down_signal: get(dir, names::DOWN_SIGNAL, "TERM", signal, said).unwrap_or(default.down_signal),
+        reload_signal: get(dir, names::RELOAD_SIGNAL, "HUP", signal, said).unwrap_or(default.reload_signal),
         timeout_kill: get(dir, names::TIMEOUT_KILL, "none", milliseconds, said).filter(|&timeout| timeout > 0),
         readiness: default.readiness,
     }
@@ -89,9 +98,12 @@ pub fn notification_fd(dir: &OsStr, said: &mut Warnings) -> Option<RawFd> {
     };
     let number = get(dir, names::NOTIFICATION_FD, "none", descriptor, said)?;
     // s6 allows it: a service without a log may want it so.
-    if let Some(place) = ["stdout", "stderr"].get(number as usize - 1) {
-        let text = text!("using ", dir, "/", names::NOTIFICATION_FD);
-        said.warning("place", text, &io::Error::other(format!("it takes the place of {place}")));
+    match ["stdout", "stderr"].get(number as usize - 1) {
+        Some(place) => {
+            let text = text!("using ", dir, "/", names::NOTIFICATION_FD);
+            said.warning("place", text, &io::Error::other(format!("it takes the place of {place}")));
+        }
+        None => said.over("place"),
     }
     Some(number)
 }
@@ -102,7 +114,7 @@ pub fn watchdog(dir: &OsStr, said: &mut Warnings) -> u64 {
     get(dir, names::WATCHDOG, "none", milliseconds, said).unwrap_or(0)
 }
 
-/// The same as [`signals`], and how a new copy gets ready.
+/// What [`signals`] returns, and how a new copy gets ready.
 #[inline(never)]
 pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Warnings) -> Knobs {
     let notifies = present.notification_fd && notification_fd(dir, said).is_some();
@@ -115,12 +127,12 @@ pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Warnings) -> Knob
     Knobs { readiness, ..signals(dir, said) }
 }
 
-/// What who goes on from a record needs: of matter only where a KILL is due, or a replacement is under way.
-pub fn for_successor(dir: &OsStr, more: &More, said: &mut Warnings) -> Knobs {
-    match more.second {
-        Some(_) => for_replacing(dir, Presence::default().look(), said),
-        None if more.kill_due => signals(dir, said),
-        None => Knobs::default(),
+/// The knobs for a successor. They are needed only if a KILL or a replacement is pending.
+pub fn for_successor(dir: &OsStr, left: &Decided, said: &mut Warnings) -> Knobs {
+    match (left.second, left.main) {
+        (Some(_), _) => for_replacing(dir, Presence::default().look(), said),
+        (None, Some(main)) if main.kill_due => signals(dir, said),
+        (None, _) => Knobs::default(),
     }
 }
 
@@ -128,17 +140,11 @@ fn milliseconds(bytes: &[u8]) -> Result<u64, &'static str> {
     knob::duration(bytes, Unit::Milliseconds).map_err(Wrong::reason)
 }
 
-/// TERM by its number is TERM: runit's part of the status tells of it.
-fn by_name(signal: Signal) -> Signal {
-    if signal == Signal::Number(process::Signal::SIGTERM as u8) { Signal::Term } else { signal }
-}
-
 fn number_of(signal: Named<'_>) -> Option<u8> {
-    let signal = match signal {
-        Named::Number(number) => process::Signal::try_from(i32::from(number)).ok()?,
-        Named::Name(name) => name.parse().ok()?,
-    };
-    Some(signal as u8)
+    match signal {
+        Named::Number(number) => Some(number).filter(|&number| process::is_signal(number)),
+        Named::Name(name) => process::signal_named(name),
+    }
 }
 
 /// The value of the knob `name`; `None` if there is no such file, or none that can be used, which is said with what is taken

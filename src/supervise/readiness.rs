@@ -13,33 +13,25 @@ use std::path::Path;
 
 use cli::{Warnings, text};
 use machine::Pid;
-use machine::check::{Action, Check};
 use svdir::names;
-use sys::exec::Prepared;
+use svdir::record::Text;
 use sys::handed::Gift;
-use sys::process::{self, Change};
-use sys::{fd, proc, sealed};
+use sys::{fd, proc, process, sealed};
 
 use super::knobs::{self, Present};
+use crate::service::files;
 use crate::service::notify::NotifySocket;
-use crate::service::{files, tick};
 
-/// What the service of one start, which is not ready yet, is listened to by.
-#[derive(Default)]
-pub struct Readiness {
-    /// Where it writes a newline.
-    pipe: Option<OwnedFd>,
-    check: Check,
-}
-
-/// What is made for a start.
+/// What is made for a start, so that the service can tell.
 #[derive(Default)]
 pub struct Ways {
     pipe: Option<Pipe>,
-    check: bool,
-    socket: bool,
+    /// It tells by `check`.
+    pub check: bool,
+    /// It tells by the socket.
+    pub socket: bool,
     /// Within so many nanoseconds it tells by the socket that it is alive; 0 if it need not.
-    watchdog: u64,
+    pub watchdog: u64,
 }
 
 struct Pipe {
@@ -55,7 +47,10 @@ impl Ways {
     pub fn prepare(dir: &OsStr, present: Present, socket: &mut NotifySocket, alone: bool, said: &mut Warnings) -> Ways {
         let number = if present.notification_fd { knobs::notification_fd(dir, said) } else { None };
         let pipe = number.and_then(|number| match Pipe::new(number) {
-            Ok(pipe) => Some(pipe),
+            Ok(pipe) => {
+                said.over("ready");
+                Some(pipe)
+            }
             Err(error) => {
                 said.warning("ready", text!("unable to create pipe for ", dir, "/", names::NOTIFICATION_FD), &error);
                 None
@@ -66,23 +61,13 @@ impl Ways {
         Ways { pipe, check: present.check, socket, watchdog }
     }
 
-    /// Whether it tells by the socket.
-    pub fn socket(&self) -> bool {
-        self.socket
-    }
-
-    /// Within how many nanoseconds it tells that it is alive; 0 if it need not.
-    pub fn watchdog(&self) -> u64 {
-        self.watchdog
-    }
-
-    /// The variable that tells it so.
+    /// The variable that tells it how often to say that it is alive.
     pub fn interval(&self) -> Option<(&'static str, Option<Vec<u8>>)> {
         let microseconds = self.watchdog / 1_000;
         (microseconds > 0).then(|| (sys::notify::WATCHDOG_USEC, Some(microseconds.to_string().into_bytes())))
     }
 
-    /// Whether there is any.
+    /// Whether it tells at all.
     pub fn any(&self) -> bool {
         self.pipe.is_some() || self.check || self.socket
     }
@@ -98,13 +83,9 @@ impl Ways {
         Some(Gift { fd: pipe.writer.as_fd(), name: names::NOTIFICATION_FD.as_bytes(), number: Some(pipe.number) })
     }
 
-    /// The service was started.
-    pub fn listen(self) -> Readiness {
-        let mut readiness = Readiness { pipe: self.pipe.map(|pipe| pipe.reader), check: Check::default() };
-        if self.check {
-            readiness.check.begin(tick());
-        }
-        readiness
+    /// The end of the pipe that is read, once the service was started.
+    pub fn listen(self) -> ReadyPipe {
+        ReadyPipe(self.pipe.map(|pipe| pipe.reader))
     }
 }
 
@@ -148,12 +129,8 @@ pub fn find_socket(abstract_name: Option<&[u8]>, dir: &OsStr, said: &mut Warning
 }
 
 /// The abstract name of a socket as the record has it; nothing for a file, which is found in its directory.
-pub fn recorded(socket: &NotifySocket) -> [u8; 8] {
-    let mut name = [0; 8];
-    if let Some(found) = socket.abstract_name().filter(|found| found.len() <= name.len()) {
-        name[..found.len()].copy_from_slice(found);
-    }
-    name
+pub fn recorded(socket: &NotifySocket) -> Text<16> {
+    socket.abstract_name().map(Text::new).unwrap_or_default()
 }
 
 /// The variable that tells a service its name.
@@ -176,48 +153,38 @@ fn both_ways(writer: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(OpenOptions::new().read(true).write(true).open(path)?.into())
 }
 
-impl Readiness {
-    /// That of the process `pid`, which another supervise has started and which has a pipe with this inode number, if any.
+/// Where a copy writes a newline when it is ready; nothing if it does not, or has.
+#[derive(Default)]
+pub struct ReadyPipe(Option<OwnedFd>);
+
+impl ReadyPipe {
+    /// The pipe of the process `pid`, which another supervise has started, by its inode number; nothing for 0.
     #[inline(never)]
-    pub fn find(pid: Pid, pipe: u64, dir: &OsStr, said: &mut Warnings) -> Readiness {
-        let mut readiness = Readiness::default();
-        if pipe != 0 {
-            readiness.pipe = find_pipe(pid, pipe);
-            if readiness.pipe.is_none() {
-                let gone = io::Error::other("it has closed the descriptor meanwhile");
-                said.warning("ready", text!("unable to hear from ", dir, " whether it is ready"), &gone);
-            }
+    pub fn find(pid: Pid, pipe: u64, dir: &OsStr, said: &mut Warnings) -> ReadyPipe {
+        if pipe == 0 {
+            return ReadyPipe(None);
         }
-        readiness.resume_check();
-        readiness
+        let found = find_pipe(pid, pipe);
+        if found.is_none() {
+            let gone = io::Error::other("it has closed the descriptor meanwhile");
+            said.warning("ready", text!("unable to hear from ", dir, " whether it is ready"), &gone);
+        }
+        ReadyPipe(found)
     }
 
-    /// What another program has left in this process.
-    pub fn inherit(pipe: Option<OwnedFd>) -> Readiness {
-        let mut readiness = Readiness { pipe, check: Check::default() };
-        readiness.resume_check();
-        readiness
-    }
-
-    fn resume_check(&mut self) {
-        if Path::new(names::CHECK).exists() {
-            self.check.begin(tick());
-        }
+    /// The pipe that another program has left in this process.
+    pub fn inherit(pipe: Option<OwnedFd>) -> ReadyPipe {
+        ReadyPipe(pipe)
     }
 
     /// What to poll.
-    pub fn pipe(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
-    }
-
-    /// When [`timeout`](Readiness::timeout) is due.
-    pub fn deadline(&self) -> Option<machine::Tick> {
-        self.check.deadline()
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd)
     }
 
     /// Reads what the service has written. Whether it says that it is ready.
     pub fn hear(&mut self) -> bool {
-        let Some(pipe) = &self.pipe else {
+        let Some(pipe) = &self.0 else {
             return false;
         };
         let mut bytes = [0; 256];
@@ -226,44 +193,9 @@ impl Readiness {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             // It has closed its end, and so will not tell any more.
             Ok(_) | Err(_) => {
-                self.pipe = None;
+                self.0 = None;
                 false
             }
-        }
-    }
-
-    /// Runs the check, or ends one that takes too long.
-    pub fn timeout(&mut self, dir: &OsStr, pid: Pid, said: &mut Warnings) {
-        match self.check.timeout(tick()) {
-            None => {}
-            Some(Action::Kill(check)) => kill(check),
-            Some(Action::Run) => match run_check(pid) {
-                Ok(check) => {
-                    said.over("check");
-                    self.check.started(tick(), check);
-                }
-                Err(error) => {
-                    said.warning("check", text!("unable to run ", dir, "/", names::CHECK, ", trying again"), &error);
-                    self.check.not_started(tick());
-                }
-            },
-        }
-    }
-
-    /// Takes in the end of a process. `None` if it was no check; else whether it says that the service is ready.
-    pub fn ended(&mut self, pid: Pid, change: Change) -> Option<bool> {
-        match change {
-            Change::Exited(code) => self.check.ended(tick(), pid, code == 0),
-            Change::Killed(_) => self.check.ended(tick(), pid, false),
-            Change::Stopped | Change::Continued => None,
-        }
-    }
-
-    /// Nobody listens any more.
-    pub fn stop(&mut self) {
-        self.pipe = None;
-        if let Some(check) = self.check.stop() {
-            kill(check);
         }
     }
 }
@@ -278,33 +210,6 @@ fn find_pipe(pid: Pid, id: u64) -> Option<OwnedFd> {
     (fd::pipe_id(opened.as_fd()) == Some(id)).then(|| opened.into())
 }
 
-/// A check of ours that was not reaped, so its pid is nobody else's, with all that it has started.
-fn kill(check: Pid) {
-    let _ = process::kill_group(process::Pid::from_raw(check.0.cast_signed()), process::Signal::SIGKILL);
-}
-
-/// Starts `check` with the pid of the service as its word. Its output goes nowhere: it would come into the log. And it has nothing to
-/// read: a logger's input is the log.
-#[inline(never)]
-fn run_check(pid: Pid) -> io::Result<Pid> {
-    let nowhere = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    let argv = [c"./check".to_owned(), sys::exec::c_string(OsStr::new(&pid.0.to_string()))];
-    let check = Prepared::new(&argv, None);
-    let prepare = || {
-        fd::place(nowhere.as_fd(), 0)?;
-        fd::place(nowhere.as_fd(), 1)?;
-        process::new_group()
-    };
-    let become_check = || prepare().err().unwrap_or_else(|| check.exec(c"./check"));
-    let mut failed = None;
-    let started = process::spawn(become_check, |error| failed = Some(error))?;
-    match failed {
-        // It will be reaped, and nobody misses it.
-        Some(error) => Err(error),
-        None => Ok(Pid(started.as_raw().unsigned_abs())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,9 +220,9 @@ mod tests {
         let id = fd::pipe_id(reader.as_fd()).expect("it is one");
         drop(reader);
         assert_eq!(fd::write(writer.as_fd(), b"x\n").expect("it has a reader"), 2);
-        let me = Pid(process::own_pid().as_raw().unsigned_abs());
-        let mut readiness = Readiness { pipe: find_pipe(me, id), check: Check::default() };
-        assert!(readiness.hear() && !readiness.hear());
+        let me = Pid(sys::process::own_pid().as_raw().unsigned_abs());
+        let mut ready = ReadyPipe(find_pipe(me, id));
+        assert!(ready.hear() && !ready.hear());
         assert!(find_pipe(me, 1).is_none());
     }
 }

@@ -7,16 +7,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use cli::{Text, Warnings, text};
 use svdir::listener::{Address, is_name};
+use svdir::record::handover::Socket;
 use svdir::{Listener, names};
 use sys::adopted::Adopted;
-use sys::handed::{Gift, Handed};
-use sys::limits::{self, Resource};
+use sys::handed::Gift;
 use sys::listen::Place;
 use sys::{fd, sealed};
 
@@ -28,7 +28,7 @@ use crate::service::look_ups::LookUps;
 const LONGEST: usize = 1024;
 
 /// One of them.
-struct Held {
+struct HeldSocket {
     /// The name of its file.
     name: Vec<u8>,
     listener: Listener,
@@ -37,7 +37,7 @@ struct Held {
     given: bool,
 }
 
-impl Held {
+impl HeldSocket {
     /// Whether it is what a file tells of. One that cannot be read may do so.
     fn is_still(&self, name: &OsStr, listener: &io::Result<Listener>) -> bool {
         match listener {
@@ -49,18 +49,7 @@ impl Held {
 
 /// The sockets, in the order of their names, and then those that were not given; and the names that are looked up for them.
 #[derive(Default)]
-pub struct Sockets(Vec<Held>, LookUps);
-
-/// One, as it is handed over to another program: its number, and the name and contents of its file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Left {
-    /// Its number.
-    pub number: RawFd,
-    /// The name of its file.
-    pub name: Vec<u8>,
-    /// What stood there.
-    pub line: Vec<u8>,
-}
+pub struct Sockets(Vec<HeldSocket>, LookUps);
 
 impl Sockets {
     /// Opens and closes what has changed in `sockets/` of the current directory, which messages call `dir`. Where the service is
@@ -127,13 +116,13 @@ impl Sockets {
     }
 
     /// The socket of a file: the one that is held for its address, or a new one.
-    fn get(&mut self, name: &OsStr, listener: Listener) -> io::Result<Held> {
-        let same = |held: &Held| is_same_place(&held.listener.address, &listener.address);
+    fn get(&mut self, name: &OsStr, listener: Listener) -> io::Result<HeldSocket> {
+        let same = |held: &HeldSocket| is_same_place(&held.listener.address, &listener.address);
         let socket = match self.0.iter().position(same) {
             Some(at) => self.0.remove(at).socket,
             None => listeners::open_or_look_up(&listener, &mut self.1)?,
         };
-        Ok(Held { name: name.as_bytes().into(), listener, socket, given: true })
+        Ok(HeldSocket { name: name.as_bytes().into(), listener, socket, given: true })
     }
 
     /// Takes what a process, whose supervise was killed, has of them.
@@ -168,25 +157,31 @@ impl Sockets {
             };
             if let Some(at) = wanted.iter().position(|(_, _, place)| sys::listen::is_at(&copy, place)) {
                 let (name, listener, _) = wanted.remove(at);
-                self.0.push(Held { name: name.into_vec(), listener, socket: copy, given: true });
+                self.0.push(HeldSocket { name: name.into_vec(), listener, socket: copy, given: true });
             }
         }
         Ok(())
     }
 
     /// What another program has left in this process.
-    pub fn inherit(left: &[Left]) -> io::Result<Sockets> {
+    pub fn inherit(left: &[Socket]) -> io::Result<Sockets> {
         let held = left.iter().map(|left| {
             let listener = Listener::from_file(&left.line).map_err(|wrong| io::Error::other(wrong.to_string()))?;
-            Ok(Held { name: left.name.clone(), listener, socket: sealed::inherit(left.number)?, given: true })
+            Ok(HeldSocket {
+                name: left.name.clone(),
+                listener,
+                socket: sealed::inherit(left.number)?,
+                given: left.given,
+            })
         });
         Ok(Sockets(held.collect::<io::Result<_>>()?, LookUps::default()))
     }
 
     /// For another program in this process.
-    pub fn leave(&self) -> Vec<Left> {
-        let left = |held: &Held| Left {
+    pub fn leave(&self) -> Vec<Socket> {
+        let left = |held: &HeldSocket| Socket {
             number: sealed::number(held.socket.as_fd()),
+            given: held.given,
             name: held.name.clone(),
             line: line(&held.listener),
         };
@@ -196,21 +191,6 @@ impl Sockets {
     /// Their descriptors.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.0.iter().map(|held| held.socket.as_fd())
-    }
-
-    /// In the child: gives the service what is handed to it. On the way each may need a second number for a moment, and so more than
-    /// the service shall have.
-    pub fn place(&self, handed: &mut Handed<'_>) -> io::Result<()> {
-        const FEW: usize = 100;
-        let limit = if self.0.len() > FEW { limits::get(Resource::RLIMIT_NOFILE).ok() } else { None };
-        if let Some(limit) = limit {
-            let _ = limits::set_soft(Resource::RLIMIT_NOFILE, limit.hard);
-        }
-        let placed = handed.place();
-        if let Some(limit) = limit {
-            limits::set_soft(Resource::RLIMIT_NOFILE, limit.soft)?;
-        }
-        placed
     }
 
     /// What the service gets.

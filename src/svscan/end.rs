@@ -6,7 +6,7 @@ use std::path::Path;
 use cli::text;
 use machine::SECOND;
 use machine::scan::{Id, Role};
-use svdir::{Exit, names};
+use svdir::{Exit, Record};
 use sys::exec::{Prepared, c_string};
 use sys::process;
 use sys::signals::Signals;
@@ -14,7 +14,7 @@ use sys::signals::Signals;
 use super::arguments::VOICE;
 use super::services::id_of;
 use crate::service::processes::kill_descendants;
-use crate::service::{files, record, tick};
+use crate::service::{record, tick};
 
 /// How long what was left behind may take to die of KILL.
 const LAST_LOOK: u64 = SECOND / 2;
@@ -45,17 +45,18 @@ impl Last {
         let Some(name) = self.name.as_deref().filter(|name| role == Role::Main && id_of(name) == Some(id)) else {
             return false;
         };
-        let record = record::read(&files::of(Path::new(name), names::STATUS)).ok().flatten();
-        let Some((_, more)) = record.filter(|(_, more)| more.left) else {
+        let record = record::read(Path::new(name)).ok().and_then(|found| found.record);
+        let Some(Record { decided, .. }) = record.filter(|record| record.observed.supervise.exited) else {
             return false;
         };
-        if stopping || more.ended {
-            self.code = self.code.or(more.last_exit.map(code));
+        let ended = decided.service.ended;
+        if stopping || ended {
+            self.code = self.code.or(decided.pace.last_exit.map(code));
         }
-        if more.ended && !stopping {
+        if ended && !stopping {
             log::info!("{}: ended, and svscan with it", Path::new(name).display());
         }
-        more.ended && !stopping
+        ended && !stopping
     }
 }
 

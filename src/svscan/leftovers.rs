@@ -11,14 +11,14 @@ use std::rc::Rc;
 use cli::text;
 use machine::Pid;
 use machine::stop::victims;
-use svdir::names;
+use svdir::Record;
 use sys::adopted::Adopted;
 use sys::proc;
 use sys::process::{self, Signal};
 
 use super::arguments::VOICE;
 use crate::service::processes::{kernel_pid, known, machine_pid, own, signalled};
-use crate::service::{files, record};
+use crate::service::record;
 
 /// Sessions that no process has come into but by being born there.
 #[derive(Default)]
@@ -37,9 +37,9 @@ impl Sessions {
 
 /// The process of the service in `dir`, by its record, if it lives.
 fn service_of(dir: &Path) -> Option<process::Pid> {
-    let (status, more) = record::read(&files::of(dir, names::STATUS)).ok()??;
-    let pid = process::Pid::from_raw(status.pid?.get().cast_signed());
-    Adopted::find(pid, record::birth(more.born)).ok().flatten().map(|found| found.pid())
+    let Record { decided, observed } = record::read(dir).ok()?.record?;
+    let pid = process::Pid::from_raw(decided.main?.pid.get().cast_signed());
+    Adopted::find(pid, record::birth(observed.main.born)).ok().flatten().map(|found| found.pid())
 }
 
 /// The supervises, and the pipes from services to loggers.

@@ -60,7 +60,10 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         return copier::copy(&name);
     }
     let mut scanner = match successor::received(call) {
-        Received::Question(state) => return Ok(successor::answer(ScanState::decode(&state).is_some())),
+        Received::Question(call, state) => {
+            let is_callable = Arguments::of(&call).is_ok();
+            return Ok(successor::answer(is_callable && ScanState::decode(&state).is_some()));
+        }
         Received::State(state) => Scanner::go_on(call, Arguments::of(call)?, &state)?,
         Received::Nothing => begin(call)?,
     };

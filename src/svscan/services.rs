@@ -137,7 +137,8 @@ impl Services {
             return true;
         };
         // Other suites tell nothing. Theirs are not taken over either.
-        record::read(&files::of(&dir, names::STATUS)).ok().flatten().is_none_or(|(_, more)| more.left)
+        let record = record::read(&dir).ok().and_then(|found| found.record);
+        record.is_none_or(|record| record.observed.supervise.exited)
     }
 
     /// The service is gone for good. Its logger shall read what is left in the pipe, and end.

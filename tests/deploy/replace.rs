@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::net::TcpStream;
-use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -236,9 +235,6 @@ fn an_old_copy_that_ended_while_nobody_looked_is_replaced_by_the_new_one() {
     assert_eq!(lines(&scratch, "supervise.out"), 2);
 }
 
-/// Where the record has the pid of the second copy.
-const SECOND_PID: u64 = 196;
-
 /// A process in the group of `leader`, or in one of its own.
 fn member(leader: Option<&Running>) -> Running {
     let group = leader.map_or(0, |leader| leader.pid().cast_signed());
@@ -260,8 +256,10 @@ fn a_group_that_has_the_pid_of_a_new_copy_which_ended_while_nobody_looked_lives_
     testkit::signal(new, "KILL");
     wait_until("it is gone", || !lives(new));
     // As if the kernel had given its pid to another one.
-    let status = std::fs::OpenOptions::new().write(true).open(scratch.path("a/supervise/status"));
-    status.and_then(|file| file.write_all_at(&leader.pid().to_le_bytes(), SECOND_PID)).expect("a file of ours");
+    testkit::change_record(scratch.path("a"), |record| {
+        let (_, second) = record.decided.second.as_mut().expect("two copies");
+        second.pid = std::num::NonZeroU32::new(leader.pid()).expect("not 0");
+    });
     let _second = supervise(&scratch);
     let line = format!(
         "supervise: warning: unable to replace a, going on as before: pid {} ended before it was ready\n",

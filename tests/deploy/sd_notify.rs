@@ -72,8 +72,10 @@ impl Told {
         self.scratch.text("supervise.err")
     }
 
+    /// Its process. The record tells of it once it has become `run`, which may have said something before.
+    #[track_caller]
     pub fn pid(&self) -> u32 {
-        self.pid_or_none().expect("it is up")
+        wait_for("it is up", || self.pid_or_none())
     }
 
     pub fn pid_or_none(&self) -> Option<u32> {

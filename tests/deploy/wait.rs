@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use svdir::{Mark, More, Status};
+use svdir::{Mark, Record};
 
 use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until, watches};
 
@@ -27,10 +27,8 @@ fn wait_supervised(scratch: &Scratch, dir: &str) {
 
 /// What its supervise has written.
 #[track_caller]
-fn record(scratch: &Scratch, dir: &str) -> (Status, More) {
-    let bytes = scratch.read(format!("{dir}/supervise/status"));
-    let (status, more) = Status::decode_with(&bytes).expect("a record");
-    (status, more.expect("one of ours"))
+fn record(scratch: &Scratch, dir: &str) -> Record {
+    testkit::record(scratch.path(dir)).expect("a record")
 }
 
 #[track_caller]
@@ -402,8 +400,8 @@ fn a_supervise_that_leaves_tells_that_it_has_read_what_stands_behind() {
     let mut fifo = File::options().write(true).open(scratch.path("a/supervise/control")).expect("a FIFO");
     fifo.write_all(&[b"xu".as_slice(), &mark.bytes()].concat()).expect("it is read");
     assert_eq!(supervise.end(), 0);
-    let (status, more) = record(&scratch, "a");
-    assert_eq!((status.pid, more.left, more.mark), (None, true, mark));
+    let record = record(&scratch, "a");
+    assert_eq!((record.pid(), record.observed.supervise.exited, record.observed.mark), (None, true, mark));
 }
 
 #[test]
@@ -423,7 +421,7 @@ fn one_that_is_replaced_by_somebody_elses_copy_is_not_replaced() {
     scratch.write("a/broken", "");
     let before = pid(&scratch, "a");
     let mut waiting = scratch.start("svc", "svc", &["-R", "--wait=replaced", "--timeout=20", "a"]);
-    wait_until("it is heard", || record(&scratch, "a").1.replace_due);
+    wait_until("it is heard", || record(&scratch, "a").decided.service.replace_due);
     scratch.write("a/go", "");
     assert_eq!(waiting.end(), 1);
     let now = wait_up(&scratch, "a");
@@ -476,7 +474,7 @@ fn a_service_that_is_refused_what_it_needs_tells_why() {
     let _supervise = supervise(&scratch, "a");
     wait_supervised(&scratch, "a");
     svc(&scratch, "-u", "a");
-    wait_until("it is refused", || record(&scratch, "a").1.why().is_some());
+    wait_until("it is refused", || record(&scratch, "a").why().is_some());
     let refused = "it is down and will be started, sockets/web: address already used";
     let line = format!("unable to wait for a to be ready: timed out, {refused}");
     fails(&scratch.run("svc", &["--wait=ready", "--timeout=0", "a"]), &[&line]);

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use svdir::Want;
+use svdir::record::Boot;
 use testkit::{Running, Scratch, holds_for, lives, signal, start, wait_for, wait_until};
 
 use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
@@ -31,10 +33,6 @@ fn seconds_up(scratch: &Scratch) -> u64 {
     let line = svstat(scratch, "a");
     line.split(") ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("{line}"))
 }
-
-/// Where the record says when the process was born, and in which boot.
-const BORN: usize = 48;
-const BOOT: usize = 32;
 
 #[test]
 fn a_killed_supervise_comes_back_to_its_child() {
@@ -75,16 +73,17 @@ fn what_is_wanted_is_carried_over() {
         svc(&scratch, letters, "a");
         let before = || svstat(&scratch, "a");
         wait_until("the command is obeyed", || before().ends_with(want));
-        // The record tells of x and o in bytes that svstat does not show.
+        // The record tells of x and o, which svstat does not show.
         let obeyed = |scratch: &Scratch| {
-            let record = scratch.read("a/supervise/status");
-            (record[16], record[17], record[21])
+            let decided = testkit::record(scratch.path("a")).expect("a record").decided;
+            let main = decided.main.expect("it is up");
+            (main.paused, decided.service.want, main.ending, decided.service.exiting)
         };
         let expected = match letters {
-            "-d" => (0, b'd', 8),
-            "-o" => (0, 0, 0),
-            "-p" => (1, b'u', 0),
-            _ => (0, b'u', 1),
+            "-d" => (false, Want::Down, true, false),
+            "-o" => (false, Want::Once, false, false),
+            "-p" => (true, Want::Up, false, false),
+            _ => (false, Want::Up, false, true),
         };
         wait_until("it is recorded", || obeyed(&scratch) == expected);
         kill(first);
@@ -158,18 +157,20 @@ fn one_that_left_by_itself_leaves_nothing_to_take_over() {
 
 #[test]
 fn a_pid_that_was_given_anew_is_neither_taken_over_nor_signalled() {
-    for (what, at) in [("another birth", BORN + 7), ("another boot", BOOT)] {
+    for what in ["another birth", "another boot"] {
         let scratch = Scratch::new();
         scratch.service("a", SLEEPER);
         let first = supervise(&scratch);
         let child = wait_up(&scratch, "a");
         kill(first);
         // The process lives on, but the record is now about one that was born at another time, or before a reboot.
-        let mut record = scratch.read("a/supervise/status");
-        for byte in [at, at + if at == BOOT { 1 } else { 8 }] {
-            record[byte] ^= 1;
-        }
-        scratch.write("a/supervise/status", &record);
+        testkit::change_record(scratch.path("a"), |record| match what {
+            "another birth" => {
+                let born = &mut record.observed.main.born;
+                (born.earliest, born.latest) = (born.earliest ^ 1 << 56, born.latest ^ 1 << 56);
+            }
+            _ => record.observed.supervise.boot = Boot::Namespace([7; 16]),
+        });
         let _second = supervise(&scratch);
         let other = wait_up_other(&scratch, child);
         svc(&scratch, "-dk", "a");
@@ -192,11 +193,20 @@ fn a_record_of_any_length_and_content_is_met_without_harm() {
     kill(first);
     signal(child, "KILL");
     wait_until("it is gone", || !lives(child));
-    let good = scratch.read("a/supervise/status");
-    let hostile =
-        [Vec::new(), good[..18].to_vec(), good[..20].to_vec(), good[..103].to_vec(), vec![0xff; 104], vec![0; 100_000]];
-    for (round, record) in hostile.iter().enumerate() {
-        scratch.write("a/supervise/status", record);
+    let (status, good) = (scratch.read("a/supervise/status"), scratch.read("a/supervise/record"));
+    assert_eq!((status.len(), good.len()), (20, 1024));
+    let hostile = [
+        Vec::new(),
+        good[..18].to_vec(),
+        good[..512].to_vec(),
+        good[..600].to_vec(),
+        vec![0xff; 1024],
+        vec![0; 100_000],
+    ];
+    let statuses = [Vec::new(), status[..18].to_vec(), status, vec![0xff; 104], vec![0; 100_000]];
+    let rounds = hostile.iter().map(|bytes| ("record", bytes)).chain(statuses.iter().map(|bytes| ("status", bytes)));
+    for (round, (file, bytes)) in rounds.enumerate() {
+        scratch.write(format!("a/supervise/{file}"), bytes);
         let supervise = supervise(&scratch);
         let child = wait_up(&scratch, "a");
         svc(&scratch, "-dx", "a");

@@ -7,18 +7,14 @@ use std::time::Duration;
 use testkit::{Running, Scratch, children, holds_for, signal, wait_for, wait_until};
 
 use crate::scene::{ALONE, is_supervised, pid, processes, supervise_of, svc, wait_up};
-use crate::strace::{EXEC, Injection, OPEN, RENAME, Strace, WRITE, for_each, needs_strace};
+use crate::strace::{EXEC, Injection, Strace, WRITE_AT, for_each, needs_strace};
 
 /// Long enough to be killed in, and shorter than the next supervise waits for the lock.
 const HELD_UP: u64 = 300_000;
 
 /// What the child does before it is `run`, and the paths that this is about.
-const MOMENTS: [(&str, [&str; 2]); 4] = [
-    (OPEN, ["supervise/status.new", "scan/a/supervise/status.new"]),
-    (WRITE, ["supervise/status.new", "scan/a/supervise/status.new"]),
-    (RENAME, ["supervise/status.new", "scan/a/supervise/status.new"]),
-    (EXEC, ["./run", "scan/a/run"]),
-];
+const MOMENTS: [(&str, [&str; 2]); 2] =
+    [(WRITE_AT, ["supervise/record", "scan/a/supervise/record"]), (EXEC, ["./run", "scan/a/run"])];
 
 /// Whether the process has not become another program yet.
 fn is_unborn(pid: u32, program: &str) -> bool {

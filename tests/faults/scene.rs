@@ -19,8 +19,7 @@ pub fn pid(scratch: &Scratch, dir: &str) -> Option<u32> {
 
 /// The pid of the supervise in `dir`, from its record.
 pub fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
-    let record = scratch.read(Path::new(dir).join("supervise/status"));
-    u32::from_le_bytes(record[24..28].try_into().expect("four bytes"))
+    testkit::record(scratch.path(dir)).expect("a record").observed.supervise.pid
 }
 
 /// Waits until the service is up by its record and in truth, and returns its pid.

@@ -17,6 +17,8 @@ pub const OPEN: &str = "?open,?openat";
 pub const PIPE: &str = "?pipe,?pipe2";
 pub const READ: &str = "read";
 pub const WRITE: &str = "write";
+/// How the record is written: in its place.
+pub const WRITE_AT: &str = "?pwrite,?pwrite64";
 pub const RENAME: &str = "?rename,?renameat,?renameat2";
 pub const LINK: &str = "?link,?linkat";
 pub const UNLINK: &str = "?unlink,?unlinkat";
@@ -34,6 +36,7 @@ pub const TIMES: [u32; 3] = [1, 2, 10];
 pub fn reason(errno: &str) -> &'static str {
     match errno {
         "EAGAIN" => "temporary failure",
+        "EFBIG" => "file too big",
         "EINTR" => "interrupted system call",
         "EIO" => "input/output error",
         "EMFILE" => "process cannot open more files",

@@ -6,13 +6,14 @@ use testkit::{Running, Scratch, holds_for, lives, start, wait_until};
 
 use crate::scene::{ALONE, assert_said_once, insist_up_again, processes, svc, wait_down, wait_up, wait_up_again};
 use crate::strace::{
-    EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, for_each, needs_strace, reason,
+    EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, WRITE_AT, for_each, needs_strace, reason,
 };
 
 const FORK_FAILED: &str = "supervise: warning: unable to fork for a, sleeping 60 seconds";
 const OPEN_FAILED: &str = "supervise: warning: unable to open a/supervise/status.new";
 const WRITE_FAILED: &str = "supervise: warning: unable to write a/supervise/status.new";
 const RENAME_FAILED: &str = "supervise: warning: unable to rename a/supervise/status.new to status";
+const RECORD_FAILED: &str = "supervise: warning: unable to write a/supervise/record";
 const KILL_FAILED: &str = "supervise: warning: unable to signal a";
 const WAIT_FAILED: &str = "supervise: warning: unable to wait for a, trying again in a second";
 const RUN_FAILED: &str = "supervise: fatal: unable to start a/run";
@@ -26,12 +27,14 @@ const FAULTS: &[Fault] = &[
     (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EIO", "EROFS"], OPEN_FAILED),
     (WRITE, &["ENOSPC", "EIO", "ENOMEM"], WRITE_FAILED),
     (RENAME, &["ENOSPC", "EIO", "ENOMEM", "EROFS"], RENAME_FAILED),
+    (WRITE_AT, &["ENOSPC", "EIO", "ENOMEM"], RECORD_FAILED),
     (KILL, &["EAGAIN", "ENOMEM"], KILL_FAILED),
     (POLL, &["ENOMEM", "EAGAIN"], WAIT_FAILED),
 ];
 
 /// Those that are made again without a word.
-const INTERRUPTIONS: &[Fault] = &[(OPEN, &["EINTR"], ""), (WRITE, &["EINTR"], ""), (RENAME, &["EINTR"], "")];
+const INTERRUPTIONS: &[Fault] =
+    &[(OPEN, &["EINTR"], ""), (WRITE, &["EINTR"], ""), (RENAME, &["EINTR"], ""), (WRITE_AT, &["EINTR"], "")];
 
 #[derive(Debug)]
 struct Case {
@@ -104,10 +107,10 @@ fn one_call_fails(case: &Case) {
     assert_eq!(supervise.end(), 0);
 }
 
-/// The new record, as supervise and strace name it.
-const RECORD: [&str; 2] = ["supervise/status.new", "a/supervise/status.new"];
+/// The new status, as supervise and strace name it.
+const STATUS: [&str; 2] = ["supervise/status.new", "a/supervise/status.new"];
 
-/// Calls of supervise and of the child that becomes `run`.
+/// Calls that write the status.
 const LASTING: &[Fault] = &[
     (OPEN, &["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EIO", "EROFS"], OPEN_FAILED),
     (WRITE, &["ENOSPC", "EIO", "ENOMEM"], WRITE_FAILED),
@@ -115,19 +118,19 @@ const LASTING: &[Fault] = &[
 ];
 
 #[test]
-fn a_record_that_cannot_be_written_for_a_while_is_written_in_the_end() {
+fn a_status_that_cannot_be_written_for_a_while_is_written_in_the_end() {
     if needs_strace() {
         let lasting: Vec<Case> = cases(LASTING).into_iter().filter(|case| case.when == 1).collect();
-        for_each(&lasting, no_record_for_a_while);
+        for_each(&lasting, no_status_for_a_while);
     }
 }
 
-fn no_record_for_a_while(case: &Case) {
+fn no_status_for_a_while(case: &Case) {
     let scratch = Scratch::new();
     let (mut supervise, first) = supervised(&scratch);
     let all = Injection::of(case.calls, case.error, "1+").with_children();
     let strace =
-        RECORD.iter().fold(all, |all, path| all.on(scratch.path(path)).on(path)).attach(&scratch, supervise.pid());
+        STATUS.iter().fold(all, |all, path| all.on(scratch.path(path)).on(path)).attach(&scratch, supervise.pid());
     svc(&scratch, "pck", "a");
     wait_until("it is started again", || starts(&scratch) == 2);
     svc(&scratch, "pcpc", "a");
@@ -141,6 +144,35 @@ fn no_record_for_a_while(case: &Case) {
     assert_eq!(supervise.end(), 0);
     assert!(!lives(second));
     assert_said_once(&scratch.text("supervise.err"), &lines(case.said, case.error));
+}
+
+/// Nobody would know of it, should supervise be killed: the next one would start another.
+#[test]
+fn a_service_is_not_started_while_its_record_cannot_be_written() {
+    if !needs_strace() {
+        return;
+    }
+    for_each(&["ENOSPC", "EIO", "EFBIG"], |error| {
+        let scratch = Scratch::new();
+        let (mut supervise, first) = supervised(&scratch);
+        let path = "supervise/record";
+        let fails = Injection::of(WRITE_AT, error, "1+").with_children().on(scratch.path("a").join(path)).on(path);
+        let strace = fails.attach(&scratch, supervise.pid());
+        svc(&scratch, "k", "a");
+        wait_until("its start was tried", || scratch.text("supervise.err").contains(", not starting what nobody"));
+        holds_for(Duration::from_millis(1500), "it is down", || (starts(&scratch), lives(first)) == (1, false));
+        assert_eq!(processes(&scratch, "a"), ["supervise"]);
+        let said = scratch.text("supervise.err");
+        assert_eq!(said.matches("not starting").count(), 1, "{said}");
+        let reason = format!("nobody would know of: {}\n", reason(error));
+        assert!(said.contains(&reason), "{said}");
+        assert!(scratch.run("svstat", &["a"]).out().starts_with("a: down "));
+        strace.detach();
+        // By itself.
+        wait_up_again(&scratch, "a", first);
+        svc(&scratch, "dx", "a");
+        assert_eq!(supervise.end(), 0);
+    });
 }
 
 #[test]

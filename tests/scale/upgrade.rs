@@ -91,10 +91,7 @@ fn is_new(pid: u32) -> bool {
 
 /// The pids of the supervises, from their records.
 fn supervises(scratch: &Scratch) -> Vec<u32> {
-    let of = |dir: &String| {
-        let record = scratch.read(format!("{dir}/supervise/status"));
-        u32::from_le_bytes(record[24..28].try_into().expect("four bytes"))
-    };
+    let of = |dir: &String| testkit::record(scratch.path(dir)).expect("a record").observed.supervise.pid;
     directories().iter().map(of).collect()
 }
 

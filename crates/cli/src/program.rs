@@ -43,6 +43,13 @@ impl Call {
         Call { all_in_one: true, ..self }
     }
 
+    /// The same call without the first of its words, for a word that says how the others are meant.
+    #[must_use]
+    pub fn without_first_word(&self) -> Call {
+        let (name, rest) = self.argv.split_at(1);
+        Call { argv: [name, rest.get(1..).unwrap_or_default()].concat(), all_in_one: self.all_in_one }
+    }
+
     /// The last component of `argv[0]`.
     pub fn name(&self) -> &OsStr {
         let name = self.argv[0];

@@ -57,6 +57,14 @@ impl Check {
         }
     }
 
+    /// The process that runs, if one does.
+    pub const fn pid(&self) -> Option<Pid> {
+        match self.state {
+            State::Running(pid, _) => Some(pid),
+            State::Idle | State::Due(_) => None,
+        }
+    }
+
     /// When [`timeout`](Check::timeout) is to be asked.
     pub fn deadline(&self) -> Option<Tick> {
         match self.state {

@@ -9,10 +9,13 @@ pub mod check;
 pub mod hupwatch;
 pub mod reload;
 pub mod scan;
+mod signal;
 pub mod speaker;
 pub mod stop;
 pub mod supervise;
 pub mod wait;
+
+pub use signal::Signal;
 
 /// A moment of the monotonic clock, in nanoseconds since some fixed one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,8 @@
 
 use std::num::NonZeroU32;
 
-use svdir::{More, Role, Second, Status, Want};
+use svdir::Want;
+use svdir::record::{Record, Role};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,26 +58,29 @@ pub enum Verdict {
     Never,
 }
 
-/// Judges the record of a service whose supervise lives, or has left by itself. `commanded` tells of the time before whoever waits
+/// Judges the record of a service whose supervise lives, or has exited by itself. `commanded` tells of the time before whoever waits
 /// has sent commands, if that was so and they were obeyed.
-pub fn judge(wanted: Wanted, commanded: Option<Before>, status: &Status, more: &More) -> Verdict {
-    let comes_up = more.start_due || (status.want == Want::Up && !more.exiting);
-    let is_ready = is_up(status, more) && (!more.declares || more.ready.is_some());
-    let replacing = more.replace_due || matches!(more.second, Some(Second { role: Role::Starting, .. }));
-    let same = commanded.is_some_and(|before| before.pid.is_some() && before.pid == status.pid);
+pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verdict {
+    let (decided, exited) = (&record.decided, record.observed.supervise.exited);
+    let service = &decided.service;
+    let comes_up = service.start_due || (service.want == Want::Up && !service.exiting);
+    let is_up = record.pid().is_some() && decided.main.is_some_and(|main| !main.ending) && !exited;
+    let is_ready = is_up && decided.main.is_some_and(|main| !main.declares || main.ready);
+    let replacing = service.replace_due || matches!(decided.second, Some((Role::Warming, _)));
+    let same = commanded.is_some_and(|before| before.pid.is_some() && before.pid == record.pid());
     // That it is another process now may be the work of somebody else's command, or its own. Each start clears the reason, so it is about a
     // copy that was made since.
-    let given_up = commanded.is_some() && more.why().is_some();
+    let given_up = commanded.is_some() && record.observed.why.some().is_some();
     let there = match wanted {
-        Wanted::Up => is_up(status, more),
+        Wanted::Up => is_up,
         Wanted::Ready => is_ready,
         Wanted::Replaced => is_ready && !replacing && !same && !given_up,
-        Wanted::Down => status.pid.is_none() && more.second.is_none() && (!comes_up || more.left),
+        Wanted::Down => decided.main.is_none() && decided.second.is_none() && (!comes_up || exited),
     };
     // Who sent no command waits for somebody else's.
-    let gone = commanded.is_some() && wanted != Wanted::Down && status.pid.is_none() && !comes_up;
-    let kept = wanted == Wanted::Replaced && (same || given_up) && is_up(status, more) && !replacing;
-    let never = more.left || gone || kept;
+    let gone = commanded.is_some() && wanted != Wanted::Down && decided.main.is_none() && !comes_up;
+    let kept = wanted == Wanted::Replaced && (same || given_up) && is_up && !replacing;
+    let never = exited || gone || kept;
     match (there, never) {
         (true, _) => Verdict::There,
         (false, false) => Verdict::NotYet,
@@ -84,114 +88,149 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, status: &Status, more: &
     }
 }
 
-fn is_up(status: &Status, more: &More) -> bool {
-    status.pid.is_some() && !more.ending && !more.left
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use svdir::record::{Copy, Decided, Observed, Service, Supervise, Text};
 
-    const UP: Status = Status { pid: NonZeroU32::new(7), ..DOWN };
-    const DOWN: Status = Status {
-        since: tai::Label { seconds: 0, nanos: 0 },
-        pid: None,
-        paused: false,
-        want: Want::Up,
-        got_term: false,
-        run: svdir::Run::Down,
-    };
+    use super::Verdict::{Never, NotYet, There};
+    use super::*;
 
     const COMMANDED: Option<Before> = Some(Before { pid: None });
 
-    fn all(commanded: Option<Before>, status: &Status, more: &More) -> [Verdict; 3] {
-        [Wanted::Up, Wanted::Ready, Wanted::Down].map(|wanted| judge(wanted, commanded, status, more))
+    fn pid(pid: u32) -> NonZeroU32 {
+        NonZeroU32::new(pid).expect("it is not 0")
     }
 
-    use Verdict::{Never, NotYet, There};
+    fn copy() -> Copy {
+        Copy::up(pid(7))
+    }
+
+    /// One with this main copy, which is wanted up.
+    fn with_main(main: Option<Copy>) -> Record {
+        Record { decided: Decided { main, ..Decided::default() }, observed: Observed::default() }
+    }
+
+    fn up() -> Record {
+        with_main(Some(copy()))
+    }
+
+    fn down() -> Record {
+        with_main(None)
+    }
+
+    fn with_service(record: Record, service: Service) -> Record {
+        Record { decided: Decided { service, ..record.decided }, ..record }
+    }
+
+    fn with_second(record: Record, role: Role, second: u32) -> Record {
+        Record { decided: Decided { second: Some((role, Copy::up(pid(second)))), ..record.decided }, ..record }
+    }
+
+    fn all(commanded: Option<Before>, record: &Record) -> [Verdict; 3] {
+        [Wanted::Up, Wanted::Ready, Wanted::Down].map(|wanted| judge(wanted, commanded, record))
+    }
 
     #[test]
     fn one_that_declares_nothing_is_ready_when_it_is_up() {
-        assert_eq!(all(COMMANDED, &UP, &More::default()), [There, There, NotYet]);
-        let declares = More { declares: true, ..More::default() };
-        assert_eq!(all(COMMANDED, &UP, &declares), [There, NotYet, NotYet]);
-        let ready = More { ready: Some(tai::Label::default()), ..declares };
-        assert_eq!(all(COMMANDED, &UP, &ready), [There, There, NotYet]);
+        assert_eq!(all(COMMANDED, &up()), [There, There, NotYet]);
+        let declares = Copy { declares: true, ..copy() };
+        assert_eq!(all(COMMANDED, &with_main(Some(declares))), [There, NotYet, NotYet]);
+        let ready = Copy { ready: true, ..declares };
+        assert_eq!(all(COMMANDED, &with_main(Some(ready))), [There, There, NotYet]);
+    }
+
+    /// `svc --wait=ready -r web` said that all was well where `run` could not be executed.
+    #[test]
+    fn one_that_has_not_become_run_is_neither_up_nor_ready_nor_down() {
+        for declares in [false, true] {
+            let record = with_main(Some(Copy { executed: false, declares, ..copy() }));
+            for commanded in [None, COMMANDED, Some(Before { pid: Some(pid(7)) })] {
+                assert_eq!(all(commanded, &record), [NotYet, NotYet, NotYet]);
+                assert_eq!(judge(Wanted::Replaced, commanded, &record), NotYet);
+            }
+        }
     }
 
     #[test]
     fn one_that_was_told_to_end_is_not_up_any_more() {
-        assert_eq!(all(COMMANDED, &UP, &More { ending: true, ..More::default() }), [NotYet, NotYet, NotYet]);
+        assert_eq!(all(COMMANDED, &with_main(Some(Copy { ending: true, ..copy() }))), [NotYet, NotYet, NotYet]);
     }
 
     #[test]
     fn one_that_will_be_started_again_is_not_down() {
-        assert_eq!(all(COMMANDED, &DOWN, &More::default()), [NotYet, NotYet, NotYet]);
-        let once = Status { want: Want::Once, ..DOWN };
-        assert_eq!(all(COMMANDED, &once, &More { start_due: true, ..More::default() }), [NotYet, NotYet, NotYet]);
+        assert_eq!(all(COMMANDED, &down()), [NotYet, NotYet, NotYet]);
+        let once = Service { want: Want::Once, start_due: true, ..Service::default() };
+        assert_eq!(all(COMMANDED, &with_service(down(), once)), [NotYet, NotYet, NotYet]);
     }
 
     #[test]
     fn one_that_nobody_wants_up_is_waited_for_only_by_who_has_not_commanded_it() {
         for want in [Want::Down, Want::Once] {
-            let down = Status { want, ..DOWN };
-            assert_eq!(all(COMMANDED, &down, &More::default()), [Never, Never, There]);
-            assert_eq!(all(None, &down, &More::default()), [NotYet, NotYet, There]);
+            let down = with_service(down(), Service { want, ..Service::default() });
+            assert_eq!(all(COMMANDED, &down), [Never, Never, There]);
+            assert_eq!(all(None, &down), [NotYet, NotYet, There]);
         }
     }
 
     #[test]
-    fn a_supervise_that_has_left_starts_nothing() {
-        let left = More { left: true, exiting: true, ..More::default() };
-        for commanded in [None, COMMANDED] {
-            assert_eq!(all(commanded, &DOWN, &left), [Never, Never, There]);
+    fn a_supervise_that_has_exited_starts_nothing() {
+        let exiting = with_service(down(), Service { exiting: true, ..Service::default() });
+        let supervise = Supervise { exited: true, ..Supervise::default() };
+        for record in [down(), exiting] {
+            let record = Record { observed: Observed { supervise, ..record.observed }, ..record };
+            for commanded in [None, COMMANDED] {
+                assert_eq!(all(commanded, &record), [Never, Never, There]);
+            }
         }
     }
 
     #[test]
     fn one_is_replaced_when_another_process_serves_and_no_further_one_is_coming() {
-        let pid = NonZeroU32::new(9).expect("it is not 0");
-        let second = |role| More { second: Some(Second { pid, role }), ..More::default() };
         let before = |pid: Option<NonZeroU32>| Some(Before { pid });
-        let judge = |commanded, more: &More| judge(Wanted::Replaced, commanded, &UP, more);
-        for commanded in [before(NonZeroU32::new(9)), before(None), None] {
-            assert_eq!(judge(commanded, &More::default()), There);
-            assert_eq!(judge(commanded, &second(Role::EndingOld)), There);
-            assert_eq!(judge(commanded, &second(Role::Starting)), NotYet);
-            assert_eq!(judge(commanded, &More { replace_due: true, ..More::default() }), NotYet);
-            assert_eq!(judge(commanded, &More { declares: true, ..More::default() }), NotYet);
+        let judge = |commanded, record: &Record| judge(Wanted::Replaced, commanded, record);
+        let due = with_service(up(), Service { replace_due: true, ..Service::default() });
+        for commanded in [before(Some(pid(9))), before(None), None] {
+            assert_eq!(judge(commanded, &up()), There);
+            assert_eq!(judge(commanded, &with_second(up(), Role::EndingOld, 9)), There);
+            assert_eq!(judge(commanded, &with_second(up(), Role::Warming, 9)), NotYet);
+            assert_eq!(judge(commanded, &due), NotYet);
+            assert_eq!(judge(commanded, &with_main(Some(Copy { declares: true, ..copy() }))), NotYet);
         }
-        let same = before(UP.pid);
-        assert_eq!(judge(same, &second(Role::Starting)), NotYet);
-        assert_eq!(judge(same, &second(Role::EndingNew)), Never);
-        assert_eq!(judge(same, &More { ending: true, ..More::default() }), NotYet);
+        let same = before(up().pid());
+        assert_eq!(judge(same, &with_second(up(), Role::Warming, 9)), NotYet);
+        assert_eq!(judge(same, &with_second(up(), Role::EndingNew, 9)), Never);
+        assert_eq!(judge(same, &with_main(Some(Copy { ending: true, ..copy() }))), NotYet);
     }
 
     #[test]
     fn one_is_not_replaced_if_its_new_copy_was_given_up_whoever_serves() {
-        let why = More { why: More::why_of(b"pid 11 exited 1 before it was ready"), ..More::default() };
-        let second = |role| Some(Second { pid: NonZeroU32::new(11).expect("it is not 0"), role });
-        let judge = |commanded, more: &More| judge(Wanted::Replaced, commanded, &UP, more);
-        for pid in [UP.pid, NonZeroU32::new(9), None] {
+        let given_up = |record: Record| {
+            let why = Text::new(b"pid 11 exited 1 before it was ready");
+            Record { observed: Observed { why, ..record.observed }, ..record }
+        };
+        let due = with_service(up(), Service { replace_due: true, ..Service::default() });
+        let judge = |commanded, record: Record| judge(Wanted::Replaced, commanded, &given_up(record));
+        for pid in [up().pid(), Some(pid(9)), None] {
             let commanded = Some(Before { pid });
-            assert_eq!(judge(commanded, &why), Never);
-            assert_eq!(judge(commanded, &More { second: second(Role::EndingNew), ..why }), Never);
+            assert_eq!(judge(commanded, up()), Never);
+            assert_eq!(judge(commanded, with_second(up(), Role::EndingNew, 11)), Never);
             // Another is tried.
-            assert_eq!(judge(commanded, &More { second: second(Role::Starting), ..why }), NotYet);
-            assert_eq!(judge(commanded, &More { replace_due: true, ..why }), NotYet);
+            assert_eq!(judge(commanded, with_second(up(), Role::Warming, 11)), NotYet);
+            assert_eq!(judge(commanded, due), NotYet);
             // It comes back as another.
-            assert_eq!(judge(commanded, &More { ending: true, ..why }), NotYet);
+            assert_eq!(judge(commanded, with_main(Some(Copy { ending: true, ..copy() }))), NotYet);
         }
-        assert_eq!(judge(None, &why), There, "it is about the past");
-        assert_eq!(all(COMMANDED, &UP, &why), [There, There, NotYet]);
+        assert_eq!(judge(None, up()), There, "it is about the past");
+        assert_eq!(all(COMMANDED, &given_up(up())), [There, There, NotYet]);
     }
 
     #[test]
     fn two_copies_are_not_down_before_both_have_ended() {
-        let down = Status { want: Want::Down, ..DOWN };
-        let pid = NonZeroU32::new(9).expect("it is not 0");
-        let more = More { second: Some(Second { pid, role: Role::EndingOld }), ..More::default() };
-        assert_eq!(super::judge(Wanted::Down, COMMANDED, &down, &more), NotYet);
+        let down = with_service(down(), Service { want: Want::Down, ..Service::default() });
+        assert_eq!(judge(Wanted::Down, COMMANDED, &down), There);
+        for role in [Role::Warming, Role::EndingOld, Role::EndingNew] {
+            assert_eq!(judge(Wanted::Down, COMMANDED, &with_second(down, role, 9)), NotYet);
+        }
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Supervise in the service of `svscan --exit-with`: a `run` that ends by itself is the end.
 
-use machine::supervise::{Action, Event, Knobs, Machine};
+use machine::supervise::{Action, Event, Knobs, Machine, Resumed, Slot, Start, Word};
 use machine::{Pid, SECOND, Tick};
-use svdir::{Command, Exit, More, Want};
-use tai::Label;
+use svdir::record::{Decided, Observed, Record, slots};
+use svdir::{Command, Exit, Want};
 
 struct Service {
     machine: Machine,
     now: Tick,
     pid: u32,
+    /// Whether `run` can be executed.
+    executes: bool,
     quit: bool,
 }
 
@@ -16,41 +18,51 @@ impl Service {
     fn new(want: Want) -> Service {
         let mut machine = Machine::new(want);
         machine.make_last_run();
-        let mut service = Service { machine, now: Tick(SECOND), pid: 0, quit: false };
+        let mut service = Service { machine, now: Tick(SECOND), pid: 0, executes: true, quit: false };
         service.step(Event::Begin);
         service
     }
 
     fn step(&mut self, event: Event) {
-        let actions: Vec<Action> = self.machine.step(self.now, event).into_iter().collect();
-        for action in actions {
-            match action {
-                Action::Spawn => {
-                    self.pid += 1;
-                    self.step(Event::Started(Pid(self.pid)));
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            for action in self.machine.step(self.now, event) {
+                match action {
+                    Action::Start(slot) => {
+                        assert_eq!(slot, Slot::Main);
+                        self.pid += 1;
+                        let start = Start { executed: self.executes, ..Start::plain(Pid(self.pid)) };
+                        next = Some(Event::Started(slot, start));
+                    }
+                    Action::Quit => self.quit = true,
+                    _ => {}
                 }
-                Action::Quit => self.quit = true,
-                _ => {}
             }
         }
     }
 
     fn command(&mut self, letters: &[u8]) {
         for &letter in letters {
-            self.step(Event::Command(Command::from_letter(letter).expect("a letter")));
+            let command = Command::from_letter(letter).expect("a letter");
+            self.step(Event::Command(command, Knobs::default()));
         }
     }
 
     fn ends(&mut self, exit: Exit) {
-        self.step(Event::Died(Pid(self.pid), exit));
+        self.step(Event::Ended(Pid(self.pid), exit));
         self.now = self.now.after(2 * SECOND);
         if !self.quit {
             self.step(Event::Timeout);
         }
     }
 
-    fn more(&self) -> More {
-        self.machine.record(Label::default(), More::default()).1
+    fn decided(&self) -> Decided {
+        self.machine.decided()
+    }
+
+    /// Whether it has ended by itself, as svscan reads it.
+    fn has_ended(&self) -> bool {
+        self.decided().service.ended
     }
 }
 
@@ -60,7 +72,7 @@ fn a_run_that_ends_by_itself_is_the_end_whatever_its_code() {
         let mut service = Service::new(Want::Up);
         service.ends(exit);
         assert!(service.quit && service.pid == 1);
-        assert_eq!((service.more().ended, service.more().last_exit), (true, Some(exit)));
+        assert_eq!((service.has_ended(), service.decided().pace.last_exit), (true, Some(exit)));
     }
 }
 
@@ -70,18 +82,28 @@ fn a_run_that_was_told_to_end_is_started_again() {
         let mut service = Service::new(Want::Up);
         service.command(letter);
         service.ends(Exit::Signal(15));
-        assert!(!service.quit && service.pid == 2 && !service.more().ended);
+        assert!(!service.quit && service.pid == 2 && !service.has_ended());
         service.ends(Exit::Code(3));
-        assert!(service.quit && service.pid == 2 && service.more().ended);
+        assert!(service.quit && service.pid == 2 && service.has_ended());
     }
 }
 
 #[test]
 fn a_run_that_was_ended_because_it_hangs_is_started_again() {
     let mut service = Service::new(Want::Up);
-    service.step(Event::Hangs(Pid(1)));
+    service.step(Event::Word(Pid(1), Word::Hangs(Knobs::default())));
     service.ends(Exit::Signal(6));
     assert!(!service.quit && service.pid == 2);
+}
+
+#[test]
+fn a_run_that_cannot_be_executed_is_the_end_too() {
+    let mut service = Service::new(Want::Down);
+    service.executes = false;
+    service.command(b"u");
+    service.ends(Exit::Code(111));
+    assert!(service.quit && service.has_ended());
+    assert_eq!(service.decided().pace.last_exit, Some(Exit::Code(111)));
 }
 
 #[test]
@@ -92,7 +114,7 @@ fn a_run_that_was_taken_down_is_down_and_supervise_stays() {
     assert!(!service.quit && service.machine.pid().is_none());
     service.command(b"u");
     service.ends(Exit::Code(0));
-    assert!(service.quit && service.more().ended);
+    assert!(service.quit && service.has_ended());
 }
 
 #[test]
@@ -101,7 +123,7 @@ fn a_service_that_is_normally_down_waits_for_its_run() {
     assert!(!service.quit && service.pid == 0);
     service.command(b"o");
     service.ends(Exit::Code(5));
-    assert!(service.quit && service.more().ended);
+    assert!(service.quit && service.has_ended());
 }
 
 #[test]
@@ -109,17 +131,21 @@ fn leaving_when_told_to_is_no_end() {
     let mut service = Service::new(Want::Up);
     service.command(b"dx");
     service.ends(Exit::Signal(15));
-    assert!(service.quit && !service.more().ended);
-    assert_eq!(service.more().last_exit, Some(Exit::Signal(15)));
+    assert!(service.quit && !service.has_ended());
+    assert_eq!(service.decided().pace.last_exit, Some(Exit::Signal(15)));
 }
 
 #[test]
 fn a_successor_knows() {
-    let service = Service::new(Want::Up);
-    let (status, more) = service.machine.record(Label::default(), More::default());
-    let machine = Machine::resume(Tick(SECOND), &status, &more, None, Knobs::default());
-    let mut service = Service { machine, now: Tick(SECOND), pid: service.pid, quit: false };
-    service.step(Event::Begin);
-    service.ends(Exit::Code(9));
-    assert!(service.quit && service.more().ended);
+    for ours in [false, true] {
+        let service = Service::new(Want::Up);
+        let record = Record { decided: service.decided(), observed: Observed::default() };
+        let (_, left) = slots::newest(&slots::encode(slots::Sequence(0), &record)).expect("it was written");
+        let resumed = Resumed { last_start: None, knobs: Knobs::default(), checks: false, heard: true, ours };
+        let machine = Machine::resume(Tick(SECOND), &left.decided, resumed);
+        let mut service = Service { machine, ..service };
+        service.step(Event::Begin);
+        service.ends(Exit::Code(9));
+        assert!(service.quit && service.has_ended());
+    }
 }

@@ -1,16 +1,38 @@
 //! The machine of supervise in random worlds, against a model of the kernel.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU32;
 
-use machine::reload::Readiness;
-use machine::supervise::{Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Knobs, Machine, PACE, Signal};
-use machine::{Pid, SECOND, Tick};
+use machine::check::{FIRST_PAUSE, LIMIT};
+use machine::reload::{Readiness, Why};
+use machine::supervise::{
+    Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Machine, Needs, NotStarted, PACE, Resumed, Say, Slot,
+    Start, Target, Word,
+};
+use machine::{Pid, SECOND, Signal, Tick};
 use proptest::prelude::*;
-use svdir::{Command, Exit, More, Role, Status, Want};
+use svdir::record::handover::Handover;
+use svdir::record::slots::{self, Sequence};
+use svdir::record::{Copy, Decided, Observed, Process, Record, Role};
+use svdir::{Command, Exit, Status, Want};
 use tai::Label;
 
-/// How every child ends.
+/// How every process ends that nobody ends.
 const EXIT: Exit = Exit::Code(1);
+/// How one ends that cannot become `run`.
+const NOT_EXECUTED: Exit = Exit::Code(111);
+/// No step asks for more than this. The machine has room for a few more.
+const MOST_ACTIONS: usize = 20;
+/// Stands in knobs that no command may use.
+const NOBODYS: Signal = Signal(64);
+
+/// What a `check` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CheckDoes {
+    Succeeds,
+    Fails,
+    Hangs,
+}
 
 /// What may happen in the world.
 #[derive(Clone, Debug)]
@@ -18,9 +40,10 @@ enum Happening {
     Command(Command),
     /// The child ends by itself.
     ChildEnds,
-    /// The second copy ends by itself, or says that it is ready.
+    /// The second copy ends by itself, says that it is ready, or that it needs so many nanoseconds more.
     SecondEnds,
     SecondReady,
+    SecondExtends(u64),
     /// Somebody else stops or continues the child.
     ChildStops,
     ChildContinues,
@@ -28,6 +51,12 @@ enum Happening {
     Ready(bool),
     /// From now on the service tells when it is ready, or not.
     Declares(bool),
+    /// From now on there is a `check` that tells so, or not.
+    HasCheck(bool),
+    /// From now on a `check` that is started does this.
+    CheckDoes(CheckDoes),
+    /// One that runs, if there is one, ends with this code.
+    CheckEnds(u8),
     /// From now on what is started tells within so many nanoseconds that it is alive.
     Watchdog(u64),
     /// The child, or the second copy, says how often it will.
@@ -44,25 +73,42 @@ enum Happening {
     StrangerEnds(u32),
     /// Nanoseconds pass; a deadline on the way is met.
     Pass(u64),
+    /// The same, and supervise does not get to run before they have passed.
+    Oversleeps(u64),
+    /// Supervise hears of what ends with the next happening only after the one behind that.
+    Dawdle,
     /// From now on forks fail, or work.
     ForksWork(bool),
     /// From now on the service can be started, as far as what it needs is there, or not.
     Refuse(bool),
+    /// From now on what is forked can become `run`, or not.
+    Executes(bool),
     /// Supervise is killed, and another one begins.
     Takeover,
+    /// The same, and the other one cannot hear the service.
+    DeafTakeover,
+    /// Supervise is killed as soon as a process that it starts has written the record, and another one begins.
+    KilledInStart,
+    /// Supervise becomes another file in place.
+    Upgrade,
     /// The knob files are others now.
     Knobs(Knobs),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Child {
     pid: u32,
-    ended: bool,
+    /// It has become `run`, as far as its supervise can know.
+    executed: bool,
+    /// How it has ended. Supervise has not heard of that yet.
+    ended: Option<Exit>,
     /// TERM does nothing to it.
     stubborn: bool,
     /// It says when it is ready, and has said so.
     declares: bool,
     ready: bool,
+    /// It is looked by `check` whether it is.
+    checked: bool,
     /// It must have been sent KILL by then.
     doomed: Option<Tick>,
     /// It was sent what shall end it.
@@ -74,6 +120,26 @@ struct Child {
     heard: Tick,
 }
 
+impl Child {
+    fn is_ready(&mut self, now: Tick) {
+        if self.declares {
+            (self.ready, self.watched, self.heard) = (true, true, now);
+        }
+        self.checked = false;
+    }
+}
+
+/// A process that runs `check`.
+#[derive(Clone, Debug)]
+struct CheckRun {
+    pid: u32,
+    /// The copy.
+    about: u32,
+    started: Tick,
+    ended: Option<Exit>,
+    killed: Option<Tick>,
+}
+
 /// The kernel, as far as supervise can tell, and what must hold of all that the machine asks of it.
 struct World {
     machine: Machine,
@@ -81,17 +147,37 @@ struct World {
     child: Option<Child>,
     /// The copy beside it.
     second: Option<Child>,
+    /// Those that supervise has not reaped.
+    checks: Vec<CheckRun>,
+    /// Children of supervise that have ended and are no copies: what could not become `run` beside the child.
+    strangers: Vec<u32>,
+    /// Those that are known not to have become `run`.
+    never_run: BTreeSet<u32>,
     next_pid: u32,
     forks_work: bool,
+    refuse: bool,
+    executes: bool,
     stubborn: bool,
     starts: Vec<Tick>,
+    /// How many of them count.
+    counted: u32,
+    last_exit: Option<Exit>,
     stamps: i64,
-    announced: Option<(Status, More)>,
+    /// What was seen of the copies.
+    seen: [Process; 2],
+    announced: Record,
+    /// The record's file.
+    file: [u8; slots::FILE],
+    sequence: Sequence,
     knobs: Knobs,
     declares: bool,
+    has_check: bool,
+    check_does: CheckDoes,
     watchdog: u64,
-    refuse: bool,
-    ready_stamp: Option<Label>,
+    oversleeps: bool,
+    dawdles: bool,
+    killed_in_start: bool,
+    killed: bool,
     quit: bool,
 }
 
@@ -102,88 +188,192 @@ impl World {
             now: Tick(5),
             child: None,
             second: None,
+            checks: Vec::new(),
+            strangers: Vec::new(),
+            never_run: BTreeSet::new(),
             next_pid: 100,
             forks_work: true,
+            refuse: false,
+            executes: true,
             stubborn,
             starts: Vec::new(),
+            counted: 0,
+            last_exit: None,
             stamps: 0,
-            announced: None,
+            seen: [Process::default(); 2],
+            announced: Record::default(),
+            file: [0; slots::FILE],
+            sequence: Sequence::default(),
             knobs: Knobs::default(),
             declares: false,
+            has_check: false,
+            check_does: CheckDoes::Fails,
             watchdog: 0,
-            refuse: false,
-            ready_stamp: None,
+            oversleeps: false,
+            dawdles: false,
+            killed_in_start: false,
+            killed: false,
             quit: false,
         };
-        world.announced = Some(world.record());
+        world.announce(world.record());
         world.step(Event::Begin);
         world
     }
 
+    fn decided(&self) -> Decided {
+        self.machine.decided()
+    }
+
+    fn main(&self) -> Copy {
+        self.decided().main.expect("there is a main copy")
+    }
+
+    fn role(&self) -> Option<Role> {
+        self.decided().second.map(|(role, _)| role)
+    }
+
+    fn record(&self) -> Record {
+        self.record_of(self.decided())
+    }
+
+    fn record_of(&self, decided: Decided) -> Record {
+        let [main, second] = self.seen;
+        let second = if decided.second.is_some() { second } else { Process::default() };
+        Record { decided, observed: Observed { main, second, ..Observed::default() } }
+    }
+
     fn status(&self) -> Status {
-        self.machine.status(Label::from_unix(self.stamps, 0))
+        self.record().status()
     }
 
-    fn record(&self) -> (Status, More) {
-        let more = More { ready: self.ready_stamp, ..More::default() };
-        self.machine.record(Label::from_unix(self.stamps, 0), more)
+    fn label(&mut self) -> Label {
+        self.stamps += 1;
+        Label::from_unix(self.stamps, 0)
     }
 
+    /// Writes the record, from which it can be read again.
+    fn announce(&mut self, record: Record) {
+        let shown = record.status().pid.map_or(0, NonZeroU32::get);
+        assert!(!self.never_run.contains(&shown), "a process is shown that has never become `run`");
+        self.sequence = self.sequence.next();
+        let at = usize::try_from(self.sequence.offset()).expect("two slots");
+        self.file[at..at + slots::SLOT].copy_from_slice(&slots::encode(self.sequence, &record));
+        assert_eq!(slots::newest(&self.file), Some((self.sequence, record)), "the file says something else");
+        self.announced = record;
+    }
+
+    /// One turn of the loop: what has become of starts comes before all else, but after all that the same step asks for.
     fn step(&mut self, event: Event) {
-        assert!(!self.quit, "an event after the machine quit");
-        if matches!(event, Event::Hangs(_)) || (event == Event::Timeout && self.machine.is_overdue(self.now)) {
-            self.machine.learn(self.knobs);
+        let (mut queue, before) = (VecDeque::from([event]), self.status());
+        while let Some(event) = queue.pop_front() {
+            let outcomes = self.handle(event);
+            if std::mem::take(&mut self.killed) {
+                return self.take_over(false, true);
+            }
+            for outcome in outcomes.into_iter().rev() {
+                queue.push_front(outcome);
+            }
+            if queue.is_empty() {
+                self.look(event);
+            }
         }
-        let before = self.status();
-        let actions = self.machine.step(self.now, event);
-        self.perform(actions);
         let after = self.status();
-        // A start's stamp was taken before: `spawn` does that.
-        if before.pid != after.pid && !matches!(event, Event::Started(_)) {
-            assert_ne!(before.since, after.since, "a pid changed without a stamp");
-        }
-        assert_eq!(self.announced, Some(self.record()), "not announced after {event:?}");
-        let (_, more) = self.record();
-        let ready = self.child.as_ref().is_some_and(|child| child.declares && child.ready);
-        assert_eq!(more.ready.is_some(), ready, "ready is what a child of a service that tells so has said");
-        assert_eq!(
-            self.machine.awaits_ready(),
-            self.child.as_ref().is_some_and(|child| child.declares && !child.ready)
-        );
-        let second = self.second.as_ref().map(|second| Pid(second.pid));
-        assert_eq!(self.machine.second_pid(), second, "a second copy is forgotten");
-        assert!(self.machine.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
+        assert_eq!(before.pid != after.pid, before.since != after.since, "a pid changes with a stamp, and only so");
     }
 
-    fn perform(&mut self, actions: Actions) {
+    fn handle(&mut self, event: Event) -> Vec<Event> {
+        assert!(!self.quit, "an event after the machine quit");
+        let actions: Vec<Action> = self.machine.step(self.now, event).into_iter().collect();
+        assert!(actions.len() <= MOST_ACTIONS, "{event:?} asks for {}", actions.len());
+        let mut outcomes = Vec::new();
         for action in actions {
-            match action {
-                Action::Spawn => self.spawn(),
-                Action::SpawnBeside => self.spawn_beside(),
-                Action::Promote => {
-                    self.stamps += 1;
-                    self.ready_stamp = None;
-                    assert!(self.second.is_some(), "nobody is there to be promoted");
-                    std::mem::swap(&mut self.child, &mut self.second);
-                    if let Some(child) = &mut self.child {
-                        (child.watched, child.heard) = (child.declares && child.ready, self.now);
-                    }
+            outcomes.extend(self.perform(action));
+            if self.killed {
+                return Vec::new();
+            }
+        }
+        outcomes
+    }
+
+    /// What holds whenever nothing is left to be done.
+    fn look(&self, event: Event) {
+        let record = self.record();
+        assert_eq!(self.announced, record, "not announced after {event:?}");
+        let known = |child: &Child| (child.pid, child.executed, child.declares, child.ready, child.watchdog);
+        let shown = |copy: Copy| (copy.pid.get(), copy.executed, copy.declares, copy.ready, copy.watchdog);
+        let Decided { main, second, pace, .. } = record.decided;
+        assert_eq!(main.map(shown), self.child.as_ref().map(known), "of the main copy");
+        assert_eq!(second.map(|(_, copy)| shown(copy)), self.second.as_ref().map(known), "of the second");
+        let judged = |child: &Child| (child.watched, child.ending);
+        assert_eq!(main.map(|main| (main.watched, main.ending)), self.child.as_ref().map(judged));
+        let runs = self.child.as_ref().filter(|child| child.executed);
+        assert_eq!(record.status().pid.map(NonZeroU32::get), runs.map(|child| child.pid));
+        let ready = runs.is_some_and(|child| child.declares && child.ready);
+        assert_eq!(record.ready().is_some(), ready, "ready is what a child of a service that tells so has said");
+        assert_eq!((pace.starts, pace.last_exit), (self.counted, self.last_exit));
+        let pid = |child: &Option<Child>| child.as_ref().map(|child| Pid(child.pid));
+        assert_eq!((self.machine.pid(), self.machine.second_pid()), (pid(&self.child), pid(&self.second)));
+        let is_due = self.machine.deadline().is_some_and(|deadline| deadline <= self.now);
+        // The timeout comes behind those.
+        let comes = matches!(event, Event::Overdue(_)) || (self.oversleeps && event != Event::Timeout);
+        assert!(!is_due || comes, "a deadline in the past");
+        self.look_at_checks();
+    }
+
+    fn look_at_checks(&self) {
+        for check in &self.checks {
+            let awaited = self.is_awaited(check.about);
+            let late = check.started.until(self.now) >= LIMIT;
+            match check.killed {
+                None if check.ended.is_some() => {}
+                None => {
+                    assert!(awaited, "a check about a copy of which nobody waits to be ready");
+                    let slot = Slot::Job(Job::Check(Pid(check.about)));
+                    assert_eq!(self.machine.slot(Pid(check.pid)), Some(slot), "a check is forgotten");
                 }
-                Action::Hung(pid, within) => self.hang(pid, within),
-                Action::EndGroup(_) | Action::GiveUp(_) => {}
-                Action::Kill(pid, signal) => self.kill(pid, signal),
-                Action::Stamp => self.stamps += 1,
-                Action::StampReady => self.ready_stamp = Some(Label::from_unix(self.stamps, 1)),
-                Action::Announce => self.announced = Some(self.record()),
-                Action::Quit => {
-                    assert!(self.child.is_none() && self.second.is_none(), "quit with a child");
-                    self.quit = true;
-                }
+                Some(at) => assert!(at != self.now || late || !awaited, "a check was killed for no reason"),
             }
         }
     }
 
-    /// What nanoseconds the child that must not be silent for longer has left. `None` if it may be silent.
+    /// Whether it is looked by `check` whether this copy is ready.
+    fn is_awaited(&self, pid: u32) -> bool {
+        let is_it = |child: &&Child| child.pid == pid && child.checked;
+        let is_warming = self.role() == Some(Role::Warming);
+        self.child.as_ref().filter(is_it).is_some() || self.second.as_ref().filter(is_it).is_some_and(|_| is_warming)
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Start(slot @ Slot::Main) => return self.start_main(slot),
+            Action::Start(slot @ Slot::Second) => return self.start_second(slot),
+            Action::Start(slot @ Slot::Job(Job::Check(about))) => return Some(self.start_check(slot, about)),
+            Action::Promote => {
+                assert!(self.second.is_some(), "nobody is there to be promoted");
+                std::mem::swap(&mut self.child, &mut self.second);
+                self.seen.swap(0, 1);
+                self.seen[0].ready = None;
+                if let Some(child) = &mut self.child {
+                    (child.watched, child.heard) = (child.ready, self.now);
+                }
+            }
+            Action::Say(Say::Hung(pid, within)) => self.hang(pid, within),
+            Action::Say(Say::Late(pid)) => self.is_late(pid),
+            Action::Say(Say::GaveUp(why)) => self.gave_up(why),
+            Action::Signal(target, signal) => self.signal(target, signal),
+            Action::Stamp => self.seen[0].since = self.label(),
+            Action::StampReady => self.seen[0].ready = Some(self.label()),
+            Action::Announce => self.announce(self.record()),
+            Action::Quit => {
+                assert!(self.child.is_none() && self.second.is_none(), "quit with a child");
+                assert!(self.checks.iter().all(|check| check.ended.is_some()), "quit with a check");
+                self.quit = true;
+            }
+        }
+        None
+    }
+
+    /// When the child counts as one that hangs. `None` if it may be silent.
     fn hung_at(&self) -> Option<Tick> {
         let paused = self.status().paused;
         let child = self.child.as_ref().filter(|child| child.watched && child.watchdog > 0 && !child.ending && !paused);
@@ -202,82 +392,153 @@ impl World {
         (child.ending, child.doomed) = (true, Some(now.after(timeout)));
     }
 
-    fn new_child(&self) -> Child {
-        Child {
-            pid: self.next_pid,
-            stubborn: self.stubborn,
-            declares: self.declares,
-            watchdog: self.watchdog,
-            ..Child::default()
+    fn is_late(&self, pid: Pid) {
+        match &self.child {
+            Some(child) if child.pid == pid.0 => {
+                assert!(child.doomed.is_some_and(|doomed| doomed <= self.now), "it has time to end");
+            }
+            Some(_) | None => assert_eq!(self.second.as_ref().map(|second| Pid(second.pid)), Some(pid)),
         }
     }
 
-    fn spawn(&mut self) {
+    fn gave_up(&self, why: Why) {
+        let second = self.second.as_ref().map(|second| Pid(second.pid));
+        match why {
+            Why::NotStarted => assert_eq!(second, None),
+            // It is forgotten when it has ended.
+            Why::Died(pid, _) => assert!(second.is_none() && pid.0 <= self.next_pid),
+            Why::NotReady(pid) => {
+                assert_eq!(second, Some(pid));
+                assert!(self.second.as_ref().is_none_or(|second| !second.ready), "it has told that it is ready");
+            }
+            Why::Cancelled(pid) => assert_eq!(second, Some(pid)),
+        }
+    }
+
+    /// What is started as `run` now.
+    fn new_child(&mut self) -> (Child, Start) {
+        self.next_pid += 1;
+        let (pid, executed, watchdog) = (self.next_pid, self.executes, self.watchdog);
+        let declares = self.declares || self.has_check;
+        let start = Start { pid: Pid(pid), executed, declares, check: self.has_check, watchdog };
+        let child = Child {
+            pid,
+            executed,
+            ended: (!executed).then_some(NOT_EXECUTED),
+            stubborn: self.stubborn,
+            declares,
+            checked: self.has_check,
+            watchdog,
+            ..Child::default()
+        };
+        if !executed {
+            self.never_run.insert(pid);
+        }
+        (child, start)
+    }
+
+    /// The new process writes the record before it becomes `run`. Then supervise may be killed.
+    fn announces_itself(&mut self, slot: Slot, start: Start, since: Label) {
+        let decided = self.machine.decided_once_started(self.now, slot, start);
+        let mut record = self.record_of(decided);
+        let seen = Process { since, ..Process::default() };
+        match slot {
+            Slot::Second => record.observed.second = seen,
+            Slot::Main | Slot::Job(_) => record.observed.main = seen,
+        }
+        let pid = NonZeroU32::new(start.pid.0);
+        assert_ne!(record.pid(), pid, "it has not become `run` yet");
+        self.announce(record);
+        self.killed = std::mem::take(&mut self.killed_in_start);
+    }
+
+    fn start_main(&mut self, slot: Slot) -> Option<Event> {
         assert!(self.child.is_none(), "a second child");
         if let Some(&last) = self.starts.last() {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
         self.starts.push(self.now);
         if self.refuse {
-            return self.step(Event::SpawnRefused);
+            return Some(Event::NotStarted(slot, NotStarted::Refused));
         }
-        self.machine.declare(self.declares);
-        self.machine.watch(self.watchdog);
-        if self.forks_work {
-            self.next_pid += 1;
-            self.child = Some(self.new_child());
-            // The child announces itself before it becomes `run`.
-            self.stamps += 1;
-            let since = Label::from_unix(self.stamps, 0);
-            self.announced = Some(self.machine.record_once_started(Pid(self.next_pid), since, More::default()));
-            self.step(Event::Started(Pid(self.next_pid)));
-        } else {
-            self.step(Event::SpawnFailed);
+        self.counted += 1;
+        if !self.forks_work {
+            return Some(Event::NotStarted(slot, NotStarted::Fork));
         }
+        let (child, start) = self.new_child();
+        let since = self.label();
+        self.child = Some(child);
+        self.announces_itself(slot, start, since);
+        if start.executed {
+            self.seen[0] = Process { since, ..Process::default() };
+        }
+        Some(Event::Started(slot, start))
     }
 
-    fn spawn_beside(&mut self) {
+    fn start_second(&mut self, slot: Slot) -> Option<Event> {
         assert!(self.child.is_some(), "a second copy without a first");
         assert!(self.second.is_none(), "a third copy");
         if self.refuse || !self.forks_work {
-            return self.step(Event::SpawnBesideFailed);
+            let why = if self.refuse { NotStarted::Refused } else { NotStarted::Fork };
+            return Some(Event::NotStarted(slot, why));
+        }
+        let (child, start) = self.new_child();
+        let since = self.label();
+        self.announces_itself(slot, start, since);
+        if !start.executed && !self.killed {
+            self.strangers.push(child.pid);
+            return Some(Event::NotStarted(slot, NotStarted::Refused));
         }
         self.starts.push(self.now);
-        self.machine.declare_beside(self.declares);
-        self.machine.watch_beside(self.watchdog);
-        self.next_pid += 1;
-        let pid = Pid(self.next_pid);
-        self.second = Some(self.new_child());
-        let (_, more) = self.record();
-        let since = Label::from_unix(self.stamps, 0);
-        self.announced = Some(self.machine.record_once_started_beside(self.now, pid, since, more));
-        self.step(Event::StartedBeside(pid));
+        self.counted += 1;
+        self.second = Some(child);
+        self.seen[1] = Process { since, ..Process::default() };
+        Some(Event::Started(slot, start))
     }
 
-    fn kill(&mut self, pid: Pid, signal: Signal) {
-        let mut children = [&mut self.child, &mut self.second].into_iter().flatten();
-        let child = children.find(|child| child.pid == pid.0).expect("a signal to somebody else");
-        match signal {
-            Signal::Kill => child.ended = true,
-            Signal::Term
-            | Signal::Hup
-            | Signal::Alarm
-            | Signal::Int
-            | Signal::Abort
-            | Signal::Quit
-            | Signal::Usr1
-            | Signal::Usr2
-            | Signal::Winch
-            | Signal::Number(_) => child.ended |= !child.stubborn,
-            Signal::Stop | Signal::Cont => {}
+    fn start_check(&mut self, slot: Slot, Pid(about): Pid) -> Event {
+        assert!(self.is_awaited(about), "a check about a copy of which nobody waits to be ready");
+        assert!(self.checks.iter().all(|check| check.about != about), "two checks about one copy");
+        if !self.forks_work {
+            return Event::NotStarted(slot, NotStarted::Fork);
+        }
+        self.next_pid += 1;
+        let ended = match self.check_does {
+            CheckDoes::Succeeds => Some(Exit::Code(0)),
+            CheckDoes::Fails => Some(EXIT),
+            CheckDoes::Hangs => None,
+        };
+        self.checks.push(CheckRun { pid: self.next_pid, about, started: self.now, ended, killed: None });
+        Event::Started(slot, Start::plain(Pid(self.next_pid)))
+    }
+
+    fn signal(&mut self, target: Target, signal: Signal) {
+        assert_ne!(signal, NOBODYS, "a signal of knobs that were not asked for");
+        let copies = [&mut self.child, &mut self.second].into_iter().flatten();
+        match target {
+            Target::Process(pid) => {
+                let child = copies.into_iter().find(|child| child.pid == pid.0).expect("a signal to somebody else");
+                let ends =
+                    signal == Signal::KILL || !(child.stubborn || [Signal::STOP, Signal::CONT].contains(&signal));
+                if ends {
+                    child.ended.get_or_insert(Exit::Signal(signal.0));
+                }
+            }
+            Target::Group(leader) => {
+                assert_eq!(signal, Signal::KILL);
+                assert!(copies.into_iter().all(|child| child.pid != leader.0), "the group of a copy that lives");
+            }
+            Target::Job(pid) => {
+                assert_eq!(signal, Signal::KILL);
+                let check = self.checks.iter_mut().find(|check| check.pid == pid.0).expect("KILL to no check");
+                check.killed = Some(self.now);
+                check.ended.get_or_insert(Exit::Signal(signal.0));
+            }
         }
     }
 
     fn command(&mut self, command: Command) {
-        if Machine::needs_knobs(command) {
-            self.knobs.readiness = self.readiness(self.declares);
-            self.machine.learn(self.knobs);
-        }
+        self.knobs.readiness = self.readiness();
         let tells_to_end = matches!(command, Command::Down | Command::Restart);
         if let (Some(child), true, Some(timeout)) = (&mut self.child, tells_to_end, self.knobs.timeout_kill) {
             child.doomed = child.doomed.or(Some(self.now.after(timeout)));
@@ -286,36 +547,81 @@ impl World {
             child.ending |= tells_to_end || matches!(command, Command::Term | Command::Kill);
             child.heard = if command == Command::Continue { self.now } else { child.heard };
         }
-        self.step(Event::Command(command));
+        let knobs = match Needs::of(command) {
+            Needs::Nothing => {
+                Knobs { down_signal: NOBODYS, reload_signal: NOBODYS, timeout_kill: Some(1), ..self.knobs }
+            }
+            Needs::Signals | Needs::Replacing => self.knobs,
+        };
+        self.step(Event::Command(command, knobs));
     }
 
-    fn readiness(&self, declares: bool) -> Readiness {
-        if declares { Readiness::Declared(Some(4 * SECOND)) } else { Readiness::WarmUp(SECOND) }
+    fn readiness(&self) -> Readiness {
+        if self.declares || self.has_check { Readiness::Declared(Some(4 * SECOND)) } else { Readiness::WarmUp(SECOND) }
     }
 
     fn reap(&mut self) {
-        while [&self.child, &self.second].into_iter().flatten().any(|child| child.ended) && !self.quit {
+        while !self.quit && self.is_any_ended() {
+            self.reap_strangers();
+            self.reap_check();
             self.reap_second();
             self.reap_child();
         }
     }
 
+    fn is_any_ended(&self) -> bool {
+        let copies = [&self.child, &self.second].into_iter().flatten().any(|child| child.ended.is_some());
+        copies || self.checks.iter().any(|check| check.ended.is_some()) || !self.strangers.is_empty()
+    }
+
+    fn reap_strangers(&mut self) {
+        for pid in std::mem::take(&mut self.strangers) {
+            let actions = self.machine.step(self.now, Event::Ended(Pid(pid), NOT_EXECUTED));
+            assert_eq!(actions, Actions::default(), "it was no copy");
+        }
+    }
+
+    /// Tells the machine of a check that has ended. Its success makes the copy ready, if that is still asked.
+    fn reap_check(&mut self) {
+        let Some(at) = self.checks.iter().position(|check| check.ended.is_some()) else {
+            return;
+        };
+        let CheckRun { pid, about, ended, killed, .. } = self.checks.remove(at);
+        let exit = ended.unwrap_or(Exit::Unknown);
+        if exit == Exit::Code(0) && killed.is_none() && self.is_awaited(about) {
+            let mut copies = [&mut self.child, &mut self.second].into_iter().flatten();
+            if let Some(copy) = copies.find(|child| child.pid == about) {
+                copy.is_ready(self.now);
+            }
+        }
+        self.step(Event::Ended(Pid(pid), exit));
+    }
+
     fn reap_second(&mut self) {
-        if let Some(second) = self.second.take_if(|second| second.ended) {
-            self.step(Event::Died(Pid(second.pid), EXIT));
+        if self.quit {
+            return;
+        }
+        if let Some(second) = self.second.take_if(|second| second.ended.is_some()) {
+            self.step(Event::Ended(Pid(second.pid), second.ended.unwrap_or(Exit::Unknown)));
         }
     }
 
     /// Tells the machine of a child that has ended.
     fn reap_child(&mut self) {
-        if self.quit || !self.child.as_ref().is_some_and(|child| child.ended) {
+        if self.quit {
             return;
         }
-        let pid = self.child.take().expect("it has ended").pid;
-        let want = self.status().want;
-        let known = self.starts.len();
-        self.step(Event::Died(Pid(pid), EXIT));
-        if want == Want::Up && !self.record().1.exiting && !self.quit && self.child.is_none() {
+        let Some(child) = self.child.take_if(|child| child.ended.is_some()) else {
+            return;
+        };
+        let (want, since) = (self.status().want, self.seen[0].since);
+        let (known, exit) = (self.starts.len(), child.ended.unwrap_or(Exit::Unknown));
+        self.last_exit = Some(exit);
+        self.step(Event::Ended(Pid(child.pid), exit));
+        if !child.executed && self.child.is_none() {
+            assert_eq!(self.seen[0].since, since, "what was never up has no end");
+        }
+        if want == Want::Up && !self.decided().service.exiting && !self.quit && self.child.is_none() {
             let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= PACE);
             let waits_for_fork =
                 !self.forks_work && self.machine.deadline().is_some_and(|d| self.now.until(d) <= FORK_RETRY);
@@ -323,186 +629,266 @@ impl World {
         }
     }
 
+    /// Something is due.
+    fn time_out(&mut self) {
+        let is_overdue = self.machine.is_overdue(self.now);
+        self.step(if is_overdue { Event::Overdue(self.knobs) } else { Event::Timeout });
+    }
+
     fn pass(&mut self, nanoseconds: u64) {
+        self.reap();
         let end = self.now.after(nanoseconds);
         while let Some(deadline) = self.machine.deadline().filter(|&deadline| deadline <= end && !self.quit) {
-            self.now = deadline;
-            self.step(Event::Timeout);
+            self.now = deadline.max(self.now);
+            self.time_out();
             self.reap();
         }
         self.now = end;
-        if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
+        if self.quit {
+            return;
+        }
+        assert!(!self.machine.is_overdue(self.now), "it is overdue, and that is no deadline");
+        if let Some(child) = &self.child {
             assert!(child.doomed.is_none_or(|doomed| doomed > end), "it should have been killed by now");
             assert!(self.hung_at().is_none_or(|hung_at| hung_at > end), "it was silent, and nobody minds");
         }
-        if !self.quit {
-            let before = (self.status(), self.machine.deadline(), self.starts.len());
-            self.step(Event::Timeout);
-            assert_eq!(
-                before,
-                (self.status(), self.machine.deadline(), self.starts.len()),
-                "a timeout before its time did something"
-            );
+        let is_in_time = |check: &CheckRun| check.started.after(LIMIT) > end;
+        assert!(self.checks.iter().all(is_in_time), "a check hangs, and nobody minds");
+        let before = (self.record(), self.machine.deadline());
+        for event in [Event::Timeout, Event::Overdue(self.knobs)] {
+            let actions = self.machine.step(self.now, event);
+            assert_eq!(actions, Actions::default(), "a timeout before its time did something");
         }
+        assert_eq!(before, (self.record(), self.machine.deadline()));
+    }
+
+    /// The child, if it can tell something.
+    fn speaker(&mut self) -> Option<&mut Child> {
+        self.child.as_mut().filter(|child| child.executed)
     }
 
     fn happen(&mut self, happening: &Happening) {
-        let pid = self.child.as_ref().map(|child| Pid(child.pid));
+        let now = self.now;
+        let pid = self.speaker().map(|child| Pid(child.pid));
+        let lives = self.speaker().is_some_and(|child| child.ended.is_none());
         match *happening {
             Happening::Command(command) => self.command(command),
             Happening::Knobs(knobs) => self.knobs = knobs,
             Happening::ChildEnds => {
                 if let Some(child) = &mut self.child {
-                    child.ended = true;
+                    child.ended.get_or_insert(EXIT);
                 }
             }
             Happening::SecondEnds => {
                 if let Some(second) = &mut self.second {
-                    second.ended = true;
+                    second.ended.get_or_insert(EXIT);
                 }
             }
             Happening::SecondReady => {
+                let is_warming = self.role() == Some(Role::Warming);
                 if let Some(second) = &mut self.second {
                     let pid = Pid(second.pid);
-                    second.ready = true;
-                    self.step(Event::Ready(pid));
+                    if is_warming {
+                        second.is_ready(now);
+                    }
+                    self.step(Event::Word(pid, Word::Ready));
+                }
+            }
+            Happening::SecondExtends(nanoseconds) => {
+                if let Some(pid) = self.machine.second_pid() {
+                    let before = (self.record(), self.machine.deadline());
+                    self.step(Event::Word(pid, Word::Extend(nanoseconds)));
+                    assert_eq!(self.record(), before.0);
+                    assert!(self.machine.deadline() >= before.1, "it gets less time");
                 }
             }
             Happening::ChildStops => {
-                if let Some(pid) = pid {
+                if let Some(pid) = pid.filter(|_| lives) {
                     self.step(Event::Stopped(pid));
                     assert!(self.status().paused);
                 }
             }
             Happening::ChildContinues => {
-                if let Some(pid) = pid {
+                if let Some(pid) = pid.filter(|_| lives) {
                     if let (true, Some(child)) = (self.status().paused, &mut self.child) {
-                        child.heard = self.now;
+                        child.heard = now;
                     }
                     self.step(Event::Continued(pid));
                     assert!(!self.status().paused);
                 }
             }
             Happening::Declares(declares) => self.declares = declares,
+            Happening::HasCheck(has_check) => self.has_check = has_check,
+            Happening::CheckDoes(does) => self.check_does = does,
+            Happening::CheckEnds(code) => {
+                if let Some(check) = self.checks.first_mut() {
+                    check.ended.get_or_insert(Exit::Code(code));
+                }
+            }
             Happening::Ready(ready) => {
-                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
-                    child.ready = ready;
-                    if ready && child.declares {
-                        (child.watched, child.heard) = (true, self.now);
+                if let (Some(child), Some(pid)) = (self.speaker(), pid) {
+                    if ready {
+                        child.is_ready(now);
+                    } else {
+                        child.ready = false;
                     }
-                    self.step(if ready { Event::Ready(pid) } else { Event::Unready(pid) });
+                    self.step(Event::Word(pid, if ready { Word::Ready } else { Word::Unready }));
                 }
             }
             Happening::Watchdog(nanoseconds) => self.watchdog = nanoseconds,
             Happening::Watch(nanoseconds) => {
-                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
-                    (child.watchdog, child.heard) = (nanoseconds, self.now);
-                    self.step(Event::Watch(pid, nanoseconds));
+                if let (Some(child), Some(pid)) = (self.speaker(), pid) {
+                    (child.watchdog, child.heard) = (nanoseconds, now);
+                    self.step(Event::Word(pid, Word::Watch(nanoseconds)));
                 }
             }
             Happening::SecondWatch(nanoseconds) => {
                 if let Some(second) = &mut self.second {
                     let pid = Pid(second.pid);
                     second.watchdog = nanoseconds;
-                    self.step(Event::Watch(pid, nanoseconds));
+                    self.step(Event::Word(pid, Word::Watch(nanoseconds)));
                 }
             }
             Happening::Alive => {
-                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
-                    child.heard = self.now;
-                    self.step(Event::Alive(pid));
+                if let (Some(child), Some(pid)) = (self.speaker(), pid) {
+                    child.heard = now;
+                    self.step(Event::Word(pid, Word::Alive));
                 }
             }
             Happening::Hangs => {
                 if let Some(pid) = pid {
-                    self.step(Event::Hangs(pid));
+                    self.step(Event::Word(pid, Word::Hangs(self.knobs)));
                 }
             }
             Happening::Stopping => {
-                if let (Some(child), Some(pid)) = (&mut self.child, pid) {
+                if let (Some(child), Some(pid)) = (self.speaker(), pid) {
                     (child.ready, child.watched) = (false, false);
-                    self.step(Event::Stopping(pid));
+                    self.step(Event::Word(pid, Word::Stopping));
                 }
             }
-            Happening::Moves => {
-                if let (Some(child), Some(old)) = (&mut self.child, pid) {
-                    self.next_pid += 1;
-                    (child.pid, child.heard) = (self.next_pid, self.now);
-                    let new = Pid(child.pid);
-                    self.moves(old, new);
-                    assert_eq!((self.machine.pid(), self.status().paused), (Some(new), false));
-                }
-            }
-            Happening::SecondMoves => {
-                let is_new = role(self) == Some(Role::Starting);
-                if let Some(second) = &mut self.second {
-                    self.next_pid += 1;
-                    let (old, new) = (Pid(second.pid), Pid(self.next_pid));
-                    second.pid = if is_new { new.0 } else { old.0 };
-                    self.moves(old, new);
-                }
-            }
-            Happening::StrangerEnds(offset) => {
-                let stranger = Pid(self.next_pid + 1 + offset);
-                let words = [
-                    Event::Ready(stranger),
-                    Event::Unready(stranger),
-                    Event::Stopping(stranger),
-                    Event::Alive(stranger),
-                    Event::Hangs(stranger),
-                    Event::Watch(stranger, SECOND),
-                    Event::Moved(stranger, Pid(stranger.0 + 1)),
-                ];
-                for event in [Event::Died(stranger, EXIT), Event::Stopped(stranger), Event::Continued(stranger)]
-                    .into_iter()
-                    .chain(words)
-                {
-                    let actions = self.machine.step(self.now, event);
-                    assert_eq!(actions, Actions::default(), "a stranger's {event:?} did something");
-                }
-            }
+            Happening::Moves => self.main_moves(),
+            Happening::SecondMoves => self.second_moves(),
+            Happening::StrangerEnds(offset) => self.stranger_tells(Pid(self.next_pid + 1 + offset)),
             Happening::Pass(nanoseconds) => self.pass(nanoseconds),
+            Happening::Oversleeps(nanoseconds) => {
+                self.reap();
+                (self.now, self.oversleeps) = (now.after(nanoseconds), true);
+                self.pass(0);
+                self.oversleeps = false;
+            }
+            Happening::Dawdle => self.dawdles = true,
             Happening::ForksWork(work) => self.forks_work = work,
             Happening::Refuse(refuse) => self.refuse = refuse,
-            Happening::Takeover => self.take_over(),
+            Happening::Executes(executes) => self.executes = executes,
+            Happening::Takeover => self.take_over(false, true),
+            Happening::DeafTakeover => self.take_over(false, false),
+            Happening::KilledInStart => self.killed_in_start = true,
+            Happening::Upgrade => self.take_over(true, true),
+        }
+    }
+
+    fn stranger_tells(&mut self, stranger: Pid) {
+        let words = [
+            Word::Ready,
+            Word::Unready,
+            Word::Stopping,
+            Word::Alive,
+            Word::Hangs(self.knobs),
+            Word::Watch(SECOND),
+            Word::Extend(SECOND),
+            Word::Moved(Pid(stranger.0 + 1)),
+        ];
+        let ends = [Exit::Code(0), EXIT].map(|exit| Event::Ended(stranger, exit));
+        let events = [Event::Stopped(stranger), Event::Continued(stranger)].into_iter().chain(ends);
+        for event in events.chain(words.map(|word| Event::Word(stranger, word))) {
+            let actions = self.machine.step(self.now, event);
+            assert_eq!(actions, Actions::default(), "a stranger's {event:?} did something");
+        }
+    }
+
+    fn main_moves(&mut self) {
+        let (now, new) = (self.now, self.next_pid + 1);
+        // One that was killed for its lateness has moved before.
+        let is_late = |child: &Child| child.ended.is_some() && child.doomed.is_some_and(|doomed| doomed <= now);
+        let Some(child) = self.speaker().filter(|child| !is_late(child)) else {
+            return;
+        };
+        let old = std::mem::replace(&mut child.pid, new);
+        (child.heard, child.ended) = (now, None);
+        self.next_pid = new;
+        self.follow_checks(old, new);
+        self.moves(Pid(old), Pid(new));
+        assert_eq!((self.machine.pid(), self.status().paused), (Some(Pid(new)), false));
+    }
+
+    fn second_moves(&mut self) {
+        let (is_new, new) = (self.role() == Some(Role::Warming), self.next_pid + 1);
+        let Some(second) = &mut self.second else {
+            return;
+        };
+        let old = second.pid;
+        self.next_pid = new;
+        if is_new {
+            (second.pid, second.ended) = (new, None);
+            self.seen[1].since = self.label();
+            self.follow_checks(old, new);
+        }
+        self.moves(Pid(old), Pid(new));
+    }
+
+    fn follow_checks(&mut self, old: u32, new: u32) {
+        for check in self.checks.iter_mut().filter(|check| check.about == old) {
+            check.about = new;
         }
     }
 
     /// Nothing but the process is another one.
     fn moves(&mut self, old: Pid, new: Pid) {
-        let with_pid = |(status, more): (Status, More)| {
-            let status = Status { pid: None, since: Label::default(), paused: false, got_term: false, ..status };
-            (status, More { second: None, ..more })
+        let without_pid = |decided: Decided| Decided {
+            main: decided.main.map(|main| Copy { paused: false, got_term: false, pid: NonZeroU32::MIN, ..main }),
+            second: decided.second.map(|(role, second)| (role, Copy { pid: NonZeroU32::MIN, ..second })),
+            ..decided
         };
-        let before = with_pid(self.record());
-        self.step(Event::Moved(old, new));
-        assert_eq!(with_pid(self.record()), before);
+        let before = without_pid(self.decided());
+        self.step(Event::Word(old, Word::Moved(new)));
+        assert_eq!(without_pid(self.decided()), before);
         if self.child.as_ref().is_none_or(|child| child.pid != old.0) && self.machine.second_pid() != Some(old) {
-            let end = self.machine.step(self.now, Event::Died(old, EXIT));
+            let end = self.machine.step(self.now, Event::Ended(old, EXIT));
             assert_eq!(end, Actions::default(), "the end of what the service was before is none of the service");
         }
     }
 
-    /// A successor knows what was announced, and no more.
-    fn take_over(&mut self) {
-        let (status, more) = self.announced.expect("something was announced");
+    /// A successor knows what was announced, and no more. One in the same process, `ours`, has the same children.
+    fn take_over(&mut self, ours: bool, heard: bool) {
+        let left = if ours { self.handed_over() } else { slots::newest(&self.file).expect("it was announced").1 };
+        assert_eq!(left, self.announced, "the successor reads something else");
         let waits = self.machine.deadline().is_some() && self.second.is_none();
         let last_start = self.starts.last().copied();
-        if let Some(second) = &mut self.second {
-            // What it has said too early is forgotten.
-            second.ready = false;
-            self.knobs.readiness =
-                if second.declares { Readiness::Declared(Some(4 * SECOND)) } else { Readiness::WarmUp(SECOND) };
-        }
-        self.machine = Machine::resume(self.now, &status, &more, last_start, self.knobs);
-        assert_eq!(status, self.status(), "the successor shows something else");
-        if let Some(child) = &mut self.child {
-            let timeout = self.knobs.timeout_kill.unwrap_or(HUNG_GRACE);
-            child.doomed = child.doomed.map(|_| self.now.after(timeout));
-            child.heard = self.now;
-        }
-        self.announced = Some(self.record());
-        let wanted = more.start_due || (status.pid.is_none() && status.want == Want::Up && !more.exiting);
+        self.knobs.readiness = self.readiness();
+        let resumed = Resumed { last_start, knobs: self.knobs, checks: self.has_check, heard, ours };
+        self.machine = Machine::resume(self.now, &left.decided, resumed);
+        self.seen = [left.observed.main, left.observed.second];
+        self.learn_of_successor(ours, heard);
+        // It cannot tell from the record that a process which it finds has not become `run`; nor is there one that has not and lives.
+        let known = |copy: Copy| Copy {
+            executed: true,
+            watchdog: if heard { copy.watchdog } else { 0 },
+            check: copy.check.filter(|_| ours),
+            ..copy
+        };
+        let expected = Decided {
+            main: left.decided.main.map(known),
+            second: left.decided.second.map(|(role, second)| {
+                let declares = second.declares || self.declares || self.has_check;
+                (role, Copy { declares, ..known(second) })
+            }),
+            ..left.decided
+        };
+        assert_eq!(self.decided(), expected, "the successor goes on from something else");
+        self.announce(self.record());
+        let service = left.decided.service;
+        let is_down = left.decided.main.is_none();
+        let wanted = service.start_due || (is_down && service.want == Want::Up && !service.exiting);
         let known = self.starts.len();
         self.step(Event::Begin);
         if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
@@ -515,14 +901,56 @@ impl World {
         }
     }
 
+    /// The record, as an upgrade hands it over.
+    fn handed_over(&self) -> Record {
+        let handover = Handover { record: self.record(), ..Handover::default() };
+        let bytes = handover.encode().expect("it is short");
+        Handover::decode(&bytes).expect("it is understood").record
+    }
+
+    /// What is another thing for a successor.
+    fn learn_of_successor(&mut self, ours: bool, heard: bool) {
+        let (now, has_check, declares) = (self.now, self.has_check, self.declares || self.has_check);
+        let is_warming = self.role() == Some(Role::Warming);
+        if !ours {
+            // They end without it.
+            self.checks.clear();
+        }
+        for check in &mut self.checks {
+            // It has its time anew, as all has.
+            check.started = now;
+        }
+        for copy in [&mut self.child, &mut self.second].into_iter().flatten() {
+            copy.executed = true;
+            self.never_run.remove(&copy.pid);
+            copy.watchdog = if heard { copy.watchdog } else { 0 };
+        }
+        if let Some(child) = &mut self.child {
+            let timeout = self.knobs.timeout_kill.unwrap_or(HUNG_GRACE);
+            child.doomed = child.doomed.map(|_| now.after(timeout));
+            child.heard = now;
+            let runs = self.checks.iter().any(|check| check.about == child.pid && check.killed.is_none());
+            child.checked = runs || (has_check && child.declares && !child.ready);
+        }
+        if let Some(second) = &mut self.second {
+            second.declares |= declares;
+            let runs = self.checks.iter().any(|check| check.about == second.pid && check.killed.is_none());
+            second.checked = is_warming && (runs || (has_check && !second.ready));
+        }
+    }
+
     fn live(mut self, happenings: &[Happening]) -> World {
         for happening in happenings {
             if self.quit {
                 break;
             }
+            let dawdles = std::mem::take(&mut self.dawdles);
             self.happen(happening);
-            self.reap();
+            if !dawdles && !self.dawdles {
+                self.reap();
+            }
         }
+        self.reap();
         self
     }
 }
@@ -532,7 +960,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 }
 
 fn any_knobs() -> impl Strategy<Value = Knobs> {
-    let signal = prop::sample::select(&[Signal::Term, Signal::Int, Signal::Kill, Signal::Number(10)][..]);
+    let signal = prop::sample::select(&[Signal::TERM, Signal::INT, Signal::KILL, Signal(10)][..]);
     let timeout = prop::option::of(1..5 * SECOND);
     (signal, timeout).prop_map(|(down_signal, timeout_kill)| Knobs { down_signal, timeout_kill, ..Knobs::default() })
 }
@@ -541,24 +969,19 @@ fn any_interval() -> impl Strategy<Value = u64> {
     prop_oneof![1 => Just(0), 4 => 1..3 * SECOND, 1 => Just(u64::MAX)]
 }
 
+fn any_check() -> impl Strategy<Value = CheckDoes> {
+    prop::sample::select(&[CheckDoes::Succeeds, CheckDoes::Fails, CheckDoes::Hangs][..])
+}
+
 fn any_happening() -> impl Strategy<Value = Happening> {
-    prop_oneof![
-        6 => any_command().prop_map(Happening::Command),
+    let service = prop_oneof![
         4 => Just(Happening::ChildEnds),
-        2 => Just(Happening::Command(Command::Replace)),
         2 => Just(Happening::SecondEnds),
         2 => Just(Happening::SecondReady),
+        1 => (1..10 * SECOND).prop_map(Happening::SecondExtends),
         1 => Just(Happening::ChildStops),
         1 => Just(Happening::ChildContinues),
-        1 => (0..1000u32).prop_map(Happening::StrangerEnds),
-        4 => (0..3 * SECOND).prop_map(Happening::Pass),
-        1 => (0..100 * SECOND).prop_map(Happening::Pass),
-        1 => any::<bool>().prop_map(Happening::ForksWork),
-        1 => prop::bool::weighted(0.3).prop_map(Happening::Refuse),
-        2 => Just(Happening::Takeover),
-        1 => any_knobs().prop_map(Happening::Knobs),
         3 => prop::bool::weighted(0.7).prop_map(Happening::Ready),
-        1 => any_interval().prop_map(Happening::Watchdog),
         1 => any_interval().prop_map(Happening::Watch),
         1 => any_interval().prop_map(Happening::SecondWatch),
         2 => Just(Happening::Alive),
@@ -566,7 +989,36 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Stopping),
         1 => Just(Happening::Moves),
         1 => Just(Happening::SecondMoves),
+        2 => (0..2u8).prop_map(Happening::CheckEnds),
+        1 => (0..1000u32).prop_map(Happening::StrangerEnds),
+    ];
+    let surroundings = prop_oneof![
+        4 => (0..3 * SECOND).prop_map(Happening::Pass),
+        1 => (0..100 * SECOND).prop_map(Happening::Pass),
+        1 => Just(Happening::Pass(FIRST_PAUSE)),
+        2 => (0..5 * SECOND).prop_map(Happening::Oversleeps),
+        1 => any::<bool>().prop_map(Happening::ForksWork),
+        1 => prop::bool::weighted(0.3).prop_map(Happening::Refuse),
+        1 => prop::bool::weighted(0.7).prop_map(Happening::Executes),
+        1 => any_knobs().prop_map(Happening::Knobs),
+        1 => any_interval().prop_map(Happening::Watchdog),
         1 => any::<bool>().prop_map(Happening::Declares),
+        2 => any::<bool>().prop_map(Happening::HasCheck),
+        2 => any_check().prop_map(Happening::CheckDoes),
+    ];
+    let supervise = prop_oneof![
+        4 => Just(Happening::Takeover),
+        1 => Just(Happening::DeafTakeover),
+        2 => Just(Happening::KilledInStart),
+        3 => Just(Happening::Upgrade),
+        3 => Just(Happening::Dawdle),
+    ];
+    prop_oneof![
+        6 => any_command().prop_map(Happening::Command),
+        2 => Just(Happening::Command(Command::Replace)),
+        22 => service,
+        15 => surroundings,
+        4 => supervise,
     ]
 }
 
@@ -595,16 +1047,25 @@ proptest! {
         if world.quit {
             return Ok(());
         }
-        let mut world = world.live(&[Happening::ForksWork(true), Happening::Refuse(false), Happening::Pass(2 * FORK_RETRY)]);
+        let mut world = world.live(&[
+            Happening::ForksWork(true),
+            Happening::Refuse(false),
+            Happening::Executes(true),
+            Happening::Watchdog(0),
+            Happening::CheckDoes(CheckDoes::Succeeds),
+            Happening::Pass(2 * FORK_RETRY),
+        ]);
         if !world.quit {
             let status = world.status();
             if status.want == Want::Up {
                 prop_assert!(status.pid.is_some());
             }
-            world.step(Event::Command(Command::Down));
+            prop_assert!(world.child.as_ref().is_none_or(|child| !child.checked), "its checks succeed, so it is ready");
+            prop_assert!(world.second.is_none(), "a replacement comes to its end");
+            world.command(Command::Down);
             world.reap();
             if !world.quit {
-                world.step(Event::Command(Command::Exit));
+                world.command(Command::Exit);
                 world.reap();
             }
             prop_assert!(world.quit, "dx ends a service that obeys");
@@ -695,7 +1156,7 @@ fn every_row_of_three_commands_ends_as_in_the_original() {
             world.pass(10 * SECOND);
             for &command in row {
                 if !world.quit {
-                    world.step(Event::Command(command));
+                    world.command(command);
                 }
             }
             world.reap();
@@ -713,7 +1174,7 @@ fn every_row_of_three_commands_ends_as_in_the_original() {
 #[test]
 fn a_command_in_the_second_after_a_start_acts_at_once() {
     let mut world = World::new(Want::Up, false);
-    world.step(Event::Command(Command::Down));
+    world.command(Command::Down);
     world.reap();
     assert!(world.child.is_none());
     assert_eq!(world.machine.deadline(), None);
@@ -743,11 +1204,11 @@ fn a_restart_that_nobody_asked_for_is_given_up_by_exit() {
 fn after_a_failed_fork_up_tries_at_once_and_time_tries_again() {
     let mut world = World::new(Want::Down, false);
     world.forks_work = false;
-    world.step(Event::Command(Command::Up));
+    world.command(Command::Up);
     assert_eq!(world.machine.deadline(), Some(world.now.after(FORK_RETRY)));
     world.pass(2 * SECOND);
     world.forks_work = true;
-    world.step(Event::Command(Command::Up));
+    world.command(Command::Up);
     assert!(world.child.is_some());
 }
 
@@ -755,8 +1216,12 @@ fn after_a_failed_fork_up_tries_at_once_and_time_tries_again() {
 fn a_once_whose_fork_failed_is_not_tried_again() {
     let mut world = World::new(Want::Down, false);
     world.forks_work = false;
-    world.step(Event::Command(Command::Once));
+    world.command(Command::Once);
     assert_eq!(world.machine.deadline(), None);
+}
+
+fn kill(pid: Pid, signal: Signal) -> Action {
+    Action::Signal(Target::Process(pid), signal)
 }
 
 #[test]
@@ -765,21 +1230,24 @@ fn a_signal_comes_before_the_status_for_down_and_after_it_for_pause_and_continue
     let up = || {
         let mut machine = Machine::new(Want::Up);
         machine.step(Tick(0), Event::Begin);
-        machine.step(Tick(0), Event::Started(pid));
+        machine.step(Tick(0), Event::Started(Slot::Main, Start::plain(pid)));
         machine
     };
-    let actions = |command| up().step(Tick(1), Event::Command(command)).into_iter().collect::<Vec<_>>();
-    let kill = |signal| Action::Kill(pid, signal);
-    assert_eq!(actions(Command::Down), [kill(Signal::Term), kill(Signal::Cont), Action::Announce]);
-    assert_eq!(actions(Command::Pause), [Action::Announce, kill(Signal::Stop)]);
-    assert_eq!(actions(Command::Continue), [Action::Announce, kill(Signal::Cont)]);
-    assert_eq!(actions(Command::Hup), [kill(Signal::Hup)]);
+    let actions = |command| {
+        let event = Event::Command(command, Knobs::default());
+        up().step(Tick(1), event).into_iter().collect::<Vec<_>>()
+    };
+    let kill = |signal| kill(pid, signal);
+    assert_eq!(actions(Command::Down), [kill(Signal::TERM), kill(Signal::CONT), Action::Announce]);
+    assert_eq!(actions(Command::Pause), [Action::Announce, kill(Signal::STOP)]);
+    assert_eq!(actions(Command::Continue), [Action::Announce, kill(Signal::CONT)]);
+    assert_eq!(actions(Command::Hup), [kill(Signal::HUP)]);
 }
 
 #[test]
 fn restart_ends_the_service_as_down_does_and_keeps_what_is_wanted() {
     let mut world = World::new(Want::Up, true);
-    world.knobs = Knobs { down_signal: Signal::Int, timeout_kill: Some(3 * SECOND), ..Knobs::default() };
+    world.knobs = Knobs { down_signal: Signal::INT, timeout_kill: Some(3 * SECOND), ..Knobs::default() };
     let first = world.machine.pid();
     world.command(Command::Restart);
     assert_eq!((world.machine.deadline(), world.status().got_term), (Some(world.now.after(3 * SECOND)), false));
@@ -806,10 +1274,10 @@ fn a_service_that_is_down_is_not_restarted() {
 fn reload_sends_its_own_signal() {
     let mut machine = Machine::new(Want::Up);
     machine.step(Tick(0), Event::Begin);
-    machine.step(Tick(0), Event::Started(Pid(7)));
-    machine.learn(Knobs { reload_signal: Signal::Usr1, ..Knobs::default() });
-    let actions = machine.step(Tick(1), Event::Command(Command::Reload));
-    assert_eq!(actions.into_iter().collect::<Vec<_>>(), [Action::Kill(Pid(7), Signal::Usr1)]);
+    machine.step(Tick(0), Event::Started(Slot::Main, Start::plain(Pid(7))));
+    let knobs = Knobs { reload_signal: Signal::USR1, ..Knobs::default() };
+    let actions = machine.step(Tick(1), Event::Command(Command::Reload, knobs));
+    assert_eq!(actions.into_iter().collect::<Vec<_>>(), [kill(Pid(7), Signal::USR1)]);
 }
 
 #[test]
@@ -818,11 +1286,11 @@ fn what_cannot_be_started_for_lack_of_something_is_tried_every_second_and_is_no_
     world.refuse = true;
     world.command(Command::Up);
     world.pass(5 * SECOND);
-    assert_eq!((world.starts.len(), world.record().1.starts), (6, 0));
+    assert_eq!((world.starts.len(), world.decided().pace.starts), (6, 0));
     world.refuse = false;
     world.pass(SECOND);
     assert!(world.child.is_some());
-    assert_eq!(world.record().1.starts, 1);
+    assert_eq!(world.decided().pace.starts, 1);
 }
 
 /// One that is ready, and tells every two seconds that it is alive.
@@ -842,15 +1310,15 @@ fn a_service_that_is_silent_is_aborted_then_killed_and_started_again() {
         let (first, wait) = (world.machine.pid().expect("it is up"), timeout_kill.unwrap_or(HUNG_GRACE));
         assert_eq!(world.machine.deadline(), Some(world.now.after(2 * SECOND)));
         world.now = world.now.after(2 * SECOND);
-        world.machine.learn(world.knobs);
-        let actions: Vec<_> = world.machine.clone().step(world.now, Event::Timeout).into_iter().collect();
-        let ended = [Action::Kill(first, Signal::Abort), Action::Kill(first, Signal::Cont), Action::Announce];
-        assert_eq!(actions[..], [&[Action::Hung(first, Some(2 * SECOND))][..], &ended].concat());
+        let overdue = Event::Overdue(world.knobs);
+        let actions: Vec<_> = world.machine.clone().step(world.now, overdue).into_iter().collect();
+        let ended = [kill(first, Signal::ABRT), kill(first, Signal::CONT), Action::Announce];
+        assert_eq!(actions[..], [&[Action::Say(Say::Hung(first, Some(2 * SECOND)))][..], &ended].concat());
         world.pass(wait - 1);
         assert_eq!((world.machine.pid(), world.status().want), (Some(first), Want::Up));
         world.pass(1);
         assert!(world.machine.pid().is_some_and(|pid| pid != first), "another one runs");
-        assert_eq!((world.machine.deadline(), world.record().1.watched), (None, false), "it is not ready yet");
+        assert_eq!((world.machine.deadline(), world.main().watched), (None, false), "it is not ready yet");
     }
 }
 
@@ -869,13 +1337,13 @@ fn each_word_and_the_end_of_a_pause_begin_the_interval_anew() {
     world.pass(100 * SECOND);
     world.command(Command::Continue);
     world.pass(3 * SECOND - 1);
-    assert!(!world.record().1.ending);
+    assert!(!world.main().ending);
     world.happen(&Happening::Takeover);
-    assert_eq!((world.record().1.watchdog, world.record().1.watched), (3 * SECOND, true));
+    assert_eq!((world.main().watchdog, world.main().watched), (3 * SECOND, true));
     world.pass(3 * SECOND - 1);
-    assert!(!world.record().1.ending);
+    assert!(!world.main().ending);
     world.pass(1);
-    assert_eq!((world.record().1.ending, world.machine.pid()), (true, first));
+    assert_eq!((world.main().ending, world.machine.pid()), (true, first));
 }
 
 #[test]
@@ -895,10 +1363,11 @@ fn one_that_is_not_ready_ends_or_says_that_it_need_not_tell_may_be_silent() {
 fn one_that_says_that_it_hangs_is_ended_at_once_and_once() {
     let mut world = World::new(Want::Up, true);
     let pid = world.machine.pid().expect("it is up");
-    let actions: Vec<_> = world.machine.clone().step(world.now, Event::Hangs(pid)).into_iter().collect();
-    assert_eq!(actions[..2], [Action::Hung(pid, None), Action::Kill(pid, Signal::Abort)]);
+    let hangs = Event::Word(pid, Word::Hangs(world.knobs));
+    let actions: Vec<_> = world.machine.clone().step(world.now, hangs).into_iter().collect();
+    assert_eq!(actions[..2], [Action::Say(Say::Hung(pid, None)), kill(pid, Signal::ABRT)]);
     world.happen(&Happening::Hangs);
-    assert_eq!(world.machine.step(world.now, Event::Hangs(pid)), Actions::default());
+    assert_eq!(world.machine.step(world.now, hangs), Actions::default());
 }
 
 #[test]
@@ -913,24 +1382,24 @@ fn a_new_copy_is_judged_from_when_it_is_the_main_one() {
         world.pass(SECOND);
     }
     world.happen(&Happening::SecondReady);
-    assert_eq!((world.machine.pid(), world.record().1.watchdog), (new, 5 * SECOND));
+    assert_eq!((world.machine.pid(), world.main().watchdog), (new, 5 * SECOND));
     world.pass(5 * SECOND - 1);
-    assert!(!world.record().1.ending, "nor is the old one, which ends");
+    assert!(!world.main().ending, "nor is the old one, which ends");
     world.pass(1);
-    assert!(world.record().1.ending);
+    assert!(world.main().ending);
 }
 
 #[test]
 fn a_service_that_moves_to_another_process_lives_and_ends_with_that() {
     let mut world = watched(false);
     let old = world.machine.pid().expect("it is up");
-    let (since, ready) = (world.status().since, world.record().1.ready);
+    let (since, ready) = (world.status().since, world.record().ready());
     world.pass(SECOND);
     world.happen(&Happening::Moves);
     let new = world.machine.pid().expect("it is up");
-    assert!(new != old && world.status().since != since && world.record().1.ready == ready);
+    assert!(new != old && world.status().since != since && world.record().ready() == ready);
     assert_eq!(world.machine.deadline(), Some(world.now.after(2 * SECOND)), "it is held to what the old one was told");
-    assert_eq!(world.record().1.starts, 1);
+    assert_eq!(world.decided().pace.starts, 1);
     let world = world.live(&[Happening::Takeover, Happening::ChildEnds]);
     assert!(world.machine.pid().is_some_and(|pid| pid != old && pid != new), "it is started again");
 }
@@ -940,8 +1409,8 @@ fn a_service_that_was_told_to_end_does_not_escape_into_another_process() {
     let mut world = watched(true);
     world.command(Command::Down);
     let old = world.machine.pid().expect("it is up");
-    let actions: Vec<_> = world.machine.step(world.now, Event::Moved(old, Pid(7))).into_iter().collect();
-    let told = [Signal::Term, Signal::Cont].map(|signal| Action::Kill(Pid(7), signal));
+    let actions: Vec<_> = world.machine.step(world.now, Event::Word(old, Word::Moved(Pid(7)))).into_iter().collect();
+    let told = [Signal::TERM, Signal::CONT].map(|signal| kill(Pid(7), signal));
     assert_eq!(actions, [&[Action::Stamp][..], &told, &[Action::Announce]].concat());
 }
 
@@ -951,7 +1420,7 @@ fn no_copy_becomes_another_one_nor_moves_when_it_is_told_to_end() {
     let (old, new) = (world.machine.pid().expect("two"), world.machine.second_pid().expect("two"));
     for (from, to) in [(old, new), (new, old), (old, old)] {
         assert!(!world.machine.can_move(from, to));
-        assert_eq!(world.machine.step(world.now, Event::Moved(from, to)), Actions::default());
+        assert_eq!(world.machine.step(world.now, Event::Word(from, Word::Moved(to))), Actions::default());
     }
     world.happen(&Happening::SecondMoves);
     let moved = world.machine.second_pid().expect("two");
@@ -972,22 +1441,18 @@ fn replacing(declares: bool) -> World {
     world
 }
 
-fn role(world: &World) -> Option<Role> {
-    world.record().1.second.map(|second| second.role)
-}
-
 #[test]
 fn a_new_copy_takes_over_when_it_has_lived_for_its_warm_up() {
     let mut world = replacing(false);
     let (old, new) = (world.machine.pid(), world.machine.second_pid());
     world.pass(SECOND - 1);
-    assert_eq!((world.machine.pid(), role(&world)), (old, Some(Role::Starting)));
+    assert_eq!((world.machine.pid(), world.role()), (old, Some(Role::Warming)));
     world.pass(1);
     assert_eq!((world.machine.pid(), world.machine.second_pid()), (new, old));
-    assert_eq!(role(&world), Some(Role::EndingOld));
+    assert_eq!(world.role(), Some(Role::EndingOld));
     // The old one is stubborn, and is killed in the end.
     world.pass(10 * SECOND);
-    assert_eq!((world.machine.second_pid(), role(&world)), (None, None));
+    assert_eq!((world.machine.second_pid(), world.role()), (None, None));
 }
 
 #[test]
@@ -995,10 +1460,10 @@ fn a_new_copy_that_tells_when_it_is_ready_takes_over_then() {
     let mut world = replacing(true);
     let new = world.machine.second_pid();
     world.pass(3 * SECOND);
-    assert_eq!(role(&world), Some(Role::Starting));
+    assert_eq!(world.role(), Some(Role::Warming));
     world.happen(&Happening::SecondReady);
-    assert_eq!((world.machine.pid(), role(&world)), (new, Some(Role::EndingOld)));
-    assert!(world.record().1.ready.is_some());
+    assert_eq!((world.machine.pid(), world.role()), (new, Some(Role::EndingOld)));
+    assert!(world.record().ready().is_some());
 }
 
 #[test]
@@ -1008,14 +1473,29 @@ fn a_new_copy_that_is_not_ready_in_time_or_dies_leaves_the_old_one() {
         let old = world.machine.pid();
         if dies {
             world = world.live(&[Happening::SecondEnds]);
-            assert_eq!(role(&world), None);
+            assert_eq!(world.role(), None);
         } else {
             world.pass(4 * SECOND);
-            assert_eq!(role(&world), Some(Role::EndingNew));
+            assert_eq!(world.role(), Some(Role::EndingNew));
             world.pass(10 * SECOND);
-            assert_eq!(role(&world), None);
+            assert_eq!(world.role(), None);
         }
-        assert_eq!((world.machine.pid(), world.record().1.ending), (old, false));
+        assert_eq!((world.machine.pid(), world.main().ending), (old, false));
+    }
+}
+
+/// `R` came while there was another, and until it was done the service began to tell when it is ready.
+#[test]
+fn a_new_copy_that_was_ready_before_its_warm_up_was_over_takes_over_below_a_successor_too() {
+    for happening in [Happening::Pass(0), Happening::Takeover, Happening::Upgrade] {
+        let mut world = replacing(false);
+        world.command(Command::Replace);
+        world.declares = true;
+        world = world.live(&[Happening::ChildEnds, Happening::SecondReady, happening]);
+        let new = world.machine.second_pid();
+        assert_eq!((world.role(), new.is_some()), (Some(Role::Warming), true));
+        world.pass(SECOND);
+        assert_eq!((world.machine.pid(), world.record().ready().is_some()), (new, true));
     }
 }
 
@@ -1028,9 +1508,10 @@ fn a_successor_ends_a_group_only_if_that_is_known_to_be_the_new_copys() {
         if known {
             world.machine.know_group();
         }
-        let actions = world.machine.step(world.now, Event::Died(new, Exit::Unknown));
-        let ends: Vec<_> = actions.into_iter().filter(|action| matches!(action, Action::EndGroup(_))).collect();
-        assert_eq!(ends, if known { vec![Action::EndGroup(new)] } else { vec![] });
+        let actions = world.machine.step(world.now, Event::Ended(new, Exit::Unknown));
+        let is_group = |action: &Action| matches!(action, Action::Signal(Target::Group(_), _));
+        let ends: Vec<_> = actions.into_iter().filter(is_group).collect();
+        assert_eq!(ends, if known { vec![Action::Signal(Target::Group(new), Signal::KILL)] } else { vec![] });
     }
 }
 
@@ -1040,13 +1521,13 @@ fn each_command_in_the_middle_of_a_replacement_does_what_the_table_says() {
     let mut world = replacing(false);
     let old = world.machine.pid();
     world.command(Command::Down);
-    assert_eq!((role(&world), world.record().1.ending), (Some(Role::EndingNew), true));
+    assert_eq!((world.role(), world.main().ending), (Some(Role::EndingNew), true));
     world.pass(20 * SECOND);
     assert!(world.child.is_none() && world.second.is_none() && !world.quit);
 
     let mut world = replacing(false);
     world.command(Command::Exit);
-    assert_eq!((role(&world), world.machine.pid()), (Some(Role::EndingNew), old));
+    assert_eq!((world.role(), world.machine.pid()), (Some(Role::EndingNew), old));
     let world = world.live(&[Happening::ChildEnds]);
     assert!(!world.quit, "the new copy has not ended yet");
     assert!(world.live(&[Happening::SecondEnds]).quit);
@@ -1056,7 +1537,7 @@ fn each_command_in_the_middle_of_a_replacement_does_what_the_table_says() {
         let new = world.machine.second_pid();
         world.command(command);
         let world = world.live(&[Happening::ChildEnds]);
-        assert_eq!((world.machine.pid(), role(&world)), (new, None), "{command:?}");
+        assert_eq!((world.machine.pid(), world.role()), (new, None), "{command:?}");
     }
 
     for (command, want) in [(Command::Up, Want::Up), (Command::Once, Want::Once)] {
@@ -1071,7 +1552,7 @@ fn each_command_in_the_middle_of_a_replacement_does_what_the_table_says() {
     let ending = || {
         let mut world = replacing(false);
         world.pass(SECOND);
-        assert_eq!(role(&world), Some(Role::EndingOld));
+        assert_eq!(world.role(), Some(Role::EndingOld));
         world
     };
     let mut world = ending();
@@ -1090,7 +1571,7 @@ fn each_command_in_the_middle_of_a_replacement_does_what_the_table_says() {
     world.reap();
     world.pass(SECOND);
     assert!(world.machine.pid().is_some_and(|pid| Some(pid) != new), "a dead main copy is started again");
-    assert_eq!(role(&world), Some(Role::EndingOld));
+    assert_eq!(world.role(), Some(Role::EndingOld));
 }
 
 #[test]
@@ -1100,11 +1581,11 @@ fn a_second_replacement_is_remembered_once_and_done_afterwards() {
     for _ in 0..20 {
         world.command(Command::Replace);
     }
-    assert!(world.record().1.replace_due);
+    assert!(world.decided().service.replace_due);
     world = world.live(&[Happening::Pass(SECOND), Happening::SecondEnds]);
-    assert_eq!((world.machine.pid(), role(&world)), (first, Some(Role::Starting)));
+    assert_eq!((world.machine.pid(), world.role()), (first, Some(Role::Warming)));
     world = world.live(&[Happening::Pass(SECOND), Happening::SecondEnds]);
-    assert_eq!((role(&world), world.record().1.replace_due, world.record().1.starts), (None, false, 3));
+    assert_eq!((world.role(), world.decided().service.replace_due, world.decided().pace.starts), (None, false, 3));
 }
 
 #[test]
@@ -1113,4 +1594,133 @@ fn a_replacement_of_what_is_down_is_a_start() {
     world.command(Command::Replace);
     assert!(world.child.is_some() && world.second.is_none());
     assert_eq!(world.status().want, Want::Up);
+}
+
+/// One that tells by `check` that it is ready.
+fn checked(does: CheckDoes) -> World {
+    let mut world = World::new(Want::Down, false);
+    (world.has_check, world.check_does) = (true, does);
+    world.command(Command::Up);
+    world
+}
+
+#[test]
+fn a_check_that_succeeds_makes_the_service_ready() {
+    let mut world = checked(CheckDoes::Succeeds);
+    world.pass(FIRST_PAUSE - 1);
+    assert!(world.record().ready().is_none());
+    world.pass(1);
+    assert!(world.record().ready().is_some());
+    assert_eq!((world.checks.len(), world.machine.deadline()), (0, None), "it is not looked again");
+}
+
+#[test]
+fn a_check_that_hangs_is_killed_and_another_one_is_run() {
+    let mut world = checked(CheckDoes::Hangs);
+    world.pass(FIRST_PAUSE);
+    let check = world.checks[0].pid;
+    assert_eq!(world.main().check, NonZeroU32::new(check));
+    world.check_does = CheckDoes::Succeeds;
+    world.pass(LIMIT - 1);
+    assert_eq!((world.checks[0].pid, world.checks[0].killed), (check, None));
+    world.pass(1);
+    assert!(world.checks.is_empty() && world.record().ready().is_none());
+    world.pass(FIRST_PAUSE);
+    assert!(world.record().ready().is_some());
+}
+
+#[test]
+fn a_check_of_what_is_ready_or_has_ended_is_killed() {
+    for happening in [Happening::Ready(true), Happening::ChildEnds] {
+        let mut world = checked(CheckDoes::Hangs);
+        world.pass(FIRST_PAUSE);
+        assert_eq!(world.checks.len(), 1);
+        world.happen(&happening);
+        world.reap();
+        assert!(world.checks.is_empty(), "{happening:?}");
+    }
+}
+
+#[test]
+fn each_copy_has_its_own_check_and_that_of_one_which_leaves_is_killed() {
+    for happening in [Happening::SecondReady, Happening::Command(Command::Exit), Happening::Pass(4 * SECOND)] {
+        let mut world = checked(CheckDoes::Hangs);
+        world.stubborn = true;
+        world.pass(2 * SECOND);
+        world.command(Command::Replace);
+        world.pass(FIRST_PAUSE);
+        let (old, new) = (world.machine.pid().expect("two"), world.machine.second_pid().expect("two"));
+        assert_eq!(world.checks.iter().map(|check| Pid(check.about)).collect::<Vec<_>>(), [old, new]);
+        let world = world.live(std::slice::from_ref(&happening));
+        let left: Vec<_> = world.checks.iter().map(|check| Pid(check.about)).collect();
+        let is_ready = matches!(happening, Happening::SecondReady);
+        assert_eq!(left, if is_ready { vec![] } else { vec![old] }, "{happening:?}");
+    }
+}
+
+/// The check was started, and nobody was there any more who would have ended it.
+#[test]
+fn a_copy_that_is_given_up_as_its_check_is_due_is_not_checked() {
+    let mut world = checked(CheckDoes::Succeeds);
+    world.stubborn = true;
+    world.pass(2 * SECOND);
+    world.command(Command::Replace);
+    world = world.live(&[Happening::Oversleeps(4 * SECOND)]);
+    assert_eq!((world.role(), world.checks.len()), (Some(Role::EndingNew), 0));
+}
+
+#[test]
+fn an_upgrade_goes_on_with_a_check_that_runs_and_another_supervise_with_its_own() {
+    for has_check in [true, false] {
+        let mut world = checked(CheckDoes::Hangs);
+        world.pass(FIRST_PAUSE);
+        let check = world.checks[0].pid;
+        // It is followed to its end in any case.
+        world.has_check = has_check;
+        world = world.live(&[Happening::Upgrade, Happening::Pass(LIMIT - 1)]);
+        assert_eq!((world.main().check, world.checks.len()), (NonZeroU32::new(check), 1));
+        world = world.live(&[Happening::CheckEnds(0)]);
+        assert!(world.record().ready().is_some());
+    }
+    let mut world = checked(CheckDoes::Hangs);
+    world.pass(FIRST_PAUSE);
+    world.check_does = CheckDoes::Succeeds;
+    world = world.live(&[Happening::Takeover]);
+    assert_eq!((world.main().check, world.machine.deadline()), (None, Some(world.now.after(FIRST_PAUSE))));
+    world.pass(FIRST_PAUSE);
+    assert!(world.record().ready().is_some());
+}
+
+/// `svc --wait=up` said that it was.
+#[test]
+fn a_process_that_cannot_become_run_was_never_up() {
+    let mut world = World::new(Want::Down, false);
+    world.executes = false;
+    let since = world.status().since;
+    world.command(Command::Up);
+    assert_eq!((world.main().executed, world.machine.pid()), (false, Some(Pid(world.next_pid))));
+    for _ in 0..3 {
+        assert_eq!((world.status().pid, world.status().since), (None, since));
+        world.reap();
+        assert_eq!((world.status().pid, world.status().since), (None, since));
+        assert_eq!(world.decided().pace.last_exit, Some(NOT_EXECUTED));
+        assert_eq!(world.machine.deadline(), Some(world.now.after(PACE)));
+        world.now = world.now.after(PACE);
+        world.time_out();
+    }
+    world.reap();
+    world.executes = true;
+    world.pass(PACE);
+    assert_eq!((world.status().pid.is_some(), world.decided().pace.starts), (true, 5));
+}
+
+#[test]
+fn a_new_copy_that_cannot_become_run_leaves_the_old_one_as_it_was() {
+    let mut world = World::new(Want::Up, false);
+    world.pass(2 * SECOND);
+    let before = world.record();
+    world.executes = false;
+    world.command(Command::Replace);
+    world.reap();
+    assert_eq!((world.record(), world.machine.deadline()), (before, None));
 }

@@ -7,12 +7,12 @@
 mod command;
 pub mod knob;
 pub mod listener;
-mod more;
 pub mod names;
 pub mod notify;
+pub mod record;
 mod status;
 
 pub use command::{Command, Mark, UPGRADE};
 pub use listener::Listener;
-pub use more::{Born, Exit, More, Role, Second};
+pub use record::{Exit, Record};
 pub use status::{Run, Status, TooShort, Want};

@@ -36,14 +36,18 @@ pub const LOCK: &str = "supervise/lock";
 pub const CONTROL: &str = "supervise/control";
 /// FIFO that has a reader exactly while a supervise runs here.
 pub const OK: &str = "supervise/ok";
+/// The record of a supervise of ours: what [`STATUS`] has no place for.
+pub const RECORD: &str = text(RECORD_FILE);
 /// Directory of the socket on which the service tells of itself. Everybody may enter it, and nobody but its owner may read it.
 pub const NOTIFY: &str = "supervise/notify";
-/// The status record.
+/// The status: what every suite of the family reads.
 pub const STATUS: &str = text(STATUS_FILE);
 /// Written first, then renamed to [`STATUS`].
 pub const STATUS_NEW: &str = text(STATUS_NEW_FILE);
 
-/// [`STATUS`] as the kernel takes it: a child that has little stack writes it.
+/// [`RECORD`] as the kernel takes it.
+pub const RECORD_FILE: &CStr = c"supervise/record";
+/// [`STATUS`] as the kernel takes it.
 pub const STATUS_FILE: &CStr = c"supervise/status";
 /// [`STATUS_NEW`] as the kernel takes it.
 pub const STATUS_NEW_FILE: &CStr = c"supervise/status.new";

@@ -9,12 +9,10 @@
 //! | 18 | 1 | 1 when TERM was sent to this pid (runit's `sv` reads it) |
 //! | 19 | 1 | 0 down, 1 run, 2 finish (runit) |
 //!
-//! Bytes 0 to 17 are those of daemontools 0.76, 18 and 19 those of runit; what follows is ours ([`More`]). A reader takes the
-//! first 18 and whatever it knows of the rest: other suites write 18, 20, 35 or 40 bytes.
+//! Bytes 0 to 17 are those of daemontools 0.76, 18 and 19 those of runit; there are exactly 20, since strict readers exist. A reader takes the
+//! first 18 and whatever it knows of the rest: other suites write 18, 20, 35 or 40 bytes, and ours once wrote more ([`crate::record::layout1`]).
 
 use tai::Label;
-
-use crate::More;
 
 /// What the operator wants of the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +27,7 @@ pub enum Want {
 }
 
 impl Want {
-    const fn byte(self) -> u8 {
+    pub(crate) const fn byte(self) -> u8 {
         match self {
             Want::Up => b'u',
             Want::Down => b'd',
@@ -38,7 +36,7 @@ impl Want {
     }
 
     /// A byte that is neither `u` nor `d` is no wish.
-    const fn from_byte(byte: u8) -> Want {
+    pub(crate) const fn from_byte(byte: u8) -> Want {
         match byte {
             b'u' => Want::Up,
             b'd' => Want::Down,
@@ -99,12 +97,8 @@ pub struct Status {
 pub struct TooShort;
 
 impl Status {
-    /// Length in bytes of what runit's clients read.
+    /// Length in bytes.
     pub const SIZE: usize = 20;
-    /// Length in bytes of the whole record that we write.
-    pub const WHOLE: usize = Status::SIZE + More::SIZE;
-    /// Length in bytes of a whole record that tells of marks and of a second copy: what whoever waits must know.
-    pub const WITH_SECOND: usize = 236;
     /// Length in bytes of the shortest record that can be read: daemontools 0.76's.
     pub const LEAST: usize = 18;
 
@@ -118,22 +112,6 @@ impl Status {
         bytes[18] = u8::from(self.got_term);
         bytes[19] = self.run.byte();
         bytes
-    }
-
-    /// The record as it stands in the file, with what is ours behind it.
-    pub fn encode_with(&self, more: &More) -> [u8; Status::WHOLE] {
-        let mut bytes = [0; Status::WHOLE];
-        bytes[..Status::SIZE].copy_from_slice(&self.encode());
-        bytes[Status::SIZE..].copy_from_slice(&more.encode());
-        bytes
-    }
-
-    /// Reads a record of any suite and, if it is one of ours, what stands behind it.
-    ///
-    /// # Errors
-    /// [`TooShort`] for fewer than 18 bytes.
-    pub fn decode_with(bytes: &[u8]) -> Result<(Status, Option<More>), TooShort> {
-        Ok((Status::decode(bytes)?, bytes.get(Status::SIZE..).and_then(More::decode)))
     }
 
     /// Reads a record of any suite of the family. Bytes behind the ones it knows are ignored.

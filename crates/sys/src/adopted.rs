@@ -239,12 +239,17 @@ mod imp {
 
         /// Sends it a signal.
         pub fn kill(&self, signal: Signal) -> io::Result<()> {
+            self.signal(signal as u8)
+        }
+
+        /// Sends it the signal with this number.
+        pub fn signal(&self, number: u8) -> io::Result<()> {
             // SAFETY: the call takes two numbers, a null for no more, and no flags.
             let done = unsafe {
                 libc::syscall(
                     libc::SYS_pidfd_send_signal,
                     self.fd.as_raw_fd(),
-                    signal as i32,
+                    i32::from(number),
                     std::ptr::null::<libc::siginfo_t>(),
                     0,
                 )
@@ -444,6 +449,11 @@ mod imp {
 
         /// Never called.
         pub fn copy(&self, _number: RawFd) -> io::Result<OwnedFd> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn signal(&self, _number: u8) -> io::Result<()> {
             match *self {}
         }
 

@@ -87,6 +87,11 @@ pub fn open_no_link<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW, Mode::empty())
 }
 
+/// Opens for reading and writing as it is, following no link at the end; creates with mode 0644.
+pub fn open_record<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
+    open(path, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW, READABLE)
+}
+
 /// As the original opens: never blocking. And close-on-exec; and a terminal does not become that of this session. By openat, to which musl adds no second call, as it does to the
 /// open of std.
 fn open<P: FilePath + ?Sized>(path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
@@ -318,6 +323,17 @@ pub fn fill_standard() -> io::Result<()> {
             return Ok(());
         }
         keep_over_exec(file.as_fd())?;
+        let _ = std::os::fd::IntoRawFd::into_raw_fd(file);
+    }
+}
+
+/// Opens `/dev/null` in the place of each standard descriptor that is closed, so that no other file gets its number. A child finds it closed, as this process did.
+pub fn reserve_standard() -> io::Result<()> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        if file.as_raw_fd() > 2 {
+            return Ok(());
+        }
         let _ = std::os::fd::IntoRawFd::into_raw_fd(file);
     }
 }

@@ -86,6 +86,11 @@ impl<'a> Handed<'a> {
         !self.names.is_empty()
     }
 
+    /// How many descriptors there are.
+    pub fn count(&self) -> usize {
+        self.moves.len()
+    }
+
     /// The changes of the environment: what to set, or to remove. `LISTEN_PID` is removed, since only the child knows it.
     pub fn variables(&self) -> [(&'static str, Option<Vec<u8>>); 3] {
         let counted = |value: Vec<u8>| self.is_counted().then_some(value);

@@ -25,6 +25,7 @@ pub mod names;
 pub mod notify;
 pub mod oom;
 pub mod poll;
+pub mod presence;
 pub mod proc;
 pub mod process;
 pub mod random;
@@ -59,3 +60,5 @@ pub const ELOOP: i32 = libc::ELOOP;
 pub const ETIMEDOUT: i32 = libc::ETIMEDOUT;
 /// No such process.
 pub const ESRCH: i32 = libc::ESRCH;
+/// No space is left on the device.
+pub const ENOSPC: i32 = libc::ENOSPC;

@@ -1,7 +1,7 @@
 //! Waiting for input: the only place where a program of the suite sleeps.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -12,6 +12,24 @@ pub fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout: Option<u64>) 
     let mut entries = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
     match nix::poll::poll(&mut entries, timeout.map_or(PollTimeout::NONE, milliseconds)) {
         Ok(_) => Ok(entries.map(|entry| entry.any().unwrap_or(true))),
+        Err(Errno::EINTR) => Ok([false; N]),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// As [`readable`], where some may be missing: those cannot be read.
+pub fn readable_of<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Option<u64>) -> io::Result<[bool; N]> {
+    let mut entries = fds.map(|fd| libc::pollfd {
+        // The kernel passes over a negative one.
+        fd: fd.map_or(-1, |fd| fd.as_raw_fd()),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let timeout = timeout.map_or(PollTimeout::NONE, milliseconds);
+    // SAFETY: the kernel reads and writes N entries, which are ours, and their descriptors are borrowed until the call returns.
+    let found = unsafe { libc::poll(entries.as_mut_ptr(), N as libc::nfds_t, timeout.into()) };
+    match Errno::result(found) {
+        Ok(_) => Ok(entries.map(|entry| entry.revents != 0)),
         Err(Errno::EINTR) => Ok([false; N]),
         Err(errno) => Err(errno.into()),
     }

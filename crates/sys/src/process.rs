@@ -123,6 +123,48 @@ pub fn kill(pid: Pid, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(pid, signal)?)
 }
 
+/// The real-time signals, as GNU's C library counts them. The kernel has two more, which C libraries keep for themselves.
+#[cfg(target_os = "linux")]
+const REAL_TIME: std::ops::RangeInclusive<u8> = 34..=64;
+/// This system has none.
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::reversed_empty_ranges, reason = "there is none")]
+const REAL_TIME: std::ops::RangeInclusive<u8> = 1..=0;
+
+/// Whether a signal has this number.
+pub fn is_signal(number: u8) -> bool {
+    Signal::try_from(i32::from(number)).is_ok() || REAL_TIME.contains(&number)
+}
+
+/// The number of the signal with this name: `SIGTERM` and the like, or `SIGRTMIN`, `SIGRTMIN+N`, `SIGRTMAX` or `SIGRTMAX-N`.
+pub fn signal_named(name: &str) -> Option<u8> {
+    let offset = |base: &str, sign: char| {
+        let rest = name.strip_prefix(base)?;
+        if rest.is_empty() { Some(0) } else { rest.strip_prefix(sign)?.parse().ok() }
+    };
+    let from_least = || offset("SIGRTMIN", '+').and_then(|offset: u8| REAL_TIME.start().checked_add(offset));
+    let from_most = || offset("SIGRTMAX", '-').and_then(|offset: u8| REAL_TIME.end().checked_sub(offset));
+    let real_time = || from_least().or_else(from_most).filter(|number| REAL_TIME.contains(number));
+    name.parse::<Signal>().map_or_else(|_| real_time(), |signal| Some(signal as u8))
+}
+
+/// Sends the signal with this number to one process: real-time signals too, which [`Signal`] does not know.
+pub fn signal(pid: Pid, number: u8) -> io::Result<()> {
+    // SAFETY: the call takes two numbers.
+    Errno::result(unsafe { libc::kill(pid.as_raw(), i32::from(number)) })?;
+    Ok(())
+}
+
+/// As [`kill_group`], by the number of the signal.
+pub fn signal_group(leader: Pid, number: u8) -> io::Result<()> {
+    if leader.as_raw() <= 1 {
+        return Err(Errno::EINVAL.into());
+    }
+    // SAFETY: the call takes two numbers.
+    Errno::result(unsafe { libc::killpg(leader.as_raw(), i32::from(number)) })?;
+    Ok(())
+}
+
 /// Sends KILL to every process that this one may signal, but not to itself. As process 1, that is every process of its namespace.
 pub fn kill_everything() {
     // There may be none.
@@ -167,6 +209,17 @@ pub fn group_exists(leader: Pid) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn real_time_signals_are_named_as_a_shell_names_them() {
+        let numbers = ["SIGTERM", "SIGRTMIN", "SIGRTMIN+3", "SIGRTMAX-1", "SIGRTMAX"].map(signal_named);
+        assert_eq!(numbers, [15, 34, 37, 63, 64].map(Some));
+        for none in ["SIGRTMIN+31", "SIGRTMIN-1", "SIGRTMAX+1", "SIGRTMIN+", "SIGRT", ""] {
+            assert_eq!(signal_named(none), None, "{none}");
+        }
+        assert!(is_signal(1) && is_signal(64) && !is_signal(0) && !is_signal(32) && !is_signal(65));
+    }
 
     #[test]
     fn no_group_is_everybodys_nor_our_own() {

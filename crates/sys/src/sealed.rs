@@ -39,7 +39,7 @@ mod imp {
     use std::os::fd::{AsFd, FromRawFd};
     use std::os::unix::fs::FileExt;
 
-    use super::{AsRawFd, BorrowedFd, Errno, OwnedFd, RawFd, io};
+    use super::{AsRawFd, Errno, OwnedFd, RawFd, io};
     use crate::fd;
 
     const SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
@@ -67,8 +67,8 @@ mod imp {
         if seals & SEALS != SEALS {
             return Err(Errno::EINVAL.into());
         }
-        // SAFETY: it is open, as the call above has shown, and nobody closes it meanwhile.
-        let file = std::fs::File::from(unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?);
+        // SAFETY: it is open, as the call above has shown. It is not closed here; and no other is opened for it, for there may be none left.
+        let file = std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(number) });
         let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
         file.read_exact_at(&mut bytes, 0)?;
         Ok(bytes)

@@ -1,7 +1,7 @@
 //! Signals that a program wants to hear of: each makes a pipe readable, and is remembered until it is asked for.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -19,6 +19,7 @@ static CAUGHT: AtomicU64 = AtomicU64::new(1);
 pub struct Signals {
     /// Never closed: a signal that came after that would end the process by SIGPIPE.
     pipe: BorrowedFd<'static>,
+    writer: BorrowedFd<'static>,
     caught: Vec<(Signal, Arc<AtomicBool>)>,
     /// Set with each of them, since the pipe may have no room for its byte: a kernel without memory refuses it.
     came: Arc<AtomicBool>,
@@ -27,30 +28,40 @@ pub struct Signals {
 impl Signals {
     /// Catches and unblocks `signals`.
     pub fn catch(signals: &[Signal]) -> io::Result<Signals> {
-        let (pipe, writer) = fd::pipe_that_never_waits()?;
-        let writer = Arc::new(writer);
+        Signals::catch_with(signals, fd::pipe_that_never_waits()?)
+    }
+
+    /// As [`catch`](Signals::catch), with the pipe of a program before this one in the same process: [`descriptors`](Signals::descriptors). What came to that is
+    /// heard of here.
+    pub fn catch_with(signals: &[Signal], (pipe, writer): (OwnedFd, OwnedFd)) -> io::Result<Signals> {
+        let writer = fd::leak(writer);
         let caught: Vec<_> = signals.iter().map(|&signal| (signal, Arc::new(AtomicBool::new(false)))).collect();
         let came = Arc::new(AtomicBool::new(false));
         for (signal, flag) in &caught {
             CAUGHT.fetch_or(1 << *signal as i32, Ordering::Relaxed);
-            let (flag, came, writer) = (Arc::clone(flag), Arc::clone(&came), Arc::clone(&writer));
+            let (flag, came) = (Arc::clone(flag), Arc::clone(&came));
             let action = move || {
                 // The flags first: by the time the pipe can be read, they are set.
                 flag.store(true, Ordering::Relaxed);
                 came.store(true, Ordering::Relaxed);
                 // It may be full. Then it can be read anyway.
-                let _ = nix::unistd::write(&*writer, b"X");
+                let _ = nix::unistd::write(writer, b"X");
             };
             // SAFETY: stores and a write are all that is done, and both may be done in a handler. errno is kept by signal-hook.
             unsafe { low_level::register(*signal as i32, action) }?;
         }
         unblock(signals)?;
-        Ok(Signals { pipe: fd::leak(pipe), caught, came })
+        Ok(Signals { pipe: fd::leak(pipe), writer, caught, came })
     }
 
     /// What to poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.pipe
+    }
+
+    /// Both ends of the pipe, for the next program in this process.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.pipe, self.writer]
     }
 
     /// Whether a signal has come since the last [`drain`](Signals::drain). Ask this besides what poll says of the descriptor.

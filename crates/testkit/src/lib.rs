@@ -3,6 +3,7 @@
 
 mod jail;
 mod process;
+mod record;
 mod scratch;
 mod suite;
 mod table;
@@ -10,6 +11,7 @@ mod wait;
 
 pub use jail::Jail;
 pub use process::{Finished, Running, finish, finish_with, signal, start};
+pub use record::{change_record, record};
 pub use scratch::{Scratch, make_executable};
 pub use suite::{Suite, is_root, needs_original, needs_program, needs_root, skip};
 pub use table::{children, group, lives, parent, session, stat, state, watches};

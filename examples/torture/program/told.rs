@@ -1,10 +1,11 @@
 //! What the record of a supervise tells.
 
 use svdir::Status;
+use svdir::record::{layout1, slots};
 
 use super::line::Micros;
 
-/// What stands in `supervise/status`.
+/// What stands in `supervise/status` and `supervise/record`.
 #[derive(Clone, Copy)]
 pub struct Told {
     /// What every suite tells.
@@ -18,12 +19,13 @@ pub struct Told {
 }
 
 impl Told {
-    /// Reads a record of any suite.
-    pub fn read(bytes: &[u8]) -> Option<Told> {
-        let (status, more) = Status::decode_with(bytes).ok()?;
-        let second = more.and_then(|more| more.second).map(|second| second.pid.get());
-        let replacing = more.is_some_and(|more| more.second.is_some() || more.replace_due);
-        Some(Told { status, second, replacing, supervise: more.map(|more| more.supervise) })
+    /// Reads the status of any suite and, if it is ours, the record.
+    pub fn read(status: &[u8], record: &[u8]) -> Option<Told> {
+        let record = layout1::decode(status).or_else(|| slots::newest(record).map(|(_, record)| record));
+        let status = record.map_or_else(|| Status::decode(status).ok(), |record| Some(record.status()))?;
+        let second = record.and_then(|record| record.decided.second).map(|(_, second)| second.pid.get());
+        let replacing = record.is_some_and(|record| second.is_some() || record.decided.service.replace_due);
+        Some(Told { status, second, replacing, supervise: record.map(|record| record.observed.supervise.pid) })
     }
 
     /// The process that serves.

@@ -150,9 +150,10 @@ impl Unit {
         }
     }
 
-    /// Its status file.
+    /// What its supervise tells.
     pub fn told(&self) -> Option<Told> {
-        Told::read(&std::fs::read(self.dir.join("supervise/status")).ok()?)
+        let read = |name: &str| std::fs::read(self.dir.join("supervise").join(name));
+        Told::read(&read("status").ok()?, &read("record").unwrap_or_default())
     }
 
     /// Notes what was done to it.

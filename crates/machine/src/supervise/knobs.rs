@@ -1,0 +1,81 @@
+//! What the service directory says about signals and replacing. It comes with the event that needs it, read anew each time.
+
+use svdir::Command;
+
+use crate::reload::{Readiness, Settings};
+use crate::{SECOND, Signal};
+
+/// So long one that hangs may take to end, in nanoseconds, unless [`Knobs::timeout_kill`] says how long.
+pub const HUNG_GRACE: u64 = 10 * SECOND;
+/// How long a new copy must live before the old one goes, in nanoseconds, where it does not tell when it is ready.
+pub const WARM_UP: u64 = SECOND;
+
+/// The knobs of a service that matter to a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knobs {
+    /// Ends the service.
+    pub down_signal: Signal,
+    /// Makes it read its configuration again.
+    pub reload_signal: Signal,
+    /// How long it may take to end before it gets KILL, in nanoseconds; for ever if `None`.
+    pub timeout_kill: Option<u64>,
+    /// When a new copy takes the place of the old one.
+    pub readiness: Readiness,
+}
+
+impl Default for Knobs {
+    fn default() -> Knobs {
+        Knobs {
+            down_signal: Signal::TERM,
+            reload_signal: Signal::HUP,
+            timeout_kill: None,
+            readiness: Readiness::WarmUp(WARM_UP),
+        }
+    }
+}
+
+impl Knobs {
+    /// How a replacement is done.
+    pub const fn settings(&self) -> Settings {
+        Settings { readiness: self.readiness, grace: self.timeout_kill, give_up_grace: self.timeout_kill }
+    }
+
+    /// How long one that hangs may take to end, in nanoseconds.
+    pub fn hung_grace(&self) -> u64 {
+        self.timeout_kill.unwrap_or(HUNG_GRACE)
+    }
+}
+
+/// Which knobs a command needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// None.
+    Nothing,
+    /// Those about signals.
+    Signals,
+    /// Those, and how a new copy gets ready.
+    Replacing,
+}
+
+impl Needs {
+    /// Those of this command.
+    pub const fn of(command: Command) -> Needs {
+        match command {
+            Command::Down | Command::Restart | Command::Reload | Command::Exit => Needs::Signals,
+            Command::Replace => Needs::Replacing,
+            Command::Up
+            | Command::Once
+            | Command::Pause
+            | Command::Continue
+            | Command::Hup
+            | Command::Alarm
+            | Command::Interrupt
+            | Command::Term
+            | Command::Kill
+            | Command::Quit
+            | Command::Usr1
+            | Command::Usr2
+            | Command::Winch => Needs::Nothing,
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The record, `supervise/record`: what a supervise writes so that its successor, after `kill -9` or an upgrade, finds everything again, and from which clients
+//! learn what the status has no place for.
+//!
+//! It is made of [`sections`]:
+//!
+//! | tag | section | contents |
+//! |---|---|---|
+//! | 1 | service | [`Service`]: what is wanted |
+//! | 2, 3 | copy | [`Copy`]: what is decided about the main copy, and the second |
+//! | 4, 5 | process | [`Process`]: what supervise has seen of each |
+//! | 6 | supervise | [`Supervise`]: who writes this |
+//! | 7 | pace | [`Pace`]: how the starts went |
+//! | 8 | why | why the service cannot be started, or was not replaced, in text |
+//! | 9 | notify | where the service tells of itself |
+//! | 10 | mark | the last mark that came behind commands, and how many bytes of marks have come |
+//!
+//! Every program of a later release reads what an earlier one wrote, and the other way round: a section that is not known is left alone, unless its tag
+//! is [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
+//!
+//! [`slots`] says how it stands in the file, [`layout1`] what stood behind the status in its place before there was a file of its own, and [`handover`] what an upgrade in place
+//! hands over besides.
+
+mod copy;
+pub mod handover;
+pub mod layout1;
+pub mod sections;
+mod service;
+pub mod slots;
+mod supervise;
+mod text;
+
+use std::num::NonZeroU32;
+
+use tai::Label;
+
+pub use copy::{Born, Copy, Process, Role};
+pub use service::{Exit, Pace, Service};
+pub use supervise::{Boot, Supervise};
+pub use text::Text;
+
+use crate::{Mark, Run, Status};
+use sections::{CRITICAL, Fields, Sections, Writer};
+
+const SERVICE: u8 = 1;
+const MAIN_COPY: u8 = 2;
+const SECOND_COPY: u8 = 3;
+const MAIN_PROCESS: u8 = 4;
+const SECOND_PROCESS: u8 = 5;
+const SUPERVISE: u8 = 6;
+const PACE: u8 = 7;
+const WHY: u8 = 8;
+const NOTIFY: u8 = 9;
+const MARK: u8 = 10;
+
+/// What the machine of supervise decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// What is wanted.
+    pub service: Service,
+    /// The copy that serves.
+    pub main: Option<Copy>,
+    /// The copy beside it.
+    pub second: Option<(Role, Copy)>,
+    /// How the starts went.
+    pub pace: Pace,
+}
+
+/// What the loop of supervise has seen, and who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Of the process that serves, or the last one.
+    pub main: Process,
+    /// Of the one beside it.
+    pub second: Process,
+    /// Who supervises.
+    pub supervise: Supervise,
+    /// Why the service cannot be started or, while it is up, was not replaced when that was last tried; empty for nothing.
+    pub why: Text<64>,
+    /// The name of the socket on which the service tells of itself; empty for none.
+    pub notify: Text<16>,
+    /// What a client has sent last behind its commands.
+    pub mark: Mark,
+    /// How many bytes of marks have come, so that the same mark is news when it comes again.
+    pub heard: u32,
+}
+
+/// All of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// What is decided.
+    pub decided: Decided,
+    /// What was seen.
+    pub observed: Observed,
+}
+
+impl Record {
+    /// Writes all sections.
+    pub fn encode(&self, writer: &mut Writer<'_>) {
+        let Record { decided, observed } = self;
+        writer.section(SERVICE, |section| decided.service.encode(section));
+        if let Some(main) = &decided.main {
+            writer.section(MAIN_COPY, |section| main.encode(None, section));
+        }
+        writer.section(MAIN_PROCESS, |section| observed.main.encode(section));
+        if let Some((role, second)) = &decided.second {
+            writer.section(SECOND_COPY, |section| second.encode(Some(*role), section));
+            writer.section(SECOND_PROCESS, |section| observed.second.encode(section));
+        }
+        writer.section(SUPERVISE, |section| observed.supervise.encode(section));
+        writer.section(PACE, |section| decided.pace.encode(section));
+        writer.section(MARK, |section| {
+            section.long(observed.mark.0);
+            section.number(observed.heard);
+        });
+        if let Some(why) = observed.why.some() {
+            writer.section(WHY, |section| section.put(why));
+        }
+        if let Some(notify) = observed.notify.some() {
+            writer.section(NOTIFY, |section| section.put(notify));
+        }
+    }
+
+    /// What [`encode`](Record::encode) wrote, of this version or any other. `None` if the bytes are no sections, say nothing of a supervise, or have a critical section that
+    /// is not known.
+    pub fn decode(bytes: &[u8]) -> Option<Record> {
+        Record::decode_with(bytes, |_, _| None)
+    }
+
+    /// The record among sections of which some are not its own: `other` takes those, and says `None` for what it does not know either.
+    pub(crate) fn decode_with(bytes: &[u8], mut other: impl FnMut(u8, Fields<'_>) -> Option<()>) -> Option<Record> {
+        let (mut record, mut is_there) = (Record::default(), false);
+        for section in Sections(bytes) {
+            let (tag, mut fields) = section.ok()?;
+            let Record { decided, observed } = &mut record;
+            match tag {
+                SERVICE => decided.service = Service::decode(&mut fields),
+                MAIN_COPY => decided.main = Copy::decode(&mut fields).map(|(_, copy)| copy),
+                SECOND_COPY => {
+                    decided.second = Copy::decode(&mut fields).and_then(|(role, copy)| Some((role?, copy)));
+                }
+                MAIN_PROCESS => observed.main = Process::decode(&mut fields),
+                SECOND_PROCESS => observed.second = Process::decode(&mut fields),
+                SUPERVISE => (observed.supervise, is_there) = (Supervise::decode(&mut fields), true),
+                PACE => decided.pace = Pace::decode(&mut fields),
+                MARK => (observed.mark, observed.heard) = (Mark(fields.long()), fields.number()),
+                WHY => observed.why = Text::new(fields.rest()),
+                NOTIFY => observed.notify = Text::new(fields.rest()),
+                _ => {
+                    let known = other(tag, fields).is_some();
+                    if !known && tag & CRITICAL != 0 {
+                        return None;
+                    }
+                }
+            }
+        }
+        is_there.then_some(record)
+    }
+
+    /// The process that serves, once it has become `run`.
+    pub fn pid(&self) -> Option<NonZeroU32> {
+        self.decided.main.filter(|main| main.executed).map(|main| main.pid)
+    }
+
+    /// The status of the older suites: the part of this that they know.
+    pub fn status(&self) -> Status {
+        let main = self.decided.main.filter(|main| main.executed);
+        Status {
+            since: self.observed.main.since,
+            pid: main.map(|main| main.pid),
+            paused: main.is_some_and(|main| main.paused),
+            want: self.decided.service.want,
+            got_term: main.is_some_and(|main| main.got_term),
+            run: if main.is_some() { Run::Run } else { Run::Down },
+        }
+    }
+
+    /// Since when the service is ready, if it is and tells so.
+    pub fn ready(&self) -> Option<Label> {
+        self.observed.main.ready.filter(|_| self.decided.main.is_some_and(|main| main.executed && main.ready))
+    }
+
+    /// Why the service cannot be started, or was not replaced, with nothing in it that a terminal or a script would take for more than text.
+    pub fn why(&self) -> Option<String> {
+        self.observed.why.some().map(|why| why.escape_ascii().to_string())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn example() -> Record {
+        let copy = |pid| Copy {
+            watchdog: 18,
+            declares: true,
+            check: NonZeroU32::new(pid + 1),
+            ..Copy::up(NonZeroU32::new(pid).expect("not 0"))
+        };
+        let process = |number: i64| Process {
+            since: Label::from_unix(number, 1),
+            born: Born { earliest: 5, latest: 6 },
+            ready: Some(Label::from_unix(1, 2)),
+            ready_pipe: 10,
+        };
+        Record {
+            decided: Decided {
+                service: Service { exiting: true, ended: true, ..Service::default() },
+                main: Some(copy(12)),
+                second: Some((Role::Warming, copy(13))),
+                pace: Pace { starts: 3, last_exit: Some(Exit::Signal(9)) },
+            },
+            observed: Observed {
+                main: process(1),
+                second: process(2),
+                supervise: Supervise {
+                    pid: 7,
+                    exited: true,
+                    boot: Boot::Namespace([0xab; 16]),
+                    stdin: 8,
+                    stdout: 9,
+                    version: Text::new(b"0.1.0"),
+                },
+                why: Text::new(b"because"),
+                notify: Text::new(b"@0001"),
+                mark: Mark(11),
+                heard: 12,
+            },
+        }
+    }
+
+    fn encoded(record: &Record) -> Vec<u8> {
+        let mut bytes = [0; slots::SECTIONS];
+        let mut writer = Writer::new(&mut bytes);
+        record.encode(&mut writer);
+        let length = writer.finish().expect("room");
+        bytes[..length].to_vec()
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let record = example();
+        assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        for last_exit in [None, Some(Exit::Code(0)), Some(Exit::Code(255)), Some(Exit::Signal(64)), Some(Exit::Unknown)]
+        {
+            let decided = Decided { pace: Pace { last_exit, ..record.decided.pace }, ..record.decided };
+            let record = Record { decided, ..record };
+            assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        }
+        for role in [Role::Warming, Role::EndingOld, Role::EndingNew] {
+            let second = record.decided.second.map(|(_, copy)| (role, Copy { paused: true, kill_due: true, ..copy }));
+            let record = Record { decided: Decided { second, ..record.decided }, ..record };
+            assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        }
+        let nobody = Record { decided: Decided::default(), observed: Observed::default() };
+        assert_eq!(Record::decode(&encoded(&nobody)), Some(nobody));
+    }
+
+    #[test]
+    fn the_longest_record_has_room() {
+        let mut record = example();
+        record.observed.why = Text::new(&[b'x'; 64]);
+        record.observed.notify = Text::new(&[b'x'; 16]);
+        record.observed.supervise.version = Text::new(&[b'x'; 12]);
+        assert_eq!(Record::decode(&encoded(&record)), Some(record));
+    }
+
+    #[test]
+    fn a_section_that_is_not_known_is_left_alone_unless_it_is_critical() {
+        let with = |tag: u8| [encoded(&example()), vec![tag, 2, 0, 1, 2]].concat();
+        assert_eq!(Record::decode(&with(0x7f)), Some(example()));
+        assert_eq!(Record::decode(&with(0xff)), None);
+    }
+
+    #[test]
+    fn a_section_that_is_longer_or_shorter_than_ours_is_read() {
+        // A pid and flags, and no more: of a version that knew no more; then with more behind it.
+        let service = [SERVICE, 1, 0, b'd'];
+        let supervise = [SUPERVISE, 4, 0, 7, 0, 0, 0];
+        let read = Record::decode(&[&service[..], &supervise].concat()).expect("it is one");
+        assert_eq!((read.decided.service.want, read.observed.supervise.pid), (crate::Want::Down, 7));
+        let longer = [SERVICE, 4, 0, b'd', 1, 9, 9];
+        let read = Record::decode(&[&longer[..], &supervise].concat()).expect("it is one");
+        assert_eq!((read.decided.service.want, read.decided.service.exiting), (crate::Want::Down, true));
+    }
+
+    #[test]
+    fn every_length_is_met_without_harm() {
+        let bytes = encoded(&example());
+        for length in 0..bytes.len() {
+            let _ = Record::decode(&bytes[..length]);
+        }
+        assert_eq!(Record::decode(&[]), None, "it says nothing of a supervise");
+    }
+
+    #[test]
+    fn a_process_that_has_not_become_run_is_not_up() {
+        let mut record = example();
+        assert_eq!(record.status().pid, NonZeroU32::new(12));
+        assert!(record.ready().is_none());
+        record.decided.main = record.decided.main.map(|main| Copy { ready: true, ..main });
+        assert!(record.ready().is_some());
+        record.decided.main = record.decided.main.map(|main| Copy { executed: false, ..main });
+        assert_eq!((record.pid(), record.status().pid, record.ready()), (None, None, None));
+    }
+
+    #[test]
+    fn a_version_is_shown_only_if_it_can_be() {
+        for (hostile, shown) in [
+            ("0.1.0", Some("0.1.0")),
+            ("", None),
+            ("a\nb", None),
+            ("\u{e4}", None),
+            ("123456789.123", Some("123456789.12")),
+        ] {
+            let supervise = Supervise { version: Text::new(hostile.as_bytes()), ..Supervise::default() };
+            assert_eq!(supervise.version(), shown);
+        }
+    }
+}

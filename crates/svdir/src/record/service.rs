@@ -1,0 +1,99 @@
+//! What is decided about the service as a whole, in the record: what is wanted, and how its starts went.
+
+use super::sections::{Fields, Writer};
+use crate::Want;
+
+/// What is wanted of the service, and of its supervise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// What the operator wants of the service.
+    pub want: Want,
+    /// Supervise exits as soon as the service is down.
+    pub exiting: bool,
+    /// A start is due that `u` or `o` asked for.
+    pub start_due: bool,
+    /// Supervise exits when `run` ends by itself.
+    pub last_run: bool,
+    /// That has happened.
+    pub ended: bool,
+    /// Another replacement is asked for.
+    pub replace_due: bool,
+}
+
+impl Service {
+    const fn flags(&self) -> [(bool, u8); 5] {
+        [(self.exiting, 1), (self.start_due, 2), (self.last_run, 4), (self.ended, 8), (self.replace_due, 16)]
+    }
+
+    /// Writes want, as it stands in the status, and flags.
+    pub(super) fn encode(&self, section: &mut Writer<'_>) {
+        section.byte(self.want.byte());
+        section.byte(self.flags().into_iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit));
+    }
+
+    /// What [`encode`](Service::encode) wrote.
+    pub(super) fn decode(section: &mut Fields<'_>) -> Service {
+        let (want, flags) = (Want::from_byte(section.byte()), section.byte());
+        Service {
+            want,
+            exiting: flags & 1 != 0,
+            start_due: flags & 2 != 0,
+            last_run: flags & 4 != 0,
+            ended: flags & 8 != 0,
+            replace_due: flags & 16 != 0,
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(u8),
+    /// By this signal.
+    Signal(u8),
+    /// Nobody who could be asked has seen it.
+    Unknown,
+}
+
+impl Exit {
+    pub(super) const fn bytes(last: Option<Exit>) -> [u8; 2] {
+        match last {
+            None => [0, 0],
+            Some(Exit::Code(code)) => [1, code],
+            Some(Exit::Signal(signal)) => [2, signal],
+            Some(Exit::Unknown) => [3, 0],
+        }
+    }
+
+    pub(super) const fn from_bytes(bytes: [u8; 2]) -> Option<Exit> {
+        match bytes {
+            [0, _] => None,
+            [1, code] => Some(Exit::Code(code)),
+            [2, signal] => Some(Exit::Signal(signal)),
+            [_, _] => Some(Exit::Unknown),
+        }
+    }
+}
+
+/// How the starts of `run` went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// How often it was started.
+    pub starts: u32,
+    /// How the last one ended.
+    pub last_exit: Option<Exit>,
+}
+
+impl Pace {
+    /// Writes the number of starts, and how the last one ended: 0 not yet, 1 exited, 2 killed, 3 unknown; then its exit code or signal.
+    pub(super) fn encode(&self, section: &mut Writer<'_>) {
+        section.number(self.starts);
+        section.put(&Exit::bytes(self.last_exit));
+    }
+
+    /// What [`encode`](Pace::encode) wrote.
+    pub(super) fn decode(section: &mut Fields<'_>) -> Pace {
+        Pace { starts: section.number(), last_exit: Exit::from_bytes(section.array()) }
+    }
+}

@@ -1,0 +1,119 @@
+//! How the record stands in `supervise/record`: in two slots, written in turn, each by one call to a descriptor that stays open.
+//!
+//! | offset in a slot | size | contents |
+//! |---|---|---|
+//! | 0 | 4 | `upR2` |
+//! | 4 | 4 | checksum of all that follows, up to the end of the sections |
+//! | 8 | 8 | sequence number |
+//! | 16 | 2 | length of the sections |
+//! | 18 | | [`super::sections`] |
+//!
+//! The slot with the greater number counts, if its checksum is right. A slot that was half written, or is read while it is written, is seen by that, and the other one
+//! holds. Both slots have their place on the disk from the beginning, so a full disk does not matter to what is written later.
+
+use super::Record;
+use super::sections::Writer;
+
+/// Length in bytes of a slot.
+pub const SLOT: usize = 512;
+/// Length in bytes of the file.
+pub const FILE: usize = 2 * SLOT;
+/// Length in bytes of what is before the sections.
+const HEAD: usize = 18;
+/// The most bytes that the sections may have.
+pub const SECTIONS: usize = SLOT - HEAD;
+
+const MAGIC: &[u8; 4] = b"upR2";
+
+/// The number of a slot's contents: each is greater by one than the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The number of what is written next.
+    #[must_use]
+    pub const fn next(self) -> Sequence {
+        Sequence(self.0.wrapping_add(1))
+    }
+
+    /// Where in the file it stands, in bytes.
+    pub const fn offset(self) -> u64 {
+        self.0 % 2 * SLOT as u64
+    }
+}
+
+/// A slot as it stands in the file. A record that had no room, which no version of ours can make, is left out: then the slot does not count.
+pub fn encode(sequence: Sequence, record: &Record) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    let (head, sections) = slot.split_at_mut(HEAD);
+    let mut writer = Writer::new(sections);
+    record.encode(&mut writer);
+    let Some(length) = writer.finish() else {
+        debug_assert!(false, "a record without room");
+        return [0; SLOT];
+    };
+    head[..4].copy_from_slice(MAGIC);
+    head[8..16].copy_from_slice(&sequence.0.to_le_bytes());
+    head[16..].copy_from_slice(&(length as u16).to_le_bytes());
+    let sum = checksum(&slot[8..HEAD + length]);
+    slot[4..8].copy_from_slice(&sum.to_le_bytes());
+    slot
+}
+
+/// The newest record in the bytes of a file, with its number. `None` if there is none that can be read.
+pub fn newest(file: &[u8]) -> Option<(Sequence, Record)> {
+    let mut slots: Vec<_> = file.chunks(SLOT).take(2).filter_map(contents).collect();
+    slots.sort_by_key(|&(sequence, _)| std::cmp::Reverse(sequence));
+    slots.into_iter().find_map(|(sequence, sections)| Some((sequence, Record::decode(sections)?)))
+}
+
+/// The number and the sections of a slot that is whole.
+fn contents(slot: &[u8]) -> Option<(Sequence, &[u8])> {
+    let rest = slot.strip_prefix(MAGIC)?;
+    let (&sum, summed) = rest.split_first_chunk::<4>()?;
+    let (&sequence, rest) = summed.split_first_chunk::<8>()?;
+    let (&length, sections) = rest.split_first_chunk::<2>()?;
+    let length = usize::from(u16::from_le_bytes(length));
+    let sections = sections.get(..length)?;
+    let right = u32::from_le_bytes(sum) == checksum(summed.get(..HEAD - 8 + length)?);
+    right.then_some((Sequence(u64::from_le_bytes(sequence)), sections))
+}
+
+/// Fowler, Noll and Vo's hash (FNV-1a, 32 bits): it is to tell a torn slot from a whole one, not to withstand anybody.
+fn checksum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::example;
+    use super::*;
+
+    fn file(slots: [[u8; SLOT]; 2]) -> Vec<u8> {
+        slots.concat()
+    }
+
+    #[test]
+    fn the_newest_whole_slot_counts() {
+        let (old, mut new) = (example(), example());
+        new.decided.pace.starts = 99;
+        let whole = file([encode(Sequence(6), &old), encode(Sequence(7), &new)]);
+        assert_eq!(newest(&whole), Some((Sequence(7), new)));
+        assert_eq!(newest(&file([encode(Sequence(8), &old), encode(Sequence(7), &new)])), Some((Sequence(8), old)));
+        for torn in SLOT..SLOT + 100 {
+            let mut bytes = whole.clone();
+            bytes[torn] ^= 1;
+            assert_eq!(newest(&bytes), Some((Sequence(6), old)), "byte {torn}");
+        }
+        for length in 0..whole.len() {
+            assert!(newest(&whole[..length]).is_none_or(|(sequence, _)| sequence.0 == 6) || length > SLOT + 100);
+        }
+        assert_eq!(newest(&[0; FILE]), None);
+    }
+
+    #[test]
+    fn slots_take_turns() {
+        assert_eq!((Sequence(4).offset(), Sequence(5).offset()), (0, SLOT as u64));
+        assert_eq!(Sequence(4).next(), Sequence(5));
+    }
+}

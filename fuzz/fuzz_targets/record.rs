@@ -1,0 +1,22 @@
+//! Any bytes in place of a record and of what an upgrade hands over: read or refused, and what was read is written back the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use svdir::Record;
+use svdir::record::handover::{Handover, MAGIC};
+use svdir::record::slots::{self, Sequence};
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Some(record) = Record::decode(bytes) {
+        let number = Sequence(u64::from(bytes.first().copied().unwrap_or(0)));
+        assert_eq!(slots::newest(&slots::encode(number, &record)), Some((number, record)));
+        let _ = (record.status(), record.ready(), record.why(), record.observed.supervise.version());
+    }
+    let _ = slots::newest(bytes);
+    for bytes in [bytes, &[MAGIC, bytes].concat(), &[b"uphold supervise 3\n", bytes].concat()] {
+        if let Some(handover) = Handover::decode(bytes) {
+            let written = handover.encode().expect("it was short enough");
+            assert_eq!(Handover::decode(&written), Some(handover));
+        }
+    }
+});

@@ -1,0 +1,211 @@
+//! How the copies of the service, and the checks about them, are started: with what the service directory asks for.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+
+use cli::{Text, Warnings, text};
+use machine::Pid;
+use machine::supervise::{Event, Knobs, Machine, Needs, NotStarted, Slot, Start};
+use svdir::record::{self as sections, Observed, Process, Record};
+use svdir::{Command, names};
+use sys::{fd, oom};
+
+use super::knobs::{self, Presence, Present};
+use super::processes::Known;
+use super::readiness::{self, Ways};
+use super::say;
+use super::sockets::Sockets;
+use super::start::{Clash, Failure, Made, Plan};
+use crate::service::files::shown;
+use crate::service::notify::NotifySocket;
+use crate::service::record::Announcer;
+use crate::service::{now, tick};
+
+/// What a service is given beside its directory, or asked for by files there.
+#[derive(Default)]
+pub struct Provisions {
+    /// Which of these files there are.
+    pub presence: Presence,
+    /// Where services tell of themselves.
+    pub notify: NotifySocket,
+    /// The sockets that are held for the service.
+    pub sockets: Sockets,
+}
+
+/// What a start is about, and whom it tells.
+pub struct Scene<'a> {
+    /// The service directory, as messages call it.
+    pub dir: &'a OsStr,
+    /// What decides.
+    pub machine: &'a Machine,
+    /// What is recorded before the start.
+    pub now: Record,
+    /// Where the new process writes its record.
+    pub announcer: &'a mut Announcer,
+    /// What was said.
+    pub said: &'a mut Warnings,
+}
+
+/// What came of a start.
+pub struct Outcome {
+    /// What the machine is told.
+    pub event: Event,
+    /// What is known of the new process, if it has become `run`.
+    pub known: Option<Known>,
+    /// Why it has not, for the record.
+    pub why: sections::Text<64>,
+}
+
+impl Provisions {
+    /// Reads what the command needs to know.
+    pub fn knobs_for(&mut self, command: Command, dir: &OsStr, said: &mut Warnings) -> Knobs {
+        match Needs::of(command) {
+            Needs::Nothing => Knobs::default(),
+            Needs::Signals => knobs::signals(dir, said),
+            Needs::Replacing => knobs::for_replacing(dir, self.presence.look(), said),
+        }
+    }
+
+    /// Starts `run`, unless what it needs cannot be had: that is said.
+    pub fn start(&mut self, slot: Slot, mut scene: Scene<'_>) -> Outcome {
+        self.try_to_start(slot, &mut scene).unwrap_or_else(|Text(why)| Outcome {
+            event: Event::NotStarted(slot, NotStarted::Refused),
+            known: None,
+            why: sections::Text::new(&why),
+        })
+    }
+
+    fn try_to_start(&mut self, slot: Slot, scene: &mut Scene<'_>) -> Result<Outcome, Text> {
+        let dir = scene.dir;
+        let present = self.presence.look();
+        self.open_sockets(slot, present, scene)?;
+        let alone = scene.machine.pid().is_none() && scene.machine.second_pid().is_none();
+        let ways = Ways::prepare(dir, present, &mut self.notify, alone, scene.said);
+        let gifts: Vec<_> = self.sockets.gifts().chain(ways.gift()).collect();
+        let socket = ways.socket.then(|| readiness::variable(&self.notify));
+        let changes: Vec<_> = socket.into_iter().chain(ways.interval()).collect();
+        let plan = match Plan::new(c"./run", &[], &changes, &gifts) {
+            Ok(plan) if slot == Slot::Second => plan.in_group(),
+            Ok(plan) => plan,
+            Err(Clash { number, .. }) => {
+                let why = format!("descriptor {number} is given twice, see sockets/ and notification-fd");
+                scene.said.warning("clash", text!("unable to start ", dir), &io::Error::other(why.as_str()));
+                return Err(text!(why.as_str()));
+            }
+        };
+        scene.said.over("clash");
+        let (since, at) = (now(), tick());
+        let seen = Process { since, ready_pipe: ways.pipe_id(), ..Process::default() };
+        let (declares, check, watchdog) = (ways.any(), ways.check, ways.watchdog);
+        let start = move |pid, executed| Start { pid, executed, declares, check, watchdog };
+        let mut observed = scene.now.observed;
+        observed.notify = readiness::recorded(&self.notify);
+        let (machine, announcer) = (scene.machine, &*scene.announcer);
+        let made = plan.start(Some(&|pid, born| {
+            let seen = Process { born, ..seen };
+            let observed = match slot {
+                Slot::Second => Observed { second: seen, ..observed },
+                Slot::Main | Slot::Job(_) => Observed { main: seen, ..observed },
+            };
+            let decided = machine.decided_once_started(at, slot, start(pid, false));
+            announcer.prepare(&Record { decided, observed })
+        }));
+        let ready = ways.listen();
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                let text = match slot {
+                    Slot::Second => text!("unable to fork for ", dir),
+                    Slot::Main | Slot::Job(_) => text!("unable to fork for ", dir, ", sleeping 60 seconds"),
+                };
+                scene.said.warning("fork", text, &error);
+                let event = Event::NotStarted(slot, NotStarted::Fork);
+                return Ok(Outcome { event, known: None, why: sections::Text::default() });
+            }
+        };
+        scene.said.over("fork");
+        let (pid, born) = (made.pid, made.born);
+        log::info!("{}: started as pid {}", dir.display(), pid.0);
+        scene.note_score();
+        scene.note_record(&made)?;
+        Ok(match made.failed {
+            Some(Failure::Exec(error)) => Outcome {
+                event: match slot {
+                    // It has ended already.
+                    Slot::Second => Event::NotStarted(slot, NotStarted::Refused),
+                    Slot::Main | Slot::Job(_) => Event::Started(slot, start(pid, false)),
+                },
+                known: None,
+                why: sections::Text::new(&say::unable_to_start(dir, &error).0),
+            },
+            Some(Failure::Record(_)) | None => Outcome {
+                event: Event::Started(slot, start(pid, true)),
+                known: Some(Known { adopted: None, seen: Process { born, ..seen }, ready }),
+                why: sections::Text::default(),
+            },
+        })
+    }
+
+    /// Those that the service needs, and no others but those that an old copy has.
+    fn open_sockets(&mut self, slot: Slot, present: Present, scene: &mut Scene<'_>) -> Result<(), Text> {
+        let beside = slot == Slot::Second;
+        if present.sockets {
+            return self.sockets.refresh(beside, scene.dir, scene.said);
+        }
+        self.sockets.give_none();
+        if !beside {
+            self.sockets.close_others();
+        }
+        Ok(())
+    }
+}
+
+impl Scene<'_> {
+    /// Takes in whether the new process has written its record. One that could not has not become `run`: nobody would know of it.
+    fn note_record(&mut self, made: &Made) -> Result<(), Text> {
+        if let Some(Failure::Record(error)) = &made.failed {
+            let shown = shown(self.dir, names::RECORD);
+            let text = text!("unable to write ", shown.0.as_slice(), ", not starting what nobody would know of");
+            self.said.warning("birth", text, error);
+            return Err(text!("unable to write ", names::RECORD, ": ", cli::reason(error).as_ref()));
+        }
+        self.said.over("birth");
+        if made.recorded {
+            self.announcer.was_written();
+        }
+        Ok(())
+    }
+
+    /// Says so if the new child has kept our OOM score.
+    fn note_score(&mut self) {
+        match oom::failure() {
+            Some(error) => self.said.warning("oom", text!("unable to restore the OOM score of ", self.dir), &error),
+            None => self.said.over("oom"),
+        }
+    }
+}
+
+/// Starts `check` with the pid of the copy as its word.
+#[inline(never)]
+pub fn start_check(slot: Slot, about: Pid, dir: &OsStr, said: &mut Warnings) -> Event {
+    let word = CString::new(about.0.to_string()).unwrap_or_default();
+    let made = fd::open_read_write(c"/dev/null").and_then(|nowhere| {
+        let plan = Plan::new(c"./check", &[word], &[], &[]).map_err(io::Error::other)?;
+        let made = plan.in_group().with_nothing(nowhere).start(None)?;
+        match made.failed {
+            // It will be reaped, and nobody misses it.
+            Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
+            None => Ok(made.pid),
+        }
+    });
+    match made {
+        Ok(pid) => {
+            said.over("check");
+            Event::Started(slot, Start::plain(pid))
+        }
+        Err(error) => {
+            said.warning("check", text!("unable to run ", dir, "/", names::CHECK, ", trying again"), &error);
+            Event::NotStarted(slot, NotStarted::Refused)
+        }
+    }
+}

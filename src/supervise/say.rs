@@ -1,0 +1,74 @@
+//! What supervise says about its service.
+
+use std::ffi::OsStr;
+use std::io;
+
+use cli::{Text, text};
+use machine::Pid;
+use machine::reload::Why;
+use machine::supervise::Say;
+use svdir::{Exit, knob, names};
+
+use super::voice::VOICE;
+
+/// Says it. `why` is why the service cannot be started. Returns why a replacement was given up, for the record.
+#[inline(never)]
+pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
+    match what {
+        Say::Hung(pid, Some(within)) => {
+            let silence = format!(" has not told within {} that it is alive", knob::shown(within));
+            VOICE.warn(&text!(dir, silence.as_str(), ", ending pid ", number(pid)));
+            None
+        }
+        Say::Hung(pid, None) => {
+            VOICE.warn(&text!(dir, " has told that it hangs", ", ending pid ", number(pid)));
+            None
+        }
+        Say::Late(pid) => {
+            VOICE.warn(&text!("unable to end ", dir, " in time, killing pid ", number(pid)));
+            None
+        }
+        // Whoever called it off knows.
+        Say::GaveUp(Why::Cancelled(pid)) => {
+            log::info!("{}: pid {} was called off", dir.display(), pid.0);
+            None
+        }
+        Say::GaveUp(reason) => {
+            let advice = match reason {
+                Why::Died(_, Exit::Code(0)) => ", and must stay in the foreground",
+                _ => "",
+            };
+            let why = gave_up(reason, why);
+            VOICE.warn(&text!("unable to replace ", dir, ", going on as before: ", why.0.as_slice(), advice));
+            Some(why)
+        }
+    }
+}
+
+fn gave_up(reason: Why, why: &[u8]) -> Text {
+    match reason {
+        // What it was refused for is known already.
+        Why::NotStarted if why.is_empty() => text!("there can be no new process"),
+        Why::NotStarted => text!(why),
+        Why::Died(pid, Exit::Code(code)) => {
+            text!("pid ", number(pid), " exited ", u64::from(code), " before it was ready")
+        }
+        Why::Died(pid, Exit::Signal(signal)) => {
+            text!("pid ", number(pid), " was killed by signal ", u64::from(signal), " before it was ready")
+        }
+        Why::Died(pid, Exit::Unknown) => text!("pid ", number(pid), " ended before it was ready"),
+        Why::NotReady(pid) => text!("pid ", number(pid), " was not ready in time"),
+        Why::Cancelled(pid) => text!("pid ", number(pid), " was called off"),
+    }
+}
+
+/// Says that `run` could not be executed, in the words of the original. Returns it for the record.
+#[inline(never)]
+pub fn unable_to_start(dir: &OsStr, error: &io::Error) -> Text {
+    VOICE.fatal(&text!("unable to start ", dir, "/", names::RUN), error);
+    text!("unable to start ", names::RUN, ": ", cli::reason(error).as_ref())
+}
+
+fn number(Pid(pid): Pid) -> u64 {
+    u64::from(pid)
+}
