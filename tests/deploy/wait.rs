@@ -239,7 +239,7 @@ fn the_supervise_of_another_suite_is_not_waited_for() {
     let Some(original) = needs_original() else {
         return;
     };
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     scratch.service("a", SLEEPER);
     let _supervise = start(original.command("supervise").arg("a").current_dir(scratch.root()));
     wait_up(&scratch, "a");

@@ -5,7 +5,7 @@ use testkit::{Scratch, Suite, finish_with};
 
 #[test]
 fn a_bare_bang_ends_the_use_of_a_processor_and_loses_nothing() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     let input = "0123456789\n".repeat(400);
     let mut command = scratch.command("multilog", &["s4096", "!echo made", "./made", "!", "./plain"]);
     assert_eq!(finish_with(&mut command, input.as_bytes()).code, 0);

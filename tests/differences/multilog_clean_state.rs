@@ -8,7 +8,7 @@ use testkit::{Scratch, Suite, finish_with};
 
 #[test]
 fn a_missing_state_is_made_on_a_clean_restart() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     let words = ["s4096", "!cat", "./log"];
     assert_eq!(finish_with(&mut scratch.command("multilog", &words), b"a\n").code, 0);
     fs::remove_file(scratch.path("log/state")).expect("was there");
@@ -21,7 +21,7 @@ fn a_missing_state_is_made_on_a_clean_restart() {
 
 #[test]
 fn a_state_that_is_there_is_kept() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     assert_eq!(finish_with(&mut scratch.command("multilog", &["./log"]), b"a\n").code, 0);
     scratch.write("log/state", "kept");
     assert_eq!(finish_with(&mut scratch.command("multilog", &["./log"]), b"b\n").code, 0);

@@ -21,7 +21,7 @@ fn log(scratch: &Scratch) -> (String, Vec<String>) {
 
 #[test]
 fn the_newest_lines_are_kept_after_the_clock_was_set_back() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     for number in 0..3 {
         scratch.write(format!("log/{FUTURE}0000{number}000.s"), "old\n");
     }
@@ -38,7 +38,7 @@ fn the_newest_lines_are_kept_after_the_clock_was_set_back() {
 
 #[test]
 fn times_are_true_while_the_clock_goes_on() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     scratch.write("log/@400000003b9aca0a075bcd15.s", "old\n");
     let input = "0123456789\n".repeat(500);
     let mut multilog = scratch.command("multilog", &["s4096", "./log"]);

@@ -7,7 +7,7 @@ use testkit::{Scratch, Suite, start, wait_until};
 
 #[test]
 fn the_signal_that_killed_a_processor_is_named() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     let input = scratch.write("input", "0123456789\n".repeat(250));
     let mut command = scratch.command("multilog", &["s4096", "!kill -9 $$", "./log"]);
     command.stdin(std::fs::File::open(input).expect("written")).stdout(Stdio::null());

@@ -5,7 +5,7 @@ use testkit::{Scratch, Suite, finish_with};
 
 #[test]
 fn a_directory_named_as_a_finished_file_is_not_counted() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     for number in 0..3 {
         scratch.write(format!("log/@40000000000000000000000{number}.s/file"), "");
     }

@@ -8,7 +8,7 @@ use testkit::{Scratch, Suite, finish_with};
 
 #[test]
 fn an_ignored_sigchld_does_not_make_processors_fail() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     let mut command = Command::new("sh");
     command.arg("-c").arg("trap '' CHLD; exec \"$0\" s4096 '!tr 0 o' ./log").arg(scratch.suite().path("multilog"));
     command.current_dir(scratch.root());

@@ -11,7 +11,7 @@ fn a_nonblocking_stdin_without_data_is_waited_for() {
     let Some(python) = needs_program("python3") else {
         return;
     };
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     let mut command = Command::new(python);
     command.args(["-c", "import os, sys; os.set_blocking(0, False); os.execv(sys.argv[1], sys.argv[1:])"]);
     command.arg(scratch.suite().path("multilog")).arg("./log").current_dir(scratch.root());

@@ -8,7 +8,7 @@ use testkit::{Scratch, Suite, start, wait_until};
 
 #[test]
 fn a_cause_is_told_once_and_again_when_it_changes() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     let processor = "!echo tried >>../tries; test -e ../allowed";
     let mut command = scratch.command("multilog", &["s4096", processor, "./log"]);
     command.stdin(Stdio::piped()).stdout(Stdio::null());

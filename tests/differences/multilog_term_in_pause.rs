@@ -57,7 +57,7 @@ fn files(scratch: &Scratch, directory: &str) -> Vec<String> {
 
 #[test]
 fn what_cannot_be_written_is_counted_and_the_rest_recovered() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     // The other log rotates before its files are too big.
     let words = ["./log", "s8000", "./good"];
     let (mut running, unread) = stuck(&scratch, SMALL_FILES, &words, TOO_BIG);
@@ -80,7 +80,7 @@ fn term_is_one_more_try() {
     let Some(prlimit) = needs_program("prlimit") else {
         return;
     };
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     let (mut running, _unread) = stuck(&scratch, SMALL_FILES, &["./log"], TOO_BIG);
     let lifted = Command::new(prlimit).args(["--fsize=unlimited", "--pid", &running.pid().to_string()]).status();
     assert!(lifted.expect("prlimit runs").success());
@@ -92,7 +92,7 @@ fn term_is_one_more_try() {
 
 #[test]
 fn term_while_a_processor_fails_loses_nothing() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     let said = "multilog: warning: processor failed in ./log, pausing\n";
     let (mut running, unread) = stuck(&scratch, "", &["s4096", "!cat; exit 1", "./log"], said);
     running.signal("TERM");
@@ -106,7 +106,7 @@ fn term_while_a_processor_fails_loses_nothing() {
 
 #[test]
 fn term_while_it_cannot_begin_ends_it() {
-    let scratch = Scratch::with(Suite::ours());
+    let scratch = Scratch::with(Suite::under_test());
     scratch.mkdir("log/processed");
     std::fs::set_permissions(scratch.path("log/processed"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .expect("its owner may chmod");

@@ -5,7 +5,7 @@
 use testkit::{Finished, Scratch, Suite, finish_with};
 
 fn local(input: &[u8]) -> Finished {
-    finish_with(Scratch::with(Suite::ours()).command("tai64nlocal", &[]).env("TZ", "UTC0"), input)
+    finish_with(Scratch::with(Suite::under_test()).command("tai64nlocal", &[]).env("TZ", "UTC0"), input)
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn a_tree_that_cannot_be_written_is_said() {
         // In a mount namespace of its own, so that nothing is left mounted.
         let script = "mount --bind \"$2\" \"$2\" && mount -o remount,bind,ro \"$2\" && \
              exec \"$1\" boot install --root \"$2\" --init \"$3\"";
-        let program = testkit::Suite::ours().path("uphold");
+        let program = testkit::Suite::under_test().path("uphold");
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-ec", script, "sh"]);
         let failed = finish(command.arg(program).arg(tree.root()).arg(init));

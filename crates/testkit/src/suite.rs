@@ -30,7 +30,11 @@ impl Suite {
             None => Suite::ours(),
             Some(word) if word == "ours" => Suite::ours(),
             Some(word) if word == "original" => Suite::Original(ORIGINAL.into()),
-            Some(path) => Suite::Ours(path.into()),
+            Some(path) => {
+                // A test must not pass because no program was there to do anything wrong.
+                assert!(Path::new(&path).is_dir(), "UPHOLD_UNDER_TEST is no directory: {}", path.display());
+                Suite::Ours(path.into())
+            }
         }
     }
 
