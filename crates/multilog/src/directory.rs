@@ -28,9 +28,9 @@ pub(crate) const fn is_safe(mode: u32) -> bool {
 /// Why a file was finished: the end of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// Complete, on disk, processed.
+    /// The file is complete, on disk and processed.
     Safe,
-    /// Left over from a crash.
+    /// The file is left over from a crash.
     Unsafe,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Makes it if it is missing, enters it and locks it.
+    /// Opens a log directory: makes it if it is missing, enters it and locks it. `kept` is how many files there may be.
     pub fn open(path: &[u8], kept: u64) -> Result<Directory, OpenError> {
         let name = Path::new(OsStr::from_bytes(path));
         let text = |before: &[u8]| [before, path].concat();
@@ -72,12 +72,12 @@ impl Directory {
         Ok(Directory { path: path.to_vec(), kept, handle, names, finished, _lock: lock })
     }
 
-    /// The directory's path between two pieces of a message.
+    /// A message about the directory: its path between two pieces of text.
     pub fn text(&self, before: &str, after: &str) -> Vec<u8> {
         text_about(&self.path, before, after)
     }
 
-    /// Makes it the current directory.
+    /// Makes the directory the current one.
     pub fn enter(&self, patience: &mut Patience) -> Result<(), GivenUp> {
         patience.insist(
             || self.text("unable to switch to ", ", pausing"),
@@ -212,15 +212,17 @@ impl Finished {
         let label = name.get(1..Label::TEXT).and_then(Label::from_digits);
         self.count += 1;
         self.newest = self.newest.max(label.filter(|label| label.seconds < RESERVED));
-        let place = self.order.partition_point(|&place| self.name(place) < name);
-        if place == Finished::OLDEST {
+        // Most are younger than all that are remembered, which one comparison tells.
+        let full = self.order.len() == Finished::OLDEST;
+        if full && self.order.last().is_some_and(|&last| name >= self.name(last)) {
             return;
         }
+        let place = self.order.partition_point(|&place| self.name(place) < name);
         let mut own: FileName = (name.len() as u8, [0; 255]);
         if let Some(bytes) = own.1.get_mut(..name.len()) {
             bytes.copy_from_slice(name);
         }
-        let free = if self.order.len() < Finished::OLDEST { None } else { self.order.pop() };
+        let free = if full { self.order.pop() } else { None };
         let slot = free.unwrap_or(self.names.len() as u8);
         match self.names.get_mut(usize::from(slot)) {
             Some(last) => *last = own,
