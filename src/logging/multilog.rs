@@ -106,7 +106,7 @@ fn report(level: Level, text: &[u8], reason: Option<&io::Error>) {
     }
 }
 
-/// The loop: reads, decides, writes.
+/// Copies the input to the logs until its end: the loop that reads, decides and writes.
 fn copy(engine: &mut Engine, outputs: &mut Outputs, input: &Input) {
     let mut block = Vec::with_capacity(BLOCK);
     while read(engine, outputs, input, &mut block) {

@@ -27,7 +27,7 @@ pub fn main(call: cli::Call) -> i32 {
     TAI64NLOCAL.run(&call, |_| Ok(copy().map_or(cli::TEMPORARY, |()| 0)))
 }
 
-/// An error is not said, as the original does not.
+/// Copies stdin to stdout. An error is not told, as the original tells none.
 fn copy() -> io::Result<()> {
     let mut input = Vec::with_capacity(BLOCK);
     let mut output = Vec::new();

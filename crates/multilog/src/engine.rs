@@ -13,7 +13,7 @@ use crate::script::{Action, Script};
 
 /// How much of a line is looked at.
 pub const HEAD: usize = 1_000;
-/// How much of it `e` shows.
+/// How much of a line `e` shows.
 const SHOWN: usize = 200;
 /// Lines are stamped until there is so much text.
 const STAMPED: usize = 65_536;
@@ -22,15 +22,15 @@ const PIECE: usize = 1_024;
 
 /// Where lines go.
 pub trait Sink {
-    /// These bytes go to stderr.
+    /// Takes bytes for stderr.
     fn stderr(&mut self, bytes: &[u8]);
-    /// This line, without its end, goes into the status file of that number.
+    /// Takes a line, without its end, for the status file of that number.
     fn status(&mut self, number: usize, head: &[u8]);
-    /// These bytes go to the log of that number.
+    /// Takes bytes for the log of that number.
     fn log(&mut self, number: usize, bytes: &[u8]);
 }
 
-/// The state between two blocks.
+/// The engine, with what it must know from one block to the next.
 #[derive(Clone, Debug)]
 pub struct Engine {
     /// With stamps, what puts them in front of the lines.
@@ -39,7 +39,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// One that does what `script` says.
+    /// An engine that does what `script` says.
     pub fn new(script: &Script) -> Engine {
         Engine { stamped: script.stamp.then(Stamped::new), lines: Lines::new(script) }
     }
@@ -57,7 +57,7 @@ impl Engine {
         }
     }
 
-    /// The input is over: a line that is not complete gets its end.
+    /// Ends the input: a line that is not complete gets its end.
     pub fn end(&mut self, sink: &mut impl Sink) {
         if !self.at_line_start() {
             // As if the end had come; the stamp is never looked at in the middle of a line.
@@ -96,7 +96,7 @@ impl Stamped {
     }
 }
 
-/// What is done with lines.
+/// The state of the lines, and the actions that are done with them.
 #[derive(Clone, Debug)]
 struct Lines {
     actions: Vec<Action>,

@@ -20,9 +20,10 @@ const LARGE: usize = 16_384;
 /// A line end in so many last bytes closes a file.
 const MARGIN: u64 = 2_000;
 
-/// What a TERM during a pause left of a log.
+/// Whether a log still works after a TERM during a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Health {
+    /// Nothing was given up.
     Sound,
     /// A rotation was given up: nothing is lost, the next start sets it right, and there is no more rotating.
     Unrotated,
@@ -58,12 +59,12 @@ impl Log {
         })
     }
 
-    /// Whether so many bytes can be taken before a flush.
+    /// Whether the buffer has room for so many bytes.
     pub fn has_room(&self, count: usize) -> bool {
         count < LARGE && self.buffer.len() + count <= BUFFER
     }
 
-    /// How many bytes can be taken before a line end closes the file.
+    /// How many bytes the log can take before a line end closes its file.
     pub fn room(&self) -> u64 {
         match self.health {
             Health::Sound => self.size.saturating_sub(MARGIN + self.written + self.buffer.len() as u64),
@@ -81,7 +82,7 @@ impl Log {
         }
     }
 
-    /// Writes all that was taken.
+    /// Writes what is in the buffer.
     pub fn flush(&mut self, patience: &mut Patience) {
         let mut buffer = std::mem::take(&mut self.buffer);
         self.write(&buffer, patience);

@@ -14,17 +14,17 @@ const BUFFER: usize = 65_536;
 /// How long whoever reads stderr may take to read some of it, in nanoseconds.
 const READING: u64 = 5_000_000_000;
 
-/// Why multilog cannot begin.
+/// The reason why multilog cannot begin.
 #[derive(Debug)]
 pub enum OpenError {
-    /// What could not be done, and why.
+    /// This could not be done, for that reason of the system.
     Failed(Vec<u8>, io::Error),
-    /// A TERM came while it waited for what went wrong; that was said.
+    /// A TERM came while multilog paused at its start; what it paused for has been told.
     Ended,
 }
 
 impl OpenError {
-    /// For `map_err`: `text` says what was tried.
+    /// Makes a function for `map_err`; `text` says what could not be done.
     pub(crate) fn on(text: impl FnOnce() -> Vec<u8>) -> impl FnOnce(io::Error) -> OpenError {
         |reason| OpenError::Failed(text(), reason)
     }
@@ -49,7 +49,7 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Opens everything: first the status files, as the original does, then the logs.
+    /// Opens all files and directories of a script: first the status files, as the original does, then the logs.
     ///
     /// # Errors
     /// [`OpenError`] for the first that cannot be opened.
@@ -68,17 +68,17 @@ impl Outputs {
         Ok(Outputs { stderr, unread: false, files, logs, patience, given_up: false })
     }
 
-    /// What hears signals.
+    /// The part that hears signals and waits.
     pub fn patience(&mut self) -> &mut Patience {
         &mut self.patience
     }
 
-    /// How many bytes can be taken before a log has to begin a new file.
+    /// How many bytes the fullest log can take before it has to begin a new file.
     pub fn room(&self) -> u64 {
         self.logs.iter().map(Log::room).min().unwrap_or(u64::MAX)
     }
 
-    /// Writes all that is complete. To stderr at the end: only there it may have to wait for somebody else.
+    /// Writes all lines that are complete to logs, status files and stderr. To stderr at the end: only there it may have to wait for somebody else.
     pub fn flush(&mut self) {
         for file in &mut self.files {
             self.given_up |= file.flush(&mut self.patience).is_err();
@@ -96,7 +96,7 @@ impl Outputs {
         }
     }
 
-    /// Writes all there is and marks it complete. Returns whether all went well.
+    /// Writes all that is left, and marks each `current` as complete. Returns whether nothing was given up.
     pub fn close(mut self) -> bool {
         self.flush();
         let patience = &mut self.patience;

@@ -16,30 +16,30 @@ const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGALRM];
 /// How long to wait before the next try.
 const PAUSE: u64 = 5_000_000_000;
 
-/// How bad it is.
+/// The level of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// What was to be run cannot be.
+    /// A processor cannot be run.
     Fatal,
-    /// It will be tried again.
+    /// Something failed and will be tried again.
     Warning,
 }
 
-/// Says what could not be done, and why if there is a reason.
+/// A function that tells the operator what could not be done, and why if the system gave a reason.
 pub type Report = fn(Level, &[u8], Option<&io::Error>);
 
-/// Something was tried for the last time.
+/// The error of an attempt that failed once more after a TERM, and is not made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GivenUp;
 
-/// One thing to say.
+/// One message to the operator.
 pub(crate) struct Line {
     pub level: Level,
     pub text: Vec<u8>,
     pub reason: Option<io::Error>,
 }
 
-/// What went wrong in one try.
+/// The failure of one attempt: the messages about it, and how long to wait before the next one.
 pub(crate) struct Trouble {
     pub lines: Vec<Line>,
     /// How many times five seconds to wait.
@@ -58,7 +58,7 @@ impl Trouble {
     }
 }
 
-/// How signals are heard and failures told.
+/// Patience with what fails: it tells the operator, waits, and hears TERM and ALRM meanwhile.
 pub struct Patience {
     signals: Signals,
     report: Report,
@@ -69,61 +69,61 @@ impl Patience {
     /// Catches TERM and ALRM from now on.
     ///
     /// # Errors
-    /// When no pipe can be had.
+    /// Fails when the system has no descriptors left for a pipe.
     pub fn new(report: Report) -> io::Result<Patience> {
         Ok(Patience { signals: Signals::catch(&SIGNALS)?, report, ending: false })
     }
 
-    /// Stdin, read so that no signal is missed. One for each `Patience`.
+    /// Standard input, read so that no signal is missed. Open it once only.
     ///
     /// # Errors
-    /// When no descriptors can be had.
+    /// Fails when the system has no descriptors left.
     pub fn input(&self) -> io::Result<Input> {
         Input::open(&SIGNALS)
     }
 
-    /// Becomes readable when a signal came. After that, [`hear`](Patience::hear).
+    /// The descriptor that becomes readable when a signal comes. Call [`hear`](Patience::hear) then.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.signals.fd()
     }
 
-    /// How long to wait for that or for something else: not at all if a signal came already.
+    /// How long a poll of [`fd`](Patience::fd) may wait: not at all if a signal has come already.
     pub fn timeout(&self) -> Option<u64> {
         self.signals.timeout(None)
     }
 
-    /// Whether a signal came, if [`fd`](Patience::fd) does not tell.
+    /// Whether a signal has come, even if [`fd`](Patience::fd) could not be written and does not tell.
     pub fn came(&self) -> bool {
         self.signals.came()
     }
 
-    /// Takes note of what came, so that [`fd`](Patience::fd) is quiet again.
+    /// Empties [`fd`](Patience::fd), so that the next poll of it waits again.
     pub fn hear(&self) {
         self.signals.drain();
     }
 
-    /// Whether a TERM ever came.
+    /// Whether a TERM has ever come: multilog is to end.
     pub fn ending(&mut self) -> bool {
         self.ending = self.signals.arrived(Signal::SIGTERM) || self.ending;
         self.ending
     }
 
-    /// Whether an ALRM came since this was last asked.
+    /// Whether an ALRM has come since the last call: every log is to begin a new file.
     pub fn rotation_wanted(&self) -> bool {
         self.signals.arrived(Signal::SIGALRM)
     }
 
-    /// How failures are told.
+    /// The function that tells the operator of failures.
     pub(crate) fn report(&self) -> Report {
         self.report
     }
 
-    /// Says something that is not tried again.
+    /// Tells the operator one message.
     pub(crate) fn say(&self, line: &Line) {
         (self.report)(line.level, &line.text, line.reason.as_ref());
     }
 
-    /// Tries until it works. `text` says what is tried.
+    /// Makes `attempt` until it succeeds, or fails once more after a TERM. `text` makes the message: what could not be done.
     pub(crate) fn insist<T>(
         &mut self,
         text: impl Fn() -> Vec<u8>,
@@ -132,7 +132,7 @@ impl Patience {
         self.insist_on(|| sys::fd::uninterrupted(&mut attempt).map_err(|reason| Trouble::new(text(), reason)))
     }
 
-    /// The same for what can go wrong in several ways.
+    /// Makes `attempt` until it succeeds, or fails once more after a TERM, with the messages that it fails with. Each cause is told once.
     pub(crate) fn insist_on<T>(&mut self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> Result<T, GivenUp> {
         let mut told: Option<Trouble> = None;
         let mut last = false;
@@ -165,7 +165,7 @@ impl Patience {
         }
     }
 
-    /// Waits. Returns at once, and true, when TERM came.
+    /// Waits for so long. Returns true, and at once, when a TERM has come.
     fn pause(&mut self, nanoseconds: u64) -> bool {
         let deadline = clock::monotonic().saturating_add(nanoseconds);
         while !self.ending() {

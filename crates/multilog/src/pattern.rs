@@ -22,7 +22,7 @@ enum Step {
 }
 
 impl Pattern {
-    /// Every sequence of bytes is a pattern.
+    /// Compiles a pattern. Every sequence of bytes is one.
     pub fn compile(mut text: &[u8]) -> Pattern {
         let mut steps = Vec::new();
         while let Some((&first, behind)) = text.split_first() {
@@ -38,7 +38,7 @@ impl Pattern {
         Pattern(steps)
     }
 
-    /// Whether it covers all of `line`.
+    /// Whether the pattern covers all of `line`.
     pub fn matches(&self, line: &[u8]) -> bool {
         let mut left = line;
         for step in &self.0 {

@@ -28,7 +28,7 @@ pub(crate) fn open_current(directory: &mut Directory, patience: &mut Patience) -
     }
 }
 
-/// Goes on where multilog ended.
+/// Goes on with the `current` of a multilog that ended as told.
 fn resume(directory: &Directory, size: u64) -> Result<Current, OpenError> {
     let text = || directory.text("unable to append to ", "/current");
     let current = sys::fd::open_append(Path::new("current")).map_err(OpenError::on(text))?;
@@ -55,7 +55,7 @@ fn recover(directory: &mut Directory, patience: &mut Patience) -> Result<Current
     begin(directory)
 }
 
-/// A first, empty `current`.
+/// Makes a first, empty `current`.
 fn begin(directory: &Directory) -> Result<Current, OpenError> {
     sys::fd::open_truncate(Path::new("state"))
         .map_err(OpenError::on(|| directory.text("unable to write to ", "/state")))?;

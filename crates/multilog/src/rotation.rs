@@ -21,7 +21,7 @@ const STATE: i32 = 4;
 const NEW_STATE: i32 = 5;
 
 impl Log {
-    /// Finishes `current` and begins a new one. If it is given up, what `current` is by then may be written to.
+    /// Finishes `current` and begins a new one. After one that was given up, whichever file is `current` by then can be written to.
     pub(crate) fn rotate(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let directory = &self.directory;
         directory.enter(patience)?;
@@ -84,7 +84,7 @@ fn run(directory: &Directory, command: &[u8], cannot: &dyn Fn(&io::Error)) -> Re
     judge(directory, sys::process::wait(pid.map_err(|reason| Trouble::new(text(), reason))?))
 }
 
-/// What the end of the processor means.
+/// Says what the end of the processor means: a failure, unless it exited 0.
 fn judge(directory: &Directory, end: io::Result<Change>) -> Result<(), Trouble> {
     let told = |what: &str, reason| warning(directory.text(what, ", pausing"), reason);
     let mut lines = match end {

@@ -23,7 +23,7 @@ pub(crate) struct StatusFile {
 }
 
 impl StatusFile {
-    /// Opens it, makes it if it is missing, and leaves what it holds.
+    /// Opens a status file, makes it if it is missing, and leaves what it holds.
     pub fn open(name: &[u8]) -> Result<StatusFile, OpenError> {
         let path = Path::new(OsStr::from_bytes(name));
         let text = |before: &[u8]| [before, name].concat();
@@ -40,7 +40,7 @@ impl StatusFile {
         self.pending = true;
     }
 
-    /// Writes it over the last one, unless it is there already.
+    /// Writes the line over the last one, unless that is done already.
     pub fn flush(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         if !std::mem::take(&mut self.pending) {
             return Ok(());
