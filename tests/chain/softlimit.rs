@@ -127,7 +127,10 @@ fn a_limit_that_leaves_nothing_does_not_keep_the_reason_from_being_said() {
         let mut words = [options, &["./nosuch"]].concat();
         words.extend(many.iter().map(String::as_str));
         let ran = scratch.run("softlimit", &words);
-        refused(&ran, 111, "softlimit: fatal: unable to run ./nosuch: file does not exist\n");
+        // Before version 6.9 Linux looks for room for the words first, and then for the file.
+        let reasons = ["file does not exist", "argument list too long"];
+        let said = reasons.map(|reason| format!("softlimit: fatal: unable to run ./nosuch: {reason}\n"));
+        assert!(ran.code == 111 && said.contains(&ran.err()), "{options:?}: {} {}", ran.code, ran.err());
     }
 }
 
