@@ -12,6 +12,7 @@ use machine::scan::Id;
 use svdir::names;
 
 use super::directory::{Look, ScanDirectory};
+use super::proofs::Proofs;
 use super::said::{name_of, subject};
 use super::services::Services;
 use crate::service::running::RunningSupervise;
@@ -21,7 +22,7 @@ use crate::service::tick;
 const NAME: &[u8] = b"name";
 
 /// Looks at every name.
-pub fn rescan(directory: &mut ScanDirectory, services: &mut Services) {
+pub fn rescan(directory: &mut ScanDirectory, services: &mut Services, proofs: &mut Proofs) {
     match directory.renew() {
         Ok(()) => services.said.over("watch"),
         Err(error) => {
@@ -39,7 +40,7 @@ pub fn rescan(directory: &mut ScanDirectory, services: &mut Services) {
     match names {
         Ok(names) => {
             services.said.over("directory");
-            look_at_all(directory, services, names);
+            look_at_all(directory, services, proofs, names);
         }
         Err(error) => {
             services.said.warning("directory", text!("unable to read directory"), &error);
@@ -52,31 +53,31 @@ pub fn rescan(directory: &mut ScanDirectory, services: &mut Services) {
 }
 
 /// Looks at whatever has changed.
-pub fn take_changes(directory: &mut ScanDirectory, services: &mut Services) {
+pub fn take_changes(directory: &mut ScanDirectory, services: &mut Services, proofs: &mut Proofs) {
     match directory.changes() {
         Ok(looks) => {
             services.said.over("changes");
             for change in looks {
                 match change {
-                    Look::Everything => rescan(directory, services),
-                    Look::Name(name) => look(directory, services, &name),
+                    Look::Everything => rescan(directory, services, proofs),
+                    Look::Name(name) => look(directory, services, proofs, &name),
                     Look::Filling(id) => {
-                        services.scan.names(id).iter().for_each(|name| look(directory, services, name));
+                        services.scan.names(id).iter().for_each(|name| look(directory, services, proofs, name));
                     }
                 }
             }
         }
         Err(error) => {
             services.said.warning("changes", text!("unable to read changes, looking at everything"), &error);
-            rescan(directory, services);
+            rescan(directory, services, proofs);
         }
     }
 }
 
-fn look_at_all(directory: &mut ScanDirectory, services: &mut Services, names: Vec<OsString>) {
+fn look_at_all(directory: &mut ScanDirectory, services: &mut Services, proofs: &mut Proofs, names: Vec<OsString>) {
     services.scan.begin_pass();
     for name in &names {
-        look(directory, services, name);
+        look(directory, services, proofs, name);
     }
     services.scan.end_pass(tick());
     let names: BTreeSet<OsString> = names.into_iter().collect();
@@ -84,9 +85,16 @@ fn look_at_all(directory: &mut ScanDirectory, services: &mut Services, names: Ve
 }
 
 /// Looks at one name in the scan directory, which may be gone.
-fn look(directory: &mut ScanDirectory, services: &mut Services, name: &OsStr) {
+pub fn look(directory: &mut ScanDirectory, services: &mut Services, proofs: &mut Proofs, name: &OsStr) {
     if name.as_bytes().starts_with(b".") {
         return;
+    }
+    if !proofs.may_look(name, &mut services.said) {
+        if !proofs.is_looked_at(name) {
+            // There could be no child.
+            services.scan.rescan_later(tick());
+        }
+        return services.scan.still_listed(name);
     }
     let now = tick();
     match std::fs::metadata(name) {

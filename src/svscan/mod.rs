@@ -11,6 +11,7 @@ mod end;
 mod leftovers;
 mod lock;
 mod looks;
+mod proofs;
 mod said;
 mod services;
 mod start;
@@ -37,6 +38,7 @@ use sys::{environ, fd, limits, oom, sealed, signals};
 use arguments::{Arguments, Init, PROGRAM, Place, VOICE};
 use directory::ScanDirectory;
 use end::Last;
+use proofs::Proofs;
 use services::Services;
 use start::Starter;
 use stop::Stopping;
@@ -94,6 +96,7 @@ fn begin(call: &Call) -> anyhow::Result<Scanner> {
 struct Scanner {
     services: Services,
     directory: ScanDirectory,
+    proofs: Proofs,
     starter: Starter,
     last: Last,
     /// The stop, once it has begun.
@@ -162,6 +165,7 @@ impl Scanner {
         Ok(Scanner {
             services: Services::new(),
             directory,
+            proofs: Proofs::new(call),
             starter,
             last: Last::new(arguments.init.as_ref().and_then(|init| init.exit_with.clone())),
             stopping: None,
@@ -203,11 +207,11 @@ impl Scanner {
     }
 
     fn rescan(&mut self) {
-        looks::rescan(&mut self.directory, &mut self.services);
+        looks::rescan(&mut self.directory, &mut self.services, &mut self.proofs);
     }
 
     fn take_changes(&mut self) {
-        looks::take_changes(&mut self.directory, &mut self.services);
+        looks::take_changes(&mut self.directory, &mut self.services, &mut self.proofs);
     }
 
     /// Sleeps until something happens, and takes it in.
@@ -218,7 +222,7 @@ impl Scanner {
             Some(stopping) => stopping.deadline(),
             None => scan.deadline(),
         };
-        let deadline = [own, self.successor.deadline()].into_iter().flatten().min();
+        let deadline = [own, self.proofs.deadline(), self.successor.deadline()].into_iter().flatten().min();
         let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
         let signals = self.signals.fd();
         let changes = self.directory.fd().filter(|_| self.stopping.is_none()).unwrap_or(signals);
@@ -254,13 +258,14 @@ impl Scanner {
         if let Some(stopping) = &mut self.stopping {
             return stopping.go_on(&mut self.services, &mut self.starter);
         }
+        self.proofs.say_late(&mut self.services.said);
+        for (id, role) in self.proofs.postponed() {
+            self.start(id, role);
+        }
         while let Some(action) = self.services.scan.next(tick()) {
             match action {
                 Action::Rescan => self.rescan(),
-                Action::Start(id, role) => {
-                    self.directory.stop_watching(id);
-                    self.starter.start(&mut self.services, id, role);
-                }
+                Action::Start(id, role) => self.start(id, role),
                 Action::Look(id, role) => self.services.look_for_supervise(id, role),
                 Action::Release(id, logger) => self.services.release(id, logger),
             }
@@ -268,9 +273,21 @@ impl Scanner {
         false
     }
 
+    /// Starts a supervise, as soon as it is known that a look at its directory comes back.
+    fn start(&mut self, id: Id, role: Role) {
+        let Some(name) = self.services.scan.name(id).filter(|_| !self.services.scan.runs(id, role)) else {
+            return;
+        };
+        if !self.proofs.may_look(&name, &mut self.services.said) {
+            return self.proofs.postpone(id, role);
+        }
+        self.directory.stop_watching(id);
+        self.starter.start(&mut self.services, id, role);
+    }
+
     fn hear(&mut self) {
         self.signals.drain();
-        let mut successor = None;
+        let (mut successor, mut proved) = (None, Vec::new());
         while let Some((pid, change)) = process::reap() {
             let code = match change {
                 Change::Exited(code) => Some(code),
@@ -284,6 +301,9 @@ impl Scanner {
                     self.see_end(id, role, if code.is_some() { End::Left } else { End::Killed });
                 }
                 None => {
+                    if let Some(name) = self.proofs.ended(number, &mut self.services.said) {
+                        proved.push(name);
+                    }
                     if let Answer::Yes(program) = self.successor.hear(number, change) {
                         successor = Some(program);
                     }
@@ -301,6 +321,9 @@ impl Scanner {
         }
         if self.stopping.is_some() {
             return;
+        }
+        for name in proved {
+            looks::look(&mut self.directory, &mut self.services, &mut self.proofs, &name);
         }
         if self.signals.arrived(Signal::SIGUSR2) {
             log::info!("USR2: looking for a new svscan");

@@ -253,25 +253,26 @@ fn telling<const N: usize>(variables: [(&str, bool); N]) -> Option<Vec<CString>>
 }
 
 /// What a child gets that svscan has otherwise.
-struct Child {
+pub struct Child {
     /// The soft limit on open files.
-    open_files: Option<u64>,
+    pub open_files: Option<u64>,
     /// A session of its own.
-    own_session: bool,
+    pub own_session: bool,
     /// The environment.
-    environment: Option<Vec<CString>>,
+    pub environment: Option<Vec<CString>>,
 }
 
 /// A new child, and why it could not become what it should.
-struct Spawned {
-    pid: process::Pid,
+pub struct Spawned {
+    /// The child.
+    pub pid: process::Pid,
     unable: Option<(Text, io::Error)>,
 }
 
 impl Child {
     /// Becomes `program` in a new child, with each of `descriptors` placed as the number beside it, in this order. In messages it is what it does
     /// for that directory.
-    fn spawn(
+    pub fn spawn(
         &self,
         program: &Peer,
         (what, dir): (&str, &OsStr),

@@ -34,6 +34,7 @@ mod svc_control_is_no_fifo;
 mod svc_svstat_long_options;
 mod svscan_at_once;
 mod svscan_bad_directories;
+mod svscan_dead_file_system;
 mod svscan_default_directory;
 mod svscan_log;
 mod svscan_says_once;

@@ -566,3 +566,19 @@ fn a_service_with_another_pipe_gets_another_logger_and_the_old_one_is_nobodys() 
     assert_eq!(scan.died(now, Pid(2), Some(0)), None);
     assert_eq!((scan.next(now), scan.runs(service, Role::Log), open.get()), (None, true, 1));
 }
+
+#[test]
+fn a_name_that_cannot_be_looked_at_stays_what_it_is() {
+    let (service, now) = (id(0), Tick(SECOND));
+    let mut scan: Scan<()> = Scan::default();
+    scan.seen(now, &name(0), service, true);
+    for (looked_at, listed) in [(true, 1), (false, 0)] {
+        scan.begin_pass();
+        scan.still_listed(&name(1));
+        if looked_at {
+            scan.still_listed(&name(0));
+        }
+        scan.end_pass(now);
+        assert_eq!(scan.names(service).len(), listed);
+    }
+}

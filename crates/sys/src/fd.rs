@@ -108,6 +108,22 @@ fn open_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P, flags: OFl
     }
 }
 
+/// Whether the way to `path` leads into another file system, or mount, than that of the current directory. That is known without a look into the
+/// other one, which may be dead. False where the system cannot tell, and for what is not there.
+pub fn leads_elsewhere<P: FilePath + ?Sized>(path: &P) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::fcntl::{OpenHow, ResolveFlag, openat2};
+        let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_XDEV);
+        openat2(AT_FDCWD, path, how).map(drop) == Err(Errno::EXDEV)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// Makes the open directory the current one.
 pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::unistd::fchdir(directory)?)

@@ -204,6 +204,13 @@ impl<P> Scan<P> {
         self.fill(now, id, complete);
     }
 
+    /// The name is there, but cannot be looked at now: it stays what it is.
+    pub fn still_listed(&mut self, name: &OsStr) {
+        if let Some((_, seen)) = self.names.get_mut(name) {
+            *seen = self.pass;
+        }
+    }
+
     fn list(&mut self, name: &OsStr, id: Id) -> Rc<OsStr> {
         let name = self.names.get_key_value(name).map_or_else(|| Rc::from(name), |(known, _)| Rc::clone(known));
         self.names.insert(Rc::clone(&name), (id, self.pass));

@@ -1,0 +1,111 @@
+//! Whether svscan may look at a name: one that leads into another file system could lead into a dead one, where every look lasts for ever.
+//!
+//! So a child looks first. When it has come back svscan may look too, for a moment; while it has not, the name stays what it is.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use cli::{Call, Warnings, text};
+use machine::scan::{Id, Role};
+use machine::{Pid, SECOND, Tick};
+use sys::fd;
+
+use super::said::subject;
+use super::start::Child;
+use crate::service::programs::Peers;
+use crate::service::tick;
+
+/// So long a look that came back is believed.
+const BELIEVED: u64 = SECOND;
+/// After this a look that has not come back is said.
+const PATIENCE: u64 = 5 * SECOND;
+
+/// The looks of children.
+pub struct Proofs {
+    peers: Peers,
+    /// Those that have not come back, and since when.
+    running: BTreeMap<Pid, (OsString, Tick)>,
+    /// Those that have.
+    proved: BTreeMap<OsString, Tick>,
+    /// Starts that wait for one.
+    starts: Vec<(Id, Role)>,
+}
+
+impl Proofs {
+    /// None yet.
+    pub fn new(call: &Call) -> Proofs {
+        let (running, proved) = (BTreeMap::new(), BTreeMap::new());
+        Proofs { peers: Peers::of(call), running, proved, starts: Vec::new() }
+    }
+
+    /// Whether svscan may look at the name now. If not, a child does, and [`ended`](Proofs::ended) tells when it may.
+    pub fn may_look(&mut self, name: &OsStr, said: &mut Warnings) -> bool {
+        if !fd::leads_elsewhere(Path::new(name)) {
+            return true;
+        }
+        let now = tick();
+        self.proved.retain(|_, proved| proved.after(BELIEVED) > now);
+        if self.proved.contains_key(name) {
+            return true;
+        }
+        if !self.is_looked_at(name) {
+            match self.look(name) {
+                Ok(pid) => drop(self.running.insert(pid, (name.to_os_string(), now))),
+                Err(error) => said.warning(subject(b"proof", name), text!("unable to fork for ", name), &error),
+            }
+        }
+        false
+    }
+
+    /// Whether a child looks at the name.
+    pub fn is_looked_at(&self, name: &OsStr) -> bool {
+        self.running.values().any(|(known, _)| known == name)
+    }
+
+    /// svok looks at all that svscan does.
+    fn look(&self, name: &OsStr) -> std::io::Result<Pid> {
+        let dotted = Path::new(".").join(name);
+        let null = fd::open_write(c"/dev/null")?;
+        let svok = self.peers.program("svok", &[dotted.as_os_str()]);
+        let child = Child { open_files: None, own_session: false, environment: None };
+        let spawned = child.spawn(&svok, ("svok ", name), &[(null.as_fd(), 2)])?;
+        Ok(Pid(spawned.pid.as_raw().unsigned_abs()))
+    }
+
+    /// A process ended. If it looked at a name, svscan may look at that now.
+    pub fn ended(&mut self, pid: Pid, said: &mut Warnings) -> Option<OsString> {
+        let (name, _) = self.running.remove(&pid)?;
+        said.over(subject(b"proof", &name));
+        self.proved.insert(name.clone(), tick());
+        Some(name)
+    }
+
+    /// That start waits until svscan may look.
+    pub fn postpone(&mut self, id: Id, role: Role) {
+        if !self.starts.contains(&(id, role)) {
+            self.starts.push((id, role));
+        }
+    }
+
+    /// The starts that wait: each is made now, or postponed again.
+    pub fn postponed(&mut self) -> Vec<(Id, Role)> {
+        std::mem::take(&mut self.starts)
+    }
+
+    /// When a look that has not come back is to be said.
+    pub fn deadline(&self) -> Option<Tick> {
+        let now = tick();
+        self.running.values().map(|(_, since)| since.after(PATIENCE)).filter(|&deadline| deadline > now).min()
+    }
+
+    /// Says which looks have not come back for long.
+    pub fn say_late(&self, said: &mut Warnings) {
+        let now = tick();
+        for (name, _) in self.running.values().filter(|(_, since)| since.after(PATIENCE) <= now) {
+            let error = std::io::ErrorKind::TimedOut.into();
+            said.warning(subject(b"proof", name), text!("unable to stat ", name, ", going on without"), &error);
+        }
+    }
+}
