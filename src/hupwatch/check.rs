@@ -1,17 +1,15 @@
-//! Readiness by asking: a command is run again and again until it succeeds.
+//! Readiness by asking: a command is run again and again until it succeeds, as [`machine::check`] has it.
 
 use std::ffi::{CString, OsStr};
 use std::io;
 
+use machine::check::{Action, Check as Timing};
 use machine::{Pid, Tick};
 use sys::environ;
 use sys::exec::{Prepared, c_string};
 use sys::process::{self, Change, Signal};
 
 use crate::service::processes::signalled;
-
-/// From the end of one try to the next, in nanoseconds.
-const PAUSE: u64 = 100_000_000;
 
 /// The variable that tells the command which process it is about.
 const COPY: &str = "HUPWATCH_PID";
@@ -20,72 +18,73 @@ const COPY: &str = "HUPWATCH_PID";
 pub(super) struct Check {
     copy: Pid,
     argv: [CString; 3],
-    state: State,
-}
-
-enum State {
-    Running(process::Pid),
-    Pausing(Tick),
+    timing: Timing,
 }
 
 impl Check {
-    /// Nothing is run before [`turn`](Check::turn).
+    /// The command for `copy`, which was just started. Nothing is run before [`turn`](Check::turn).
     pub(super) fn new(copy: Pid, command: &OsStr, now: Tick) -> Check {
-        Check { copy, argv: [c"sh".to_owned(), c"-c".to_owned(), c_string(command)], state: State::Pausing(now) }
+        let mut timing = Timing::default();
+        timing.begin(now);
+        Check { copy, argv: [c"sh".to_owned(), c"-c".to_owned(), c_string(command)], timing }
     }
 
-    /// Whom it is about.
+    /// The copy that the command is about.
     pub(super) fn copy(&self) -> Pid {
         self.copy
     }
 
-    /// When it is to be run again.
+    /// When [`turn`](Check::turn) is due.
     pub(super) fn deadline(&self) -> Option<Tick> {
-        match self.state {
-            State::Pausing(until) => Some(until),
-            State::Running(_) => None,
+        self.timing.deadline()
+    }
+
+    /// Runs the command if it is time to, or ends one that takes too long.
+    ///
+    /// # Errors
+    /// If it cannot be run. It is tried again after a pause.
+    pub(super) fn turn(&mut self, now: Tick) -> io::Result<()> {
+        match self.timing.timeout(now) {
+            None => Ok(()),
+            Some(Action::Kill(pid)) => {
+                kill(pid);
+                Ok(())
+            }
+            Some(Action::Run) => match self.run() {
+                Ok(pid) => {
+                    self.timing.started(now, Pid(pid.as_raw().unsigned_abs()));
+                    Ok(())
+                }
+                Err(error) => {
+                    self.timing.not_started(now);
+                    Err(error)
+                }
+            },
         }
     }
 
-    /// Runs the command if it is time to.
-    pub(super) fn turn(&mut self, now: Tick) -> io::Result<()> {
-        if self.deadline().is_none_or(|deadline| deadline > now) {
-            return Ok(());
-        }
+    /// By its group it can be ended with all that it has started.
+    fn run(&self) -> io::Result<process::Pid> {
         let changes = [(COPY, Some(self.copy.0.to_string().into_bytes()))];
         let environment = environ::changed(&changes);
         let shell = Prepared::new(&self.argv, Some(&environment));
-        let become_shell = || {
-            // By its group it can be ended with all that it has started.
-            match process::new_group() {
-                Ok(()) => shell.exec(c"/bin/sh"),
-                Err(error) => error,
-            }
-        };
-        // Should the last run have taken no time: the pause is one all the same.
-        self.state = State::Pausing(now.after(PAUSE));
-        self.state = State::Running(process::spawn(become_shell, drop)?);
-        Ok(())
+        process::spawn(|| process::new_group().err().unwrap_or_else(|| shell.exec(c"/bin/sh")), drop)
     }
 
-    /// Whether `pid` is that of the command. If so, and it has succeeded, the second is true.
-    pub(super) fn hear(&mut self, now: Tick, pid: process::Pid, change: Change) -> (bool, bool) {
-        match self.state {
-            State::Running(own) if own == pid => {
-                if matches!(change, Change::Exited(_) | Change::Killed(_)) {
-                    self.state = State::Pausing(now.after(PAUSE));
-                }
-                (true, change == Change::Exited(0))
-            }
-            State::Running(_) | State::Pausing(_) => (false, false),
-        }
+    /// Takes in the end of a process. `None` if it was not the command's; else whether that has succeeded.
+    pub(super) fn ended(&mut self, now: Tick, pid: process::Pid, change: Change) -> Option<bool> {
+        self.timing.ended(now, Pid(pid.as_raw().unsigned_abs()), change == Change::Exited(0))
     }
 }
 
 impl Drop for Check {
     fn drop(&mut self) {
-        if let State::Running(pid) = self.state {
-            signalled(process::kill_group(pid, Signal::SIGKILL));
+        if let Some(pid) = self.timing.stop() {
+            kill(pid);
         }
     }
+}
+
+fn kill(Pid(pid): Pid) {
+    signalled(process::kill_group(process::Pid::from_raw(pid.cast_signed()), Signal::SIGKILL));
 }

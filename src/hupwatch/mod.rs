@@ -33,6 +33,7 @@ use pidfile::Pidfile;
 
 use crate::service::notify::NotifySocket;
 use crate::service::processes::signalled;
+use crate::service::ready_pipe::{self, Heard};
 use crate::service::{exec, listeners};
 
 /// So many datagrams are read before something else has its turn.
@@ -231,13 +232,11 @@ impl<'a> Watch<'a> {
         }
         self.listen_again();
         if let Some(check) = &mut self.check {
-            let (is_check, succeeded) = check.hear(now(), pid, change);
-            if is_check {
-                let copy = check.copy();
-                if succeeded {
-                    self.step(Event::Ready(copy));
-                }
-                return;
+            let copy = check.copy();
+            match check.ended(now(), pid, change) {
+                Some(true) => return self.step(Event::Ready(copy)),
+                Some(false) => return,
+                None => {}
             }
         }
         let group_exists = self.settled.plan.kill_at_exit.is_some() && process::group_exists(pid);
@@ -297,15 +296,13 @@ impl<'a> Watch<'a> {
             return;
         };
         let copy = *copy;
-        let mut buffer = [0; 256];
-        match fd::read(pipe.as_fd(), &mut buffer) {
-            Ok(count) if buffer[..count].contains(&b'\n') => {
+        match ready_pipe::hear(pipe.as_fd()) {
+            Heard::Nothing => {}
+            Heard::Ready => {
                 self.pipes[at] = None;
                 self.step(Event::Ready(copy));
             }
-            Ok(1..) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(_) | Err(_) => self.pipes[at] = None,
+            Heard::End => self.pipes[at] = None,
         }
     }
 

@@ -13,6 +13,7 @@ pub mod look_ups;
 pub mod notify;
 pub mod processes;
 pub mod programs;
+pub mod ready_pipe;
 pub mod record;
 pub mod running;
 pub mod scan_dir;

@@ -21,6 +21,7 @@ use sys::{fd, proc, process, sealed};
 use super::knobs::{self, Present};
 use crate::service::files;
 use crate::service::notify::NotifySocket;
+use crate::service::ready_pipe::{self, Heard};
 
 /// What is made for a start, so that the service can tell.
 #[derive(Default)]
@@ -187,12 +188,10 @@ impl ReadyPipe {
         let Some(pipe) = &self.0 else {
             return false;
         };
-        let mut bytes = [0; 256];
-        match fd::read(pipe.as_fd(), &mut bytes) {
-            Ok(count) if count > 0 => bytes.get(..count).is_some_and(|read| read.contains(&b'\n')),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            // It has closed its end, and so will not tell any more.
-            Ok(_) | Err(_) => {
+        match ready_pipe::hear(pipe.as_fd()) {
+            Heard::Nothing => false,
+            Heard::Ready => true,
+            Heard::End => {
                 self.0 = None;
                 false
             }

@@ -162,6 +162,17 @@ fn check_that_hangs_is_killed_with_the_reload() {
 }
 
 #[test]
+fn check_that_hangs_is_run_again() {
+    let check = "check:echo $$ >>checks; [ $(wc -l <checks) -gt 1 ] || sleep 100000; :";
+    let watch = Watch::begun(&["--ready", check], NOTING);
+    watch.hup();
+    watch.wait_for_reloads(1);
+    let checks = watch.scratch.text("checks");
+    let first: u32 = checks.lines().next().and_then(|pid| pid.parse().ok()).expect("a pid");
+    assert!(watch.scratch.processes().into_iter().all(|pid| group(pid) != Some(first)));
+}
+
+#[test]
 fn warm_up_time_does_not_count_where_readiness_is_declared() {
     let watch = Watch::begun(&["-w", LONG, "--ready", "check:true"], NOTING);
     watch.hup();

@@ -1,0 +1,47 @@
+//! The pipe on which a service tells by a newline that it is ready.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use sys::fd;
+
+/// What was heard on the pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing that counts.
+    Nothing,
+    /// A newline: the service is ready.
+    Ready,
+    /// The end: the service has closed the pipe, and so will not tell any more.
+    End,
+}
+
+/// Reads once what the service has written.
+pub fn hear(reader: BorrowedFd<'_>) -> Heard {
+    let mut bytes = [0; 256];
+    match fd::read(reader, &mut bytes) {
+        Ok(count) if bytes.get(..count).is_some_and(|read| read.contains(&b'\n')) => Heard::Ready,
+        Ok(1..) => Heard::Nothing,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Heard::Nothing,
+        Ok(_) | Err(_) => Heard::End,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_newline_is_ready_whatever_stands_around_it() {
+        let (reader, writer) = fd::pipe().expect("a pipe");
+        fd::set_nonblocking(reader.as_fd()).expect("it is ours");
+        for (written, heard) in [(&b""[..], Heard::Nothing), (b"soon", Heard::Nothing), (b"now\nmore", Heard::Ready)] {
+            fd::write_all(writer.as_fd(), written).expect("there is room");
+            assert_eq!(hear(reader.as_fd()), heard);
+        }
+        drop(writer);
+        assert_eq!(hear(reader.as_fd()), Heard::End);
+    }
+}
