@@ -36,7 +36,7 @@ fn nothing_notices_that_an_old_release_becomes_this_one() {
 #[test]
 fn nothing_notices_that_this_becomes_a_later_release_and_goes_back() {
     let Some(next) = programs("UPHOLD_NEXT") else { return };
-    let ours = testkit::Suite::ours();
+    let ours = testkit::Suite::under_test();
     let mut world = World::start(ours.directory());
     world.upgrade(&next);
     world.upgrade(ours.directory());
