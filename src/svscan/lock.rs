@@ -14,9 +14,11 @@ use machine::SECOND;
 use sys::process::Pid;
 use sys::{fd, identity, locks, sealed};
 
-/// A child of an svscan that was killed holds a copy of its lock until it has become a supervise. So often it is waited for.
-const TRIES: u32 = 100;
-/// As long each time.
+use crate::service::tick;
+
+/// A child of an svscan that was killed holds a copy of its lock until it has become a supervise. So long it is waited for, in nanoseconds.
+const PATIENCE: u64 = SECOND;
+/// It is asked for again so much later, in nanoseconds.
 const REST: u64 = SECOND / 100;
 
 /// The lock of this process.
@@ -37,23 +39,25 @@ impl DirectoryLock {
             Err(error) if ran_out(&error) => return Err(error),
             Err(_) => return Ok(None),
         };
-        for tries_left in (0..TRIES).rev() {
+        let until = tick().after(PATIENCE);
+        loop {
+            let is_last = until <= tick();
             let held = match fd::try_lock(&directory) {
                 Ok(()) => true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
                 Err(error) if ran_out(&error) => return Err(error),
                 Err(_) => return Ok(None),
             };
-            if !is_served(&directory, held) && (held || tries_left == 0) {
+            if !is_served(&directory, held) && (held || is_last) {
                 return Ok(Some(DirectoryLock { directory, held }));
             }
             // Others that begin shall not take this one for one that serves.
             let _ = locks::mark(directory.as_fd(), false);
-            if tries_left > 0 {
-                sys::poll::rest_for(REST);
+            if is_last {
+                return Err(io::Error::from_raw_os_error(sys::EAGAIN));
             }
+            sys::poll::rest_for(REST);
         }
-        Err(io::Error::from_raw_os_error(sys::EAGAIN))
     }
 
     /// The one that another svscan had in this process.
