@@ -55,7 +55,7 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     // A file that got the number of a standard one would be written to, and could not be handed over.
-    fd::reserve_standard().context(text!("unable to open /dev/null"))?;
+    fd::reserve_standard().context(text!("unable to open /"))?;
     cli::init_log(PROGRAM.name);
     // That nobody reads stderr, or that files may not be longer, is no reason to die.
     signals::survive_writes();

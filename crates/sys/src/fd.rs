@@ -343,15 +343,16 @@ pub fn fill_standard() -> io::Result<()> {
     }
 }
 
-/// Opens `/dev/null` in the place of each standard descriptor that is closed, so that no other file gets its number. A child finds it closed, as this process did.
+/// Puts something in the place of each standard descriptor that is closed, so that no other file gets its number: the root directory, which is
+/// everywhere, and from which nothing is read. A child finds the descriptor closed, as this process did.
 pub fn reserve_standard() -> io::Result<()> {
-    loop {
-        let file = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        if file.as_raw_fd() > 2 {
-            return Ok(());
+    for standard in [stdin(), stdout(), stderr()] {
+        if fcntl(standard, FcntlArg::F_GETFD) == Err(Errno::EBADF) {
+            // The lowest free number is this one.
+            let _ = std::os::fd::IntoRawFd::into_raw_fd(open_read(c"/")?);
         }
-        let _ = std::os::fd::IntoRawFd::into_raw_fd(file);
     }
+    Ok(())
 }
 
 /// For the rest of the process's life.
