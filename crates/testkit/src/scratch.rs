@@ -242,8 +242,12 @@ fn write_executable(path: &Path, contents: &[u8]) {
 
 /// Makes a file one of mode 0755 that can be executed at once.
 pub fn make_executable(path: &Path) {
-    // Somebody may still have it open for writing, so it becomes another file.
-    let contents = fs::read(path).expect("a file");
-    fs::remove_file(path).expect("its owner may do so");
-    write_executable(path, &contents);
+    if path.is_file() {
+        // Somebody may still have it open for writing, so it becomes another file.
+        let contents = fs::read(path).expect("a file");
+        fs::remove_file(path).expect("its owner may do so");
+        write_executable(path, &contents);
+    } else {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
+    }
 }
