@@ -762,7 +762,7 @@ impl World {
             }
             Happening::Stopping => {
                 if let (Some(child), Some(pid)) = (self.speaker(), pid) {
-                    (child.ready, child.watched) = (false, false);
+                    (child.ready, child.watched, child.checked) = (false, false, false);
                     self.step(Event::Word(pid, Word::Stopping));
                 }
             }
@@ -1630,8 +1630,8 @@ fn a_check_that_hangs_is_killed_and_another_one_is_run() {
 }
 
 #[test]
-fn a_check_of_what_is_ready_or_has_ended_is_killed() {
-    for happening in [Happening::Ready(true), Happening::ChildEnds] {
+fn a_check_of_what_is_ready_or_ends_is_killed_and_the_record_says_so() {
+    for happening in [Happening::Ready(true), Happening::Stopping, Happening::ChildEnds] {
         let mut world = checked(CheckDoes::Hangs);
         world.pass(FIRST_PAUSE);
         assert_eq!(world.checks.len(), 1);

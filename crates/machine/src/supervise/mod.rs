@@ -577,11 +577,10 @@ impl Machine {
         match word {
             Word::Ready => self.ready(now, pid, is_main, todo),
             Word::Unready | Word::Stopping if is_main => {
-                if word == Word::Stopping {
-                    // Whatever it finds, the service will not be ready again.
-                    end_check(copy, todo);
-                }
-                if copy.observe_unready(word == Word::Stopping) {
+                let is_stopping = word == Word::Stopping;
+                // Whatever a check finds, the service will not be ready again.
+                let had_check = is_stopping && end_check(copy, todo);
+                if copy.observe_unready(is_stopping) || had_check {
                     todo.push(Action::Announce);
                 }
             }
@@ -699,9 +698,11 @@ impl Machine {
     }
 }
 
-/// Nobody waits for this copy any more.
-fn end_check(copy: &mut Copy, todo: &mut Actions) {
-    if let Some(check) = copy.check.stop() {
+/// Ends the checks about a copy of which nobody waits to be ready any more. Returns whether one ran.
+fn end_check(copy: &mut Copy, todo: &mut Actions) -> bool {
+    let check = copy.check.stop();
+    if let Some(check) = check {
         todo.push(Action::Signal(Target::Job(check), Signal::KILL));
     }
+    check.is_some()
 }
