@@ -113,15 +113,28 @@ impl<const SIZE: usize> Arena<SIZE> {
     }
 }
 
+/// The exit code of a child that has taken memory or given it back.
+pub(crate) const TOOK_MEMORY: u8 = 134;
+
+/// Where assertions are checked, ends a child that changes its parent's memory in a way that would be left half done if it were killed.
+fn forbid_in_child() {
+    if cfg!(debug_assertions) && crate::spawn::in_child() {
+        // SAFETY: _exit ends the process and returns to nobody. abort would take locks in the parent's memory.
+        unsafe { libc::_exit(i32::from(TOOK_MEMORY)) }
+    }
+}
+
 // SAFETY: blocks of the arena do not overlap, since `taken` only goes back over a block that is given back or resized by its
 // owner; they are as large and as aligned as asked for. All others are System's.
 unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        forbid_in_child();
         // SAFETY: by this function's own contract.
         self.take(layout).unwrap_or_else(|| insist(|| unsafe { System.alloc(layout) }))
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        forbid_in_child();
         let Some(block) = self.take(layout) else {
             // SAFETY: by this function's own contract.
             return insist(|| unsafe { System.alloc_zeroed(layout) });
@@ -132,6 +145,7 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        forbid_in_child();
         match self.place(block) {
             Some(start) => self.give_back(start, layout.size()),
             // SAFETY: by this function's own contract, and it came from System.
@@ -140,6 +154,7 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Arena<SIZE> {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        forbid_in_child();
         let Some(start) = self.place(block) else {
             // SAFETY: by this function's own contract, and it came from System.
             return insist(|| unsafe { System.realloc(block, layout, size) });

@@ -307,13 +307,20 @@ fn change_flags(fd: BorrowedFd<'_>, change: impl Fn(OFlag) -> OFlag) -> io::Resu
     Ok(())
 }
 
-/// Makes descriptor `to` a copy of `from` that stays open over exec, whatever stood there before.
+/// Makes descriptor `to` a copy of `from` that stays open over exec, whatever stood there before: in a child that is to become another
+/// program any number, else one of 0 to 2, which nobody owns.
+///
+/// # Errors
+/// EBADF for any other number: somebody may own what is there, and would use and close what is placed.
 pub fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
+    if !(0..=2).contains(&to) && !crate::spawn::in_child() {
+        return Err(Errno::EBADF.into());
+    }
     if from.as_raw_fd() == to {
         return keep_over_exec(from);
     }
-    // SAFETY: dup2 takes two numbers. What it closes belongs to nobody: the callers place in a forked child, on 0 to 5 or
-    // on what the child has no use for, and read nothing through an owner of such a number afterwards.
+    // SAFETY: dup2 takes two numbers. In a child nobody closes or reads what it has replaced: all it does is to become another program. 0 to 2
+    // have no owner anywhere.
     Errno::result(unsafe { libc::dup2(from.as_raw_fd(), to) })?;
     Ok(())
 }

@@ -232,7 +232,7 @@ mod tests {
         let files = ["a", "b", "c"].map(|text| marked(&directory, text));
         let numbers = files.each_ref().map(AsRawFd::as_raw_fd);
         // The first goes from 3 on, wherever that is; the others change places in a ring.
-        for (second, third) in [(numbers[2], numbers[1]), (numbers[1], numbers[2]), (numbers[0], 9), (0, numbers[0])] {
+        for (second, third) in [(numbers[2], numbers[1]), (numbers[1], numbers[2]), (numbers[0], 90), (0, numbers[0])] {
             if second == FIRST || third == FIRST {
                 continue;
             }

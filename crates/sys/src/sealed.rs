@@ -15,17 +15,23 @@ pub fn keep(fd: BorrowedFd<'_>, keep: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes a descriptor that was left to this program. It is close-on-exec from now on.
+/// Takes a descriptor that was left to this program. It is close-on-exec from now on, as is everything that this program has opened itself: so
+/// what is taken has no other owner, and nothing is taken twice.
 ///
 /// # Errors
-/// EBADF if it is not open, or one of the standard three.
+/// EBADF if it is not open, is close-on-exec, or is one of the standard three.
 pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
     if number <= 2 {
         return Err(Errno::EBADF.into());
     }
-    // SAFETY: the call fails on a number that is not open.
+    // SAFETY: the calls take numbers, and fail on one that is not open.
+    let flags = Errno::result(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
+    if flags & libc::FD_CLOEXEC != 0 {
+        return Err(Errno::EBADF.into());
+    }
+    // SAFETY: as above.
     Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    // SAFETY: it is open, and the caller was told that it is left to it: nothing else in this new program owns it.
+    // SAFETY: it is open, and it came over the exec: nothing in this program owns it yet.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -108,5 +114,28 @@ mod tests {
         let file = tempfile::tempfile().expect("a file");
         assert!(read(file.as_raw_fd()).is_err());
         assert!(read(12345).is_err() && inherit(12345).is_err() && inherit(0).is_err());
+    }
+
+    #[test]
+    fn what_has_an_owner_is_not_taken() {
+        let file = tempfile::tempfile().expect("a file");
+        assert_eq!(inherit(file.as_raw_fd()).expect_err("it is ours").raw_os_error(), Some(libc::EBADF));
+        // As one that was left to us.
+        let number = nix::unistd::dup(&file).map(std::os::fd::IntoRawFd::into_raw_fd).expect("a copy");
+        let taken = inherit(number).expect("nobody has it");
+        assert_eq!((taken.as_raw_fd(), inherit(number).is_err()), (number, true));
+    }
+
+    #[test]
+    fn nothing_is_placed_on_what_may_have_an_owner() {
+        let (one, other) = (tempfile::tempfile().expect("a file"), tempfile::tempfile().expect("a file"));
+        let placed = crate::fd::place(one.as_fd(), other.as_raw_fd());
+        assert_eq!(placed.expect_err("it is ours").raw_os_error(), Some(libc::EBADF));
+        let number = other.as_raw_fd();
+        let mut told = None;
+        let child =
+            crate::process::spawn(|| crate::fd::place(one.as_fd(), number), |placed| told = Some(placed.is_ok()));
+        crate::process::wait(child.expect("a child")).expect("a child");
+        assert_eq!(told, Some(true));
     }
 }

@@ -10,9 +10,21 @@
 //! nothing until it does. A fork would leave only the child behind. A supervisor whose programs may hang so is not worth twice the time of
 //! every start, as programs are read from the cache of the kernel after the first one: but do not put `run`, or its `#!`, there.
 
+use std::cell::Cell;
 use std::io;
 
 use nix::unistd::Pid;
+
+thread_local! {
+    /// Whether what runs in this thread's memory is a child that has not become another program yet. It shares the thread's memory, and
+    /// this with it.
+    static IN_CHILD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is a child that [`spawn`] has started, with descriptors of its own and perhaps its parent's memory.
+pub(crate) fn in_child() -> bool {
+    IN_CHILD.get()
+}
 
 /// Exit code of a child that could not become what it should.
 const CANNOT_EXEC: u8 = 111;
@@ -21,7 +33,8 @@ const CANNOT_EXEC: u8 = 111;
 /// return before that.
 ///
 /// `exec` runs in the child, in memory that is shared with this process where the system can do that: it may leave word in
-/// what it borrows, but must neither allocate nor free, since the child may be killed on the way. What it does to
+/// what it borrows, but must neither allocate nor free, since the child may be killed on the way: a build with debug assertions ends the
+/// child for that. What it does to
 /// descriptors, signals and limits is the child's alone. Nothing of the parent's (buffers, destructors) is run in the child. Before
 /// `exec`, the child gets the OOM score back that this process was started with (see [`crate::oom`]).
 ///
@@ -49,6 +62,7 @@ mod imp {
         match unsafe { fork() }? {
             ForkResult::Parent { child } => Ok(child),
             ForkResult::Child => {
+                super::IN_CHILD.set(true);
                 crate::oom::restore();
                 unable(exec());
                 // SAFETY: _exit ends the process and returns to nobody.
@@ -105,17 +119,33 @@ mod imp {
             // SAFETY: `run` gets the Attempt<F, E> it expects. What is below this small frame and that of clone belongs to no
             // object, no handler runs there, for all signals are blocked, and this call does not return before the child has no
             // more use for it.
-            result(unsafe { libc::clone(Self::run, below.cast_mut().cast(), flags, attempt) })
+            let child = unsafe { libc::clone(Self::run, below.cast_mut().cast(), flags, attempt) };
+            super::IN_CHILD.set(false);
+            result(child)
         }
 
         extern "C" fn run(attempt: *mut c_void) -> c_int {
             // SAFETY: `clone_below` passed it, and stands still as long as this runs.
             let attempt = unsafe { &mut *attempt.cast::<Self>() };
+            super::IN_CHILD.set(true);
             signals::forget_handlers();
             attempt.mask.restore();
             crate::oom::restore();
             attempt.failed = Some((attempt.exec)());
             c_int::from(CANNOT_EXEC)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::{Change, wait};
+
+    #[test]
+    fn a_child_that_takes_memory_is_found_by_tests() {
+        let child = spawn(|| drop(std::hint::black_box(Box::new(1))), drop).expect("a child");
+        assert_eq!(wait(child).expect("a child"), Change::Exited(crate::arena::TOOK_MEMORY));
+        assert!(!in_child());
     }
 }
