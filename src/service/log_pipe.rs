@@ -44,13 +44,15 @@ impl LogPipe {
         recorded.or_else(|| LogPipe::recover_foreign(name))
     }
 
-    /// The one that the supervises of another suite connect the service `name` and its logger with: the same stands at the stdout of the one
-    /// and at the stdin of the other. They keep no record that tells of it.
+    /// The one that the supervises of another suite connect the service `name` and its logger with: it is the stdin of the logger's, and the stdout
+    /// of the service's where one runs. They keep no record that tells of it.
     fn recover_foreign(name: &Path) -> Option<LogPipe> {
-        let main = holder::supervise_of(name)?.pid;
         let log = holder::supervise_of(&name.join(names::LOG))?.pid;
-        let id = proc::pipe(main, 1)?;
-        let reader = u32::try_from(log.as_raw()).ok().filter(|_| proc::pipe(log, 0) == Some(id))?;
+        let id = proc::pipe(log, 0)?;
+        // A logger alone reads what the next copy of its service is to write.
+        let main = holder::supervise_of(name);
+        let agree = main.is_none_or(|main| proc::pipe(main.pid, 1) == Some(id));
+        let reader = u32::try_from(log.as_raw()).ok().filter(|_| agree)?;
         LogPipe::of_process(reader, 0, id)
     }
 

@@ -72,6 +72,10 @@ fn the_log_pipe_of_a_daemontools_svscan_is_found_again() {
     old.signal("TERM");
     old.end();
     let svscan = scratch.start("svscan", "svscan", &["scan"]);
+    let dir = scratch.path("scan");
+    let mut status = scratch.command("uphold", &["boot", "status", "--scan-dir"]);
+    status.arg(&dir);
+    wait_until("it serves", || finish(&mut status).out().starts_with("svscan runs in "));
     talker.say("two");
     said(&["one", "two"]);
     // The service gets a supervise of ours, the logger keeps its own.
@@ -85,6 +89,25 @@ fn the_log_pipe_of_a_daemontools_svscan_is_found_again() {
     said(&["one", "two", "three", "four"]);
     let (supervise, _) = supervise(&scratch, "scan/a").expect("it runs");
     assert_eq!(parent(supervise), Some(svscan.pid()));
+}
+
+#[test]
+fn the_log_pipe_is_found_again_if_only_the_logger_of_daemontools_runs() {
+    let Some(original) = needs_original() else { return };
+    let scratch = scratch();
+    let mut talker = Talker::make(&scratch, "exec multilog ./main");
+    let mut command = original.command("svscan");
+    let mut old = start(command.arg("scan").current_dir(scratch.root()).stdin(Stdio::null()).stderr(Stdio::null()));
+    wait_until("both run", || ["scan/a", "scan/a/log"].iter().all(|name| pid(&scratch, name).is_some()));
+    let (logger, _) = supervise(&scratch, "scan/a/log").expect("it runs");
+    old.signal("TERM");
+    old.end();
+    assert_eq!(scratch.run("svc", &["-dx", "scan/a"]).err(), "");
+    wait_until("the service has ended", || !has_reader(&scratch.path("scan/a")));
+    let _svscan = scratch.start("svscan", "svscan", &["scan"]);
+    talker.say("one");
+    wait_until("it is logged", || scratch.text("scan/a/log/main/current") == "one\n");
+    assert_eq!(supervise(&scratch, "scan/a/log").map(|(pid, _)| pid), Some(logger));
 }
 
 /// daemontools as Debian starts it: an init that starts svscanboot again whenever it ends.
