@@ -1,9 +1,9 @@
-//! Readiness by asking: a command is run again and again until it succeeds, as [`machine::check`] has it.
+//! Readiness by asking: a command is run again and again until it succeeds, as [`machine::probe`] has it.
 
 use std::ffi::{CString, OsStr};
 use std::io;
 
-use machine::check::{Action, Check as Timing};
+use machine::probe::{Action, Probe as Timing};
 use machine::{Pid, Tick};
 use sys::environ;
 use sys::exec::{Prepared, c_string};

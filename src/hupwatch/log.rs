@@ -4,7 +4,7 @@ use std::fmt;
 
 use machine::Pid;
 use machine::hupwatch::Say;
-use machine::reload::Why;
+use machine::overlap::Why;
 use svdir::Exit;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

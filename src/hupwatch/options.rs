@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use cli::{Call, LongWords, Options, Program, Text, Usage, Word, WrongWord, text};
 use machine::SECOND;
 use machine::hupwatch::Plan;
-use machine::reload::{Readiness, Settings};
+use machine::overlap::{Readiness, Settings};
 use svdir::Listener;
 use svdir::knob::{self, Unit};
 use svdir::listener::LARGEST_FD;

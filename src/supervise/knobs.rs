@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use cli::{Warnings, text};
-use machine::reload::Readiness;
+use machine::overlap::Readiness;
 use machine::supervise::{Knobs, WARM_UP};
 use machine::{SECOND, Signal};
 use svdir::knob::{self, Named, Unit, Wrong};

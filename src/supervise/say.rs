@@ -5,7 +5,7 @@ use std::io;
 
 use cli::{Text, text};
 use machine::Pid;
-use machine::reload::Why;
+use machine::overlap::Why;
 use machine::supervise::Say;
 use svdir::{Exit, knob, names};
 

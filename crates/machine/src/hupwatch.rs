@@ -3,7 +3,7 @@
 //! | state | meaning | leaves it by |
 //! |---|---|---|
 //! | beginning | nothing runs yet | the first start: running; its failure: quit |
-//! | running | a copy serves, and perhaps there is a second ([`reload`](crate::reload)) | the death of the copy that serves, where no new one takes over: quit, or ending its group; a request to leave: quit, or ending |
+//! | running | a copy serves, and perhaps there is a second ([`overlap`](crate::overlap)) | the death of the copy that serves, where no new one takes over: quit, or ending its group; a request to leave: quit, or ending |
 //! | put off | a request to leave came during a reload | the reload is over: quit, or ending |
 //! | ending | all that runs was told to end: with kill-at-exit | all of it is gone, or killed: quit. An old copy that was still leaving has the time that it had |
 //!
@@ -12,7 +12,7 @@
 
 use svdir::Exit;
 
-use crate::reload::{self, Readiness, Reload, Settings, Why};
+use crate::overlap::{self, Overlap, Readiness, Settings, Why};
 use crate::{Pid, Tick};
 
 /// What hupwatch was told to do.
@@ -145,14 +145,14 @@ struct Group {
 pub struct Machine {
     plan: Plan,
     main: Option<Pid>,
-    reload: Reload,
+    overlap: Overlap,
     leaving: Leaving,
 }
 
 impl Machine {
     /// Nothing runs yet.
     pub const fn new(plan: Plan) -> Machine {
-        Machine { plan, main: None, reload: Reload::new(), leaving: Leaving::No }
+        Machine { plan, main: None, overlap: Overlap::new(), leaving: Leaving::No }
     }
 
     /// The copy that serves, or is to.
@@ -162,12 +162,12 @@ impl Machine {
 
     /// The new copy, while it is not ready.
     pub const fn warming(&self) -> Option<Pid> {
-        self.reload.warming()
+        self.overlap.warming()
     }
 
     /// Every copy that lives.
     pub fn copies(&self) -> impl Iterator<Item = Pid> {
-        self.main.into_iter().chain(self.reload.second_pid())
+        self.main.into_iter().chain(self.overlap.second_pid())
     }
 
     /// The leaders of the process groups that are being ended before hupwatch leaves.
@@ -185,7 +185,7 @@ impl Machine {
     /// When an [`Event::Timeout`] is due; `None` if nothing is.
     pub fn deadline(&self) -> Option<Tick> {
         let ending = self.groups().into_iter().flatten().filter_map(|group| group.kill_at);
-        self.reload.deadline().into_iter().chain(ending).min()
+        self.overlap.deadline().into_iter().chain(ending).min()
     }
 
     /// Takes in one event and returns what is to be done about it.
@@ -197,9 +197,9 @@ impl Machine {
             Event::Leave => self.leave(now, &mut todo),
             Event::Started(pid) => self.started(now, pid, &mut todo),
             Event::SpawnFailed if self.main.is_none() => self.quit(None, &mut todo),
-            Event::SpawnFailed => self.reload(now, reload::Event::SpawnFailed, &mut todo),
-            Event::Ready(pid) => self.reload(now, reload::Event::Ready(pid), &mut todo),
-            Event::Extend(pid, time) => self.reload(now, reload::Event::Extend(pid, time), &mut todo),
+            Event::SpawnFailed => self.overlap(now, overlap::Event::SpawnFailed, &mut todo),
+            Event::Ready(pid) => self.overlap(now, overlap::Event::Ready(pid), &mut todo),
+            Event::Extend(pid, time) => self.overlap(now, overlap::Event::Extend(pid, time), &mut todo),
             Event::Died { pid, exit, group_exists } => self.died(now, pid, exit, group_exists, &mut todo),
             Event::GroupGone(leader) => self.group_gone(leader, &mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
@@ -213,7 +213,7 @@ impl Machine {
             todo.push(Action::Say(Say::FirstStarted(pid)));
         } else {
             todo.push(Action::Say(Say::WarmsUp(pid)));
-            self.reload(now, reload::Event::Started(pid), todo);
+            self.overlap(now, overlap::Event::Started(pid), todo);
         }
     }
 
@@ -221,19 +221,19 @@ impl Machine {
         if self.leaving != Leaving::No {
             return;
         }
-        if !self.reload.is_idle() {
+        if !self.overlap.is_idle() {
             todo.push(Action::Say(Say::Remembered));
         }
-        self.reload(now, reload::Event::Ask(self.plan.settings), todo);
+        self.overlap(now, overlap::Event::Ask(self.plan.settings), todo);
     }
 
     fn leave(&mut self, now: Tick, todo: &mut Actions) {
         match self.leaving {
-            Leaving::No | Leaving::PutOff if self.reload.is_idle() => self.leave_now(now, todo),
+            Leaving::No | Leaving::PutOff if self.overlap.is_idle() => self.leave_now(now, todo),
             Leaving::No | Leaving::PutOff => {
                 todo.push(Action::Say(Say::PutOff));
                 self.leaving = Leaving::PutOff;
-                self.reload.forget();
+                self.overlap.forget();
             }
             Leaving::Ending { .. } | Leaving::Left => {}
         }
@@ -264,11 +264,11 @@ impl Machine {
     }
 
     /// Lets the overlap decide, and follows it.
-    fn reload(&mut self, now: Tick, event: reload::Event, todo: &mut Actions) {
-        let was_idle = self.reload.is_idle();
-        for action in self.reload.step(now, self.main, event) {
+    fn overlap(&mut self, now: Tick, event: overlap::Event, todo: &mut Actions) {
+        let was_idle = self.overlap.is_idle();
+        for action in self.overlap.step(now, self.main, event) {
             match action {
-                reload::Action::Spawn => {
+                overlap::Action::Spawn => {
                     // One that was remembered follows the one before.
                     if !was_idle {
                         todo.push(Action::Say(Say::ReloadEnds));
@@ -276,22 +276,22 @@ impl Machine {
                     todo.push(Action::Say(Say::ReloadBegins));
                     todo.push(Action::Spawn);
                 }
-                reload::Action::Promote(pid) => {
-                    if let Some(old) = self.main.filter(|_| !matches!(event, reload::Event::Died(..))) {
+                overlap::Action::Promote(pid) => {
+                    if let Some(old) = self.main.filter(|_| !matches!(event, overlap::Event::Died(..))) {
                         todo.push(Action::Say(Say::OldIsTold(old)));
                     }
                     self.main = Some(pid);
                 }
-                reload::Action::Term(pid) => todo.push(Action::Term(pid)),
-                reload::Action::Kill(pid) => {
+                overlap::Action::Term(pid) => todo.push(Action::Term(pid)),
+                overlap::Action::Kill(pid) => {
                     todo.push(Action::Say(Say::Killed(pid)));
                     todo.push(Action::KillGroup(pid));
                 }
-                reload::Action::EndGroup(pid) => todo.push(Action::KillGroup(pid)),
-                reload::Action::GiveUp(why) => todo.push(Action::Say(Say::GivenUp(why))),
+                overlap::Action::EndGroup(pid) => todo.push(Action::KillGroup(pid)),
+                overlap::Action::GiveUp(why) => todo.push(Action::Say(Say::GivenUp(why))),
             }
         }
-        if !was_idle && self.reload.is_idle() {
+        if !was_idle && self.overlap.is_idle() {
             todo.push(Action::Say(Say::ReloadEnds));
             if self.leaving == Leaving::PutOff {
                 self.leave_now(now, todo);
@@ -305,7 +305,7 @@ impl Machine {
             Leaving::Left => return,
             Leaving::No | Leaving::PutOff => {}
         }
-        if !self.reload.is_idle() && self.copies().any(|copy| copy == pid) {
+        if !self.overlap.is_idle() && self.copies().any(|copy| copy == pid) {
             todo.push(Action::Say(Say::ChildQuit));
             self.died_in_reload(now, pid, exit, todo);
         } else if self.main != Some(pid) {
@@ -318,15 +318,15 @@ impl Machine {
 
     /// Says what became of a second copy, before anything else comes of it.
     fn died_in_reload(&mut self, now: Tick, pid: Pid, exit: Exit, todo: &mut Actions) {
-        if let reload::Second::Leaving { pid: leaving, new, .. } = self.reload.second()
+        if let overlap::Second::Leaving { pid: leaving, new, .. } = self.overlap.second()
             && leaving == pid
         {
             todo.push(Action::Say(if new { Say::NewQuit(exit) } else { Say::OldQuit(exit) }));
-        } else if self.main == Some(pid) && self.reload.warming().is_some() {
+        } else if self.main == Some(pid) && self.overlap.warming().is_some() {
             // The new copy takes over at once.
             todo.push(Action::Say(Say::OldQuit(exit)));
         }
-        self.reload(now, reload::Event::Died(pid, exit), todo);
+        self.overlap(now, overlap::Event::Died(pid, exit), todo);
     }
 
     /// Nothing serves any more. A copy that is leaving was told to already, and stays behind unless everything is to be ended: then it
@@ -342,11 +342,11 @@ impl Machine {
         if group_exists {
             todo.push(Action::TermGroup(pid));
         }
-        let second = self.reload.second_pid().map(|leader| {
-            let kill_at = self.reload.deadline().or(Some(by_grace));
+        let second = self.overlap.second_pid().map(|leader| {
+            let kill_at = self.overlap.deadline().or(Some(by_grace));
             Group { leader, lives: true, told: false, kill_at }
         });
-        self.reload = Reload::new();
+        self.overlap = Overlap::new();
         self.leaving = Leaving::Ending { groups: [left, second], then: Some(exit) };
         self.quit_if_ended(todo);
     }
@@ -405,7 +405,7 @@ impl Machine {
                 self.quit_if_ended(todo);
             }
             Leaving::Left => {}
-            Leaving::No | Leaving::PutOff => self.reload(now, reload::Event::Timeout, todo),
+            Leaving::No | Leaving::PutOff => self.overlap(now, overlap::Event::Timeout, todo),
         }
     }
 }

@@ -5,9 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod actions;
-pub mod check;
 pub mod hupwatch;
-pub mod reload;
+pub mod overlap;
+pub mod probe;
 pub mod scan;
 mod signal;
 pub mod speaker;

@@ -1,7 +1,7 @@
 //! The machine of hupwatch in random worlds, against a model of the kernel.
 
 use machine::hupwatch::{Action, Event, Machine, Plan, Say};
-use machine::reload::{Readiness, Settings};
+use machine::overlap::{Readiness, Settings};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 use svdir::Exit;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 
-use machine::check::{FIRST_PAUSE, LIMIT};
-use machine::reload::{Readiness, Why};
+use machine::overlap::{Readiness, Why};
+use machine::probe::{FIRST_PAUSE, LIMIT};
 use machine::supervise::{
     Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Machine, Needs, NotStarted, PACE, Resumed, Say, Slot,
     Start, Target, Word,

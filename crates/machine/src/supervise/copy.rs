@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 
 use svdir::record;
 
-use crate::check::Check;
+use crate::probe::Probe;
 use crate::{Pid, Tick};
 
 /// What a start has made.
@@ -64,15 +64,15 @@ pub struct Copy {
     /// It was told to end.
     pub ending: Option<Ending>,
     /// The checks whether it is ready.
-    pub check: Check,
+    pub probe: Probe,
 }
 
 impl Copy {
     /// A copy that was started now.
     pub fn new(now: Tick, start: Start) -> Copy {
-        let mut check = Check::default();
+        let mut probe = Probe::default();
         if start.check {
-            check.begin(now);
+            probe.begin(now);
         }
         Copy {
             pid: start.pid,
@@ -84,7 +84,7 @@ impl Copy {
             alive_at: now,
             paused: false,
             ending: None,
-            check,
+            probe,
         }
     }
 
@@ -144,7 +144,7 @@ impl Copy {
             ending: self.ending.is_some(),
             got_term: self.ending.is_some_and(|ending| ending.got_term),
             kill_due: self.ending.is_some_and(|ending| ending.kill_at.is_some()),
-            check: self.check.pid().and_then(|pid| NonZeroU32::new(pid.0)),
+            check: self.probe.pid().and_then(|pid| NonZeroU32::new(pid.0)),
         })
     }
 
@@ -170,7 +170,7 @@ impl Copy {
             ..Copy::new(now, start)
         };
         if let Some(check) = runs {
-            copy.check.started(now, Pid(check.get()));
+            copy.probe.started(now, Pid(check.get()));
         }
         copy
     }

@@ -4,7 +4,7 @@ use svdir::{Command, Exit};
 
 use super::copy::Start;
 use super::knobs::Knobs;
-use crate::reload::Why;
+use crate::overlap::Why;
 use crate::{Pid, Signal};
 
 /// Every process that there may be: a closed set.

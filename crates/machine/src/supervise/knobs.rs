@@ -2,7 +2,7 @@
 
 use svdir::Command;
 
-use crate::reload::{Readiness, Settings};
+use crate::overlap::{Readiness, Settings};
 use crate::{SECOND, Signal};
 
 /// So long one that hangs may take to end, in nanoseconds, unless [`Knobs::timeout_kill`] says how long.

@@ -17,7 +17,7 @@
 //! A service that `d` or `r` has told to end, and that does not within [`Knobs::timeout_kill`], gets KILL then, whatever was
 //! commanded meanwhile.
 //!
-//! `R` replaces the process by a new copy ([`crate::reload`]): for that time there are two, the main one, which is the state above, and
+//! `R` replaces the process by a new copy ([`crate::overlap`]): for that time there are two, the main one, which is the state above, and
 //! a second. What comes in the middle of it:
 //!
 //! | command | while the new copy is not ready | while the old copy ends |
@@ -37,7 +37,7 @@
 //! A process may tell that the service is another one from now on ([`Word::Moved`]). Nothing else changes; that the old one ends means nothing
 //! then. Where the service was told to end, the new process is told so too.
 //!
-//! The parts have their own states and tables: [`copy`], [`pace`], [`knobs`], the overlap ([`crate::reload`]), the checks ([`crate::check`]). They meet in one place,
+//! The parts have their own states and tables: [`copy`], [`pace`], [`knobs`], the overlap ([`crate::overlap`]), the checks ([`crate::probe`]). They meet in one place,
 //! the end of the main copy ([`Machine::main_ended`]). No event needs that something else was called before.
 //!
 //! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
@@ -61,8 +61,8 @@ pub use knobs::{HUNG_GRACE, Knobs, Needs, WARM_UP};
 pub use pace::{FORK_RETRY, PACE, Pace};
 pub use resume::Resumed;
 
-use crate::reload::{self, Reload, Second};
-use crate::{Pid, Signal, Tick, check};
+use crate::overlap::{self, Overlap, Second};
+use crate::{Pid, Signal, Tick, probe};
 
 /// The actions of one step.
 pub type Actions = crate::actions::Actions<Action, 24>;
@@ -88,7 +88,7 @@ pub struct Machine {
     ended: bool,
     /// The copy beside the one that serves, of which `overlap` decides.
     second: Option<Copy>,
-    overlap: Reload,
+    overlap: Overlap,
     pace: Pace,
     /// As they were with the last event that needed them: a replacement takes its time.
     knobs: Knobs,
@@ -104,7 +104,7 @@ impl Machine {
             last_run: false,
             ended: false,
             second: None,
-            overlap: Reload::new(),
+            overlap: Overlap::new(),
             pace: Pace::default(),
             knobs: Knobs::default(),
         }
@@ -175,7 +175,7 @@ impl Machine {
 
     /// What a process of ours is for.
     pub fn slot(&self, pid: Pid) -> Option<Slot> {
-        let checks = |copy: &&Copy| copy.check.pid() == Some(pid);
+        let checks = |copy: &&Copy| copy.probe.pid() == Some(pid);
         if self.pid() == Some(pid) {
             Some(Slot::Main)
         } else if self.second_pid() == Some(pid) {
@@ -193,7 +193,7 @@ impl Machine {
             Phase::Up(copy) => copy.deadline(),
             Phase::Down | Phase::Starting => None,
         };
-        let checks = [self.main(), self.second()].into_iter().flatten().filter_map(|copy| copy.check.deadline());
+        let checks = [self.main(), self.second()].into_iter().flatten().filter_map(|copy| copy.probe.deadline());
         [own, self.overlap.deadline()].into_iter().flatten().chain(checks).min()
     }
 
@@ -297,11 +297,11 @@ impl Machine {
             Slot::Main => self.phase = Phase::Up(Copy::new(now, start)),
             Slot::Second => {
                 self.second = Some(Copy::new(now, start));
-                self.overlap(now, reload::Event::Started(start.pid), todo);
+                self.overlap(now, overlap::Event::Started(start.pid), todo);
             }
             Slot::Job(Job::Check(about)) => {
                 if let Some(copy) = self.copy(about) {
-                    copy.check.started(now, start.pid);
+                    copy.probe.started(now, start.pid);
                 }
             }
         }
@@ -326,11 +326,11 @@ impl Machine {
             }
             Slot::Second => {
                 self.pace.take_back();
-                self.overlap(now, reload::Event::SpawnFailed, todo);
+                self.overlap(now, overlap::Event::SpawnFailed, todo);
             }
             Slot::Job(Job::Check(about)) => {
                 if let Some(copy) = self.copy(about) {
-                    copy.check.not_started(now);
+                    copy.probe.not_started(now);
                 }
                 return;
             }
@@ -353,7 +353,7 @@ impl Machine {
             None => {}
             Some(Slot::Job(Job::Check(about))) => {
                 let ready = exit == Exit::Code(0);
-                let checked = self.copy(about).and_then(|copy| copy.check.ended(now, pid, ready));
+                let checked = self.copy(about).and_then(|copy| copy.probe.ended(now, pid, ready));
                 todo.push(Action::Announce);
                 if checked == Some(true) {
                     self.hear(now, about, Word::Ready, todo);
@@ -363,7 +363,7 @@ impl Machine {
                 if slot == Slot::Main {
                     self.pace.ended(exit);
                 }
-                self.overlap(now, reload::Event::Died(pid, exit), todo);
+                self.overlap(now, overlap::Event::Died(pid, exit), todo);
                 if self.pid() == Some(pid) {
                     return self.main_ended(now, todo);
                 }
@@ -406,7 +406,7 @@ impl Machine {
 
     fn timeout(&mut self, now: Tick, todo: &mut Actions) {
         if self.overlap.deadline().is_some_and(|deadline| deadline <= now) {
-            self.overlap(now, reload::Event::Timeout, todo);
+            self.overlap(now, overlap::Event::Timeout, todo);
             todo.push(Action::Announce);
         }
         // Behind that: none is run about a copy that is told to end in this step.
@@ -425,10 +425,10 @@ impl Machine {
 
     fn run_checks(&mut self, now: Tick, todo: &mut Actions) {
         for pid in [self.pid(), self.second_pid()].into_iter().flatten() {
-            match self.copy(pid).and_then(|copy| copy.check.timeout(now)) {
+            match self.copy(pid).and_then(|copy| copy.probe.timeout(now)) {
                 None => {}
-                Some(check::Action::Run) => todo.push(Action::Start(Slot::Job(Job::Check(pid)))),
-                Some(check::Action::Kill(check)) => {
+                Some(probe::Action::Run) => todo.push(Action::Start(Slot::Job(Job::Check(pid)))),
+                Some(probe::Action::Kill(check)) => {
                     todo.push(Action::Signal(Target::Job(check), Signal::KILL));
                 }
             }
@@ -471,7 +471,7 @@ impl Machine {
 
     fn down(&mut self, now: Tick, todo: &mut Actions) {
         self.want = Want::Down;
-        self.overlap(now, reload::Event::Cancel, todo);
+        self.overlap(now, overlap::Event::Cancel, todo);
         match self.phase {
             Phase::Up(_) => self.end(now, todo),
             Phase::Waiting { .. } => self.phase = Phase::Down,
@@ -490,7 +490,7 @@ impl Machine {
 
     fn exit(&mut self, now: Tick, todo: &mut Actions) {
         self.exiting = true;
-        self.overlap(now, reload::Event::Cancel, todo);
+        self.overlap(now, overlap::Event::Cancel, todo);
         if let Phase::Waiting { asked: false, .. } = self.phase {
             self.phase = Phase::Down;
         }
@@ -515,7 +515,7 @@ impl Machine {
                 todo.push(Action::Announce);
             }
             Phase::Up(_) => {
-                self.overlap(now, reload::Event::Ask(self.knobs.settings()), todo);
+                self.overlap(now, overlap::Event::Ask(self.knobs.settings()), todo);
                 if !self.overlap.is_starting() {
                     todo.push(Action::Announce);
                 }
@@ -597,7 +597,7 @@ impl Machine {
                     todo.push(Action::Announce);
                 }
             }
-            Word::Extend(nanoseconds) => self.overlap(now, reload::Event::Extend(pid, nanoseconds), todo),
+            Word::Extend(nanoseconds) => self.overlap(now, overlap::Event::Extend(pid, nanoseconds), todo),
             Word::Moved(new) => self.moved(now, pid, new, todo),
         }
     }
@@ -613,7 +613,7 @@ impl Machine {
             todo.push(Action::StampReady);
             todo.push(Action::Announce);
         } else if is_warming {
-            self.overlap(now, reload::Event::Ready(pid), todo);
+            self.overlap(now, overlap::Event::Ready(pid), todo);
             todo.push(Action::Announce);
         }
     }
@@ -635,7 +635,7 @@ impl Machine {
             if let Some(copy) = &mut self.second {
                 copy.pid = new;
             }
-            self.overlap(now, reload::Event::Moved(old, new), todo);
+            self.overlap(now, overlap::Event::Moved(old, new), todo);
         }
         todo.push(Action::Announce);
     }
@@ -648,27 +648,27 @@ impl Machine {
     }
 
     /// Lets the overlap decide, and does what it says.
-    fn overlap(&mut self, now: Tick, event: reload::Event, todo: &mut Actions) {
-        let is_timeout = event == reload::Event::Timeout;
+    fn overlap(&mut self, now: Tick, event: overlap::Event, todo: &mut Actions) {
+        let is_timeout = event == overlap::Event::Timeout;
         for action in self.overlap.step(now, self.pid(), event) {
             match action {
-                reload::Action::Spawn => {
+                overlap::Action::Spawn => {
                     self.pace.start(now);
                     todo.push(Action::Start(Slot::Second));
                 }
-                reload::Action::Promote(pid) => self.promote(now, pid, todo),
-                reload::Action::Term(pid) => {
+                overlap::Action::Promote(pid) => self.promote(now, pid, todo),
+                overlap::Action::Term(pid) => {
                     todo.push(Action::Signal(Target::Process(pid), self.knobs.down_signal));
                     todo.push(Action::Signal(Target::Process(pid), Signal::CONT));
                 }
-                reload::Action::Kill(pid) => {
+                overlap::Action::Kill(pid) => {
                     if is_timeout {
                         todo.push(Action::Say(Say::Late(pid)));
                     }
                     todo.push(Action::Signal(Target::Process(pid), Signal::KILL));
                 }
-                reload::Action::EndGroup(pid) => todo.push(Action::Signal(Target::Group(pid), Signal::KILL)),
-                reload::Action::GiveUp(why) => {
+                overlap::Action::EndGroup(pid) => todo.push(Action::Signal(Target::Group(pid), Signal::KILL)),
+                overlap::Action::GiveUp(why) => {
                     if let Some(copy) = &mut self.second {
                         end_check(copy, todo);
                     }
@@ -700,7 +700,7 @@ impl Machine {
 
 /// Ends the checks about a copy of which nobody waits to be ready any more. Returns whether one ran.
 fn end_check(copy: &mut Copy, todo: &mut Actions) -> bool {
-    let check = copy.check.stop();
+    let check = copy.probe.stop();
     if let Some(check) = check {
         todo.push(Action::Signal(Target::Job(check), Signal::KILL));
     }

@@ -5,8 +5,8 @@ use svdir::record::{self, Role};
 use super::copy::Copy;
 use super::knobs::{Knobs, WARM_UP};
 use crate::Tick;
-use crate::check::Check;
-use crate::reload::{Readiness, Reload, Second, Settings};
+use crate::overlap::{Overlap, Readiness, Second, Settings};
+use crate::probe::Probe;
 
 /// What a successor knows besides the record.
 #[derive(Clone, Copy, Debug)]
@@ -37,11 +37,11 @@ impl Resumed {
         // Records of the first layout do not say this of a second copy.
         second.declares |= matches!(self.knobs.readiness, Readiness::Declared(_));
         match role {
-            Role::Warming if self.checks && !second.ready && second.check == Check::default() => {
-                second.check.begin(now);
+            Role::Warming if self.checks && !second.ready && second.probe == Probe::default() => {
+                second.probe.begin(now);
             }
             Role::Warming => {}
-            Role::EndingOld | Role::EndingNew => second.check = Check::default(),
+            Role::EndingOld | Role::EndingNew => second.probe = Probe::default(),
         }
         second
     }
@@ -49,10 +49,10 @@ impl Resumed {
 
 /// The overlap that a predecessor has left behind. What was to be waited for is waited for anew. A group is not known: the copy
 /// may have ended meanwhile, and its pid be somebody else's.
-pub(super) fn overlap(now: Tick, second: Option<(Role, Copy)>, again: bool, knobs: Knobs) -> Reload {
+pub(super) fn overlap(now: Tick, second: Option<(Role, Copy)>, again: bool, knobs: Knobs) -> Overlap {
     let settings = knobs.settings();
     let Some((role, Copy { pid, ready, .. })) = second else {
-        return Reload::new();
+        return Overlap::new();
     };
     // One that has told that it is ready, and still warms up, does not tell it again.
     let settings = if ready { Settings { readiness: Readiness::WarmUp(WARM_UP), ..settings } } else { settings };
@@ -69,5 +69,5 @@ pub(super) fn overlap(now: Tick, second: Option<(Role, Copy)>, again: bool, knob
         Role::EndingOld => leaving(false),
         Role::EndingNew => leaving(true),
     };
-    Reload::resume_with(second, again.then_some(settings))
+    Overlap::resume_with(second, again.then_some(settings))
 }

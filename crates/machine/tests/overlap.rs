@@ -1,6 +1,6 @@
 //! The overlap of two copies in random worlds, against a model of the kernel and of an owner that lets everything happen.
 
-use machine::reload::{Action, Event, Readiness, Reload, Second, Settings, Why};
+use machine::overlap::{Action, Event, Overlap, Readiness, Second, Settings, Why};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 use svdir::Exit;
@@ -33,7 +33,7 @@ enum Happening {
 }
 
 struct World {
-    reload: Reload,
+    overlap: Overlap,
     now: Tick,
     main: Option<Pid>,
     /// Every copy that lives.
@@ -56,7 +56,7 @@ struct World {
 impl World {
     fn new() -> World {
         World {
-            reload: Reload::new(),
+            overlap: Overlap::new(),
             now: Tick(7),
             main: Some(Pid(100)),
             alive: vec![Pid(100)],
@@ -73,7 +73,7 @@ impl World {
     }
 
     fn step(&mut self, event: Event) {
-        let actions = self.reload.step(self.now, self.main, event);
+        let actions = self.overlap.step(self.now, self.main, event);
         for action in actions {
             self.perform(action, event);
         }
@@ -83,14 +83,14 @@ impl World {
     /// What always holds.
     fn check(&self) {
         assert!(self.alive.len() <= 2, "three copies: {:?}", self.alive);
-        if self.reload.is_idle() {
+        if self.overlap.is_idle() {
             assert!(self.alive.iter().all(|&pid| Some(pid) == self.main), "a copy that nobody knows of");
-            assert!(!self.reload.is_asked_again(), "a request is forgotten");
-            assert_eq!(self.reload.deadline(), None);
+            assert!(!self.overlap.is_asked_again(), "a request is forgotten");
+            assert_eq!(self.overlap.deadline(), None);
         }
-        assert!(!matches!(self.reload.second(), Second::Starting(_)), "a start without an end");
-        assert!(self.reload.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
-        if let Some(second) = self.reload.second_pid() {
+        assert!(!matches!(self.overlap.second(), Second::Starting(_)), "a start without an end");
+        assert!(self.overlap.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
+        if let Some(second) = self.overlap.second_pid() {
             assert!(self.alive.contains(&second), "the second is dead");
             assert_ne!(Some(second), self.main);
         }
@@ -166,14 +166,14 @@ impl World {
         self.alive.retain(|&alive| alive != pid);
         self.told.retain(|&told| told != pid);
         let was_main = self.main == Some(pid);
-        if let Second::Warming { pid: new, .. } | Second::Leaving { pid: new, new: true, .. } = self.reload.second()
+        if let Second::Warming { pid: new, .. } | Second::Leaving { pid: new, new: true, .. } = self.overlap.second()
             && new == pid
         {
             let moved = self.started_as.iter().find(|&&(now, _)| now == pid);
             self.left.push(moved.map_or(pid, |&(_, group)| group));
         }
         // The owner forgets it behind the step, unless another was promoted.
-        let actions = self.reload.step(self.now, self.main, Event::Died(pid, EXIT));
+        let actions = self.overlap.step(self.now, self.main, Event::Died(pid, EXIT));
         let promotes = actions.into_iter().any(|action| matches!(action, Action::Promote(_)));
         if was_main && !promotes {
             self.main = None;
@@ -187,36 +187,36 @@ impl World {
 
     fn pass(&mut self, nanoseconds: u64) {
         let end = self.now.after(nanoseconds);
-        while let Some(deadline) = self.reload.deadline().filter(|&deadline| deadline <= end) {
+        while let Some(deadline) = self.overlap.deadline().filter(|&deadline| deadline <= end) {
             self.now = deadline;
             self.step(Event::Timeout);
             self.obey();
         }
         self.now = end;
-        let before = self.reload;
+        let before = self.overlap;
         self.step(Event::Timeout);
-        assert_eq!(before, self.reload, "a timeout before its time did something");
+        assert_eq!(before, self.overlap, "a timeout before its time did something");
     }
 
     fn happen(&mut self, happening: &Happening) {
         match *happening {
             Happening::Ask(settings) => {
-                let (idle, main, started) = (self.reload.is_idle(), self.main, self.started);
+                let (idle, main, started) = (self.overlap.is_idle(), self.main, self.started);
                 self.step(Event::Ask(settings));
                 if idle {
                     assert_eq!(self.started - started, u32::from(main.is_some()));
                 } else {
-                    assert!(self.reload.is_asked_again());
+                    assert!(self.overlap.is_asked_again());
                 }
             }
             Happening::Cancel => {
                 self.step(Event::Cancel);
-                assert_eq!(self.reload.warming(), None, "a new copy goes on");
-                assert!(!self.reload.is_asked_again());
+                assert_eq!(self.overlap.warming(), None, "a new copy goes on");
+                assert!(!self.overlap.is_asked_again());
             }
-            Happening::Forget => self.reload.forget(),
+            Happening::Forget => self.overlap.forget(),
             Happening::NewIsReady => {
-                if let Second::Warming { pid, settings, .. } = self.reload.second() {
+                if let Second::Warming { pid, settings, .. } = self.overlap.second() {
                     let promoted = self.promoted;
                     self.step(Event::Ready(pid));
                     let declared = matches!(settings.readiness, Readiness::Declared(_));
@@ -225,22 +225,22 @@ impl World {
                 }
             }
             Happening::StrangerIsReady => {
-                let before = self.reload;
+                let before = self.overlap;
                 self.step(Event::Ready(Pid(self.next_pid + 9)));
                 if let Some(main) = self.main {
                     self.step(Event::Ready(main));
                 }
-                assert_eq!(before, self.reload);
+                assert_eq!(before, self.overlap);
             }
             Happening::NewWantsTime(nanoseconds) => {
-                if let Some(pid) = self.reload.warming() {
-                    let before = self.reload.deadline();
+                if let Some(pid) = self.overlap.warming() {
+                    let before = self.overlap.deadline();
                     self.step(Event::Extend(pid, nanoseconds));
-                    assert!(self.reload.deadline() >= before && self.reload.warming() == Some(pid));
+                    assert!(self.overlap.deadline() >= before && self.overlap.warming() == Some(pid));
                 }
             }
             Happening::NewMoves => {
-                if let Some(old) = self.reload.warming() {
+                if let Some(old) = self.overlap.warming() {
                     self.next_pid += 1;
                     let new = Pid(self.next_pid);
                     let group = self.started_as.iter().find(|&&(now, _)| now == old).map_or(old, |&(_, group)| group);
@@ -248,41 +248,41 @@ impl World {
                     self.alive.retain(|&alive| alive != old);
                     self.alive.push(new);
                     self.step(Event::Moved(old, new));
-                    assert_eq!(self.reload.warming(), Some(new));
+                    assert_eq!(self.overlap.warming(), Some(new));
                 }
             }
             Happening::MainDies => {
                 if let Some(main) = self.main {
-                    let warming = self.reload.warming();
+                    let warming = self.overlap.warming();
                     self.die(main);
                     assert!(warming.is_none() || self.main == warming, "the new copy does not take over");
                 }
             }
             Happening::SecondDies => {
-                if let Some(second) = self.reload.second_pid() {
-                    let (main, warming, given_up) = (self.main, self.reload.warming(), self.given_up);
+                if let Some(second) = self.overlap.second_pid() {
+                    let (main, warming, given_up) = (self.main, self.overlap.warming(), self.given_up);
                     self.die(second);
                     assert_eq!(self.main, main, "the main copy is another one");
                     assert!(self.given_up > given_up || warming.is_none());
                 }
             }
             Happening::StrangerDies => {
-                let before = self.reload;
+                let before = self.overlap;
                 self.step(Event::Died(Pid(self.next_pid + 9), EXIT));
-                assert_eq!(before, self.reload);
+                assert_eq!(before, self.overlap);
             }
             Happening::Pass(nanoseconds) => self.pass(nanoseconds),
             Happening::ForksWork(work) => self.forks_work = work,
             Happening::Stubborn(stubborn) => self.stubborn = stubborn,
             Happening::Takeover => {
-                let second = self.reload.second();
-                self.reload = Reload::resume(second);
-                assert_eq!(self.reload.second(), second);
+                let second = self.overlap.second();
+                self.overlap = Overlap::resume(second);
+                assert_eq!(self.overlap.second(), second);
             }
         }
         self.obey();
         // An owner that restarts: a service is not down for good.
-        if self.main.is_none() && self.reload.warming().is_none() {
+        if self.main.is_none() && self.overlap.warming().is_none() {
             self.next_pid += 1;
             self.alive.push(Pid(self.next_pid));
             self.main = Some(Pid(self.next_pid));
@@ -341,7 +341,7 @@ proptest! {
         world.pass(3 * SECOND + 1);
         world.happen(&Happening::NewIsReady);
         world.pass(3 * SECOND + 1);
-        prop_assert!(world.reload.is_idle(), "{:?}", world.reload);
+        prop_assert!(world.overlap.is_idle(), "{:?}", world.overlap);
         prop_assert_eq!(world.alive, vec![world.main.expect("one serves")]);
         prop_assert!(world.promoted + world.given_up >= world.started, "a reload ended without a word");
     }
@@ -356,10 +356,10 @@ const WARM_UP: Settings = Settings { readiness: Readiness::WarmUp(SECOND), ..PAT
 
 #[test]
 fn old_goes_when_the_new_one_is_ready_and_is_killed_after_its_grace() {
-    let (mut reload, old, new) = (Reload::new(), Pid(1), Pid(2));
+    let (mut overlap, old, new) = (Overlap::new(), Pid(1), Pid(2));
     let mut step = |seconds, main, event| {
-        let actions: Vec<_> = reload.step(Tick(seconds * SECOND), Some(main), event).into_iter().collect();
-        (actions, reload.deadline().map(|Tick(at)| at / SECOND))
+        let actions: Vec<_> = overlap.step(Tick(seconds * SECOND), Some(main), event).into_iter().collect();
+        (actions, overlap.deadline().map(|Tick(at)| at / SECOND))
     };
     assert_eq!(step(0, old, Event::Ask(PATIENT)), (vec![Action::Spawn], None));
     assert_eq!(step(0, old, Event::Started(new)), (vec![], Some(60)));
@@ -373,53 +373,53 @@ fn old_goes_when_the_new_one_is_ready_and_is_killed_after_its_grace() {
 fn new_one_that_dies_or_is_not_ready_in_time_leaves_the_old() {
     let (old, new) = (Pid(1), Pid(2));
     let begun = |settings| {
-        let mut reload = Reload::new();
-        reload.step(Tick(0), Some(old), Event::Ask(settings));
-        reload.step(Tick(0), Some(old), Event::Started(new));
-        reload
+        let mut overlap = Overlap::new();
+        overlap.step(Tick(0), Some(old), Event::Ask(settings));
+        overlap.step(Tick(0), Some(old), Event::Started(new));
+        overlap
     };
-    let mut reload = begun(WARM_UP);
-    let died: Vec<_> = reload.step(Tick(1), Some(old), Event::Died(new, EXIT)).into_iter().collect();
+    let mut overlap = begun(WARM_UP);
+    let died: Vec<_> = overlap.step(Tick(1), Some(old), Event::Died(new, EXIT)).into_iter().collect();
     assert_eq!(died, [Action::GiveUp(Why::Died(new, EXIT)), Action::EndGroup(new)]);
-    assert!(reload.is_idle());
+    assert!(overlap.is_idle());
 
-    let mut reload = begun(PATIENT);
-    let late: Vec<_> = reload.step(Tick(60 * SECOND), Some(old), Event::Timeout).into_iter().collect();
+    let mut overlap = begun(PATIENT);
+    let late: Vec<_> = overlap.step(Tick(60 * SECOND), Some(old), Event::Timeout).into_iter().collect();
     assert_eq!(late, [Action::GiveUp(Why::NotReady(new)), Action::Term(new)]);
     assert_eq!(
-        reload.second(),
+        overlap.second(),
         Second::Leaving { pid: new, new: true, group: Some(new), kill_at: Some(Tick(61 * SECOND)) }
     );
     // Too late to be ready.
-    assert_eq!(reload.step(Tick(60 * SECOND), Some(old), Event::Ready(new)).into_iter().count(), 0);
-    let ended: Vec<_> = reload.step(Tick(60 * SECOND), Some(old), Event::Died(new, EXIT)).into_iter().collect();
-    assert_eq!((ended, reload.is_idle()), (vec![Action::EndGroup(new)], true));
+    assert_eq!(overlap.step(Tick(60 * SECOND), Some(old), Event::Ready(new)).into_iter().count(), 0);
+    let ended: Vec<_> = overlap.step(Tick(60 * SECOND), Some(old), Event::Died(new, EXIT)).into_iter().collect();
+    assert_eq!((ended, overlap.is_idle()), (vec![Action::EndGroup(new)], true));
 }
 
 #[test]
 fn what_a_new_copy_that_was_called_off_leaves_behind_is_ended_and_what_the_old_one_leaves_is_not() {
     let (old, new) = (Pid(1), Pid(2));
     for cancel in [false, true] {
-        let mut reload = Reload::new();
-        reload.step(Tick(0), Some(old), Event::Ask(PATIENT));
-        reload.step(Tick(0), Some(old), Event::Started(new));
-        reload.step(Tick(0), Some(old), if cancel { Event::Cancel } else { Event::Ready(new) });
+        let mut overlap = Overlap::new();
+        overlap.step(Tick(0), Some(old), Event::Ask(PATIENT));
+        overlap.step(Tick(0), Some(old), Event::Started(new));
+        overlap.step(Tick(0), Some(old), if cancel { Event::Cancel } else { Event::Ready(new) });
         let (main, second) = if cancel { (old, new) } else { (new, old) };
-        let ended: Vec<_> = reload.step(Tick(1), Some(main), Event::Died(second, EXIT)).into_iter().collect();
+        let ended: Vec<_> = overlap.step(Tick(1), Some(main), Event::Died(second, EXIT)).into_iter().collect();
         assert_eq!(ended, if cancel { vec![Action::EndGroup(new)] } else { vec![] });
     }
 }
 
 #[test]
 fn request_during_a_reload_is_done_once_after_it() {
-    let (mut reload, old, new) = (Reload::new(), Pid(1), Pid(2));
-    reload.step(Tick(0), Some(old), Event::Ask(PATIENT));
-    reload.step(Tick(0), Some(old), Event::Started(new));
+    let (mut overlap, old, new) = (Overlap::new(), Pid(1), Pid(2));
+    overlap.step(Tick(0), Some(old), Event::Ask(PATIENT));
+    overlap.step(Tick(0), Some(old), Event::Started(new));
     for _ in 0..20 {
-        assert_eq!(reload.step(Tick(0), Some(old), Event::Ask(WARM_UP)).into_iter().count(), 0);
+        assert_eq!(overlap.step(Tick(0), Some(old), Event::Ask(WARM_UP)).into_iter().count(), 0);
     }
-    reload.step(Tick(1), Some(old), Event::Ready(new));
-    let gone: Vec<_> = reload.step(Tick(2), Some(new), Event::Died(old, EXIT)).into_iter().collect();
-    assert_eq!((gone, reload.second()), (vec![Action::Spawn], Second::Starting(WARM_UP)));
-    assert!(!reload.is_asked_again());
+    overlap.step(Tick(1), Some(old), Event::Ready(new));
+    let gone: Vec<_> = overlap.step(Tick(2), Some(new), Event::Died(old, EXIT)).into_iter().collect();
+    assert_eq!((gone, overlap.second()), (vec![Action::Spawn], Second::Starting(WARM_UP)));
+    assert!(!overlap.is_asked_again());
 }

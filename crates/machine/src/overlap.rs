@@ -4,7 +4,7 @@
 //!
 //! | second | meaning | leaves it by |
 //! |---|---|---|
-//! | none | no reload | a request, if there is a main copy: starting |
+//! | none | no replacement | a request, if there is a main copy: starting |
 //! | starting | the loop forks in this moment | the fork's success: warming; its failure: none, given up |
 //! | warming | the new copy lives beside the main one | ready, or warm-up over: it becomes the main one, and the old is leaving; its death: none, given up; not ready in time, or cancelled: it is leaving, given up; the death of the main one: it becomes that at once, and the second is none |
 //! | leaving | a copy that was told to end still lives | its death: none; the end of its grace: KILL, once. What a new copy leaves in its process group when it ends is killed |
@@ -15,14 +15,14 @@
 //! A request while there is a second copy is remembered, once, with what was asked last; it is done when the second is none, if
 //! there is a main copy then. Where there is none, its owner has better plans: a restart, or leaving.
 //!
-//! A command to end everything can be put off until [`Reload::is_idle`], as hupwatch does, or be obeyed at once: [`Event::Cancel`] ends a new
+//! A command to end everything can be put off until [`Overlap::is_idle`], as hupwatch does, or be obeyed at once: [`Event::Cancel`] ends a new
 //! copy, and the main one is the owner's.
 
 use svdir::Exit;
 
 use crate::{Pid, Tick};
 
-/// How one reload is to be done.
+/// How one replacement is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How the new copy gets ready.
@@ -65,7 +65,7 @@ pub enum Event {
     Timeout,
 }
 
-/// Why a reload was given up. The main copy is as it was.
+/// Why a replacement was given up. The main copy is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// There could be no new process.
@@ -92,7 +92,7 @@ pub enum Action {
     Kill(Pid),
     /// The new copy is dead: end what it left behind in this process group.
     EndGroup(Pid),
-    /// Say that the reload was given up.
+    /// Say that the replacement was given up.
     GiveUp(Why),
 }
 
@@ -112,7 +112,7 @@ pub enum Second {
         pid: Pid,
         /// The process group by which is found what it leaves behind; `None` if it is not known whether that is its own.
         group: Option<Pid>,
-        /// How this reload is done.
+        /// How this replacement is done.
         settings: Settings,
         /// When the warm-up, or the patience, is over.
         until: Option<Tick>,
@@ -132,31 +132,31 @@ pub enum Second {
 
 /// The state of the overlap of one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reload {
+pub struct Overlap {
     second: Second,
     again: Option<Settings>,
 }
 
-impl Default for Reload {
-    fn default() -> Reload {
-        Reload::new()
+impl Default for Overlap {
+    fn default() -> Overlap {
+        Overlap::new()
     }
 }
 
-impl Reload {
-    /// No reload.
-    pub const fn new() -> Reload {
-        Reload::resume(Second::None)
+impl Overlap {
+    /// An overlap of nothing: there is one copy, or none.
+    pub const fn new() -> Overlap {
+        Overlap::resume(Second::None)
     }
 
     /// Goes on with the second copy of a predecessor.
-    pub const fn resume(second: Second) -> Reload {
-        Reload { second, again: None }
+    pub const fn resume(second: Second) -> Overlap {
+        Overlap { second, again: None }
     }
 
     /// The same, where another request was remembered.
-    pub const fn resume_with(second: Second, again: Option<Settings>) -> Reload {
-        Reload { second, again }
+    pub const fn resume_with(second: Second, again: Option<Settings>) -> Overlap {
+        Overlap { second, again }
     }
 
     /// Whether the loop forks in this moment.
@@ -185,12 +185,12 @@ impl Reload {
         }
     }
 
-    /// Whether there is no reload, and nothing left of one.
+    /// Whether there is no replacement, and nothing left of one.
     pub fn is_idle(&self) -> bool {
         self.second == Second::None
     }
 
-    /// Whether another reload is remembered.
+    /// Whether another replacement is remembered.
     pub const fn is_asked_again(&self) -> bool {
         self.again.is_some()
     }

@@ -2,7 +2,7 @@
 //!
 //! | state | meaning | leaves it by |
 //! |---|---|---|
-//! | idle | nobody waits for the service to be ready | [`Check::begin`]: due |
+//! | idle | nobody waits for the service to be ready | [`Probe::begin`]: due |
 //! | due | to be run at a deadline | the deadline: running |
 //! | running | its process runs | its end: idle if it succeeded, else due; the deadline: it gets KILL |
 //!
@@ -29,7 +29,7 @@ enum State {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Run `check`, and say how that went by [`Check::started`] or [`Check::not_started`].
+    /// Run `check`, and say how that went by [`Probe::started`] or [`Probe::not_started`].
     Run,
     /// End it.
     Kill(Pid),
@@ -37,12 +37,12 @@ pub enum Action {
 
 /// The state of the checks of one start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Check {
+pub struct Probe {
     state: State,
     pause: u64,
 }
 
-impl Check {
+impl Probe {
     /// The service was started, and says by `check` that it is ready.
     pub fn begin(&mut self, now: Tick) {
         self.pause = FIRST_PAUSE;
@@ -65,7 +65,7 @@ impl Check {
         }
     }
 
-    /// When [`timeout`](Check::timeout) is to be asked.
+    /// When [`timeout`](Probe::timeout) is to be asked.
     pub fn deadline(&self) -> Option<Tick> {
         match self.state {
             State::Idle => None,
@@ -123,18 +123,18 @@ mod tests {
 
     /// A check that fails for so many times, each at once.
     fn runs_until(failures: u32) -> Vec<Tick> {
-        let (mut check, mut now, mut runs) = (Check::default(), Tick(0), Vec::new());
-        check.begin(now);
-        while let Some(deadline) = check.deadline() {
-            assert!(deadline > now && check.timeout(now).is_none());
+        let (mut probe, mut now, mut runs) = (Probe::default(), Tick(0), Vec::new());
+        probe.begin(now);
+        while let Some(deadline) = probe.deadline() {
+            assert!(deadline > now && probe.timeout(now).is_none());
             now = deadline;
-            assert_eq!(check.timeout(now), Some(Action::Run));
+            assert_eq!(probe.timeout(now), Some(Action::Run));
             runs.push(now);
             let pid = Pid(runs.len() as u32);
-            check.started(now, pid);
-            assert_eq!(check.ended(now, Pid(999), true), None, "a stranger");
+            probe.started(now, pid);
+            assert_eq!(probe.ended(now, Pid(999), true), None, "a stranger");
             let success = runs.len() as u32 > failures;
-            assert_eq!(check.ended(now, pid, success), Some(success));
+            assert_eq!(probe.ended(now, pid, success), Some(success));
         }
         runs
     }
@@ -150,30 +150,30 @@ mod tests {
 
     #[test]
     fn one_that_hangs_is_ended_and_run_again() {
-        let mut check = Check::default();
-        check.begin(Tick(0));
-        check.started(Tick(1), Pid(7));
-        assert_eq!(check.timeout(Tick(LIMIT)), None);
-        assert_eq!(check.timeout(Tick(1 + LIMIT)), Some(Action::Kill(Pid(7))));
-        assert_eq!(check.ended(Tick(2 + LIMIT), Pid(7), false), Some(false));
-        assert_eq!(check.deadline(), Some(Tick(2 + LIMIT + FIRST_PAUSE)));
+        let mut probe = Probe::default();
+        probe.begin(Tick(0));
+        probe.started(Tick(1), Pid(7));
+        assert_eq!(probe.timeout(Tick(LIMIT)), None);
+        assert_eq!(probe.timeout(Tick(1 + LIMIT)), Some(Action::Kill(Pid(7))));
+        assert_eq!(probe.ended(Tick(2 + LIMIT), Pid(7), false), Some(false));
+        assert_eq!(probe.deadline(), Some(Tick(2 + LIMIT + FIRST_PAUSE)));
     }
 
     #[test]
     fn when_nobody_waits_nothing_is_due() {
-        let mut check = Check::default();
-        assert_eq!((check.deadline(), check.stop(), check.timeout(Tick(9))), (None, None, None));
-        check.begin(Tick(0));
-        check.started(Tick(1), Pid(7));
-        assert_eq!(check.stop(), Some(Pid(7)));
-        assert_eq!((check.deadline(), check.ended(Tick(2), Pid(7), true)), (None, None));
+        let mut probe = Probe::default();
+        assert_eq!((probe.deadline(), probe.stop(), probe.timeout(Tick(9))), (None, None, None));
+        probe.begin(Tick(0));
+        probe.started(Tick(1), Pid(7));
+        assert_eq!(probe.stop(), Some(Pid(7)));
+        assert_eq!((probe.deadline(), probe.ended(Tick(2), Pid(7), true)), (None, None));
     }
 
     #[test]
     fn one_that_cannot_be_run_is_tried_again() {
-        let mut check = Check::default();
-        check.begin(Tick(0));
-        check.not_started(Tick(5));
-        assert_eq!(check.deadline(), Some(Tick(5 + FIRST_PAUSE)));
+        let mut probe = Probe::default();
+        probe.begin(Tick(0));
+        probe.not_started(Tick(5));
+        assert_eq!(probe.deadline(), Some(Tick(5 + FIRST_PAUSE)));
     }
 }
