@@ -1,0 +1,445 @@
+//! The copies of the service: the main one, which serves, and perhaps a second beside it, of which the [overlap](crate::overlap) decides.
+//!
+//! | main | second | meaning |
+//! |---|---|---|
+//! | none | none | the service is down, or about to be started: [`Machine`](super::Machine) knows which |
+//! | there | none | the service is up |
+//! | there | there | a new copy is not ready yet; or one that was told to end, old or new, has not ended |
+//! | none | there | the same: the main copy has ended before one that was told to end |
+//!
+//! Here stands what is done to copies that run: signals, the words that they tell, the checks about them, and the exchange of the two. When the service is started is decided elsewhere.
+
+use svdir::record::{self, Decided, Role};
+use svdir::{Command, Exit};
+
+use super::Actions;
+use super::copy::{Copy, Start};
+use super::events::{Action, Job, Say, Slot, Target, Word};
+use super::knobs::{Knobs, Needs};
+use super::resume::{self, Resumed};
+use crate::overlap::{self, Overlap, Second};
+use crate::{Pid, Signal, Tick, probe};
+
+/// The processes that run `run`.
+#[derive(Clone, Debug, Default)]
+pub struct Copies {
+    main: Option<Copy>,
+    /// The copy beside the one that serves, of which `overlap` decides.
+    second: Option<Copy>,
+    overlap: Overlap,
+    /// As they were with the last event that needed them: a replacement takes its time.
+    knobs: Knobs,
+}
+
+impl Copies {
+    /// The copies that a predecessor has left. Both count as alive.
+    pub(super) fn resume(now: Tick, left: &Decided, resumed: Resumed) -> Copies {
+        let second = left.second.as_ref().map(|(role, second)| (*role, resumed.second(now, *role, second)));
+        Copies {
+            main: left.main.as_ref().map(|main| resumed.main(now, main)),
+            second: second.map(|(_, copy)| copy),
+            overlap: resume::overlap(now, second, left.service.replace_due, resumed.knobs),
+            knobs: resumed.knobs,
+        }
+    }
+
+    /// The copy that serves, if it runs.
+    pub const fn main(&self) -> Option<&Copy> {
+        self.main.as_ref()
+    }
+
+    /// The process of the copy that serves, if it runs.
+    pub fn pid(&self) -> Option<Pid> {
+        self.main.map(|copy| copy.pid)
+    }
+
+    /// The second copy, if there are two.
+    pub const fn second(&self) -> Option<&Copy> {
+        self.second.as_ref()
+    }
+
+    /// The process of the second copy, if there are two.
+    pub fn second_pid(&self) -> Option<Pid> {
+        self.second.map(|copy| copy.pid)
+    }
+
+    /// Whether nothing runs, and no second copy is being started.
+    pub(super) fn is_empty(&self) -> bool {
+        self.main.is_none() && self.overlap.is_idle()
+    }
+
+    /// Whether a replacement is remembered.
+    pub(super) const fn is_replaced_again(&self) -> bool {
+        self.overlap.is_asked_again()
+    }
+
+    /// The second copy, which a predecessor has started, was found alive, and leads a process group.
+    pub(super) const fn know_group(&mut self) {
+        self.overlap.know_group();
+    }
+
+    /// What a process of ours is for.
+    pub(super) fn slot(&self, pid: Pid) -> Option<Slot> {
+        let checks = |copy: &&Copy| copy.probe.pid() == Some(pid);
+        if self.pid() == Some(pid) {
+            Some(Slot::Main)
+        } else if self.second_pid() == Some(pid) {
+            Some(Slot::Second)
+        } else {
+            let about = self.main().filter(checks).or(self.second().filter(checks));
+            about.map(|copy| Slot::Job(Job::Check(copy.pid)))
+        }
+    }
+
+    /// When [`timeout`](Copies::timeout) is to be called, or the main copy is overdue.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        let checks = [self.main(), self.second()].into_iter().flatten().filter_map(|copy| copy.probe.deadline());
+        let own = self.main().and_then(Copy::deadline);
+        [own, self.overlap.deadline()].into_iter().flatten().chain(checks).min()
+    }
+
+    /// Whether the main copy counts as one that hangs, unless it has told something that was not heard yet.
+    pub(super) fn is_overdue(&self, now: Tick) -> bool {
+        self.main().and_then(Copy::hung_at).is_some_and(|hung_at| hung_at <= now)
+    }
+
+    /// Whether the process `old` may become `new`: not if it was told to end to make place for another copy, nor if that is a copy already.
+    pub(super) fn can_move(&self, old: Pid, new: Pid) -> bool {
+        let is_copy = [self.pid(), self.second_pid()].contains(&Some(new));
+        !is_copy && (self.pid() == Some(old) || self.overlap.warming() == Some(old))
+    }
+
+    /// What stands in the record of the second copy.
+    pub(super) fn record_second(&self) -> Option<(Role, record::Copy)> {
+        let role = match self.overlap.second() {
+            Second::None | Second::Starting(_) => None,
+            Second::Warming { .. } => Some(Role::Warming),
+            Second::Leaving { new: false, .. } => Some(Role::EndingOld),
+            Second::Leaving { new: true, .. } => Some(Role::EndingNew),
+        };
+        Some((role?, self.second.as_ref()?.record()?))
+    }
+
+    /// The knobs came with an event that needs them.
+    pub(super) fn learn(&mut self, command: Command, knobs: Knobs) {
+        if Needs::of(command) != Needs::Nothing {
+            self.knobs = knobs;
+        }
+    }
+
+    /// A process of this slot was started.
+    pub(super) fn started(&mut self, now: Tick, slot: Slot, start: Start, todo: &mut Actions) {
+        match slot {
+            Slot::Main => self.main = Some(Copy::new(now, start)),
+            Slot::Second => {
+                self.second = Some(Copy::new(now, start));
+                self.overlap(now, overlap::Event::Started(start.pid), todo);
+            }
+            Slot::Job(Job::Check(about)) => {
+                if let Some(copy) = self.copy(about) {
+                    copy.probe.started(now, start.pid);
+                }
+            }
+        }
+    }
+
+    /// There is no second copy: it was not started.
+    pub(super) fn second_not_started(&mut self, now: Tick, todo: &mut Actions) {
+        self.overlap(now, overlap::Event::SpawnFailed, todo);
+    }
+
+    /// The check about this copy was not started.
+    pub(super) fn check_not_started(&mut self, now: Tick, about: Pid) {
+        if let Some(copy) = self.copy(about) {
+            copy.probe.not_started(now);
+        }
+    }
+
+    /// The check about this copy has ended.
+    pub(super) fn check_ended(&mut self, now: Tick, about: Pid, check: Pid, exit: Exit, todo: &mut Actions) {
+        let ready = exit == Exit::Code(0);
+        let checked = self.copy(about).and_then(|copy| copy.probe.ended(now, check, ready));
+        todo.push(Action::Announce);
+        if checked == Some(true) {
+            self.hear(now, about, Word::Ready, todo);
+        }
+    }
+
+    /// The process of a copy has ended. Returns the main copy if it was that, and no new one takes its place.
+    pub(super) fn ended(&mut self, now: Tick, pid: Pid, exit: Exit, todo: &mut Actions) -> Option<Copy> {
+        self.overlap(now, overlap::Event::Died(pid, exit), todo);
+        let mut main = self.main.take_if(|main| main.pid == pid)?;
+        end_check(&mut main, todo);
+        Some(main)
+    }
+
+    /// Does what is due.
+    pub(super) fn timeout(&mut self, now: Tick, todo: &mut Actions) {
+        if self.overlap.deadline().is_some_and(|deadline| deadline <= now) {
+            self.overlap(now, overlap::Event::Timeout, todo);
+            todo.push(Action::Announce);
+        }
+        // Behind that: none is run about a copy that is told to end in this step.
+        self.run_checks(now, todo);
+        if let Some(Copy { pid, ending: Some(ending), .. }) = &mut self.main
+            && ending.kill_at.is_some_and(|at| at <= now)
+        {
+            ending.kill_at = None;
+            todo.push(Action::Say(Say::Late(*pid)));
+            todo.push(Action::Signal(Target::Process(*pid), Signal::KILL));
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// Calls off a replacement. The main copy goes on.
+    pub(super) fn cancel(&mut self, now: Tick, todo: &mut Actions) {
+        self.overlap(now, overlap::Event::Cancel, todo);
+    }
+
+    /// Begins to replace the main copy, or remembers that.
+    pub(super) fn replace(&mut self, now: Tick, todo: &mut Actions) {
+        self.overlap(now, overlap::Event::Ask(self.knobs.settings()), todo);
+        self.announce_unless_starting(todo);
+    }
+
+    /// Has the record written, unless a second copy is being started: its start announces itself.
+    pub(super) fn announce_unless_starting(&self, todo: &mut Actions) {
+        if !self.overlap.is_starting() {
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// The main copy has been silent for too long, if that is still so.
+    pub(super) fn overdue(&mut self, now: Tick, knobs: Knobs, todo: &mut Actions) {
+        if self.is_overdue(now) {
+            self.knobs = knobs;
+            self.hang(now, self.main().map(|copy| copy.watchdog), todo);
+        }
+    }
+
+    /// Stops the main copy, or continues it.
+    pub(super) fn pause(&mut self, now: Tick, paused: bool, todo: &mut Actions) {
+        if let Some(copy) = self.main.as_mut() {
+            copy.paused = paused;
+            copy.alive_at = if paused { copy.alive_at } else { now };
+        }
+        todo.push(Action::Announce);
+        self.signal(if paused { Signal::STOP } else { Signal::CONT }, todo);
+    }
+
+    /// Ends a main copy that is up; what follows is the machine's to decide.
+    pub(super) fn restart(&mut self, now: Tick, todo: &mut Actions) {
+        if self.main.is_some() {
+            self.end(now, todo);
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// Tells the main copy to end. One that is paused could not hear it.
+    pub(super) fn end(&mut self, now: Tick, todo: &mut Actions) {
+        let signal = self.knobs.down_signal;
+        self.signal(signal, todo);
+        self.signal(Signal::CONT, todo);
+        let kill_at = self.knobs.timeout_kill.map(|timeout| now.after(timeout));
+        if let Some(copy) = self.main.as_mut() {
+            copy.paused = false;
+            copy.end(signal == Signal::TERM, kill_at);
+        }
+    }
+
+    /// Sends a signal that ends whatever does not catch it. The status says that TERM was sent, for runit's `sv`; so it is written when that becomes true.
+    pub(super) fn end_by(&mut self, signal: Signal, todo: &mut Actions) {
+        let Some(copy) = self.main.as_mut() else {
+            return;
+        };
+        let before = copy.ending;
+        copy.end(signal == Signal::TERM, None);
+        let is_news = copy.ending != before;
+        self.signal(signal, todo);
+        if is_news {
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// Sends a signal to the main copy, if there is one.
+    pub(super) fn signal(&self, signal: Signal, todo: &mut Actions) {
+        if let Some(pid) = self.pid() {
+            todo.push(Action::Signal(Target::Process(pid), signal));
+        }
+    }
+
+    /// Sends the signal that makes the service read its configuration again.
+    pub(super) fn reload(&self, todo: &mut Actions) {
+        self.signal(self.knobs.reload_signal, todo);
+    }
+
+    /// Ends a main copy that hangs, whoever found that out, by a signal that leaves a core dump where one is wanted. `within` is the interval in which it was silent.
+    fn hang(&mut self, now: Tick, within: Option<u64>, todo: &mut Actions) {
+        let kill_at = now.after(self.knobs.hung_grace());
+        let Some(copy) = self.main.as_mut() else {
+            return;
+        };
+        copy.end(false, Some(kill_at));
+        todo.push(Action::Say(Say::Hung(copy.pid, within)));
+        self.signal(Signal::ABRT, todo);
+        self.signal(Signal::CONT, todo);
+        todo.push(Action::Announce);
+    }
+
+    /// Takes in what the process of a copy tells.
+    pub(super) fn hear(&mut self, now: Tick, pid: Pid, word: Word, todo: &mut Actions) {
+        let is_main = self.pid() == Some(pid);
+        let Some(copy) = self.copy(pid) else {
+            return;
+        };
+        match word {
+            Word::Ready => self.ready(now, pid, is_main, todo),
+            Word::Unready | Word::Stopping if is_main => {
+                let is_stopping = word == Word::Stopping;
+                // Whatever a check finds, the service will not be ready again.
+                let had_check = is_stopping && end_check(copy, todo);
+                if copy.observe_unready(is_stopping) || had_check {
+                    todo.push(Action::Announce);
+                }
+            }
+            Word::Alive if is_main => copy.alive_at = now,
+            Word::Hangs(knobs) if is_main && copy.ending.is_none() && !copy.paused => {
+                self.knobs = knobs;
+                self.hang(now, None, todo);
+            }
+            Word::Unready | Word::Stopping | Word::Alive | Word::Hangs(_) => {}
+            Word::Watch(interval) => {
+                let is_news = copy.watchdog != interval;
+                (copy.watchdog, copy.alive_at) = (interval, now);
+                if is_news {
+                    todo.push(Action::Announce);
+                }
+            }
+            Word::Extend(nanoseconds) => self.overlap(now, overlap::Event::Extend(pid, nanoseconds), todo),
+            Word::Moved(new) => self.moved(now, pid, new, todo),
+        }
+    }
+
+    /// A copy tells, itself or by its check, that it is ready.
+    fn ready(&mut self, now: Tick, pid: Pid, is_main: bool, todo: &mut Actions) {
+        let is_warming = self.overlap.warming() == Some(pid);
+        let Some(copy) = self.copy(pid).filter(|_| is_main || is_warming) else {
+            return;
+        };
+        let is_news = copy.observe_ready(now);
+        end_check(copy, todo);
+        if is_main && is_news {
+            todo.push(Action::StampReady);
+            todo.push(Action::Announce);
+        } else if is_warming {
+            self.overlap(now, overlap::Event::Ready(pid), todo);
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// A copy is another process from now on.
+    fn moved(&mut self, now: Tick, old: Pid, new: Pid, todo: &mut Actions) {
+        if !self.can_move(old, new) {
+            return;
+        }
+        let signal = self.knobs.down_signal;
+        if let Some(copy) = self.main.as_mut().filter(|copy| copy.pid == old) {
+            (copy.pid, copy.paused, copy.alive_at) = (new, false, now);
+            todo.push(Action::Stamp);
+            if let Some(ending) = &mut copy.ending {
+                ending.got_term = signal == Signal::TERM;
+                self.signal(signal, todo);
+                self.signal(Signal::CONT, todo);
+            }
+        } else {
+            if let Some(copy) = &mut self.second {
+                copy.pid = new;
+            }
+            self.overlap(now, overlap::Event::Moved(old, new), todo);
+        }
+        todo.push(Action::Announce);
+    }
+
+    /// Somebody has stopped this process, or continued it.
+    pub(super) fn observe_pause(&mut self, now: Tick, pid: Pid, paused: bool, todo: &mut Actions) {
+        if let Some(copy) = self.main.as_mut().filter(|copy| copy.pid == pid && copy.paused != paused) {
+            (copy.paused, copy.alive_at) = (paused, now);
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// Runs the checks that are due, and ends those that hang.
+    fn run_checks(&mut self, now: Tick, todo: &mut Actions) {
+        for pid in [self.pid(), self.second_pid()].into_iter().flatten() {
+            match self.copy(pid).and_then(|copy| copy.probe.timeout(now)) {
+                None => {}
+                Some(probe::Action::Run) => todo.push(Action::Start(Slot::Job(Job::Check(pid)))),
+                Some(probe::Action::Kill(check)) => {
+                    todo.push(Action::Signal(Target::Job(check), Signal::KILL));
+                }
+            }
+        }
+    }
+
+    /// Lets the overlap decide, and does what it says.
+    fn overlap(&mut self, now: Tick, event: overlap::Event, todo: &mut Actions) {
+        let is_timeout = event == overlap::Event::Timeout;
+        for action in self.overlap.step(now, self.pid(), event) {
+            match action {
+                overlap::Action::Spawn => todo.push(Action::Start(Slot::Second)),
+                overlap::Action::Promote(pid) => self.promote(now, pid, todo),
+                overlap::Action::Term(pid) => {
+                    todo.push(Action::Signal(Target::Process(pid), self.knobs.down_signal));
+                    todo.push(Action::Signal(Target::Process(pid), Signal::CONT));
+                }
+                overlap::Action::Kill(pid) => {
+                    if is_timeout {
+                        todo.push(Action::Say(Say::Late(pid)));
+                    }
+                    todo.push(Action::Signal(Target::Process(pid), Signal::KILL));
+                }
+                overlap::Action::EndGroup(pid) => todo.push(Action::Signal(Target::Group(pid), Signal::KILL)),
+                overlap::Action::GiveUp(why) => {
+                    if let Some(copy) = &mut self.second {
+                        end_check(copy, todo);
+                    }
+                    todo.push(Action::Say(Say::GaveUp(why)));
+                }
+            }
+        }
+        let second = self.overlap.second_pid();
+        self.second = self.second.filter(|copy| second == Some(copy.pid));
+    }
+
+    /// One of the copies.
+    fn copy(&mut self, pid: Pid) -> Option<&mut Copy> {
+        [self.main.as_mut(), self.second.as_mut()].into_iter().flatten().find(|copy| copy.pid == pid)
+    }
+
+    /// The two copies change places. A main one that is ending is then the second, unless it has ended.
+    fn promote(&mut self, now: Tick, pid: Pid, todo: &mut Actions) {
+        if self.second_pid() != Some(pid) {
+            return;
+        }
+        std::mem::swap(&mut self.main, &mut self.second);
+        if let Some(old) = &mut self.second {
+            end_check(old, todo);
+        }
+        todo.push(Action::Promote);
+        if let Some(new) = &mut self.main {
+            new.promote(now);
+            if new.ready {
+                todo.push(Action::StampReady);
+            }
+        }
+    }
+}
+
+/// Ends the checks about a copy of which nobody waits to be ready any more. Returns whether one ran.
+fn end_check(copy: &mut Copy, todo: &mut Actions) -> bool {
+    let check = copy.probe.stop();
+    if let Some(check) = check {
+        todo.push(Action::Signal(Target::Job(check), Signal::KILL));
+    }
+    check.is_some()
+}
