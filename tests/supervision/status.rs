@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -216,15 +215,6 @@ fn a_status_that_cannot_be_opened_is_a_warning() {
     scratch.mkdir("a/supervise/status.new");
     warned(&scratch, "unable to open a/supervise/status.new: is a directory");
     assert_eq!(svstat(&scratch, "a"), "supervise not running");
-}
-
-#[test]
-fn a_status_that_cannot_be_written_is_a_warning() {
-    let scratch = scratch();
-    scratch.service("a", NOTING);
-    symlink("/dev/full", scratch.mkdir("a/supervise").join("status.new")).expect("a link");
-    warned(&scratch, "unable to write a/supervise/status.new: out of disk space");
-    assert!(!scratch.path("a/supervise/status").exists());
 }
 
 #[test]
