@@ -389,7 +389,7 @@ impl World {
             assert!(child.watched && child.watchdog == within && within > 0, "nobody has asked it to tell");
             assert!(child.heard.until(now) >= within, "too early by {}", within - child.heard.until(now));
         }
-        (child.ending, child.doomed) = (true, Some(now.after(timeout)));
+        (child.ending, child.checked, child.doomed) = (true, false, Some(now.after(timeout)));
     }
 
     fn is_late(&self, pid: Pid) {
@@ -545,6 +545,7 @@ impl World {
         }
         if let Some(child) = &mut self.child {
             child.ending |= tells_to_end || matches!(command, Command::Term | Command::Kill);
+            child.checked &= !child.ending;
             child.heard = if command == Command::Continue { self.now } else { child.heard };
         }
         let knobs = match Needs::of(command) {
@@ -930,7 +931,7 @@ impl World {
             child.doomed = child.doomed.map(|_| now.after(timeout));
             child.heard = now;
             let runs = self.checks.iter().any(|check| check.about == child.pid && check.killed.is_none());
-            child.checked = runs || (has_check && child.declares && !child.ready);
+            child.checked = runs || (has_check && child.declares && !child.ready && !child.ending);
         }
         if let Some(second) = &mut self.second {
             second.declares |= declares;
@@ -1638,6 +1639,34 @@ fn a_check_of_what_is_ready_or_ends_is_killed_and_the_record_says_so() {
         world.happen(&happening);
         world.reap();
         assert!(world.checks.is_empty(), "{happening:?}");
+    }
+}
+
+/// `svstat` said that a service was ready which was on its way out, and its watchdog judged it when it went on.
+#[test]
+fn a_service_that_was_told_to_end_is_not_found_ready_by_its_check() {
+    for command in [Command::Down, Command::Restart, Command::Term, Command::Kill] {
+        for successor in [None, Some(Happening::Takeover), Some(Happening::Upgrade)] {
+            let mut world = checked(CheckDoes::Hangs);
+            (world.stubborn, world.watchdog) = (true, SECOND);
+            if let Some(child) = &mut world.child {
+                child.stubborn = true;
+            }
+            world.pass(FIRST_PAUSE);
+            let (pid, check) = (world.machine.pid().expect("it is up"), world.checks[0].pid);
+            world.command(command);
+            // The check had succeeded before it could be ended.
+            let actions = world.machine.step(world.now, Event::Ended(Pid(check), Exit::Code(0)));
+            assert_eq!((actions, world.machine.pid()), (Actions::default(), Some(pid)), "{command:?}");
+            world.checks.clear();
+            world = if let (Some(successor), false) = (successor, command == Command::Kill) {
+                world.live(&[successor])
+            } else {
+                world
+            };
+            assert!(!world.main().ready && !world.main().watched && world.main().check.is_none());
+            assert_eq!(world.machine.deadline(), None, "no check is due after {command:?}");
+        }
     }
 }
 

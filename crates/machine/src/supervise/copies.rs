@@ -244,6 +244,7 @@ impl Copies {
         if let Some(copy) = self.main.as_mut() {
             copy.paused = false;
             copy.end(signal == Signal::TERM, kill_at);
+            end_check(copy, todo);
         }
     }
 
@@ -255,6 +256,7 @@ impl Copies {
         let before = copy.ending;
         copy.end(signal == Signal::TERM, None);
         let is_news = copy.ending != before;
+        end_check(copy, todo);
         self.signal(signal, todo);
         if is_news {
             todo.push(Action::Announce);
@@ -280,6 +282,7 @@ impl Copies {
             return;
         };
         copy.end(false, Some(kill_at));
+        end_check(copy, todo);
         todo.push(Action::Say(Say::Hung(copy.pid, within)));
         self.signal(Signal::ABRT, todo);
         self.signal(Signal::CONT, todo);

@@ -2,7 +2,7 @@
 //!
 //! A copy tells when it is ready, or counts as ready when it runs. One that tells so by sd_notify may have a watchdog: from when it is ready until it says that it ends, it must
 //! tell within its interval that it is alive. Whatever says that it is ready or alive, and the end of a pause, begins the interval anew. A copy that is paused, or was told to end, is not
-//! judged.
+//! judged, and none that was told to end is checked any more: it shall not be found ready on its way out.
 
 use std::num::NonZeroU32;
 
@@ -158,7 +158,7 @@ impl Copy {
             // Whoever writes this has waited until it was, or its process has ended.
             executed: true,
             declares: left.declares,
-            check: runs.is_some() || (checks && left.declares && !left.ready),
+            check: runs.is_some() || (checks && left.declares && !left.ready && !left.ending),
             watchdog: left.watchdog,
         };
         let ending = Ending { got_term: left.got_term, kill_at: left.kill_due.then_some(kill_at) };
