@@ -809,7 +809,7 @@ impl World {
 
     fn main_moves(&mut self) {
         let (now, new) = (self.now, self.next_pid + 1);
-        // One that was killed for its lateness has moved before.
+        // One that was killed for its lateness is reaped before it can tell of another.
         let is_late = |child: &Child| child.ended.is_some() && child.doomed.is_some_and(|doomed| doomed <= now);
         let Some(child) = self.speaker().filter(|child| !is_late(child)) else {
             return;
@@ -1413,6 +1413,40 @@ fn a_service_that_was_told_to_end_does_not_escape_into_another_process() {
     let actions: Vec<_> = world.machine.step(world.now, Event::Word(old, Word::Moved(Pid(7)))).into_iter().collect();
     let told = [Signal::TERM, Signal::CONT].map(|signal| kill(Pid(7), signal));
     assert_eq!(actions, [&[Action::Stamp][..], &told, &[Action::Announce]].concat());
+}
+
+/// A daemon that had gone into the background told of itself after its parent was killed, and was never killed itself.
+#[test]
+fn a_process_that_takes_the_place_of_one_killed_for_its_lateness_is_killed_in_its_time_too() {
+    let mut world = World::new(Want::Up, true);
+    world.knobs.timeout_kill = Some(3 * SECOND);
+    world.command(Command::Down);
+    let old = world.machine.pid().expect("it is up");
+    world.now = world.now.after(3 * SECOND);
+    let late: Vec<_> = world.machine.step(world.now, Event::Timeout).into_iter().collect();
+    assert_eq!(late, [Action::Say(Say::Late(old)), kill(old, Signal::KILL), Action::Announce]);
+    assert_eq!(world.machine.deadline(), None);
+    let new = Pid(7);
+    world.machine.step(world.now, Event::Word(old, Word::Moved(new)));
+    assert!(world.main().kill_due);
+    assert_eq!(world.machine.deadline(), Some(world.now.after(3 * SECOND)));
+    world.now = world.now.after(3 * SECOND);
+    let late: Vec<_> = world.machine.step(world.now, Event::Timeout).into_iter().collect();
+    assert_eq!(late, [Action::Say(Say::Late(new)), kill(new, Signal::KILL), Action::Announce]);
+    assert_eq!(world.machine.deadline(), None);
+}
+
+/// One that was told to end without such a time has none as another process either.
+#[test]
+fn a_process_that_was_not_late_gets_no_other_time_by_moving() {
+    for (timeout_kill, passed) in [(None, 0), (Some(3 * SECOND), SECOND)] {
+        let mut world = World::new(Want::Up, true);
+        world.knobs.timeout_kill = timeout_kill;
+        world.command(Command::Down);
+        let (old, due) = (world.machine.pid().expect("it is up"), world.machine.deadline());
+        world.machine.step(world.now.after(passed), Event::Word(old, Word::Moved(Pid(7))));
+        assert_eq!(world.machine.deadline(), due);
+    }
 }
 
 #[test]

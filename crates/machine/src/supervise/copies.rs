@@ -184,7 +184,7 @@ impl Copies {
         if let Some(Copy { pid, ending: Some(ending), .. }) = &mut self.main
             && ending.kill_at.is_some_and(|at| at <= now)
         {
-            ending.kill_at = None;
+            (ending.kill_at, ending.killed) = (None, true);
             todo.push(Action::Say(Say::Late(*pid)));
             todo.push(Action::Signal(Target::Process(*pid), Signal::KILL));
             todo.push(Action::Announce);
@@ -345,12 +345,10 @@ impl Copies {
         if !self.can_move(old, new) {
             return;
         }
-        let signal = self.knobs.down_signal;
+        let (signal, kill_at) = (self.knobs.down_signal, now.after(self.knobs.hung_grace()));
         if let Some(copy) = self.main.as_mut().filter(|copy| copy.pid == old) {
-            (copy.pid, copy.paused, copy.alive_at) = (new, false, now);
             todo.push(Action::Stamp);
-            if let Some(ending) = &mut copy.ending {
-                ending.got_term = signal == Signal::TERM;
+            if copy.observe_move(now, new, signal == Signal::TERM, kill_at) {
                 self.signal(signal, todo);
                 self.signal(Signal::CONT, todo);
             }

@@ -40,6 +40,8 @@ pub struct Ending {
     pub got_term: bool,
     /// Then it gets KILL; `None` for never, or if it got that already.
     pub kill_at: Option<Tick>,
+    /// It was late, and got KILL for that.
+    pub killed: bool,
 }
 
 /// A process that runs `run`.
@@ -131,6 +133,20 @@ impl Copy {
         ending.kill_at = ending.kill_at.or(kill_at);
     }
 
+    /// It is another process from now on. Where the old one was told to end, so is this, with `got_term`; and where the old one was killed because it was
+    /// late, this one has until `kill_at`. Returns whether it is to be told.
+    pub fn observe_move(&mut self, now: Tick, pid: Pid, got_term: bool, kill_at: Tick) -> bool {
+        (self.pid, self.paused, self.alive_at) = (pid, false, now);
+        let Some(ending) = &mut self.ending else {
+            return false;
+        };
+        ending.got_term = got_term;
+        if std::mem::take(&mut ending.killed) {
+            ending.kill_at = Some(kill_at);
+        }
+        true
+    }
+
     /// What stands in the record.
     pub fn record(&self) -> Option<record::Copy> {
         Some(record::Copy {
@@ -161,7 +177,7 @@ impl Copy {
             check: runs.is_some() || (checks && left.declares && !left.ready && !left.ending),
             watchdog: left.watchdog,
         };
-        let ending = Ending { got_term: left.got_term, kill_at: left.kill_due.then_some(kill_at) };
+        let ending = Ending { got_term: left.got_term, kill_at: left.kill_due.then_some(kill_at), killed: false };
         let mut copy = Copy {
             ready: left.ready,
             watched: left.watched,
