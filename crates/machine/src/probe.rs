@@ -65,6 +65,11 @@ impl Probe {
         }
     }
 
+    /// Whether nobody waits for the service to be ready.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Idle
+    }
+
     /// When [`timeout`](Probe::timeout) is to be asked.
     pub fn deadline(&self) -> Option<Tick> {
         match self.state {

@@ -885,7 +885,13 @@ impl World {
             }),
             ..left.decided
         };
-        assert_eq!(self.decided(), expected, "the successor goes on from something else");
+        let without_checks = |decided: Decided| Decided {
+            main: decided.main.map(|main| Copy { check_over: false, ..main }),
+            second: decided.second.map(|(role, second)| (role, Copy { check_over: false, ..second })),
+            ..decided
+        };
+        let found = without_checks(self.decided());
+        assert_eq!(found, without_checks(expected), "the successor goes on from something else");
         self.announce(self.record());
         let service = left.decided.service;
         let is_down = left.decided.main.is_none();
@@ -931,12 +937,12 @@ impl World {
             child.doomed = child.doomed.map(|_| now.after(timeout));
             child.heard = now;
             let runs = self.checks.iter().any(|check| check.about == child.pid && check.killed.is_none());
-            child.checked = runs || (has_check && child.declares && !child.ready && !child.ending);
+            child.checked &= runs || has_check;
         }
         if let Some(second) = &mut self.second {
             second.declares |= declares;
             let runs = self.checks.iter().any(|check| check.about == second.pid && check.killed.is_none());
-            second.checked = is_warming && (runs || (has_check && !second.ready));
+            second.checked &= is_warming && (runs || has_check);
         }
     }
 
@@ -1674,6 +1680,33 @@ fn a_check_of_what_is_ready_or_ends_is_killed_and_the_record_says_so() {
         world.reap();
         assert!(world.checks.is_empty(), "{happening:?}");
     }
+}
+
+/// A service that read its configuration anew, or said that it ends, was called ready by the check of a successor.
+#[test]
+fn what_was_ready_once_is_checked_by_no_successor() {
+    for successor in [Happening::Takeover, Happening::Upgrade] {
+        for word in [Happening::Ready(false), Happening::Stopping] {
+            let mut world = checked(CheckDoes::Succeeds);
+            world.pass(FIRST_PAUSE);
+            assert!(world.record().ready().is_some());
+            world = world.live(&[word, successor.clone(), successor.clone(), Happening::Pass(2 * SECOND)]);
+            assert!(world.record().ready().is_none(), "it has not said so itself");
+            assert_eq!(world.machine.deadline(), None);
+        }
+    }
+}
+
+/// The record of an older version says nothing of that.
+#[test]
+fn what_was_not_ready_yet_is_checked_by_the_successor_of_an_older_version_too() {
+    let mut world = checked(CheckDoes::Fails);
+    world.pass(FIRST_PAUSE);
+    let mut left = world.decided();
+    left.main = left.main.map(|main| Copy { check_over: false, ..main });
+    let resumed = Resumed { last_start: None, knobs: world.knobs, checks: true, heard: true, ours: false };
+    let machine = Machine::resume(world.now, &left, resumed);
+    assert_eq!(machine.deadline(), Some(world.now.after(FIRST_PAUSE)));
 }
 
 /// `svstat` said that a service was ready which was on its way out, and its watchdog judged it when it went on.

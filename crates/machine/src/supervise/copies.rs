@@ -300,8 +300,8 @@ impl Copies {
             Word::Unready | Word::Stopping if is_main => {
                 let is_stopping = word == Word::Stopping;
                 // Whatever a check finds, the service will not be ready again.
-                let had_check = is_stopping && end_check(copy, todo);
-                if copy.observe_unready(is_stopping) || had_check {
+                let was_checked = is_stopping && end_check(copy, todo);
+                if copy.observe_unready(is_stopping) || was_checked {
                     todo.push(Action::Announce);
                 }
             }
@@ -436,11 +436,11 @@ impl Copies {
     }
 }
 
-/// Ends the checks about a copy of which nobody waits to be ready any more. Returns whether one ran.
+/// Ends the checks about a copy of which nobody waits to be ready any more. Returns whether somebody did.
 fn end_check(copy: &mut Copy, todo: &mut Actions) -> bool {
-    let check = copy.probe.stop();
-    if let Some(check) = check {
+    let was_awaited = !copy.probe.is_over();
+    if let Some(check) = copy.probe.stop() {
         todo.push(Action::Signal(Target::Job(check), Signal::KILL));
     }
-    check.is_some()
+    was_awaited
 }

@@ -161,6 +161,7 @@ impl Copy {
             got_term: self.ending.is_some_and(|ending| ending.got_term),
             kill_due: self.ending.is_some_and(|ending| ending.kill_at.is_some()),
             check: self.probe.pid().and_then(|pid| NonZeroU32::new(pid.0)),
+            check_over: self.probe.is_over(),
         })
     }
 
@@ -169,12 +170,14 @@ impl Copy {
     pub fn resume(now: Tick, left: &record::Copy, kill_at: Tick, checks: bool, ours: bool) -> Copy {
         // It is followed to its end, even where there is no `check` any more.
         let runs = left.check.filter(|_| ours);
+        // Records of older versions do not say that it is over.
+        let is_awaited = left.declares && !left.ready && !left.ending && !left.check_over;
         let start = Start {
             pid: Pid(left.pid.get()),
             // Whoever writes this has waited until it was, or its process has ended.
             executed: true,
             declares: left.declares,
-            check: runs.is_some() || (checks && left.declares && !left.ready && !left.ending),
+            check: runs.is_some() || (checks && is_awaited),
             watchdog: left.watchdog,
         };
         let ending = Ending { got_term: left.got_term, kill_at: left.kill_due.then_some(kill_at), killed: false };

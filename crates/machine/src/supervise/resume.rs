@@ -37,7 +37,7 @@ impl Resumed {
         // Records of the first layout do not say this of a second copy.
         second.declares |= matches!(self.knobs.readiness, Readiness::Declared(_));
         match role {
-            Role::Warming if self.checks && !second.ready && second.probe == Probe::default() => {
+            Role::Warming if self.checks && !second.ready && !left.check_over && second.probe.is_over() => {
                 second.probe.begin(now);
             }
             Role::Warming => {}

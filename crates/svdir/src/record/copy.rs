@@ -42,6 +42,8 @@ pub struct Copy {
     pub kill_due: bool,
     /// The `check` that runs about it. It matters to a successor in the same process only.
     pub check: Option<NonZeroU32>,
+    /// It is not checked any more whether it is ready: a check has succeeded, it said so itself, it ends, or nobody ever asked.
+    pub check_over: bool,
 }
 
 impl Copy {
@@ -59,6 +61,7 @@ impl Copy {
             got_term: false,
             kill_due: false,
             check: None,
+            check_over: false,
         }
     }
 
@@ -75,7 +78,7 @@ impl Copy {
         ]
     }
 
-    /// Writes pid, flags, role, watchdog and check. `role` is `None` for the main copy.
+    /// Writes pid, flags, role, watchdog, check and more flags. `role` is `None` for the main copy.
     pub(super) fn encode(&self, role: Option<Role>, section: &mut Writer<'_>) {
         section.number(self.pid.get());
         section.byte(self.flags().into_iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit));
@@ -87,6 +90,7 @@ impl Copy {
         });
         section.long(self.watchdog);
         section.number(self.check.map_or(0, NonZeroU32::get));
+        section.byte(u8::from(self.check_over));
     }
 
     /// What [`encode`](Copy::encode) wrote. `None` if there is no pid.
@@ -111,6 +115,7 @@ impl Copy {
             kill_due: flags & 128 != 0,
             watchdog: section.long(),
             check: NonZeroU32::new(section.number()),
+            check_over: section.byte() & 1 != 0,
         };
         Some((role, copy))
     }

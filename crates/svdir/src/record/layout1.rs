@@ -85,6 +85,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
         got_term: status.got_term,
         kill_due: is(KILL_DUE),
         check: None,
+        check_over: false,
     });
     let role = match role {
         1 => Some(Role::Warming),
