@@ -46,7 +46,13 @@ impl Ways {
     /// Those that the current directory, which messages call `dir`, asks for.
     /// `alone` says that no copy of the service runs.
     pub fn prepare(dir: &OsStr, present: Present, socket: &mut NotifySocket, alone: bool, said: &mut Warnings) -> Ways {
-        let number = if present.notification_fd { knobs::notification_fd(dir, said) } else { None };
+        let number = if present.notification_fd {
+            knobs::notification_fd(dir, said)
+        } else {
+            said.over("place");
+            said.over(names::NOTIFICATION_FD);
+            None
+        };
         let pipe = number.and_then(|number| match Pipe::new(number) {
             Ok(pipe) => {
                 said.over("ready");

@@ -53,3 +53,26 @@ fn a_knob_that_cannot_be_read_gets_one_too() {
     let line = "supervise: warning: unable to use a/timeout-kill, taking none: is a directory\n";
     wait_until("it is said", || scratch.text("supervise.err") == line);
 }
+
+#[test]
+fn a_trouble_that_comes_back_is_told_again() {
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    let _supervise = scratch.start("supervise", "supervise", &["a"]);
+    let mut before = wait_up(&scratch, "a");
+    let mut restart = || {
+        svc(&scratch, "-t", "a");
+        before = testkit::wait_for("another is up", || crate::world::pid(&scratch, "a").filter(|&pid| pid != before));
+    };
+    let line = "supervise: warning: using a/notification-fd: it takes the place of stdout\n";
+    for round in 1..=3 {
+        for number in ["1", "1", if round == 1 { "7" } else { "" }] {
+            match number {
+                "" => std::fs::remove_file(scratch.path("a/notification-fd")).expect("it is there"),
+                number => drop(scratch.write("a/notification-fd", number)),
+            }
+            restart();
+            assert_eq!(scratch.text("supervise.err"), line.repeat(round), "{round} {number}");
+        }
+    }
+}
