@@ -7,6 +7,7 @@
 #[allow(dead_code)] // Not all of it is needed here.
 mod world;
 
+mod cannot_run;
 mod helper;
 mod knobs;
 mod readiness;

@@ -93,6 +93,59 @@ fn a_check_is_run_until_it_succeeds_and_then_no_more() {
 }
 
 #[test]
+fn an_upgrade_leaves_the_check_that_runs_and_ends_it_when_it_is_due() {
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    scratch.script("a/check", "echo $$ >>checks; exec sleep 1000");
+    let supervise = supervise(&scratch);
+    wait_up(&scratch, "a");
+    wait_until("the check runs", || lines(&scratch, "a/checks") == 1);
+    let check: u32 = scratch.text("a/checks").trim().parse().expect("a pid");
+    for round in 0..2 {
+        svc(&scratch, "--reexec", "a");
+        // When this has been obeyed the new file has been asked, by a process that is a child too until it answers.
+        assert_eq!(scratch.run("svc", &["-c", "--wait=up", "--timeout=20", "a"]).code, 0, "{round}");
+        let children = || testkit::children(supervise.pid());
+        wait_until("the service and its check are left", || children().len() == 2);
+        holds_for(Duration::from_millis(500), "no other check", || lines(&scratch, "a/checks") == 1);
+        assert!(lives(check) && children().contains(&check), "{round}");
+    }
+    wait_until("it is ended", || !lives(check));
+    wait_until("and another runs", || lines(&scratch, "a/checks") == 2);
+    svc(&scratch, "-dx", "a");
+}
+
+#[test]
+fn a_check_behind_a_link_is_noticed_when_it_appears_and_when_it_goes() {
+    let scratch = Scratch::new();
+    scratch.service("a", "exec sleep 1000");
+    scratch.mkdir("releases");
+    std::os::unix::fs::symlink("../releases/check", scratch.path("a/check")).expect("a link");
+    // So long ago that the next change is seen by the time.
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(100);
+    let _supervise = supervise(&scratch);
+    wait_up(&scratch, "a");
+    let age = || {
+        let directory = std::fs::File::open(scratch.path("a")).expect("it is there");
+        directory.set_modified(long_ago).expect("ours");
+    };
+    age();
+    let restart = || {
+        let before = pid(&scratch, "a");
+        svc(&scratch, "-t", "a");
+        wait_until("another is up", || pid(&scratch, "a").is_some_and(|pid| Some(pid) != before));
+    };
+    restart();
+    holds_for(Duration::from_millis(300), "there is none", || !is_ready(&scratch));
+    scratch.script("releases/check", "exit 0");
+    restart();
+    wait_ready(&scratch);
+    std::fs::remove_file(scratch.path("releases/check")).expect("it is there");
+    restart();
+    holds_for(Duration::from_millis(300), "there is none", || !is_ready(&scratch));
+}
+
+#[test]
 fn a_service_that_ends_takes_its_check_along() {
     let scratch = Scratch::new();
     scratch.service("a", "exec sleep 1000");

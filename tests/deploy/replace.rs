@@ -372,3 +372,33 @@ fn no_request_is_lost_over_twenty_replacements_under_load() {
     });
     wait_until("one is left", || !svstat(&scratch, "a").contains(", ending"));
 }
+
+#[test]
+fn a_socket_that_only_the_old_copy_has_is_closed_with_it_after_an_upgrade_too() {
+    let scratch = Scratch::new();
+    let (web, old) = (crate::address(), crate::address());
+    scratch.service("a", "while ! test -e go; do sleep 0.01; done; echo >&7; exec sleep 1000");
+    scratch.write("a/notification-fd", "7");
+    scratch.write("a/sockets/web", format!("tcp {web}"));
+    scratch.write("a/sockets/old", format!("tcp {old}"));
+    let go = scratch.write("a/go", "");
+    let supervise = scratch.start("supervise", "supervise", &["a"]);
+    let first = wait_up(&scratch, "a");
+    std::fs::remove_file(&go).expect("it is there");
+    std::fs::remove_file(scratch.path("a/sockets/old")).expect("it is there");
+    svc(&scratch, "-R", "a");
+    wait_until("the new copy starts", || svstat(&scratch, "a").contains(", starting pid "));
+    svc(&scratch, "--reexec", "a");
+    // When this has been obeyed the new file has been asked, by a process that is a child too until it answers.
+    assert_eq!(scratch.run("svc", &["-c", "--wait=up", "--timeout=20", "a"]).code, 0);
+    wait_until("both copies are left", || testkit::children(supervise.pid()).len() == 2);
+    let connect = |address: &str| std::net::TcpStream::connect(address).is_ok();
+    assert!(connect(&old) && connect(&web), "the old copy has both");
+    scratch.write("a/go", "");
+    wait_until("the new copy serves alone", || {
+        let line = svstat(&scratch, "a");
+        pid(&scratch, "a").is_some_and(|pid| pid != first) && !line.contains("ending pid")
+    });
+    assert!(!connect(&old) && connect(&web));
+    assert_eq!(scratch.text("supervise.err"), "");
+}

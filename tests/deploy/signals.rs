@@ -142,3 +142,17 @@ fn a_service_told_to_end_by_anybody_else_is_not_killed_by_us() {
     wait_told(&scratch, "USR1");
     assert_eq!(pid(&scratch, "a"), Some(child));
 }
+
+#[test]
+fn a_real_time_signal_can_end_it_by_its_name_or_number() {
+    for knob in ["RTMIN+3", "SIGRTMIN+3", "37"] {
+        let scratch = Scratch::new();
+        scratch.service("a", "trap 'echo got; exit' 37; echo start; while :; do sleep 1000 & wait; done");
+        scratch.write("a/down-signal", knob);
+        let _supervise = supervise(&scratch);
+        svc(&scratch, "-d", "a");
+        wait_down(&scratch, "a");
+        assert_eq!(told(&scratch), ["start", "got"], "{knob}");
+        assert_eq!(scratch.text("supervise.err"), "", "{knob}");
+    }
+}
