@@ -98,6 +98,12 @@ impl Default for Init {
 }
 
 impl Arguments {
+    /// Whether all options of a call are known. Where that matters, what begins with dashes is no directory but an option of a later release.
+    pub fn are_known(call: &Call) -> bool {
+        let is_known = |word: &OsStr| is_option(word) || !word.as_bytes().starts_with(b"--");
+        call.words().first().is_none_or(|word| is_known(word)) && Arguments::of(call).is_ok()
+    }
+
     /// Those of a call.
     ///
     /// # Errors

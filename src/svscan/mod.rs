@@ -63,7 +63,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
     let mut scanner = match successor::received(call) {
         Received::Question(call, state) => {
-            let is_callable = Arguments::of(&call).is_ok();
+            let is_callable = Arguments::are_known(&call);
             return Ok(successor::answer(is_callable && ScanState::decode(&state).is_some()));
         }
         Received::State(state) => Scanner::go_on(call, Arguments::of(call)?, &state)?,

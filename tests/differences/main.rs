@@ -31,6 +31,7 @@ mod supervise_says_once;
 mod supervise_sees_stops;
 mod supervise_takes_over;
 mod supervise_wants_fifos;
+mod supervise_without_standard;
 mod svc_control_is_no_fifo;
 mod svc_svstat_long_options;
 mod svscan_at_once;

@@ -23,9 +23,13 @@ fn upgrade(scratch: &Scratch, program: &str) -> PathBuf {
 
 /// Starts `bin/PROGRAM dir`.
 fn start_upgradable(scratch: &Scratch, program: &str, dir: &str) -> Running {
+    start_upgradable_with(scratch, program, &[dir])
+}
+
+fn start_upgradable_with(scratch: &Scratch, program: &str, words: &[&str]) -> Running {
     let file = |kind| fs::File::create(scratch.path(format!("{program}.{kind}"))).expect("a file");
     let mut command = Command::new(upgrade(scratch, program));
-    start(command.arg(dir).current_dir(scratch.root()).stdin(Stdio::null()).stdout(file("out")).stderr(file("err")))
+    start(command.args(words).current_dir(scratch.root()).stdin(Stdio::null()).stdout(file("out")).stderr(file("err")))
 }
 
 fn supervise(scratch: &Scratch) -> Running {
@@ -242,4 +246,84 @@ fn supervises_that_were_taken_over_are_handed_over_too() {
     assert_eq!(["scan/a", "scan/a/log"].map(|dir| pid(&scratch, dir)), before.map(Some));
     talker.say("1");
     wait_logged(&scratch, "1\n");
+}
+
+#[test]
+fn the_question_has_all_words_of_the_call_behind_it() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let _supervise = supervise(&scratch);
+    wait_up(&scratch, "a");
+    scratch.install("bin/supervise", b"#!/bin/sh\necho \"$*\" >>asked\nexit 1\n");
+    svc(&scratch, "--reexec", "a");
+    wait_until("it is asked", || scratch.path("a/asked").exists() && lines(&scratch, "a/asked") == 1);
+    assert_eq!(scratch.text("a/asked"), "--understand-handover a\n");
+
+    scratch.service("scan/b", SLEEPER);
+    upgrade(&scratch, "supervise");
+    let svscan = start_upgradable_with(&scratch, "svscan", &["--init", "--grace", "7s", "scan"]);
+    wait_up(&scratch, "scan/b");
+    scratch.install("bin/svscan", b"#!/bin/sh\necho \"$*\" >>asked\nexit 1\n");
+    svscan.signal("USR2");
+    wait_until("it is asked", || scratch.path("scan/asked").exists() && lines(&scratch, "scan/asked") == 1);
+    assert_eq!(scratch.text("scan/asked"), "--understand-handover --init --grace 7s scan\n");
+}
+
+#[test]
+fn a_program_that_does_not_know_an_option_of_the_call_says_no() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", SLEEPER);
+    upgrade(&scratch, "supervise");
+    let svscan = start_upgradable_with(&scratch, "svscan", &["--init", "scan"]);
+    let child = wait_up(&scratch, "scan/a");
+    // What our file answers when it is asked as a svscan would ask that has been called with other words.
+    let real = scratch.suite().path("svscan");
+    let asks = ["--init scan", "--from-the-future --init scan", "--init --from-the-future scan"];
+    let each = |words: &&str| format!("{} \"$1\" {words} 2>/dev/null\necho $? >>asked\n", real.display());
+    let script: String = asks.iter().map(each).collect();
+    scratch.install("bin/svscan", format!("#!/bin/sh\n{script}exit 1\n").as_bytes());
+    svscan.signal("USR2");
+    let asked = "scan/asked";
+    wait_until("it is asked", || scratch.path(asked).exists() && lines(&scratch, asked) == asks.len());
+    let answers = scratch.text(asked);
+    let answers: Vec<&str> = answers.lines().collect();
+    assert_eq!(answers[0], "99");
+    assert!(answers[1..].iter().all(|&answer| answer != "99"), "{answers:?}");
+    assert_eq!(pid(&scratch, "scan/a"), Some(child));
+}
+
+#[test]
+fn at_the_limit_of_open_files_the_new_program_goes_on_or_the_old_one_does() {
+    let Some(prlimit) = testkit::needs_program("prlimit") else { return };
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let supervise = supervise(&scratch);
+    let child = wait_up(&scratch, "a");
+    let limit = |limit: usize| {
+        let mut command = Command::new(&prlimit);
+        let ran =
+            testkit::finish(command.arg(format!("--pid={}", supervise.pid())).arg(format!("--nofile={limit}:4096")));
+        assert_eq!(ran.code, 0, "{}", ran.err());
+    };
+    let open = || {
+        let numbers = fs::read_dir(format!("/proc/{}/fd", supervise.pid())).expect("it lives");
+        numbers.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<usize>().ok()).max().expect("some")
+    };
+    let first = open() + 1;
+    let mut upgraded = 0;
+    for more in 0..6 {
+        upgrade(&scratch, "supervise");
+        let said = lines(&scratch, "supervise.err");
+        limit(first + more);
+        svc(&scratch, "--reexec", "a");
+        wait_until("one of them goes on", || is_new(supervise.pid()) || lines(&scratch, "supervise.err") > said);
+        upgraded += usize::from(is_new(supervise.pid()));
+        let ran = scratch.run("svc", &["-c", "--wait=up", "--timeout=20", "a"]);
+        assert_eq!((ran.code, ran.err().as_str()), (0, ""), "{more}: {}", scratch.text("supervise.err"));
+        assert_eq!(pid(&scratch, "a"), Some(child), "{more}");
+    }
+    assert!(upgraded > 0, "{}", scratch.text("supervise.err"));
+    limit(1024);
+    svc(&scratch, "-t", "a");
+    wait_until("it is still supervised", || pid(&scratch, "a").is_some_and(|pid| pid != child));
 }
