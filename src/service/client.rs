@@ -75,7 +75,13 @@ pub fn reach() -> Result<File, Unreachable> {
 }
 
 fn open(name: &str) -> Result<File, Unreachable> {
-    let file = fd::open_write(&*files::here(name)).map_err(|error| match error.raw_os_error() {
+    let mut file = fd::open_write(&*files::here(name));
+    if file.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        // Somebody has removed it, or there never was one.
+        running::wait_for_recalled(|| fd::open_write(&*files::here(names::OK)).is_ok());
+        file = fd::open_write(&*files::here(name));
+    }
+    let file = file.map_err(|error| match error.raw_os_error() {
         Some(fd::NO_READER) => Unreachable::NotRunning,
         _ => Unreachable::System(error),
     })?;

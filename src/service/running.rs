@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use machine::Pid;
+use machine::{Pid, SECOND};
 use svdir::names;
-use sys::fd;
+use sys::{fd, identity, poll, presence, process};
 
 use super::{files, record};
 
@@ -57,6 +57,42 @@ pub fn owner(dir: &Path) -> Option<PathBuf> {
 pub fn shared(owner: &Path) -> io::Error {
     let path = owner.as_os_str().as_bytes().escape_ascii();
     io::Error::other(format!("it is that of {path}, whose path differs only by a colon; rename one of the two"))
+}
+
+/// The supervise that has marked the service directory `directory`, if there is one: it runs there, whether its files are there or not. A mark counts only
+/// of those who may run one there: root, ourselves, and the owner of the directory.
+pub fn marked_by(directory: &File) -> Option<process::Pid> {
+    let holder = presence::marked_by(directory).ok().flatten()?;
+    let users = [0, identity::effective_user(), directory.metadata().ok()?.uid()];
+    is_of(holder, &users).then_some(holder)
+}
+
+/// Whether all user ids of a process are among these. A program that is set-user-id keeps the real one of whoever called it.
+fn is_of(pid: process::Pid, users: &[u32]) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let own = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let is_one = |user: &str| user.parse().is_ok_and(|user| users.contains(&user));
+    own.is_some_and(|own| own.split_ascii_whitespace().all(is_one))
+}
+
+/// Tells a supervise that its files were removed: at a CHLD for which there is no child it looks for them, and makes them anew.
+pub fn recall(supervise: process::Pid) {
+    let _ = process::kill(supervise, process::Signal::SIGCHLD);
+}
+
+/// Tells the supervise of the current directory so, if one runs there, and gives it a second until `is_there`.
+pub fn wait_for_recalled(is_there: impl Fn() -> bool) {
+    const LOOKS: u64 = 200;
+    let Some(supervise) = fd::open_read(".").ok().and_then(|directory| marked_by(&directory)) else {
+        return;
+    };
+    recall(supervise);
+    for _ in 0..LOOKS {
+        if is_there() {
+            return;
+        }
+        poll::rest_for(SECOND / LOOKS);
+    }
 }
 
 /// The pid in the record of `dir`, if that process is where a supervise of `dir` is.

@@ -16,12 +16,12 @@ use machine::SECOND;
 use svdir::names;
 use svdir::record::Record;
 use svdir::record::handover::Key;
-use sys::process::{self, Pid};
+use sys::process::Pid;
 use sys::{adopted, fd, presence};
 
 use super::upgrade::Inherited;
-use crate::service::files;
 use crate::service::record::{self, Announcer};
+use crate::service::{files, running};
 
 /// Lock, FIFOs, record and mark.
 pub struct Hold {
@@ -52,10 +52,12 @@ impl Hold {
         let shown = |file| files::shown(dir, file);
         let lock = take_lock().with_context(|| text!("unable to acquire ", shown(names::LOCK).0.as_slice()))?;
         let directory = mark();
-        if let Some(Some(holder)) = directory.as_ref().filter(|_| is_new).map(holder) {
+        if let Some(Some(holder)) = directory.as_ref().filter(|_| is_new).map(running::marked_by) {
             drop(lock);
-            // It looks for its files then.
-            let _ = process::kill(holder, process::Signal::SIGCHLD);
+            // What was made here may be another user's, who could not use it.
+            let own = [&own.lock, &own.directory].map(|path| OsStr::from_bytes(path.to_bytes()));
+            let _ = std::fs::remove_file(own[0]).and_then(|()| std::fs::remove_dir(own[1]));
+            running::recall(holder);
             let removed = io::Error::other(format!("supervise runs here as pid {holder}, and its files were removed"));
             return Err(removed).with_context(|| text!("unable to acquire ", shown(names::LOCK).0.as_slice()));
         }
@@ -140,7 +142,7 @@ impl Hold {
 
 /// Marks the current directory. Where the file system has no such locks, nothing is lost but the mark.
 fn mark() -> Option<File> {
-    let directory = fd::open_here().ok()?;
+    let directory = fd::open_read(".").ok()?;
     match presence::mark(&directory) {
         Ok(()) => Some(directory),
         Err(error) => {
@@ -148,19 +150,6 @@ fn mark() -> Option<File> {
             None
         }
     }
-}
-
-/// The supervise that has marked the directory, if there is one. A user who may not signal the service does not count.
-fn holder(directory: &File) -> Option<Pid> {
-    presence::marked_by(directory).ok().flatten().filter(|&holder| is_trusted(holder))
-}
-
-/// Whether all user ids of a process are root's or ours. A program that is set-user-id keeps the real one of whoever called it.
-fn is_trusted(pid: Pid) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-    let is_ours = |user: &str| user == "0" || user.parse() == Ok(sys::identity::effective_user());
-    users.is_some_and(|users| users.split_ascii_whitespace().all(is_ours))
 }
 
 /// Makes `supervise/`. If it is a link to nowhere, makes what it points to, as Debian's daemontools does; the two

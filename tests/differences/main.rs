@@ -25,6 +25,7 @@ mod services_hear_nothing_from_above;
 mod softlimit_overflow;
 mod stderr_that_stands_still;
 mod steady_state;
+mod supervise_comes_back;
 mod supervise_follows_no_link;
 mod supervise_is_never_deaf;
 mod supervise_says_once;

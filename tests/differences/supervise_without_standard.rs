@@ -25,8 +25,8 @@ fn supervise(scratch: &Scratch, suite: &Suite) -> Running {
 
 #[test]
 fn the_service_finds_them_closed_as_below_the_original() {
-    let scratch = Scratch::with(Suite::ours());
-    let _supervise = supervise(&scratch, &Suite::ours());
+    let scratch = Scratch::new();
+    let _supervise = supervise(&scratch, &scratch.suite().clone());
     assert_eq!(scratch.text("a/found"), "found:\n");
     let Some(original) = testkit::needs_original() else { return };
     let other = Scratch::with(original.clone());
@@ -36,8 +36,8 @@ fn the_service_finds_them_closed_as_below_the_original() {
 
 #[test]
 fn its_messages_are_in_none_of_its_files_and_it_can_be_upgraded() {
-    let scratch = Scratch::with(Suite::ours());
-    let mut supervise = supervise(&scratch, &Suite::ours());
+    let scratch = Scratch::new();
+    let mut supervise = supervise(&scratch, &scratch.suite().clone());
     let child = wait_up(&scratch, "a");
     for _ in 0..2 {
         svc(&scratch, "--reexec", "a");
