@@ -122,6 +122,13 @@ pub fn left_behind(found: Result<Found, Unreadable>) -> Option<Record> {
     (!supervise.exited && is_this_boot(supervise.boot)).then_some(record)
 }
 
+/// Whether there is the record of a supervise that was killed, of which cannot be told in which life of the system that was.
+pub fn may_be_left_behind(found: &Result<Found, Unreadable>) -> bool {
+    let record = found.as_ref().ok().and_then(|found| found.record);
+    this_boot().is_none()
+        && record.is_some_and(|record| record.observed.supervise.pid != 0 && !record.observed.supervise.exited)
+}
+
 /// Whether a supervise of `dir` was killed in this life of the system. Its service may live.
 pub fn was_left_behind(dir: &Path) -> bool {
     left_behind(read(dir)).is_some()

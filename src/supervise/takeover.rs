@@ -39,7 +39,15 @@ impl Beginning {
     /// If it cannot be found out whether a process lives that it has left behind.
     #[inline(never)]
     pub fn find(dir: &OsStr, want: Want, said: &mut Warnings) -> anyhow::Result<Beginning> {
-        let Some(left) = record::left_behind(record::read_own()) else {
+        let found = record::read_own();
+        if record::may_be_left_behind(&found) {
+            let unknown = io::Error::other("nothing here tells one boot from another");
+            VOICE.warning(
+                &text!("unable to take over ", dir, " from a supervise that was killed, starting anew"),
+                &unknown,
+            );
+        }
+        let Some(left) = record::left_behind(found) else {
             let seen = Process { since: now(), ..Process::default() };
             let processes = Processes { main: Known { seen, ..Known::default() }, ..Processes::default() };
             let (machine, notify) = (Machine::new(want), NotifySocket::default());

@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod boots;
 mod container;
 mod endings;
 mod lines;
