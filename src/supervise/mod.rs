@@ -140,6 +140,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_>>
         successor,
         said,
         done: false,
+        deep: true,
     }))
 }
 
@@ -199,6 +200,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         successor,
         said,
         done: false,
+        deep: true,
     });
     supervisor.go_on();
     Ok(supervisor)

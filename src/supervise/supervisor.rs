@@ -17,7 +17,7 @@ use sys::adopted::Adopted;
 use sys::notify::LONGEST;
 use sys::process::{self, Change};
 use sys::signals::Signals;
-use sys::{fd, oom, proc, sealed};
+use sys::{fd, oom, proc, sealed, stack};
 
 use super::copies::{Outcome, Provisions, Scene, start_check};
 use super::hold::Hold;
@@ -62,6 +62,8 @@ pub struct Supervisor<'a> {
     pub successor: Successor,
     pub said: Warnings,
     pub done: bool,
+    /// More of the stack was touched than the loop needs.
+    pub deep: bool,
 }
 
 impl Supervisor<'_> {
@@ -129,6 +131,10 @@ impl Supervisor<'_> {
         ];
         let deadline = deadlines.into_iter().flatten().min();
         let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
+        // What the beginning or a start has touched is not needed until the next one.
+        if std::mem::take(&mut self.deep) {
+            stack::give_back();
+        }
         let Processes { main, second } = &self.processes;
         let sources = [
             Some(self.signals.fd()),
@@ -149,7 +155,8 @@ impl Supervisor<'_> {
                 let text = text!("unable to wait for ", self.dir, ", trying again in a second");
                 self.said.warning("poll", text, &error);
                 sys::poll::rest();
-                sources_that_are_there(&self.processes, &self.provisions)
+                // What is not there says nothing.
+                [true; 7]
             }
         };
         // The operator comes first: a service that does not stop talking keeps him from nothing.
@@ -436,6 +443,7 @@ impl Supervisor<'_> {
             announcer: &mut self.hold.announcer,
             said: &mut self.said,
         };
+        self.deep = true;
         let Outcome { event, known, why } = self.provisions.start(slot, scene);
         self.told.why = why;
         match (known, slot) {
@@ -483,12 +491,4 @@ impl Supervisor<'_> {
 
 fn is_due(deadline: Option<Tick>) -> bool {
     deadline.is_some_and(|deadline| deadline <= tick())
-}
-
-/// What might be readable where poll did not tell, in the order of [`Supervisor::turn`].
-fn sources_that_are_there(processes: &Processes, provisions: &Provisions) -> [bool; 7] {
-    let Processes { main, second } = processes;
-    let ready = [main, second].map(|known| known.ready.fd().is_some());
-    let ended = [main, second].map(|known| known.adopted.is_some());
-    [true, true, ready[0], ready[1], ended[0], ended[1], provisions.notify.fd().is_some()]
 }

@@ -32,6 +32,7 @@ pub mod random;
 pub mod sealed;
 pub mod signals;
 mod spawn;
+pub mod stack;
 pub mod watch;
 
 /// Input/output error.
