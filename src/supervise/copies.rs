@@ -62,7 +62,7 @@ impl Provisions {
         match Needs::of(command) {
             Needs::Nothing => Knobs::default(),
             Needs::Signals => knobs::signals(dir, said),
-            Needs::Replacing => knobs::for_replacing(dir, self.presence.look(), said),
+            Needs::Replacing => knobs::for_replacing(dir, said),
         }
     }
 

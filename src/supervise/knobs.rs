@@ -8,17 +8,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use cli::{Warnings, text};
-use machine::overlap::Readiness;
-use machine::supervise::{Knobs, WARM_UP};
-use machine::{SECOND, Signal};
+use machine::Signal;
+use machine::supervise::{Knobs, PATIENCE, WARM_UP};
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::names;
 use svdir::record::Decided;
 use sys::limits::{self, Resource};
 use sys::{fd, process};
-
-/// How long a new copy may take to get ready where nobody says.
-const PATIENCE: u64 = 60 * SECOND;
 
 /// Which of the files are there that matter to a start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +29,13 @@ pub struct Present {
     pub check: bool,
     /// `sockets/`
     pub sockets: bool,
+}
+
+impl Present {
+    /// Whether the service tells when it is ready, in whatever way.
+    pub const fn declares(self) -> bool {
+        self.notification_fd || self.sd_notify || self.check
+    }
 }
 
 /// Knows which are there, and looks again only if the directory has changed: of a start this costs one system call.
@@ -83,7 +86,8 @@ pub fn signals(dir: &OsStr, said: &mut Warnings) -> Knobs {
         down_signal: get(dir, names::DOWN_SIGNAL, "TERM", signal, said).unwrap_or(default.down_signal),
         reload_signal: get(dir, names::RELOAD_SIGNAL, "HUP", signal, said).unwrap_or(default.reload_signal),
         timeout_kill: get(dir, names::TIMEOUT_KILL, "none", milliseconds, said).filter(|&timeout| timeout > 0),
-        readiness: default.readiness,
+        patience: default.patience,
+        warm_up: default.warm_up,
     }
 }
 
@@ -116,21 +120,16 @@ pub fn watchdog(dir: &OsStr, said: &mut Warnings) -> u64 {
 
 /// What [`signals`] returns, and how a new copy gets ready.
 #[inline(never)]
-pub fn for_replacing(dir: &OsStr, present: Present, said: &mut Warnings) -> Knobs {
-    let notifies = present.notification_fd && notification_fd(dir, said).is_some();
-    let readiness = if notifies || present.sd_notify || present.check {
-        let limit = get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE);
-        Readiness::Declared((limit > 0).then_some(limit))
-    } else {
-        Readiness::WarmUp(get(dir, names::WARMUP, "1s", milliseconds, said).unwrap_or(WARM_UP))
-    };
-    Knobs { readiness, ..signals(dir, said) }
+pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
+    let limit = get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE);
+    let warm_up = get(dir, names::WARMUP, "1s", milliseconds, said).unwrap_or(WARM_UP);
+    Knobs { patience: (limit > 0).then_some(limit), warm_up, ..signals(dir, said) }
 }
 
 /// The knobs for a successor. They are needed only if a KILL or a replacement is pending.
 pub fn for_successor(dir: &OsStr, left: &Decided, said: &mut Warnings) -> Knobs {
     match (left.second, left.main) {
-        (Some(_), _) => for_replacing(dir, Presence::default().look(), said),
+        (Some(_), _) => for_replacing(dir, said),
         (None, Some(main)) if main.kill_due => signals(dir, said),
         (None, _) => Knobs::default(),
     }

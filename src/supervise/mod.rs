@@ -40,7 +40,7 @@ use processes::{Known, Processes};
 use readiness::ReadyPipe;
 use sockets::Sockets;
 use supervisor::Supervisor;
-use takeover::{Beginning, checks, last_start, who_we_are};
+use takeover::{Beginning, last_start, who_we_are};
 use upgrade::{Inherited, unable};
 use voice::{PROGRAM, VOICE};
 
@@ -168,10 +168,12 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
     };
     let notify = inherited.take(Key::NOTIFY).map(NotifySocket::inherit).transpose().map(Option::unwrap_or_default);
     let notify = upgrade::without(notify, "the notify socket", dir, &mut said);
+    let present = Presence::default().look();
     let resumed = Resumed {
         last_start: last_start(observed.main.born),
         knobs: knobs::for_successor(dir, &decided, &mut said),
-        checks: checks(),
+        checks: present.check,
+        declares: present.declares(),
         heard: notify.is_open(),
         ours: true,
     };

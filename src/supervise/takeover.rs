@@ -8,12 +8,12 @@ use anyhow::Context;
 use cli::{Warnings, text};
 use machine::supervise::{Machine, Resumed};
 use machine::{Pid, Tick};
+use svdir::Want;
 use svdir::record::{Boot, Born, Process, Record, Supervise, Text};
-use svdir::{Want, names};
 use sys::adopted::Adopted;
 use sys::{clock, fd, process};
 
-use super::knobs;
+use super::knobs::{self, Presence};
 use super::processes::{Known, Processes, process_of};
 use super::readiness::{ReadyPipe, find_socket};
 use super::voice::VOICE;
@@ -65,10 +65,12 @@ impl Beginning {
         let lives = processes.main.adopted.is_some() || processes.second.adopted.is_some();
         let name = observed.notify.some();
         let notify = if lives { find_socket(name, dir, said) } else { NotifySocket::default() };
+        let present = Presence::default().look();
         let resumed = Resumed {
             last_start: last_start(observed.main.born),
             knobs: knobs::for_successor(dir, decided, said),
-            checks: checks(),
+            checks: present.check,
+            declares: present.declares(),
             heard: notify.is_open(),
             ours: false,
         };
@@ -82,11 +84,6 @@ impl Beginning {
         }
         Ok(Beginning { machine, processes, notify, left: Some(left) })
     }
-}
-
-/// Whether the service tells by `check` when it is ready.
-pub fn checks() -> bool {
-    std::fs::exists(names::CHECK).unwrap_or(false)
 }
 
 /// The process that a killed supervise has left behind, if it lives.

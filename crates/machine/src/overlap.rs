@@ -202,6 +202,13 @@ impl Overlap {
         }
     }
 
+    /// The copy that is being started gets ready in this way, whatever was known when it was asked for.
+    pub const fn know_readiness(&mut self, readiness: Readiness) {
+        if let Second::Starting(settings) = &mut self.second {
+            settings.readiness = readiness;
+        }
+    }
+
     /// Forgets a request that is remembered.
     pub const fn forget(&mut self) {
         self.again = None;

@@ -141,7 +141,8 @@ fn a_successor_knows() {
         let service = Service::new(Want::Up);
         let record = Record { decided: service.decided(), observed: Observed::default() };
         let (_, left) = slots::newest(&slots::encode(slots::Sequence(0), &record)).expect("it was written");
-        let resumed = Resumed { last_start: None, knobs: Knobs::default(), checks: false, heard: true, ours };
+        let resumed =
+            Resumed { last_start: None, knobs: Knobs::default(), checks: false, declares: false, heard: true, ours };
         let machine = Machine::resume(Tick(SECOND), &left.decided, resumed);
         let mut service = Service { machine, ..service };
         service.step(Event::Begin);

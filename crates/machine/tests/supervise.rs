@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 
-use machine::overlap::{Readiness, Why};
+use machine::overlap::Why;
 use machine::probe::{FIRST_PAUSE, LIMIT};
 use machine::supervise::{
     Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Machine, Needs, NotStarted, PACE, Resumed, Say, Slot,
@@ -25,6 +25,11 @@ const NOT_EXECUTED: Exit = Exit::Code(111);
 const MOST_ACTIONS: usize = 20;
 /// Stands in knobs that no command may use.
 const NOBODYS: Signal = Signal(64);
+
+/// Knobs as they are in these worlds where nothing else is said.
+fn patient() -> Knobs {
+    Knobs { patience: Some(4 * SECOND), warm_up: SECOND, ..Knobs::default() }
+}
 
 /// What a `check` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +209,7 @@ impl World {
             announced: Record::default(),
             file: [0; slots::FILE],
             sequence: Sequence::default(),
-            knobs: Knobs::default(),
+            knobs: patient(),
             declares: false,
             has_check: false,
             check_does: CheckDoes::Fails,
@@ -538,7 +543,6 @@ impl World {
     }
 
     fn command(&mut self, command: Command) {
-        self.knobs.readiness = self.readiness();
         let tells_to_end = matches!(command, Command::Down | Command::Restart);
         if let (Some(child), true, Some(timeout)) = (&mut self.child, tells_to_end, self.knobs.timeout_kill) {
             child.doomed = child.doomed.or(Some(self.now.after(timeout)));
@@ -555,10 +559,6 @@ impl World {
             Needs::Signals | Needs::Replacing => self.knobs,
         };
         self.step(Event::Command(command, knobs));
-    }
-
-    fn readiness(&self) -> Readiness {
-        if self.declares || self.has_check { Readiness::Declared(Some(4 * SECOND)) } else { Readiness::WarmUp(SECOND) }
     }
 
     fn reap(&mut self) {
@@ -865,8 +865,8 @@ impl World {
         assert_eq!(left, self.announced, "the successor reads something else");
         let waits = self.machine.deadline().is_some() && self.second.is_none();
         let last_start = self.starts.last().copied();
-        self.knobs.readiness = self.readiness();
-        let resumed = Resumed { last_start, knobs: self.knobs, checks: self.has_check, heard, ours };
+        let (checks, declares) = (self.has_check, self.declares || self.has_check);
+        let resumed = Resumed { last_start, knobs: self.knobs, checks, declares, heard, ours };
         self.machine = Machine::resume(self.now, &left.decided, resumed);
         self.seen = [left.observed.main, left.observed.second];
         self.learn_of_successor(ours, heard);
@@ -879,10 +879,7 @@ impl World {
         };
         let expected = Decided {
             main: left.decided.main.map(known),
-            second: left.decided.second.map(|(role, second)| {
-                let declares = second.declares || self.declares || self.has_check;
-                (role, Copy { declares, ..known(second) })
-            }),
+            second: left.decided.second.map(|(role, second)| (role, known(second))),
             ..left.decided
         };
         let without_checks = |decided: Decided| Decided {
@@ -917,7 +914,7 @@ impl World {
 
     /// What is another thing for a successor.
     fn learn_of_successor(&mut self, ours: bool, heard: bool) {
-        let (now, has_check, declares) = (self.now, self.has_check, self.declares || self.has_check);
+        let (now, has_check) = (self.now, self.has_check);
         let is_warming = self.role() == Some(Role::Warming);
         if !ours {
             // They end without it.
@@ -940,7 +937,6 @@ impl World {
             child.checked &= runs || has_check;
         }
         if let Some(second) = &mut self.second {
-            second.declares |= declares;
             let runs = self.checks.iter().any(|check| check.about == second.pid && check.killed.is_none());
             second.checked &= is_warming && (runs || has_check);
         }
@@ -969,7 +965,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 fn any_knobs() -> impl Strategy<Value = Knobs> {
     let signal = prop::sample::select(&[Signal::TERM, Signal::INT, Signal::KILL, Signal(10)][..]);
     let timeout = prop::option::of(1..5 * SECOND);
-    (signal, timeout).prop_map(|(down_signal, timeout_kill)| Knobs { down_signal, timeout_kill, ..Knobs::default() })
+    (signal, timeout).prop_map(|(down_signal, timeout_kill)| Knobs { down_signal, timeout_kill, ..patient() })
 }
 
 fn any_interval() -> impl Strategy<Value = u64> {
@@ -1525,18 +1521,52 @@ fn a_new_copy_that_is_not_ready_in_time_or_dies_leaves_the_old_one() {
     }
 }
 
-/// `R` came while there was another, and until it was done the service began to tell when it is ready.
+/// `R` came while there was another, and until it was done the service began to tell when it is ready: the new copy got a warm-up time, as one of the old kind.
 #[test]
-fn a_new_copy_that_was_ready_before_its_warm_up_was_over_takes_over_below_a_successor_too() {
+fn a_replacement_that_was_remembered_is_done_as_the_new_copy_gets_ready() {
     for happening in [Happening::Pass(0), Happening::Takeover, Happening::Upgrade] {
         let mut world = replacing(false);
         world.command(Command::Replace);
+        // It brings knobs too, that say nothing of this.
+        world.command(Command::Reload);
         world.declares = true;
-        world = world.live(&[Happening::ChildEnds, Happening::SecondReady, happening]);
+        world = world.live(&[Happening::ChildEnds, happening, Happening::Pass(3 * SECOND)]);
         let new = world.machine.second_pid();
-        assert_eq!((world.role(), new.is_some()), (Some(Role::Warming), true));
-        world.pass(SECOND);
+        assert_eq!((world.role(), new.is_some()), (Some(Role::Warming), true), "it has not told yet");
+        world.happen(&Happening::SecondReady);
         assert_eq!((world.machine.pid(), world.record().ready().is_some()), (new, true));
+    }
+    let mut world = replacing(true);
+    world.command(Command::Replace);
+    world.declares = false;
+    world = world.live(&[Happening::ChildEnds]);
+    let new = world.machine.second_pid();
+    world.pass(SECOND);
+    assert_eq!((world.machine.pid(), new.is_some()), (new, true), "it does not tell");
+}
+
+/// The directory of now was asked, also about a copy that had been started before it changed.
+#[test]
+fn a_new_copy_gets_ready_below_a_successor_as_it_was_started() {
+    for declares in [false, true] {
+        let mut world = replacing(declares);
+        let new = world.machine.second_pid();
+        world.declares = !declares;
+        world = world.live(&[Happening::Takeover, Happening::Pass(3 * SECOND)]);
+        assert_eq!(world.machine.pid() == new, !declares, "declares: {declares}");
+        assert_eq!(world.role() == Some(Role::Warming), declares);
+    }
+}
+
+#[test]
+fn a_record_that_does_not_say_how_the_new_copy_gets_ready_leaves_that_to_the_directory() {
+    let mut left = replacing(false).decided();
+    left.second = left.second.map(|(role, second)| (role, Copy { undeclared: true, ..second }));
+    for declares in [false, true] {
+        let resumed = Resumed { last_start: None, knobs: patient(), checks: false, declares, heard: true, ours: false };
+        let machine = Machine::resume(Tick(0), &left, resumed);
+        assert_eq!(machine.deadline(), Some(Tick(if declares { 4 * SECOND } else { SECOND })));
+        assert_eq!(machine.second().map(|second| second.declares), Some(declares));
     }
 }
 
@@ -1704,7 +1734,8 @@ fn what_was_not_ready_yet_is_checked_by_the_successor_of_an_older_version_too() 
     world.pass(FIRST_PAUSE);
     let mut left = world.decided();
     left.main = left.main.map(|main| Copy { check_over: false, ..main });
-    let resumed = Resumed { last_start: None, knobs: world.knobs, checks: true, heard: true, ours: false };
+    let resumed =
+        Resumed { last_start: None, knobs: world.knobs, checks: true, declares: true, heard: true, ours: false };
     let machine = Machine::resume(world.now, &left, resumed);
     assert_eq!(machine.deadline(), Some(world.now.after(FIRST_PAUSE)));
 }

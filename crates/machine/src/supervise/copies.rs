@@ -122,8 +122,12 @@ impl Copies {
 
     /// The knobs came with an event that needs them.
     pub(super) fn learn(&mut self, command: Command, knobs: Knobs) {
-        if Needs::of(command) != Needs::Nothing {
-            self.knobs = knobs;
+        let Knobs { patience, warm_up, .. } = self.knobs;
+        match Needs::of(command) {
+            Needs::Nothing => {}
+            // A replacement may be remembered, or go on.
+            Needs::Signals => self.knobs = Knobs { patience, warm_up, ..knobs },
+            Needs::Replacing => self.knobs = knobs,
         }
     }
 
@@ -133,6 +137,7 @@ impl Copies {
             Slot::Main => self.main = Some(Copy::new(now, start)),
             Slot::Second => {
                 self.second = Some(Copy::new(now, start));
+                self.overlap.know_readiness(self.knobs.readiness(start.declares));
                 self.overlap(now, overlap::Event::Started(start.pid), todo);
             }
             Slot::Job(Job::Check(about)) => {
@@ -198,7 +203,8 @@ impl Copies {
 
     /// Begins to replace the main copy, or remembers that.
     pub(super) fn replace(&mut self, now: Tick, todo: &mut Actions) {
-        self.overlap(now, overlap::Event::Ask(self.knobs.settings()), todo);
+        let declares = self.main.is_some_and(|main| main.declares);
+        self.overlap(now, overlap::Event::Ask(self.knobs.settings(declares)), todo);
         self.announce_unless_starting(todo);
     }
 
@@ -212,7 +218,7 @@ impl Copies {
     /// The main copy has been silent for too long, if that is still so.
     pub(super) fn overdue(&mut self, now: Tick, knobs: Knobs, todo: &mut Actions) {
         if self.is_overdue(now) {
-            self.knobs = knobs;
+            self.learn(Command::Restart, knobs);
             self.hang(now, self.main().map(|copy| copy.watchdog), todo);
         }
     }
@@ -307,7 +313,7 @@ impl Copies {
             }
             Word::Alive if is_main => copy.alive_at = now,
             Word::Hangs(knobs) if is_main && copy.ending.is_none() && !copy.paused => {
-                self.knobs = knobs;
+                self.learn(Command::Restart, knobs);
                 self.hang(now, None, todo);
             }
             Word::Unready | Word::Stopping | Word::Alive | Word::Hangs(_) => {}

@@ -162,6 +162,7 @@ impl Copy {
             kill_due: self.ending.is_some_and(|ending| ending.kill_at.is_some()),
             check: self.probe.pid().and_then(|pid| NonZeroU32::new(pid.0)),
             check_over: self.probe.is_over(),
+            undeclared: false,
         })
     }
 

@@ -7,6 +7,8 @@ use crate::{SECOND, Signal};
 
 /// So long one that hangs may take to end, in nanoseconds, unless [`Knobs::timeout_kill`] says how long.
 pub const HUNG_GRACE: u64 = 10 * SECOND;
+/// How long a new copy that tells when it is ready may take to get there, in nanoseconds.
+pub const PATIENCE: u64 = 60 * SECOND;
 /// How long a new copy must live before the old one goes, in nanoseconds, where it does not tell when it is ready.
 pub const WARM_UP: u64 = SECOND;
 
@@ -19,8 +21,10 @@ pub struct Knobs {
     pub reload_signal: Signal,
     /// How long it may take to end before it gets KILL, in nanoseconds; for ever if `None`.
     pub timeout_kill: Option<u64>,
-    /// When a new copy takes the place of the old one.
-    pub readiness: Readiness,
+    /// How long a new copy that tells when it is ready may take to get there, in nanoseconds; for ever if `None`.
+    pub patience: Option<u64>,
+    /// How long a new copy that does not tell so must live before the old one goes, in nanoseconds.
+    pub warm_up: u64,
 }
 
 impl Default for Knobs {
@@ -29,15 +33,21 @@ impl Default for Knobs {
             down_signal: Signal::TERM,
             reload_signal: Signal::HUP,
             timeout_kill: None,
-            readiness: Readiness::WarmUp(WARM_UP),
+            patience: Some(PATIENCE),
+            warm_up: WARM_UP,
         }
     }
 }
 
 impl Knobs {
-    /// How a replacement is done.
-    pub const fn settings(&self) -> Settings {
-        Settings { readiness: self.readiness, grace: self.timeout_kill, give_up_grace: self.timeout_kill }
+    /// When a new copy takes the place of the old one, which depends on whether it tells that it is ready.
+    pub const fn readiness(&self, declares: bool) -> Readiness {
+        if declares { Readiness::Declared(self.patience) } else { Readiness::WarmUp(self.warm_up) }
+    }
+
+    /// How a replacement by such a copy is done.
+    pub const fn settings(&self, declares: bool) -> Settings {
+        Settings { readiness: self.readiness(declares), grace: self.timeout_kill, give_up_grace: self.timeout_kill }
     }
 
     /// How long one that hangs may take to end, in nanoseconds.

@@ -60,7 +60,7 @@ use svdir::{Command, Exit, Want};
 
 pub use copy::{Copy, Ending, Start};
 pub use events::{Action, Event, Job, NotStarted, Say, Slot, Target, Word};
-pub use knobs::{HUNG_GRACE, Knobs, Needs, WARM_UP};
+pub use knobs::{HUNG_GRACE, Knobs, Needs, PATIENCE, WARM_UP};
 pub use pace::{FORK_RETRY, PACE, Pace};
 pub use resume::Resumed;
 

@@ -3,9 +3,9 @@
 use svdir::record::{self, Role};
 
 use super::copy::Copy;
-use super::knobs::{Knobs, WARM_UP};
+use super::knobs::Knobs;
 use crate::Tick;
-use crate::overlap::{Overlap, Readiness, Second, Settings};
+use crate::overlap::{Overlap, Readiness, Second};
 use crate::probe::Probe;
 
 /// What a successor knows besides the record.
@@ -17,6 +17,8 @@ pub struct Resumed {
     pub knobs: Knobs,
     /// Whether the service tells by `check` when it is ready.
     pub checks: bool,
+    /// Whether it tells so in whatever way. That is asked only where the record does not say it of a copy.
+    pub declares: bool,
     /// Whether the service can be heard: one that cannot is not ended for its silence.
     pub heard: bool,
     /// The predecessor was in the same process, so its children are ours.
@@ -33,15 +35,10 @@ impl Resumed {
 
     /// The second copy of which `left` tells.
     pub(super) fn second(&self, now: Tick, role: Role, left: &record::Copy) -> Copy {
-        let mut second = self.main(now, left);
-        // Records of the first layout do not say this of a second copy.
-        second.declares |= matches!(self.knobs.readiness, Readiness::Declared(_));
-        match role {
-            Role::Warming if self.checks && !second.ready && !left.check_over && second.probe.is_over() => {
-                second.probe.begin(now);
-            }
-            Role::Warming => {}
-            Role::EndingOld | Role::EndingNew => second.probe = Probe::default(),
+        let declares = left.declares || (left.undeclared && self.declares);
+        let mut second = self.main(now, &record::Copy { declares, ..*left });
+        if role != Role::Warming {
+            second.probe = Probe::default();
         }
         second
     }
@@ -50,12 +47,10 @@ impl Resumed {
 /// The overlap that a predecessor has left behind. What was to be waited for is waited for anew. A group is not known: the copy
 /// may have ended meanwhile, and its pid be somebody else's.
 pub(super) fn overlap(now: Tick, second: Option<(Role, Copy)>, again: bool, knobs: Knobs) -> Overlap {
-    let settings = knobs.settings();
-    let Some((role, Copy { pid, ready, .. })) = second else {
+    let Some((role, Copy { pid, declares, .. })) = second else {
         return Overlap::new();
     };
-    // One that has told that it is ready, and still warms up, does not tell it again.
-    let settings = if ready { Settings { readiness: Readiness::WarmUp(WARM_UP), ..settings } } else { settings };
+    let settings = knobs.settings(declares);
     let kill_at = settings.grace.map(|grace| now.after(grace));
     let leaving = |new| Second::Leaving { pid, new, group: None, kill_at };
     let second = match role {

@@ -44,6 +44,8 @@ pub struct Copy {
     pub check: Option<NonZeroU32>,
     /// It is not checked any more whether it is ready: a check has succeeded, it said so itself, it ends, or nobody ever asked.
     pub check_over: bool,
+    /// Whether it [`declares`](Copy::declares) is not known: the first layout does not say it of a second copy.
+    pub undeclared: bool,
 }
 
 impl Copy {
@@ -62,6 +64,7 @@ impl Copy {
             kill_due: false,
             check: None,
             check_over: false,
+            undeclared: false,
         }
     }
 
@@ -90,7 +93,7 @@ impl Copy {
         });
         section.long(self.watchdog);
         section.number(self.check.map_or(0, NonZeroU32::get));
-        section.byte(u8::from(self.check_over));
+        section.byte(u8::from(self.check_over) | u8::from(self.undeclared) << 1);
     }
 
     /// What [`encode`](Copy::encode) wrote. `None` if there is no pid.
@@ -103,7 +106,7 @@ impl Copy {
             3 => Some(Role::EndingNew),
             _ => None,
         };
-        let copy = Copy {
+        let mut copy = Copy {
             pid,
             executed: flags & 1 != 0,
             declares: flags & 2 != 0,
@@ -115,8 +118,11 @@ impl Copy {
             kill_due: flags & 128 != 0,
             watchdog: section.long(),
             check: NonZeroU32::new(section.number()),
-            check_over: section.byte() & 1 != 0,
+            check_over: false,
+            undeclared: false,
         };
+        let more = section.byte();
+        (copy.check_over, copy.undeclared) = (more & 1 != 0, more & 2 != 0);
         Some((role, copy))
     }
 }

@@ -86,6 +86,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
         kill_due: is(KILL_DUE),
         check: None,
         check_over: false,
+        undeclared: false,
     });
     let role = match role {
         1 => Some(Role::Warming),
@@ -93,7 +94,8 @@ pub fn decode(file: &[u8]) -> Option<Record> {
         3 => Some(Role::EndingNew),
         _ => None,
     };
-    let second = second.and_then(|pid| Some((role?, Copy { watchdog: second_watchdog, ..Copy::up(pid) })));
+    let second =
+        second.and_then(|pid| Some((role?, Copy { watchdog: second_watchdog, undeclared: true, ..Copy::up(pid) })));
     Some(Record {
         decided: Decided {
             service: Service {
@@ -186,7 +188,7 @@ mod tests {
             ..Copy::up(NonZeroU32::new(21).expect("not 0"))
         };
         assert_eq!(decided.main, Some(main));
-        let new = Copy { watchdog: 19, ..Copy::up(NonZeroU32::new(12).expect("not 0")) };
+        let new = Copy { watchdog: 19, undeclared: true, ..Copy::up(NonZeroU32::new(12).expect("not 0")) };
         assert_eq!(decided.second, Some((Role::Warming, new)));
         assert_eq!(decided.pace, Pace { starts: 3, last_exit: Some(Exit::Signal(9)) });
         assert_eq!(decided.service, Service { replace_due: true, ..Service::default() });

@@ -247,10 +247,9 @@ pub(crate) mod tests {
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
         for role in [Role::Warming, Role::EndingOld, Role::EndingNew] {
-            let second = record
-                .decided
-                .second
-                .map(|(_, copy)| (role, Copy { paused: true, kill_due: true, check_over: true, ..copy }));
+            let second = record.decided.second.map(|(_, copy)| {
+                (role, Copy { paused: true, kill_due: true, check_over: true, undeclared: true, ..copy })
+            });
             let record = Record { decided: Decided { second, ..record.decided }, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
