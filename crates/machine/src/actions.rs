@@ -16,7 +16,7 @@ impl<A: Copy, const N: usize> Default for Actions<A, N> {
 }
 
 impl<A, const N: usize> Actions<A, N> {
-    /// No step needs more than fits; the tests hold it to that.
+    /// Adds an action at the end. No step needs more than fits: the random worlds of the tests hold every step to that.
     pub(crate) fn push(&mut self, action: A) {
         let free = self.list.iter_mut().find(|place| place.is_none());
         debug_assert!(free.is_some(), "too many actions");

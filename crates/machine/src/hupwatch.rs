@@ -35,7 +35,7 @@ pub enum Event {
     Leave,
     /// What [`Action::Spawn`] asked for made this child.
     Started(Pid),
-    /// That failed.
+    /// What [`Action::Spawn`] asked for could not be made.
     SpawnFailed,
     /// This copy is ready.
     Ready(Pid),

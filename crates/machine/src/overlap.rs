@@ -29,7 +29,7 @@ pub struct Settings {
     pub readiness: Readiness,
     /// How long the old copy may take to end before it is killed, in nanoseconds; `None` for as long as it likes.
     pub grace: Option<u64>,
-    /// The same for a new copy that is given up.
+    /// How long a new copy that is given up may take to end before it is killed, in nanoseconds; `None` for as long as it likes.
     pub give_up_grace: Option<u64>,
 }
 
@@ -51,7 +51,7 @@ pub enum Event {
     Cancel,
     /// What [`Action::Spawn`] asked for made this child.
     Started(Pid),
-    /// That failed.
+    /// What [`Action::Spawn`] asked for could not be made.
     SpawnFailed,
     /// This copy is ready.
     Ready(Pid),
@@ -154,7 +154,7 @@ impl Overlap {
         Overlap { second, again: None }
     }
 
-    /// The same, where another request was remembered.
+    /// Goes on with the second copy of a predecessor, and with the request that was remembered, if one was.
     pub const fn resume_with(second: Second, again: Option<Settings>) -> Overlap {
         Overlap { second, again }
     }

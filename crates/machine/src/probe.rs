@@ -13,7 +13,7 @@ use crate::{Pid, SECOND, Tick};
 
 /// From the start of the service to the first run, and from its failure to the second.
 pub const FIRST_PAUSE: u64 = SECOND / 100;
-/// No pause is longer.
+/// The longest pause between two runs.
 pub const LONGEST_PAUSE: u64 = SECOND;
 /// A run that takes longer has failed.
 pub const LIMIT: u64 = 10 * SECOND;
@@ -31,7 +31,7 @@ enum State {
 pub enum Action {
     /// Run `check`, and say how that went by [`Probe::started`] or [`Probe::not_started`].
     Run,
-    /// End it.
+    /// End the `check` that runs.
     Kill(Pid),
 }
 
@@ -91,12 +91,12 @@ impl Probe {
         }
     }
 
-    /// It runs.
+    /// The `check` runs.
     pub fn started(&mut self, now: Tick, pid: Pid) {
         self.state = State::Running(pid, now.after(LIMIT));
     }
 
-    /// It could not be run.
+    /// The `check` could not be run.
     pub fn not_started(&mut self, now: Tick) {
         self.again(now);
     }

@@ -37,15 +37,15 @@ pub enum NotStarted {
 /// What a copy, or one of its processes, tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// It is ready.
+    /// The copy is ready.
     Ready,
-    /// It is not ready any more, and will tell when it is again.
+    /// The copy is not ready any more, and will tell when it is again.
     Unready,
-    /// It is not ready any more, and ends by itself.
+    /// The copy is not ready any more, and ends by itself.
     Stopping,
-    /// It is alive.
+    /// The copy is alive.
     Alive,
-    /// It hangs.
+    /// The copy hangs.
     Hangs(Knobs),
     /// From now on it tells within so many nanoseconds that it is alive; 0 for no more.
     Watch(u64),
@@ -62,7 +62,7 @@ pub enum Event {
     Begin,
     /// What [`Action::Start`] asked for was made.
     Started(Slot, Start),
-    /// It was not.
+    /// What [`Action::Start`] asked for was not made.
     NotStarted(Slot, NotStarted),
     /// A child ended, or a process that was taken over.
     Ended(Pid, Exit),

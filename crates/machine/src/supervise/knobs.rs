@@ -59,16 +59,16 @@ impl Knobs {
 /// Which knobs a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// None.
+    /// It needs no knobs.
     Nothing,
-    /// Those about signals.
+    /// It needs the knobs about signals.
     Signals,
-    /// Those, and how a new copy gets ready.
+    /// It needs those about signals, and how a new copy gets ready.
     Replacing,
 }
 
 impl Needs {
-    /// Those of this command.
+    /// The knobs that this command needs.
     pub const fn of(command: Command) -> Needs {
         match command {
             Command::Down | Command::Restart | Command::Reload | Command::Exit => Needs::Signals,

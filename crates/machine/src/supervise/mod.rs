@@ -70,7 +70,7 @@ use orders::Orders;
 use crate::{Pid, Signal, Tick};
 
 /// The actions of one step.
-pub type Actions = crate::actions::Actions<Action, 24>;
+pub type Actions = crate::actions::Actions<Action, 16>;
 
 /// What happens while there is no main copy. It is down while there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ pub struct Copy {
     pub paused: bool,
     /// It was sent what shall end it: TERM, KILL, or the signal that it has for that.
     pub ending: bool,
-    /// TERM was among that.
+    /// TERM was among the signals that shall end it.
     pub got_term: bool,
     /// It gets KILL if it takes too long over its end.
     pub kill_due: bool,
