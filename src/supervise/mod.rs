@@ -185,6 +185,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         told: Observed {
             supervise: Supervise {
                 version: who_we_are(None).version,
+                directory: who_we_are(None).directory,
                 boot: record::this_boot().unwrap_or(observed.supervise.boot),
                 ..observed.supervise
             },

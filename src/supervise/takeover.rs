@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::num::NonZeroU32;
+use std::os::unix::fs::MetadataExt;
 
 use anyhow::Context;
 use cli::{Warnings, text};
@@ -18,7 +19,7 @@ use super::processes::{Known, Processes, process_of};
 use super::readiness::{ReadyPipe, find_socket};
 use super::voice::VOICE;
 use crate::service::notify::NotifySocket;
-use crate::service::{now, record, tick};
+use crate::service::{files, now, record, tick};
 
 /// What supervise begins with.
 pub struct Beginning {
@@ -54,6 +55,11 @@ impl Beginning {
             return Ok(Beginning { machine, processes, notify, left: None });
         };
         let (decided, observed) = (&left.decided, &left.observed);
+        let processes = [
+            decided.main.map(|main| (main.pid, observed.main)),
+            decided.second.map(|(_, second)| (second.pid, observed.second)),
+        ];
+        refuse_service_of_another(dir, observed.supervise.directory, &processes)?;
         let known = |pid: Option<NonZeroU32>, seen: Process| {
             let adopted = pid.map(|pid| look_for(dir, pid, seen.born)).transpose()?.flatten();
             anyhow::Ok(Known { adopted, seen, ready: ReadyPipe::default() })
@@ -84,6 +90,33 @@ impl Beginning {
         }
         Ok(Beginning { machine, processes, notify, left: Some(left) })
     }
+}
+
+/// Device and inode number of the service directory, which is the current one.
+fn here() -> (u64, u64) {
+    std::fs::metadata(".").map_or((0, 0), |here| (here.dev(), here.ino()))
+}
+
+/// Below a `SUPERVISEDIR` the files of `web:log` and `web/log` have one place. Where those that lie there are of the service directory `owner` and a process of that lives,
+/// its supervise was killed, and its successor needs them.
+fn refuse_service_of_another(
+    dir: &OsStr,
+    owner: (u64, u64),
+    processes: &[Option<(NonZeroU32, Process)>],
+) -> anyhow::Result<()> {
+    if owner == (0, 0) || owner == here() || !files::are_named_by_path() {
+        return Ok(());
+    }
+    for (pid, seen) in processes.iter().flatten() {
+        if look_for(dir, *pid, seen.born)?.is_some() {
+            let why = format!(
+                "it is that of another service, which runs as pid {pid} and whose path differs only by a colon; rename one of the two"
+            );
+            return Err(io::Error::other(why))
+                .with_context(|| text!("unable to acquire ", files::shown(dir, names::LOCK).0.as_slice()));
+        }
+    }
+    Ok(())
 }
 
 /// The process that a killed supervise has left behind, if it lives.
@@ -120,6 +153,7 @@ pub fn who_we_are(log_pipe: Option<u64>) -> Supervise {
         stdin: fd::pipe_id(fd::stdin()).unwrap_or(0),
         stdout: log_pipe.unwrap_or(0),
         version: Text::new(env!("CARGO_PKG_VERSION").as_bytes()),
+        directory: here(),
     }
 }
 

@@ -353,3 +353,40 @@ fn the_example_starts_its_services_and_ends_with_web() {
     assert_eq!(lines, [web[0], web[1], "worker | working"]);
     assert_eq!((ran.code, ran.err().as_str()), (4, ""));
 }
+
+#[test]
+fn the_service_of_a_killed_supervise_is_not_taken_over_by_one_whose_path_differs_by_a_colon() {
+    let scratch = Scratch::new();
+    scratch.service("scan/web/log", MORTAL);
+    scratch.service("scan/web:log", MORTAL);
+    let state = scratch.mkdir("state");
+    let client =
+        |program: &str, words: &[&str]| testkit::finish(scratch.command(program, words).env("SUPERVISEDIR", &state));
+    let supervise = || {
+        let mut command = scratch.command("supervise", &["scan/web:log"]);
+        start(command.stdin(Stdio::null()).env("SUPERVISEDIR", &state))
+    };
+    let mut first = supervise();
+    let pid = || {
+        let line = client("svstat", &["scan/web:log"]).out();
+        line.split("(pid ").nth(1).and_then(|rest| rest.split(')').next()).map(str::to_owned)
+    };
+    wait_until("it is up", || pid().is_some());
+    let service = pid().expect("it is up");
+    first.signal("KILL");
+    first.end();
+    let other = client("supervise", &["scan/web/log"]);
+    let lock = state_of(&scratch, "scan/web/log").join("lock");
+    let why = "whose path differs only by a colon; rename one of the two";
+    let said = format!(
+        "supervise: fatal: unable to acquire {}: it is that of another service, which runs as pid {service} and {why}\n",
+        lock.display()
+    );
+    assert_eq!((other.code, other.err()), (111, said));
+    let _second = supervise();
+    wait_until("it is supervised", || client("svok", &["scan/web:log"]).code == 0);
+    assert_eq!(pid(), Some(service.clone()));
+    // When its service is gone, the place is free.
+    let left = client("svc", &["-dx", "--wait=down", "scan/web:log"]);
+    assert_eq!((left.code, left.err().as_str()), (0, ""));
+}

@@ -120,6 +120,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
                 stdin,
                 stdout,
                 version,
+                directory: (0, 0),
             },
             why,
             notify,
@@ -199,6 +200,7 @@ mod tests {
             stdin: 8,
             stdout: 9,
             version: Text::new(b"0.1.0"),
+            directory: (0, 0),
         };
         assert_eq!(observed.supervise, supervise);
         let main = Process {

@@ -219,6 +219,7 @@ pub(crate) mod tests {
                     stdin: 8,
                     stdout: 9,
                     version: Text::new(b"0.1.0"),
+                    directory: (13, 14),
                 },
                 why: Text::new(b"because"),
                 notify: Text::new(b"@0001"),

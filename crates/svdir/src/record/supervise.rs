@@ -33,10 +33,12 @@ pub struct Supervise {
     pub stdout: u64,
     /// Its version.
     pub version: Text<12>,
+    /// Device and inode number of the service directory; both 0 where that is not told.
+    pub directory: (u64, u64),
 }
 
 impl Supervise {
-    /// Writes pid, whether it has exited, the boot, both pipes and the version.
+    /// Writes pid, whether it has exited, the boot, both pipes, the version and the directory.
     pub(super) fn encode(&self, section: &mut Writer<'_>) {
         let (kind, boot) = match self.boot {
             Boot::Namespace(id) => (0, id),
@@ -49,6 +51,8 @@ impl Supervise {
         section.long(self.stdin);
         section.long(self.stdout);
         section.put(self.version.padded());
+        section.long(self.directory.0);
+        section.long(self.directory.1);
     }
 
     /// What [`encode`](Supervise::encode) wrote.
@@ -61,6 +65,7 @@ impl Supervise {
             stdin: section.long(),
             stdout: section.long(),
             version: Text::new(&section.array::<12>()),
+            directory: (section.long(), section.long()),
         }
     }
 
