@@ -9,8 +9,8 @@ use anyhow::Context;
 use cli::{Warnings, text};
 use machine::supervise::{Machine, Resumed};
 use machine::{Pid, Tick};
-use svdir::Want;
 use svdir::record::{Boot, Born, Process, Record, Supervise, Text};
+use svdir::{Want, names};
 use sys::adopted::Adopted;
 use sys::{clock, fd, process};
 
