@@ -24,6 +24,7 @@ use super::hold::Hold;
 use super::processes::{Known, Processes, pid_of};
 use super::readiness::{self, ReadyPipe};
 use super::takeover::{find_moved, know_group};
+use super::upgrade::unknown_descriptor;
 use super::voice::VOICE;
 use super::{knobs, say};
 use crate::service::files::shown;
@@ -90,7 +91,8 @@ impl Supervisor<'_> {
         let signals = [(Key::SIGNALS, reader), (Key::SIGNALS_WRITER, writer)];
         let log_pipe = self.log_pipe.as_ref().map(|pipe| (Key::LOG_PIPE, pipe.as_fd()));
         let notify = self.provisions.notify.descriptor().map(|socket| (Key::NOTIFY, socket));
-        self.hold.descriptors().chain(self.processes.descriptors()).chain(signals).chain(log_pipe).chain(notify)
+        let all = self.hold.descriptors().chain(self.processes.descriptors()).chain(signals).chain(log_pipe);
+        all.chain(notify).chain(unknown_descriptor())
     }
 
     /// Starts the service, or finds it running or ended.

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::OwnedFd;
+#[cfg(feature = "from-the-future")]
+use std::os::fd::AsFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use anyhow::Context;
 use cli::{Text, Warnings, text};
@@ -17,6 +19,20 @@ pub fn is_understood(state: &[u8]) -> bool {
         let sockets = handover.sockets.iter().map(|socket| socket.number);
         handover.descriptors.iter().map(|&(_, number)| number).chain(sockets).all(|number| number > 2)
     })
+}
+
+/// A descriptor that no other release knows, where this is to be one of the future.
+#[cfg(feature = "from-the-future")]
+pub fn unknown_descriptor() -> Option<(Key, BorrowedFd<'static>)> {
+    static FILE: std::sync::OnceLock<Option<std::fs::File>> = std::sync::OnceLock::new();
+    let file = FILE.get_or_init(|| std::fs::File::open("/").ok()).as_ref()?;
+    Some((Key(svdir::record::sections::UNKNOWN), file.as_fd()))
+}
+
+/// A descriptor that no other release knows: there is none.
+#[cfg(not(feature = "from-the-future"))]
+pub const fn unknown_descriptor() -> Option<(Key, BorrowedFd<'static>)> {
+    None
 }
 
 /// The descriptors that a predecessor in the same process has left open, until each has an owner.

@@ -1,7 +1,8 @@
 //! What a svscan hands over to its new file: the services, their supervises, and which descriptors it holds.
 //!
-//! In bytes it is a row of words with a NUL behind each, since names may hold anything else: first what it is, with a version; then
-//! each service and each supervise that is no child, and what else there may be, behind a word that says what follows.
+//! In bytes it is a line, [`MAGIC`], and then [`svdir::record::sections`], each with a row of words with a NUL behind each, since names may hold anything else. A section that is not
+//! known is left alone, unless its tag is critical; so are words at the end of one. So a later release may say more. The layout of the releases before, a row of words without
+//! sections (`uphold svscan 1`), is read for ever.
 
 use std::ffi::OsStr;
 use std::os::fd::RawFd;
@@ -11,16 +12,29 @@ use std::str::FromStr;
 
 use machine::scan::{Id, Kept, KeptSupervise, Life, Reader, Role};
 use machine::{Pid, Tick};
+use svdir::record::sections::{self, Sections};
 
 use crate::service::log_pipe::PipeEnds;
 
-/// Another layout gets another one.
-const MAGIC: &[u8] = b"uphold svscan 1";
-const SERVICE: &[u8] = b"service";
-const OTHER: &[u8] = b"other";
-const OOM: &[u8] = b"oom";
-const COPIERS: &[u8] = b"copiers";
-const LINES: &[u8] = b"lines";
+/// What it begins with.
+const MAGIC: &[u8] = b"uphold svscan in sections\n";
+/// The lock and the limit on open files.
+const SVSCAN: u8 = 1;
+/// A service.
+const SERVICE: u8 = 2;
+/// One more name of the service before.
+const NAME: u8 = 3;
+/// A supervise that is no child.
+const OTHER: u8 = 4;
+/// The OOM score.
+const OOM: u8 = 5;
+/// It is told which log supervises are copiers.
+const COPIERS: u8 = 6;
+/// The log supervise of the service before is a copier.
+const COPIER: u8 = 7;
+/// What the copiers lock.
+const LINES: u8 = 8;
+
 /// In place of a number: none.
 const NONE: &[u8] = b"-";
 
@@ -46,61 +60,74 @@ pub struct ScanState {
 impl ScanState {
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut words = Words::default();
-        words.word(MAGIC);
-        words.option(self.lock);
-        words.option(self.open_files);
+        let mut bytes = MAGIC.to_vec();
+        let mut section = |tag: u8, fill: &dyn Fn(&mut Words)| {
+            let mut words = Words::default();
+            fill(&mut words);
+            // The longest has one name of a file.
+            let length = u16::try_from(words.0.len()).unwrap_or(0);
+            bytes.push(tag);
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(&words.0[..usize::from(length)]);
+        };
+        section(SVSCAN, &|words| {
+            words.option(self.lock);
+            words.option(self.open_files);
+        });
         if let Some(oom) = self.oom {
-            words.word(OOM);
-            words.number(oom);
+            section(OOM, &|words| words.number(oom));
         }
-        let copiers: Vec<Id> =
-            self.services.iter().filter(|kept| kept.reader == Reader::Copier).map(|kept| kept.id).collect();
         if self.tells_copiers {
-            words.word(COPIERS);
-            words.number(copiers.len());
-            copiers.iter().for_each(|&id| words.id(id));
+            section(COPIERS, &|_| {});
         }
         if let Some(lines) = self.lines {
-            words.word(LINES);
-            words.number(lines);
+            section(LINES, &|words| words.number(lines));
         }
         for service in &self.services {
-            words.word(SERVICE);
-            words.service(service);
-        }
-        for &(id, role, fd) in &self.others {
-            words.word(OTHER);
-            words.id(id);
-            words.number(u8::from(role == Role::Log));
-            words.number(fd);
-        }
-        words.0
-    }
-
-    /// What [`encode`](ScanState::encode) made; `None` for anything else.
-    pub fn decode(bytes: &[u8]) -> Option<ScanState> {
-        let mut reader = Source(bytes);
-        if reader.word()? != MAGIC {
-            return None;
-        }
-        let (lock, open_files) = (reader.option()?, reader.option()?);
-        let mut state = ScanState { lock, open_files, ..ScanState::default() };
-        let mut copiers = Vec::new();
-        while !reader.0.is_empty() {
-            match reader.word()? {
-                SERVICE => state.services.push(reader.service()?),
-                OOM => state.oom = Some(reader.number()?),
-                COPIERS => (state.tells_copiers, copiers) = (true, reader.ids()?),
-                LINES => state.lines = Some(reader.number()?),
-                OTHER => state.others.push((reader.id()?, reader.role()?, reader.number()?)),
-                _ => return None,
+            section(SERVICE, &|words| words.service(service));
+            for name in &service.names {
+                section(NAME, &|words| words.word(name.as_bytes()));
+            }
+            if service.reader == Reader::Copier {
+                section(COPIER, &|_| {});
             }
         }
-        for kept in state.services.iter_mut().filter(|kept| copiers.contains(&kept.id)) {
-            kept.reader = Reader::Copier;
+        for &(id, role, fd) in &self.others {
+            section(OTHER, &|words| {
+                words.id(id);
+                words.number(u8::from(role == Role::Log));
+                words.number(fd);
+            });
         }
-        Some(state)
+        if cfg!(feature = "from-the-future") {
+            section(sections::UNKNOWN, &|words| words.word(b"more than is known"));
+        }
+        bytes
+    }
+
+    /// What [`encode`](ScanState::encode) made, of this release or any other; `None` for anything else.
+    pub fn decode(bytes: &[u8]) -> Option<ScanState> {
+        let Some(sections) = bytes.strip_prefix(MAGIC) else {
+            return decode_1(bytes);
+        };
+        let (mut state, mut is_there) = (ScanState::default(), false);
+        for section in Sections(sections) {
+            let (tag, fields) = section.ok()?;
+            let mut source = Source(fields.rest());
+            match tag {
+                SVSCAN => (state.lock, state.open_files, is_there) = (source.option()?, source.option()?, true),
+                SERVICE => state.services.push(source.service()?),
+                NAME => state.services.last_mut()?.names.push(source.name()?),
+                COPIER => state.services.last_mut()?.reader = Reader::Copier,
+                OTHER => state.others.push((source.id()?, source.role()?, source.number()?)),
+                OOM => state.oom = Some(source.number()?),
+                COPIERS => state.tells_copiers = true,
+                LINES => state.lines = Some(source.number()?),
+                _ if tag & sections::CRITICAL != 0 => return None,
+                _ => {}
+            }
+        }
+        is_there.then_some(state)
     }
 }
 
@@ -136,10 +163,6 @@ impl Words {
         self.option(service.pipe.map(|(reader, _)| reader));
         self.option(service.pipe.and_then(|(_, writer)| writer));
         self.number(u8::from(service.released));
-        self.number(service.names.len());
-        for name in &service.names {
-            self.word(name.as_bytes());
-        }
     }
 
     fn supervise(&mut self, supervise: KeptSupervise) {
@@ -181,11 +204,6 @@ impl<'a> Source<'a> {
         Some(Id { device: self.number()?, inode: self.number()? })
     }
 
-    fn ids(&mut self) -> Option<Vec<Id>> {
-        let count: usize = self.number()?;
-        (0..count).map(|_| self.id()).collect()
-    }
-
     fn flag(&mut self) -> Option<bool> {
         match self.number::<u8>()? {
             0 => Some(false),
@@ -201,13 +219,12 @@ impl<'a> Source<'a> {
     fn service(&mut self) -> Option<Kept<PipeEnds>> {
         let (id, main, log) = (self.id()?, self.supervise()?, self.supervise()?);
         let (input, writer) = (self.option()?, self.option()?);
-        let released = self.flag()?;
-        let count: usize = self.number()?;
-        let mut names = Vec::new();
-        for _ in 0..count {
-            names.push(Rc::from(OsStr::from_bytes(self.word()?)));
-        }
-        Some(Kept { id, names, main, log, reader: Reader::Logger, pipe: input.map(|input| (input, writer)), released })
+        let (names, pipe) = (Vec::new(), input.map(|input| (input, writer)));
+        Some(Kept { id, names, main, log, reader: Reader::Logger, pipe, released: self.flag()? })
+    }
+
+    fn name(&mut self) -> Option<Rc<OsStr>> {
+        Some(Rc::from(OsStr::from_bytes(self.word()?)))
     }
 
     fn supervise(&mut self) -> Option<KeptSupervise> {
@@ -220,6 +237,41 @@ impl<'a> Source<'a> {
         };
         Some(KeptSupervise { life, earliest: Tick(self.number()?) })
     }
+}
+
+/// The layout before there were sections: all words in a row, first what it is, then each service and each supervise that is no child, and what else
+/// there may be, behind a word that says what follows.
+fn decode_1(bytes: &[u8]) -> Option<ScanState> {
+    let mut source = Source(bytes);
+    if source.word()? != b"uphold svscan 1" {
+        return None;
+    }
+    let (lock, open_files) = (source.option()?, source.option()?);
+    let mut state = ScanState { lock, open_files, ..ScanState::default() };
+    let mut copiers: Vec<Id> = Vec::new();
+    while !source.0.is_empty() {
+        match source.word()? {
+            b"service" => {
+                let mut service = source.service()?;
+                let count: usize = source.number()?;
+                service.names = (0..count).map(|_| source.name()).collect::<Option<_>>()?;
+                state.services.push(service);
+            }
+            b"oom" => state.oom = Some(source.number()?),
+            b"copiers" => {
+                let count: usize = source.number()?;
+                copiers = (0..count).map(|_| source.id()).collect::<Option<_>>()?;
+                state.tells_copiers = true;
+            }
+            b"lines" => state.lines = Some(source.number()?),
+            b"other" => state.others.push((source.id()?, source.role()?, source.number()?)),
+            _ => return None,
+        }
+    }
+    for kept in state.services.iter_mut().filter(|kept| copiers.contains(&kept.id)) {
+        kept.reader = Reader::Copier;
+    }
+    Some(state)
 }
 
 #[cfg(test)]
@@ -276,11 +328,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_is_left_alone_unless_it_is_critical() {
+        let with = |tag: u8| [example().encode(), vec![tag, 2, 0, b'1', 0]].concat();
+        assert_eq!(ScanState::decode(&with(0x7e)), Some(example()));
+        assert_eq!(ScanState::decode(&with(0xfe)), None);
+        // One more word at the end of a section that is known.
+        let longer = [MAGIC, &[SVSCAN, 6, 0], b"3\0-\x009\0"].concat();
+        assert_eq!(ScanState::decode(&longer), Some(ScanState { lock: Some(3), ..ScanState::default() }));
+    }
+
+    #[test]
     fn what_is_cut_short_or_something_else_is_not() {
         let bytes = example().encode();
         let whole = |length: usize| ScanState::decode(&bytes[..length]).is_some();
-        // Between two things that follow a word it is a shorter state, nowhere else.
-        assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), 7);
+        // Between two sections it is a shorter state, nowhere else.
+        let sections = Sections(&bytes[MAGIC.len()..]).count();
+        assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), sections - 1);
         for (at, _) in bytes.iter().enumerate() {
             let mut spoilt = bytes.clone();
             spoilt[at] ^= 0x80;

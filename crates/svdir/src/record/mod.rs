@@ -118,6 +118,10 @@ impl Record {
         if let Some(notify) = observed.notify.some() {
             writer.section(NOTIFY, |section| section.put(notify));
         }
+        // As a later release may.
+        if cfg!(feature = "from-the-future") {
+            writer.section(sections::UNKNOWN, |section| section.put(b"more than is known"));
+        }
     }
 
     /// What [`encode`](Record::encode) wrote, of this version or any other. `None` if the bytes are no sections, say nothing of a supervise, or have a critical section that

@@ -10,6 +10,9 @@ use tai::Label;
 /// Set in the tag of a section without which the rest would be misunderstood.
 pub const CRITICAL: u8 = 0x80;
 
+/// A tag that no release gives to anything, nor a descriptor: for programs that are to say more than others understand.
+pub const UNKNOWN: u8 = 0x7f;
+
 /// Bytes before the contents of a section: tag and length.
 const HEAD: usize = 3;
 
