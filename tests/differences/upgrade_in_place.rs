@@ -305,11 +305,9 @@ fn at_the_limit_of_open_files_the_new_program_goes_on_or_the_old_one_does() {
             testkit::finish(command.arg(format!("--pid={}", supervise.pid())).arg(format!("--nofile={limit}:4096")));
         assert_eq!(ran.code, 0, "{}", ran.err());
     };
-    let open = || {
-        let numbers = fs::read_dir(format!("/proc/{}/fd", supervise.pid())).expect("it lives");
-        numbers.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<usize>().ok()).max().expect("some")
-    };
-    let first = open() + 1;
+    // Its descriptors have the lowest numbers, unless somebody has left it others.
+    let is_open = |number: &usize| fs::symlink_metadata(format!("/proc/{}/fd/{number}", supervise.pid())).is_ok();
+    let first = (0..).find(|number| !is_open(number)).expect("there are more");
     let mut upgraded = 0;
     for more in 0..6 {
         upgrade(&scratch, "supervise");

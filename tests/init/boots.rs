@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use testkit::{Running, Scratch, children, holds_for, needs_program, needs_root, start, wait_for, wait_until};
+use testkit::{Running, Scratch, holds_for, needs_program, needs_root, start, wait_until};
 
 use crate::world::{Init, lines};
 
@@ -65,7 +65,7 @@ fn supervise_in(scratch: &Scratch, options: &[&str]) -> Running {
 }
 
 #[test]
-fn in_another_time_namespace_nothing_is_taken_over_that_was_born_at_another_time() {
+fn another_time_namespace_is_another_boot() {
     if !needs_namespaces() {
         return;
     }
@@ -75,14 +75,13 @@ fn in_another_time_namespace_nothing_is_taken_over_that_was_born_at_another_time
     }
     let scratch = Scratch::new();
     scratch.service("scan/web", TELLER);
-    let first = ["--pid", "--mount-proc", "--fork", "--kill-child"];
-    let moved = [&first[..], &["--time", "--boottime", "100000"]].concat();
-    let mut container = supervise_in(&scratch, &first);
+    let mut first = scratch.start("first", "supervise", &["scan/web"]);
     wait_until("it has started", || starts(&scratch) == 1);
-    testkit::signal(wait_for("process 1", || children(container.pid()).first().copied()), "KILL");
-    container.end();
-    wait_until("nobody is left", || scratch.processes().is_empty());
-    let _moved = supervise_in(&scratch, &moved);
+    let down = scratch.run("svc", &["-d", "--wait=down", "--timeout=20", "scan/web"]);
+    assert_eq!((down.code, down.err().as_str()), (0, ""));
+    first.signal("KILL");
+    first.end();
+    let _moved = supervise_in(&scratch, &["--time", "--fork", "--kill-child", "--boottime", "100000"]);
     wait_until("it has started again", || starts(&scratch) == 2);
     holds_for(std::time::Duration::from_millis(500), "once", || starts(&scratch) == 2);
     assert_eq!(said(&scratch, "err"), "");
