@@ -153,6 +153,10 @@ fn helper() {
             // Who has ended is heard only where nobody else could have told.
             std::thread::sleep(std::time::Duration::from_secs(1));
         }
+        "tell-and-linger" => {
+            tell(&env::var("NOTIFY_SOCKET").expect("it is set"), word.as_bytes());
+            std::thread::sleep(std::time::Duration::from_secs(20));
+        }
         other => panic!("there is no {other}"),
     }
 }

@@ -59,7 +59,8 @@ fn a_service_of_another_user_and_one_without_our_network_are_heard() {
     let program = scratch.path("helper");
     let own = std::env::current_exe().expect("the test has a path");
     assert_eq!(testkit::finish(Command::new("cp").arg(&own).arg(&program)).code, 0);
-    let tell = helper::run("tell", "READY=1").replace(&own.display().to_string(), &program.display().to_string());
+    let tell =
+        helper::run("tell-and-linger", "READY=1").replace(&own.display().to_string(), &program.display().to_string());
     for (name, way) in [("user", "setuidgid nobody".to_owned()), ("network", format!("{} -n", unshare.display()))] {
         scratch.service(name, &format!("{way} env {tell}; exec sleep 1000"));
         scratch.write(format!("{name}/sd-notify"), "");
