@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 
 use anyhow::Context;
 use cli::{Exit, Warnings, text};
-use machine::SECOND;
+use machine::{SECOND, Tick};
 use svdir::names;
 use svdir::record::Record;
 use svdir::record::handover::Key;
@@ -20,7 +20,9 @@ use sys::process::Pid;
 use sys::{adopted, fd, presence};
 
 use super::upgrade::Inherited;
+use super::voice::VOICE;
 use crate::service::record::{self, Announcer};
+use crate::service::tick;
 use crate::service::{files, running};
 
 /// Lock, FIFOs, record and mark.
@@ -116,11 +118,28 @@ impl Hold {
         matches!((there, ours), (Ok(there), Ok(ours)) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
     }
 
+    /// Makes the files in `supervise/` anew, and says so. Returns when it is tried again, if that could not be done.
+    pub fn insist(&mut self, dir: &OsStr, record: &Record, said: &mut Warnings) -> Option<Tick> {
+        let shown = files::shown(dir, names::SUPERVISE);
+        match self.renew(dir, record, said) {
+            Ok(()) => {
+                said.over("renew");
+                VOICE.warn(&text!(shown.0.as_slice(), " was removed, made anew"));
+                None
+            }
+            Err(error) => {
+                let text = text!("unable to make ", shown.0.as_slice(), " anew, trying again in a second");
+                said.warning("renew", text, &error);
+                Some(tick().after(SECOND))
+            }
+        }
+    }
+
     /// Makes the files in `supervise/` anew, after they were removed.
     ///
     /// # Errors
     /// If that cannot be done; what was held is held still.
-    pub fn renew(&mut self, dir: &OsStr, record: &Record, said: &mut Warnings) -> io::Result<()> {
+    fn renew(&mut self, dir: &OsStr, record: &Record, said: &mut Warnings) -> io::Result<()> {
         let own = files::own();
         let _ = make_private_directory(OsStr::from_bytes(own.directory.to_bytes()));
         let lock = fd::open_own_append(&*own.lock)?;

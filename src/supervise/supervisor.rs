@@ -8,7 +8,7 @@ use std::path::Path;
 
 use cli::{Text, Warnings, text};
 use machine::supervise::{Action, Event, Job, Machine, Say, Slot, Word};
-use machine::{Pid, SECOND, Tick};
+use machine::{Pid, Tick};
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{self as sections, Observed, Record};
@@ -25,7 +25,6 @@ use super::processes::{Known, Processes, pid_of};
 use super::readiness::{self, ReadyPipe};
 use super::takeover::{find_moved, know_group};
 use super::upgrade::unknown_descriptor;
-use super::voice::VOICE;
 use super::{knobs, say};
 use crate::service::files::shown;
 use crate::service::successor::{Answer, Successor};
@@ -39,9 +38,6 @@ const WORDS: usize = 8;
 
 /// So many are read before it is judged by its silence or its end.
 const LAST_WORDS: usize = 64;
-
-/// What was removed and cannot be made anew is tried again this much later, in nanoseconds.
-const RENEW: u64 = SECOND;
 
 /// Everything that the loop has.
 pub struct Supervisor<'a> {
@@ -165,12 +161,8 @@ impl Supervisor<'_> {
         if control {
             self.obey();
         }
-        // Before its end: it may have been ready for a moment.
-        if main_ready && self.processes.main.ready.hear() {
-            self.hear(self.machine.pid(), Word::Ready);
-        }
-        if second_ready && self.processes.second.ready.hear() {
-            self.hear(self.machine.second_pid(), Word::Ready);
+        if main_ready || second_ready {
+            self.hear_ready();
         }
         if signals || self.signals.came() {
             self.signals.drain();
@@ -213,8 +205,7 @@ impl Supervisor<'_> {
                 if self.provisions.notify.ended(pid) {
                     continue;
                 }
-                // Its last word may have been that it is another process now.
-                self.hear_words(LAST_WORDS);
+                self.hear_last_words();
             }
             self.change(pid_of(pid), change);
         }
@@ -249,8 +240,7 @@ impl Supervisor<'_> {
 
     /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
-        // As with a child.
-        self.hear_words(LAST_WORDS);
+        self.hear_last_words();
         for adopted in self.processes.take_ended().into_iter().flatten() {
             let pid = pid_of(adopted.pid());
             match adopted.exit() {
@@ -260,6 +250,22 @@ impl Supervisor<'_> {
                     self.take_in(Event::Ended(pid, Exit::Unknown));
                 }
             }
+        }
+    }
+
+    /// Takes in all that was told before an end is: it may have been ready for a moment, or have said that it is another process now.
+    fn hear_last_words(&mut self) {
+        self.hear_ready();
+        self.hear_words(LAST_WORDS);
+    }
+
+    /// Takes in who has written that it is ready.
+    fn hear_ready(&mut self) {
+        if self.processes.main.ready.hear() {
+            self.hear(self.machine.pid(), Word::Ready);
+        }
+        if self.processes.second.ready.hear() {
+            self.hear(self.machine.second_pid(), Word::Ready);
         }
     }
 
@@ -476,18 +482,7 @@ impl Supervisor<'_> {
             return;
         }
         let record = self.record();
-        let shown = shown(self.dir, names::SUPERVISE);
-        match self.hold.renew(self.dir, &record, &mut self.said) {
-            Ok(()) => {
-                self.said.over("renew");
-                VOICE.warn(&text!(shown.0.as_slice(), " was removed, made anew"));
-            }
-            Err(error) => {
-                let text = text!("unable to make ", shown.0.as_slice(), " anew, trying again in a second");
-                self.said.warning("renew", text, &error);
-                self.renew = Some(tick().after(RENEW));
-            }
-        }
+        self.renew = self.hold.insist(self.dir, &record, &mut self.said);
     }
 }
 
