@@ -179,6 +179,10 @@ impl Successor {
                 return error;
             }
         }
+        // A new file that has a dynamic loader needs another one, and would not come so far as to say so.
+        if let Err(error) = memory.try_clone() {
+            return error;
+        }
         let environment = environment(memory.as_fd());
         Prepared::new(&self.argv, Some(&environment)).exec(&c_string(program.as_os_str()))
     }
