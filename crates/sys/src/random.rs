@@ -10,8 +10,9 @@ pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     #[cfg(target_os = "linux")]
     crate::fd::uninterrupted(|| {
+        // By number: std knows libc's function by a weak name, which makes it null in a static file that was optimized as a whole.
         // SAFETY: the kernel writes at most as many bytes as there are.
-        let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, libc::GRND_NONBLOCK) };
+        let count = unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), N, libc::GRND_NONBLOCK) };
         // Up to 256 bytes come whole.
         if nix::errno::Errno::result(count)? as usize == N { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     })?;
