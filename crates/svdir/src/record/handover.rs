@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(Handover::decode(&bytes), Some(handover()));
         let plain = Handover { record: example(), ..Handover::default() };
         assert_eq!(Handover::decode(&plain.encode().expect("short")), Some(plain));
-        for length in 0..bytes.len() {
+        for length in (0..bytes.len()).step_by(if cfg!(miri) { 17 } else { 1 }) {
             let _ = Handover::decode(&bytes[..length]);
         }
     }

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn every_length_is_met_without_harm() {
         let bytes = [known(), vec![0xff; 40]].concat();
-        for length in 0..bytes.len() {
+        for length in (0..bytes.len()).step_by(if cfg!(miri) { 17 } else { 1 }) {
             assert_eq!(decode(&bytes[..length]).is_some(), length >= LEAST, "{length} bytes");
         }
         let short = decode(&bytes[..LEAST]).expect("a version of ours that knew less wrote it");

@@ -293,7 +293,7 @@ pub(crate) mod tests {
     #[test]
     fn every_length_is_met_without_harm() {
         let bytes = encoded(&example());
-        for length in 0..bytes.len() {
+        for length in (0..bytes.len()).step_by(if cfg!(miri) { 17 } else { 1 }) {
             let _ = Record::decode(&bytes[..length]);
         }
         assert_eq!(Record::decode(&[]), None, "it says nothing of a supervise");
