@@ -1,115 +1,93 @@
-//! Any bytes on the control FIFO, with deaths, words of the service, failing forks and time between them: the machine keeps its promises.
+//! Any bytes in the control FIFO: the machine never has more children than it knows, signals nobody else, and quits only when all is down.
 #![no_main]
 
+use std::collections::VecDeque;
+
 use libfuzzer_sys::fuzz_target;
-use machine::supervise::{Action, Event, Machine, PACE};
-use machine::{Pid, Tick};
-use svdir::{Command, Want};
+use machine::supervise::{Action, Event, Knobs, Machine, NotStarted, Slot, Start, Target};
+use machine::{Pid, SECOND, Signal, Tick};
+use svdir::{Command, Exit, Mark, Want};
 
 struct World {
     machine: Machine,
     now: Tick,
-    child: Option<u32>,
-    second: Option<u32>,
-    births: u32,
-    forks: bool,
-    last: Option<Tick>,
+    pids: u32,
+    main: Option<Pid>,
+    second: Option<Pid>,
+    dying: Vec<Pid>,
     quit: bool,
 }
 
 impl World {
-    fn say(&mut self, word: fn(Pid) -> Event) {
-        if let Some(pid) = self.child {
-            self.step(word(Pid(pid)));
+    fn take_in(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let mut outcomes = Vec::new();
+            for action in self.machine.step(self.now, event) {
+                outcomes.extend(self.act(action));
+            }
+            outcomes.into_iter().rev().for_each(|outcome| events.push_front(outcome));
         }
+        assert_eq!((self.machine.pid(), self.machine.second_pid()), (self.main, self.second));
     }
 
-    fn moves(&mut self) {
-        if let Some(old) = self.child {
-            self.births += 1;
-            self.child = Some(self.births);
-            self.step(Event::Moved(Pid(old), Pid(self.births)));
+    fn act(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Start(slot @ (Slot::Main | Slot::Second)) => {
+                self.pids += 1;
+                let pid = Pid(self.pids);
+                let place = if slot == Slot::Main { &mut self.main } else { &mut self.second };
+                assert!(place.replace(pid).is_none(), "one too many");
+                return Some(Event::Started(slot, Start::plain(pid)));
+            }
+            Action::Start(slot @ Slot::Job(_)) => return Some(Event::NotStarted(slot, NotStarted::Refused)),
+            Action::Signal(Target::Process(pid), signal) => {
+                assert!([self.main, self.second].contains(&Some(pid)), "a signal to somebody else");
+                if [Signal::TERM, Signal::KILL].contains(&signal) {
+                    self.dying.push(pid);
+                }
+            }
+            Action::Promote => std::mem::swap(&mut self.main, &mut self.second),
+            Action::Quit => {
+                assert_eq!((self.main, self.second), (None, None), "it quits with a child");
+                self.quit = true;
+            }
+            Action::Signal(..) | Action::Stamp | Action::StampReady | Action::Announce | Action::Say(_) => {}
         }
+        None
     }
 
-    fn step(&mut self, event: Event) {
-        for action in self.machine.step(self.now, event) {
-            match action {
-                Action::Spawn => {
-                    assert!(self.child.is_none());
-                    assert!(self.last.is_none_or(|last| last.until(self.now) >= PACE));
-                    self.last = Some(self.now);
-                    self.machine.declare(true);
-                    self.machine.watch(PACE);
-                    if self.forks {
-                        self.births += 1;
-                        self.child = Some(self.births);
-                        self.step(Event::Started(Pid(self.births)));
-                    } else {
-                        self.step(Event::SpawnFailed);
-                    }
-                }
-                Action::Kill(pid, _) => assert!([self.child, self.second].contains(&Some(pid.0))),
-                Action::SpawnBeside => {
-                    assert!(self.child.is_some() && self.second.is_none());
-                    if self.forks {
-                        self.births += 1;
-                        self.second = Some(self.births);
-                        self.last = Some(self.now);
-                        self.step(Event::StartedBeside(Pid(self.births)));
-                    } else {
-                        self.step(Event::SpawnBesideFailed);
-                    }
-                }
-                Action::Promote => std::mem::swap(&mut self.child, &mut self.second),
-                Action::EndGroup(_)
-                | Action::Hung(..)
-                | Action::GiveUp(_)
-                | Action::Stamp
-                | Action::StampReady
-                | Action::Announce => {}
-                Action::Quit => {
-                    assert!(self.child.is_none() && self.second.is_none());
-                    self.quit = true;
-                }
+    fn reap(&mut self) {
+        while let Some(pid) = self.dying.pop().filter(|_| !self.quit) {
+            for place in [&mut self.main, &mut self.second] {
+                place.take_if(|known| *known == pid);
+            }
+            if [self.machine.pid(), self.machine.second_pid()].contains(&Some(pid)) {
+                self.take_in(Event::Ended(pid, Exit::Signal(9)));
             }
         }
     }
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut world =
-        World { machine: Machine::new(Want::Up), now: Tick(1), child: None, second: None, births: 0, forks: true, last: None, quit: false };
-    world.step(Event::Begin);
+    let machine = Machine::new(Want::Up);
+    let (main, second) = (None, None);
+    let mut world = World { machine, now: Tick(SECOND), pids: 1, main, second, dying: Vec::new(), quit: false };
+    world.take_in(Event::Begin);
+    let mut mark = Mark::default();
     for &byte in bytes {
         if world.quit {
-            return;
+            break;
         }
-        match (byte, Command::from_letter(byte)) {
-            (_, Some(command)) => world.step(Event::Command(command)),
-            (b'D', None) => {
-                if let Some(pid) = world.child.take() {
-                    world.step(Event::Died(Pid(pid), svdir::Exit::Unknown));
-                }
-            }
-            (b'S', None) => {
-                if let Some(pid) = world.second.take() {
-                    world.step(Event::Died(Pid(pid), svdir::Exit::Unknown));
-                }
-            }
-            (b'Y', None) => world.say(Event::Ready),
-            (b'A', None) => world.say(Event::Alive),
-            (b'H', None) => world.say(Event::Hangs),
-            (b'M', None) => world.moves(),
-            (b'F', None) => world.forks = !world.forks,
-            (other, None) => {
-                world.now = world.now.after(u64::from(other) * PACE / 64);
-                if world.machine.deadline().is_some_and(|deadline| deadline <= world.now) {
-                    world.step(Event::Timeout);
-                }
+        match (mark.with(byte), Command::from_letter(byte)) {
+            (Some(next), _) => mark = next,
+            (None, Some(command)) => world.take_in(Event::Command(command, Knobs::default())),
+            // Anything else is time that passes.
+            (None, None) => {
+                world.now = world.now.after(u64::from(byte) * SECOND / 64);
+                world.take_in(Event::Timeout);
             }
         }
-        assert_eq!(world.machine.second_pid().map(|pid| pid.0), world.second);
-        assert_eq!(world.machine.status(tai::Label::default()).pid.map(|pid| pid.get()), world.child);
+        world.reap();
     }
 });
