@@ -97,6 +97,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "below an interpreter it takes minutes")]
     fn the_newest_whole_slot_counts() {
         let (old, mut new) = (example(), example());
         new.decided.pace.starts = 99;
