@@ -36,7 +36,12 @@ pub fn service(scratch: &Scratch, name: &str) {
         &format!("service/{name}"),
         "echo run >>ran; echo begin; trap 'echo end; exit 0' TERM; while :; do sleep 1000 >/dev/null 2>&1 & wait $!; done",
     );
-    scratch.script(format!("service/{name}/log/run"), "exec multilog ./main");
+    scratch.script(format!("service/{name}/log/run"), &logs(scratch));
+}
+
+/// The end of a logger's `run`. Below svscanboot the PATH is that of an installed suite.
+fn logs(scratch: &Scratch) -> String {
+    format!("exec {} ./main", scratch.suite().path("multilog").display())
 }
 
 /// svscan, once it serves.
@@ -107,7 +112,7 @@ fn what_its_starter_ignores_and_blocks_is_nothing_to_the_services() {
     let env = |words: &[&str]| testkit::finish(std::process::Command::new("env").args(words)).code == 0;
     let block = format!("--block-signal={blocks}");
     scratch.service("service/a", "exec 2>&1; exec cat /proc/self/status");
-    scratch.script("service/a/log/run", "cat /proc/self/status >log; exec multilog ./main");
+    scratch.script("service/a/log/run", &format!("cat /proc/self/status >log; {}", logs(&scratch)));
     // Shells ignore INT and QUIT in what they start in the background.
     let mut words = vec!["-c", "trap '' HUP INT QUIT PIPE USR2 TSTP; exec \"$@\"", "sh"];
     if env(&[&block, "true"]) {
