@@ -20,6 +20,8 @@ use crate::service::tick;
 const PATIENCE: u64 = SECOND;
 /// It is asked for again so much later, in nanoseconds.
 const REST: u64 = SECOND / 100;
+/// Who was seen to serve the directory serves it for so long, in nanoseconds, even when he is not seen any more.
+const SEEN: u64 = SECOND / 4;
 
 /// The lock of this process.
 pub struct DirectoryLock {
@@ -40,15 +42,19 @@ impl DirectoryLock {
             Err(_) => return Ok(None),
         };
         let until = tick().after(PATIENCE);
+        let mut believed_until = None;
         loop {
-            let is_last = until <= tick();
+            let now = tick();
+            let is_last = until <= now;
             let held = match fd::try_lock(&directory) {
                 Ok(()) => true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
                 Err(error) if ran_out(&error) => return Err(error),
                 Err(_) => return Ok(None),
             };
-            if !is_served(&directory, held) && (held || is_last) {
+            if is_served(&directory, held) {
+                believed_until = Some(now.after(SEEN));
+            } else if held || (is_last && believed_until.is_none_or(|until| until <= now)) {
                 return Ok(Some(DirectoryLock { directory, held }));
             }
             // Others that begin shall not take this one for one that serves.

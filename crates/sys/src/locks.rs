@@ -63,7 +63,7 @@ pub enum Kind {
 /// # Errors
 /// If there is no `/proc/locks`.
 pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: impl Fn(&Facts) -> bool) -> io::Result<Vec<Holder>> {
-    imp::holders(file, kind, &believed)
+    imp::holders(file, kind, &|_, facts| believed(facts))
 }
 
 /// The other processes that have flock's lock or a [mark](mark) on what `file` is, and have that open now.
@@ -71,11 +71,11 @@ pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: impl Fn(&Facts) -> bo
 /// # Errors
 /// If there is no `/proc/locks`.
 pub fn others(file: BorrowedFd<'_>) -> io::Result<Vec<Pid>> {
+    let is_other = |pid, _: &Facts| pid != crate::process::own_pid();
     let mut found: Vec<Pid> = Vec::new();
     for kind in [Kind::Lock, Kind::Mark] {
-        found.extend(holders(file, kind, |_| true)?.into_iter().map(|holder| holder.pid));
+        found.extend(imp::holders(file, kind, &is_other)?.into_iter().map(|holder| holder.pid));
     }
-    found.retain(|&pid| pid != crate::process::own_pid());
     Ok(found)
 }
 
@@ -90,7 +90,7 @@ pub fn mark(file: BorrowedFd<'_>, set: bool) -> io::Result<()> {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use std::io;
+    use std::io::{self, Read};
     use std::os::fd::{AsRawFd, BorrowedFd};
     use std::os::unix::fs::MetadataExt;
 
@@ -98,20 +98,53 @@ mod imp {
 
     use super::{Facts, Holder, Kind, Pid};
 
-    pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: &dyn Fn(&Facts) -> bool) -> io::Result<Vec<Holder>> {
+    /// A list that came in parts is read at most so often to find anybody in it.
+    const READINGS: usize = 5;
+
+    pub fn holders(
+        file: BorrowedFd<'_>,
+        kind: Kind,
+        believed: &dyn Fn(Pid, &Facts) -> bool,
+    ) -> io::Result<Vec<Holder>> {
         let key = key(file)?;
         let mut found: Vec<Holder> = Vec::new();
-        for line in std::fs::read("/proc/locks")?.split(|&byte| byte == b'\n') {
-            let Some(pid) = owner(line, kind, &key).filter(|&pid| pid > 0).map(Pid::from_raw) else {
-                continue;
-            };
-            if found.iter().any(|known| known.pid == pid) {
-                continue;
+        for _ in 0..READINGS {
+            let (list, in_parts) = list()?;
+            for line in list.split(|&byte| byte == b'\n') {
+                let Some(pid) = owner(line, kind, &key).filter(|&pid| pid > 0).map(Pid::from_raw) else {
+                    continue;
+                };
+                if found.iter().any(|known| known.pid == pid) {
+                    continue;
+                }
+                let facts = Facts::of(pid).filter(|facts| believed(pid, facts) && has_it(pid, kind, &key));
+                found.extend(facts.map(|facts| Holder { pid, facts }));
             }
-            let facts = Facts::of(pid).filter(|facts| believed(facts) && has_it(pid, kind, &key));
-            found.extend(facts.map(|facts| Holder { pid, facts }));
+            if !found.is_empty() || !in_parts {
+                break;
+            }
         }
         Ok(found)
+    }
+
+    /// The kernel's list of locks, and whether it may have come in parts: what goes from it between two of them pulls another lock over the
+    /// gap, which is in none. The kernel gives at most a page at a time, and whole lines.
+    fn list() -> io::Result<(Vec<u8>, bool)> {
+        const PAGE: usize = 4096;
+        const LONGEST_LINE: usize = 256;
+        let mut file = std::fs::File::open("/proc/locks")?;
+        let (mut list, mut part) = (Vec::new(), [0; PAGE]);
+        loop {
+            match file.read(&mut part) {
+                Ok(0) => {
+                    let in_parts = list.len() > PAGE - LONGEST_LINE;
+                    return Ok((list, in_parts));
+                }
+                Ok(count) => list.extend_from_slice(part.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub fn mark(file: BorrowedFd<'_>, set: bool) -> io::Result<()> {
@@ -186,7 +219,11 @@ mod imp {
 mod imp {
     use super::{BorrowedFd, Facts, Holder, Kind, io};
 
-    pub fn holders(_file: BorrowedFd<'_>, _kind: Kind, _believed: &dyn Fn(&Facts) -> bool) -> io::Result<Vec<Holder>> {
+    pub fn holders(
+        _file: BorrowedFd<'_>,
+        _kind: Kind,
+        _believed: &dyn Fn(Pid, &Facts) -> bool,
+    ) -> io::Result<Vec<Holder>> {
         Err(nix::errno::Errno::ENOSYS.into())
     }
 
@@ -222,6 +259,38 @@ mod tests {
         assert_eq!(found(Kind::Mark), []);
         drop(held);
         assert_eq!((found(Kind::Lock), found(Kind::Mark)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn the_holder_is_found_in_a_long_list_that_changes_meanwhile() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        // Some pages of the list.
+        const LOCKS: usize = 300;
+        let dir = tempfile::tempdir().expect("a directory");
+        let held = File::open(dir.path()).expect("it is there");
+        crate::fd::try_lock(&held).expect("nobody has it");
+        let files: Vec<File> =
+            (0..LOCKS).map(|number| File::create(dir.path().join(number.to_string())).expect("a file")).collect();
+        let over = AtomicBool::new(false);
+        let missed = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for file in &files {
+                        crate::fd::try_lock(file).expect("nobody has it");
+                    }
+                    for file in &files {
+                        file.unlock().expect("it is ours");
+                    }
+                }
+            });
+            let own = crate::process::own_pid();
+            let found = || holders(held.as_fd(), Kind::Lock, |_| true).expect("/proc/locks");
+            let missed = (0..500).filter(|_| found().iter().all(|holder| holder.pid != own)).count();
+            over.store(true, Ordering::Relaxed);
+            missed
+        });
+        assert_eq!(missed, 0);
     }
 
     #[test]
