@@ -76,8 +76,8 @@ pub fn reach() -> Result<File, Unreachable> {
 
 fn open(name: &str) -> Result<File, Unreachable> {
     let mut file = fd::open_write(&*files::here(name));
-    if file.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        // Somebody has removed it, or there never was one.
+    if file.as_ref().is_err_and(|error| matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER))) {
+        // Somebody has removed it, and it may be half made anew; or there never was one.
         running::wait_for_recalled(|| fd::open_write(&*files::here(names::OK)).is_ok());
         file = fd::open_write(&*files::here(name));
     }
