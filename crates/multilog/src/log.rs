@@ -3,14 +3,12 @@
 //! A file never holds more than its size. It is closed at the first line end in its last 2000 bytes; a line that is longer
 //! than the room goes on in the next file.
 
-use std::fs::File;
 use std::os::fd::AsFd;
 
 use memchr::memchr;
 
-use crate::directory::{Directory, SAFE, set_mode};
 use crate::patience::{GivenUp, Level, Line, Patience};
-use crate::recovery::open_current;
+use crate::rotation::Current;
 use crate::{OpenError, Plan};
 
 /// How much is gathered before it is written: what a pipe holds.
@@ -33,11 +31,7 @@ enum Health {
 
 /// An open log.
 pub(crate) struct Log {
-    pub(crate) directory: Directory,
-    pub(crate) processor: Option<Vec<u8>>,
-    pub(crate) current: File,
-    /// How much `current` holds.
-    pub(crate) written: u64,
+    current: Current,
     size: u64,
     buffer: Vec<u8>,
     health: Health,
@@ -46,13 +40,8 @@ pub(crate) struct Log {
 impl Log {
     /// Opens the directory and leaves the process in it.
     pub fn open(plan: &Plan, patience: &mut Patience) -> Result<Log, OpenError> {
-        let mut directory = Directory::open(&plan.path, plan.kept)?;
-        let (current, written) = open_current(&mut directory, patience)?;
         Ok(Log {
-            directory,
-            processor: plan.processor.clone(),
-            current,
-            written,
+            current: Current::open(plan, patience)?,
             size: plan.size,
             buffer: Vec::with_capacity(BUFFER),
             health: Health::Sound,
@@ -67,7 +56,7 @@ impl Log {
     /// How many bytes the log can take before a line end closes its file.
     pub fn room(&self) -> u64 {
         match self.health {
-            Health::Sound => self.size.saturating_sub(MARGIN + self.written + self.buffer.len() as u64),
+            Health::Sound => self.size.saturating_sub(MARGIN + self.current.written + self.buffer.len() as u64),
             Health::Unrotated | Health::Lost(_) => u64::MAX,
         }
     }
@@ -93,7 +82,7 @@ impl Log {
     /// Begins a new file, unless the current one is empty.
     pub fn rotate_if_any(&mut self, patience: &mut Patience) {
         self.flush(patience);
-        if self.written > 0 {
+        if self.current.written > 0 {
             self.try_rotate(patience);
         }
     }
@@ -101,7 +90,7 @@ impl Log {
     /// Writes what is left and marks the file as complete. Returns whether all went well.
     pub fn close(mut self, patience: &mut Patience) -> bool {
         self.flush(patience);
-        if self.health == Health::Sound && self.complete(patience).is_err() {
+        if self.health == Health::Sound && self.current.complete(patience).is_err() {
             self.health = Health::Unrotated;
         }
         let what = match self.health {
@@ -109,16 +98,9 @@ impl Log {
             Health::Unrotated => "unable to finish ".to_owned(),
             Health::Lost(bytes) => format!("unable to write {bytes} bytes to "),
         };
-        let text = self.directory.text(&what, ", ending");
+        let text = self.current.directory.text(&what, ", ending");
         patience.say(&Line { level: Level::Warning, text, reason: None });
         false
-    }
-
-    fn complete(&self, patience: &mut Patience) -> Result<(), GivenUp> {
-        let text = |before| move || self.directory.text(before, "/current to disk, pausing");
-        patience.insist(text("unable to write "), || self.current.sync_all())?;
-        let text = || self.directory.text("unable to set mode of ", "/current, pausing");
-        patience.insist(text, || set_mode(&self.current, SAFE))
     }
 
     fn write(&mut self, mut bytes: &[u8], patience: &mut Patience) {
@@ -137,29 +119,29 @@ impl Log {
 
     /// Writes as much as belongs into one file, and returns how much that was.
     fn write_some(&mut self, bytes: &[u8], patience: &mut Patience) -> Result<usize, GivenUp> {
-        if self.written >= self.size {
+        if self.current.written >= self.size {
             self.try_rotate(patience);
         }
         let part = match self.health {
-            Health::Sound => bytes.get(..fitting(bytes, self.written, self.size)).unwrap_or(bytes),
+            Health::Sound => bytes.get(..fitting(bytes, self.current.written, self.size)).unwrap_or(bytes),
             Health::Unrotated | Health::Lost(_) => bytes,
         };
         let count = patience.insist(
-            || self.directory.text("unable to write to ", "/current, pausing"),
-            || match sys::fd::write(self.current.as_fd(), part)? {
+            || self.current.directory.text("unable to write to ", "/current, pausing"),
+            || match sys::fd::write(self.current.file.as_fd(), part)? {
                 0 => Err(std::io::ErrorKind::WriteZero.into()),
                 count => Ok(count),
             },
         )?;
-        self.written = self.written.saturating_add(count as u64);
-        if self.written >= self.size.saturating_sub(MARGIN) && part.get(count - 1) == Some(&b'\n') {
+        self.current.written = self.current.written.saturating_add(count as u64);
+        if self.current.written >= self.size.saturating_sub(MARGIN) && part.get(count - 1) == Some(&b'\n') {
             self.try_rotate(patience);
         }
         Ok(count)
     }
 
     fn try_rotate(&mut self, patience: &mut Patience) {
-        if self.health == Health::Sound && self.rotate(patience).is_err() {
+        if self.health == Health::Sound && self.current.rotate(patience).is_err() {
             self.health = Health::Unrotated;
         }
     }

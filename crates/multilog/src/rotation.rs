@@ -13,27 +13,53 @@ use sys::exec::Prepared;
 use sys::process::{Change, Signal};
 
 use crate::directory::{Code, Directory, SAFE, UNSAFE, set_mode};
-use crate::log::Log;
 use crate::patience::{GivenUp, Level, Line, Patience, Trouble};
+use crate::recovery::open_current;
+use crate::{OpenError, Plan};
 
 /// Where a processor finds the old state, and where it writes the new one.
 const STATE: i32 = 4;
 const NEW_STATE: i32 = 5;
 
-impl Log {
+/// The file that is written, and the directory that it lies in.
+pub(crate) struct Current {
+    pub(crate) directory: Directory,
+    /// What `previous` is sent through.
+    processor: Option<Vec<u8>>,
+    pub(crate) file: File,
+    /// How many bytes the file holds.
+    pub(crate) written: u64,
+}
+
+impl Current {
+    /// Opens the directory of a log, mends what a crash has left there, and leaves the process in it.
+    pub(crate) fn open(plan: &Plan, patience: &mut Patience) -> Result<Current, OpenError> {
+        let mut directory = Directory::open(&plan.path, plan.kept)?;
+        let (file, written) = open_current(&mut directory, patience)?;
+        Ok(Current { directory, processor: plan.processor.clone(), file, written })
+    }
+
+    /// Marks the file as complete, when it is on disk.
+    pub(crate) fn complete(&self, patience: &mut Patience) -> Result<(), GivenUp> {
+        let text = || self.directory.text("unable to write ", "/current to disk, pausing");
+        patience.insist(text, || self.file.sync_all())?;
+        let text = || self.directory.text("unable to set mode of ", "/current, pausing");
+        patience.insist(text, || set_mode(&self.file, SAFE))
+    }
+
     /// Finishes `current` and begins a new one. After one that was given up, whichever file is `current` by then can be written to.
     pub(crate) fn rotate(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let directory = &self.directory;
         directory.enter(patience)?;
         let text = || directory.text("unable to write ", "/current to disk, pausing");
-        patience.insist(text, || self.current.sync_all())?;
+        patience.insist(text, || self.file.sync_all())?;
         let text = || directory.text("unable to rename current to previous in directory ", ", pausing");
         patience.insist(text, || fs::rename("current", "previous"))?;
         let text = || directory.text("unable to create ", "/current, pausing");
-        self.current = patience.insist(text, || sys::fd::open_append(Path::new("current")))?;
+        self.file = patience.insist(text, || sys::fd::open_append(Path::new("current")))?;
         self.written = 0;
         let text = || directory.text("unable to set mode of ", "/current, pausing");
-        patience.insist(text, || set_mode(&self.current, UNSAFE))?;
+        patience.insist(text, || set_mode(&self.file, UNSAFE))?;
         let text = || directory.text("unable to set mode of ", "/previous, pausing");
         patience.insist(text, || fs::set_permissions("previous", Permissions::from_mode(SAFE)))?;
         match &self.processor {
