@@ -68,23 +68,11 @@ impl Copy {
         }
     }
 
-    const fn flags(&self) -> [(bool, u8); 8] {
-        [
-            (self.executed, 1),
-            (self.declares, 2),
-            (self.ready, 4),
-            (self.watched, 8),
-            (self.paused, 16),
-            (self.ending, 32),
-            (self.got_term, 64),
-            (self.kill_due, 128),
-        ]
-    }
-
     /// Writes pid, flags, role, watchdog, check and more flags. `role` is `None` for the main copy.
     pub(super) fn encode(&self, role: Option<Role>, section: &mut Writer<'_>) {
         section.number(self.pid.get());
-        section.byte(self.flags().into_iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit));
+        let Copy { executed, declares, ready, watched, paused, ending, got_term, kill_due, .. } = *self;
+        section.flags([executed, declares, ready, watched, paused, ending, got_term, kill_due]);
         section.byte(match role {
             None => 0,
             Some(Role::Warming) => 1,
@@ -93,36 +81,37 @@ impl Copy {
         });
         section.long(self.watchdog);
         section.number(self.check.map_or(0, NonZeroU32::get));
-        section.byte(u8::from(self.check_over) | u8::from(self.undeclared) << 1);
+        section.flags([self.check_over, self.undeclared]);
     }
 
     /// What [`encode`](Copy::encode) wrote. `None` if there is no pid.
     pub(super) fn decode(section: &mut Fields<'_>) -> Option<(Option<Role>, Copy)> {
         let pid = NonZeroU32::new(section.number())?;
-        let flags = section.byte();
+        let [executed, declares, ready, watched, paused, ending, got_term, kill_due] = section.flags();
         let role = match section.byte() {
             1 => Some(Role::Warming),
             2 => Some(Role::EndingOld),
             3 => Some(Role::EndingNew),
             _ => None,
         };
-        let mut copy = Copy {
+        let watchdog = section.long();
+        let check = NonZeroU32::new(section.number());
+        let [check_over, undeclared] = section.flags();
+        let copy = Copy {
             pid,
-            executed: flags & 1 != 0,
-            declares: flags & 2 != 0,
-            ready: flags & 4 != 0,
-            watched: flags & 8 != 0,
-            paused: flags & 16 != 0,
-            ending: flags & 32 != 0,
-            got_term: flags & 64 != 0,
-            kill_due: flags & 128 != 0,
-            watchdog: section.long(),
-            check: NonZeroU32::new(section.number()),
-            check_over: false,
-            undeclared: false,
+            executed,
+            declares,
+            ready,
+            watched,
+            paused,
+            ending,
+            got_term,
+            kill_due,
+            watchdog,
+            check,
+            check_over,
+            undeclared,
         };
-        let more = section.byte();
-        (copy.check_over, copy.undeclared) = (more & 1 != 0, more & 2 != 0);
         Some((role, copy))
     }
 }

@@ -63,6 +63,11 @@ impl<'a> Writer<'a> {
         self.put(&[byte]);
     }
 
+    /// At most eight facts in a byte: the first is bit 0.
+    pub fn flags<const N: usize>(&mut self, flags: [bool; N]) {
+        self.byte(flags.into_iter().rev().fold(0, |all, flag| all << 1 | u8::from(flag)));
+    }
+
     /// Writes a number of four bytes.
     pub fn number(&mut self, number: u32) {
         self.put(&number.to_le_bytes());
@@ -133,6 +138,12 @@ impl<'a> Fields<'a> {
     /// The next byte.
     pub fn byte(&mut self) -> u8 {
         u8::from_le_bytes(self.array())
+    }
+
+    /// What [`Writer::flags`] wrote.
+    pub fn flags<const N: usize>(&mut self) -> [bool; N] {
+        let byte = self.byte();
+        std::array::from_fn(|bit| byte >> bit & 1 == 1)
     }
 
     /// The next number of four bytes.

@@ -21,27 +21,17 @@ pub struct Service {
 }
 
 impl Service {
-    const fn flags(&self) -> [(bool, u8); 5] {
-        [(self.exiting, 1), (self.start_due, 2), (self.last_run, 4), (self.ended, 8), (self.replace_due, 16)]
-    }
-
     /// Writes want, as it stands in the status, and flags.
     pub(super) fn encode(&self, section: &mut Writer<'_>) {
         section.byte(self.want.byte());
-        section.byte(self.flags().into_iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit));
+        section.flags([self.exiting, self.start_due, self.last_run, self.ended, self.replace_due]);
     }
 
     /// What [`encode`](Service::encode) wrote.
     pub(super) fn decode(section: &mut Fields<'_>) -> Service {
-        let (want, flags) = (Want::from_byte(section.byte()), section.byte());
-        Service {
-            want,
-            exiting: flags & 1 != 0,
-            start_due: flags & 2 != 0,
-            last_run: flags & 4 != 0,
-            ended: flags & 8 != 0,
-            replace_due: flags & 16 != 0,
-        }
+        let want = Want::from_byte(section.byte());
+        let [exiting, start_due, last_run, ended, replace_due] = section.flags();
+        Service { want, exiting, start_due, last_run, ended, replace_due }
     }
 }
 
