@@ -7,10 +7,11 @@ use std::num::NonZeroU32;
 
 use cli::{Text, text};
 use machine::wait::{self, Before, Verdict, Wanted};
-use svdir::record::{Record, Role};
-use svdir::{Exit, Mark, Status, Want};
+use svdir::record::{Over, Record, Role};
+use svdir::{Exit, Mark, Run, Status, Want};
 use tai::Label;
 
+use super::over;
 use super::record::Found;
 
 /// What is told of a service.
@@ -39,8 +40,13 @@ impl Facts {
     }
 
     /// The process of the service, if it is up.
-    pub const fn pid(&self) -> Option<NonZeroU32> {
-        self.status.pid
+    pub fn pid(&self) -> Option<NonZeroU32> {
+        self.status.pid.filter(|_| self.status.run != Run::Finish)
+    }
+
+    /// The process of its `finish`, if that runs.
+    fn finish(&self) -> Option<NonZeroU32> {
+        self.status.pid.filter(|_| self.status.run == Run::Finish)
     }
 
     /// The pid of the supervise that wrote the record, the mark that came last behind commands, and how much of marks has come.
@@ -57,8 +63,11 @@ impl Facts {
     /// The facts of a service that has a supervise, which has yet to write its record: that the one before has exited does not count.
     #[must_use]
     pub fn with_a_supervise(mut self) -> Facts {
-        if let Some(record) = &mut self.record {
-            record.observed.supervise.exited = false;
+        if let Some(record) = &mut self.record
+            && std::mem::take(&mut record.observed.supervise.exited)
+        {
+            // It begins anew.
+            record.decided.over = None;
         }
         self
     }
@@ -70,10 +79,10 @@ impl Facts {
 
     /// The line of `svstat`: daemontools' to the byte, and ours behind it. `normally_up` says that there is no `down` file.
     pub fn line(&self, normally_up: bool, now: Label) -> Text {
-        let Status { since, pid, paused, want, .. } = self.status;
+        let Status { since, paused, want, .. } = self.status;
         let on = |clause: &'static str, holds: bool| if holds { clause } else { "" };
         let seconds = since.age(now);
-        let mut line = match pid {
+        let mut line = match self.pid() {
             Some(pid) => text!(
                 "up (pid ",
                 u64::from(pid.get()),
@@ -100,6 +109,11 @@ impl Facts {
                 Role::EndingOld | Role::EndingNew => ", ending pid ",
             };
             line.add(&[&doing, &u64::from(second.pid.get())]);
+        }
+        if let Some(finish) = self.finish() {
+            line.add(&[&", finishing pid ", &u64::from(finish.get())]);
+        } else if let Some(over) = self.over() {
+            line.add(&[&", failed: ", &over::reason(over).as_str()]);
         }
         line
     }
@@ -145,7 +159,9 @@ impl Facts {
     fn state(&self) -> String {
         let decided = self.record.unwrap_or_default().decided;
         let service = decided.service;
-        match (self.status.pid, decided.main) {
+        match (self.pid(), decided.main) {
+            (None, _) if let Some(finish) = self.finish() => format!("its finish runs (pid {finish})"),
+            (None, _) if let Some(over) = self.over() => format!("it has failed: {}", over::reason(over)),
             (None, _) if service.start_due || (self.status.want == Want::Up && !service.exiting) => {
                 "it is down and will be started".to_owned()
             }
@@ -159,6 +175,11 @@ impl Facts {
         }
     }
 
+    /// Why it is down for good, if nobody told it to be.
+    fn over(&self) -> Option<Over> {
+        self.record.and_then(|record| record.decided.over)
+    }
+
     /// Since when the service is ready, if it is and tells so.
     fn ready(&self) -> Option<Label> {
         self.record.and_then(|record| record.ready())
@@ -166,12 +187,12 @@ impl Facts {
 
     /// Why a service that is down could not be started.
     fn why_not_started(&self) -> Option<String> {
-        self.record.and_then(|record| record.why()).filter(|_| self.status.pid.is_none())
+        self.record.and_then(|record| record.why()).filter(|_| self.pid().is_none())
     }
 
     /// Why a service that is up was not replaced when that was last tried.
     fn why_not_replaced(&self) -> Option<String> {
-        self.record.and_then(|record| record.why()).filter(|_| self.status.pid.is_some())
+        self.record.and_then(|record| record.why()).filter(|_| self.pid().is_some())
     }
 }
 

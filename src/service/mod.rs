@@ -11,6 +11,7 @@ pub mod listeners;
 pub mod log_pipe;
 pub mod look_ups;
 pub mod notify;
+pub mod over;
 pub mod processes;
 pub mod programs;
 pub mod ready_pipe;

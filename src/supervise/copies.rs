@@ -160,10 +160,15 @@ impl Scene<'_> {
             return Err(text!("unable to write ", names::RECORD, ": ", cli::reason(error).as_ref()));
         }
         self.said.over("birth");
+        self.note_written(made);
+        Ok(())
+    }
+
+    /// Takes in that the new process has written its record, if it has.
+    pub fn note_written(&mut self, made: &Made) {
         if made.recorded {
             self.announcer.was_written();
         }
-        Ok(())
     }
 
     /// Says so if the new child has kept our OOM score.

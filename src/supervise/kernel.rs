@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use cli::Warnings;
-use machine::supervise::{Event, Knobs, Machine, Needs, Slot, Target};
+use machine::supervise::{Event, Knobs, Machine, Needs, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::notify::Notice;
 use svdir::record::{Born, Process, Record, Text};
@@ -53,11 +53,11 @@ pub trait Kernel {
     /// Whether the child that was just reaped was only to help to hear words.
     fn was_listener(&mut self, pid: Pid) -> bool;
 
-    /// Whether the process of a copy, which is no child, is watched.
+    /// Whether the process of a copy, or that of `finish`, which is no child, is watched.
     fn is_watched(&self, slot: Slot) -> bool;
 
     /// The watched processes that have ended, and how, where that can be told. They are watched no more.
-    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 2];
+    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 3];
 
     /// Whether the second copy, which has this pid, lives and leads a process group.
     fn leads_group(&self, second: Pid) -> bool;
@@ -90,7 +90,10 @@ pub trait Kernel {
     /// What the service directory says now.
     fn knobs(&mut self, needs: Needs, said: &mut Warnings) -> Knobs;
 
-    /// Starts a copy. `now` is what is recorded before the start.
+    /// What the service directory says now about the end of the main copy.
+    fn rules(&mut self, said: &mut Warnings) -> Rules;
+
+    /// Starts a copy, or `finish`. `now` is what is recorded before the start.
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome;
 
     /// Starts `check` about the process of a copy. `slot` is its own.
@@ -174,7 +177,7 @@ pub struct Told<W> {
     pub words: W,
 }
 
-/// What came of the start of a copy.
+/// What came of the start of a copy, or of `finish`.
 pub struct Outcome {
     /// What the machine is told.
     pub event: Event,

@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime};
 
 use cli::{Warnings, text};
 use machine::Signal;
-use machine::supervise::{Knobs, PATIENCE, WARM_UP};
+use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish};
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::names;
 use svdir::record::Decided;
 use sys::limits::{self, Resource};
 use sys::{fd, process};
 
-/// Which of the files are there that matter to a start.
+/// Which of the files are there that matter to a start, or to the end of the service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Present {
     /// `notification-fd`
@@ -29,6 +29,8 @@ pub struct Present {
     pub check: bool,
     /// `sockets/`
     pub sockets: bool,
+    /// `finish`
+    pub finish: bool,
 }
 
 impl Present {
@@ -38,12 +40,14 @@ impl Present {
     }
 }
 
-/// Knows which are there, and looks again only if the directory has changed: of a start this costs one system call.
+/// Knows which are there, and looks again only if the directory has changed: of an end and the start that follows at once this costs one system call.
 #[derive(Default)]
 pub struct Presence {
     present: Present,
     /// When the directory had changed last.
     changed: Option<SystemTime>,
+    /// It was looked in this turn of the loop.
+    fresh: bool,
 }
 
 impl Presence {
@@ -52,6 +56,9 @@ impl Presence {
 
     /// Those of the current directory.
     pub fn look(&mut self) -> Present {
+        if std::mem::replace(&mut self.fresh, true) {
+            return self.present;
+        }
         let changed = std::fs::metadata(".").and_then(|directory| directory.modified()).ok();
         if changed.is_none() || changed != self.changed {
             let mut links = false;
@@ -67,6 +74,7 @@ impl Presence {
                 watchdog: there(names::WATCHDOG),
                 check: there(names::CHECK),
                 sockets: there(names::SOCKETS),
+                finish: there(names::FINISH),
             };
             // What a link leads to comes and goes without a change of this directory.
             self.changed = changed
@@ -74,6 +82,11 @@ impl Presence {
                 .filter(|&changed| sys::clock::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));
         }
         self.present
+    }
+
+    /// A new turn of the loop begins.
+    pub const fn forget_turn(&mut self) {
+        self.fresh = false;
     }
 }
 
@@ -124,6 +137,28 @@ pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
     let limit = get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE);
     let warm_up = get(dir, names::WARMUP, "1s", milliseconds, said).unwrap_or(WARM_UP);
     Knobs { patience: (limit > 0).then_some(limit), warm_up, ..signals(dir, said) }
+}
+
+/// What the current directory, in which these files are, says about the end of the service.
+pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
+    if present.finish { some_rules(dir, said) } else { Rules::default() }
+}
+
+#[inline(never)]
+fn some_rules(dir: &OsStr, said: &mut Warnings) -> Rules {
+    Rules { finish: true, finish_limit: finish_limit(dir, said) }
+}
+
+/// How long `finish` may take, in nanoseconds; for ever if `None`.
+#[inline(never)]
+fn finish_limit(dir: &OsStr, said: &mut Warnings) -> Option<u64> {
+    let limit = get(dir, names::TIMEOUT_FINISH, "5s", milliseconds, said).unwrap_or(finish::LIMIT);
+    (limit > 0).then_some(limit)
+}
+
+/// How long a `finish` may take that was left behind, in nanoseconds; for ever if `None`. It is asked only where there is one.
+pub fn finish_limit_for(left: &Decided, dir: &OsStr, said: &mut Warnings) -> Option<u64> {
+    if left.finish.is_some() { finish_limit(dir, said) } else { Some(finish::LIMIT) }
 }
 
 /// The knobs for a successor. They are needed only if a KILL or a replacement is pending.

@@ -4,6 +4,7 @@
 //! reason to.
 
 mod copies;
+mod finish;
 mod hold;
 mod kernel;
 mod knobs;
@@ -158,16 +159,22 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
     let signals = catch_signals(dir, pipe)?;
     let mut said = Warnings::new(VOICE);
     let hold = Hold::inherit(&inherited).with_context(|| unable(dir))?;
-    let known = |pid: Option<std::num::NonZeroU32>, seen: Process, key, ready| {
+    let adopted = |pid: Option<std::num::NonZeroU32>, born, key| {
         let process = inherited.take(key).zip(pid).map(|(fd, pid)| {
-            Adopted::inherit(fd, process::Pid::from_raw(pid.get().cast_signed()), record::birth(seen.born))
+            Adopted::inherit(fd, process::Pid::from_raw(pid.get().cast_signed()), record::birth(born))
         });
-        io::Result::Ok(Known { adopted: process.transpose()?, ready: ReadyPipe::inherit(inherited.take(ready)) })
+        process.transpose()
+    };
+    let known = |pid, seen: Process, key, ready| {
+        let ready = ReadyPipe::inherit(inherited.take(ready));
+        io::Result::Ok(Known { adopted: adopted(pid, seen.born, key)?, ready })
     };
     let (main, second) = (decided.main.map(|main| main.pid), decided.second.map(|(_, second)| second.pid));
+    let finish = adopted(decided.finish.map(|finish| finish.pid), observed.finish, Key::FINISH);
     let processes = Processes {
         main: known(main, observed.main, Key::MAIN, Key::MAIN_READY).with_context(|| unable(dir))?,
         second: known(second, observed.second, Key::SECOND, Key::SECOND_READY).with_context(|| unable(dir))?,
+        finish: Known { adopted: finish.with_context(|| unable(dir))?, ready: ReadyPipe::default() },
     };
     let notify = inherited.take(Key::NOTIFY).map(NotifySocket::inherit).transpose().map(Option::unwrap_or_default);
     let notify = upgrade::without(notify, "the notify socket", dir, &mut said);
@@ -178,6 +185,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         checks: present.check,
         declares: present.declares(),
         heard: notify.is_open(),
+        finish_limit: knobs::finish_limit_for(&decided, dir, &mut said),
         ours: true,
     };
     let mut supervisor = Box::new(Supervisor {

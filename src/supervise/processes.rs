@@ -1,8 +1,8 @@
-//! The processes of the two copies, as the loop knows them: under the slots that the machine has for them.
+//! The processes of the two copies and of `finish`, as the loop knows them: under the slots that the machine has for them.
 
 use std::os::fd::BorrowedFd;
 
-use machine::supervise::{Slot, Target};
+use machine::supervise::{Job, Slot, Target};
 use machine::{Pid, Signal};
 use svdir::record::handover::Key;
 use sys::adopted::Adopted;
@@ -11,7 +11,7 @@ use sys::process;
 
 use super::readiness::ReadyPipe;
 
-/// What is known of the process of one copy.
+/// What is known of one process.
 #[derive(Default)]
 pub struct Known {
     /// Its descriptor, where it is not our child but was our predecessor's, or one that a child has named.
@@ -20,29 +20,33 @@ pub struct Known {
     pub ready: ReadyPipe,
 }
 
-/// Both copies.
+/// Both copies, and `finish`.
 #[derive(Default)]
 pub struct Processes {
     /// The one that serves.
     pub main: Known,
     /// The one beside it.
     pub second: Known,
+    /// What runs when the main copy has ended.
+    pub finish: Known,
 }
 
 impl Processes {
-    /// What is known of the copy in this slot.
+    /// What is known of the process in this slot.
     pub const fn of(&self, slot: Slot) -> &Known {
         match slot {
             Slot::Second => &self.second,
-            Slot::Main | Slot::Job(_) => &self.main,
+            Slot::Job(Job::Finish) => &self.finish,
+            Slot::Main | Slot::Job(Job::Check(_)) => &self.main,
         }
     }
 
-    /// What is known of the copy in this slot, to be changed.
+    /// What is known of the process in this slot, to be changed.
     pub const fn of_mut(&mut self, slot: Slot) -> &mut Known {
         match slot {
             Slot::Second => &mut self.second,
-            Slot::Main | Slot::Job(_) => &mut self.main,
+            Slot::Job(Job::Finish) => &mut self.finish,
+            Slot::Main | Slot::Job(Job::Check(_)) => &mut self.main,
         }
     }
 
@@ -53,9 +57,9 @@ impl Processes {
     }
 
     /// Takes out those of the adopted ones that have ended.
-    pub fn take_ended(&mut self) -> [Option<Adopted>; 2] {
+    pub fn take_ended(&mut self) -> [Option<Adopted>; 3] {
         let has_ended = |adopted: &mut Adopted| adopted.has_ended().unwrap_or(false);
-        [self.main.adopted.take_if(has_ended), self.second.adopted.take_if(has_ended)]
+        [&mut self.main, &mut self.second, &mut self.finish].map(|known| known.adopted.take_if(has_ended))
     }
 
     /// Sends a signal. A pid is that of a child which was not reaped, so it can be nobody else's; one that is not a child is reached through its descriptor.
@@ -72,7 +76,14 @@ impl Processes {
                     None => process::signal(pid, signal),
                 }
             }
-            Target::Job(pid) => process::signal_group(process_of(pid), signal),
+            Target::Job(pid) => {
+                let pid = process_of(pid);
+                match self.finish.adopted.as_ref().filter(|finish| finish.pid() == pid) {
+                    // Its number may be another's.
+                    Some(finish) if finish.has_ended().unwrap_or(true) => Ok(()),
+                    Some(_) | None => process::signal_group(pid, signal),
+                }
+            }
             Target::Group(leader) => {
                 signal_leftovers(leader, signal);
                 Ok(())
@@ -87,10 +98,12 @@ impl Processes {
     /// The descriptors, for a successor in the same process.
     pub fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
         let copies = [(&self.main, Key::MAIN, Key::MAIN_READY), (&self.second, Key::SECOND, Key::SECOND_READY)];
-        copies.into_iter().flat_map(|(known, process, ready)| {
+        let finish = self.finish.adopted.as_ref().map(|adopted| (Key::FINISH, adopted.fd()));
+        let copies = copies.into_iter().flat_map(|(known, process, ready)| {
             let adopted = known.adopted.as_ref().map(|adopted| (process, adopted.fd()));
             adopted.into_iter().chain(known.ready.fd().map(|pipe| (ready, pipe)))
-        })
+        });
+        copies.chain(finish)
     }
 }
 

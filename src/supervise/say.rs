@@ -10,6 +10,7 @@ use machine::supervise::Say;
 use svdir::{Exit, knob, names};
 
 use super::voice::VOICE;
+use crate::service::over;
 
 /// Says it. `why` is why the service cannot be started. Returns why a replacement was given up, for the record.
 #[inline(never)]
@@ -26,6 +27,14 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
         }
         Say::Late(pid) => {
             VOICE.warn(&text!("unable to end ", dir, " in time, killing pid ", number(pid)));
+            None
+        }
+        Say::FinishLate(pid) => {
+            VOICE.warn(&text!("unable to end ", dir, "/", names::FINISH, " in time, killing pid ", number(pid)));
+            None
+        }
+        Say::Over(over) => {
+            VOICE.warn(&text!("not starting ", dir, " again: ", over::reason(over).as_str()));
             None
         }
         // Whoever called it off knows.

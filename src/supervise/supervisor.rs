@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use cli::{Text, Warnings, text};
-use machine::supervise::{Action, Event, Job, Machine, Needs, Say, Slot, Word};
+use machine::supervise::{Action, Event, Job, Machine, Needs, Rules, Say, Slot, Word};
 use machine::{Pid, Tick};
 use svdir::notify::Notice;
 use svdir::record::{self as sections, Observed, Record};
@@ -58,14 +58,22 @@ impl<K: Kernel> Supervisor<'_, K> {
         // A process that is up before the machine has begun is our predecessor's.
         let main = self.machine.pid().filter(|_| !self.kernel.is_watched(Slot::Main));
         let second = self.machine.second_pid().filter(|_| !self.kernel.is_watched(Slot::Second));
+        let finish = self.machine.finish().pid().filter(|_| !self.kernel.is_watched(Slot::Job(Job::Finish)));
         if second.is_none() {
             self.know_group();
         }
         self.take_in(Event::Begin);
-        for pid in [main, second].into_iter().flatten() {
+        for pid in [main, second, finish].into_iter().flatten() {
             log::info!("{}: pid {} ended while nobody supervised it", self.dir.display(), pid.0);
-            self.take_in(Event::Ended(pid, Exit::Unknown));
+            self.ended(pid, Exit::Unknown);
         }
+    }
+
+    /// A process has ended.
+    fn ended(&mut self, pid: Pid, exit: Exit) {
+        let is_main = self.machine.pid() == Some(pid);
+        let rules = if is_main { self.kernel.rules(&mut self.said) } else { Rules::default() };
+        self.take_in(Event::Ended(pid, exit, rules));
     }
 
     /// Goes on where the program has stood that this one replaces.
@@ -179,11 +187,11 @@ impl<K: Kernel> Supervisor<'_, K> {
                 self.kernel.copy_ended(&mut self.said);
             }
         }
-        self.take_in(match (ended, change) {
-            (Some(exit), _) => Event::Ended(pid, exit),
-            (None, Change::Stopped) => Event::Stopped(pid),
-            (None, _) => Event::Continued(pid),
-        });
+        match (ended, change) {
+            (Some(exit), _) => self.ended(pid, exit),
+            (None, Change::Stopped) => self.take_in(Event::Stopped(pid)),
+            (None, _) => self.take_in(Event::Continued(pid)),
+        }
     }
 
     /// Looks whether a process that is not our child has ended.
@@ -194,7 +202,7 @@ impl<K: Kernel> Supervisor<'_, K> {
                 Some(change) => self.change(pid, change),
                 None => {
                     log::info!("{}: pid {} ended", self.dir.display(), pid.0);
-                    self.take_in(Event::Ended(pid, Exit::Unknown));
+                    self.ended(pid, Exit::Unknown);
                 }
             }
         }
@@ -350,7 +358,9 @@ impl<K: Kernel> Supervisor<'_, K> {
     /// Does it. Returns what came of it, where that is to be taken in.
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Start(slot @ (Slot::Main | Slot::Second)) => return Some(self.start(slot)),
+            Action::Start(slot @ (Slot::Main | Slot::Second | Slot::Job(Job::Finish))) => {
+                return Some(self.start(slot));
+            }
             Action::Start(slot @ Slot::Job(Job::Check(about))) => {
                 return Some(self.kernel.start_check(slot, about, &mut self.said));
             }
@@ -393,15 +403,21 @@ impl<K: Kernel> Supervisor<'_, K> {
         None
     }
 
-    /// Starts a copy of the service.
+    /// Starts a copy of the service, or `finish`.
     fn start(&mut self, slot: Slot) -> Event {
-        self.told.why = sections::Text::default();
+        let is_copy = !matches!(slot, Slot::Job(_));
+        if is_copy {
+            self.told.why = sections::Text::default();
+        }
         let now = self.record();
         let Outcome { event, seen, why } = self.kernel.start(slot, &self.machine, now, &mut self.said);
-        self.told.why = why;
+        if is_copy {
+            self.told.why = why;
+        }
         match (seen, slot) {
             (Some(seen), Slot::Second) => self.told.second = seen,
-            (Some(seen), Slot::Main | Slot::Job(_)) => self.told.main = seen,
+            (Some(seen), Slot::Main) => self.told.main = seen,
+            (Some(seen), Slot::Job(_)) => self.told.finish = seen.born,
             (None, _) => {}
         }
         event

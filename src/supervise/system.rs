@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use cli::Warnings;
-use machine::supervise::{Event, Knobs, Machine, Needs, Slot, Target};
+use machine::supervise::{Event, Job, Knobs, Machine, Needs, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
@@ -19,8 +19,10 @@ use sys::{fd, oom, proc, sealed, stack};
 use tai::Label;
 
 use super::copies::{self, Provisions, Scene};
+use super::finish::start_finish;
 use super::hold::Hold;
 use super::kernel::{Kernel, Outcome, Told, Woken};
+use super::knobs::rules;
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
 use super::takeover;
@@ -70,7 +72,8 @@ impl<'s> Kernel for System<'s> {
         if std::mem::take(&mut self.deep) {
             stack::give_back();
         }
-        let Processes { main, second } = &self.processes;
+        self.provisions.presence.forget_turn();
+        let Processes { main, second, finish } = &self.processes;
         let sources = [
             Some(self.signals.fd()),
             Some(self.hold.control()),
@@ -78,11 +81,13 @@ impl<'s> Kernel for System<'s> {
             second.ready.fd(),
             main.adopted.as_ref().map(Adopted::fd),
             second.adopted.as_ref().map(Adopted::fd),
+            finish.adopted.as_ref().map(Adopted::fd),
             self.provisions.notify.fd(),
         ];
-        let [signal, commands, main_ready, second_ready, main_ended, second_ended, word] =
+        let [signal, commands, main_ready, second_ready, main_ended, second_ended, finish_ended, word] =
             sys::poll::readable_of(sources, timeout)?;
-        Ok(Woken { commands, signal, ready: main_ready || second_ready, ended: main_ended || second_ended, word })
+        let ended = main_ended || second_ended || finish_ended;
+        Ok(Woken { commands, signal, ready: main_ready || second_ready, ended, word })
     }
 
     fn rest(&mut self) {
@@ -118,7 +123,7 @@ impl<'s> Kernel for System<'s> {
         self.processes.of(slot).adopted.is_some()
     }
 
-    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 2] {
+    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 3] {
         self.processes.take_ended().map(|ended| ended.map(|adopted| (pid_of(adopted.pid()), adopted.exit())))
     }
 
@@ -166,10 +171,17 @@ impl<'s> Kernel for System<'s> {
         copies::knobs_for(needs, self.dir, said)
     }
 
+    fn rules(&mut self, said: &mut Warnings) -> Rules {
+        rules(self.provisions.presence.look(), self.dir, said)
+    }
+
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome {
-        let scene = Scene { dir: self.dir, machine, now, announcer: &mut self.hold.announcer, said };
+        let mut scene = Scene { dir: self.dir, machine, now, announcer: &mut self.hold.announcer, said };
         self.deep = true;
-        let (outcome, ready) = self.provisions.start(slot, scene);
+        let (outcome, ready) = match slot {
+            Slot::Job(Job::Finish) => (start_finish(slot, &mut scene), ReadyPipe::default()),
+            Slot::Main | Slot::Second | Slot::Job(Job::Check(_)) => self.provisions.start(slot, scene),
+        };
         if outcome.seen.is_some() {
             *self.processes.of_mut(slot) = Known { adopted: None, ready };
         }

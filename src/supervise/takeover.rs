@@ -64,9 +64,11 @@ impl Beginning {
             let adopted = pid.map(|pid| look_for(dir, pid, seen.born)).transpose()?.flatten();
             anyhow::Ok(Known { adopted, ready: ReadyPipe::default() })
         };
+        let finish = Process { born: observed.finish, ..Process::default() };
         let mut processes = Processes {
             main: known(decided.main.map(|main| main.pid), observed.main)?,
             second: known(decided.second.map(|(_, second)| second.pid), observed.second)?,
+            finish: known(decided.finish.map(|finish| finish.pid), finish)?,
         };
         let lives = processes.main.adopted.is_some() || processes.second.adopted.is_some();
         let name = observed.notify.some();
@@ -78,6 +80,7 @@ impl Beginning {
             checks: present.check,
             declares: present.declares(),
             heard: notify.is_open(),
+            finish_limit: knobs::finish_limit_for(decided, dir, said),
             ours: false,
         };
         let machine = Machine::resume(tick(), decided, resumed);

@@ -71,16 +71,19 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
     // That it is another process now may be the work of somebody else's command, or its own. Each start clears the reason, so it is about a
     // copy that was made since.
     let given_up = commanded.is_some() && record.observed.why.some().is_some();
+    let is_down = decided.main.is_none() && decided.second.is_none() && decided.finish.is_none();
     let there = match wanted {
         Wanted::Up => is_up,
         Wanted::Ready => is_ready,
         Wanted::Replaced => is_ready && !replacing && !same && !given_up,
-        Wanted::Down => decided.main.is_none() && decided.second.is_none() && (!comes_up || exited),
+        Wanted::Down => is_down && (!comes_up || exited),
     };
     // Who sent no command waits for somebody else's.
     let gone = commanded.is_some() && wanted != Wanted::Down && decided.main.is_none() && !comes_up;
     let kept = wanted == Wanted::Replaced && (same || given_up) && is_up && !replacing;
-    let never = exited || gone || kept;
+    // Nobody's command will be obeyed without being sent.
+    let over = decided.over.is_some() && wanted != Wanted::Down;
+    let never = exited || gone || kept || over;
     match (there, never) {
         (true, _) => Verdict::There,
         (false, false) => Verdict::NotYet,
@@ -90,7 +93,7 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
 
 #[cfg(test)]
 mod tests {
-    use svdir::record::{Copy, Decided, Observed, Service, Supervise, Text};
+    use svdir::record::{Copy, Decided, Finish, Observed, Over, Service, Supervise, Text};
 
     use super::Verdict::{Never, NotYet, There};
     use super::*;
@@ -230,6 +233,28 @@ mod tests {
         assert_eq!(judge(Wanted::Down, COMMANDED, &down), There);
         for role in [Role::Warming, Role::EndingOld, Role::EndingNew] {
             assert_eq!(judge(Wanted::Down, COMMANDED, &with_second(down, role, 9)), NotYet);
+        }
+    }
+
+    #[test]
+    fn one_is_not_down_before_its_finish_is_over() {
+        let service = Service { want: Want::Down, ..Service::default() };
+        let finish = Some(Finish { pid: pid(9) });
+        let down = with_service(down(), service);
+        let finishing = Record { decided: Decided { finish, ..down.decided }, ..down };
+        for commanded in [None, COMMANDED] {
+            assert_eq!(judge(Wanted::Down, commanded, &finishing), NotYet);
+            assert_eq!(judge(Wanted::Down, commanded, &down), There);
+        }
+    }
+
+    #[test]
+    fn what_has_failed_is_waited_for_by_nobody() {
+        let service = Service { want: Want::Down, ..Service::default() };
+        let down = with_service(down(), service);
+        let failed = Record { decided: Decided { over: Some(Over::Finish), ..down.decided }, ..down };
+        for commanded in [None, COMMANDED] {
+            assert_eq!(all(commanded, &failed), [Never, Never, There]);
         }
     }
 

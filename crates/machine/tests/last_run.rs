@@ -1,6 +1,6 @@
 //! Supervise in the service of `svscan --exit-with`: a `run` that ends by itself is the end.
 
-use machine::supervise::{Action, Event, Knobs, Machine, Resumed, Slot, Start, Word};
+use machine::supervise::{Action, Event, Knobs, Machine, Resumed, Rules, Slot, Start, Word};
 use machine::{Pid, SECOND, Tick};
 use svdir::record::{Decided, Observed, Record, slots};
 use svdir::{Command, Exit, Want};
@@ -49,7 +49,7 @@ impl Service {
     }
 
     fn ends(&mut self, exit: Exit) {
-        self.step(Event::Ended(Pid(self.pid), exit));
+        self.step(Event::Ended(Pid(self.pid), exit, Rules::default()));
         self.now = self.now.after(2 * SECOND);
         if !self.quit {
             self.step(Event::Timeout);
@@ -141,8 +141,15 @@ fn a_successor_knows() {
         let service = Service::new(Want::Up);
         let record = Record { decided: service.decided(), observed: Observed::default() };
         let (_, left) = slots::newest(&slots::encode(slots::Sequence(0), &record)).expect("it was written");
-        let resumed =
-            Resumed { last_start: None, knobs: Knobs::default(), checks: false, declares: false, heard: true, ours };
+        let resumed = Resumed {
+            last_start: None,
+            knobs: Knobs::default(),
+            checks: false,
+            declares: false,
+            heard: true,
+            finish_limit: None,
+            ours,
+        };
         let machine = Machine::resume(Tick(SECOND), &left.decided, resumed);
         let mut service = Service { machine, ..service };
         service.step(Event::Begin);

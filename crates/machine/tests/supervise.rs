@@ -5,15 +5,16 @@ use std::num::NonZeroU32;
 
 use machine::overlap::Why;
 use machine::probe::{FIRST_PAUSE, LIMIT};
+use machine::supervise::finish::FAILED;
 use machine::supervise::{
-    Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Machine, Needs, NotStarted, PACE, Resumed, Say, Slot,
-    Start, Target, Word,
+    Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Machine, Needs, NotStarted, PACE, Resumed, Rules, Say,
+    Slot, Start, Target, Word,
 };
 use machine::{Pid, SECOND, Signal, Tick};
 use proptest::prelude::*;
 use svdir::record::handover::Handover;
 use svdir::record::slots::{self, Sequence};
-use svdir::record::{Copy, Decided, Observed, Process, Record, Role};
+use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Role};
 use svdir::{Command, Exit, Status, Want};
 use tai::Label;
 
@@ -39,6 +40,14 @@ enum CheckDoes {
     Hangs,
 }
 
+/// What a `finish` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FinishDoes {
+    Ends(u8),
+    Hangs,
+    CannotRun,
+}
+
 /// What may happen in the world.
 #[derive(Clone, Debug)]
 enum Happening {
@@ -62,6 +71,12 @@ enum Happening {
     CheckDoes(CheckDoes),
     /// One that runs, if there is one, ends with this code.
     CheckEnds(u8),
+    /// From now on the end of the service leads to this.
+    Rules(Rules),
+    /// From now on a `finish` that is started does this.
+    FinishDoes(FinishDoes),
+    /// One that runs, if there is one, ends with this code.
+    FinishEnds(u8),
     /// From now on what is started tells within so many nanoseconds that it is alive.
     Watchdog(u64),
     /// The child, or the second copy, says how often it will.
@@ -145,6 +160,22 @@ struct CheckRun {
     killed: Option<Tick>,
 }
 
+/// A process that runs `finish`.
+#[derive(Clone, Debug)]
+struct FinishRun {
+    pid: u32,
+    started: Tick,
+    limit: Option<u64>,
+    ended: Option<Exit>,
+}
+
+impl FinishRun {
+    /// When it has had its time.
+    fn late_at(&self) -> Option<Tick> {
+        self.limit.map(|limit| self.started.after(limit))
+    }
+}
+
 /// The kernel, as far as supervise can tell, and what must hold of all that the machine asks of it.
 struct World {
     machine: Machine,
@@ -154,6 +185,10 @@ struct World {
     second: Option<Child>,
     /// Those that supervise has not reaped.
     checks: Vec<CheckRun>,
+    /// The one that supervise has not reaped.
+    finish: Option<FinishRun>,
+    /// How many there were, also those that could not be run.
+    finishes: u32,
     /// Children of supervise that have ended and are no copies: what could not become `run` beside the child.
     strangers: Vec<u32>,
     /// Those that are known not to have become `run`.
@@ -178,6 +213,8 @@ struct World {
     declares: bool,
     has_check: bool,
     check_does: CheckDoes,
+    rules: Rules,
+    finish_does: FinishDoes,
     watchdog: u64,
     oversleeps: bool,
     dawdles: bool,
@@ -194,6 +231,8 @@ impl World {
             child: None,
             second: None,
             checks: Vec::new(),
+            finish: None,
+            finishes: 0,
             strangers: Vec::new(),
             never_run: BTreeSet::new(),
             next_pid: 100,
@@ -213,6 +252,8 @@ impl World {
             declares: false,
             has_check: false,
             check_does: CheckDoes::Fails,
+            rules: Rules::default(),
+            finish_does: FinishDoes::Ends(0),
             watchdog: 0,
             oversleeps: false,
             dawdles: false,
@@ -269,7 +310,8 @@ impl World {
 
     /// One turn of the loop: what has become of starts comes before all else, but after all that the same step asks for.
     fn step(&mut self, event: Event) {
-        let (mut queue, before) = (VecDeque::from([event]), self.status());
+        let (mut queue, before) = (VecDeque::from([event]), self.record());
+        let (starts, over) = (self.starts.len(), self.decided().over);
         while let Some(event) = queue.pop_front() {
             let outcomes = self.handle(event);
             if std::mem::take(&mut self.killed) {
@@ -282,8 +324,15 @@ impl World {
                 self.look(event);
             }
         }
-        let after = self.status();
-        assert_eq!(before.pid != after.pid, before.since != after.since, "a pid changes with a stamp, and only so");
+        let after = self.record();
+        let since = |record: Record| record.status().since;
+        let is_news = before.pid() != after.pid();
+        assert_eq!(is_news, since(before) != since(after), "a pid changes with a stamp, and only so");
+        let starts_it = matches!(event, Event::Command(Command::Up | Command::Once | Command::Replace, _));
+        if over.is_some() && !starts_it {
+            assert_eq!((after.decided.over, self.starts.len()), (over, starts), "{event:?} starts what is over");
+        }
+        assert!(after.decided.over.is_none() || after.status().want == Want::Down, "what is over is wanted");
     }
 
     fn handle(&mut self, event: Event) -> Vec<Event> {
@@ -312,7 +361,10 @@ impl World {
         let judged = |child: &Child| (child.watched, child.ending);
         assert_eq!(main.map(|main| (main.watched, main.ending)), self.child.as_ref().map(judged));
         let runs = self.child.as_ref().filter(|child| child.executed);
-        assert_eq!(record.status().pid.map(NonZeroU32::get), runs.map(|child| child.pid));
+        assert_eq!(record.pid().map(NonZeroU32::get), runs.map(|child| child.pid));
+        let finish = self.finish.as_ref().map(|finish| finish.pid);
+        assert_eq!(record.decided.finish.map(|finish| finish.pid.get()), finish);
+        assert!(finish.is_none_or(|pid| self.machine.slot(Pid(pid)) == Some(Slot::Job(Job::Finish))));
         let ready = runs.is_some_and(|child| child.declares && child.ready);
         assert_eq!(record.ready().is_some(), ready, "ready is what a child of a service that tells so has said");
         assert_eq!((pace.starts, pace.last_exit), (self.counted, self.last_exit));
@@ -353,6 +405,7 @@ impl World {
             Action::Start(slot @ Slot::Main) => return self.start_main(slot),
             Action::Start(slot @ Slot::Second) => return self.start_second(slot),
             Action::Start(slot @ Slot::Job(Job::Check(about))) => return Some(self.start_check(slot, about)),
+            Action::Start(slot @ Slot::Job(Job::Finish)) => return Some(self.start_finish(slot)),
             Action::Promote => {
                 assert!(self.second.is_some(), "nobody is there to be promoted");
                 std::mem::swap(&mut self.child, &mut self.second);
@@ -365,6 +418,12 @@ impl World {
             Action::Say(Say::Hung(pid, within)) => self.hang(pid, within),
             Action::Say(Say::Late(pid)) => self.is_late(pid),
             Action::Say(Say::GaveUp(why)) => self.gave_up(why),
+            Action::Say(Say::FinishLate(Pid(pid))) => {
+                let finish = self.finish.as_ref().expect("it runs");
+                assert_eq!(finish.pid, pid);
+                assert!(finish.late_at().is_some_and(|at| at <= self.now), "it has time to end");
+            }
+            Action::Say(Say::Over(over)) => assert_eq!(self.decided().over, Some(over)),
             Action::Signal(target, signal) => self.signal(target, signal),
             Action::Stamp => self.seen[0].since = self.label(),
             Action::StampReady => self.seen[0].ready = Some(self.label()),
@@ -372,6 +431,7 @@ impl World {
             Action::Quit => {
                 assert!(self.child.is_none() && self.second.is_none(), "quit with a child");
                 assert!(self.checks.iter().all(|check| check.ended.is_some()), "quit with a check");
+                assert!(self.finish.is_none(), "quit with a finish");
                 self.quit = true;
             }
         }
@@ -449,7 +509,8 @@ impl World {
         let seen = Process { since, ..Process::default() };
         match slot {
             Slot::Second => record.observed.second = seen,
-            Slot::Main | Slot::Job(_) => record.observed.main = seen,
+            Slot::Main => record.observed.main = seen,
+            Slot::Job(_) => {}
         }
         let pid = NonZeroU32::new(start.pid.0);
         assert_ne!(record.pid(), pid, "it has not become `run` yet");
@@ -459,6 +520,8 @@ impl World {
 
     fn start_main(&mut self, slot: Slot) -> Option<Event> {
         assert!(self.child.is_none(), "a second child");
+        assert!(self.finish.is_none(), "it is started before `finish` about the last one is over");
+        assert_eq!(self.decided().over, None, "it is over");
         if let Some(&last) = self.starts.last() {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
@@ -517,6 +580,31 @@ impl World {
         Event::Started(slot, Start::plain(Pid(self.next_pid)))
     }
 
+    fn start_finish(&mut self, slot: Slot) -> Event {
+        assert!(self.child.is_none() && self.finish.is_none(), "`finish` beside another process");
+        assert_eq!(self.machine.last_exit(), self.last_exit, "it is told something else");
+        self.finishes += 1;
+        if !self.forks_work {
+            return Event::NotStarted(slot, NotStarted::Fork);
+        }
+        self.next_pid += 1;
+        let ended = match self.finish_does {
+            FinishDoes::Ends(code) => Some(Exit::Code(code)),
+            FinishDoes::Hangs => None,
+            FinishDoes::CannotRun => Some(NOT_EXECUTED),
+        };
+        let (pid, limit) = (self.next_pid, self.rules.finish_limit);
+        self.finish = Some(FinishRun { pid, started: self.now, limit, ended });
+        let start = Start::plain(Pid(pid));
+        self.announces_itself(slot, start, self.seen[0].since);
+        if self.finish_does == FinishDoes::CannotRun && !self.killed {
+            self.finish = None;
+            self.strangers.push(pid);
+            return Event::NotStarted(slot, NotStarted::Refused);
+        }
+        Event::Started(slot, start)
+    }
+
     fn signal(&mut self, target: Target, signal: Signal) {
         assert_ne!(signal, NOBODYS, "a signal of knobs that were not asked for");
         let copies = [&mut self.child, &mut self.second].into_iter().flatten();
@@ -535,6 +623,10 @@ impl World {
             }
             Target::Job(pid) => {
                 assert_eq!(signal, Signal::KILL);
+                if let Some(finish) = self.finish.as_mut().filter(|finish| finish.pid == pid.0) {
+                    finish.ended.get_or_insert(Exit::Signal(signal.0));
+                    return;
+                }
                 let check = self.checks.iter_mut().find(|check| check.pid == pid.0).expect("KILL to no check");
                 check.killed = Some(self.now);
                 check.ended.get_or_insert(Exit::Signal(signal.0));
@@ -567,17 +659,19 @@ impl World {
             self.reap_check();
             self.reap_second();
             self.reap_child();
+            self.reap_finish();
         }
     }
 
     fn is_any_ended(&self) -> bool {
         let copies = [&self.child, &self.second].into_iter().flatten().any(|child| child.ended.is_some());
-        copies || self.checks.iter().any(|check| check.ended.is_some()) || !self.strangers.is_empty()
+        let jobs = self.checks.iter().any(|check| check.ended.is_some());
+        copies || jobs || self.has_finished() || !self.strangers.is_empty()
     }
 
     fn reap_strangers(&mut self) {
         for pid in std::mem::take(&mut self.strangers) {
-            let actions = self.machine.step(self.now, Event::Ended(Pid(pid), NOT_EXECUTED));
+            let actions = self.machine.step(self.now, Event::Ended(Pid(pid), NOT_EXECUTED, Rules::default()));
             assert_eq!(actions, Actions::default(), "it was no copy");
         }
     }
@@ -595,7 +689,7 @@ impl World {
                 copy.is_ready(self.now);
             }
         }
-        self.step(Event::Ended(Pid(pid), exit));
+        self.step(Event::Ended(Pid(pid), exit, Rules::default()));
     }
 
     fn reap_second(&mut self) {
@@ -603,7 +697,7 @@ impl World {
             return;
         }
         if let Some(second) = self.second.take_if(|second| second.ended.is_some()) {
-            self.step(Event::Ended(Pid(second.pid), second.ended.unwrap_or(Exit::Unknown)));
+            self.step(Event::Ended(Pid(second.pid), second.ended.unwrap_or(Exit::Unknown), Rules::default()));
         }
     }
 
@@ -618,7 +712,12 @@ impl World {
         let (want, since) = (self.status().want, self.seen[0].since);
         let (known, exit) = (self.starts.len(), child.ended.unwrap_or(Exit::Unknown));
         self.last_exit = Some(exit);
-        self.step(Event::Ended(Pid(child.pid), exit));
+        let (finishes, beside) = (self.finishes, self.second.as_ref().map(|second| second.pid));
+        self.step(Event::Ended(Pid(child.pid), exit, self.rules));
+        let is_replaced = beside.is_some() && self.child.as_ref().map(|child| child.pid) == beside;
+        let lived = child.executed && !is_replaced;
+        let expected = finishes + u32::from(lived && self.rules.finish);
+        assert_eq!(self.finishes, expected, "`finish` is run once for each life, and for nothing else");
         if !child.executed && self.child.is_none() {
             assert_eq!(self.seen[0].since, since, "what was never up has no end");
         }
@@ -626,8 +725,36 @@ impl World {
             let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= PACE);
             let waits_for_fork =
                 !self.forks_work && self.machine.deadline().is_some_and(|d| self.now.until(d) <= FORK_RETRY);
-            assert!(self.starts.len() > known || waits || waits_for_fork, "a wanted service is not started again");
+            let is_over = self.finish.is_some() || self.decided().over.is_some();
+            assert!(
+                self.starts.len() > known || waits || waits_for_fork || is_over,
+                "a wanted service is not started again"
+            );
         }
+    }
+
+    fn has_finished(&self) -> bool {
+        self.finish.as_ref().is_some_and(|finish| finish.ended.is_some())
+    }
+
+    fn reap_finish(&mut self) {
+        if self.quit {
+            return;
+        }
+        let Some(finish) = self.finish.take_if(|finish| finish.ended.is_some()) else {
+            return;
+        };
+        let service = self.decided().service;
+        let exit = finish.ended.unwrap_or(Exit::Unknown);
+        let has_failed = exit == Exit::Code(FAILED) && !service.start_due;
+        self.step(Event::Ended(Pid(finish.pid), exit, Rules::default()));
+        let decided = self.decided();
+        assert_eq!(decided.over.is_some(), has_failed);
+        let is_wanted = service.start_due || (service.want == Want::Up && !service.exiting && !has_failed);
+        let goes_on = self.child.is_some() || self.machine.deadline().is_some() || self.finish.is_some();
+        let once = service.want != Want::Up && (!self.forks_work || self.refuse);
+        let is_known = self.quit || once || self.second.is_some();
+        assert!(is_known || goes_on == is_wanted, "what `finish` has kept waiting");
     }
 
     /// Something is due.
@@ -655,6 +782,8 @@ impl World {
         }
         let is_in_time = |check: &CheckRun| check.started.after(LIMIT) > end;
         assert!(self.checks.iter().all(is_in_time), "a check hangs, and nobody minds");
+        let late_at = self.finish.as_ref().and_then(FinishRun::late_at);
+        assert!(late_at.is_none_or(|at| at > end), "a finish hangs, and nobody minds");
         let before = (self.record(), self.machine.deadline());
         for event in [Event::Timeout, Event::Overdue(self.knobs)] {
             let actions = self.machine.step(self.now, event);
@@ -721,6 +850,13 @@ impl World {
             Happening::Declares(declares) => self.declares = declares,
             Happening::HasCheck(has_check) => self.has_check = has_check,
             Happening::CheckDoes(does) => self.check_does = does,
+            Happening::Rules(rules) => self.rules = rules,
+            Happening::FinishDoes(does) => self.finish_does = does,
+            Happening::FinishEnds(code) => {
+                if let Some(finish) = &mut self.finish {
+                    finish.ended.get_or_insert(Exit::Code(code));
+                }
+            }
             Happening::CheckEnds(code) => {
                 if let Some(check) = self.checks.first_mut() {
                     check.ended.get_or_insert(Exit::Code(code));
@@ -799,7 +935,7 @@ impl World {
             Word::Extend(SECOND),
             Word::Moved(Pid(stranger.0 + 1)),
         ];
-        let ends = [Exit::Code(0), EXIT].map(|exit| Event::Ended(stranger, exit));
+        let ends = [Exit::Code(0), EXIT].map(|exit| Event::Ended(stranger, exit, Rules::default()));
         let events = [Event::Stopped(stranger), Event::Continued(stranger)].into_iter().chain(ends);
         for event in events.chain(words.map(|word| Event::Word(stranger, word))) {
             let actions = self.machine.step(self.now, event);
@@ -846,15 +982,21 @@ impl World {
     /// Nothing but the process is another one.
     fn moves(&mut self, old: Pid, new: Pid) {
         let without_pid = |decided: Decided| Decided {
-            main: decided.main.map(|main| Copy { paused: false, got_term: false, pid: NonZeroU32::MIN, ..main }),
-            second: decided.second.map(|(role, second)| (role, Copy { pid: NonZeroU32::MIN, ..second })),
+            main: decided.main.map(|main| Copy {
+                paused: false,
+                got_term: false,
+                leads: false,
+                pid: NonZeroU32::MIN,
+                ..main
+            }),
+            second: decided.second.map(|(role, second)| (role, Copy { leads: false, pid: NonZeroU32::MIN, ..second })),
             ..decided
         };
         let before = without_pid(self.decided());
         self.step(Event::Word(old, Word::Moved(new)));
         assert_eq!(without_pid(self.decided()), before);
         if self.child.as_ref().is_none_or(|child| child.pid != old.0) && self.machine.second_pid() != Some(old) {
-            let end = self.machine.step(self.now, Event::Ended(old, EXIT));
+            let end = self.machine.step(self.now, Event::Ended(old, EXIT, Rules::default()));
             assert_eq!(end, Actions::default(), "the end of what the service was before is none of the service");
         }
     }
@@ -863,10 +1005,18 @@ impl World {
     fn take_over(&mut self, ours: bool, heard: bool) {
         let left = if ours { self.handed_over() } else { slots::newest(&self.file).expect("it was announced").1 };
         assert_eq!(left, self.announced, "the successor reads something else");
-        let waits = self.machine.deadline().is_some() && self.second.is_none();
+        let waits = self.machine.deadline().is_some() && self.second.is_none() && self.finish.is_none();
         let last_start = self.starts.last().copied();
         let (checks, declares) = (self.has_check, self.declares || self.has_check);
-        let resumed = Resumed { last_start, knobs: self.knobs, checks, declares, heard, ours };
+        let resumed = Resumed {
+            last_start,
+            knobs: self.knobs,
+            checks,
+            declares,
+            heard,
+            finish_limit: self.rules.finish_limit,
+            ours,
+        };
         self.machine = Machine::resume(self.now, &left.decided, resumed);
         self.seen = [left.observed.main, left.observed.second];
         self.learn_of_successor(ours, heard);
@@ -875,6 +1025,7 @@ impl World {
             executed: true,
             watchdog: if heard { copy.watchdog } else { 0 },
             check: copy.check.filter(|_| ours),
+            leads: copy.leads && ours,
             ..copy
         };
         let expected = Decided {
@@ -893,6 +1044,7 @@ impl World {
         let service = left.decided.service;
         let is_down = left.decided.main.is_none();
         let wanted = service.start_due || (is_down && service.want == Want::Up && !service.exiting);
+        let wanted = wanted && left.decided.finish.is_none();
         let known = self.starts.len();
         self.step(Event::Begin);
         if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
@@ -919,6 +1071,9 @@ impl World {
         if !ours {
             // They end without it.
             self.checks.clear();
+        }
+        if let Some(finish) = &mut self.finish {
+            (finish.started, finish.limit) = (now, self.rules.finish_limit);
         }
         for check in &mut self.checks {
             // It has its time anew, as all has.
@@ -976,6 +1131,20 @@ fn any_check() -> impl Strategy<Value = CheckDoes> {
     prop::sample::select(&[CheckDoes::Succeeds, CheckDoes::Fails, CheckDoes::Hangs][..])
 }
 
+fn any_finish() -> impl Strategy<Value = FinishDoes> {
+    prop_oneof![
+        3 => Just(FinishDoes::Ends(0)),
+        1 => Just(FinishDoes::Ends(FAILED)),
+        2 => Just(FinishDoes::Hangs),
+        1 => Just(FinishDoes::CannotRun),
+    ]
+}
+
+fn any_rules() -> impl Strategy<Value = Rules> {
+    let limit = prop_oneof![3 => (1..5 * SECOND).prop_map(Some), 1 => Just(None)];
+    (any::<bool>(), limit).prop_map(|(finish, finish_limit)| Rules { finish, finish_limit })
+}
+
 fn any_happening() -> impl Strategy<Value = Happening> {
     let service = prop_oneof![
         4 => Just(Happening::ChildEnds),
@@ -994,6 +1163,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::SecondMoves),
         2 => (0..2u8).prop_map(Happening::CheckEnds),
         1 => (0..1000u32).prop_map(Happening::StrangerEnds),
+        2 => prop::sample::select(&[0, 1, FAILED][..]).prop_map(Happening::FinishEnds),
     ];
     let surroundings = prop_oneof![
         4 => (0..3 * SECOND).prop_map(Happening::Pass),
@@ -1008,6 +1178,8 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => any::<bool>().prop_map(Happening::Declares),
         2 => any::<bool>().prop_map(Happening::HasCheck),
         2 => any_check().prop_map(Happening::CheckDoes),
+        3 => any_rules().prop_map(Happening::Rules),
+        2 => any_finish().prop_map(Happening::FinishDoes),
     ];
     let supervise = prop_oneof![
         4 => Just(Happening::Takeover),
@@ -1056,6 +1228,8 @@ proptest! {
             Happening::Executes(true),
             Happening::Watchdog(0),
             Happening::CheckDoes(CheckDoes::Succeeds),
+            Happening::FinishDoes(FinishDoes::Ends(0)),
+            Happening::FinishEnds(0),
             Happening::Pass(2 * FORK_RETRY),
         ]);
         if !world.quit {
@@ -1563,7 +1737,15 @@ fn a_record_that_does_not_say_how_the_new_copy_gets_ready_leaves_that_to_the_dir
     let mut left = replacing(false).decided();
     left.second = left.second.map(|(role, second)| (role, Copy { undeclared: true, ..second }));
     for declares in [false, true] {
-        let resumed = Resumed { last_start: None, knobs: patient(), checks: false, declares, heard: true, ours: false };
+        let resumed = Resumed {
+            last_start: None,
+            knobs: patient(),
+            checks: false,
+            declares,
+            heard: true,
+            finish_limit: None,
+            ours: false,
+        };
         let machine = Machine::resume(Tick(0), &left, resumed);
         assert_eq!(machine.deadline(), Some(Tick(if declares { 4 * SECOND } else { SECOND })));
         assert_eq!(machine.second().map(|second| second.declares), Some(declares));
@@ -1579,7 +1761,7 @@ fn a_successor_ends_a_group_only_if_that_is_known_to_be_the_new_copys() {
         if known {
             world.machine.know_group();
         }
-        let actions = world.machine.step(world.now, Event::Ended(new, Exit::Unknown));
+        let actions = world.machine.step(world.now, Event::Ended(new, Exit::Unknown, Rules::default()));
         let is_group = |action: &Action| matches!(action, Action::Signal(Target::Group(_), _));
         let ends: Vec<_> = actions.into_iter().filter(is_group).collect();
         assert_eq!(ends, if known { vec![Action::Signal(Target::Group(new), Signal::KILL)] } else { vec![] });
@@ -1734,8 +1916,15 @@ fn what_was_not_ready_yet_is_checked_by_the_successor_of_an_older_version_too() 
     world.pass(FIRST_PAUSE);
     let mut left = world.decided();
     left.main = left.main.map(|main| Copy { check_over: false, ..main });
-    let resumed =
-        Resumed { last_start: None, knobs: world.knobs, checks: true, declares: true, heard: true, ours: false };
+    let resumed = Resumed {
+        last_start: None,
+        knobs: world.knobs,
+        checks: true,
+        declares: true,
+        heard: true,
+        finish_limit: None,
+        ours: false,
+    };
     let machine = Machine::resume(world.now, &left, resumed);
     assert_eq!(machine.deadline(), Some(world.now.after(FIRST_PAUSE)));
 }
@@ -1754,7 +1943,7 @@ fn a_service_that_was_told_to_end_is_not_found_ready_by_its_check() {
             let (pid, check) = (world.machine.pid().expect("it is up"), world.checks[0].pid);
             world.command(command);
             // The check had succeeded before it could be ended.
-            let actions = world.machine.step(world.now, Event::Ended(Pid(check), Exit::Code(0)));
+            let actions = world.machine.step(world.now, Event::Ended(Pid(check), Exit::Code(0), Rules::default()));
             assert_eq!((actions, world.machine.pid()), (Actions::default(), Some(pid)), "{command:?}");
             world.checks.clear();
             world = if let (Some(successor), false) = (successor, command == Command::Kill) {
@@ -1828,6 +2017,44 @@ fn an_upgrade_goes_on_with_a_check_that_runs_and_another_supervise_with_its_own(
     assert_eq!((world.main().check, world.machine.deadline()), (None, Some(world.now.after(FIRST_PAUSE))));
     world.pass(FIRST_PAUSE);
     assert!(world.record().ready().is_some());
+}
+
+/// One whose `finish` runs, and does this.
+fn finishing(does: FinishDoes) -> World {
+    let mut world = World::new(Want::Up, false);
+    world.rules = Rules { finish: true, ..Rules::default() };
+    world.finish_does = does;
+    world.happen(&Happening::ChildEnds);
+    world.reap_child();
+    world
+}
+
+#[test]
+fn the_next_start_comes_when_finish_and_the_second_since_the_last_one_are_over() {
+    for (takes, until) in [(SECOND / 2, PACE), (3 * SECOND, 3 * SECOND)] {
+        let mut world = finishing(FinishDoes::Hangs);
+        let begin = world.starts[0];
+        world.pass(takes);
+        assert_eq!((world.starts.len(), world.decided().finish.is_some()), (1, true));
+        let mut world = world.live(&[Happening::FinishEnds(1)]);
+        world.pass(PACE);
+        assert_eq!(world.starts, [begin, begin.after(until)]);
+    }
+}
+
+#[test]
+fn what_finish_has_failed_is_started_by_commands_only() {
+    for command in [Command::Up, Command::Once, Command::Replace] {
+        let mut world = finishing(FinishDoes::Ends(FAILED));
+        world.reap();
+        assert_eq!((world.decided().over, world.machine.deadline()), (Some(Over::Finish), None));
+        for successor in [Happening::Takeover, Happening::Upgrade, Happening::Command(Command::Term)] {
+            world = world.live(&[successor, Happening::Pass(100 * SECOND)]);
+            assert_eq!((world.starts.len(), world.decided().over), (1, Some(Over::Finish)));
+        }
+        world.command(command);
+        assert_eq!((world.starts.len(), world.decided().over), (2, None), "{command:?}");
+    }
 }
 
 /// `svc --wait=up` said that it was.

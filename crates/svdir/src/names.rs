@@ -26,6 +26,10 @@ pub const CHECK: &str = "check";
 pub const TIMEOUT_READY: &str = "timeout-ready";
 /// Knob: how long a new copy that does not tell when it is ready must live before the old one goes.
 pub const WARMUP: &str = "warmup";
+/// The program that is run after each end of [`RUN`].
+pub const FINISH: &str = "finish";
+/// Knob: how long [`FINISH`] may take before it is killed.
+pub const TIMEOUT_FINISH: &str = "timeout-finish";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.

@@ -53,7 +53,9 @@ pub enum Run {
     Down,
     /// `run`.
     Run,
-    /// `finish`, or whatever else a record of another suite says here.
+    /// `finish`.
+    Finish,
+    /// Whatever else a record of another suite says here.
     Other(u8),
 }
 
@@ -62,6 +64,7 @@ impl Run {
         match self {
             Run::Down => 0,
             Run::Run => 1,
+            Run::Finish => 2,
             Run::Other(byte) => byte,
         }
     }
@@ -70,6 +73,7 @@ impl Run {
         match byte {
             0 => Run::Down,
             1 => Run::Run,
+            2 => Run::Finish,
             other => Run::Other(other),
         }
     }
@@ -80,7 +84,7 @@ impl Run {
 pub struct Status {
     /// When the pid last changed.
     pub since: Label,
-    /// The service's process; `None` when down.
+    /// The process that runs: the service's, or that of its `finish`; `None` for none.
     pub pid: Option<std::num::NonZeroU32>,
     /// Stopped by STOP.
     pub paused: bool,
@@ -182,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded() {
         for want in [Want::Up, Want::Down, Want::Once] {
-            for run in [Run::Down, Run::Run, Run::Other(2)] {
+            for run in [Run::Down, Run::Run, Run::Finish, Run::Other(3)] {
                 let status = Status { want, run, paused: true, got_term: true, ..Status::default() };
                 assert_eq!(Status::decode(&status.encode()), Ok(status));
             }

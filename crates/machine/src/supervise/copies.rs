@@ -136,7 +136,7 @@ impl Copies {
         match slot {
             Slot::Main => self.main = Some(Copy::new(now, start)),
             Slot::Second => {
-                self.second = Some(Copy::new(now, start));
+                self.second = Some(Copy { leads: true, ..Copy::new(now, start) });
                 self.overlap.know_readiness(self.knobs.readiness(start.declares));
                 self.overlap(now, overlap::Event::Started(start.pid), todo);
             }
@@ -145,6 +145,7 @@ impl Copies {
                     copy.probe.started(now, start.pid);
                 }
             }
+            Slot::Job(Job::Finish) => {}
         }
     }
 
@@ -360,7 +361,7 @@ impl Copies {
             }
         } else {
             if let Some(copy) = &mut self.second {
-                copy.pid = new;
+                (copy.pid, copy.leads) = (new, false);
             }
             self.overlap(now, overlap::Event::Moved(old, new), todo);
         }

@@ -67,6 +67,8 @@ pub struct Copy {
     pub ending: Option<Ending>,
     /// The checks whether it is ready.
     pub probe: Probe,
+    /// It leads a process group of its own.
+    pub leads: bool,
 }
 
 impl Copy {
@@ -87,6 +89,7 @@ impl Copy {
             paused: false,
             ending: None,
             probe,
+            leads: false,
         }
     }
 
@@ -136,7 +139,7 @@ impl Copy {
     /// It is another process from now on. Where the old one was told to end, so is this, with `got_term`; and where the old one was killed because it was
     /// late, this one has until `kill_at`. Returns whether it is to be told.
     pub fn observe_move(&mut self, now: Tick, pid: Pid, got_term: bool, kill_at: Tick) -> bool {
-        (self.pid, self.paused, self.alive_at) = (pid, false, now);
+        (self.pid, self.paused, self.alive_at, self.leads) = (pid, false, now, false);
         let Some(ending) = &mut self.ending else {
             return false;
         };
@@ -163,6 +166,7 @@ impl Copy {
             check: self.probe.pid().and_then(|pid| NonZeroU32::new(pid.0)),
             check_over: self.probe.is_over(),
             undeclared: false,
+            leads: self.leads,
         })
     }
 
@@ -187,6 +191,8 @@ impl Copy {
             watched: left.watched,
             paused: left.paused,
             ending: left.ending.then_some(ending),
+            // What is no child of ours may end unseen, and its group be another's then.
+            leads: left.leads && ours,
             ..Copy::new(now, start)
         };
         if let Some(check) = runs {

@@ -1,9 +1,11 @@
 //! What the machine of supervise is told, and what it asks for.
 
+use svdir::record::Over;
 use svdir::{Command, Exit};
 
 use super::copy::Start;
 use super::knobs::Knobs;
+use super::rules::Rules;
 use crate::overlap::Why;
 use crate::{Pid, Signal};
 
@@ -23,6 +25,8 @@ pub enum Slot {
 pub enum Job {
     /// `check`: finds out whether this copy is ready.
     Check(Pid),
+    /// `finish`: is told how the main copy has ended.
+    Finish,
 }
 
 /// Why a process was not started.
@@ -64,8 +68,8 @@ pub enum Event {
     Started(Slot, Start),
     /// What [`Action::Start`] asked for was not made.
     NotStarted(Slot, NotStarted),
-    /// A child ended, or a process that was taken over.
-    Ended(Pid, Exit),
+    /// A child ended, or a process that was taken over. The rules are needed where it is that of the main copy.
+    Ended(Pid, Exit, Rules),
     /// A child was stopped.
     Stopped(Pid),
     /// A child was continued.
@@ -100,6 +104,10 @@ pub enum Say {
     Late(Pid),
     /// A replacement was given up.
     GaveUp(Why),
+    /// `finish`, which is this process, has not ended in time, and is killed.
+    FinishLate(Pid),
+    /// The service is not started again.
+    Over(Over),
 }
 
 /// What is to be done, in the order given.

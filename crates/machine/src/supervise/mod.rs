@@ -5,7 +5,8 @@
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `x`: quit |
 //! | waiting | down, and due to start at a deadline | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
 //! | starting | the loop forks in this moment | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; what it needs cannot be had: the same for a second |
-//! | up | the child runs | its death: starting or waiting if wanted up, else down; quit if exiting |
+//! | up | the child runs | its death: finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
+//! | finishing | the child has ended, and [`finish`] runs | its end: what the child's death leads to without it; down for good if it says that the service has failed |
 //!
 //! Besides it knows what is wanted (up, down, once), whether the child is paused, and whether it is to exit, which cannot be
 //! taken back.
@@ -13,6 +14,10 @@
 //! At least one second passes from one start to the next. That is a deadline, never a sleep: commands act while it runs. A
 //! start that `u` or `o` asked for within that second is made when it is over, also after an `x` (`ox` is "run once, then leave");
 //! a `d` takes it back. A restart that nobody asked for is given up by `x`.
+//!
+//! While `finish` runs, signals reach nobody, and `u`, `o`, `d` and `x` change what follows it: a start that `u` or `o` asked for then is made whatever `finish` says.
+//!
+//! A service that has failed is wanted down, and leaves that by `u`, `o` or `R`.
 //!
 //! A service that `d` or `r` has told to end, and that does not within [`Knobs::timeout_kill`], gets KILL then, whatever was
 //! commanded meanwhile.
@@ -38,8 +43,8 @@
 //! then. Where the service was told to end, the new process is told so too.
 //!
 //! The parts are values with their own states and tables: what was commanded (`orders`), the processes (`copies`, each a [`copy`], with the overlap ([`crate::overlap`])
-//! and the checks ([`crate::probe`])), and the time of the next start ([`pace`]). They meet in one place, the end of the main copy (`main_ended`). No event needs that
-//! something else was called before.
+//! and the checks ([`crate::probe`])), the time of the next start ([`pace`]), and [`finish`]. They meet in one place, the end of the main copy (`main_ended`, and
+//! `finished` where `finish` is over). No event needs that something else was called before.
 //!
 //! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
 //! to end it by a command is started again, or not, as always.
@@ -50,12 +55,14 @@
 mod copies;
 pub mod copy;
 mod events;
+pub mod finish;
 pub mod knobs;
 mod orders;
 pub mod pace;
 mod resume;
+pub mod rules;
 
-use svdir::record::{Decided, Service};
+use svdir::record::{Decided, Over, Service};
 use svdir::{Command, Exit, Want};
 
 pub use copy::{Copy, Ending, Start};
@@ -63,8 +70,10 @@ pub use events::{Action, Event, Job, NotStarted, Say, Slot, Target, Word};
 pub use knobs::{HUNG_GRACE, Knobs, Needs, PATIENCE, WARM_UP};
 pub use pace::{FORK_RETRY, PACE, Pace};
 pub use resume::Resumed;
+pub use rules::Rules;
 
 use copies::Copies;
+use finish::Finish;
 use orders::Orders;
 
 use crate::{Pid, Signal, Tick};
@@ -78,6 +87,7 @@ enum Phase {
     Down,
     Waiting { until: Tick, asked: bool },
     Starting,
+    Finishing { asked: bool },
 }
 
 /// The state of supervision of one service.
@@ -87,24 +97,37 @@ pub struct Machine {
     orders: Orders,
     copies: Copies,
     pace: Pace,
+    finish: Finish,
 }
 
 impl Machine {
     /// Nothing runs yet; `want` is up, or down where there is a `down` file.
     pub fn new(want: Want) -> Machine {
-        Machine { phase: Phase::Down, orders: Orders::new(want), copies: Copies::default(), pace: Pace::default() }
+        Machine {
+            phase: Phase::Down,
+            orders: Orders::new(want),
+            copies: Copies::default(),
+            pace: Pace::default(),
+            finish: Finish::default(),
+        }
     }
 
     /// Goes on from what a predecessor had written. Both copies count as alive until [`Event::Ended`]. A KILL that was due comes when the time for it, which begins anew, is over;
     /// so does the interval within which the service tells that it is alive.
     pub fn resume(now: Tick, left: &Decided, resumed: Resumed) -> Machine {
-        // Begin makes of this what is due.
-        let is_due = left.main.is_none() && left.service.start_due;
+        let asked = left.service.start_due;
+        let finish = left.finish.filter(|_| left.main.is_none());
         Machine {
-            phase: if is_due { Phase::Waiting { until: Tick::default(), asked: true } } else { Phase::Down },
-            orders: Orders::resume(&left.service),
+            phase: match (left.main, finish) {
+                (None, Some(_)) => Phase::Finishing { asked },
+                // Begin makes of this what is due.
+                (None, None) if asked => Phase::Waiting { until: Tick::default(), asked },
+                (None | Some(_), _) => Phase::Down,
+            },
+            orders: Orders::resume(left),
             copies: Copies::resume(now, left, resumed),
             pace: Pace::resume(left.pace, resumed.last_start),
+            finish: finish.map_or_else(Finish::default, |left| Finish::resume(now, left, resumed.finish_limit)),
         }
     }
 
@@ -138,18 +161,28 @@ impl Machine {
         self.orders.last_run = true;
     }
 
+    /// The `finish` about the main copy that has ended.
+    pub const fn finish(&self) -> &Finish {
+        &self.finish
+    }
+
+    /// How the last main copy has ended that has.
+    pub const fn last_exit(&self) -> Option<Exit> {
+        self.pace.last_exit()
+    }
+
     /// What a process of ours is for.
     pub fn slot(&self, pid: Pid) -> Option<Slot> {
-        self.copies.slot(pid)
+        if self.finish.pid() == Some(pid) { Some(Slot::Job(Job::Finish)) } else { self.copies.slot(pid) }
     }
 
     /// When an [`Event::Timeout`] is due, or [`Event::Overdue`]; `None` if nothing is.
     pub fn deadline(&self) -> Option<Tick> {
         let start = match self.phase {
             Phase::Waiting { until, .. } => Some(until),
-            Phase::Down | Phase::Starting => None,
+            Phase::Down | Phase::Starting | Phase::Finishing { .. } => None,
         };
-        [start, self.copies.deadline()].into_iter().flatten().min()
+        [start, self.finish.deadline(), self.copies.deadline()].into_iter().flatten().min()
     }
 
     /// Whether the main copy counts as one that hangs, unless it has told something that was not heard yet.
@@ -167,16 +200,18 @@ impl Machine {
         let start_due = match self.phase {
             // Announced before the start is made, so that a start that was asked for is not forgotten.
             Phase::Starting => true,
-            Phase::Waiting { asked, .. } => asked,
+            Phase::Waiting { asked, .. } | Phase::Finishing { asked } => asked,
             Phase::Down => false,
         };
-        let Orders { want, exiting, last_run, ended } = self.orders;
+        let Orders { want, exiting, last_run, ended, over } = self.orders;
         let replace_due = self.copies.is_replaced_again();
         Decided {
             service: Service { want, exiting, start_due, last_run, ended, replace_due },
             main: self.main().and_then(Copy::record),
             second: self.copies.record_second(),
             pace: self.pace.record(),
+            finish: self.finish.record(),
+            over,
         }
     }
 
@@ -194,7 +229,7 @@ impl Machine {
             Event::Begin => self.begin(now, &mut todo),
             Event::Started(slot, start) => self.started(now, slot, start, &mut todo),
             Event::NotStarted(slot, why) => self.not_started(now, slot, why, &mut todo),
-            Event::Ended(pid, exit) => self.any_ended(now, pid, exit, &mut todo),
+            Event::Ended(pid, exit, rules) => self.any_ended(now, pid, exit, &rules, &mut todo),
             Event::Stopped(pid) => self.copies.observe_pause(now, pid, true, &mut todo),
             Event::Continued(pid) => self.copies.observe_pause(now, pid, false, &mut todo),
             Event::Word(pid, word) => self.copies.hear(now, pid, word, &mut todo),
@@ -209,7 +244,7 @@ impl Machine {
         match self.phase {
             Phase::Waiting { asked, .. } => self.start(now, asked, todo),
             Phase::Down if self.main().is_none() && self.orders.is_wanted() => self.start(now, false, todo),
-            Phase::Down | Phase::Starting => {}
+            Phase::Down | Phase::Starting | Phase::Finishing { .. } => {}
         }
         self.quit_if_done(todo);
     }
@@ -234,7 +269,8 @@ impl Machine {
         match slot {
             Slot::Main => self.phase = Phase::Down,
             Slot::Second => self.pace.start(now),
-            Slot::Job(_) => {}
+            Slot::Job(Job::Finish) => self.finish.started(now, start.pid),
+            Slot::Job(Job::Check(_)) => {}
         }
         self.copies.started(now, slot, start, todo);
         todo.push(Action::Announce);
@@ -262,42 +298,71 @@ impl Machine {
                 self.copies.second_not_started(now, todo);
             }
             Slot::Job(Job::Check(about)) => return self.copies.check_not_started(now, about),
+            Slot::Job(Job::Finish) => return self.finished(now, None, todo),
         }
         todo.push(Action::Announce);
         self.quit_if_done(todo);
     }
 
-    fn any_ended(&mut self, now: Tick, pid: Pid, exit: Exit, todo: &mut Actions) {
+    fn any_ended(&mut self, now: Tick, pid: Pid, exit: Exit, rules: &Rules, todo: &mut Actions) {
         match self.slot(pid) {
             None => {}
             Some(Slot::Job(Job::Check(about))) => self.copies.check_ended(now, about, pid, exit, todo),
+            Some(Slot::Job(Job::Finish)) => self.finished(now, Some(exit), todo),
             Some(slot @ (Slot::Main | Slot::Second)) => {
                 if slot == Slot::Main {
                     self.pace.ended(exit);
                 }
                 match self.copies.ended(now, pid, exit, todo) {
-                    Some(main) => self.main_ended(now, &main, todo),
-                    None => self.copies.announce_unless_starting(todo),
+                    Some(main) => self.main_ended(now, &main, rules, todo),
+                    None => {
+                        self.copies.announce_unless_starting(todo);
+                        self.quit_if_done(todo);
+                    }
                 }
-                self.quit_if_done(todo);
             }
         }
     }
 
     /// The main copy has ended, and no new one takes its place: here the parts meet.
-    fn main_ended(&mut self, now: Tick, main: &Copy, todo: &mut Actions) {
+    fn main_ended(&mut self, now: Tick, main: &Copy, rules: &Rules, todo: &mut Actions) {
         self.orders.run_ended(main.ending.is_none());
         // What has never become `run` was never up.
         if main.executed {
             todo.push(Action::Stamp);
         }
-        if self.orders.is_wanted() {
+        if main.executed && rules.finish {
+            self.finish.begin(main.leads.then_some(main.pid), rules.finish_limit);
+            self.phase = Phase::Finishing { asked: false };
+            todo.push(Action::Start(Slot::Job(Job::Finish)));
+        } else {
+            self.finished(now, None, todo);
+        }
+    }
+
+    /// The main copy has ended, and so has what was run about that: now the service goes on, or does not. `said` is how `finish` has ended.
+    fn finished(&mut self, now: Tick, said: Option<Exit>, todo: &mut Actions) {
+        let asked = self.phase == Phase::Finishing { asked: true };
+        self.phase = Phase::Down;
+        self.finish.end();
+        if asked {
+            self.start(now, true, todo);
+        } else if said == Some(Exit::Code(finish::FAILED)) {
+            self.end(Over::Finish, todo);
+        } else if self.orders.is_wanted() {
             self.start(now, false, todo);
         }
         // What starts at once announces itself: to write a file takes longer than to start a process.
         if self.phase != Phase::Starting {
             todo.push(Action::Announce);
         }
+        self.quit_if_done(todo);
+    }
+
+    /// The service is down for good, until somebody wants it up.
+    fn end(&mut self, over: Over, todo: &mut Actions) {
+        self.orders.end(over);
+        todo.push(Action::Say(Say::Over(over)));
     }
 
     fn quit_if_done(&self, todo: &mut Actions) {
@@ -308,6 +373,10 @@ impl Machine {
 
     fn timeout(&mut self, now: Tick, todo: &mut Actions) {
         self.copies.timeout(now, todo);
+        if let Some(pid) = self.finish.timeout(now) {
+            todo.push(Action::Say(Say::FinishLate(pid)));
+            todo.push(Action::Signal(Target::Job(pid), Signal::KILL));
+        }
         if let Phase::Waiting { until, .. } = self.phase
             && until <= now
         {
@@ -339,10 +408,12 @@ impl Machine {
     }
 
     fn want_start(&mut self, now: Tick, want: Want, todo: &mut Actions) {
-        self.orders.want = want;
+        self.orders.want_start(want);
         todo.push(Action::Announce);
-        if self.main().is_none() && self.phase != Phase::Starting {
-            self.start(now, true, todo);
+        match self.phase {
+            Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: true },
+            Phase::Down | Phase::Waiting { .. } if self.main().is_none() => self.start(now, true, todo),
+            Phase::Down | Phase::Waiting { .. } | Phase::Starting => {}
         }
     }
 
@@ -350,8 +421,10 @@ impl Machine {
         self.orders.want = Want::Down;
         self.copies.cancel(now, todo);
         self.copies.end(now, todo);
-        if let Phase::Waiting { .. } = self.phase {
-            self.phase = Phase::Down;
+        match self.phase {
+            Phase::Waiting { .. } => self.phase = Phase::Down,
+            Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: false },
+            Phase::Down | Phase::Starting => {}
         }
         todo.push(Action::Announce);
         self.quit_if_done(todo);

@@ -1,7 +1,7 @@
 //! What was commanded, and stands until something else is.
 
 use svdir::Want;
-use svdir::record::Service;
+use svdir::record::{Decided, Over, Service};
 
 /// What is wanted of the service, and of its supervise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,23 +14,35 @@ pub struct Orders {
     pub last_run: bool,
     /// A `run` has ended by itself, and that is the end.
     pub ended: bool,
+    /// Why it is down for good, if it is so by itself. Then it is wanted down.
+    pub over: Option<Over>,
 }
 
 impl Orders {
     /// Nothing but this is wanted.
     pub const fn new(want: Want) -> Orders {
-        Orders { want, exiting: false, last_run: false, ended: false }
+        Orders { want, exiting: false, last_run: false, ended: false, over: None }
     }
 
     /// The orders that a predecessor has had.
-    pub const fn resume(left: &Service) -> Orders {
-        let Service { want, exiting, last_run, ended, .. } = *left;
-        Orders { want, exiting, last_run, ended }
+    pub const fn resume(left: &Decided) -> Orders {
+        let Service { want, exiting, last_run, ended, .. } = left.service;
+        Orders { want, exiting, last_run, ended, over: left.over }
     }
 
     /// Whether a service that is down is to be started without another command.
     pub fn is_wanted(&self) -> bool {
         self.want == Want::Up && !self.exiting
+    }
+
+    /// Somebody wants it to run. What had kept it down counts no more.
+    pub const fn want_start(&mut self, want: Want) {
+        (self.want, self.over) = (want, None);
+    }
+
+    /// It is not started again by itself.
+    pub const fn end(&mut self, over: Over) {
+        (self.want, self.over) = (Want::Down, Some(over));
     }
 
     /// The main copy has ended, `by_itself` or because it was told to.

@@ -45,6 +45,11 @@ impl Pace {
         self.last_exit = Some(exit);
     }
 
+    /// How the last main copy has ended that has.
+    pub const fn last_exit(&self) -> Option<Exit> {
+        self.last_exit
+    }
+
     /// What stands in the record.
     pub const fn record(&self) -> record::Pace {
         record::Pace { starts: self.starts, last_exit: self.last_exit }

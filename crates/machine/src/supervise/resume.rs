@@ -21,6 +21,8 @@ pub struct Resumed {
     pub declares: bool,
     /// Whether the service can be heard: one that cannot is not ended for its silence.
     pub heard: bool,
+    /// How long a `finish` that runs may take, in nanoseconds; for ever if `None`.
+    pub finish_limit: Option<u64>,
     /// The predecessor was in the same process, so its children are ours.
     pub ours: bool,
 }

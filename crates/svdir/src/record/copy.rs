@@ -46,6 +46,8 @@ pub struct Copy {
     pub check_over: bool,
     /// Whether it [`declares`](Copy::declares) is not known: the first layout does not say it of a second copy.
     pub undeclared: bool,
+    /// It leads a process group of its own.
+    pub leads: bool,
 }
 
 impl Copy {
@@ -65,6 +67,7 @@ impl Copy {
             check: None,
             check_over: false,
             undeclared: false,
+            leads: false,
         }
     }
 
@@ -81,7 +84,7 @@ impl Copy {
         });
         section.long(self.watchdog);
         section.number(self.check.map_or(0, NonZeroU32::get));
-        section.flags([self.check_over, self.undeclared]);
+        section.flags([self.check_over, self.undeclared, self.leads]);
     }
 
     /// What [`encode`](Copy::encode) wrote. `None` if there is no pid.
@@ -96,7 +99,7 @@ impl Copy {
         };
         let watchdog = section.long();
         let check = NonZeroU32::new(section.number());
-        let [check_over, undeclared] = section.flags();
+        let [check_over, undeclared, leads] = section.flags();
         let copy = Copy {
             pid,
             executed,
@@ -111,6 +114,7 @@ impl Copy {
             check,
             check_over,
             undeclared,
+            leads,
         };
         Some((role, copy))
     }
@@ -123,6 +127,19 @@ pub struct Born {
     pub earliest: u64,
     /// Not after this.
     pub latest: u64,
+}
+
+impl Born {
+    /// Writes both ends of the span.
+    pub(super) fn encode(self, section: &mut Writer<'_>) {
+        section.long(self.earliest);
+        section.long(self.latest);
+    }
+
+    /// What [`encode`](Born::encode) wrote.
+    pub(super) fn decode(section: &mut Fields<'_>) -> Born {
+        Born { earliest: section.long(), latest: section.long() }
+    }
 }
 
 /// What supervise has seen of the process of a copy, or of the last one while none runs.
@@ -142,8 +159,7 @@ impl Process {
     /// Writes since, born, ready and pipe.
     pub(super) fn encode(&self, section: &mut Writer<'_>) {
         section.label(self.since);
-        section.long(self.born.earliest);
-        section.long(self.born.latest);
+        self.born.encode(section);
         section.put(&self.ready.map_or([0; Label::PACKED], Label::pack));
         section.long(self.ready_pipe);
     }
@@ -152,7 +168,7 @@ impl Process {
     pub(super) fn decode(section: &mut Fields<'_>) -> Process {
         Process {
             since: section.label(),
-            born: Born { earliest: section.long(), latest: section.long() },
+            born: Born::decode(section),
             ready: Some(section.array()).filter(|ready| *ready != [0; Label::PACKED]).map(Label::unpack),
             ready_pipe: section.long(),
         }

@@ -56,6 +56,8 @@ impl Key {
     pub const RECORD: Key = Key(13);
     /// The service directory, with the lock that outlives `supervise/`.
     pub const DIRECTORY: Key = Key(14);
+    /// The process of `finish`, where it is not a child.
+    pub const FINISH: Key = Key(15);
 }
 
 /// A socket of `sockets/`.

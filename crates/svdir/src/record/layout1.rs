@@ -64,7 +64,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
     let is = |bit: u8| flags & bit != 0;
     let last_exit = Exit::from_bytes(rest.array());
     let (supervise, starts, boot) = (rest.number(), rest.number(), rest.array());
-    let born = born(&mut rest);
+    let born = Born::decode(&mut rest);
     let ready = Some(rest.array()).filter(|ready| *ready != [0; Label::PACKED]).map(Label::unpack);
     let (stdin, stdout, version) = (rest.long(), rest.long(), Text::new(&rest.array::<12>()));
     let (ready_pipe, mark) = (rest.long(), Mark(rest.long()));
@@ -87,6 +87,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
         check: None,
         check_over: false,
         undeclared: false,
+        leads: false,
     });
     let role = match role {
         1 => Some(Role::Warming),
@@ -109,10 +110,13 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             main,
             second,
             pace: Pace { starts, last_exit },
+            finish: None,
+            over: None,
         },
         observed: Observed {
             main: Process { since: status.since, born, ready, ready_pipe },
             second: second_process,
+            finish: Born::default(),
             supervise: Supervise {
                 pid: supervise,
                 exited: is(EXITED),
@@ -130,12 +134,8 @@ pub fn decode(file: &[u8]) -> Option<Record> {
     })
 }
 
-fn born(rest: &mut Fields<'_>) -> Born {
-    Born { earliest: rest.long(), latest: rest.long() }
-}
-
 fn process(rest: &mut Fields<'_>) -> Process {
-    let (born, since) = (born(rest), rest.label());
+    let (born, since) = (Born::decode(rest), rest.label());
     Process { since, born, ready: None, ready_pipe: rest.long() }
 }
 

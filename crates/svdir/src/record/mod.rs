@@ -13,6 +13,9 @@
 //! | 8 | why | why the service cannot be started, or was not replaced, in text |
 //! | 9 | notify | where the service tells of itself |
 //! | 10 | mark | the last mark that came behind commands, and how many bytes of marks have come |
+//! | 11 | finish | [`Finish`], while it runs |
+//! | 12 | birth of finish | [`Born`], while it runs |
+//! | 13 | over | [`Over`]: why the service is down for good, if nobody told it to be |
 //!
 //! Every program of a later release reads what an earlier one wrote, and the other way round: a section that is not known is left alone, unless its tag
 //! is [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
@@ -21,6 +24,7 @@
 //! hands over besides.
 
 mod copy;
+mod finish;
 pub mod handover;
 pub mod layout1;
 pub mod sections;
@@ -34,6 +38,7 @@ use std::num::NonZeroU32;
 use tai::Label;
 
 pub use copy::{Born, Copy, Process, Role};
+pub use finish::{Finish, Over};
 pub use service::{Exit, Pace, Service};
 pub use supervise::{Boot, Supervise};
 pub use text::Text;
@@ -51,6 +56,9 @@ const PACE: u8 = 7;
 const WHY: u8 = 8;
 const NOTIFY: u8 = 9;
 const MARK: u8 = 10;
+const FINISH: u8 = 11;
+const FINISH_BORN: u8 = 12;
+const OVER: u8 = 13;
 
 /// What the machine of supervise decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +71,10 @@ pub struct Decided {
     pub second: Option<(Role, Copy)>,
     /// How the starts went.
     pub pace: Pace,
+    /// The `finish` that runs.
+    pub finish: Option<Finish>,
+    /// Why the service is down for good, if it is so by itself.
+    pub over: Option<Over>,
 }
 
 /// What the loop of supervise has seen, and who it is.
@@ -72,6 +84,8 @@ pub struct Observed {
     pub main: Process,
     /// Of the one beside it.
     pub second: Process,
+    /// When the `finish` that runs was born.
+    pub finish: Born,
     /// Who supervises.
     pub supervise: Supervise,
     /// Why the service cannot be started or, while it is up, was not replaced when that was last tried; empty for nothing.
@@ -112,6 +126,13 @@ impl Record {
             section.long(observed.mark.0);
             section.number(observed.heard);
         });
+        if let Some(finish) = decided.finish {
+            writer.section(FINISH, |section| finish.encode(section));
+            writer.section(FINISH_BORN, |section| observed.finish.encode(section));
+        }
+        if let Some(over) = decided.over {
+            writer.section(OVER, |section| over.encode(section));
+        }
         if let Some(why) = observed.why.some() {
             writer.section(WHY, |section| section.put(why));
         }
@@ -146,6 +167,9 @@ impl Record {
                 SECOND_PROCESS => observed.second = Process::decode(&mut fields),
                 SUPERVISE => (observed.supervise, is_there) = (Supervise::decode(&mut fields), true),
                 PACE => decided.pace = Pace::decode(&mut fields),
+                FINISH => decided.finish = Finish::decode(&mut fields),
+                FINISH_BORN => observed.finish = Born::decode(&mut fields),
+                OVER => decided.over = Some(Over::decode(&mut fields)),
                 MARK => (observed.mark, observed.heard) = (Mark(fields.long()), fields.number()),
                 WHY => observed.why = Text::new(fields.rest()),
                 NOTIFY => observed.notify = Text::new(fields.rest()),
@@ -168,13 +192,19 @@ impl Record {
     /// The status of the older suites: the part of this that they know.
     pub fn status(&self) -> Status {
         let main = self.decided.main.filter(|main| main.executed);
+        let finish = self.decided.finish.filter(|_| self.decided.main.is_none());
+        let (pid, run) = match (main, finish) {
+            (Some(main), _) => (Some(main.pid), Run::Run),
+            (None, Some(finish)) => (Some(finish.pid), Run::Finish),
+            (None, None) => (None, Run::Down),
+        };
         Status {
             since: self.observed.main.since,
-            pid: main.map(|main| main.pid),
+            pid,
             paused: main.is_some_and(|main| main.paused),
             want: self.decided.service.want,
             got_term: main.is_some_and(|main| main.got_term),
-            run: if main.is_some() { Run::Run } else { Run::Down },
+            run,
         }
     }
 
@@ -212,10 +242,13 @@ pub(crate) mod tests {
                 main: Some(copy(12)),
                 second: Some((Role::Warming, copy(13))),
                 pace: Pace { starts: 3, last_exit: Some(Exit::Signal(9)) },
+                finish: NonZeroU32::new(17).map(|pid| Finish { pid }),
+                over: Some(Over::Finish),
             },
             observed: Observed {
                 main: process(1),
                 second: process(2),
+                finish: Born { earliest: 15, latest: 16 },
                 supervise: Supervise {
                     pid: 7,
                     exited: true,
@@ -253,7 +286,7 @@ pub(crate) mod tests {
         }
         for role in [Role::Warming, Role::EndingOld, Role::EndingNew] {
             let second = record.decided.second.map(|(_, copy)| {
-                (role, Copy { paused: true, kill_due: true, check_over: true, undeclared: true, ..copy })
+                (role, Copy { paused: true, kill_due: true, check_over: true, undeclared: true, leads: true, ..copy })
             });
             let record = Record { decided: Decided { second, ..record.decided }, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
@@ -309,6 +342,15 @@ pub(crate) mod tests {
         assert!(record.ready().is_some());
         record.decided.main = record.decided.main.map(|main| Copy { executed: false, ..main });
         assert_eq!((record.pid(), record.status().pid, record.ready()), (None, None, None));
+    }
+
+    #[test]
+    fn while_finish_runs_the_status_has_its_pid_and_says_what_it_is() {
+        let mut record = example();
+        assert_eq!((record.status().pid, record.status().run), (NonZeroU32::new(12), Run::Run));
+        record.decided.main = None;
+        assert_eq!((record.pid(), record.status().pid), (None, NonZeroU32::new(17)));
+        assert_eq!(record.status().run, Run::Finish);
     }
 
     #[test]

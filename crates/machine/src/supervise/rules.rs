@@ -1,0 +1,18 @@
+//! What the service directory says about what follows when `run` has ended. It comes with that end, read anew each time.
+
+use super::finish;
+
+/// The rules for what follows the end of the main copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// There is a `finish`.
+    pub finish: bool,
+    /// How long that may take before it is killed, in nanoseconds; for ever if `None`.
+    pub finish_limit: Option<u64>,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules { finish: false, finish_limit: Some(finish::LIMIT) }
+    }
+}

@@ -1,0 +1,115 @@
+//! How `finish` is run: with how `run` has ended in its words, and otherwise as `run` is.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+
+use cli::text;
+use machine::Pid;
+use machine::supervise::{Event, NotStarted, Slot, Start};
+use svdir::record::{Observed, Process, Record, Text};
+use svdir::{Exit, names};
+
+use super::copies::Scene;
+use super::kernel::Outcome;
+use super::start::{Failure, Made, Plan};
+use crate::service::tick;
+
+/// What stands in place of an exit code where a signal has ended `run`, or nobody has seen how it ended.
+const NO_CODE: u32 = 256;
+
+/// Starts `finish` about the copy that has ended. What cannot be run is said, and the service goes on without.
+#[inline(never)]
+pub fn start_finish(slot: Slot, scene: &mut Scene<'_>) -> Outcome {
+    let made = try_to_start(slot, scene).and_then(|made| match made.failed {
+        // It will be reaped, and nobody misses it.
+        Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
+        None => Ok(made),
+    });
+    let (event, seen) = match made {
+        Ok(Made { pid, born, .. }) => {
+            scene.said.over(names::FINISH);
+            log::info!("{}: finishing as pid {}", scene.dir.display(), pid.0);
+            (Event::Started(slot, Start::plain(pid)), Some(Process { born, ..Process::default() }))
+        }
+        Err(error) => {
+            let text = text!("unable to run ", scene.dir, "/", names::FINISH, ", going on without");
+            scene.said.warning(names::FINISH, text, &error);
+            (Event::NotStarted(slot, NotStarted::Refused), None)
+        }
+    };
+    Outcome { event, seen, why: Text::default() }
+}
+
+fn try_to_start(slot: Slot, scene: &mut Scene<'_>) -> io::Result<Made> {
+    let words = words(scene.machine.last_exit(), scene.machine.finish().group(), scene.dir);
+    let plan = Plan::new(c"./finish", &words, &[], &[]).map_err(io::Error::other)?.in_group();
+    let (machine, at, announcer, observed) = (scene.machine, tick(), &*scene.announcer, scene.now.observed);
+    let made = plan.start(Some(&|pid, born| {
+        let decided = machine.decided_once_started(at, slot, Start::plain(pid));
+        announcer.prepare(&Record { decided, observed: Observed { finish: born, ..observed } })
+    }))?;
+    scene.note_written(&made);
+    Ok(made)
+}
+
+/// `CODE SIGNAL NAME [PGID]`, as s6 has them.
+fn words(exit: Option<Exit>, group: Option<Pid>, dir: &OsStr) -> Vec<CString> {
+    let (code, signal) = match exit {
+        Some(Exit::Code(code)) => (u32::from(code), 0),
+        Some(Exit::Signal(signal)) => (NO_CODE, signal),
+        Some(Exit::Unknown) | None => (NO_CODE, 0),
+    };
+    let first = [code.to_string().into_bytes(), signal.to_string().into_bytes(), name(dir)];
+    let words = first.into_iter().chain(group.map(|Pid(group)| group.to_string().into_bytes()));
+    words.map(|word| CString::new(word).unwrap_or_default()).collect()
+}
+
+/// The name of the service: as svscan calls it, `web` or `web/log`; else the last part of the path of its directory, which is the current one.
+fn name(dir: &OsStr) -> Vec<u8> {
+    let path = Path::new(dir);
+    let parts: Vec<_> = path.components().filter(|part| *part != Component::CurDir).collect();
+    match parts.as_slice() {
+        [Component::Normal(service), Component::Normal(log)] if *log == names::LOG => {
+            [service.as_bytes(), b"/", log.as_bytes()].concat()
+        }
+        [.., Component::Normal(last)] => last.as_bytes().to_vec(),
+        _ => {
+            let here = std::env::current_dir().unwrap_or_default();
+            here.file_name().map(|last| last.as_bytes().to_vec()).unwrap_or_default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_those_of_s6() {
+        let words = |exit, group| {
+            let words = words(exit, group, OsStr::new("web"));
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words(Some(Exit::Code(3)), None), "3 0 web");
+        assert_eq!(words(Some(Exit::Signal(9)), Some(Pid(12))), "256 9 web 12");
+        assert_eq!(words(Some(Exit::Unknown), None), "256 0 web");
+    }
+
+    #[test]
+    fn the_name_is_that_in_the_scan_directory() {
+        for (dir, expected) in [
+            ("web", "web"),
+            ("./web/", "web"),
+            ("web/log", "web/log"),
+            ("/etc/sv/web", "web"),
+            ("/etc/sv/web/log", "log"),
+            ("log", "log"),
+        ] {
+            assert_eq!(name(OsStr::new(dir)), expected.as_bytes(), "{dir}");
+        }
+        let here = std::env::current_dir().expect("it is there");
+        assert_eq!(name(OsStr::new(".")), here.file_name().expect("it has a name").as_bytes());
+    }
+}

@@ -1,0 +1,213 @@
+//! A service directory `web` with a supervise, of root or of an ordinary user.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use testkit::{Finished, Running, Scratch, holds_for, is_root, signal, start, wait_for, wait_until};
+
+use crate::world;
+
+/// A `run` that notes each start in `starts`, and lives.
+pub const LIVES: &str = "echo >>starts; exec sleep 1000";
+
+/// A `run` that notes each start in `starts` and ends as the file `end` says.
+pub const ENDS: &str = "echo >>starts; . ./end";
+
+/// A `finish` that notes its words in `ends`, and lives for as long as there is a file `hold`.
+pub const HELD: &str = "echo \"$@\" >>ends; while [ -e hold ]; do sleep 0.02; done";
+
+/// Whose supervise it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// Whoever runs the tests.
+    Own,
+    /// An ordinary one.
+    Ordinary,
+}
+
+/// Does this as whoever runs the tests and, where that is root, as an ordinary user.
+pub fn for_each_user(test: impl Fn(User)) {
+    test(User::Own);
+    if is_root() {
+        test(User::Ordinary);
+    }
+}
+
+pub struct Service {
+    pub scratch: Scratch,
+    user: User,
+    supervise: Option<Running>,
+}
+
+impl Service {
+    /// Makes the directory with this `run` and these other files, those that begin with `#!` executable.
+    pub fn new(user: User, run: &str, files: &[(&str, &str)]) -> Service {
+        let scratch = Scratch::new();
+        scratch.service("web", run);
+        for name in ["starts", "ends"] {
+            scratch.write(Path::new("web").join(name), "");
+        }
+        let service = Service { scratch, user, supervise: None };
+        for (name, contents) in files {
+            service.put(name, contents);
+        }
+        if user == User::Ordinary {
+            for name in ["web", "web/starts", "web/ends"] {
+                service.scratch.give(name);
+            }
+            service.scratch.lend("supervise");
+        }
+        service
+    }
+
+    /// With a `finish` too, which is a shell script.
+    pub fn finishing(user: User, run: &str, finish: &str) -> Service {
+        let service = Service::new(user, run, &[]);
+        service.scratch.script("web/finish", finish);
+        service
+    }
+
+    /// A service that has ended, and whose `finish` runs until the file `hold` is removed; with the pids of both.
+    pub fn held(user: User, finish: &str) -> (Service, u32, u32) {
+        let service = Service::finishing(user, LIVES, finish);
+        service.put("hold", "");
+        let service = service.start();
+        service.wait_starts(1);
+        let run = service.wait_up();
+        signal(run, "KILL");
+        let finish = service.wait_finishing();
+        service.wait_ends("256 9 web\n");
+        (service, run, finish)
+    }
+
+    /// Writes a file of the directory in one go, since it may be read in between.
+    pub fn put(&self, name: &str, contents: &str) {
+        let new = self.scratch.write("new", contents);
+        fs::rename(new, self.scratch.path("web").join(name)).expect("a file of ours");
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.scratch.path("web").join(name)).expect("it is there");
+    }
+
+    /// Supervises it.
+    pub fn start(mut self) -> Service {
+        self.supervise();
+        self
+    }
+
+    /// Starts a supervise, and waits until it reads commands.
+    pub fn supervise(&mut self) {
+        let mut command = match self.user {
+            User::Own => self.scratch.command("supervise", &["web"]),
+            User::Ordinary => self.scratch.ordinary("supervise", &["web"]),
+        };
+        let (out, err) = (self.append("out"), self.append("err"));
+        self.supervise = Some(start(command.stdin(Stdio::null()).stdout(out).stderr(err)));
+        wait_until("a supervise runs", || self.scratch.run("svok", &["web"]).code == 0);
+    }
+
+    fn append(&self, name: &str) -> File {
+        OpenOptions::new().create(true).append(true).open(self.scratch.path(name)).expect("a file")
+    }
+
+    /// Kills supervise, and waits until it is gone.
+    pub fn kill_supervise(&mut self) {
+        let mut supervise = self.supervise.take().expect("it runs");
+        supervise.signal("KILL");
+        assert_eq!(supervise.end(), 1009);
+    }
+
+    /// Waits for the end of supervise, and returns its exit code.
+    pub fn end(&mut self) -> i32 {
+        self.supervise.take().expect("it runs").end()
+    }
+
+    pub fn svc(&self, letters: &str) {
+        world::svc(&self.scratch, letters, "web");
+    }
+
+    /// Runs `svc` with these options to its end.
+    pub fn wait(&self, options: &[&str]) -> Finished {
+        self.scratch.run("svc", &[options, &["web"]].concat())
+    }
+
+    /// Sends letters, and waits until they are obeyed, which is so while `finish` runs.
+    #[track_caller]
+    pub fn obey_while_finishing(&self, letters: &str) {
+        self.svc(letters);
+        wait_until(&format!("{letters} is obeyed"), || {
+            let told = self.wait(&["-c", "--wait=down", "--timeout=50ms"]);
+            told.code == 1 && told.err().contains(": timed out, its finish runs (pid ")
+        });
+    }
+
+    /// What svstat says, with S for all numbers of seconds.
+    pub fn svstat(&self) -> String {
+        let line = world::svstat(&self.scratch, "web");
+        let words: Vec<&str> = line.split(' ').collect();
+        let is_time = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "seconds");
+        let masked = words.iter().enumerate().map(|(at, word)| if is_time(at) { "S" } else { *word });
+        masked.collect::<Vec<_>>().join(" ")
+    }
+
+    #[track_caller]
+    pub fn wait_svstat(&self, expected: &str) {
+        wait_until(&format!("svstat says {expected:?}, not {:?}", self.svstat()), || self.svstat() == expected);
+    }
+
+    #[track_caller]
+    pub fn wait_up(&self) -> u32 {
+        world::wait_up(&self.scratch, "web")
+    }
+
+    /// Waits until another process than `old` is up.
+    #[track_caller]
+    pub fn wait_restart(&self, old: u32) -> u32 {
+        wait_for("another is up", || world::pid(&self.scratch, "web").filter(|&pid| pid != old))
+    }
+
+    /// The pid of the `finish` that runs, as svstat shows it.
+    #[track_caller]
+    pub fn wait_finishing(&self) -> u32 {
+        wait_for("finish runs", || self.svstat().split_once(", finishing pid ").and_then(|(_, pid)| pid.parse().ok()))
+    }
+
+    /// How often `run` was started.
+    pub fn starts(&self) -> usize {
+        world::lines(&self.scratch, "web/starts")
+    }
+
+    #[track_caller]
+    pub fn wait_starts(&self, count: usize) {
+        wait_until(&format!("{count} starts, not {}", self.starts()), || self.starts() == count);
+    }
+
+    /// Checks that it is not started again, though it would have been by now.
+    #[track_caller]
+    pub fn stays(&self, starts: usize) {
+        holds_for(Duration::from_millis(2200), "it is not started again", || self.starts() == starts);
+    }
+
+    /// What `finish` was told each time.
+    pub fn ends(&self) -> String {
+        self.scratch.text("web/ends")
+    }
+
+    #[track_caller]
+    pub fn wait_ends(&self, expected: &str) {
+        wait_until(&format!("finish was told {expected:?}, not {:?}", self.ends()), || self.ends() == expected);
+    }
+
+    /// What supervise and the service have said.
+    pub fn said(&self) -> String {
+        self.scratch.text("err")
+    }
+
+    #[track_caller]
+    pub fn wait_said(&self, expected: &str) {
+        wait_until(&format!("it is said {expected:?}, not {:?}", self.said()), || self.said() == expected);
+    }
+}
