@@ -113,7 +113,7 @@ impl Facts {
         if let Some(finish) = self.finish() {
             line.add(&[&", finishing pid ", &u64::from(finish.get())]);
         } else if let Some(over) = self.over() {
-            line.add(&[&", failed: ", &over::reason(over).as_str()]);
+            line.add(&[&", ", &over::clause(over).as_str()]);
         }
         line
     }
@@ -161,7 +161,8 @@ impl Facts {
         let service = decided.service;
         match (self.pid(), decided.main) {
             (None, _) if let Some(finish) = self.finish() => format!("its finish runs (pid {finish})"),
-            (None, _) if let Some(over) = self.over() => format!("it has failed: {}", over::reason(over)),
+            (None, _) if self.over() == Some(Over::Done) => "it is done".to_owned(),
+            (None, _) if let Some(over) = self.over() => format!("it has {}", over::clause(over)),
             (None, _) if service.start_due || (self.status.want == Want::Up && !service.exiting) => {
                 "it is down and will be started".to_owned()
             }

@@ -1,11 +1,41 @@
 //! Why a service is down for good though nobody told it to be, in the words of `svstat`, `svc --wait` and supervise's warning.
 
+use svdir::Exit;
 use svdir::record::Over;
+use sys::process::Signal;
 
-/// Why it has failed.
+/// The clause of `svstat`: that it is done, or why it has failed.
+pub fn clause(over: Over) -> String {
+    match over {
+        Over::Done => "done".to_owned(),
+        failed => format!("failed: {}", reason(failed)),
+    }
+}
+
+/// What has brought it there.
 pub fn reason(over: Over) -> String {
     match over {
+        Over::Done => "exited 0".to_owned(),
         Over::Finish => "finish said so".to_owned(),
+        Over::Ended(Exit::Code(code)) => format!("exited {code}"),
+        Over::Ended(Exit::Signal(signal)) => match Signal::try_from(i32::from(signal)) {
+            Ok(signal) => format!("killed by {signal}"),
+            Err(_) => format!("killed by signal {signal}"),
+        },
+        Over::Ended(Exit::Unknown) => "ended unseen".to_owned(),
         Over::Unknown => "a later version knows why".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_words() {
+        let ended = [Exit::Code(3), Exit::Signal(11), Exit::Signal(40), Exit::Unknown].map(Over::Ended).map(clause);
+        let expected = ["exited 3", "killed by SIGSEGV", "killed by signal 40", "ended unseen"];
+        assert_eq!(ended, expected.map(|why| format!("failed: {why}")));
+        assert_eq!([Over::Done, Over::Finish].map(clause), ["done", "failed: finish said so"]);
     }
 }

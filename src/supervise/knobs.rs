@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use cli::{Warnings, text};
 use machine::Signal;
 use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish};
+use svdir::finals::Finals;
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::names;
 use svdir::record::Decided;
@@ -31,6 +32,8 @@ pub struct Present {
     pub sockets: bool,
     /// `finish`
     pub finish: bool,
+    /// `final-exits`
+    pub final_exits: bool,
 }
 
 impl Present {
@@ -75,6 +78,7 @@ impl Presence {
                 check: there(names::CHECK),
                 sockets: there(names::SOCKETS),
                 finish: there(names::FINISH),
+                final_exits: there(names::FINAL_EXITS),
             };
             // What a link leads to comes and goes without a change of this directory.
             self.changed = changed
@@ -141,12 +145,17 @@ pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
 
 /// What the current directory, in which these files are, says about the end of the service.
 pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
-    if present.finish { some_rules(dir, said) } else { Rules::default() }
+    if present.finish || present.final_exits { some_rules(present, dir, said) } else { Rules::default() }
 }
 
 #[inline(never)]
-fn some_rules(dir: &OsStr, said: &mut Warnings) -> Rules {
-    Rules { finish: true, finish_limit: finish_limit(dir, said) }
+fn some_rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
+    let finals = |bytes: &[u8]| Finals::parse(bytes, number_of).map_err(Wrong::reason);
+    Rules {
+        finish: present.finish,
+        finish_limit: if present.finish { finish_limit(dir, said) } else { None },
+        finals: get(dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default(),
+    }
 }
 
 /// How long `finish` may take, in nanoseconds; for ever if `None`.

@@ -7,6 +7,7 @@ use cli::{Text, text};
 use machine::Pid;
 use machine::overlap::Why;
 use machine::supervise::Say;
+use svdir::record::Over;
 use svdir::{Exit, knob, names};
 
 use super::voice::VOICE;
@@ -31,6 +32,10 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
         }
         Say::FinishLate(pid) => {
             VOICE.warn(&text!("unable to end ", dir, "/", names::FINISH, " in time, killing pid ", number(pid)));
+            None
+        }
+        Say::Over(Over::Done) => {
+            log::info!("{}: done", dir.display());
             None
         }
         Say::Over(over) => {

@@ -8,6 +8,7 @@
 #[allow(dead_code)] // Not all of it is needed here.
 mod world;
 
+mod finals;
 mod finish;
 mod finish_left_behind;
 mod service;

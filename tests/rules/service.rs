@@ -182,7 +182,7 @@ impl Service {
 
     #[track_caller]
     pub fn wait_starts(&self, count: usize) {
-        wait_until(&format!("{count} starts, not {}", self.starts()), || self.starts() == count);
+        wait_until(&format!("{count} starts, not {}", self.starts()), || self.starts() >= count);
     }
 
     /// Checks that it is not started again, though it would have been by now.

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use svdir::Want;
-use svdir::record::{Record, Role};
+use svdir::record::{Over, Record, Role};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,19 +71,21 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
     // That it is another process now may be the work of somebody else's command, or its own. Each start clears the reason, so it is about a
     // copy that was made since.
     let given_up = commanded.is_some() && record.observed.why.some().is_some();
+    // While `finish` runs, it is not yet.
+    let over = decided.over.filter(|_| decided.finish.is_none() && !exited);
     let is_down = decided.main.is_none() && decided.second.is_none() && decided.finish.is_none();
     let there = match wanted {
         Wanted::Up => is_up,
-        Wanted::Ready => is_ready,
+        // A job that is done was what it was wanted for.
+        Wanted::Ready => is_ready || over == Some(Over::Done),
         Wanted::Replaced => is_ready && !replacing && !same && !given_up,
         Wanted::Down => is_down && (!comes_up || exited),
     };
     // Who sent no command waits for somebody else's.
     let gone = commanded.is_some() && wanted != Wanted::Down && decided.main.is_none() && !comes_up;
     let kept = wanted == Wanted::Replaced && (same || given_up) && is_up && !replacing;
-    // Nobody's command will be obeyed without being sent.
-    let over = decided.over.is_some() && wanted != Wanted::Down;
-    let never = exited || gone || kept || over;
+    // What is over is left by commands only.
+    let never = exited || gone || kept || (over.is_some() && wanted != Wanted::Down);
     match (there, never) {
         (true, _) => Verdict::There,
         (false, false) => Verdict::NotYet,
@@ -249,12 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn what_has_failed_is_waited_for_by_nobody() {
+    fn what_has_failed_is_waited_for_by_nobody_and_what_is_done_is_ready() {
         let service = Service { want: Want::Down, ..Service::default() };
         let down = with_service(down(), service);
         let failed = Record { decided: Decided { over: Some(Over::Finish), ..down.decided }, ..down };
         for commanded in [None, COMMANDED] {
             assert_eq!(all(commanded, &failed), [Never, Never, There]);
+            let done = Record { decided: Decided { over: Some(Over::Done), ..down.decided }, ..down };
+            assert_eq!(all(commanded, &done), [Never, There, There]);
+            let finish = Some(Finish { pid: pid(9) });
+            let finishing = Record { decided: Decided { finish, ..done.decided }, ..done };
+            assert_ne!(judge(Wanted::Ready, commanded, &finishing), There);
         }
     }
 

@@ -12,6 +12,7 @@ use machine::supervise::{
 };
 use machine::{Pid, SECOND, Signal, Tick};
 use proptest::prelude::*;
+use svdir::finals::Finals;
 use svdir::record::handover::Handover;
 use svdir::record::slots::{self, Sequence};
 use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Role};
@@ -133,6 +134,8 @@ struct Child {
     doomed: Option<Tick>,
     /// It was sent what shall end it.
     ending: bool,
+    /// Somebody has commanded that.
+    asked: bool,
     /// It has been ready, and does not end by itself.
     watched: bool,
     /// Within so many nanoseconds from then on it tells that it is alive.
@@ -141,6 +144,25 @@ struct Child {
 }
 
 impl Child {
+    /// Whether this command tells it to end.
+    fn is_told_to_end(command: Command, knobs: &Knobs) -> bool {
+        let signal = match command {
+            Command::Down | Command::Restart | Command::Term | Command::Kill => return true,
+            Command::Reload => knobs.reload_signal,
+            Command::Hup => Signal::HUP,
+            Command::Interrupt => Signal::INT,
+            Command::Alarm => Signal::ALRM,
+            Command::Quit => Signal::QUIT,
+            Command::Usr1 => Signal::USR1,
+            Command::Usr2 => Signal::USR2,
+            Command::Winch => Signal::WINCH,
+            Command::Up | Command::Once | Command::Pause | Command::Continue | Command::Exit | Command::Replace => {
+                return false;
+            }
+        };
+        signal == knobs.down_signal
+    }
+
     fn is_ready(&mut self, now: Tick) {
         if self.declares {
             (self.ready, self.watched, self.heard) = (true, true, now);
@@ -329,10 +351,17 @@ impl World {
         let is_news = before.pid() != after.pid();
         assert_eq!(is_news, since(before) != since(after), "a pid changes with a stamp, and only so");
         let starts_it = matches!(event, Event::Command(Command::Up | Command::Once | Command::Replace, _));
-        if over.is_some() && !starts_it {
-            assert_eq!((after.decided.over, self.starts.len()), (over, starts), "{event:?} starts what is over");
+        let is_finishing = before.decided.finish.is_some();
+        if over.is_some() && !starts_it && !(is_finishing && matches!(event, Event::Command(Command::Down, _))) {
+            assert_eq!(
+                (after.decided.over.is_some(), self.starts.len()),
+                (true, starts),
+                "{event:?} starts what is over"
+            );
+            assert!(is_finishing || after.decided.over == over, "{event:?} changes what is over");
         }
-        assert!(after.decided.over.is_none() || after.status().want == Want::Down, "what is over is wanted");
+        let is_down = after.status().want == Want::Down || after.decided.finish.is_some();
+        assert!(after.decided.over.is_none() || is_down, "what is over is wanted");
     }
 
     fn handle(&mut self, event: Event) -> Vec<Event> {
@@ -358,8 +387,9 @@ impl World {
         let Decided { main, second, pace, .. } = record.decided;
         assert_eq!(main.map(shown), self.child.as_ref().map(known), "of the main copy");
         assert_eq!(second.map(|(_, copy)| shown(copy)), self.second.as_ref().map(known), "of the second");
-        let judged = |child: &Child| (child.watched, child.ending);
-        assert_eq!(main.map(|main| (main.watched, main.ending)), self.child.as_ref().map(judged));
+        let judged = |child: &Child| (child.watched, child.ending, child.asked);
+        let shown = |main: Copy| (main.watched, main.ending, main.asked);
+        assert_eq!(main.map(shown), self.child.as_ref().map(judged));
         let runs = self.child.as_ref().filter(|child| child.executed);
         assert_eq!(record.pid().map(NonZeroU32::get), runs.map(|child| child.pid));
         let finish = self.finish.as_ref().map(|finish| finish.pid);
@@ -641,6 +671,7 @@ impl World {
         }
         if let Some(child) = &mut self.child {
             child.ending |= tells_to_end || matches!(command, Command::Term | Command::Kill);
+            child.asked |= Child::is_told_to_end(command, &self.knobs);
             child.checked &= !child.ending;
             child.heard = if command == Command::Continue { self.now } else { child.heard };
         }
@@ -712,10 +743,13 @@ impl World {
         let (want, since) = (self.status().want, self.seen[0].since);
         let (known, exit) = (self.starts.len(), child.ended.unwrap_or(Exit::Unknown));
         self.last_exit = Some(exit);
+        let is_listed = self.rules.finals.holds(exit) && child.executed && !child.asked;
+        let is_last = is_listed && want == Want::Up && !self.decided().service.exiting;
         let (finishes, beside) = (self.finishes, self.second.as_ref().map(|second| second.pid));
         self.step(Event::Ended(Pid(child.pid), exit, self.rules));
         let is_replaced = beside.is_some() && self.child.as_ref().map(|child| child.pid) == beside;
         let lived = child.executed && !is_replaced;
+        assert_eq!(self.decided().over.is_some(), is_last && !is_replaced, "whether that was the last end");
         let expected = finishes + u32::from(lived && self.rules.finish);
         assert_eq!(self.finishes, expected, "`finish` is run once for each life, and for nothing else");
         if !child.executed && self.child.is_none() {
@@ -746,7 +780,8 @@ impl World {
         };
         let service = self.decided().service;
         let exit = finish.ended.unwrap_or(Exit::Unknown);
-        let has_failed = exit == Exit::Code(FAILED) && !service.start_due;
+        let has_failed = exit == Exit::Code(FAILED) || self.decided().over.is_some();
+        let has_failed = has_failed && !service.start_due;
         self.step(Event::Ended(Pid(finish.pid), exit, Rules::default()));
         let decided = self.decided();
         assert_eq!(decided.over.is_some(), has_failed);
@@ -1142,7 +1177,10 @@ fn any_finish() -> impl Strategy<Value = FinishDoes> {
 
 fn any_rules() -> impl Strategy<Value = Rules> {
     let limit = prop_oneof![3 => (1..5 * SECOND).prop_map(Some), 1 => Just(None)];
-    (any::<bool>(), limit).prop_map(|(finish, finish_limit)| Rules { finish, finish_limit })
+    let one = Finals::parse(b"1", |_| None).expect("a code");
+    let finals = prop::sample::select(vec![Finals::default(), Finals::default(), Finals::ANY, one]);
+    let rules = (any::<bool>(), limit, finals);
+    rules.prop_map(|(finish, finish_limit, finals)| Rules { finish, finish_limit, finals })
 }
 
 fn any_happening() -> impl Strategy<Value = Happening> {
@@ -2054,6 +2092,63 @@ fn what_finish_has_failed_is_started_by_commands_only() {
         }
         world.command(command);
         assert_eq!((world.starts.len(), world.decided().over), (2, None), "{command:?}");
+    }
+}
+
+/// One whose ends are all final.
+fn final_always() -> World {
+    let mut world = World::new(Want::Up, false);
+    world.rules = Rules { finals: Finals::ANY, ..Rules::default() };
+    world
+}
+
+#[test]
+fn a_final_end_is_the_last_one_unless_somebody_asked_for_it() {
+    let world = final_always().live(&[Happening::ChildEnds, Happening::Pass(100 * SECOND)]);
+    assert_eq!((world.starts.len(), world.decided().over), (1, Some(Over::Ended(EXIT))));
+    for command in [Command::Term, Command::Kill, Command::Restart] {
+        let world = final_always().live(&[Happening::Command(command), Happening::Pass(100 * SECOND)]);
+        assert_eq!((world.starts.len(), world.decided().over), (2, None), "{command:?}");
+    }
+    let world = final_always().live(&[Happening::Command(Command::Once), Happening::ChildEnds]);
+    assert_eq!(world.decided().over, None, "it was to run once");
+}
+
+#[test]
+fn what_a_watchdog_ends_nobody_has_asked_to_end() {
+    for successor in [Happening::Pass(0), Happening::Takeover, Happening::Upgrade] {
+        let mut world = watched(true);
+        world.rules = Rules { finals: Finals::ANY, ..Rules::default() };
+        let world = world.live(&[Happening::Hangs, successor, Happening::Pass(2 * HUNG_GRACE)]);
+        assert_eq!(world.decided().over, Some(Over::Ended(Exit::Signal(Signal::KILL.0))));
+    }
+}
+
+#[test]
+fn the_signal_that_ends_the_service_asks_for_its_end_whichever_letter_sends_it() {
+    for (command, asked) in [(Command::Interrupt, true), (Command::Quit, false)] {
+        let mut world = final_always();
+        world.knobs = Knobs { down_signal: Signal::INT, ..patient() };
+        let world = world.live(&[Happening::Command(command)]);
+        assert_eq!(world.decided().over.is_none(), asked, "{command:?}");
+    }
+}
+
+#[test]
+fn a_command_while_finish_runs_takes_back_that_the_end_was_final() {
+    for (command, over) in [
+        (Command::Term, Some(Over::Ended(EXIT))),
+        (Command::Down, None),
+        (Command::Up, None),
+        (Command::Once, None),
+        (Command::Replace, None),
+    ] {
+        let mut world = final_always();
+        (world.rules.finish, world.finish_does) = (true, FinishDoes::Hangs);
+        let world = world.live(&[Happening::ChildEnds, Happening::Takeover, Happening::Command(command)]);
+        let world = world.live(&[Happening::FinishEnds(0), Happening::Pass(SECOND)]);
+        let is_up = !matches!(command, Command::Term | Command::Down);
+        assert_eq!((world.decided().over, world.child.is_some()), (over, is_up), "{command:?}");
     }
 }
 

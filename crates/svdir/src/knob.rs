@@ -30,6 +30,8 @@ pub enum Wrong {
     NoSignal,
     /// No number.
     NoNumber,
+    /// No list of exit codes and signals.
+    NoExits,
 }
 
 impl Wrong {
@@ -43,6 +45,7 @@ impl Wrong {
             Wrong::NoDuration => "not a number with ms, s, m, h or nothing behind it",
             Wrong::NoSignal => "not a signal",
             Wrong::NoNumber => "not a number",
+            Wrong::NoExits => "not exit codes from 0 to 255, ranges of them, signals or any, with commas between",
         }
     }
 }
@@ -163,7 +166,7 @@ pub enum Named<'a> {
 }
 
 /// The only word of a file.
-fn value(bytes: &[u8]) -> Result<&[u8], Wrong> {
+pub(crate) fn value(bytes: &[u8]) -> Result<&[u8], Wrong> {
     if bytes.len() > LONGEST {
         return Err(Wrong::TooLarge);
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+pub mod finals;
 pub mod knob;
 pub mod listener;
 pub mod names;

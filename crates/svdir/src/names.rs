@@ -30,6 +30,8 @@ pub const WARMUP: &str = "warmup";
 pub const FINISH: &str = "finish";
 /// Knob: how long [`FINISH`] may take before it is killed.
 pub const TIMEOUT_FINISH: &str = "timeout-finish";
+/// Knob: which ends of [`RUN`] are final.
+pub const FINAL_EXITS: &str = "final-exits";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.

@@ -249,7 +249,7 @@ impl Copies {
         self.signal(Signal::CONT, todo);
         let kill_at = self.knobs.timeout_kill.map(|timeout| now.after(timeout));
         if let Some(copy) = self.main.as_mut() {
-            copy.paused = false;
+            (copy.paused, copy.asked) = (false, true);
             copy.end(signal == Signal::TERM, kill_at);
             end_check(copy, todo);
         }
@@ -260,9 +260,10 @@ impl Copies {
         let Some(copy) = self.main.as_mut() else {
             return;
         };
-        let before = copy.ending;
+        let before = (copy.ending, copy.asked);
         copy.end(signal == Signal::TERM, None);
-        let is_news = copy.ending != before;
+        copy.asked = true;
+        let is_news = (copy.ending, copy.asked) != before;
         end_check(copy, todo);
         self.signal(signal, todo);
         if is_news {
@@ -277,9 +278,18 @@ impl Copies {
         }
     }
 
+    /// Sends a signal that somebody asked for. Where it is the one that ends the service, that was asked for.
+    pub(super) fn pass_on(&mut self, signal: Signal, todo: &mut Actions) {
+        self.signal(signal, todo);
+        if let Some(copy) = self.main.as_mut().filter(|copy| signal == self.knobs.down_signal && !copy.asked) {
+            copy.asked = true;
+            todo.push(Action::Announce);
+        }
+    }
+
     /// Sends the signal that makes the service read its configuration again.
-    pub(super) fn reload(&self, todo: &mut Actions) {
-        self.signal(self.knobs.reload_signal, todo);
+    pub(super) fn reload(&mut self, todo: &mut Actions) {
+        self.pass_on(self.knobs.reload_signal, todo);
     }
 
     /// Ends a main copy that hangs, whoever found that out, by a signal that leaves a core dump where one is wanted. `within` is the interval in which it was silent.

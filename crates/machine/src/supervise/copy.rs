@@ -69,6 +69,8 @@ pub struct Copy {
     pub probe: Probe,
     /// It leads a process group of its own.
     pub leads: bool,
+    /// Somebody has told it to end by a command. A watchdog is nobody.
+    pub asked: bool,
 }
 
 impl Copy {
@@ -90,6 +92,7 @@ impl Copy {
             ending: None,
             probe,
             leads: false,
+            asked: false,
         }
     }
 
@@ -167,6 +170,7 @@ impl Copy {
             check_over: self.probe.is_over(),
             undeclared: false,
             leads: self.leads,
+            asked: self.asked,
         })
     }
 
@@ -193,6 +197,7 @@ impl Copy {
             ending: left.ending.then_some(ending),
             // What is no child of ours may end unseen, and its group be another's then.
             leads: left.leads && ours,
+            asked: left.asked,
             ..Copy::new(now, start)
         };
         if let Some(check) = runs {

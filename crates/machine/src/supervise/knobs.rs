@@ -71,21 +71,22 @@ impl Needs {
     /// The knobs that this command needs.
     pub const fn of(command: Command) -> Needs {
         match command {
-            Command::Down | Command::Restart | Command::Reload | Command::Exit => Needs::Signals,
             Command::Replace => Needs::Replacing,
-            Command::Up
-            | Command::Once
-            | Command::Pause
-            | Command::Continue
+            // Every other signal may be the one that ends the service.
+            Command::Down
+            | Command::Restart
+            | Command::Reload
+            | Command::Exit
             | Command::Hup
             | Command::Alarm
             | Command::Interrupt
-            | Command::Term
-            | Command::Kill
             | Command::Quit
             | Command::Usr1
             | Command::Usr2
-            | Command::Winch => Needs::Nothing,
+            | Command::Winch => Needs::Signals,
+            Command::Up | Command::Once | Command::Pause | Command::Continue | Command::Term | Command::Kill => {
+                Needs::Nothing
+            }
         }
     }
 }

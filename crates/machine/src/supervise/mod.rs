@@ -17,7 +17,7 @@
 //!
 //! While `finish` runs, signals reach nobody, and `u`, `o`, `d` and `x` change what follows it: a start that `u` or `o` asked for then is made whatever `finish` says.
 //!
-//! A service that has failed is wanted down, and leaves that by `u`, `o` or `R`.
+//! A service that is done, or has failed, is wanted down, and leaves that by `u`, `o` or `R`: its `finish` said so, or it ended in a way that is final ([`finals`]).
 //!
 //! A service that `d` or `r` has told to end, and that does not within [`Knobs::timeout_kill`], gets KILL then, whatever was
 //! commanded meanwhile.
@@ -43,7 +43,7 @@
 //! then. Where the service was told to end, the new process is told so too.
 //!
 //! The parts are values with their own states and tables: what was commanded (`orders`), the processes (`copies`, each a [`copy`], with the overlap ([`crate::overlap`])
-//! and the checks ([`crate::probe`])), the time of the next start ([`pace`]), and [`finish`]. They meet in one place, the end of the main copy (`main_ended`, and
+//! and the checks ([`crate::probe`])), the time of the next start ([`pace`]), [`finish`] and [`finals`]. They meet in one place, the end of the main copy (`main_ended`, and
 //! `finished` where `finish` is over). No event needs that something else was called before.
 //!
 //! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
@@ -55,6 +55,7 @@
 mod copies;
 pub mod copy;
 mod events;
+mod finals;
 pub mod finish;
 pub mod knobs;
 mod orders;
@@ -87,7 +88,7 @@ enum Phase {
     Down,
     Waiting { until: Tick, asked: bool },
     Starting,
-    Finishing { asked: bool },
+    Finishing { asked: bool, over: Option<Over> },
 }
 
 /// The state of supervision of one service.
@@ -119,12 +120,12 @@ impl Machine {
         let finish = left.finish.filter(|_| left.main.is_none());
         Machine {
             phase: match (left.main, finish) {
-                (None, Some(_)) => Phase::Finishing { asked },
+                (None, Some(_)) => Phase::Finishing { asked, over: left.over },
                 // Begin makes of this what is due.
                 (None, None) if asked => Phase::Waiting { until: Tick::default(), asked },
                 (None | Some(_), _) => Phase::Down,
             },
-            orders: Orders::resume(left),
+            orders: Orders::resume(left, finish.is_some()),
             copies: Copies::resume(now, left, resumed),
             pace: Pace::resume(left.pace, resumed.last_start),
             finish: finish.map_or_else(Finish::default, |left| Finish::resume(now, left, resumed.finish_limit)),
@@ -200,10 +201,14 @@ impl Machine {
         let start_due = match self.phase {
             // Announced before the start is made, so that a start that was asked for is not forgotten.
             Phase::Starting => true,
-            Phase::Waiting { asked, .. } | Phase::Finishing { asked } => asked,
+            Phase::Waiting { asked, .. } | Phase::Finishing { asked, .. } => asked,
             Phase::Down => false,
         };
         let Orders { want, exiting, last_run, ended, over } = self.orders;
+        let over = match self.phase {
+            Phase::Finishing { over, .. } => over,
+            Phase::Down | Phase::Waiting { .. } | Phase::Starting => over,
+        };
         let replace_due = self.copies.is_replaced_again();
         Decided {
             service: Service { want, exiting, start_due, last_run, ended, replace_due },
@@ -314,7 +319,7 @@ impl Machine {
                     self.pace.ended(exit);
                 }
                 match self.copies.ended(now, pid, exit, todo) {
-                    Some(main) => self.main_ended(now, &main, rules, todo),
+                    Some(main) => self.main_ended(now, &main, exit, rules, todo),
                     None => {
                         self.copies.announce_unless_starting(todo);
                         self.quit_if_done(todo);
@@ -325,15 +330,17 @@ impl Machine {
     }
 
     /// The main copy has ended, and no new one takes its place: here the parts meet.
-    fn main_ended(&mut self, now: Tick, main: &Copy, rules: &Rules, todo: &mut Actions) {
+    fn main_ended(&mut self, now: Tick, main: &Copy, exit: Exit, rules: &Rules, todo: &mut Actions) {
         self.orders.run_ended(main.ending.is_none());
         // What has never become `run` was never up.
         if main.executed {
             todo.push(Action::Stamp);
         }
+        let is_judged = main.executed && !main.asked && self.orders.is_wanted();
+        let over = if is_judged { finals::judge(&rules.finals, exit) } else { None };
+        self.phase = Phase::Finishing { asked: false, over };
         if main.executed && rules.finish {
             self.finish.begin(main.leads.then_some(main.pid), rules.finish_limit);
-            self.phase = Phase::Finishing { asked: false };
             todo.push(Action::Start(Slot::Job(Job::Finish)));
         } else {
             self.finished(now, None, todo);
@@ -342,13 +349,15 @@ impl Machine {
 
     /// The main copy has ended, and so has what was run about that: now the service goes on, or does not. `said` is how `finish` has ended.
     fn finished(&mut self, now: Tick, said: Option<Exit>, todo: &mut Actions) {
-        let asked = self.phase == Phase::Finishing { asked: true };
-        self.phase = Phase::Down;
+        let Phase::Finishing { asked, over } = std::mem::replace(&mut self.phase, Phase::Down) else {
+            return;
+        };
         self.finish.end();
+        let over = if said == Some(Exit::Code(finish::FAILED)) { Some(Over::Finish) } else { over };
         if asked {
             self.start(now, true, todo);
-        } else if said == Some(Exit::Code(finish::FAILED)) {
-            self.end(Over::Finish, todo);
+        } else if let Some(over) = over {
+            self.end(over, todo);
         } else if self.orders.is_wanted() {
             self.start(now, false, todo);
         }
@@ -393,15 +402,15 @@ impl Machine {
             Command::Restart => self.copies.restart(now, todo),
             Command::Exit => self.exit(now, todo),
             Command::Pause | Command::Continue => self.copies.pause(now, command == Command::Pause, todo),
-            Command::Hup => self.copies.signal(Signal::HUP, todo),
-            Command::Alarm => self.copies.signal(Signal::ALRM, todo),
-            Command::Interrupt => self.copies.signal(Signal::INT, todo),
+            Command::Hup => self.copies.pass_on(Signal::HUP, todo),
+            Command::Alarm => self.copies.pass_on(Signal::ALRM, todo),
+            Command::Interrupt => self.copies.pass_on(Signal::INT, todo),
             Command::Term => self.copies.end_by(Signal::TERM, todo),
             Command::Kill => self.copies.end_by(Signal::KILL, todo),
-            Command::Quit => self.copies.signal(Signal::QUIT, todo),
-            Command::Usr1 => self.copies.signal(Signal::USR1, todo),
-            Command::Usr2 => self.copies.signal(Signal::USR2, todo),
-            Command::Winch => self.copies.signal(Signal::WINCH, todo),
+            Command::Quit => self.copies.pass_on(Signal::QUIT, todo),
+            Command::Usr1 => self.copies.pass_on(Signal::USR1, todo),
+            Command::Usr2 => self.copies.pass_on(Signal::USR2, todo),
+            Command::Winch => self.copies.pass_on(Signal::WINCH, todo),
             Command::Reload => self.copies.reload(todo),
             Command::Replace => self.replace(now, todo),
         }
@@ -411,7 +420,7 @@ impl Machine {
         self.orders.want_start(want);
         todo.push(Action::Announce);
         match self.phase {
-            Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: true },
+            Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: true, over: None },
             Phase::Down | Phase::Waiting { .. } if self.main().is_none() => self.start(now, true, todo),
             Phase::Down | Phase::Waiting { .. } | Phase::Starting => {}
         }
@@ -423,7 +432,7 @@ impl Machine {
         self.copies.end(now, todo);
         match self.phase {
             Phase::Waiting { .. } => self.phase = Phase::Down,
-            Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: false },
+            Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: false, over: None },
             Phase::Down | Phase::Starting => {}
         }
         todo.push(Action::Announce);

@@ -24,10 +24,10 @@ impl Orders {
         Orders { want, exiting: false, last_run: false, ended: false, over: None }
     }
 
-    /// The orders that a predecessor has had.
-    pub const fn resume(left: &Decided) -> Orders {
+    /// The orders that a predecessor has had. While `finish` runs, nothing is over.
+    pub const fn resume(left: &Decided, finishing: bool) -> Orders {
         let Service { want, exiting, last_run, ended, .. } = left.service;
-        Orders { want, exiting, last_run, ended, over: left.over }
+        Orders { want, exiting, last_run, ended, over: if finishing { None } else { left.over } }
     }
 
     /// Whether a service that is down is to be started without another command.

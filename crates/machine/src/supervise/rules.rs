@@ -1,5 +1,7 @@
 //! What the service directory says about what follows when `run` has ended. It comes with that end, read anew each time.
 
+use svdir::finals::Finals;
+
 use super::finish;
 
 /// The rules for what follows the end of the main copy.
@@ -9,10 +11,12 @@ pub struct Rules {
     pub finish: bool,
     /// How long that may take before it is killed, in nanoseconds; for ever if `None`.
     pub finish_limit: Option<u64>,
+    /// Which ends are final.
+    pub finals: Finals,
 }
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { finish: false, finish_limit: Some(finish::LIMIT) }
+        Rules { finish: false, finish_limit: Some(finish::LIMIT), finals: Finals::default() }
     }
 }

@@ -48,6 +48,8 @@ pub struct Copy {
     pub undeclared: bool,
     /// It leads a process group of its own.
     pub leads: bool,
+    /// Somebody has told it to end by a command, whatever else may end it.
+    pub asked: bool,
 }
 
 impl Copy {
@@ -68,6 +70,7 @@ impl Copy {
             check_over: false,
             undeclared: false,
             leads: false,
+            asked: false,
         }
     }
 
@@ -84,7 +87,8 @@ impl Copy {
         });
         section.long(self.watchdog);
         section.number(self.check.map_or(0, NonZeroU32::get));
-        section.flags([self.check_over, self.undeclared, self.leads]);
+        // Releases before this one say only that it was sent what ends it.
+        section.flags([self.check_over, self.undeclared, self.leads, self.asked != ending]);
     }
 
     /// What [`encode`](Copy::encode) wrote. `None` if there is no pid.
@@ -99,7 +103,7 @@ impl Copy {
         };
         let watchdog = section.long();
         let check = NonZeroU32::new(section.number());
-        let [check_over, undeclared, leads] = section.flags();
+        let [check_over, undeclared, leads, asked_differs] = section.flags();
         let copy = Copy {
             pid,
             executed,
@@ -115,6 +119,7 @@ impl Copy {
             check_over,
             undeclared,
             leads,
+            asked: ending != asked_differs,
         };
         Some((role, copy))
     }

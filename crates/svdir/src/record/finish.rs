@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::Exit;
 use super::sections::{Fields, Writer};
 
 /// The `finish` that runs about the main copy, which has ended.
@@ -26,6 +27,10 @@ impl Finish {
 /// Why a service is down for good though nobody has told it to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
+    /// It is done: it has exited 0, and that is final.
+    Done,
+    /// It has failed: it has ended so, and that is final.
+    Ended(Exit),
     /// It has failed: its `finish` says so.
     Finish,
     /// It has failed, for a reason that a later release knows.
@@ -33,18 +38,25 @@ pub enum Over {
 }
 
 impl Over {
-    /// Writes the kind.
+    /// Writes the kind, and how it has ended, as [`super::Pace`] does.
     pub(super) fn encode(self, section: &mut Writer<'_>) {
-        section.byte(match self {
-            Over::Unknown => 0,
-            Over::Finish => 1,
-        });
+        let (kind, exit) = match self {
+            Over::Unknown => (0, None),
+            Over::Finish => (1, None),
+            Over::Done => (2, None),
+            Over::Ended(exit) => (3, Some(exit)),
+        };
+        section.byte(kind);
+        section.put(&Exit::bytes(exit));
     }
 
     /// What [`encode`](Over::encode) wrote.
     pub(super) fn decode(section: &mut Fields<'_>) -> Over {
-        match section.byte() {
+        let (kind, exit) = (section.byte(), Exit::from_bytes(section.array()));
+        match kind {
             1 => Over::Finish,
+            2 => Over::Done,
+            3 => Over::Ended(exit.unwrap_or(Exit::Unknown)),
             _ => Over::Unknown,
         }
     }

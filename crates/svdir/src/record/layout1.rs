@@ -88,6 +88,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
         check_over: false,
         undeclared: false,
         leads: false,
+        asked: is(ENDING),
     });
     let role = match role {
         1 => Some(Role::Warming),
@@ -186,6 +187,7 @@ mod tests {
             watchdog: 18,
             ending: true,
             got_term: true,
+            asked: true,
             ..Copy::up(NonZeroU32::new(21).expect("not 0"))
         };
         assert_eq!(decided.main, Some(main));

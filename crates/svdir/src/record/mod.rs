@@ -284,6 +284,11 @@ pub(crate) mod tests {
             let record = Record { decided, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
+        let ended = [Exit::Code(3), Exit::Signal(11), Exit::Unknown].map(Over::Ended);
+        for over in [Over::Done, Over::Finish, Over::Unknown].into_iter().chain(ended) {
+            let record = Record { decided: Decided { over: Some(over), ..record.decided }, ..record };
+            assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        }
         for role in [Role::Warming, Role::EndingOld, Role::EndingNew] {
             let second = record.decided.second.map(|(_, copy)| {
                 (role, Copy { paused: true, kill_due: true, check_over: true, undeclared: true, leads: true, ..copy })
