@@ -11,7 +11,7 @@ use svdir::names;
 
 use crate::service::client::{self, Unreachable};
 use crate::service::facts::Facts;
-use crate::service::now;
+use crate::service::{now, tick};
 
 use super::Home;
 
@@ -58,7 +58,7 @@ fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<(
         lines.add(&[dir, &": "]);
         match found {
             Ok(Ok((facts, normally_up))) => {
-                lines.add(&[&facts.line(normally_up, now()).0.as_slice()]);
+                lines.add(&[&facts.line(normally_up, now(), tick()).0.as_slice()]);
                 if long {
                     lines.add(&[&facts.more().0.as_slice()]);
                 }

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 
 use cli::{Text, text};
 use machine::wait::{self, Before, Verdict, Wanted};
+use machine::{SECOND, Tick};
 use svdir::record::{Over, Record, Role};
 use svdir::{Exit, Mark, Run, Status, Want};
 use tai::Label;
@@ -77,8 +78,8 @@ impl Facts {
         wait::judge(wanted, commanded, &self.record.unwrap_or_default())
     }
 
-    /// The line of `svstat`: daemontools' to the byte, and ours behind it. `normally_up` says that there is no `down` file.
-    pub fn line(&self, normally_up: bool, now: Label) -> Text {
+    /// The line of `svstat`: daemontools' to the byte, and ours behind it. `normally_up` says that there is no `down` file; `now` and `tick` are the present on both clocks.
+    pub fn line(&self, normally_up: bool, now: Label, tick: Tick) -> Text {
         let Status { since, paused, want, .. } = self.status;
         let on = |clause: &'static str, holds: bool| if holds { clause } else { "" };
         let seconds = since.age(now);
@@ -112,6 +113,8 @@ impl Facts {
         }
         if let Some(finish) = self.finish() {
             line.add(&[&", finishing pid ", &u64::from(finish.get())]);
+        } else if let Some(next) = self.next_start() {
+            line.add(&[&", next start in ", &tick.until(next).div_ceil(SECOND), &" seconds"]);
         } else if let Some(over) = self.over() {
             line.add(&[&", ", &over::clause(over).as_str()]);
         }
@@ -158,14 +161,11 @@ impl Facts {
 
     fn state(&self) -> String {
         let decided = self.record.unwrap_or_default().decided;
-        let service = decided.service;
         match (self.pid(), decided.main) {
             (None, _) if let Some(finish) = self.finish() => format!("its finish runs (pid {finish})"),
             (None, _) if self.over() == Some(Over::Done) => "it is done".to_owned(),
             (None, _) if let Some(over) = self.over() => format!("it has {}", over::clause(over)),
-            (None, _) if service.start_due || (self.status.want == Want::Up && !service.exiting) => {
-                "it is down and will be started".to_owned()
-            }
+            (None, _) if self.comes_up() => "it is down and will be started".to_owned(),
             (None, _) => "it is down".to_owned(),
             (Some(pid), _) if decided.second.is_some_and(|(role, _)| role == Role::Warming) => {
                 format!("it is up (pid {pid}) and its new copy is not ready")
@@ -179,6 +179,18 @@ impl Facts {
     /// Why it is down for good, if nobody told it to be.
     fn over(&self) -> Option<Over> {
         self.record.and_then(|record| record.decided.over)
+    }
+
+    /// Whether it is wanted up where it is down.
+    fn comes_up(&self) -> bool {
+        let service = self.record.unwrap_or_default().decided.service;
+        service.start_due || (self.status.want == Want::Up && !service.exiting)
+    }
+
+    /// When a service that is down is started, if its pace has become longer.
+    fn next_start(&self) -> Option<Tick> {
+        let decided = self.record?.decided;
+        decided.pace.next.filter(|_| decided.main.is_none() && self.comes_up()).map(Tick)
     }
 
     /// Since when the service is ready, if it is and tells so.
@@ -212,7 +224,7 @@ mod tests {
     }
 
     fn line(facts: &Facts) -> String {
-        facts.line(true, Label::default()).to_string()
+        facts.line(true, Label::default(), Tick::default()).to_string()
     }
 
     #[test]

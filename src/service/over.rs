@@ -17,6 +17,10 @@ pub fn reason(over: Over) -> String {
     match over {
         Over::Done => "exited 0".to_owned(),
         Over::Finish => "finish said so".to_owned(),
+        Over::Often { times, seconds } => {
+            let word = if times == 1 { "time" } else { "times" };
+            format!("ended {times} {word} in {seconds} seconds")
+        }
         Over::Ended(Exit::Code(code)) => format!("exited {code}"),
         Over::Ended(Exit::Signal(signal)) => match Signal::try_from(i32::from(signal)) {
             Ok(signal) => format!("killed by {signal}"),
@@ -36,6 +40,8 @@ mod tests {
         let ended = [Exit::Code(3), Exit::Signal(11), Exit::Signal(40), Exit::Unknown].map(Over::Ended).map(clause);
         let expected = ["exited 3", "killed by SIGSEGV", "killed by signal 40", "ended unseen"];
         assert_eq!(ended, expected.map(|why| format!("failed: {why}")));
+        let often = Over::Often { times: 5, seconds: 60 };
+        assert_eq!(clause(often), "failed: ended 5 times in 60 seconds");
         assert_eq!([Over::Done, Over::Finish].map(clause), ["done", "failed: finish said so"]);
     }
 }

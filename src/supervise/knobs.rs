@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use cli::{Warnings, text};
 use machine::Signal;
+use machine::supervise::restarts::Limit;
 use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish};
 use svdir::finals::Finals;
 use svdir::knob::{self, Named, Unit, Wrong};
@@ -34,6 +35,10 @@ pub struct Present {
     pub finish: bool,
     /// `final-exits`
     pub final_exits: bool,
+    /// `backoff`
+    pub backoff: bool,
+    /// `max-restarts`
+    pub max_restarts: bool,
 }
 
 impl Present {
@@ -79,6 +84,8 @@ impl Presence {
                 sockets: there(names::SOCKETS),
                 finish: there(names::FINISH),
                 final_exits: there(names::FINAL_EXITS),
+                backoff: there(names::BACKOFF),
+                max_restarts: there(names::MAX_RESTARTS),
             };
             // What a link leads to comes and goes without a change of this directory.
             self.changed = changed
@@ -145,17 +152,38 @@ pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
 
 /// What the current directory, in which these files are, says about the end of the service.
 pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
-    if present.finish || present.final_exits { some_rules(present, dir, said) } else { Rules::default() }
+    let Present { finish, final_exits, backoff, max_restarts, .. } = present;
+    let any = finish || final_exits || backoff || max_restarts;
+    if any { some_rules(present, dir, said) } else { Rules::default() }
 }
 
 #[inline(never)]
 fn some_rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
     let finals = |bytes: &[u8]| Finals::parse(bytes, number_of).map_err(Wrong::reason);
+    let longest = |bytes: &[u8]| knob::duration(bytes, Unit::Nothing).map_err(Wrong::reason);
+    let backoff = get(dir, names::BACKOFF, "1s", longest, said);
     Rules {
         finish: present.finish,
         finish_limit: if present.finish { finish_limit(dir, said) } else { None },
         finals: get(dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default(),
+        backoff,
+        restarts: max_restarts(backoff, dir, said),
     }
+}
+
+/// How often the service may end. That this can never be so often is said.
+fn max_restarts(backoff: Option<u64>, dir: &OsStr, said: &mut Warnings) -> Option<Limit> {
+    let rate = |bytes: &[u8]| knob::rate(bytes).map_err(Wrong::reason);
+    let limit = get(dir, names::MAX_RESTARTS, "no limit", rate, said).map(|(times, within)| Limit { times, within });
+    match limit.map(|limit| (limit, limit.least(backoff))).filter(|(limit, least)| *least > limit.within) {
+        Some((Limit { times, .. }, least)) => {
+            let never = format!("it is never reached, since {times} ends take at least {}", knob::shown(least));
+            let text = text!("using ", dir, "/", names::MAX_RESTARTS);
+            said.warning("never reached", text, &io::Error::other(never));
+        }
+        None => said.over("never reached"),
+    }
+    limit
 }
 
 /// How long `finish` may take, in nanoseconds; for ever if `None`.

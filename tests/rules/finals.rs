@@ -38,7 +38,8 @@ fn an_end_that_is_not_listed_is_followed_by_a_start() {
         for (end, finals) in [("exit 1", "0"), ("kill -9 $$", "9"), ("exit 9", "SIGKILL")] {
             let service = ending(user, end, finals);
             service.wait_starts(3);
-            assert_eq!(service.svstat(), "down S seconds, normally up, want up", "{end} {finals}");
+            service.wait_svstat("down S seconds, normally up, want up");
+            assert_eq!(service.said(), "", "{end} {finals}");
         }
     });
 }
@@ -154,7 +155,7 @@ fn a_list_that_is_nonsense_is_told_once_and_no_end_is_final() {
     let exits = "not exit codes from 0 to 255, ranges of them, signals or any, with commas between";
     let huge = "1,".repeat(50_000);
     for_each_user(|user| {
-        for (contents, why) in [
+        let cases = [
             ("1 2", "it holds a blank or a second line"),
             ("1\n2", "it holds a blank or a second line"),
             ("", "it is empty"),
@@ -165,9 +166,10 @@ fn a_list_that_is_nonsense_is_told_once_and_no_end_is_final() {
             ("SIGNONE", exits),
             ("1\0", exits),
             (&huge, "too large"),
-        ] {
-            let service = ending(user, "exit 1", contents);
-            service.wait_starts(2);
+        ];
+        let services = cases.map(|(contents, why)| (ending(user, "exit 1", contents), why));
+        for (service, why) in services {
+            service.wait_starts(3);
             let line = format!("supervise: warning: unable to use web/final-exits, taking none: {why}\n");
             service.wait_said(&line);
         }

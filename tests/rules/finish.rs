@@ -224,21 +224,24 @@ fn a_finish_that_is_replaced_while_it_runs_is_another_one_the_next_time() {
 #[test]
 fn a_limit_that_is_nonsense_is_told_once_and_five_seconds_hold() {
     for_each_user(|user| {
-        for (contents, why) in [
+        let cases = [
             ("", "it is empty"),
             ("-5", "negative number"),
             ("5 6", "it holds a blank or a second line"),
             ("99999999999999999999", "too large"),
             ("5\0", "not a number with ms, s, m, h or nothing behind it"),
             ("soon", "not a number with ms, s, m, h or nothing behind it"),
-        ] {
+        ];
+        let services = cases.map(|(contents, why)| {
             let service = Service::finishing(user, ENDS, HELD);
             service.put("end", "exit 1");
             service.put("timeout-finish", contents);
-            let service = service.start();
-            service.wait_starts(2);
+            (service.start(), why)
+        });
+        for (service, why) in services {
+            service.wait_starts(3);
             let line = "supervise: warning: unable to use web/timeout-finish, taking 5s: ";
-            assert_eq!(service.said(), format!("{line}{why}\n"), "{contents:?}");
+            assert_eq!(service.said(), format!("{line}{why}\n"));
         }
     });
 }

@@ -11,4 +11,5 @@ mod world;
 mod finals;
 mod finish;
 mod finish_left_behind;
+mod pace;
 mod service;

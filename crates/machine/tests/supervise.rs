@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use machine::overlap::Why;
 use machine::probe::{FIRST_PAUSE, LIMIT};
 use machine::supervise::finish::FAILED;
+use machine::supervise::restarts::Limit;
 use machine::supervise::{
     Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Machine, Needs, NotStarted, PACE, Resumed, Rules, Say,
     Slot, Start, Target, Word,
@@ -237,6 +238,14 @@ struct World {
     check_does: CheckDoes,
     rules: Rules,
     finish_does: FinishDoes,
+    /// When a start was tried last.
+    tried: Option<Tick>,
+    /// How many ends in a row have made the pace longer.
+    slowed: u32,
+    /// When the next start may be made because of that.
+    slowed_until: Tick,
+    /// The ends that count.
+    unasked: Vec<Tick>,
     watchdog: u64,
     oversleeps: bool,
     dawdles: bool,
@@ -276,6 +285,10 @@ impl World {
             check_does: CheckDoes::Fails,
             rules: Rules::default(),
             finish_does: FinishDoes::Ends(0),
+            tried: None,
+            slowed: 0,
+            slowed_until: Tick(0),
+            unasked: Vec::new(),
             watchdog: 0,
             oversleeps: false,
             dawdles: false,
@@ -555,6 +568,8 @@ impl World {
         if let Some(&last) = self.starts.last() {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
+        assert!(self.now >= self.slowed_until, "started before the pace is over");
+        (self.tried, self.slowed_until) = (Some(self.now), Tick(0));
         self.starts.push(self.now);
         if self.refuse {
             return Some(Event::NotStarted(slot, NotStarted::Refused));
@@ -576,6 +591,7 @@ impl World {
     fn start_second(&mut self, slot: Slot) -> Option<Event> {
         assert!(self.child.is_some(), "a second copy without a first");
         assert!(self.second.is_none(), "a third copy");
+        (self.tried, self.slowed_until) = (Some(self.now), Tick(0));
         if self.refuse || !self.forks_work {
             let why = if self.refuse { NotStarted::Refused } else { NotStarted::Fork };
             return Some(Event::NotStarted(slot, why));
@@ -675,6 +691,10 @@ impl World {
             child.checked &= !child.ending;
             child.heard = if command == Command::Continue { self.now } else { child.heard };
         }
+        let starts_it = matches!(command, Command::Up | Command::Once);
+        if starts_it || (command == Command::Replace && self.child.is_none()) {
+            self.forget();
+        }
         let knobs = match Needs::of(command) {
             Needs::Nothing => {
                 Knobs { down_signal: NOBODYS, reload_signal: NOBODYS, timeout_kill: Some(1), ..self.knobs }
@@ -682,6 +702,32 @@ impl World {
             Needs::Signals | Needs::Replacing => self.knobs,
         };
         self.step(Event::Command(command, knobs));
+    }
+
+    /// What was counted does not matter any more.
+    fn forget(&mut self) {
+        (self.slowed, self.slowed_until) = (0, Tick(0));
+        self.unasked.clear();
+    }
+
+    /// The service has ended, and nobody has asked for that. Returns whether that was once too often.
+    fn count(&mut self) -> bool {
+        let last = self.tried.unwrap_or(self.now);
+        let longest = self.rules.backoff.unwrap_or(PACE).max(PACE);
+        if self.rules.backoff.is_none() || last.until(self.now) > longest {
+            self.slowed = 0;
+        }
+        let pace = (0..self.slowed).fold(PACE, |pace, _| pace.saturating_mul(2)).min(longest);
+        self.slowed += 1;
+        self.slowed_until = if pace > PACE { last.after(pace) } else { Tick(0) };
+        // Final ends are not counted, since nothing follows them.
+        let Some(limit) = self.rules.restarts else {
+            self.unasked.clear();
+            return false;
+        };
+        self.unasked.retain(|end| end.until(self.now) <= limit.within);
+        self.unasked.push(self.now);
+        self.unasked.len() >= usize::from(limit.times)
     }
 
     fn reap(&mut self) {
@@ -744,8 +790,11 @@ impl World {
         let (known, exit) = (self.starts.len(), child.ended.unwrap_or(Exit::Unknown));
         self.last_exit = Some(exit);
         let is_listed = self.rules.finals.holds(exit) && child.executed && !child.asked;
-        let is_last = is_listed && want == Want::Up && !self.decided().service.exiting;
-        let (finishes, beside) = (self.finishes, self.second.as_ref().map(|second| second.pid));
+        let beside = self.second.as_ref().filter(|_| self.role() == Some(Role::Warming)).map(|second| second.pid);
+        let is_wanted = want == Want::Up && !self.decided().service.exiting;
+        let is_counted = is_wanted && child.executed && !child.asked && beside.is_none();
+        let is_last = beside.is_none() && ((is_listed && is_wanted) | (is_counted && self.count()));
+        let finishes = self.finishes;
         self.step(Event::Ended(Pid(child.pid), exit, self.rules));
         let is_replaced = beside.is_some() && self.child.as_ref().map(|child| child.pid) == beside;
         let lived = child.executed && !is_replaced;
@@ -756,7 +805,8 @@ impl World {
             assert_eq!(self.seen[0].since, since, "what was never up has no end");
         }
         if want == Want::Up && !self.decided().service.exiting && !self.quit && self.child.is_none() {
-            let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= PACE);
+            let longest = self.rules.backoff.unwrap_or(PACE).max(PACE);
+            let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= longest);
             let waits_for_fork =
                 !self.forks_work && self.machine.deadline().is_some_and(|d| self.now.until(d) <= FORK_RETRY);
             let is_over = self.finish.is_some() || self.decided().over.is_some();
@@ -1042,6 +1092,8 @@ impl World {
         assert_eq!(left, self.announced, "the successor reads something else");
         let waits = self.machine.deadline().is_some() && self.second.is_none() && self.finish.is_none();
         let last_start = self.starts.last().copied();
+        (self.tried, self.slowed) = (last_start, 0);
+        self.unasked.clear();
         let (checks, declares) = (self.has_check, self.declares || self.has_check);
         let resumed = Resumed {
             last_start,
@@ -1179,8 +1231,16 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     let limit = prop_oneof![3 => (1..5 * SECOND).prop_map(Some), 1 => Just(None)];
     let one = Finals::parse(b"1", |_| None).expect("a code");
     let finals = prop::sample::select(vec![Finals::default(), Finals::default(), Finals::ANY, one]);
-    let rules = (any::<bool>(), limit, finals);
-    rules.prop_map(|(finish, finish_limit, finals)| Rules { finish, finish_limit, finals })
+    let backoff = prop::option::of(prop_oneof![0..40 * SECOND, Just(100 * SECOND)]);
+    let restart_limit = (1..5_u8, 1..20 * SECOND).prop_map(|(times, within)| Limit { times, within });
+    let rules = (any::<bool>(), limit, finals, backoff, prop::option::of(restart_limit));
+    rules.prop_map(|(finish, finish_limit, finals, backoff, restarts)| Rules {
+        finish,
+        finish_limit,
+        finals,
+        backoff,
+        restarts,
+    })
 }
 
 fn any_happening() -> impl Strategy<Value = Happening> {
@@ -2149,6 +2209,63 @@ fn a_command_while_finish_runs_takes_back_that_the_end_was_final() {
         let world = world.live(&[Happening::FinishEnds(0), Happening::Pass(SECOND)]);
         let is_up = !matches!(command, Command::Term | Command::Down);
         assert_eq!((world.decided().over, world.child.is_some()), (over, is_up), "{command:?}");
+    }
+}
+
+/// One that has ended so often by itself, each time at once, and whose pace gets longer up to eight seconds.
+fn slowed(ends: usize, restarts: Option<Limit>) -> World {
+    let mut world = World::new(Want::Up, false);
+    world.rules = Rules { backoff: Some(8 * SECOND), restarts, ..Rules::default() };
+    for count in 1..=ends {
+        world = world.live(&[Happening::ChildEnds]);
+        while count < ends && world.starts.len() == count && world.machine.deadline().is_some() {
+            world.pass(SECOND);
+        }
+    }
+    world
+}
+
+#[test]
+fn up_in_a_long_pace_starts_at_once_and_the_pace_is_short_again() {
+    for command in [Command::Up, Command::Once, Command::Replace] {
+        let mut world = slowed(4, None);
+        let (starts, last) = (world.starts.len(), world.starts[3]);
+        assert_eq!(world.machine.deadline(), Some(last.after(8 * SECOND)));
+        world.command(command);
+        assert_eq!(world.machine.deadline(), Some(last.after(PACE)), "a second after the last start");
+        world.pass(2 * SECOND);
+        assert_eq!(world.starts.len(), starts + 1, "{command:?}");
+        world.command(Command::Up);
+        world = world.live(&[Happening::ChildEnds]);
+        world.pass(PACE);
+        assert_eq!(world.starts.len(), starts + 2, "{command:?}");
+    }
+}
+
+#[test]
+fn a_long_pace_holds_for_a_successor_and_begins_anew_then() {
+    for successor in [Happening::Takeover, Happening::Upgrade] {
+        let mut world = slowed(4, None);
+        let due = world.machine.deadline().expect("it is to be started");
+        world = world.live(&[successor]);
+        assert_eq!((world.machine.deadline(), world.decided().pace.next), (Some(due), Some(due.0)));
+        world.pass(8 * SECOND);
+        world = world.live(&[Happening::ChildEnds]);
+        assert_eq!((world.starts.len(), world.decided().pace.next), (5 + usize::from(world.child.is_some()), None));
+    }
+}
+
+#[test]
+fn too_many_ends_are_too_many_and_those_that_were_asked_for_do_not_count() {
+    let limit = Limit { times: 3, within: 10 * SECOND };
+    let world = slowed(3, Some(limit));
+    let over = Some(Over::Often { times: 3, seconds: 3 });
+    assert_eq!((world.starts.len(), world.decided().over, world.machine.deadline()), (3, over, None));
+    let mut world = slowed(0, Some(limit));
+    for count in 1..20 {
+        let command = [Command::Term, Command::Kill, Command::Restart][count % 3];
+        world = world.live(&[Happening::Command(command), Happening::Pass(PACE)]);
+        assert_eq!((world.starts.len(), world.decided().over), (count + 1, None));
     }
 }
 

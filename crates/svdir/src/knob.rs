@@ -32,6 +32,10 @@ pub enum Wrong {
     NoNumber,
     /// No list of exit codes and signals.
     NoExits,
+    /// A time without a unit, where it needs one.
+    NoUnit,
+    /// Not a number and a time.
+    NoRate,
 }
 
 impl Wrong {
@@ -45,6 +49,8 @@ impl Wrong {
             Wrong::NoDuration => "not a number with ms, s, m, h or nothing behind it",
             Wrong::NoSignal => "not a signal",
             Wrong::NoNumber => "not a number",
+            Wrong::NoUnit => "it has no unit: say ms, s, m or h",
+            Wrong::NoRate => "not a number from 1 to 100, a slash and a time",
             Wrong::NoExits => "not exit codes from 0 to 255, ranges of them, signals or any, with commas between",
         }
     }
@@ -65,6 +71,8 @@ pub enum Unit {
     Milliseconds,
     /// In an option of a program.
     Seconds,
+    /// Nothing, in a file that s6 does not know: there it is taken for whatever its reader is used to. 0 is 0 all the same.
+    Nothing,
 }
 
 /// A span of time, in nanoseconds: a decimal number, perhaps with a fraction, and `ms`, `s`, `m`, `h` or nothing behind it. What is finer
@@ -81,6 +89,8 @@ pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
         (b"s", _) | (b"", Unit::Seconds) => 1000 * MILLISECOND,
         (b"m", _) => 60_000 * MILLISECOND,
         (b"h", _) => 3_600_000 * MILLISECOND,
+        (b"", Unit::Nothing) if decimal.iter().all(|byte| b"0.".contains(byte)) => MILLISECOND,
+        (b"", Unit::Nothing) => return Err(Wrong::NoUnit),
         _ => return Err(Wrong::NoDuration),
     };
     let point = decimal.iter().position(|&byte| byte == b'.').unwrap_or(decimal.len());
@@ -91,6 +101,20 @@ pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
     let whole = if whole.is_empty() { 0 } else { number(whole, Wrong::NoDuration)? };
     let nanoseconds = whole.checked_mul(unit).ok_or(Wrong::TooLarge)?;
     nanoseconds.checked_add(part(fraction, unit)?).ok_or(Wrong::TooLarge)
+}
+
+/// How often in how much time, as `5/1m`: a number from 1 to 100 and a time in nanoseconds, which has a unit and is not 0.
+///
+/// # Errors
+/// For what is none.
+pub fn rate(bytes: &[u8]) -> Result<(u8, u64), Wrong> {
+    let value = value(bytes)?;
+    let slash = value.iter().position(|&byte| byte == b'/').ok_or(Wrong::NoRate)?;
+    let times = digits(&value[..slash]).filter(|times| (1..=100).contains(times)).ok_or(Wrong::NoRate)?;
+    match duration(&value[slash + 1..], Unit::Nothing) {
+        Ok(0) | Err(Wrong::Empty | Wrong::NoDuration) => Err(Wrong::NoRate),
+        time => Ok((times as u8, time?)),
+    }
 }
 
 /// The part of `unit` that the digits behind a decimal point stand for.
@@ -219,6 +243,33 @@ mod tests {
         }
         assert_eq!(duration(b"1.5", Unit::Milliseconds), Ok(1_500_000));
         assert_eq!(duration(b"5ms", Unit::Seconds), Ok(5_000_000));
+    }
+
+    #[test]
+    fn where_a_unit_is_needed_only_0_has_none() {
+        let time = |text: &str| duration(text.as_bytes(), Unit::Nothing);
+        assert_eq!([time("0"), time("0.00"), time("0s")], [Ok(0); 3]);
+        assert_eq!([time("500ms"), time("1.5s")], [Ok(SECOND / 2), Ok(3 * SECOND / 2)]);
+        assert_eq!([time("30"), time("0.5"), time("1\n")], [Err(Wrong::NoUnit); 3]);
+        assert_eq!(
+            [time("."), time(""), time("5d")],
+            [Err(Wrong::NoDuration), Err(Wrong::Empty), Err(Wrong::NoDuration)]
+        );
+    }
+
+    #[test]
+    fn a_rate_is_a_number_and_a_time() {
+        let rates = ["5/1m", "1/1ms\n", "100/.5h"].map(|text| rate(text.as_bytes()));
+        assert_eq!(rates, [Ok((5, 60 * SECOND)), Ok((1, 1_000_000)), Ok((100, 1800 * SECOND))]);
+        for text in
+            ["5", "5/", "/5s", "0/5s", "101/5s", "5/0", "5/0s", "5/5d", "5/5s/5s", "x/5s", "1.5/5s", "5\0/5s", "+5/5s"]
+        {
+            assert_eq!(rate(text.as_bytes()), Err(Wrong::NoRate), "{text}");
+        }
+        assert_eq!([rate(b"5/60"), rate(b"5/0.5")], [Err(Wrong::NoUnit); 2]);
+        assert_eq!([rate(b"-5/60s"), rate(b"5/-60s")], [Err(Wrong::Negative); 2]);
+        assert_eq!([rate(b"5/ 60s"), rate(b"5/60s\n1")], [Err(Wrong::Spaces); 2]);
+        assert_eq!([rate(b""), rate(b"5/99999999999999999999s")], [Err(Wrong::Empty), Err(Wrong::TooLarge)]);
     }
 
     #[test]

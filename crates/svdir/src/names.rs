@@ -32,6 +32,10 @@ pub const FINISH: &str = "finish";
 pub const TIMEOUT_FINISH: &str = "timeout-finish";
 /// Knob: which ends of [`RUN`] are final.
 pub const FINAL_EXITS: &str = "final-exits";
+/// Knob: the longest pace between two starts.
+pub const BACKOFF: &str = "backoff";
+/// Knob: how often [`RUN`] may end in how much time.
+pub const MAX_RESTARTS: &str = "max-restarts";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.

@@ -3,7 +3,7 @@
 //! | state | meaning | leaves it by |
 //! |---|---|---|
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `x`: quit |
-//! | waiting | down, and due to start at a deadline | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
+//! | waiting | down, and due to start at a deadline: the pace's ([`pace`]) | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
 //! | starting | the loop forks in this moment | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; what it needs cannot be had: the same for a second |
 //! | up | the child runs | its death: finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
 //! | finishing | the child has ended, and [`finish`] runs | its end: what the child's death leads to without it; down for good if it says that the service has failed |
@@ -17,7 +17,8 @@
 //!
 //! While `finish` runs, signals reach nobody, and `u`, `o`, `d` and `x` change what follows it: a start that `u` or `o` asked for then is made whatever `finish` says.
 //!
-//! A service that is done, or has failed, is wanted down, and leaves that by `u`, `o` or `R`: its `finish` said so, or it ended in a way that is final ([`finals`]).
+//! A service that is done, or has failed, is wanted down, and leaves that by `u`, `o` or `R`: its `finish` said so, or it ended in a way that is final ([`finals`]), or too often ([`restarts`]). These commands
+//! start it when a second has passed since the last start, whatever was counted, and that is forgotten.
 //!
 //! A service that `d` or `r` has told to end, and that does not within [`Knobs::timeout_kill`], gets KILL then, whatever was
 //! commanded meanwhile.
@@ -43,7 +44,7 @@
 //! then. Where the service was told to end, the new process is told so too.
 //!
 //! The parts are values with their own states and tables: what was commanded (`orders`), the processes (`copies`, each a [`copy`], with the overlap ([`crate::overlap`])
-//! and the checks ([`crate::probe`])), the time of the next start ([`pace`]), [`finish`] and [`finals`]. They meet in one place, the end of the main copy (`main_ended`, and
+//! and the checks ([`crate::probe`])), the time of the next start ([`pace`]), [`finish`], [`finals`] and [`restarts`]. They meet in one place, the end of the main copy (`main_ended`, and
 //! `finished` where `finish` is over). No event needs that something else was called before.
 //!
 //! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
@@ -60,6 +61,7 @@ pub mod finish;
 pub mod knobs;
 mod orders;
 pub mod pace;
+pub mod restarts;
 mod resume;
 pub mod rules;
 
@@ -76,6 +78,7 @@ pub use rules::Rules;
 use copies::Copies;
 use finish::Finish;
 use orders::Orders;
+use restarts::Restarts;
 
 use crate::{Pid, Signal, Tick};
 
@@ -99,6 +102,7 @@ pub struct Machine {
     copies: Copies,
     pace: Pace,
     finish: Finish,
+    restarts: Restarts,
 }
 
 impl Machine {
@@ -110,6 +114,7 @@ impl Machine {
             copies: Copies::default(),
             pace: Pace::default(),
             finish: Finish::default(),
+            restarts: Restarts::default(),
         }
     }
 
@@ -129,6 +134,7 @@ impl Machine {
             copies: Copies::resume(now, left, resumed),
             pace: Pace::resume(left.pace, resumed.last_start),
             finish: finish.map_or_else(Finish::default, |left| Finish::resume(now, left, resumed.finish_limit)),
+            restarts: Restarts::default(),
         }
     }
 
@@ -222,7 +228,8 @@ impl Machine {
 
     /// What stands in the record that the new process of the start that is being made writes. It has not become `run` yet.
     pub fn decided_once_started(&self, now: Tick, slot: Slot, start: Start) -> Decided {
-        let mut then = self.clone();
+        // What was counted is left out: a child that takes no memory cannot copy it.
+        let mut then = Machine { restarts: Restarts::default(), copies: self.copies.clone(), ..*self };
         then.started(now, slot, Start { executed: false, ..start }, &mut Actions::default());
         then.decided()
     }
@@ -337,7 +344,12 @@ impl Machine {
             todo.push(Action::Stamp);
         }
         let is_judged = main.executed && !main.asked && self.orders.is_wanted();
-        let over = if is_judged { finals::judge(&rules.finals, exit) } else { None };
+        let over = if is_judged {
+            self.pace.slow_down(now, rules.backoff);
+            finals::judge(&rules.finals, exit).or_else(|| self.restarts.count(now, rules.restarts))
+        } else {
+            None
+        };
         self.phase = Phase::Finishing { asked: false, over };
         if main.executed && rules.finish {
             self.finish.begin(main.leads.then_some(main.pid), rules.finish_limit);
@@ -418,6 +430,8 @@ impl Machine {
 
     fn want_start(&mut self, now: Tick, want: Want, todo: &mut Actions) {
         self.orders.want_start(want);
+        self.pace.forget();
+        self.restarts.forget();
         todo.push(Action::Announce);
         match self.phase {
             Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: true, over: None },

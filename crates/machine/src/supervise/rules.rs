@@ -3,6 +3,7 @@
 use svdir::finals::Finals;
 
 use super::finish;
+use super::restarts::Limit;
 
 /// The rules for what follows the end of the main copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +14,20 @@ pub struct Rules {
     pub finish_limit: Option<u64>,
     /// Which ends are final.
     pub finals: Finals,
+    /// The longest pace, in nanoseconds; `None` for daemontools'.
+    pub backoff: Option<u64>,
+    /// How often it may end.
+    pub restarts: Option<Limit>,
 }
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { finish: false, finish_limit: Some(finish::LIMIT), finals: Finals::default() }
+        Rules {
+            finish: false,
+            finish_limit: Some(finish::LIMIT),
+            finals: Finals::default(),
+            backoff: None,
+            restarts: None,
+        }
     }
 }

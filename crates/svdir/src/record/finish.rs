@@ -31,6 +31,13 @@ pub enum Over {
     Done,
     /// It has failed: it has ended so, and that is final.
     Ended(Exit),
+    /// It has failed: it has ended so often in so many seconds, and nobody had asked for that.
+    Often {
+        /// How often.
+        times: u8,
+        /// In how many seconds.
+        seconds: u32,
+    },
     /// It has failed: its `finish` says so.
     Finish,
     /// It has failed, for a reason that a later release knows.
@@ -38,16 +45,21 @@ pub enum Over {
 }
 
 impl Over {
-    /// Writes the kind, and how it has ended, as [`super::Pace`] does.
+    /// Writes the kind; how it has ended, as [`super::Pace`] does; how often, and in how many seconds.
     pub(super) fn encode(self, section: &mut Writer<'_>) {
         let (kind, exit) = match self {
             Over::Unknown => (0, None),
             Over::Finish => (1, None),
             Over::Done => (2, None),
             Over::Ended(exit) => (3, Some(exit)),
+            Over::Often { .. } => (4, None),
         };
         section.byte(kind);
         section.put(&Exit::bytes(exit));
+        if let Over::Often { times, seconds } = self {
+            section.byte(times);
+            section.number(seconds);
+        }
     }
 
     /// What [`encode`](Over::encode) wrote.
@@ -57,6 +69,7 @@ impl Over {
             1 => Over::Finish,
             2 => Over::Done,
             3 => Over::Ended(exit.unwrap_or(Exit::Unknown)),
+            4 => Over::Often { times: section.byte(), seconds: section.number() },
             _ => Over::Unknown,
         }
     }

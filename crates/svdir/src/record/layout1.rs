@@ -110,7 +110,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             },
             main,
             second,
-            pace: Pace { starts, last_exit },
+            pace: Pace { starts, last_exit, next: None },
             finish: None,
             over: None,
         },
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(decided.main, Some(main));
         let new = Copy { watchdog: 19, undeclared: true, ..Copy::up(NonZeroU32::new(12).expect("not 0")) };
         assert_eq!(decided.second, Some((Role::Warming, new)));
-        assert_eq!(decided.pace, Pace { starts: 3, last_exit: Some(Exit::Signal(9)) });
+        assert_eq!(decided.pace, Pace { starts: 3, last_exit: Some(Exit::Signal(9)), next: None });
         assert_eq!(decided.service, Service { replace_due: true, ..Service::default() });
         let supervise = Supervise {
             pid: 7,

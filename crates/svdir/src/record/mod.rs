@@ -241,9 +241,9 @@ pub(crate) mod tests {
                 service: Service { exiting: true, ended: true, ..Service::default() },
                 main: Some(copy(12)),
                 second: Some((Role::Warming, copy(13))),
-                pace: Pace { starts: 3, last_exit: Some(Exit::Signal(9)) },
+                pace: Pace { starts: 3, last_exit: Some(Exit::Signal(9)), next: Some(18) },
                 finish: NonZeroU32::new(17).map(|pid| Finish { pid }),
-                over: Some(Over::Finish),
+                over: Some(Over::Often { times: 5, seconds: 60 }),
             },
             observed: Observed {
                 main: process(1),
@@ -285,7 +285,10 @@ pub(crate) mod tests {
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
         let ended = [Exit::Code(3), Exit::Signal(11), Exit::Unknown].map(Over::Ended);
-        for over in [Over::Done, Over::Finish, Over::Unknown].into_iter().chain(ended) {
+        for over in [Over::Often { times: 255, seconds: u32::MAX }, Over::Done, Over::Finish, Over::Unknown]
+            .into_iter()
+            .chain(ended)
+        {
             let record = Record { decided: Decided { over: Some(over), ..record.decided }, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }

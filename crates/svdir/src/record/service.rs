@@ -73,17 +73,21 @@ pub struct Pace {
     pub starts: u32,
     /// How the last one ended.
     pub last_exit: Option<Exit>,
+    /// The next one is not before this moment of the monotonic clock, in nanoseconds, if that is longer than a second after the last one.
+    pub next: Option<u64>,
 }
 
 impl Pace {
-    /// Writes the number of starts, and how the last one ended: 0 not yet, 1 exited, 2 killed, 3 unknown; then its exit code or signal.
+    /// Writes the number of starts, and how the last one ended: 0 not yet, 1 exited, 2 killed, 3 unknown; then its exit code or signal; then the moment of the next start, or 0.
     pub(super) fn encode(&self, section: &mut Writer<'_>) {
         section.number(self.starts);
         section.put(&Exit::bytes(self.last_exit));
+        section.long(self.next.unwrap_or(0));
     }
 
     /// What [`encode`](Pace::encode) wrote.
     pub(super) fn decode(section: &mut Fields<'_>) -> Pace {
-        Pace { starts: section.number(), last_exit: Exit::from_bytes(section.array()) }
+        let (starts, last_exit) = (section.number(), Exit::from_bytes(section.array()));
+        Pace { starts, last_exit, next: Some(section.long()).filter(|&next| next != 0) }
     }
 }
