@@ -17,6 +17,8 @@ mod system;
 mod takeover;
 mod upgrade;
 mod voice;
+#[cfg(test)]
+mod worlds;
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
