@@ -144,6 +144,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
             deep: true,
         },
         renew: None,
+        deaf: None,
         said,
         done: false,
     }))
@@ -210,6 +211,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
             deep: true,
         },
         renew: None,
+        deaf: None,
         said,
         done: false,
     });

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cli::{Text, Warnings, text};
 use machine::supervise::{Action, Event, Job, Machine, Needs, Say, Slot, Word};
-use machine::{Pid, Tick};
+use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
 use svdir::record::{self as sections, Observed, Record};
 use svdir::{Command, Exit, names};
@@ -41,6 +41,8 @@ pub struct Supervisor<'a, K> {
     pub kernel: K,
     /// When it is tried again to make our files anew.
     pub renew: Option<Tick>,
+    /// When it is tried again to read commands, which failed.
+    pub deaf: Option<Tick>,
     pub said: Warnings,
     pub done: bool,
 }
@@ -88,8 +90,11 @@ impl<K: Kernel> Supervisor<'_, K> {
     /// Waits for something to happen, and acts on all that has. What a turn seldom needs is not inlined: its stack would be touched always.
     #[inline(never)]
     pub fn turn(&mut self) {
-        let deadlines = [self.machine.deadline(), self.renew, self.kernel.deadline()];
-        let woken = match self.kernel.wait(deadlines.into_iter().flatten().min()) {
+        if self.is_due(self.deaf) {
+            self.deaf = None;
+        }
+        let deadlines = [self.machine.deadline(), self.renew, self.deaf, self.kernel.deadline()];
+        let woken = match self.kernel.wait(deadlines.into_iter().flatten().min(), self.deaf.is_none()) {
             Ok(woken) => {
                 self.said.over("poll");
                 woken
@@ -102,7 +107,7 @@ impl<K: Kernel> Supervisor<'_, K> {
             }
         };
         // The operator comes first: a service that does not stop talking keeps him from nothing.
-        if woken.commands {
+        if woken.commands && self.deaf.is_none() {
             self.obey();
         }
         if woken.ready {
@@ -306,8 +311,11 @@ impl<K: Kernel> Supervisor<'_, K> {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) => {
-                let text = text!("unable to read ", shown(self.dir, names::CONTROL).0.as_slice());
-                return self.said.warning("control", text, &error);
+                let shown = shown(self.dir, names::CONTROL);
+                let text = text!("unable to read ", shown.0.as_slice(), ", trying again in a second");
+                self.said.warning("control", text, &error);
+                self.deaf = Some(self.kernel.now().after(SECOND));
+                return;
             }
         };
         self.said.over("control");

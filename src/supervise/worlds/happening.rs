@@ -62,6 +62,8 @@ pub enum Ability {
     Write,
     /// A process can be signalled.
     Signal,
+    /// The control FIFO can be read.
+    Read,
     /// It can be waited.
     Wait,
     /// The files can be made anew.
@@ -78,12 +80,13 @@ pub enum Ability {
 
 impl Ability {
     /// All of it.
-    pub const ALL: [Ability; 11] = [
+    pub const ALL: [Ability; 12] = [
         Ability::Fork,
         Ability::Provide,
         Ability::Execute,
         Ability::Write,
         Ability::Signal,
+        Ability::Read,
         Ability::Wait,
         Ability::Renew,
         Ability::TellExit,

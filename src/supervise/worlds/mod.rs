@@ -98,10 +98,10 @@ impl Life {
 
     /// What must be so before each turn.
     fn look(&self) {
-        let Supervisor { machine, told, renew, events, .. } = &self.supervisor;
+        let Supervisor { machine, told, renew, deaf, events, .. } = &self.supervisor;
         let mut world = self.world.borrow_mut();
         assert!(events.is_empty(), "not taken in: {events:?}");
-        world.expected = [machine.deadline(), *renew].into_iter().flatten().min();
+        world.expected = [machine.deadline(), *renew, deaf.filter(|&at| at > world.now)].into_iter().flatten().min();
         if world.hand.rewrite.is_none() {
             let record = Record { decided: machine.decided(), observed: *told };
             assert_eq!(world.record, record, "the record says something else");
@@ -172,6 +172,7 @@ fn supervisor(world: &Rc<RefCell<World>>, beginning: &Beginning) -> Loop {
         told,
         kernel: Model(Rc::clone(world)),
         renew: None,
+        deaf: None,
         said: Warnings::new(VOICE),
         done: false,
     }

@@ -43,8 +43,8 @@ impl Kernel for Model {
         self.call().label()
     }
 
-    fn wait(&mut self, until: Option<Tick>) -> io::Result<Woken> {
-        self.call().wait(until)
+    fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken> {
+        self.call().wait(until, commands)
     }
 
     fn rest(&mut self) {
@@ -60,6 +60,9 @@ impl Kernel for Model {
     fn read_commands(&mut self, batch: &mut [u8]) -> io::Result<usize> {
         let mut world = self.call();
         world.due.unread = false;
+        if !world.can(Ability::Read) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         if world.control.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }

@@ -29,6 +29,17 @@ fn bytes(commands: &[u8]) -> Happening {
     Commands(commands.to_vec())
 }
 
+/// It tried without a pause, for as long as the trouble lasted.
+#[test]
+fn commands_that_cannot_be_read_are_read_a_second_later() {
+    keep_what_is_said();
+    let mut life =
+        Life::live(at_rest([Can(Ability::Read, false), bytes(b"d"), Pass(SECOND / 2), Can(Ability::Read, true)]));
+    assert!(life.supervisor.machine.pid().is_some(), "it has not rested");
+    life.happens([Pass(SECOND)]);
+    assert_eq!(life.supervisor.machine.pid(), None, "it was told to be down");
+}
+
 #[test]
 fn a_service_that_tells_at_the_last_moment_that_it_is_alive_does_not_hang() {
     for (word, pid) in [("WATCHDOG=1", 101), ("WATCHDOG=trigger", 102)] {
@@ -86,4 +97,10 @@ fn a_wait_that_fails_is_said_once_and_again_when_it_fails_again() {
 fn a_signal_that_fails_is_said_once_and_again_when_it_fails_again() {
     let line = "supervise: warning: unable to signal a: permission denied\n";
     assert_eq!(said_of(Ability::Signal, [bytes(b"h"), bytes(b"h")], bytes(b"c")), [line, line]);
+}
+
+#[test]
+fn commands_that_cannot_be_read_are_said_once_and_again_when_they_cannot_again() {
+    let line = "supervise: warning: unable to read a/supervise/control, trying again in a second: input/output error\n";
+    assert_eq!(said_of(Ability::Read, [bytes(b"c"), Pass(5 * SECOND)], Pass(2 * SECOND)), [line, line]);
 }

@@ -263,11 +263,11 @@ impl World {
         }
     }
 
-    fn woken(&self) -> Woken {
+    fn woken(&self, commands: bool) -> Woken {
         let ended = |pid: &u32| !self.processes.lives(*pid);
         let written = |pid: &u32| self.processes.get(*pid).is_some_and(|process| process.has_written);
         Woken {
-            commands: !self.control.is_empty(),
+            commands: commands && !self.control.is_empty(),
             signal: self.hand.signal && self.can(Ability::Wake),
             ready: self.hand.pipes.iter().flatten().any(written),
             ended: self.hand.watched.iter().flatten().any(ended),
@@ -275,7 +275,7 @@ impl World {
         }
     }
 
-    pub fn wait(&mut self, until: Option<Tick>) -> io::Result<Woken> {
+    pub fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken> {
         self.due.is_over();
         for due in [self.expected, self.hand.rewrite, self.hand.asked.map(|(_, at)| at)].into_iter().flatten() {
             assert!(until.is_some_and(|until| until <= due), "it sleeps until {until:?}, and {due:?} is due");
@@ -290,7 +290,7 @@ impl World {
         }
         self.idle_turns += 1;
         loop {
-            let woken = self.woken();
+            let woken = self.woken(commands);
             if woken != Woken::default() || self.hand.signal || until.is_some_and(|until| until <= self.now) {
                 assert!(self.idle_turns <= MOST_IDLE_TURNS, "it does not come to rest: {woken:?}");
                 self.due.unread = woken.commands;
