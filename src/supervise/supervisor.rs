@@ -150,10 +150,9 @@ impl<K: Kernel> Supervisor<'_, K> {
         deadline.is_some_and(|deadline| deadline <= self.kernel.now())
     }
 
+    /// Takes in what has become of children. That somebody has removed our files is told by the same signal, and one signal may tell of both.
     fn reap(&mut self) {
-        let mut nobody = true;
         while let Some((pid, change)) = self.kernel.reap() {
-            nobody = false;
             if matches!(change, Change::Exited(_) | Change::Killed(_)) {
                 if self.kernel.was_listener(pid) {
                     continue;
@@ -162,9 +161,7 @@ impl<K: Kernel> Supervisor<'_, K> {
             }
             self.change(pid, change);
         }
-        if nobody {
-            self.look_at_files();
-        }
+        self.look_at_files();
     }
 
     fn change(&mut self, pid: Pid, change: Change) {

@@ -122,6 +122,7 @@ impl Life {
             return;
         }
         self.is_as_wanted();
+        assert!(!self.world.borrow().recalled, "its files were removed, it was told, and they are not there");
         self.happens([Happening::Commands(b"d".to_vec()), Happening::Pass(LONG)]);
         if !self.supervisor.done {
             self.is_as_wanted();

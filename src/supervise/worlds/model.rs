@@ -226,7 +226,7 @@ impl Kernel for Model {
         if !world.can(Ability::Renew) {
             return Some(world.now.after(SECOND));
         }
-        world.has_files = true;
+        (world.has_files, world.recalled) = (true, false);
         (world.record, world.hand.rewrite) = (*record, None);
         None
     }

@@ -9,7 +9,7 @@ use machine::{Pid, SECOND};
 use super::happening::{Ability, Happening, Script};
 use super::world::World;
 use super::{Beginning, Life, keep_what_is_said, said, supervisor};
-use Happening::{Can, Commands, Declares, Ends, Killed, Pass, Tells, Watchdog};
+use Happening::{Can, Commands, Declares, Ends, FilesRemoved, Killed, Pass, Tells, Watchdog};
 
 /// Nothing else is left to be done when this happens.
 const AT_REST: u32 = u32::MAX;
@@ -38,6 +38,13 @@ fn commands_that_cannot_be_read_are_read_a_second_later() {
     assert!(life.supervisor.machine.pid().is_some(), "it has not rested");
     life.happens([Pass(SECOND)]);
     assert_eq!(life.supervisor.machine.pid(), None, "it was told to be down");
+}
+
+/// The signal that told of the files was the one that told of the child.
+#[test]
+fn files_that_were_removed_as_a_child_ended_are_made_anew() {
+    let life = Life::live(vec![(AT_REST, Pass(2 * SECOND)), (AT_REST, Ends(0, 1)), (0, FilesRemoved)]);
+    assert!(life.world.borrow().has_files);
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub struct World {
     pub expected: Option<Tick>,
     pub record: Record,
     pub has_files: bool,
+    /// It was told that it has no files.
+    pub recalled: bool,
     /// A signal could not be sent.
     pub lost_signal: bool,
     pub left: bool,
@@ -82,6 +84,7 @@ impl World {
             expected: None,
             record: Record::default(),
             has_files: true,
+            recalled: false,
             lost_signal: false,
             left: false,
             knobs: Knobs { patience: Some(4 * SECOND), ..Knobs::default() },
@@ -167,7 +170,7 @@ impl World {
             }
             Happening::ListenerEnds => drop(self.make(What::Listener, Life::Ended(Change::Exited(0)))),
             Happening::StrangerEnds => drop(self.make(What::Stranger, Life::Ended(Change::Exited(1)))),
-            Happening::FilesRemoved => (self.has_files, self.hand.signal) = (false, true),
+            Happening::FilesRemoved => (self.has_files, self.recalled, self.hand.signal) = (false, true, true),
             Happening::Can(what, true) => self.impossible.retain(|&impossible| impossible != what),
             Happening::Can(what, false) => self.impossible.push(what),
             Happening::Declares { pipe, socket, check } => self.declares = [pipe, socket, check],
@@ -202,7 +205,7 @@ impl World {
     pub fn is_taken_over(&mut self) {
         (self.hand, self.due) = (Hand::default(), Due::default());
         // The next one makes the files that are not there.
-        (self.has_files, self.left) = (true, false);
+        (self.has_files, self.recalled, self.left) = (true, false, false);
         self.words.clear();
         let Record { decided, observed } = self.record;
         self.hand.copies = self.recorded();
