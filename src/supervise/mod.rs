@@ -133,6 +133,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
         machine,
         events: VecDeque::new(),
         told,
+        ended: [None; 2],
         kernel: System {
             dir,
             processes,
@@ -196,6 +197,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
             },
             ..observed
         },
+        ended: [None; 2],
         kernel: System {
             dir,
             processes,

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use cli::{Text, Warnings, text};
-use machine::supervise::{Action, Event, Job, Machine, Needs, Say, Slot, Word};
+use machine::supervise::{Action, Event, Job, Machine, Needs, Say, Slot, Target, Word};
 use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
 use svdir::record::{self as sections, Observed, Record};
@@ -37,6 +37,8 @@ pub struct Supervisor<'a, K> {
     pub events: VecDeque<Event>,
     /// What stands in the record besides what the machine says: what was seen of the copies, who we are, why the service cannot be started, which marks have come.
     pub told: Observed,
+    /// Those of whose end the machine was not told yet, so that it may want to signal them. Their pids may be somebody else's.
+    pub ended: [Option<Pid>; 2],
     /// Where things happen.
     pub kernel: K,
     /// When it is tried again to make our files anew.
@@ -157,9 +159,11 @@ impl<K: Kernel> Supervisor<'_, K> {
                 if self.kernel.was_listener(pid) {
                     continue;
                 }
+                self.ended = [Some(pid), None];
                 self.hear_last_words();
             }
             self.change(pid, change);
+            self.ended = [None; 2];
         }
         self.look_at_files();
     }
@@ -191,7 +195,9 @@ impl<K: Kernel> Supervisor<'_, K> {
     /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
         self.hear_last_words();
-        for (pid, exit) in self.kernel.take_ended().into_iter().flatten() {
+        let ended = self.kernel.take_ended();
+        self.ended = ended.map(|ended| ended.map(|(pid, _)| pid));
+        for (pid, exit) in ended.into_iter().flatten() {
             match exit {
                 Some(change) => self.change(pid, change),
                 None => {
@@ -200,6 +206,7 @@ impl<K: Kernel> Supervisor<'_, K> {
                 }
             }
         }
+        self.ended = [None; 2];
     }
 
     /// Takes in all that was told before an end is: it may have been ready for a moment, or have said that it is another process now.
@@ -359,6 +366,7 @@ impl<K: Kernel> Supervisor<'_, K> {
             Action::Start(slot @ Slot::Job(Job::Check(about))) => {
                 return Some(self.kernel.start_check(slot, about, &mut self.said));
             }
+            Action::Signal(Target::Process(pid) | Target::Job(pid), _) if self.ended.contains(&Some(pid)) => {}
             Action::Signal(target, signal) => match self.kernel.signal(target, signal) {
                 Ok(()) => self.said.over("kill"),
                 Err(error) => self.said.warning("kill", text!("unable to signal ", self.dir), &error),

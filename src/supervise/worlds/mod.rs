@@ -171,6 +171,7 @@ fn supervisor(world: &Rc<RefCell<World>>, beginning: &Beginning) -> Loop {
         machine,
         events: VecDeque::new(),
         told,
+        ended: [None; 2],
         kernel: Model(Rc::clone(world)),
         renew: None,
         deaf: None,

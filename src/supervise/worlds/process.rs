@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use machine::Tick;
+use machine::{Pid, Tick};
 use sys::process::Change;
 
 /// Whether a process lives.
@@ -103,6 +103,11 @@ impl Processes {
     /// Those that serve.
     pub fn serving(&self) -> impl Iterator<Item = &Process> {
         self.0.iter().filter(|process| process.serves && process.life == Life::Lives)
+    }
+
+    /// Whether this one is a child that was not reaped.
+    pub fn is_unreaped(&self, Pid(pid): Pid) -> bool {
+        self.get(pid).is_some_and(|process| process.is_child && !matches!(process.life, Life::Gone(_)))
     }
 
     pub fn descends(&self, pid: u32, from: u32) -> bool {

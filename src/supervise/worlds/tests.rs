@@ -47,6 +47,15 @@ fn files_that_were_removed_as_a_child_ended_are_made_anew() {
     assert!(life.world.borrow().has_files);
 }
 
+/// Its pid could be somebody else's by then.
+#[test]
+fn a_process_that_has_said_that_it_hangs_and_is_reaped_gets_no_signal() {
+    let mut script = telling();
+    script.push((AT_REST, Tells(0, "WATCHDOG=trigger", true)));
+    // The model sees to that.
+    Life::live(script).comes_to_rest();
+}
+
 #[test]
 fn a_service_that_tells_at_the_last_moment_that_it_is_alive_does_not_hang() {
     for (word, pid) in [("WATCHDOG=1", 101), ("WATCHDOG=trigger", 102)] {

@@ -392,7 +392,15 @@ impl World {
 
     pub fn signal(&mut self, target: Target, Signal(signal): Signal) -> io::Result<()> {
         let pid = match target {
-            Target::Process(pid) | Target::Job(pid) => pid.0,
+            Target::Process(pid) => {
+                let is_sure = self.hand.watched.contains(&Some(pid.0)) || self.processes.is_unreaped(pid);
+                assert!(is_sure, "a signal to {pid:?}, which may be somebody else's");
+                pid.0
+            }
+            Target::Job(pid) => {
+                assert!(self.processes.is_unreaped(pid), "a signal to {pid:?}, which may be somebody else's");
+                pid.0
+            }
             Target::Group(leader) => {
                 assert!(!self.serving().contains(&leader), "the group of a copy that lives");
                 return Ok(());
