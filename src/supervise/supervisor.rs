@@ -194,9 +194,10 @@ impl<K: Kernel> Supervisor<'_, K> {
 
     /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
-        self.hear_last_words();
         let ended = self.kernel.take_ended();
         self.ended = ended.map(|ended| ended.map(|(pid, _)| pid));
+        // Behind that: what these have told is there by now.
+        self.hear_last_words();
         for (pid, exit) in ended.into_iter().flatten() {
             match exit {
                 Some(change) => self.change(pid, change),

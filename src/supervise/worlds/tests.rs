@@ -9,7 +9,7 @@ use machine::{Pid, SECOND};
 use super::happening::{Ability, Happening, Script};
 use super::world::World;
 use super::{Beginning, Life, keep_what_is_said, said, supervisor};
-use Happening::{Can, Commands, Declares, Ends, FilesRemoved, Killed, Pass, Tells, Watchdog};
+use Happening::{Can, Commands, Declares, Ends, FilesRemoved, Killed, Moves, Pass, Tells, Watchdog};
 
 /// Nothing else is left to be done when this happens.
 const AT_REST: u32 = u32::MAX;
@@ -54,6 +54,19 @@ fn a_process_that_has_said_that_it_hangs_and_is_reaped_gets_no_signal() {
     script.push((AT_REST, Tells(0, "WATCHDOG=trigger", true)));
     // The model sees to that.
     Life::live(script).comes_to_rest();
+}
+
+/// It was started again, beside the process that it had named, where it ended as the other copy had.
+#[test]
+fn a_process_of_another_supervise_is_heard_to_its_end() {
+    for delay in 0..MOMENTS {
+        let mut script = telling();
+        script.extend(at_rest([bytes(b"R"), Killed, Ends(1, 0)]));
+        script.push((delay, Moves(0, true)));
+        let mut life = Life::live(script);
+        assert_eq!(life.world.borrow().serving().first().copied(), life.supervisor.machine.pid(), "{delay}");
+        life.comes_to_rest();
+    }
 }
 
 #[test]
