@@ -50,8 +50,11 @@ pub struct Supervisor<'a, K> {
 }
 
 impl<K: Kernel> Supervisor<'_, K> {
-    /// Becomes the new file of this program.
+    /// Becomes the new file of this program, unless nothing is left to be done.
     fn succeed(&mut self, program: &Path) {
+        if self.done {
+            return;
+        }
         if let Some(state) = self.kernel.state(self.record()) {
             self.kernel.succeed(program, &state);
         }

@@ -81,6 +81,16 @@ fn a_service_that_tells_at_the_last_moment_that_it_is_alive_does_not_hang() {
     }
 }
 
+/// The new program had nothing to do but to leave.
+#[test]
+fn a_supervise_that_is_on_its_way_out_does_not_become_its_new_file() {
+    for commands in [&b"tx"[..], b"dx"] {
+        let commands = [commands, &[svdir::UPGRADE]].concat();
+        let life = Life::live(at_rest([Pass(2 * SECOND), Commands(commands)]));
+        assert!(life.supervisor.done && life.world.borrow().left);
+    }
+}
+
 /// A supervise that is killed at any moment leaves a service that its successor has, or starts.
 #[test]
 fn it_may_be_killed_at_every_moment_of_a_start_a_replacement_and_an_end() {

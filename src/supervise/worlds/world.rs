@@ -319,6 +319,7 @@ impl World {
 
     /// The machine takes in an event.
     pub fn see(&mut self, event: &Event) {
+        assert!(!self.left || matches!(event, Event::Ended(..)), "{event:?} after it has left");
         self.due.see(event);
         match *event {
             Event::Ended(Pid(pid), _) => self.see_end(pid),
