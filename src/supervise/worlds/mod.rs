@@ -54,7 +54,11 @@ enum Beginning {
 impl Life {
     /// Lives through all that the script tells of.
     fn live(script: Script) -> Life {
-        let world = Rc::new(RefCell::new(World::new(script)));
+        Life::live_in(World::new(script))
+    }
+
+    fn live_in(world: World) -> Life {
+        let world = Rc::new(RefCell::new(world));
         let beginning = Beginning::Anew;
         let mut life = Life { supervisor: supervisor(&world, &beginning), world, beginning: Some(beginning) };
         life.go_on();
@@ -150,7 +154,13 @@ impl Life {
 fn supervisor(world: &Rc<RefCell<World>>, beginning: &Beginning) -> Loop {
     let now = world.borrow().now;
     let (machine, told) = match beginning {
-        Beginning::Anew => (Machine::new(Want::Up), Observed::default()),
+        Beginning::Anew => {
+            let mut machine = Machine::new(world.borrow().want);
+            if world.borrow().last_run {
+                machine.make_last_run();
+            }
+            (machine, Observed::default())
+        }
         Beginning::TakeOver => {
             world.borrow_mut().is_taken_over();
             let left = world.borrow().record;
@@ -193,32 +203,51 @@ fn resume(world: &Rc<RefCell<World>>, now: Tick, left: &Record, ours: bool) -> M
     Machine::resume(now, &left.decided, resumed)
 }
 
-/// Lives through a world. Returns what is wrong, if something is.
-fn fails(script: &Script) -> Option<String> {
-    let lived = catch_unwind(|| Life::live(script.clone()).comes_to_rest());
-    lived.err().map(|panic| match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(panic) => panic.downcast::<&str>().map_or_else(|_| "?".to_owned(), |text| (*text).to_owned()),
-    })
+/// A world at random.
+#[derive(Clone)]
+struct Seed {
+    want: Want,
+    last_run: bool,
+    script: Script,
 }
 
-/// The world that fails without anything that is not needed for that.
-fn shrink(mut script: Script) -> Script {
-    let mut at = 0;
-    while at < script.len() {
-        let mut shorter = script.clone();
-        shorter.remove(at);
-        let mut sooner = script.clone();
-        sooner[at].0 = 0;
-        if fails(&shorter).is_some() {
-            script = shorter;
-        } else if script[at].0 > 0 && fails(&sooner).is_some() {
-            script = sooner;
-        } else {
-            at += 1;
-        }
+impl Seed {
+    /// Lives through it. Returns what is wrong, if something is.
+    fn fails(&self) -> Option<String> {
+        let Seed { want, last_run, script } = self.clone();
+        let mut world = World::new(script);
+        (world.want, world.last_run) = (want, last_run);
+        let lived = catch_unwind(AssertUnwindSafe(|| Life::live_in(world).comes_to_rest()));
+        lived.err().map(|panic| match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => panic.downcast::<&str>().map_or_else(|_| "?".to_owned(), |text| (*text).to_owned()),
+        })
     }
-    script
+
+    fn of(seed: u64) -> Seed {
+        let mut random = Random::new(seed);
+        let want = if random.below(4) == 0 { Want::Down } else { Want::Up };
+        let (last_run, length) = (random.below(10) == 0, random.below(LENGTH));
+        Seed { want, last_run, script: random.script(length) }
+    }
+
+    /// The world that fails without anything that is not needed for that.
+    fn shrunk(mut self) -> Seed {
+        let mut at = 0;
+        while at < self.script.len() {
+            let (mut shorter, mut sooner) = (self.clone(), self.clone());
+            shorter.script.remove(at);
+            sooner.script[at].0 = 0;
+            if shorter.fails().is_some() {
+                self = shorter;
+            } else if self.script[at].0 > 0 && sooner.fails().is_some() {
+                self = sooner;
+            } else {
+                at += 1;
+            }
+        }
+        self
+    }
 }
 
 thread_local! {
@@ -238,13 +267,12 @@ fn said() -> String {
 #[test]
 fn no_world_makes_the_loop_break_a_promise() {
     keep_what_is_said();
-    for seed in 0..WORLDS {
-        let mut random = Random::new(seed);
-        let length = random.below(LENGTH);
-        let script = random.script(length);
-        if fails(&script).is_some() {
-            let script = shrink(script);
-            panic!("world {seed}: {}\n{script:#?}", fails(&script).unwrap_or_default());
+    for number in 0..WORLDS {
+        let seed = Seed::of(number);
+        if seed.fails().is_some() {
+            let seed = seed.shrunk();
+            let why = seed.fails().unwrap_or_default();
+            panic!("world {number}: {why}\n{:?}, last run {}, {:#?}", seed.want, seed.last_run, seed.script);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::panic::resume_unwind;
 
 use machine::supervise::{Event, Knobs, Machine, NotStarted, Slot, Start, Target, Word};
 use machine::{Pid, SECOND, Signal, Tick};
+use svdir::Want;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{self, Born, Observed, Process as Seen, Record, Text};
 use sys::process::Change;
@@ -47,6 +48,10 @@ pub struct Hand {
 /// The world.
 pub struct World {
     pub now: Tick,
+    /// What is wanted at first.
+    pub want: Want,
+    /// A `run` that ends by itself is the end.
+    pub last_run: bool,
     pub script: VecDeque<(u32, Happening)>,
     /// Nothing is left to happen.
     pub idle: bool,
@@ -79,6 +84,8 @@ impl World {
     pub fn new(script: Script) -> World {
         World {
             now: Tick(5 * SECOND),
+            want: Want::Up,
+            last_run: false,
             script: script.into(),
             idle: false,
             expected: None,
@@ -160,7 +167,7 @@ impl World {
                     let new = self.make(What::Run, Life::Lives);
                     (new.parent, new.is_child) = (old, false);
                     let new = new.pid;
-                    self.tell(old, "MAINPID=", new, ends);
+                    self.tell(old, if ends { "READY=1\nMAINPID=" } else { "MAINPID=" }, new, ends);
                 }
             }
             Happening::CheckEnds(code) => {
