@@ -134,9 +134,9 @@ impl<K: Kernel> Supervisor<'_, K> {
 
     fn meet_deadlines(&mut self) {
         if self.machine.is_overdue(self.kernel.now()) {
-            // What it has told while we did not get to run counts.
-            self.hear_words(LAST_WORDS);
             let knobs = self.kernel.knobs(Needs::Signals, &mut self.said);
+            // What it has told while we did not get to run counts, and also while we read.
+            self.hear_words(LAST_WORDS);
             self.take_in(Event::Overdue(knobs));
         }
         if self.is_due(self.machine.deadline()) {
