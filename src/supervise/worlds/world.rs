@@ -231,7 +231,7 @@ impl World {
         self.hand.socket = self.declares[1] && self.hand.watched.iter().any(Option::is_some);
     }
 
-    /// Supervise has become its new file, and goes on with what was handed over.
+    /// Supervise has become its new file, and goes on with what was handed over. That is not the pipe for signals, as with older releases.
     pub fn is_upgraded(&mut self, handover: &Handover) {
         let number = |key| handover.descriptor(key).map(i32::unsigned_abs);
         self.due = Due::default();
@@ -239,7 +239,6 @@ impl World {
             copies: self.hand.copies,
             watched: [number(Key::MAIN), number(Key::SECOND)],
             pipes: [number(Key::MAIN_READY), number(Key::SECOND_READY)],
-            signal: self.hand.signal,
             socket: number(Key::NOTIFY).is_some(),
             ..Hand::default()
         };
