@@ -30,6 +30,8 @@ pub struct Due {
     pub ready: Option<u32>,
     /// This one has named another, which was found.
     pub moved: Option<u32>,
+    /// What this one has left behind is to be ended.
+    pub group: Option<u32>,
     /// It could not wait.
     pub rest: bool,
 }
@@ -42,12 +44,13 @@ impl Due {
 
     /// The loop waits.
     pub fn is_over(&mut self) {
-        let Due { outcomes, commands, unread, ends, ready, moved, rest, .. } = &self;
+        let Due { outcomes, commands, unread, ends, ready, moved, group, rest, .. } = &self;
         assert!(outcomes.is_empty(), "nobody has heard of {outcomes:?}");
         assert!(commands.is_empty(), "nobody has obeyed {commands:?}");
         assert!(ends.is_empty(), "nobody has heard of the end of {ends:?}");
         assert!(!unread, "there are commands, and nobody has read them");
         assert_eq!((*ready, *moved), (None, None), "nobody has heard of it");
+        assert_eq!(*group, None, "nobody has ended what it left behind");
         assert!(!rest, "it cannot wait, and does not rest");
         self.calls = 0;
     }

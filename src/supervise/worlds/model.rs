@@ -119,8 +119,11 @@ impl Kernel for Model {
         })
     }
 
-    fn leads_group(&self, Pid(second): Pid) -> bool {
-        self.call().processes.lives(second)
+    fn leads_group(&self, second: Pid) -> bool {
+        let mut world = self.call();
+        let leads = world.processes.lives(second.0) || world.processes.is_unreaped(second);
+        (world.hand.group, world.hand.unasked) = (Some(second.0).filter(|_| leads), false);
+        leads
     }
 
     fn hear_ready(&mut self, slot: Slot) -> bool {

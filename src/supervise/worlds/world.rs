@@ -9,7 +9,7 @@ use machine::supervise::{Event, Knobs, Machine, NotStarted, Slot, Start, Target,
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::Want;
 use svdir::record::handover::{Handover, Key};
-use svdir::record::{self, Born, Observed, Process as Seen, Record, Text};
+use svdir::record::{self, Born, Observed, Process as Seen, Record, Role, Text};
 use sys::process::Change;
 use tai::Label;
 
@@ -43,6 +43,10 @@ pub struct Hand {
     pub rewrite: Option<Tick>,
     pub signal: bool,
     pub socket: bool,
+    /// The second copy, where that is known to lead a group.
+    pub group: Option<u32>,
+    /// It was not asked whether it does.
+    pub unasked: bool,
 }
 
 /// The world.
@@ -228,6 +232,7 @@ impl World {
             self.hand.watched[at] = Some(process.pid);
             self.hand.pipes[at] = Some(process.pid).filter(|_| process.has_pipe && copy.declares && !copy.ready);
         }
+        self.hand.unasked = self.hand.watched[1].is_some();
         self.hand.socket = self.declares[1] && self.hand.watched.iter().any(Option::is_some);
     }
 
@@ -237,6 +242,7 @@ impl World {
         self.due = Due::default();
         self.hand = Hand {
             copies: self.hand.copies,
+            unasked: handover.record.decided.second.is_some(),
             watched: [number(Key::MAIN), number(Key::SECOND)],
             pipes: [number(Key::MAIN_READY), number(Key::SECOND_READY)],
             socket: number(Key::NOTIFY).is_some(),
@@ -286,6 +292,7 @@ impl World {
 
     pub fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken> {
         self.due.is_over();
+        assert!(!self.hand.unasked, "it does not know whether the copy that it has found leads a group");
         for due in [self.expected, self.hand.rewrite, self.hand.asked.map(|(_, at)| at)].into_iter().flatten() {
             assert!(until.is_some_and(|until| until <= due), "it sleeps until {until:?}, and {due:?} is due");
         }
@@ -343,6 +350,11 @@ impl World {
         assert!(self.words.iter().all(|&(sender, ..)| sender != pid), "it has told something before it ended");
         let has_written = self.processes.get(pid).is_some_and(|process| process.has_written);
         assert!(!has_written || !self.hand.pipes.contains(&Some(pid)), "it was ready before it ended");
+        // A new copy that does not get to serve leaves nobody behind, where that can be known.
+        let is_new = matches!(self.record.decided.second, Some((Role::Warming | Role::EndingNew, _)));
+        if is_new && self.hand.rewrite.is_none() && [self.hand.copies[1], self.hand.group] == [Some(pid); 2] {
+            self.due.group = Some(pid);
+        }
         for copy in &mut self.hand.copies {
             copy.take_if(|copy| *copy == pid);
         }
@@ -386,8 +398,9 @@ impl World {
             let event = if slot == Slot::Second { outcome.event } else { Event::Started(slot, start(false)) };
             return Outcome { event, ..outcome };
         }
-        let Hand { copies, watched, pipes, .. } = &mut self.hand;
+        let Hand { copies, watched, pipes, group, .. } = &mut self.hand;
         let place = place(slot);
+        *group = if slot == Slot::Second { Some(pid) } else { *group };
         (copies[place], watched[place], pipes[place]) = (Some(pid), None, Some(pid).filter(|_| has_pipe));
         Outcome { event: Event::Started(slot, start(true)), seen: Some(seen), why: Text::default() }
     }
@@ -410,6 +423,7 @@ impl World {
             }
             Target::Group(leader) => {
                 assert!(!self.serving().contains(&leader), "the group of a copy that lives");
+                self.due.group.take_if(|group| *group == leader.0);
                 return Ok(());
             }
         };
