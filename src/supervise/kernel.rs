@@ -23,11 +23,11 @@ pub trait Kernel {
     /// The time of the wall clock.
     fn label(&self) -> Label;
 
-    /// Waits until there is something to hear, or until then.
+    /// Waits until there is something to hear, or until then. Commands are waited for only with `commands`.
     ///
     /// # Errors
     /// If it cannot be waited. Then nothing is known.
-    fn wait(&mut self, until: Option<Tick>) -> io::Result<Woken>;
+    fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken>;
 
     /// Lets a second pass, where it cannot be waited.
     fn rest(&mut self);

@@ -18,6 +18,8 @@ mod system;
 mod takeover;
 mod upgrade;
 mod voice;
+#[cfg(test)]
+mod worlds;
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -132,6 +134,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
         machine,
         events: VecDeque::new(),
         told,
+        ended: [None; 3],
         kernel: System {
             dir,
             processes,
@@ -143,6 +146,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
             deep: true,
         },
         renew: None,
+        deaf: None,
         said,
         done: false,
     }))
@@ -201,6 +205,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
             },
             ..observed
         },
+        ended: [None; 3],
         kernel: System {
             dir,
             processes,
@@ -216,6 +221,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
             deep: true,
         },
         renew: None,
+        deaf: None,
         said,
         done: false,
     });

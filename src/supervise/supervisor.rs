@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use cli::{Text, Warnings, text};
-use machine::supervise::{Action, Event, Job, Machine, Needs, Rules, Say, Slot, Word};
-use machine::{Pid, Tick};
+use machine::supervise::{Action, Event, Job, Machine, Needs, Rules, Say, Slot, Target, Word};
+use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
 use svdir::record::{self as sections, Observed, Record};
 use svdir::{Command, Exit, names};
@@ -37,17 +37,24 @@ pub struct Supervisor<'a, K> {
     pub events: VecDeque<Event>,
     /// What stands in the record besides what the machine says: what was seen of the copies, who we are, why the service cannot be started, which marks have come.
     pub told: Observed,
+    /// Those of whose end the machine was not told yet, so that it may want to signal them. Their pids may be somebody else's.
+    pub ended: [Option<Pid>; 3],
     /// Where things happen.
     pub kernel: K,
     /// When it is tried again to make our files anew.
     pub renew: Option<Tick>,
+    /// When it is tried again to read commands, which failed.
+    pub deaf: Option<Tick>,
     pub said: Warnings,
     pub done: bool,
 }
 
 impl<K: Kernel> Supervisor<'_, K> {
-    /// Becomes the new file of this program.
+    /// Becomes the new file of this program, unless nothing is left to be done.
     fn succeed(&mut self, program: &Path) {
+        if self.done {
+            return;
+        }
         if let Some(state) = self.kernel.state(self.record()) {
             self.kernel.succeed(program, &state);
         }
@@ -96,8 +103,11 @@ impl<K: Kernel> Supervisor<'_, K> {
     /// Waits for something to happen, and acts on all that has. What a turn seldom needs is not inlined: its stack would be touched always.
     #[inline(never)]
     pub fn turn(&mut self) {
-        let deadlines = [self.machine.deadline(), self.renew, self.kernel.deadline()];
-        let woken = match self.kernel.wait(deadlines.into_iter().flatten().min()) {
+        if self.is_due(self.deaf) {
+            self.deaf = None;
+        }
+        let deadlines = [self.machine.deadline(), self.renew, self.deaf, self.kernel.deadline()];
+        let woken = match self.kernel.wait(deadlines.into_iter().flatten().min(), self.deaf.is_none()) {
             Ok(woken) => {
                 self.said.over("poll");
                 woken
@@ -110,7 +120,7 @@ impl<K: Kernel> Supervisor<'_, K> {
             }
         };
         // The operator comes first: a service that does not stop talking keeps him from nothing.
-        if woken.commands {
+        if woken.commands && self.deaf.is_none() {
             self.obey();
         }
         if woken.ready {
@@ -132,9 +142,9 @@ impl<K: Kernel> Supervisor<'_, K> {
 
     fn meet_deadlines(&mut self) {
         if self.machine.is_overdue(self.kernel.now()) {
-            // What it has told while we did not get to run counts.
-            self.hear_words(LAST_WORDS);
             let knobs = self.kernel.knobs(Needs::Signals, &mut self.said);
+            // What it has told while we did not get to run counts, and also while we read.
+            self.hear_words(LAST_WORDS);
             self.take_in(Event::Overdue(knobs));
         }
         if self.is_due(self.machine.deadline()) {
@@ -153,21 +163,20 @@ impl<K: Kernel> Supervisor<'_, K> {
         deadline.is_some_and(|deadline| deadline <= self.kernel.now())
     }
 
+    /// Takes in what has become of children. That somebody has removed our files is told by the same signal, and one signal may tell of both.
     fn reap(&mut self) {
-        let mut nobody = true;
         while let Some((pid, change)) = self.kernel.reap() {
-            nobody = false;
             if matches!(change, Change::Exited(_) | Change::Killed(_)) {
                 if self.kernel.was_listener(pid) {
                     continue;
                 }
+                self.ended = [Some(pid), None, None];
                 self.hear_last_words();
             }
             self.change(pid, change);
+            self.ended = [None; 3];
         }
-        if nobody {
-            self.look_at_files();
-        }
+        self.look_at_files();
     }
 
     fn change(&mut self, pid: Pid, change: Change) {
@@ -196,8 +205,11 @@ impl<K: Kernel> Supervisor<'_, K> {
 
     /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
+        let ended = self.kernel.take_ended();
+        self.ended = ended.map(|ended| ended.map(|(pid, _)| pid));
+        // Behind that: what these have told is there by now.
         self.hear_last_words();
-        for (pid, exit) in self.kernel.take_ended().into_iter().flatten() {
+        for (pid, exit) in ended.into_iter().flatten() {
             match exit {
                 Some(change) => self.change(pid, change),
                 None => {
@@ -206,6 +218,7 @@ impl<K: Kernel> Supervisor<'_, K> {
                 }
             }
         }
+        self.ended = [None; 3];
     }
 
     /// Takes in all that was told before an end is: it may have been ready for a moment, or have said that it is another process now.
@@ -314,8 +327,11 @@ impl<K: Kernel> Supervisor<'_, K> {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) => {
-                let text = text!("unable to read ", shown(self.dir, names::CONTROL).0.as_slice());
-                return self.said.warning("control", text, &error);
+                let shown = shown(self.dir, names::CONTROL);
+                let text = text!("unable to read ", shown.0.as_slice(), ", trying again in a second");
+                self.said.warning("control", text, &error);
+                self.deaf = Some(self.kernel.now().after(SECOND));
+                return;
             }
         };
         self.said.over("control");
@@ -364,6 +380,7 @@ impl<K: Kernel> Supervisor<'_, K> {
             Action::Start(slot @ Slot::Job(Job::Check(about))) => {
                 return Some(self.kernel.start_check(slot, about, &mut self.said));
             }
+            Action::Signal(Target::Process(pid) | Target::Job(pid), _) if self.ended.contains(&Some(pid)) => {}
             Action::Signal(target, signal) => match self.kernel.signal(target, signal) {
                 Ok(()) => self.said.over("kill"),
                 Err(error) => self.said.warning("kill", text!("unable to signal ", self.dir), &error),

@@ -66,7 +66,7 @@ impl<'s> Kernel for System<'s> {
         now()
     }
 
-    fn wait(&mut self, until: Option<Tick>) -> io::Result<Woken> {
+    fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken> {
         let timeout = self.signals.timeout(until.map(|until| tick().until(until)));
         // What the beginning or a start has touched is not needed until the next one.
         if std::mem::take(&mut self.deep) {
@@ -76,7 +76,7 @@ impl<'s> Kernel for System<'s> {
         let Processes { main, second, finish } = &self.processes;
         let sources = [
             Some(self.signals.fd()),
-            Some(self.hold.control()),
+            commands.then(|| self.hold.control()),
             main.ready.fd(),
             second.ready.fd(),
             main.adopted.as_ref().map(Adopted::fd),
