@@ -217,7 +217,7 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{BorrowedFd, Facts, Holder, Kind, io};
+    use super::{BorrowedFd, Facts, Holder, Kind, Pid, io};
 
     pub fn holders(
         _file: BorrowedFd<'_>,
