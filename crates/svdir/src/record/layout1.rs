@@ -96,7 +96,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
     };
     let second =
         second.and_then(|pid| Some((role?, Copy { watchdog: second_watchdog, undeclared: true, ..Copy::up(pid) })));
-    Some(Record {
+    let record = Record {
         decided: Decided {
             service: Service {
                 want: status.want,
@@ -127,7 +127,8 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             mark,
             heard: 0,
         },
-    })
+    };
+    Some(record.without_ghost())
 }
 
 fn born(rest: &mut Fields<'_>) -> Born {

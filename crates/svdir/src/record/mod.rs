@@ -157,7 +157,15 @@ impl Record {
                 }
             }
         }
-        is_there.then_some(record)
+        is_there.then(|| record.without_ghost())
+    }
+
+    /// Without what was seen of a second copy where there is none: that is not written.
+    pub(crate) fn without_ghost(mut self) -> Record {
+        if self.decided.second.is_none() {
+            self.observed.second = Process::default();
+        }
+        self
     }
 
     /// The process that serves, once it has become `run`.
@@ -260,6 +268,17 @@ pub(crate) mod tests {
         }
         let nobody = Record { decided: Decided::default(), observed: Observed::default() };
         assert_eq!(Record::decode(&encoded(&nobody)), Some(nobody));
+    }
+
+    #[test]
+    fn what_was_seen_of_a_second_copy_goes_with_it() {
+        let [mut with, mut without] = [example(); 2];
+        without.decided.second = None;
+        without.observed.second = Process::default();
+        let ghost = [&[SECOND_PROCESS, 8, 0][..], &[1; 8]].concat();
+        assert_eq!(Record::decode(&[encoded(&without), ghost].concat()), Some(without));
+        with.decided.second = None;
+        assert_eq!(Record::decode(&encoded(&with)), Some(without));
     }
 
     #[test]
