@@ -113,9 +113,9 @@ fn object(items: &[Item], found: &[Found], tree: &Tree) -> anyhow::Result<()> {
         let why = match (item, found) {
             (_, Found::Nothing | Found::Same) => continue,
             (_, Found::Ours(marked)) if marked.text == item.text() => continue,
-            (_, Found::Ours(_)) => ": another is installed there already",
+            (_, Found::Ours(_)) => ": it was installed before, with other contents",
             (Item::Lines { .. }, Found::Foreign) => ": a line there starts svscan, or has the same id",
-            (_, Found::Foreign) => ": it exists, and is somebody else's",
+            (_, Found::Foreign) => ": it exists, and was not written by install",
         };
         return Err(refuse(&[&"unable to install ", &shown, &why, &"; --force replaces it"]));
     }

@@ -90,7 +90,7 @@ pub fn reload(arguments: &Arguments) -> anyhow::Result<u8> {
     let servers = servers(&dir)?;
     for &(pid, _) in &servers.scans {
         send(pid, Signal::SIGUSR2)?;
-        tell(&[&"told svscan in ", &dir, &" to become its new file"]);
+        tell(&[&"told svscan in ", &dir, &" to execute its new file"]);
     }
     if !servers.scans.is_empty() {
         return Ok(0);

@@ -42,7 +42,7 @@ impl Starter {
         let booted = tree.holds(Path::new("/run/systemd/system"));
         if let Some(old) = scanner.and_then(Scanner::unit).filter(|_| booted) {
             if !has_our_unit(tree) {
-                return Err(unable(&[&"systemd has no unit of ours"]));
+                return Err(unable(&[&"systemd has no svscan.service of this suite"]));
             }
             if old == UNIT {
                 return Ok(Starter::SameUnit);

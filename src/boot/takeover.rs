@@ -160,7 +160,7 @@ fn change_supervise(service: &Service, timeout: u64) -> anyhow::Result<()> {
     fd::write_all(control.as_fd(), letters).context(text!("its FIFO cannot be written"))?;
     let deadline = monotonic().saturating_add(timeout);
     if !adopted::wait_for_end(*supervise, Some(timeout))? {
-        return Err(text!("pid ", supervise.to_string().as_str(), " has not ended, it was told to").into());
+        return Err(text!("pid ", supervise.to_string().as_str(), " was told to end, but still runs").into());
     }
     let has_come = || {
         let new = holder::supervise_of(dir).filter(|new| new.pid != *supervise && foreign::is_ours(dir, new.pid));

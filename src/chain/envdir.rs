@@ -21,7 +21,7 @@ const PROGRAM: Program = Program {
     synopsis: "dir child [arg ...]",
     usage: "envdir: usage: envdir dir child",
     usage_exit: cli::TEMPORARY,
-    about: "Runs a program with variables set and removed as the files in a directory say.",
+    about: "Runs a program with environment variables that are set and removed by files in a directory.",
     options: &[
         ("dir", "each file is a variable: its first line is the value; an empty file removes the variable"),
         ("child", "the program to run"),

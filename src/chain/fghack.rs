@@ -22,7 +22,7 @@ const PROGRAM: Program = Program {
     synopsis: "child [arg ...]",
     usage: "fghack: usage: fghack child",
     usage_exit: cli::USAGE,
-    about: "Runs a program that puts itself into the background, and waits until it has ended with all that it started.",
+    about: "Runs a program that puts itself into the background, and waits until it and everything that it started has ended.",
     options: &[("child", "the program to run"), ("arg ...", "its arguments")],
 };
 

@@ -17,7 +17,7 @@ const PROGRAM: Program = Program {
     synopsis: "[ -nNxX ] file program [ arg ... ]",
     usage: "setlock: usage: setlock [ -nNxX ] file program [ arg ... ]",
     usage_exit: cli::USAGE,
-    about: "Runs a program while it holds an exclusive lock on a file. The file is created if it is missing, and never changed.",
+    about: "Runs a program with an exclusive lock on a file held. The file is created if it does not exist, and never changed.",
     options: &[
         ("-n", "do not wait for a lock that is taken"),
         ("-N", "wait for it (the default)"),

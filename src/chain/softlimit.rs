@@ -15,7 +15,7 @@ const PROGRAM: Program = Program {
     synopsis: "[-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child [arg ...]",
     usage: "softlimit: usage: softlimit [-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child",
     usage_exit: cli::USAGE,
-    about: "Runs a program with other soft limits. A limit is a number, or = for the hard limit, above which no number goes.",
+    about: "Runs a program with other soft limits. A limit is a number, or = for the hard limit; a higher number is lowered to the hard limit.",
     options: &[
         ("-a allbytes", "all of the address space"),
         ("-c corebytes", "the size of a core file"),

@@ -35,7 +35,7 @@ const PROGRAM: cli::Program = cli::Program {
         ("-i", "send INT"),
         ("-t", "send TERM"),
         ("-k", "send KILL"),
-        ("-x", "exit: supervise leaves as soon as the service is down"),
+        ("-x", "exit: supervise exits as soon as the service is down"),
         ("-q", "send QUIT"),
         ("-1", "send USR1"),
         ("-2", "send USR2"),
@@ -43,13 +43,10 @@ const PROGRAM: cli::Program = cli::Program {
         ("-r", "restart: send the service's down-signal, and KILL when its timeout-kill is over"),
         ("-R", "replace: start a new copy, and end the old one when the new one is ready"),
         ("--reload", "send the service's reload-signal"),
-        ("--reexec", "upgrade: supervise becomes the program that now has its name; the service does not notice"),
-        ("--wait=state", "wait until each service is up, down, ready or replaced; exit 1 if one will not be"),
+        ("--reexec", "upgrade: supervise executes the file that now has its name; the service does not notice"),
+        ("--wait=state", "wait until each service is up, down, ready or replaced; exit 1 if one cannot get there"),
         ("--timeout=time", "how long to wait: seconds, or a number with ms, s, m or h; default: for ever"),
-        (
-            "service",
-            "A service directory; one that cannot be reached is a warning, and the exit code is 0 unless it is waited for",
-        ),
+        ("service", "a service directory; if it cannot be reached, svc warns, and with --wait exits 1"),
     ],
 };
 

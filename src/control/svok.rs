@@ -15,7 +15,7 @@ const PROGRAM: cli::Program = cli::Program {
     synopsis: "dir",
     usage: "svok: usage: svok dir",
     usage_exit: cli::USAGE,
-    about: "Exits 0 if a supervise runs in the service directory, 100 if not, 111 if that cannot be found out.",
+    about: "Exits 0 if a supervise runs in the service directory, 100 if not, 111 if it cannot find out.",
     options: &[("dir", "the service directory; further words are ignored")],
 };
 

@@ -84,7 +84,7 @@ impl Waiting {
         services.retain_mut(|service| {
             let progress = match service.watched.news() {
                 News::None => return true,
-                News::Killed => Progress::Never(text!("supervise was killed, and none follows")),
+                News::Killed => Progress::Never(text!("supervise was killed, and no other was started")),
                 News::Some => service.progress(wanted),
             };
             if let Progress::Never(why) = &progress {
@@ -125,7 +125,7 @@ impl Service {
         match facts.judge(wanted, self.watched.commanded()) {
             Verdict::There => Progress::There,
             Verdict::NotYet => Progress::NotYet(facts.clause(wanted)),
-            Verdict::Never if facts.has_left() => Progress::Never(text!("supervise has left")),
+            Verdict::Never if facts.has_left() => Progress::Never(text!("supervise has exited")),
             Verdict::Never => Progress::Never(text!(facts.clause(wanted).as_str())),
         }
     }

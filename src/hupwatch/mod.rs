@@ -116,7 +116,7 @@ impl<'a> Watch<'a> {
         }
         let mut notify = NotifySocket::default();
         if settled.ready == Ready::Notify {
-            notify.open_abstract().with_context(|| text!("unable to create a socket to be notified on"))?;
+            notify.open_abstract().with_context(|| text!("unable to create a socket for readiness"))?;
         }
         let sockets = listeners::open_all(&settled.listeners)?;
         let pidfile = settled

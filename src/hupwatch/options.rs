@@ -19,26 +19,26 @@ pub const PROGRAM: Program = Program {
     synopsis: "[-vk] [-w sec] [option ...] -- command [argument ...]",
     usage: "hupwatch: usage: hupwatch [-vk] [-w sec] [option ...] -- command [argument ...]",
     usage_exit: cli::USAGE,
-    about: "Runs a command, and replaces it on HUP by a new copy of itself: the old one is sent TERM when the new one is ready, and stays if it does not get there.",
+    about: "Runs a command, and replaces it on HUP by a new copy: the old copy is sent TERM when the new one is ready, and goes on if the new one does not get ready.",
     options: &[
         ("-v, --verbose", "say more on stderr: errors; twice: warnings; three times: everything"),
         ("-w, --warmup-time sec", "how long a new copy must live before the old one is sent TERM (default 1)"),
         (
             "-k, --kill-at-exit",
-            "end the command and its process group when hupwatch leaves: TERM, and KILL after the grace",
+            "end the command and its process group when hupwatch ends: TERM, and KILL after the grace",
         ),
         (
             "--listen address",
-            "open a socket once and hand it to every copy: tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, with options behind commas: mode=, owner=, group=, backlog=, reuseport, fd=; may be repeated",
+            "open a socket once and hand it to every copy: tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, with options after commas: mode=, owner=, group=, backlog=, reuseport, fd=; may be repeated",
         ),
         (
             "--ready how",
-            "a new copy is ready, instead of after the warm-up time: fd:N, when it writes a newline to descriptor N; notify, when it says so by sd_notify; check:COMMAND, when that succeeds",
+            "how a new copy says that it is ready, in place of the warm-up time: fd:N, it writes a newline to descriptor N; notify, it says so by sd_notify; check:COMMAND, that command succeeds",
         ),
-        ("--ready-timeout sec", "give a new copy up that is not ready by then (default 60)"),
+        ("--ready-timeout sec", "give up a new copy that is not ready by then (default 60)"),
         (
             "--grace sec",
-            "send KILL to what was sent TERM and has not ended by then (default: never to an old copy, 10 for everything else)",
+            "send KILL to a copy that has not ended this long after TERM (default: never to an old copy, 10 for all others)",
         ),
         ("--pidfile path", "keep hupwatch's pid in this file while it runs"),
         ("--compat", "exit 0 when the command ends, whatever its exit code"),

@@ -33,7 +33,7 @@ const PROGRAM: Program = Program {
     about: "Keeps svscan running from boot to shutdown, with the errors of everything below it in the process title.",
     options: &[(
         "dir",
-        "the scan directory; else $SVSCAN_DIR, else $SVDIR, else /service, or /etc/service if only that is there; for others than root service in $XDG_CONFIG_HOME or ~/.config",
+        "the scan directory; else $SVSCAN_DIR, else $SVDIR, else for root /service (/etc/service if only that exists), for others service in $XDG_CONFIG_HOME or ~/.config",
     )],
 };
 
