@@ -1,8 +1,8 @@
-//! How `uphold boot` speaks: its name and options, lines on stdout, and why it refuses.
+//! The texts of `uphold boot`: its name and options, lines on stdout, and refusals.
 
 use cli::{Program, Text};
 
-/// What `--help` tells.
+/// The page for `--help`.
 pub const PROGRAM: Program = Program {
     name: "uphold boot",
     synopsis: "install|remove|takeover|stop|reload|status [--init NAME] [--scan-dir DIR] [--timeout TIME] [--root DIR] [--print] [--force]",
@@ -32,11 +32,11 @@ pub const PROGRAM: Program = Program {
 pub fn tell(pieces: &[&dyn cli::Piece]) {
     let mut line = Text::of(pieces);
     line.add(&[&"\n"]);
-    // Nobody is left to be told of a stdout that cannot be written.
+    // If stdout cannot be written, there is nobody to tell.
     let _ = sys::fd::write_all(sys::fd::stdout(), &line.0);
 }
 
-/// Says why it cannot be done, where trying again would not help.
+/// Prints a fatal message and returns the error with exit code 100, for what cannot succeed by trying again.
 pub fn refuse(pieces: &[&dyn cli::Piece]) -> anyhow::Error {
     let Text(text) = Text::of(pieces);
     PROGRAM.voice().say(&[&"fatal: ", &text.as_slice()]);

@@ -1,4 +1,4 @@
-//! envuidgid: tells a program the ids of an account, in the variables UID and GID, for it to change to by itself.
+//! envuidgid: gives a program the ids of an account in the variables UID and GID. The program changes to them itself.
 
 use cli::{Call, Program};
 

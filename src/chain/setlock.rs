@@ -1,7 +1,7 @@
-//! setlock: runs a program that holds a lock on a file.
+//! setlock: runs a program with a lock held on a file.
 //!
-//! The program inherits the open file. The lock lasts until every process that has the file has ended or closed it, so a child that is left in
-//! the background prolongs it.
+//! The program inherits the open file. The lock lasts until every process that has the file open has closed it or ended, so a child that is
+//! left in the background keeps it.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, IntoRawFd};

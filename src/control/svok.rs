@@ -1,5 +1,5 @@
-//! `svok`: says by its exit code whether a supervise runs in a service directory. It asks only whether somebody reads
-//! `supervise/ok`; the lock, and whether the service is up, do not matter.
+//! `svok`: says by its exit code whether a supervise runs in a service directory. It only checks whether `supervise/ok`
+//! has a reader; it looks neither at the lock nor at the state of the service.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What hupwatch is called with.
+//! The options of hupwatch.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;
@@ -48,12 +48,13 @@ pub const PROGRAM: Program = Program {
     ],
 };
 
-/// How long what is ended without `--grace` may take: a new copy that was given up, and with kill-at-exit the one that serves.
+/// The grace without `--grace`, in nanoseconds, for a new copy that was given up, and with kill-at-exit for the copy that
+/// serves.
 const GRACE: u64 = 10 * SECOND;
 const WARM_UP: u64 = SECOND;
 const READY_TIMEOUT: u64 = 60 * SECOND;
 
-/// Options, read.
+/// The parsed options.
 pub(super) struct Settled {
     /// How often `-v` was given.
     pub verbose: u8,
@@ -69,13 +70,13 @@ pub(super) struct Settled {
 /// How a copy says that it is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ready {
-    /// Not at all: it is when it has lived for a while.
+    /// It does not say so, and is taken for ready after the warm-up time.
     WarmUp,
     /// By a newline on this descriptor.
     Descriptor(RawFd),
     /// By sd_notify.
     Notify,
-    /// It is asked by a command until that succeeds.
+    /// A command is run until it succeeds.
     Check(OsString),
 }
 
@@ -95,10 +96,10 @@ const LONG: LongWords = LongWords::Known(&[
 /// Reads the words. `None` if help was asked for.
 ///
 /// # Errors
-/// What [`cli::Program::run`] turns into the usage line, or [`Exit`] if what is wrong has been said.
+/// An error that [`cli::Program::run`] turns into the usage line, or [`Exit`] if a message was printed.
 pub(super) fn read(call: &Call) -> anyhow::Result<Option<Settled>> {
     let words = call.words();
-    // The first one, wherever it is: so the original has it.
+    // The first `--`, wherever it is, as in the original.
     let cut = words.iter().position(|&word| word == "--");
     let (own, command) = cut.map_or((words, &[][..]), |cut| (&words[..cut], &words[cut + 1..]));
     let (mut verbose, mut warm_up, mut kill, mut compat) = (0_u8, WARM_UP, false, false);
@@ -131,7 +132,7 @@ pub(super) fn read(call: &Call) -> anyhow::Result<Option<Settled>> {
     Ok(Some(Settled { verbose, plan, listeners, ready, pidfile, compat, command: command.to_vec() }))
 }
 
-/// A word of the command line is wrong: the program ends with this.
+/// Prints what is wrong with a word of the command line, and returns the error to exit with.
 pub(super) fn wrong(text: Text) -> anyhow::Error {
     WrongWord(text).into()
 }
@@ -150,7 +151,7 @@ fn readiness(value: &[u8]) -> anyhow::Result<Ready> {
         return Ok(Ready::Check(OsStr::from_bytes(command).into()));
     }
     let digits = value.strip_prefix(b"fd:").ok_or_else(unknown)?;
-    // A copy whose stdin is this pipe's end could read nothing.
+    // The pipe must not be the stdin of the copy, which could read nothing there.
     let number = knob::digits(digits).filter(|&number| number > 0).and_then(|number| RawFd::try_from(number).ok());
     number.filter(|&number| number <= LARGEST_FD).map(Ready::Descriptor).ok_or_else(unknown)
 }
