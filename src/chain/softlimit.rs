@@ -1,5 +1,7 @@
-//! softlimit: runs a program with other soft resource limits. A value above the hard limit is silently lowered to it. Options take effect in their
-//! order, so if two options set the same limit, the later one counts.
+//! softlimit: runs a program with other soft resource limits.
+//!
+//! A value above the hard limit is silently lowered to it. Options take effect in their order, so if two options set the same limit, the later one
+//! counts.
 
 use anyhow::Context;
 use cli::{Call, LongWords, Options, Program, Usage, Word, text};

@@ -1,5 +1,7 @@
-//! The file that holds the pid of a program while it runs. Its directory may belong to the user of the command, who may put anything
-//! there at any time. So no link is followed, and no open waits (as for a FIFO).
+//! The file that holds the pid of a program while it runs.
+//!
+//! Its directory may belong to the user of the command, who may put anything there at any time. So no link is followed, and no open
+//! waits (as for a FIFO).
 
 use std::io;
 use std::os::fd::AsFd;

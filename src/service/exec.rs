@@ -19,10 +19,11 @@ impl Environment {
         Environment(sys::environ::all())
     }
 
-    /// Sets the variable `name` to `value`, or removes it if that is `None`. If the name is there more than once, only
-    /// the first string is removed, and the last string of the environment takes its place; a new value is added at the
-    /// end. If `name` contains a `=`, it ends there, and what follows belongs to the value; so the variable is always
-    /// set. Name and value must not contain a NUL.
+    /// Sets the variable `name` to `value`, or removes it if that is `None`.
+    ///
+    /// If the name is there more than once, only the first string is removed, and the last string of the environment
+    /// takes its place; a new value is added at the end. If `name` contains a `=`, it ends there, and what follows
+    /// belongs to the value; so the variable is always set. Name and value must not contain a NUL.
     ///
     /// # Errors
     /// `out of memory`.

@@ -1,7 +1,8 @@
-//! The record of a supervise: how it is written, and how its successor and the clients read it. `supervise/status` has the 20 bytes that every suite
-//! of the family reads; it is written as a new file and renamed. `supervise/record` ([`svdir::record`]) has everything, and is written in place by
-//! one call. The record is written first. A reader believes it if it is not older than the status beside it: a supervise of another suite writes a
-//! status and leaves the record alone.
+//! The record of a supervise: how it is written, and how its successor and the clients read it.
+//!
+//! `supervise/status` has the 20 bytes that every suite of the family reads; it is written as a new file and renamed. `supervise/record`
+//! ([`svdir::record`]) has everything, and is written in place by one call. The record is written first. A reader believes it if it is not older
+//! than the status beside it: a supervise of another suite writes a status and leaves the record alone.
 
 use std::ffi::OsStr;
 use std::fs::File;
