@@ -104,7 +104,7 @@ pub fn write(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     replace(path, contents, |file| file.set_permissions(Permissions::from_mode(mode)))
 }
 
-/// Replaces an existing file as [`write`] does, and keeps its mode and owner.
+/// Replaces an existing file as [`write()`] does, and keeps its mode and owner.
 pub fn rewrite(path: &Path, contents: &[u8]) -> io::Result<()> {
     let old = fs::metadata(path)?;
     replace(path, contents, |file| {

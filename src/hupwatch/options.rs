@@ -96,7 +96,7 @@ const LONG: LongWords = LongWords::Known(&[
 /// Reads the words. `None` if help was asked for.
 ///
 /// # Errors
-/// An error that [`cli::Program::run`] turns into the usage line, or [`Exit`] if a message was printed.
+/// An error that [`cli::Program::run`] turns into the usage line, or [`cli::Exit`] if a message was printed.
 pub(super) fn read(call: &Call) -> anyhow::Result<Option<Settled>> {
     let words = call.words();
     // The first `--`, wherever it is, as in the original.
