@@ -162,7 +162,7 @@ fn who_waits_for_more_is_told_that_supervise_has_left() {
     holds_for(Duration::from_millis(100), "it waits", || waiting.ended().is_none());
     svc(&scratch, "-dx", "a");
     assert_eq!((supervise.end(), waiting.end()), (0, 1));
-    assert_eq!(scratch.text("svc.err"), "svc: warning: unable to wait for a to be ready: supervise has left\n");
+    assert_eq!(scratch.text("svc.err"), "svc: warning: unable to wait for a to be ready: supervise has exited\n");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_killed_supervise_without_a_successor_is_told_of() {
     supervise.signal("KILL");
     supervise.end();
     assert_eq!(waiting.end(), 1);
-    let line = "svc: warning: unable to wait for a to be down: supervise was killed, and none follows\n";
+    let line = "svc: warning: unable to wait for a to be down: supervise was killed, and no other was started\n";
     assert_eq!(scratch.text("svc.err"), line);
 }
 

@@ -1,39 +1,39 @@
-//! What was commanded, and stands until something else is.
+//! The commands that stay in force until others change them.
 
 use svdir::Want;
 use svdir::record::Service;
 
-/// What is wanted of the service, and of its supervise.
+/// What is wanted of the service and of its supervise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Orders {
     /// Up, down, or up once.
     pub want: Want,
-    /// Supervise leaves when the service is down. That cannot be taken back.
+    /// supervise exits when the service is down. No command cancels that.
     pub exiting: bool,
-    /// A `run` that ends by itself is the end.
+    /// supervise exits when `run` ends by itself.
     pub last_run: bool,
-    /// A `run` has ended by itself, and that is the end.
+    /// `run` has ended by itself, so supervise exits.
     pub ended: bool,
 }
 
 impl Orders {
-    /// Nothing but this is wanted.
+    /// Begins with `want`, and nothing else.
     pub const fn new(want: Want) -> Orders {
         Orders { want, exiting: false, last_run: false, ended: false }
     }
 
-    /// The orders that a predecessor has had.
+    /// Takes over the orders of a predecessor.
     pub const fn resume(left: &Service) -> Orders {
         let Service { want, exiting, last_run, ended, .. } = *left;
         Orders { want, exiting, last_run, ended }
     }
 
-    /// Whether a service that is down is to be started without another command.
+    /// Returns whether a service that is down is to be started without another command.
     pub fn is_wanted(&self) -> bool {
         self.want == Want::Up && !self.exiting
     }
 
-    /// The main copy has ended, `by_itself` or because it was told to.
+    /// Takes in the end of the main copy, `by_itself` or because it was told to end.
     pub const fn run_ended(&mut self, by_itself: bool) {
         if self.last_run && by_itself {
             (self.ended, self.exiting) = (true, true);
