@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::Bench;
 use crate::samples::Samples;
+use crate::suites::Origin;
 
 /// Which way a figure should go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,7 @@ impl Row {
 
     /// The other suite with the best median. One process for all services, which nothing outlives, is shown but not compared with.
     fn best(&self, bench: &Bench) -> Option<usize> {
-        let is_peer = |index: &usize| !bench.suites[*index].ours && bench.suites[*index].has_supervisors();
-        let others = (0..bench.suites.len()).filter(is_peer);
+        let others = bench.of(Origin::Installed).into_iter().filter(|index| bench.suites[*index].has_supervisors());
         let known = others.filter_map(|index| Some((index, self.samples.median(index)?)));
         let best = match self.better {
             Better::Less => known.min_by(|a, b| a.1.total_cmp(&b.1)),
@@ -48,16 +48,19 @@ impl Row {
         best.map(|(index, _)| index)
     }
 
+    fn name(&self) -> String {
+        if self.unit.is_empty() { self.metric.clone() } else { format!("{}, {}", self.metric, self.unit) }
+    }
+
     fn line(&self, bench: &Bench) -> String {
         let best = self.best(bench);
-        let mut cells =
-            vec![if self.unit.is_empty() { self.metric.clone() } else { format!("{}, {}", self.metric, self.unit) }];
+        let mut cells = vec![self.name()];
         for index in 0..bench.suites.len() {
             let shown = figure(self.samples.median(index));
             cells.push(if Some(index) == best { format!("**{shown}**") } else { shown });
         }
         cells.push(figure(self.samples.median(bench.floor())));
-        let ours: Vec<usize> = (0..bench.suites.len()).filter(|index| bench.suites[*index].ours).collect();
+        let ours = bench.of(Origin::Now);
         let goals = self.goals();
         for (&index, goal) in ours.iter().zip(goals) {
             let ratio = best.and_then(|best| self.samples.ratio(index, best));
@@ -96,6 +99,18 @@ impl Row {
                 format!("{sign} {}", texts.join(", "))
             }
         }
+    }
+
+    /// For each of our builds: before, now, and how the one relates to the other.
+    fn compared(&self, bench: &Bench) -> Vec<String> {
+        let builds = bench.of(Origin::Before).into_iter().zip(bench.of(Origin::Now));
+        let cells = builds.flat_map(|(before, now)| {
+            let ratio = self.samples.ratio_and_spread(now, before);
+            let ratio = ratio.map(|[low, middle, high]| format!("{middle:.2} ({low:.2} to {high:.2})"));
+            let [before, now] = [before, now].map(|index| figure(self.samples.median(index)));
+            [before, now, ratio.unwrap_or_else(|| "-".to_owned())]
+        });
+        cells.collect()
     }
 }
 
@@ -170,16 +185,30 @@ impl Report {
         if !self.rows.is_empty() {
             let mut columns = bench.names();
             columns.push("floor".to_owned());
-            let ours = bench.suites.iter().filter(|suite| suite.ours);
-            columns.extend(ours.map(|suite| format!("{} / best", suite.name)));
+            columns.extend(bench.of(Origin::Now).iter().map(|&index| format!("{} / best", bench.name(index))));
             columns.push("target".to_owned());
             text.push_str(&header("metric", &columns));
             self.rows.iter().for_each(|row| text.push_str(&row.line(bench)));
         }
-        for table in &self.tables {
+        for table in self.before_and_now(bench).iter().chain(&self.tables) {
             text.push('\n');
             text.push_str(&table.markdown());
         }
         text
+    }
+    /// Each metric of our builds as they were and as they are.
+    fn before_and_now(&self, bench: &Bench) -> Option<Table> {
+        let builds = bench.of(Origin::Before).into_iter().zip(bench.of(Origin::Now));
+        let columns: Vec<String> = builds
+            .flat_map(|(before, now)| [bench.name(before).to_owned(), bench.name(now).to_owned(), "ratio".to_owned()])
+            .collect();
+        if columns.is_empty() || self.rows.is_empty() {
+            return None;
+        }
+        let mut table = Table::new("Before and now: a ratio is the median of the rounds' (their quartiles)", columns);
+        for row in &self.rows {
+            table.add(row.name(), row.compared(bench));
+        }
+        Some(table)
     }
 }
