@@ -20,6 +20,8 @@ pub enum Target {
     Ratio(f64, f64),
     /// A figure, whatever the others do.
     AtMost(f64),
+    /// Nothing: the figure is shown.
+    None,
 }
 
 /// One metric.
@@ -68,7 +70,8 @@ impl Row {
             cells.push(match (ratio, reached) {
                 (Some(ratio), Some(reached)) => format!("{ratio:.2} {}", mark(reached)),
                 (None, Some(reached)) => mark(reached).to_owned(),
-                (_, None) => "-".to_owned(),
+                (Some(ratio), None) => format!("{ratio:.2}"),
+                (None, None) => "-".to_owned(),
             });
         }
         cells.push(self.goal_text(&goals[..ours.len()]));
@@ -79,11 +82,13 @@ impl Row {
         match self.target {
             Target::Ratio(default, release) => [default, release],
             Target::AtMost(figure) => [figure; 2],
+            Target::None => [f64::NAN; 2],
         }
     }
 
     fn reached(&self, index: usize, ratio: Option<f64>, goal: f64) -> Option<bool> {
         match (self.target, self.better) {
+            (Target::None, _) => None,
             (Target::AtMost(_), _) => Some(self.samples.median(index)? <= goal),
             (Target::Ratio(..), Better::Less) => Some(ratio? <= goal),
             (Target::Ratio(..), Better::More) => Some(ratio? >= goal),
@@ -98,6 +103,7 @@ impl Row {
                 let texts: Vec<String> = goals.iter().map(|goal| format!("{goal:.2}")).collect();
                 format!("{sign} {}", texts.join(", "))
             }
+            Target::None => "-".to_owned(),
         }
     }
 
