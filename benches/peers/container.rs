@@ -109,7 +109,7 @@ fn firsts(bench: &Bench) -> Vec<First> {
     }
     for suite in &bench.suites {
         let program = |name: &str| suite.programs.join(name);
-        if suite.ours {
+        if suite.is_ours() {
             firsts.push(First {
                 name: suite.name.to_owned(),
                 command: vec![program("uphold"), "svscan".into(), "--init".into()],

@@ -14,7 +14,7 @@ use crate::scratch::{Process, Scratch};
 use crate::suites::{Family, Suite};
 use crate::table::{Better, Report, Row, Table, Target, figure};
 
-const TOOLS: [&str; 5] = ["setuidgid", "envdir", "softlimit", "setlock", "pgrphack"];
+const TOOLS: [&str; 7] = ["setuidgid", "envuidgid", "envdir", "softlimit", "setlock", "pgrphack", "fghack"];
 
 /// The rows on exec chains.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -47,7 +47,9 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             "envdir" => "one exec: envdir (10 variables)".to_owned(),
             other => format!("one exec: {other}"),
         };
-        report.add(Row::new(what, "us", Better::Less, samples, Target::Ratio(0.80, 0.30)));
+        // fghack waits for its child: it is no exec, but a fork more.
+        let target = if tool == "fghack" { Target::None } else { Target::Ratio(0.80, 0.30) };
+        report.add(Row::new(what, "us", Better::Less, samples, target));
     }
     report.table(net);
     Ok(())
@@ -74,7 +76,7 @@ fn words(suite: &Suite, tool: &str, scratch: &Path) -> Option<(Command, Vec<OsSt
     let envdir = scratch.join("env");
     let lock = scratch.join("lock");
     let arguments: Vec<OsString> = match tool {
-        "setuidgid" => vec!["nobody".into()],
+        "setuidgid" | "envuidgid" => vec!["nobody".into()],
         "envdir" => vec![envdir.into()],
         "softlimit" => vec!["-o".into(), "100".into()],
         "setlock" => vec![lock.into()],
@@ -83,8 +85,10 @@ fn words(suite: &Suite, tool: &str, scratch: &Path) -> Option<(Command, Vec<OsSt
     let (program, option) = match (suite.family, tool) {
         (Family::Daemontools, _) => (tool.to_owned(), None),
         (Family::S6, "pgrphack") => ("s6-setsid".to_owned(), None),
+        (Family::S6 | Family::Runit, "fghack") => return None,
         (Family::S6, _) => (format!("s6-{tool}"), None),
         (Family::Runit, "setuidgid") => ("chpst".to_owned(), Some("-u")),
+        (Family::Runit, "envuidgid") => ("chpst".to_owned(), Some("-U")),
         (Family::Runit, "envdir") => ("chpst".to_owned(), Some("-e")),
         (Family::Runit, "setlock") => ("chpst".to_owned(), Some("-l")),
         (Family::Runit, "pgrphack") => ("chpst".to_owned(), Some("-P")),

@@ -60,7 +60,7 @@ fn one(bench: &Bench, suite: &Suite, size: usize) -> Result<[Option<f64>; SHOWN.
     ensure!(suite.has_supervisors() || size <= 1_000, "it would need too many descriptors");
     let mut world = World::prepare(&bench.helpers.service, size)?;
     let start = world.launch(suite)?;
-    let each = memory::each(suite, &world, size)?;
+    let private = memory::private(suite, &world, size)?;
     // One that takes seconds is asked once.
     let times = match suite.family {
         Family::Supervisord => 0,
@@ -73,7 +73,7 @@ fn one(bench: &Bench, suite: &Suite, size: usize) -> Result<[Option<f64>; SHOWN.
     } else {
         (None, None)
     };
-    Ok([Some(start), Some(start * 1e3 / size as f64), Some(each.private), median(&svstat), time, calls])
+    Ok([Some(start), Some(start * 1e3 / size as f64), Some(private), median(&svstat), time, calls])
 }
 
 /// Links one more service and waits until it runs and the scanner is at rest again.

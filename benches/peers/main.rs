@@ -2,6 +2,9 @@
 //!
 //! All that is compared is measured in turn, round after round; a figure is the median of its rounds, a ratio the median of the rounds'
 //! ratios. It prints a Markdown table. Nothing is written but temporary files and, if asked for, `benches/RESULTS.md`.
+//!
+//! With `--before` it measures in the same run what an earlier commit costs, which is checked out in the tree that follows (`git worktree add`), and
+//! builds it there.
 
 mod builds;
 mod container;
@@ -26,6 +29,7 @@ use std::cell::RefCell;
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -33,10 +37,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::builds::Helpers;
 use crate::scratch::Scratch;
-use crate::suites::Suite;
+use crate::suites::{Origin, Suite};
 use crate::table::Report;
 
-const USAGE: &str = "usage: cargo bench --bench peers -- [--quick] [--only NAME[,NAME...]] [--write-results]";
+const USAGE: &str =
+    "usage: cargo bench --bench peers -- [--quick] [--only NAME[,NAME...]] [--before TREE] [--write-results]";
 
 /// One group of metrics: what `--only` calls it.
 type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
@@ -79,6 +84,11 @@ impl Bench {
         self.suites.len()
     }
 
+    /// The indices of the suites of one origin.
+    fn of(&self, origin: Origin) -> Vec<usize> {
+        (0..self.suites.len()).filter(|&index| self.suites[index].origin == origin).collect()
+    }
+
     fn names(&self) -> Vec<String> {
         self.suites.iter().map(|suite| suite.name.to_owned()).collect()
     }
@@ -100,6 +110,7 @@ struct Options {
     quick: bool,
     write_results: bool,
     only: Vec<String>,
+    before: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -119,9 +130,11 @@ fn run() -> Result<()> {
     let begin = Instant::now();
     progress(begin, "building");
     let (mut suites, mut notes) = suites::installed();
-    let (ours, missing) = builds::ours(&scratch)?;
-    suites.extend(ours);
-    notes.extend(missing);
+    let before = options.before.as_deref().map(|tree| builds::before(tree, &scratch)).transpose()?;
+    for (built, missing) in before.into_iter().chain([builds::ours(&scratch)?]) {
+        suites.extend(built);
+        notes.extend(missing);
+    }
     let helpers = builds::helpers(&scratch)?;
     let bench = Bench { suites, helpers, quick: options.quick, notes: RefCell::new(notes), begin: Instant::now() };
     let head = machine::describe(&bench);
@@ -143,6 +156,7 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options> {
             // What cargo says to every benchmark.
             "--bench" => {}
             "--quick" => options.quick = true,
+            "--before" => options.before = Some(tree(&words.next().context(USAGE)?)?),
             "--write-results" => options.write_results = true,
             "--only" => options.only.extend(words.next().context(USAGE)?.split(',').map(str::to_owned)),
             _ => bail!(USAGE),
@@ -153,6 +167,11 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options> {
         bail!("no metric is called {unknown}; there are {}", known.join(" "));
     }
     Ok(options)
+}
+
+/// A directory as it is called from everywhere.
+fn tree(path: &str) -> Result<PathBuf> {
+    fs::canonicalize(path).with_context(|| format!("unable to find {path}"))
 }
 
 fn progress(begin: Instant, text: &str) {

@@ -38,10 +38,25 @@ fn field(text: &str, name: &str) -> Option<f64> {
 /// What processes hold, in kB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
-    /// Pages that are theirs alone: heap, stack, data that was written.
+    /// Anonymous pages, which are theirs alone: heap, stack, data that was written.
     pub private: f64,
-    /// These, page tables and kernel stacks.
-    pub all: f64,
+    /// Pages of files, which all have in common that map the same file.
+    pub files: f64,
+    /// Pages that no other process maps, of files too (`Private_Clean` and `Private_Dirty`).
+    pub unshared: f64,
+    /// Page tables (`VmPTE`).
+    pub tables: f64,
+    /// Addresses that the stack has taken (`VmStk`).
+    pub stack: f64,
+    /// How many processes that is.
+    pub processes: f64,
+}
+
+impl Memory {
+    /// Anonymous pages, page tables and kernel stacks.
+    pub fn all(&self) -> f64 {
+        self.private + self.tables + KERNEL_STACK * self.processes
+    }
 }
 
 /// The memory of these processes.
@@ -50,10 +65,14 @@ pub fn memory(pids: &[i32]) -> Result<Memory> {
     for pid in pids {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("unable to read smaps_rollup")?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).context("unable to read status")?;
-        let private = field(&rollup, "Anonymous").context("no Anonymous in smaps_rollup")?;
-        let tables = field(&status, "VmPTE").context("no VmPTE in status")?;
-        sum.private += private;
-        sum.all += private + tables + KERNEL_STACK;
+        let pages = |name: &str| field(&rollup, name).with_context(|| format!("no {name} in smaps_rollup"));
+        let of = |name: &str| field(&status, name).with_context(|| format!("no {name} in status"));
+        sum.private += pages("Anonymous")?;
+        sum.files += pages("Rss")? - pages("Anonymous")?;
+        sum.unshared += pages("Private_Clean")? + pages("Private_Dirty")?;
+        sum.tables += of("VmPTE")?;
+        sum.stack += of("VmStk")?;
+        sum.processes += 1.0;
     }
     Ok(sum)
 }

@@ -33,9 +33,20 @@ impl Samples {
     /// How the figures of one contender relate to another's: the median over the rounds, so that a round in which the machine was busy
     /// weighs no more than another.
     pub fn ratio(&self, index: usize, to: usize) -> Option<f64> {
-        let (own, other) = (self.0.get(index)?, self.0.get(to)?);
-        let ratios: Vec<f64> = own.iter().zip(other).filter(|(_, other)| **other != 0.0).map(|(a, b)| a / b).collect();
-        median(&ratios)
+        median(&self.ratios(index, to))
+    }
+
+    /// The same, between the quarter of the rounds in which it was least and the quarter in which it was most.
+    pub fn ratio_and_spread(&self, index: usize, to: usize) -> Option<[f64; 3]> {
+        let mut ratios = self.ratios(index, to);
+        ratios.sort_by(f64::total_cmp);
+        let last = ratios.len().checked_sub(1)?;
+        Some([ratios[last / 4], median(&ratios)?, ratios[last - last / 4]])
+    }
+
+    fn ratios(&self, index: usize, to: usize) -> Vec<f64> {
+        let of = |index| self.0.get(index).into_iter().flatten();
+        of(index).zip(of(to)).filter(|(_, other)| **other != 0.0).map(|(own, other)| own / other).collect()
     }
 
     /// The same figures less those of another contender, round by round.

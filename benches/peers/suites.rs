@@ -14,6 +14,17 @@ pub enum Family {
     Supervisord,
 }
 
+/// Where a suite comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is another one, and is installed.
+    Installed,
+    /// It is this one as it was, built from another tree.
+    Before,
+    /// It is this one as it is.
+    Now,
+}
+
 /// A suite to be measured.
 #[derive(Clone, Debug)]
 pub struct Suite {
@@ -22,8 +33,7 @@ pub struct Suite {
     pub family: Family,
     /// Where its programs lie.
     pub programs: PathBuf,
-    /// Whether it is one of our builds.
-    pub ours: bool,
+    pub origin: Origin,
 }
 
 /// The other suites that are installed, and a line for each that is not.
@@ -41,7 +51,8 @@ pub fn installed() -> (Vec<Suite>, Vec<String>) {
                 missing.push("daemontools: not measured: the svscan on PATH is uphold's".to_owned());
             }
             Some(programs) => {
-                suites.push(Suite { name, version: version(name, &programs), family, programs, ours: false });
+                let version = version(name, &programs);
+                suites.push(Suite { name, version, family, programs, origin: Origin::Installed });
             }
             None => missing.push(format!("{name}: not measured: not installed")),
         }
@@ -98,9 +109,14 @@ impl Suite {
         (self.family == Family::S6).then(|| self.command("s6-svscanctl", ["-a".as_ref(), scan]))
     }
 
+    /// Whether it is one of our builds, of today or before.
+    pub fn is_ours(&self) -> bool {
+        self.origin != Origin::Installed
+    }
+
     /// Whether the scanner only looks every few seconds.
     pub fn polls(&self) -> bool {
-        !self.ours && matches!(self.family, Family::Daemontools | Family::Runit)
+        !self.is_ours() && matches!(self.family, Family::Daemontools | Family::Runit)
     }
 
     /// What sends TERM to the service in a directory.

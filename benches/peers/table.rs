@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::Bench;
 use crate::samples::Samples;
+use crate::suites::Origin;
 
 /// Which way a figure should go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Target {
     Ratio(f64, f64),
     /// A figure, whatever the others do.
     AtMost(f64),
+    /// Nothing: the figure is shown.
+    None,
 }
 
 /// One metric.
@@ -38,8 +41,7 @@ impl Row {
 
     /// The other suite with the best median. One process for all services, which nothing outlives, is shown but not compared with.
     fn best(&self, bench: &Bench) -> Option<usize> {
-        let is_peer = |index: &usize| !bench.suites[*index].ours && bench.suites[*index].has_supervisors();
-        let others = (0..bench.suites.len()).filter(is_peer);
+        let others = bench.of(Origin::Installed).into_iter().filter(|index| bench.suites[*index].has_supervisors());
         let known = others.filter_map(|index| Some((index, self.samples.median(index)?)));
         let best = match self.better {
             Better::Less => known.min_by(|a, b| a.1.total_cmp(&b.1)),
@@ -48,16 +50,19 @@ impl Row {
         best.map(|(index, _)| index)
     }
 
+    fn name(&self) -> String {
+        if self.unit.is_empty() { self.metric.clone() } else { format!("{}, {}", self.metric, self.unit) }
+    }
+
     fn line(&self, bench: &Bench) -> String {
         let best = self.best(bench);
-        let mut cells =
-            vec![if self.unit.is_empty() { self.metric.clone() } else { format!("{}, {}", self.metric, self.unit) }];
+        let mut cells = vec![self.name()];
         for index in 0..bench.suites.len() {
             let shown = figure(self.samples.median(index));
             cells.push(if Some(index) == best { format!("**{shown}**") } else { shown });
         }
         cells.push(figure(self.samples.median(bench.floor())));
-        let ours: Vec<usize> = (0..bench.suites.len()).filter(|index| bench.suites[*index].ours).collect();
+        let ours = bench.of(Origin::Now);
         let goals = self.goals();
         for (&index, goal) in ours.iter().zip(goals) {
             let ratio = best.and_then(|best| self.samples.ratio(index, best));
@@ -65,7 +70,8 @@ impl Row {
             cells.push(match (ratio, reached) {
                 (Some(ratio), Some(reached)) => format!("{ratio:.2} {}", mark(reached)),
                 (None, Some(reached)) => mark(reached).to_owned(),
-                (_, None) => "-".to_owned(),
+                (Some(ratio), None) => format!("{ratio:.2}"),
+                (None, None) => "-".to_owned(),
             });
         }
         cells.push(self.goal_text(&goals[..ours.len()]));
@@ -76,11 +82,13 @@ impl Row {
         match self.target {
             Target::Ratio(default, release) => [default, release],
             Target::AtMost(figure) => [figure; 2],
+            Target::None => [f64::NAN; 2],
         }
     }
 
     fn reached(&self, index: usize, ratio: Option<f64>, goal: f64) -> Option<bool> {
         match (self.target, self.better) {
+            (Target::None, _) => None,
             (Target::AtMost(_), _) => Some(self.samples.median(index)? <= goal),
             (Target::Ratio(..), Better::Less) => Some(ratio? <= goal),
             (Target::Ratio(..), Better::More) => Some(ratio? >= goal),
@@ -95,7 +103,20 @@ impl Row {
                 let texts: Vec<String> = goals.iter().map(|goal| format!("{goal:.2}")).collect();
                 format!("{sign} {}", texts.join(", "))
             }
+            Target::None => "-".to_owned(),
         }
+    }
+
+    /// For each of our builds: before, now, and how the one relates to the other.
+    fn compared(&self, bench: &Bench) -> Vec<String> {
+        let builds = bench.of(Origin::Before).into_iter().zip(bench.of(Origin::Now));
+        let cells = builds.flat_map(|(before, now)| {
+            let ratio = self.samples.ratio_and_spread(now, before);
+            let ratio = ratio.map(|[low, middle, high]| format!("{middle:.2} ({low:.2} to {high:.2})"));
+            let [before, now] = [before, now].map(|index| figure(self.samples.median(index)));
+            [before, now, ratio.unwrap_or_else(|| "-".to_owned())]
+        });
+        cells.collect()
     }
 }
 
@@ -170,16 +191,30 @@ impl Report {
         if !self.rows.is_empty() {
             let mut columns = bench.names();
             columns.push("floor".to_owned());
-            let ours = bench.suites.iter().filter(|suite| suite.ours);
-            columns.extend(ours.map(|suite| format!("{} / best", suite.name)));
+            columns.extend(bench.of(Origin::Now).iter().map(|&index| format!("{} / best", bench.name(index))));
             columns.push("target".to_owned());
             text.push_str(&header("metric", &columns));
             self.rows.iter().for_each(|row| text.push_str(&row.line(bench)));
         }
-        for table in &self.tables {
+        for table in self.before_and_now(bench).iter().chain(&self.tables) {
             text.push('\n');
             text.push_str(&table.markdown());
         }
         text
+    }
+    /// Each metric of our builds as they were and as they are.
+    fn before_and_now(&self, bench: &Bench) -> Option<Table> {
+        let builds = bench.of(Origin::Before).into_iter().zip(bench.of(Origin::Now));
+        let columns: Vec<String> = builds
+            .flat_map(|(before, now)| [bench.name(before).to_owned(), bench.name(now).to_owned(), "ratio".to_owned()])
+            .collect();
+        if columns.is_empty() || self.rows.is_empty() {
+            return None;
+        }
+        let mut table = Table::new("Before and now: a ratio is the median of the rounds' (their quartiles)", columns);
+        for row in &self.rows {
+            table.add(row.name(), row.compared(bench));
+        }
+        Some(table)
     }
 }

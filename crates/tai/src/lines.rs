@@ -24,7 +24,7 @@ impl Stamper {
                 out.push(b' ');
             }
             let (line, rest, complete) = split_line(block);
-            out.extend_from_slice(line);
+            append(out, line);
             self.in_line = !complete;
             block = rest;
         }
@@ -142,21 +142,29 @@ fn fraction(nanos: u32) -> Option<[u8; 10]> {
     (left == 0).then_some(text)
 }
 
-/// Appends `bytes`. Short ones are copied in pieces of a known size, which take a move or two each: musl's memcpy with an unknown
-/// size takes as long to begin as half a line takes altogether.
-fn append(out: &mut Vec<u8>, mut bytes: &[u8]) {
-    const SHORT: usize = 256;
-    if bytes.len() <= SHORT {
-        while let Some((piece, rest)) = bytes.split_first_chunk::<32>() {
-            out.extend_from_slice(piece);
-            bytes = rest;
-        }
-        while let Some((piece, rest)) = bytes.split_first_chunk::<8>() {
-            out.extend_from_slice(piece);
-            bytes = rest;
-        }
+/// Appends `bytes`. musl's memcpy, called with a size that the compiler does not know, needs as long to begin as it needs to copy two lines.
+fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+    if cfg!(target_env = "musl") { append_by_size(out, bytes) } else { out.extend_from_slice(bytes) }
+}
+
+/// Appends `bytes` in pieces of a known size, which take a move or two each. Where there are so many that this takes longer, memcpy is called.
+fn append_by_size(out: &mut Vec<u8>, bytes: &[u8]) {
+    match bytes.len() {
+        0..8 => bytes.iter().for_each(|&byte| out.push(byte)),
+        8..32 => append_pieces::<8>(out, bytes),
+        32..=1_024 => append_pieces::<32>(out, bytes),
+        _ => out.extend_from_slice(bytes),
     }
-    out.extend_from_slice(bytes);
+}
+
+/// Appends `bytes`, of which there are `N` or more. The last piece overlaps the one before it.
+fn append_pieces<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (pieces, rest) = bytes.as_chunks::<N>();
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    if let (false, Some(last)) = (rest.is_empty(), bytes.last_chunk::<N>()) {
+        out.truncate(out.len() - (N - rest.len()));
+        out.extend_from_slice(last);
+    }
 }
 
 /// Splits `block` after its first newline, and tells whether there was one.
@@ -234,6 +242,16 @@ mod tests {
     fn a_label_that_the_end_of_input_cuts_is_dropped() {
         assert_eq!(localized(b"a\n@400000003b9aca0a075bcd15"), b"a\n");
         assert_eq!(localized(b"@4"), b"");
+    }
+
+    #[test]
+    fn a_line_of_any_length_is_appended_as_it_is() {
+        let text: Vec<u8> = (0..3_000_u32).map(|number| (number * number % 251) as u8).collect();
+        for length in 0..text.len() {
+            let mut out = b"before".to_vec();
+            append_by_size(&mut out, &text[..length]);
+            assert_eq!(out, [b"before", &text[..length]].concat(), "{length}");
+        }
     }
 
     #[test]
