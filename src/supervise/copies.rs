@@ -6,13 +6,13 @@ use std::io;
 use cli::{Text, Warnings, text};
 use machine::Pid;
 use machine::supervise::{Event, Knobs, Machine, Needs, NotStarted, Slot, Start};
+use svdir::names;
 use svdir::record::{self as sections, Observed, Process, Record};
-use svdir::{Command, names};
 use sys::{fd, oom};
 
+use super::kernel::Outcome;
 use super::knobs::{self, Presence, Present};
-use super::processes::Known;
-use super::readiness::{self, Ways};
+use super::readiness::{self, ReadyPipe, Ways};
 use super::say;
 use super::sockets::Sockets;
 use super::start::{Clash, Failure, Made, Plan};
@@ -46,36 +46,25 @@ pub struct Scene<'a> {
     pub said: &'a mut Warnings,
 }
 
-/// What came of a start.
-pub struct Outcome {
-    /// What the machine is told.
-    pub event: Event,
-    /// What is known of the new process, if it has become `run`.
-    pub known: Option<Known>,
-    /// Why it has not, for the record.
-    pub why: sections::Text<64>,
+/// Reads what somebody needs to know.
+pub fn knobs_for(needs: Needs, dir: &OsStr, said: &mut Warnings) -> Knobs {
+    match needs {
+        Needs::Nothing => Knobs::default(),
+        Needs::Signals => knobs::signals(dir, said),
+        Needs::Replacing => knobs::for_replacing(dir, said),
+    }
 }
 
 impl Provisions {
-    /// Reads what the command needs to know.
-    pub fn knobs_for(&mut self, command: Command, dir: &OsStr, said: &mut Warnings) -> Knobs {
-        match Needs::of(command) {
-            Needs::Nothing => Knobs::default(),
-            Needs::Signals => knobs::signals(dir, said),
-            Needs::Replacing => knobs::for_replacing(dir, said),
-        }
-    }
-
-    /// Starts `run`, unless what it needs cannot be had: that is said.
-    pub fn start(&mut self, slot: Slot, mut scene: Scene<'_>) -> Outcome {
-        self.try_to_start(slot, &mut scene).unwrap_or_else(|Text(why)| Outcome {
-            event: Event::NotStarted(slot, NotStarted::Refused),
-            known: None,
-            why: sections::Text::new(&why),
+    /// Starts `run`, unless what it needs cannot be had: that is said. Returns where it tells that it is ready, if it has become `run`.
+    pub fn start(&mut self, slot: Slot, mut scene: Scene<'_>) -> (Outcome, ReadyPipe) {
+        self.try_to_start(slot, &mut scene).unwrap_or_else(|Text(why)| {
+            let event = Event::NotStarted(slot, NotStarted::Refused);
+            (Outcome { event, seen: None, why: sections::Text::new(&why) }, ReadyPipe::default())
         })
     }
 
-    fn try_to_start(&mut self, slot: Slot, scene: &mut Scene<'_>) -> Result<Outcome, Text> {
+    fn try_to_start(&mut self, slot: Slot, scene: &mut Scene<'_>) -> Result<(Outcome, ReadyPipe), Text> {
         let dir = scene.dir;
         let present = self.presence.look();
         self.open_sockets(slot, present, scene)?;
@@ -120,7 +109,7 @@ impl Provisions {
                 };
                 scene.said.warning("fork", text, &error);
                 let event = Event::NotStarted(slot, NotStarted::Fork);
-                return Ok(Outcome { event, known: None, why: sections::Text::default() });
+                return Ok((Outcome { event, seen: None, why: sections::Text::default() }, ready));
             }
         };
         scene.said.over("fork");
@@ -128,22 +117,23 @@ impl Provisions {
         log::info!("{}: started as pid {}", dir.display(), pid.0);
         scene.note_score();
         scene.note_record(&made)?;
-        Ok(match made.failed {
+        let outcome = match made.failed {
             Some(Failure::Exec(error)) => Outcome {
                 event: match slot {
                     // It has ended already.
                     Slot::Second => Event::NotStarted(slot, NotStarted::Refused),
                     Slot::Main | Slot::Job(_) => Event::Started(slot, start(pid, false)),
                 },
-                known: None,
+                seen: None,
                 why: sections::Text::new(&say::unable_to_start(dir, &error).0),
             },
             Some(Failure::Record(_)) | None => Outcome {
                 event: Event::Started(slot, start(pid, true)),
-                known: Some(Known { adopted: None, seen: Process { born, ..seen }, ready }),
+                seen: Some(Process { born, ..seen }),
                 why: sections::Text::default(),
             },
-        })
+        };
+        Ok((outcome, ready))
     }
 
     /// Those that the service needs, and no others but those that an old copy has.

@@ -5,6 +5,7 @@
 
 mod copies;
 mod hold;
+mod kernel;
 mod knobs;
 mod processes;
 mod readiness;
@@ -12,9 +13,12 @@ mod say;
 mod sockets;
 mod start;
 mod supervisor;
+mod system;
 mod takeover;
 mod upgrade;
 mod voice;
+#[cfg(test)]
+mod worlds;
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -40,6 +44,7 @@ use processes::{Known, Processes};
 use readiness::ReadyPipe;
 use sockets::Sockets;
 use supervisor::Supervisor;
+use system::System;
 use takeover::{Beginning, last_start, who_we_are};
 use upgrade::{Inherited, unable};
 use voice::{PROGRAM, VOICE};
@@ -97,7 +102,7 @@ fn directory(call: &Call) -> Result<&'static OsStr, Usage> {
 /// Here and in [`go_on`] it is put on the heap: what is moved on the stack touches pages of that, which are the
 /// process's for the rest of its life.
 #[inline(never)]
-fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_>>> {
+fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, System<'_>>>> {
     let signals = catch_signals(dir, None)?;
     std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
     let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
@@ -110,15 +115,12 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_>>
         if last_run {
             found.machine.make_last_run();
         }
-        let left = found.left.map(|left| left.observed).unwrap_or_default();
-        let told = Observed { supervise: us, why: left.why, mark: left.mark, heard: left.heard, ..Observed::default() };
-        let (main, second) = (found.processes.main.seen, found.processes.second.seen);
-        let notify = readiness::recorded(&found.notify);
-        let record = Record { decided: found.machine.decided(), observed: Observed { main, second, notify, ..told } };
-        begin = Some((found, told));
+        found.told = Observed { supervise: us, notify: readiness::recorded(&found.notify), ..found.told };
+        let record = Record { decided: found.machine.decided(), observed: found.told };
+        begin = Some(found);
         Ok(record)
     })?;
-    let (Beginning { machine, processes, notify, .. }, told) = begin.context("nothing was announced")?;
+    let Beginning { machine, processes, notify, told } = begin.context("nothing was announced")?;
     let log_pipe = log_pipe.and_then(|_| fd::reopen_for_reading(fd::stdout()).ok());
     // The sockets of a service that is being replaced are in its second copy too.
     let copy = processes.main.adopted.as_ref().or(processes.second.adopted.as_ref());
@@ -130,23 +132,28 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_>>
         dir,
         machine,
         events: VecDeque::new(),
-        processes,
         told,
-        log_pipe,
-        provisions: Provisions { presence: Presence::default(), notify, sockets },
-        signals,
-        hold,
+        ended: [None; 2],
+        kernel: System {
+            dir,
+            processes,
+            log_pipe,
+            provisions: Provisions { presence: Presence::default(), notify, sockets },
+            signals,
+            hold,
+            successor,
+            deep: true,
+        },
         renew: None,
-        successor,
+        deaf: None,
         said,
         done: false,
-        deep: true,
     }))
 }
 
 /// Goes on from the state that was handed over by the program that this one replaces.
 #[inline(never)]
-fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Result<Box<Supervisor<'a>>> {
+fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Result<Box<Supervisor<'a, System<'a>>>> {
     let handover = upgrade::decode(dir, state)?;
     let Record { decided, observed } = handover.record;
     be_spared(handover.oom);
@@ -159,7 +166,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         let process = inherited.take(key).zip(pid).map(|(fd, pid)| {
             Adopted::inherit(fd, process::Pid::from_raw(pid.get().cast_signed()), record::birth(seen.born))
         });
-        io::Result::Ok(Known { adopted: process.transpose()?, seen, ready: ReadyPipe::inherit(inherited.take(ready)) })
+        io::Result::Ok(Known { adopted: process.transpose()?, ready: ReadyPipe::inherit(inherited.take(ready)) })
     };
     let (main, second) = (decided.main.map(|main| main.pid), decided.second.map(|(_, second)| second.pid));
     let processes = Processes {
@@ -181,7 +188,6 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         dir,
         machine: Machine::resume(tick(), &decided, resumed),
         events: VecDeque::new(),
-        processes,
         told: Observed {
             supervise: Supervise {
                 version: who_we_are(None).version,
@@ -191,19 +197,25 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
             },
             ..observed
         },
-        log_pipe: inherited.take(Key::LOG_PIPE),
-        provisions: Provisions {
-            presence: Presence::default(),
-            notify,
-            sockets: Sockets::inherit(&handover.sockets).with_context(|| unable(dir))?,
+        ended: [None; 2],
+        kernel: System {
+            dir,
+            processes,
+            log_pipe: inherited.take(Key::LOG_PIPE),
+            provisions: Provisions {
+                presence: Presence::default(),
+                notify,
+                sockets: Sockets::inherit(&handover.sockets).with_context(|| unable(dir))?,
+            },
+            signals,
+            hold,
+            successor,
+            deep: true,
         },
-        signals,
-        hold,
         renew: None,
-        successor,
+        deaf: None,
         said,
         done: false,
-        deep: true,
     });
     supervisor.go_on();
     Ok(supervisor)

@@ -2,9 +2,8 @@
 
 use std::os::fd::BorrowedFd;
 
-use machine::supervise::Target;
+use machine::supervise::{Slot, Target};
 use machine::{Pid, Signal};
-use svdir::record::Process;
 use svdir::record::handover::Key;
 use sys::adopted::Adopted;
 use sys::proc;
@@ -17,8 +16,6 @@ use super::readiness::ReadyPipe;
 pub struct Known {
     /// Its descriptor, where it is not our child but was our predecessor's, or one that a child has named.
     pub adopted: Option<Adopted>,
-    /// What stands in the record. It stays when the process has ended.
-    pub seen: Process,
     /// Where it tells that it is ready.
     pub ready: ReadyPipe,
 }
@@ -33,10 +30,25 @@ pub struct Processes {
 }
 
 impl Processes {
+    /// What is known of the copy in this slot.
+    pub const fn of(&self, slot: Slot) -> &Known {
+        match slot {
+            Slot::Second => &self.second,
+            Slot::Main | Slot::Job(_) => &self.main,
+        }
+    }
+
+    /// What is known of the copy in this slot, to be changed.
+    pub const fn of_mut(&mut self, slot: Slot) -> &mut Known {
+        match slot {
+            Slot::Second => &mut self.second,
+            Slot::Main | Slot::Job(_) => &mut self.main,
+        }
+    }
+
     /// The two change places, and nobody waits for the second to get ready.
     pub fn promote(&mut self) {
         std::mem::swap(&mut self.main, &mut self.second);
-        self.main.seen.ready = None;
         self.second.ready = ReadyPipe::default();
     }
 

@@ -3,32 +3,21 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use cli::{Text, Warnings, text};
-use machine::supervise::{Action, Event, Job, Machine, Say, Slot, Word};
-use machine::{Pid, Tick};
+use machine::supervise::{Action, Event, Job, Machine, Needs, Say, Slot, Target, Word};
+use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
-use svdir::record::handover::{Handover, Key};
 use svdir::record::{self as sections, Observed, Record};
 use svdir::{Command, Exit, names};
-use sys::adopted::Adopted;
 use sys::notify::LONGEST;
-use sys::process::{self, Change};
-use sys::signals::Signals;
-use sys::{fd, oom, proc, sealed, stack};
+use sys::process::Change;
 
-use super::copies::{Outcome, Provisions, Scene, start_check};
-use super::hold::Hold;
-use super::processes::{Known, Processes, pid_of};
-use super::readiness::{self, ReadyPipe};
-use super::takeover::{find_moved, know_group};
-use super::upgrade::unknown_descriptor;
-use super::{knobs, say};
+use super::kernel::{Kernel, Outcome, Told, Woken};
+use super::say;
 use crate::service::files::shown;
-use crate::service::successor::{Answer, Successor};
-use crate::service::{now, record, tick};
+use crate::service::successor::Answer;
 
 /// Command bytes are read this many at a time.
 const BATCH: usize = 256;
@@ -40,65 +29,44 @@ const WORDS: usize = 8;
 const LAST_WORDS: usize = 64;
 
 /// Everything that the loop has.
-pub struct Supervisor<'a> {
+pub struct Supervisor<'a, K> {
     /// As the operator typed it: for messages.
     pub dir: &'a OsStr,
     pub machine: Machine,
     /// What has happened and was not taken in yet.
     pub events: VecDeque<Event>,
-    pub processes: Processes,
-    /// What stands in the record besides what the machine and the processes say: who we are, why the service cannot be started, which marks have come.
+    /// What stands in the record besides what the machine says: what was seen of the copies, who we are, why the service cannot be started, which marks have come.
     pub told: Observed,
-    /// Held: the read end of the pipe to the logger, which must not break while both svscan and the logger are dead.
-    pub log_pipe: Option<OwnedFd>,
-    pub provisions: Provisions,
-    pub signals: Signals,
-    pub hold: Hold,
+    /// Those of whose end the machine was not told yet, so that it may want to signal them. Their pids may be somebody else's.
+    pub ended: [Option<Pid>; 2],
+    /// Where things happen.
+    pub kernel: K,
     /// When it is tried again to make our files anew.
     pub renew: Option<Tick>,
-    pub successor: Successor,
+    /// When it is tried again to read commands, which failed.
+    pub deaf: Option<Tick>,
     pub said: Warnings,
     pub done: bool,
-    /// More of the stack was touched than the loop needs.
-    pub deep: bool,
 }
 
-impl Supervisor<'_> {
-    /// Becomes the new file of this program.
+impl<K: Kernel> Supervisor<'_, K> {
+    /// Becomes the new file of this program, unless nothing is left to be done.
     fn succeed(&mut self, program: &Path) {
-        let open: Vec<BorrowedFd<'_>> =
-            self.descriptors().map(|(_, fd)| fd).chain(self.provisions.sockets.descriptors()).collect();
-        if let Some(state) = self.state() {
-            self.successor.succeed(program, &state, &open, &self.signals);
+        if self.done {
+            return;
         }
-    }
-
-    /// What another program needs to go on from here.
-    #[inline(never)]
-    fn state(&self) -> Option<Vec<u8>> {
-        let descriptors = self.descriptors().map(|(key, fd)| (key, sealed::number(fd))).collect();
-        let (oom, sockets) = (oom::original(), self.provisions.sockets.leave());
-        Handover { record: self.record(), descriptors, sockets, oom }.encode()
-    }
-
-    /// All that stays open over an upgrade, but for the sockets of the service.
-    fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
-        let [reader, writer] = self.signals.descriptors();
-        let signals = [(Key::SIGNALS, reader), (Key::SIGNALS_WRITER, writer)];
-        let log_pipe = self.log_pipe.as_ref().map(|pipe| (Key::LOG_PIPE, pipe.as_fd()));
-        let notify = self.provisions.notify.descriptor().map(|socket| (Key::NOTIFY, socket));
-        let all = self.hold.descriptors().chain(self.processes.descriptors()).chain(signals).chain(log_pipe);
-        all.chain(notify).chain(unknown_descriptor())
+        if let Some(state) = self.kernel.state(self.record()) {
+            self.kernel.succeed(program, &state);
+        }
     }
 
     /// Starts the service, or finds it running or ended.
     pub fn begin(&mut self) {
         // A process that is up before the machine has begun is our predecessor's.
-        let gone = |pid: Option<Pid>, known: &Known| pid.filter(|_| known.adopted.is_none());
-        let main = gone(self.machine.pid(), &self.processes.main);
-        let second = gone(self.machine.second_pid(), &self.processes.second);
+        let main = self.machine.pid().filter(|_| !self.kernel.is_watched(Slot::Main));
+        let second = self.machine.second_pid().filter(|_| !self.kernel.is_watched(Slot::Second));
         if second.is_none() {
-            know_group(&mut self.machine, &self.processes.second);
+            self.know_group();
         }
         self.take_in(Event::Begin);
         for pid in [main, second].into_iter().flatten() {
@@ -111,111 +79,100 @@ impl Supervisor<'_> {
     pub fn go_on(&mut self) {
         log::info!("{}: going on as version {}", self.dir.display(), self.told.supervise.version().unwrap_or_default());
         self.announce();
-        know_group(&mut self.machine, &self.processes.second);
+        self.know_group();
         self.take_in(Event::Begin);
         // Deaths of which the old program was not told any more.
         self.reap();
     }
 
+    /// Looks whether the second copy that was found leads a process group.
+    fn know_group(&mut self) {
+        if self.machine.second_pid().is_some_and(|second| self.kernel.leads_group(second)) {
+            self.machine.know_group();
+        }
+    }
+
     /// Waits for something to happen, and acts on all that has. What a turn seldom needs is not inlined: its stack would be touched always.
     #[inline(never)]
     pub fn turn(&mut self) {
-        let deadlines = [
-            self.machine.deadline(),
-            self.hold.announcer.rewrite,
-            self.renew,
-            self.successor.deadline(),
-            self.provisions.notify.deadline(),
-        ];
-        let deadline = deadlines.into_iter().flatten().min();
-        let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
-        // What the beginning or a start has touched is not needed until the next one.
-        if std::mem::take(&mut self.deep) {
-            stack::give_back();
+        if self.is_due(self.deaf) {
+            self.deaf = None;
         }
-        let Processes { main, second } = &self.processes;
-        let sources = [
-            Some(self.signals.fd()),
-            Some(self.hold.control()),
-            main.ready.fd(),
-            second.ready.fd(),
-            main.adopted.as_ref().map(Adopted::fd),
-            second.adopted.as_ref().map(Adopted::fd),
-            self.provisions.notify.fd(),
-        ];
-        let found = sys::poll::readable_of(sources, timeout);
-        let [signals, control, main_ready, second_ready, main_ended, second_ended, word] = match found {
-            Ok(readable) => {
+        let deadlines = [self.machine.deadline(), self.renew, self.deaf, self.kernel.deadline()];
+        let woken = match self.kernel.wait(deadlines.into_iter().flatten().min(), self.deaf.is_none()) {
+            Ok(woken) => {
                 self.said.over("poll");
-                readable
+                woken
             }
             Err(error) => {
                 let text = text!("unable to wait for ", self.dir, ", trying again in a second");
                 self.said.warning("poll", text, &error);
-                sys::poll::rest();
-                // What is not there says nothing.
-                [true; 7]
+                self.kernel.rest();
+                Woken::UNKNOWN
             }
         };
         // The operator comes first: a service that does not stop talking keeps him from nothing.
-        if control {
+        if woken.commands && self.deaf.is_none() {
             self.obey();
         }
-        if main_ready || second_ready {
+        if woken.ready {
             self.hear_ready();
         }
-        if signals || self.signals.came() {
-            self.signals.drain();
+        if woken.signal || self.kernel.has_signal() {
+            self.kernel.forget_signals();
             self.reap();
         }
-        if main_ended || second_ended {
+        if woken.ended {
             self.see_end_of_adopted();
         }
         self.meet_deadlines();
         // Last, and few at a time.
-        if word {
+        if woken.word {
             self.hear_words(WORDS);
         }
     }
 
     fn meet_deadlines(&mut self) {
-        if self.machine.is_overdue(tick()) {
-            // What it has told while we did not get to run counts.
+        if self.machine.is_overdue(self.kernel.now()) {
+            let knobs = self.kernel.knobs(Needs::Signals, &mut self.said);
+            // What it has told while we did not get to run counts, and also while we read.
             self.hear_words(LAST_WORDS);
-            let knobs = knobs::signals(self.dir, &mut self.said);
             self.take_in(Event::Overdue(knobs));
         }
-        if is_due(self.machine.deadline()) {
+        if self.is_due(self.machine.deadline()) {
             self.take_in(Event::Timeout);
         }
-        if is_due(self.hold.announcer.rewrite) {
+        if self.is_due(self.kernel.rewrite()) {
             self.announce();
         }
-        if is_due(self.renew) {
+        if self.is_due(self.renew) {
             self.look_at_files();
         }
-        self.successor.timeout();
+        self.kernel.end_late();
     }
 
+    fn is_due(&self, deadline: Option<Tick>) -> bool {
+        deadline.is_some_and(|deadline| deadline <= self.kernel.now())
+    }
+
+    /// Takes in what has become of children. That somebody has removed our files is told by the same signal, and one signal may tell of both.
     fn reap(&mut self) {
-        let mut nobody = true;
-        while let Some((pid, change)) = process::reap() {
-            nobody = false;
+        while let Some((pid, change)) = self.kernel.reap() {
             if matches!(change, Change::Exited(_) | Change::Killed(_)) {
-                if self.provisions.notify.ended(pid) {
+                if self.kernel.was_listener(pid) {
                     continue;
                 }
+                self.ended = [Some(pid), None];
                 self.hear_last_words();
             }
-            self.change(pid_of(pid), change);
+            self.change(pid, change);
+            self.ended = [None; 2];
         }
-        if nobody {
-            self.look_at_files();
-        }
+        self.look_at_files();
     }
 
     fn change(&mut self, pid: Pid, change: Change) {
-        match self.successor.hear(pid, change) {
+        match self.kernel.hear_successor(pid, change) {
             Answer::Yes(program) => return self.succeed(&program),
             Answer::No => return,
             Answer::None => {}
@@ -228,7 +185,7 @@ impl Supervisor<'_> {
         if !matches!(self.machine.slot(pid), Some(Slot::Job(_))) {
             log::info!("{}: pid {} {change}", self.dir.display(), pid.0);
             if ended.is_some() {
-                self.provisions.sockets.listen_again(self.dir, &mut self.said);
+                self.kernel.copy_ended(&mut self.said);
             }
         }
         self.take_in(match (ended, change) {
@@ -240,10 +197,12 @@ impl Supervisor<'_> {
 
     /// Looks whether a process that is not our child has ended.
     fn see_end_of_adopted(&mut self) {
+        let ended = self.kernel.take_ended();
+        self.ended = ended.map(|ended| ended.map(|(pid, _)| pid));
+        // Behind that: what these have told is there by now.
         self.hear_last_words();
-        for adopted in self.processes.take_ended().into_iter().flatten() {
-            let pid = pid_of(adopted.pid());
-            match adopted.exit() {
+        for (pid, exit) in ended.into_iter().flatten() {
+            match exit {
                 Some(change) => self.change(pid, change),
                 None => {
                     log::info!("{}: pid {} ended", self.dir.display(), pid.0);
@@ -251,6 +210,7 @@ impl Supervisor<'_> {
                 }
             }
         }
+        self.ended = [None; 2];
     }
 
     /// Takes in all that was told before an end is: it may have been ready for a moment, or have said that it is another process now.
@@ -261,10 +221,10 @@ impl Supervisor<'_> {
 
     /// Takes in who has written that it is ready.
     fn hear_ready(&mut self) {
-        if self.processes.main.ready.hear() {
+        if self.kernel.hear_ready(Slot::Main) {
             self.hear(self.machine.pid(), Word::Ready);
         }
-        if self.processes.second.ready.hear() {
+        if self.kernel.hear_ready(Slot::Second) {
             self.hear(self.machine.second_pid(), Word::Ready);
         }
     }
@@ -280,7 +240,7 @@ impl Supervisor<'_> {
 
     /// Takes in what the service tells of itself, at most so many datagrams.
     fn hear_words(&mut self, most: usize) {
-        if self.provisions.notify.is_open() {
+        if self.kernel.hears_words() {
             self.hear_some_words(most);
         }
     }
@@ -291,14 +251,14 @@ impl Supervisor<'_> {
         let mut buffer = [0; LONGEST];
         for _ in 0..most {
             let copies = [self.machine.pid(), self.machine.second_pid()];
-            let Some(message) = self.provisions.notify.receive(copies, &mut buffer) else {
+            let Some(Told { by, sender, user, words }) = self.kernel.receive(copies, &mut buffer) else {
                 return;
             };
-            match message.by {
+            match by {
                 Some(pid) => {
-                    message.words().fold(pid, |pid, word| self.hear_word(pid, message.user, word));
+                    words.fold(pid, |pid, word| self.hear_word(pid, user, word));
                 }
-                None => log::info!("{}: a word of pid {}, which is not of it", self.dir.display(), message.sender),
+                None => log::info!("{}: a word of pid {}, which is not of it", self.dir.display(), sender.0),
             }
         }
     }
@@ -311,7 +271,7 @@ impl Supervisor<'_> {
             Notice::Reloading => Word::Unready,
             Notice::Stopping => Word::Stopping,
             Notice::Watchdog => Word::Alive,
-            Notice::WatchdogTrigger => Word::Hangs(knobs::signals(self.dir, &mut self.said)),
+            Notice::WatchdogTrigger => Word::Hangs(self.kernel.knobs(Needs::Signals, &mut self.said)),
             Notice::WatchdogInterval(nanoseconds) => Word::Watch(nanoseconds),
             Notice::Status(status) => {
                 log::info!("{}: {}", self.dir.display(), status.escape_ascii());
@@ -328,8 +288,14 @@ impl Supervisor<'_> {
     /// Takes `new` for the service's process in place of `old`, if it may be. Returns which of them that is now.
     #[inline(never)]
     fn follow(&mut self, old: Pid, new: Pid, user: u32) -> Pid {
-        let process = match find_moved(&self.machine, &self.provisions.notify, old, new, user) {
-            Ok(process) => process,
+        let is_main = self.machine.pid() == Some(old);
+        let moved = if self.machine.can_move(old, new) {
+            self.kernel.follow(if is_main { Slot::Main } else { Slot::Second }, old, new, user)
+        } else {
+            Err(io::Error::other("there are two copies of the service"))
+        };
+        let born = match moved {
+            Ok(born) => born,
             Err(error) => {
                 let text = text!("unable to follow ", self.dir, " to pid ", u64::from(new.0));
                 self.said.warning("mainpid", text, &error);
@@ -338,12 +304,9 @@ impl Supervisor<'_> {
         };
         self.said.over("mainpid");
         log::info!("{}: following pid {} to pid {}", self.dir.display(), old.0, new.0);
-        let is_main = self.machine.pid() == Some(old);
-        let known = if is_main { &mut self.processes.main } else { &mut self.processes.second };
-        known.seen.born = record::born(process.birth());
-        known.seen.since = now();
-        // A child of ours, as the one that was started as `run` is, is heard of by itself.
-        known.adopted = Some(process).filter(|process| proc::parent(process.pid()) != Some(process::own_pid()));
+        let since = self.kernel.label();
+        let seen = if is_main { &mut self.told.main } else { &mut self.told.second };
+        (seen.born, seen.since) = (born, since);
         self.hear(Some(old), Word::Moved(new));
         new
     }
@@ -352,12 +315,15 @@ impl Supervisor<'_> {
     #[inline(never)]
     fn obey(&mut self) {
         let mut batch = [0; BATCH];
-        let count = match fd::read(self.hold.control(), &mut batch) {
+        let count = match self.kernel.read_commands(&mut batch) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) => {
-                let text = text!("unable to read ", shown(self.dir, names::CONTROL).0.as_slice());
-                return self.said.warning("control", text, &error);
+                let shown = shown(self.dir, names::CONTROL);
+                let text = text!("unable to read ", shown.0.as_slice(), ", trying again in a second");
+                self.said.warning("control", text, &error);
+                self.deaf = Some(self.kernel.now().after(SECOND));
+                return;
             }
         };
         self.said.over("control");
@@ -368,12 +334,12 @@ impl Supervisor<'_> {
             } else if self.done {
                 // It obeys nothing more, and tells that it has read it.
             } else if byte == svdir::UPGRADE {
-                if let Some(state) = self.state() {
-                    self.successor.ask(&state);
+                if let Some(state) = self.kernel.state(self.record()) {
+                    self.kernel.ask_successor(&state);
                 }
             } else if let Some(command) = Command::from_letter(byte) {
                 log::debug!("{}: command {}", self.dir.display(), char::from(byte));
-                let knobs = self.provisions.knobs_for(command, self.dir, &mut self.said);
+                let knobs = self.kernel.knobs(Needs::of(command), &mut self.said);
                 self.take_in(Event::Command(command, knobs));
             }
         }
@@ -387,7 +353,8 @@ impl Supervisor<'_> {
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
             let mut outcomes = 0;
-            for action in self.machine.step(tick(), event) {
+            self.kernel.see(&event);
+            for action in self.machine.step(self.kernel.now(), event) {
                 if let Some(outcome) = self.act(action) {
                     self.events.insert(outcomes, outcome);
                     outcomes += 1;
@@ -401,25 +368,27 @@ impl Supervisor<'_> {
         match action {
             Action::Start(slot @ (Slot::Main | Slot::Second)) => return Some(self.start(slot)),
             Action::Start(slot @ Slot::Job(Job::Check(about))) => {
-                return Some(start_check(slot, about, self.dir, &mut self.said));
+                return Some(self.kernel.start_check(slot, about, &mut self.said));
             }
-            Action::Signal(target, signal) => match self.processes.signal(target, signal) {
+            Action::Signal(Target::Process(pid) | Target::Job(pid), _) if self.ended.contains(&Some(pid)) => {}
+            Action::Signal(target, signal) => match self.kernel.signal(target, signal) {
                 Ok(()) => self.said.over("kill"),
                 Err(error) => self.said.warning("kill", text!("unable to signal ", self.dir), &error),
             },
             Action::Promote => {
-                self.processes.promote();
-                self.provisions.sockets.close_others();
+                self.kernel.promote();
+                std::mem::swap(&mut self.told.main, &mut self.told.second);
+                self.told.main.ready = None;
             }
             Action::Stamp => {
-                self.processes.main.seen.since = now();
+                self.told.main.since = self.kernel.label();
                 if self.machine.pid().is_none() {
-                    self.processes.main.ready = ReadyPipe::default();
+                    self.kernel.forget_ready(Slot::Main);
                 }
             }
             Action::StampReady => {
-                self.processes.main.seen.ready = Some(now());
-                self.processes.main.ready = ReadyPipe::default();
+                self.told.main.ready = Some(self.kernel.label());
+                self.kernel.forget_ready(Slot::Main);
             }
             Action::Announce => self.announce(),
             Action::Say(what) => {
@@ -427,13 +396,13 @@ impl Supervisor<'_> {
                     self.told.why = sections::Text::new(&why);
                 }
                 if matches!(what, Say::GaveUp(_)) {
-                    self.processes.second.ready = ReadyPipe::default();
+                    self.kernel.forget_ready(Slot::Second);
                 }
             }
             Action::Quit => {
                 log::info!("{}: leaving", self.dir.display());
                 self.told.supervise.exited = true;
-                self.provisions.notify.remove();
+                self.kernel.leave();
                 self.announce();
                 self.done = true;
             }
@@ -444,48 +413,35 @@ impl Supervisor<'_> {
     /// Starts a copy of the service.
     fn start(&mut self, slot: Slot) -> Event {
         self.told.why = sections::Text::default();
-        let scene = Scene {
-            dir: self.dir,
-            machine: &self.machine,
-            now: self.record(),
-            announcer: &mut self.hold.announcer,
-            said: &mut self.said,
-        };
-        self.deep = true;
-        let Outcome { event, known, why } = self.provisions.start(slot, scene);
+        let now = self.record();
+        let Outcome { event, seen, why } = self.kernel.start(slot, &self.machine, now, &mut self.said);
         self.told.why = why;
-        match (known, slot) {
-            (Some(known), Slot::Second) => self.processes.second = known,
-            (Some(known), Slot::Main | Slot::Job(_)) => self.processes.main = known,
+        match (seen, slot) {
+            (Some(seen), Slot::Second) => self.told.second = seen,
+            (Some(seen), Slot::Main | Slot::Job(_)) => self.told.main = seen,
             (None, _) => {}
         }
         event
     }
 
     fn record(&self) -> Record {
-        let Processes { main, second } = &self.processes;
-        let notify = readiness::recorded(&self.provisions.notify);
-        let observed = Observed { main: main.seen, second: second.seen, notify, ..self.told };
+        let observed = Observed { notify: self.kernel.notify_name(), ..self.told };
         Record { decided: self.machine.decided(), observed }
     }
 
     fn announce(&mut self) {
         let record = self.record();
-        self.hold.announcer.announce(self.dir, &record, &mut self.said);
+        self.kernel.announce(&record, &mut self.said);
     }
 
     /// Looks whether our files are still there, and makes them anew if somebody has removed them.
     #[inline(never)]
     fn look_at_files(&mut self) {
         self.renew = None;
-        if self.done || self.hold.is_there() {
+        if self.done || self.kernel.has_files() {
             return;
         }
         let record = self.record();
-        self.renew = self.hold.insist(self.dir, &record, &mut self.said);
+        self.renew = self.kernel.renew_files(&record, &mut self.said);
     }
-}
-
-fn is_due(deadline: Option<Tick>) -> bool {
-    deadline.is_some_and(|deadline| deadline <= tick())
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use cli::{Warnings, text};
 use machine::supervise::{Machine, Resumed};
 use machine::{Pid, Tick};
-use svdir::record::{Boot, Born, Process, Record, Supervise, Text};
+use svdir::record::{Boot, Born, Observed, Process, Supervise, Text};
 use svdir::{Want, names};
 use sys::adopted::Adopted;
 use sys::{clock, fd, process};
@@ -29,8 +29,8 @@ pub struct Beginning {
     pub processes: Processes,
     /// Where the service tells of itself.
     pub notify: NotifySocket,
-    /// What stands in the record besides: it is written again.
-    pub left: Option<Record>,
+    /// What stands in the record besides, and is written again.
+    pub told: Observed,
 }
 
 impl Beginning {
@@ -49,10 +49,10 @@ impl Beginning {
             );
         }
         let Some(left) = record::left_behind(found) else {
-            let seen = Process { since: now(), ..Process::default() };
-            let processes = Processes { main: Known { seen, ..Known::default() }, ..Processes::default() };
+            let main = Process { since: now(), ..Process::default() };
             let (machine, notify) = (Machine::new(want), NotifySocket::default());
-            return Ok(Beginning { machine, processes, notify, left: None });
+            let told = Observed { main, ..Observed::default() };
+            return Ok(Beginning { machine, processes: Processes::default(), notify, told });
         };
         let (decided, observed) = (&left.decided, &left.observed);
         let processes = [
@@ -62,7 +62,7 @@ impl Beginning {
         refuse_service_of_another(dir, observed.supervise.directory, &processes)?;
         let known = |pid: Option<NonZeroU32>, seen: Process| {
             let adopted = pid.map(|pid| look_for(dir, pid, seen.born)).transpose()?.flatten();
-            anyhow::Ok(Known { adopted, seen, ready: ReadyPipe::default() })
+            anyhow::Ok(Known { adopted, ready: ReadyPipe::default() })
         };
         let mut processes = Processes {
             main: known(decided.main.map(|main| main.pid), observed.main)?,
@@ -81,14 +81,17 @@ impl Beginning {
             ours: false,
         };
         let machine = Machine::resume(tick(), decided, resumed);
-        let copies = [(&mut processes.main, machine.main()), (&mut processes.second, machine.second())];
-        for (known, copy) in copies {
+        let copies = [
+            (&mut processes.main, machine.main(), observed.main),
+            (&mut processes.second, machine.second(), observed.second),
+        ];
+        for (known, copy, seen) in copies {
             let waits = copy.filter(|copy| known.adopted.is_some() && copy.declares && !copy.ready);
             if let Some(copy) = waits {
-                known.ready = ReadyPipe::find(copy.pid, known.seen.ready_pipe, dir, said);
+                known.ready = ReadyPipe::find(copy.pid, seen.ready_pipe, dir, said);
             }
         }
-        Ok(Beginning { machine, processes, notify, left: Some(left) })
+        Ok(Beginning { machine, processes, notify, told: left.observed })
     }
 }
 
@@ -157,17 +160,12 @@ pub fn who_we_are(log_pipe: Option<u64>) -> Supervise {
     }
 }
 
-/// Looks whether the second copy that was found leads a process group. One that has ended is not asked: its pid may be somebody else's.
-pub fn know_group(machine: &mut Machine, second: &Known) {
-    let Some(pid) = machine.second_pid() else {
-        return;
-    };
+/// Whether the second copy, which has this pid, leads a process group. One that has ended is not asked: its pid may be somebody else's.
+pub fn leads_group(pid: Pid, second: &Known) -> bool {
     let leads = process::leads_group(process_of(pid));
     // Only behind that, so the answer was about it. A child of ours keeps its pid until it is reaped.
     let lives = second.adopted.as_ref().is_none_or(|second| second.has_ended().is_ok_and(|ended| !ended));
-    if leads && lives {
-        machine.know_group();
-    }
+    leads && lives
 }
 
 /// The process `new`, if it is of the service whose process is, or was, `old`. No word of a user makes a process of another user
@@ -175,10 +173,7 @@ pub fn know_group(machine: &mut Machine, second: &Known) {
 ///
 /// # Errors
 /// If it is not, or has ended.
-pub fn find_moved(machine: &Machine, notify: &NotifySocket, old: Pid, new: Pid, user: u32) -> io::Result<Adopted> {
-    if !machine.can_move(old, new) {
-        return Err(io::Error::other("there are two copies of the service"));
-    }
+pub fn find_moved(notify: &NotifySocket, old: Pid, new: Pid, user: u32) -> io::Result<Adopted> {
     let gone = || io::Error::other("there is no such process");
     let found = Adopted::open(process_of(new))?.ok_or_else(gone)?;
     if !notify.may_follow(old, new, user) {

@@ -1,5 +1,7 @@
 //! The original says that it cannot write the status file each time it wants to. Ours says each cause once, and again when it comes
 //! back: a full disk shall not fill the log as well. The service runs on either way.
+//!
+//! That it cannot wait, cannot read its FIFO or cannot signal its service is seen in `src/supervise/worlds`: no test of the programs can bring it about.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,0 +1,240 @@
+//! The kernel as it is: the descriptors that supervise holds, and the calls that they are used in.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use cli::Warnings;
+use machine::supervise::{Event, Knobs, Machine, Needs, Slot, Target};
+use machine::{Pid, Signal, Tick};
+use svdir::notify::Notice;
+use svdir::record::handover::{Handover, Key};
+use svdir::record::{Born, Record, Text};
+use sys::adopted::Adopted;
+use sys::notify::LONGEST;
+use sys::process::{self, Change};
+use sys::signals::Signals;
+use sys::{fd, oom, proc, sealed, stack};
+use tai::Label;
+
+use super::copies::{self, Provisions, Scene};
+use super::hold::Hold;
+use super::kernel::{Kernel, Outcome, Told, Woken};
+use super::processes::{Known, Processes, pid_of, process_of};
+use super::readiness::{self, ReadyPipe};
+use super::takeover;
+use super::upgrade::unknown_descriptor;
+use crate::service::successor::{Answer, Successor};
+use crate::service::{now, record, tick};
+
+/// All that supervise holds.
+pub struct System<'a> {
+    /// As the operator typed it: for messages.
+    pub dir: &'a OsStr,
+    pub processes: Processes,
+    /// Held: the read end of the pipe to the logger, which must not break while both svscan and the logger are dead.
+    pub log_pipe: Option<OwnedFd>,
+    pub provisions: Provisions,
+    pub signals: Signals,
+    pub hold: Hold,
+    pub successor: Successor,
+    /// More of the stack was touched than the loop needs.
+    pub deep: bool,
+}
+
+impl System<'_> {
+    /// All that stays open over an upgrade, but for the sockets of the service.
+    fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
+        let [reader, writer] = self.signals.descriptors();
+        let signals = [(Key::SIGNALS, reader), (Key::SIGNALS_WRITER, writer)];
+        let log_pipe = self.log_pipe.as_ref().map(|pipe| (Key::LOG_PIPE, pipe.as_fd()));
+        let notify = self.provisions.notify.descriptor().map(|socket| (Key::NOTIFY, socket));
+        let all = self.hold.descriptors().chain(self.processes.descriptors()).chain(signals).chain(log_pipe);
+        all.chain(notify).chain(unknown_descriptor())
+    }
+}
+
+impl<'s> Kernel for System<'s> {
+    fn now(&self) -> Tick {
+        tick()
+    }
+
+    fn label(&self) -> Label {
+        now()
+    }
+
+    fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken> {
+        let timeout = self.signals.timeout(until.map(|until| tick().until(until)));
+        // What the beginning or a start has touched is not needed until the next one.
+        if std::mem::take(&mut self.deep) {
+            stack::give_back();
+        }
+        let Processes { main, second } = &self.processes;
+        let sources = [
+            Some(self.signals.fd()),
+            commands.then(|| self.hold.control()),
+            main.ready.fd(),
+            second.ready.fd(),
+            main.adopted.as_ref().map(Adopted::fd),
+            second.adopted.as_ref().map(Adopted::fd),
+            self.provisions.notify.fd(),
+        ];
+        let [signal, commands, main_ready, second_ready, main_ended, second_ended, word] =
+            sys::poll::readable_of(sources, timeout)?;
+        Ok(Woken { commands, signal, ready: main_ready || second_ready, ended: main_ended || second_ended, word })
+    }
+
+    fn rest(&mut self) {
+        sys::poll::rest();
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        let deadlines = [self.rewrite(), self.successor.deadline(), self.provisions.notify.deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn read_commands(&mut self, batch: &mut [u8]) -> io::Result<usize> {
+        fd::read(self.hold.control(), batch)
+    }
+
+    fn has_signal(&self) -> bool {
+        self.signals.came()
+    }
+
+    fn forget_signals(&mut self) {
+        self.signals.drain();
+    }
+
+    fn reap(&mut self) -> Option<(Pid, Change)> {
+        process::reap().map(|(pid, change)| (pid_of(pid), change))
+    }
+
+    fn was_listener(&mut self, pid: Pid) -> bool {
+        self.provisions.notify.ended(process_of(pid))
+    }
+
+    fn is_watched(&self, slot: Slot) -> bool {
+        self.processes.of(slot).adopted.is_some()
+    }
+
+    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 2] {
+        self.processes.take_ended().map(|ended| ended.map(|adopted| (pid_of(adopted.pid()), adopted.exit())))
+    }
+
+    fn leads_group(&self, second: Pid) -> bool {
+        takeover::leads_group(second, &self.processes.second)
+    }
+
+    fn hear_ready(&mut self, slot: Slot) -> bool {
+        self.processes.of_mut(slot).ready.hear()
+    }
+
+    fn forget_ready(&mut self, slot: Slot) {
+        self.processes.of_mut(slot).ready = ReadyPipe::default();
+    }
+
+    fn hears_words(&self) -> bool {
+        self.provisions.notify.is_open()
+    }
+
+    fn receive<'b>(
+        &mut self,
+        copies: [Option<Pid>; 2],
+        buffer: &'b mut [u8; LONGEST],
+    ) -> Option<Told<impl Iterator<Item = Notice<'b>> + use<'s, 'b>>> {
+        let message = self.provisions.notify.receive(copies, buffer)?;
+        let sender = pid_of(message.sender);
+        Some(Told { by: message.by, sender, user: message.user, words: message.words() })
+    }
+
+    #[inline(never)]
+    fn follow(&mut self, slot: Slot, old: Pid, new: Pid, user: u32) -> io::Result<Born> {
+        let process = takeover::find_moved(&self.provisions.notify, old, new, user)?;
+        let born = record::born(process.birth());
+        // A child of ours, as the one that was started as `run` is, is heard of by itself.
+        self.processes.of_mut(slot).adopted =
+            Some(process).filter(|process| proc::parent(process.pid()) != Some(process::own_pid()));
+        Ok(born)
+    }
+
+    fn notify_name(&self) -> Text<16> {
+        readiness::recorded(&self.provisions.notify)
+    }
+
+    fn knobs(&mut self, needs: Needs, said: &mut Warnings) -> Knobs {
+        copies::knobs_for(needs, self.dir, said)
+    }
+
+    fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome {
+        let scene = Scene { dir: self.dir, machine, now, announcer: &mut self.hold.announcer, said };
+        self.deep = true;
+        let (outcome, ready) = self.provisions.start(slot, scene);
+        if outcome.seen.is_some() {
+            *self.processes.of_mut(slot) = Known { adopted: None, ready };
+        }
+        outcome
+    }
+
+    fn start_check(&mut self, slot: Slot, about: Pid, said: &mut Warnings) -> Event {
+        copies::start_check(slot, about, self.dir, said)
+    }
+
+    fn signal(&self, target: Target, signal: Signal) -> io::Result<()> {
+        self.processes.signal(target, signal)
+    }
+
+    fn promote(&mut self) {
+        self.processes.promote();
+        self.provisions.sockets.close_others();
+    }
+
+    fn copy_ended(&mut self, said: &mut Warnings) {
+        self.provisions.sockets.listen_again(self.dir, said);
+    }
+
+    fn announce(&mut self, record: &Record, said: &mut Warnings) {
+        self.hold.announcer.announce(self.dir, record, said);
+    }
+
+    fn rewrite(&self) -> Option<Tick> {
+        self.hold.announcer.rewrite
+    }
+
+    fn has_files(&self) -> bool {
+        self.hold.is_there()
+    }
+
+    fn renew_files(&mut self, record: &Record, said: &mut Warnings) -> Option<Tick> {
+        self.hold.insist(self.dir, record, said)
+    }
+
+    #[inline(never)]
+    fn state(&self, record: Record) -> Option<Vec<u8>> {
+        let descriptors = self.descriptors().map(|(key, fd)| (key, sealed::number(fd))).collect();
+        let (oom, sockets) = (oom::original(), self.provisions.sockets.leave());
+        Handover { record, descriptors, sockets, oom }.encode()
+    }
+
+    fn ask_successor(&mut self, state: &[u8]) {
+        self.successor.ask(state);
+    }
+
+    fn hear_successor(&mut self, pid: Pid, change: Change) -> Answer {
+        self.successor.hear(pid, change)
+    }
+
+    fn succeed(&mut self, program: &Path, state: &[u8]) {
+        let open: Vec<BorrowedFd<'_>> =
+            self.descriptors().map(|(_, fd)| fd).chain(self.provisions.sockets.descriptors()).collect();
+        self.successor.succeed(program, state, &open, &self.signals);
+    }
+
+    fn end_late(&mut self) {
+        self.successor.timeout();
+    }
+
+    fn leave(&mut self) {
+        self.provisions.notify.remove();
+    }
+}

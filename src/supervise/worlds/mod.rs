@@ -1,0 +1,278 @@
+//! The loop of supervise in random worlds, against a model of the kernel that holds it to its promises: whatever fails, whoever dies, and whatever comes between two of its calls.
+
+mod due;
+mod happening;
+mod model;
+mod process;
+mod tests;
+mod world;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+
+use cli::Warnings;
+use machine::supervise::{Machine, Resumed};
+use machine::{Pid, SECOND, Tick};
+use svdir::Want;
+use svdir::record::handover::Handover;
+use svdir::record::{Observed, Record, Supervise};
+
+use super::supervisor::Supervisor;
+use super::voice::VOICE;
+use happening::{Happening, Random, Script};
+use model::Model;
+use process::What;
+use world::{Fate, World};
+
+/// So many worlds are lived through by each run of the tests.
+const WORLDS: u64 = 10_000;
+/// So much happens in each, at most.
+const LENGTH: u64 = 50;
+/// Within this, whatever can come to rest does: the longest is the pause after a fork that failed.
+const LONG: u64 = 300 * SECOND;
+
+type Loop = Supervisor<'static, Model>;
+
+/// A world, and the supervise that lives in it.
+struct Life {
+    world: Rc<RefCell<World>>,
+    supervisor: Loop,
+    /// The supervise has not begun yet.
+    beginning: Option<Beginning>,
+}
+
+/// How a supervise begins.
+enum Beginning {
+    Anew,
+    TakeOver,
+    GoOn(Vec<u8>),
+}
+
+impl Life {
+    /// Lives through all that the script tells of.
+    fn live(script: Script) -> Life {
+        Life::live_in(World::new(script))
+    }
+
+    fn live_in(world: World) -> Life {
+        let world = Rc::new(RefCell::new(world));
+        let beginning = Beginning::Anew;
+        let mut life = Life { supervisor: supervisor(&world, &beginning), world, beginning: Some(beginning) };
+        life.go_on();
+        life
+    }
+
+    /// Goes on until nothing is left to happen, with one supervise after the other.
+    fn go_on(&mut self) {
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take_turns())) {
+            let beginning = match *panic.downcast::<Fate>().unwrap_or_else(|panic| resume_unwind(panic)) {
+                Fate::Killed => Beginning::TakeOver,
+                Fate::Succeeded(state) => Beginning::GoOn(state),
+            };
+            self.supervisor = supervisor(&self.world, &beginning);
+            self.beginning = Some(beginning);
+        }
+    }
+
+    fn take_turns(&mut self) {
+        match self.beginning.take() {
+            Some(Beginning::GoOn(_)) => self.supervisor.go_on(),
+            Some(Beginning::Anew | Beginning::TakeOver) => self.supervisor.begin(),
+            None => {}
+        }
+        while !self.supervisor.done {
+            self.look();
+            if std::mem::take(&mut self.world.borrow_mut().idle) {
+                return;
+            }
+            self.supervisor.turn();
+        }
+        let world = self.world.borrow();
+        let decided = self.supervisor.machine.decided();
+        assert!(decided.service.exiting && world.left, "nobody has told it to exit");
+        assert!(world.serving().is_empty(), "it has left a copy behind");
+        let is_checked = world.processes.first(What::Check).is_some();
+        assert!(!is_checked || world.lost_signal, "it has left a check behind");
+        let is_recorded = world.record.observed.supervise.exited || world.hand.rewrite.is_some();
+        assert!(is_recorded, "its successor would take over");
+    }
+
+    /// What must be so before each turn.
+    fn look(&self) {
+        let Supervisor { machine, told, renew, deaf, events, .. } = &self.supervisor;
+        let mut world = self.world.borrow_mut();
+        assert!(events.is_empty(), "not taken in: {events:?}");
+        world.expected = [machine.deadline(), *renew, deaf.filter(|&at| at > world.now)].into_iter().flatten().min();
+        if world.hand.rewrite.is_none() {
+            let record = Record { decided: machine.decided(), observed: *told };
+            assert_eq!(world.record, record, "the record says something else");
+            assert!(world.serving().iter().all(|pid| [machine.pid(), machine.second_pid()].contains(&Some(*pid))));
+        }
+    }
+
+    fn happens(&mut self, happenings: impl IntoIterator<Item = Happening>) {
+        self.world.borrow_mut().script.extend(happenings.into_iter().map(|happening| (u32::MAX, happening)));
+        self.go_on();
+    }
+
+    /// Once everything works, and time has passed, the service is as it is wanted; and one that was told to leaves.
+    fn comes_to_rest(&mut self) {
+        self.world.borrow_mut().mend();
+        self.happens([Happening::Pass(LONG)]);
+        if self.supervisor.done || self.world.borrow().lost_signal {
+            return;
+        }
+        self.is_as_wanted();
+        assert!(!self.world.borrow().recalled, "its files were removed, it was told, and they are not there");
+        self.happens([Happening::Commands(b"d".to_vec()), Happening::Pass(LONG)]);
+        if !self.supervisor.done {
+            self.is_as_wanted();
+            self.happens([Happening::Commands(b"x".to_vec())]);
+        }
+        assert!(self.supervisor.done, "it was told to exit");
+    }
+
+    fn is_as_wanted(&self) {
+        let (machine, world) = (&self.supervisor.machine, self.world.borrow());
+        let service = machine.decided().service;
+        let copies = [machine.pid(), machine.second_pid()];
+        assert!(copies.into_iter().flatten().all(|Pid(pid)| world.processes.lives(pid)), "an end was lost");
+        assert_eq!(machine.second_pid(), None, "a replacement comes to its end");
+        match service.want {
+            Want::Up if !service.exiting => assert!(machine.pid().is_some(), "it is wanted up"),
+            Want::Down => assert_eq!(machine.pid(), None, "it is wanted down"),
+            Want::Up | Want::Once => {}
+        }
+        assert_eq!(world.serving(), machine.pid().into_iter().collect::<Vec<_>>());
+    }
+}
+
+/// A supervise that has yet to begin.
+fn supervisor(world: &Rc<RefCell<World>>, beginning: &Beginning) -> Loop {
+    let now = world.borrow().now;
+    let (machine, told) = match beginning {
+        Beginning::Anew => {
+            let mut machine = Machine::new(world.borrow().want);
+            if world.borrow().last_run {
+                machine.make_last_run();
+            }
+            (machine, Observed::default())
+        }
+        Beginning::TakeOver => {
+            world.borrow_mut().is_taken_over();
+            let left = world.borrow().record;
+            (resume(world, now, &left, false), left.observed)
+        }
+        Beginning::GoOn(state) => {
+            let handover = Handover::decode(state).expect("it was asked");
+            world.borrow_mut().is_upgraded(&handover);
+            (resume(world, now, &handover.record, true), handover.record.observed)
+        }
+    };
+    let told = Observed { supervise: Supervise { pid: 1, exited: false, ..told.supervise }, ..told };
+    if !matches!(beginning, Beginning::GoOn(_)) {
+        world.borrow_mut().record = Record { decided: machine.decided(), observed: told };
+    }
+    Supervisor {
+        dir: OsStr::new("a"),
+        machine,
+        events: VecDeque::new(),
+        told,
+        ended: [None; 2],
+        kernel: Model(Rc::clone(world)),
+        renew: None,
+        deaf: None,
+        said: Warnings::new(VOICE),
+        done: false,
+    }
+}
+
+fn resume(world: &Rc<RefCell<World>>, now: Tick, left: &Record, ours: bool) -> Machine {
+    let world = world.borrow();
+    let resumed = Resumed {
+        last_start: Some(Tick(left.observed.main.born.latest)),
+        knobs: world.knobs,
+        checks: world.declares[2],
+        declares: world.declares[2],
+        heard: world.hand.socket,
+        ours,
+    };
+    Machine::resume(now, &left.decided, resumed)
+}
+
+/// A world at random.
+#[derive(Clone)]
+struct Seed {
+    want: Want,
+    last_run: bool,
+    script: Script,
+}
+
+impl Seed {
+    /// Lives through it. Returns what is wrong, if something is.
+    fn fails(&self) -> Option<String> {
+        let Seed { want, last_run, script } = self.clone();
+        let mut world = World::new(script);
+        (world.want, world.last_run) = (want, last_run);
+        let lived = catch_unwind(AssertUnwindSafe(|| Life::live_in(world).comes_to_rest()));
+        lived.err().map(|panic| match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => panic.downcast::<&str>().map_or_else(|_| "?".to_owned(), |text| (*text).to_owned()),
+        })
+    }
+
+    fn of(seed: u64) -> Seed {
+        let mut random = Random::new(seed);
+        let want = if random.below(4) == 0 { Want::Down } else { Want::Up };
+        let (last_run, length) = (random.below(10) == 0, random.below(LENGTH));
+        Seed { want, last_run, script: random.script(length) }
+    }
+
+    /// The world that fails without anything that is not needed for that.
+    fn shrunk(mut self) -> Seed {
+        let mut at = 0;
+        while at < self.script.len() {
+            let (mut shorter, mut sooner) = (self.clone(), self.clone());
+            shorter.script.remove(at);
+            sooner.script[at].0 = 0;
+            if shorter.fails().is_some() {
+                self = shorter;
+            } else if self.script[at].0 > 0 && sooner.fails().is_some() {
+                self = sooner;
+            } else {
+                at += 1;
+            }
+        }
+        self
+    }
+}
+
+thread_local! {
+    static SAID: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what is said in this thread, instead of writing it.
+fn keep_what_is_said() {
+    cli::write_errors_with(|bytes| SAID.with_borrow_mut(|said| said.extend(bytes)));
+}
+
+/// What was said since this was asked last.
+fn said() -> String {
+    String::from_utf8(SAID.take()).expect("it is text")
+}
+
+#[test]
+fn no_world_makes_the_loop_break_a_promise() {
+    keep_what_is_said();
+    for number in 0..WORLDS {
+        let seed = Seed::of(number);
+        if seed.fails().is_some() {
+            let seed = seed.shrunk();
+            let why = seed.fails().unwrap_or_default();
+            panic!("world {number}: {why}\n{:?}, last run {}, {:#?}", seed.want, seed.last_run, seed.script);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The kernel of a world, as the loop asks it. Between any two questions something may happen.
+
+use std::cell::{RefCell, RefMut};
+use std::io;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use cli::Warnings;
+use machine::supervise::{Event, Knobs, Machine, Needs, NotStarted, Slot, Start, Target};
+use machine::{Pid, SECOND, Signal, Tick};
+use svdir::Command;
+use svdir::notify::Notice;
+use svdir::record::handover::{Handover, Key};
+use svdir::record::{Born, Record, Text};
+use sys::notify::LONGEST;
+use sys::process::Change;
+use tai::Label;
+
+use super::super::kernel::{Kernel, Outcome, Told, Woken};
+use super::happening::Ability;
+use super::process::{Life, What};
+use super::world::{Fate, Hand, World, place};
+use crate::service::successor::Answer;
+
+/// The world, as the loop sees it.
+pub struct Model(pub Rc<RefCell<World>>);
+
+impl Model {
+    fn call(&self) -> RefMut<'_, World> {
+        let mut world = self.0.borrow_mut();
+        world.call();
+        world
+    }
+}
+
+impl Kernel for Model {
+    fn now(&self) -> Tick {
+        self.0.borrow().now
+    }
+
+    fn label(&self) -> Label {
+        self.call().label()
+    }
+
+    fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken> {
+        self.call().wait(until, commands)
+    }
+
+    fn rest(&mut self) {
+        let mut world = self.call();
+        (world.due.rest, world.now) = (false, world.now.after(SECOND));
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        let world = self.0.borrow();
+        [world.hand.rewrite, world.hand.asked.map(|(_, at)| at)].into_iter().flatten().min()
+    }
+
+    fn read_commands(&mut self, batch: &mut [u8]) -> io::Result<usize> {
+        let mut world = self.call();
+        world.due.unread = false;
+        if !world.can(Ability::Read) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        if world.control.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = batch.len().min(world.control.len());
+        for (place, byte) in batch.iter_mut().zip(world.control.drain(..count).collect::<Vec<_>>()) {
+            *place = byte;
+            world.due.commands.extend(Command::from_letter(byte));
+        }
+        Ok(count)
+    }
+
+    fn has_signal(&self) -> bool {
+        self.call().hand.signal
+    }
+
+    fn forget_signals(&mut self) {
+        self.call().hand.signal = false;
+    }
+
+    fn reap(&mut self) -> Option<(Pid, Change)> {
+        let mut world = self.call();
+        let (pid, change) = world.processes.reap()?;
+        if matches!(change, Change::Exited(_) | Change::Killed(_)) {
+            world.due.ends.push((pid, Some(change)));
+        }
+        Some((Pid(pid), change))
+    }
+
+    fn was_listener(&mut self, Pid(pid): Pid) -> bool {
+        let mut world = self.call();
+        let was = world.processes.get(pid).is_some_and(|process| process.what == What::Listener);
+        if was {
+            world.due.is_heard(pid);
+        }
+        was
+    }
+
+    fn is_watched(&self, slot: Slot) -> bool {
+        self.call().hand.watched[place(slot)].is_some()
+    }
+
+    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 2] {
+        let mut world = self.call();
+        let tells = world.can(Ability::TellExit);
+        [0, 1].map(|at| {
+            let World { hand, processes, due, .. } = &mut *world;
+            let pid = hand.watched[at].take_if(|pid| !processes.lives(*pid))?;
+            let exit = match processes.get(pid)?.life {
+                Life::Gone(exit) => exit.filter(|_| tells),
+                Life::Lives | Life::Ended(_) => None,
+            };
+            due.ends.push((pid, exit));
+            Some((Pid(pid), exit))
+        })
+    }
+
+    fn leads_group(&self, second: Pid) -> bool {
+        let mut world = self.call();
+        let leads = world.processes.lives(second.0) || world.processes.is_unreaped(second);
+        (world.hand.group, world.hand.unasked) = (Some(second.0).filter(|_| leads), false);
+        leads
+    }
+
+    fn hear_ready(&mut self, slot: Slot) -> bool {
+        let mut world = self.call();
+        let World { hand, processes, due, .. } = &mut *world;
+        let writer = hand.pipes[place(slot)].and_then(|pid| processes.get_mut(pid));
+        let is_ready = writer.is_some_and(|process| std::mem::take(&mut process.has_written));
+        due.ready = hand.copies[place(slot)].filter(|_| is_ready);
+        is_ready
+    }
+
+    fn forget_ready(&mut self, slot: Slot) {
+        self.call().hand.pipes[place(slot)] = None;
+    }
+
+    fn hears_words(&self) -> bool {
+        self.0.borrow().hand.socket
+    }
+
+    fn receive<'b>(
+        &mut self,
+        copies: [Option<Pid>; 2],
+        buffer: &'b mut [u8; LONGEST],
+    ) -> Option<Told<impl Iterator<Item = Notice<'b>> + use<'b>>> {
+        let mut world = self.call();
+        let (sender, word, new) = world.words.pop_front()?;
+        let text = if new > 0 { format!("{word}{new}") } else { word.to_owned() };
+        buffer[..text.len()].copy_from_slice(text.as_bytes());
+        let by = copies.into_iter().flatten().find(|&Pid(copy)| world.processes.descends(sender, copy));
+        let words = svdir::notify::parse(&buffer[..text.len()], false);
+        Some(Told { by, sender: Pid(sender), user: 0, words })
+    }
+
+    fn follow(&mut self, slot: Slot, Pid(old): Pid, Pid(new): Pid, _: u32) -> io::Result<Born> {
+        self.call().follow(slot, old, new)
+    }
+
+    fn notify_name(&self) -> Text<16> {
+        Text::default()
+    }
+
+    fn knobs(&mut self, needs: Needs, _: &mut Warnings) -> Knobs {
+        let world = self.call();
+        if needs == Needs::Nothing { Knobs::default() } else { world.knobs }
+    }
+
+    fn start(&mut self, slot: Slot, machine: &Machine, now: Record, _: &mut Warnings) -> Outcome {
+        let mut world = self.call();
+        let outcome = world.start(slot, machine, now);
+        world.due.comes(outcome.event);
+        // It may be killed while nobody was told of the new process.
+        world.call();
+        outcome
+    }
+
+    fn start_check(&mut self, slot: Slot, _: Pid, _: &mut Warnings) -> Event {
+        let mut world = self.call();
+        let event = if world.can(Ability::Fork) {
+            Event::Started(slot, Start::plain(Pid(world.make(What::Check, Life::Lives).pid)))
+        } else {
+            Event::NotStarted(slot, NotStarted::Refused)
+        };
+        world.due.comes(event);
+        event
+    }
+
+    fn signal(&self, target: Target, signal: Signal) -> io::Result<()> {
+        self.call().signal(target, signal)
+    }
+
+    fn promote(&mut self) {
+        let mut world = self.call();
+        let Hand { copies, watched, pipes, .. } = &mut world.hand;
+        copies.swap(0, 1);
+        watched.swap(0, 1);
+        *pipes = [pipes[1], None];
+    }
+
+    fn copy_ended(&mut self, _: &mut Warnings) {
+        drop(self.call());
+    }
+
+    fn announce(&mut self, record: &Record, _: &mut Warnings) {
+        let mut world = self.call();
+        if world.can(Ability::Write) {
+            (world.record, world.hand.rewrite) = (*record, None);
+        } else {
+            world.hand.rewrite = Some(world.now.after(SECOND));
+        }
+    }
+
+    fn rewrite(&self) -> Option<Tick> {
+        self.0.borrow().hand.rewrite
+    }
+
+    fn has_files(&self) -> bool {
+        self.call().has_files
+    }
+
+    fn renew_files(&mut self, record: &Record, _: &mut Warnings) -> Option<Tick> {
+        let mut world = self.call();
+        assert!(!world.has_files, "they are there");
+        if !world.can(Ability::Renew) {
+            return Some(world.now.after(SECOND));
+        }
+        (world.has_files, world.recalled) = (true, false);
+        (world.record, world.hand.rewrite) = (*record, None);
+        None
+    }
+
+    fn state(&self, record: Record) -> Option<Vec<u8>> {
+        let world = self.call();
+        let Hand { watched: [main, second], pipes: [main_ready, second_ready], socket, .. } = world.hand;
+        let all = [
+            (Key::MAIN, main),
+            (Key::SECOND, second),
+            (Key::MAIN_READY, main_ready),
+            (Key::SECOND_READY, second_ready),
+            (Key::NOTIFY, socket.then_some(7)),
+        ];
+        let known = all.into_iter().filter_map(|(key, number)| Some((key, number?.cast_signed())));
+        Handover { record, descriptors: known.collect(), ..Handover::default() }.encode()
+    }
+
+    fn ask_successor(&mut self, state: &[u8]) {
+        self.call().ask(state);
+    }
+
+    fn hear_successor(&mut self, Pid(pid): Pid, change: Change) -> Answer {
+        let mut world = self.call();
+        let ends = matches!(change, Change::Exited(_) | Change::Killed(_));
+        if !ends || world.hand.asked.take_if(|&mut (asked, _)| asked == pid).is_none() {
+            return Answer::None;
+        }
+        world.due.is_heard(pid);
+        if change == Change::Exited(99) { Answer::Yes(PathBuf::from("supervise")) } else { Answer::No }
+    }
+
+    fn succeed(&mut self, _: &Path, state: &[u8]) {
+        let world = self.call();
+        if world.can(Ability::Succeed) {
+            drop(world);
+            resume_unwind(Box::new(Fate::Succeeded(state.to_vec())));
+        }
+    }
+
+    fn end_late(&mut self) {
+        let mut world = self.call();
+        let now = world.now;
+        if let Some((pid, at)) = world.hand.asked.filter(|&(_, at)| at <= now) {
+            world.hand.asked = Some((pid, at.after(10 * SECOND)));
+            world.end(pid, Change::Killed(9));
+        }
+    }
+
+    fn leave(&mut self) {
+        let mut world = self.call();
+        world.due.commands.clear();
+        world.left = true;
+    }
+
+    fn see(&mut self, event: &Event) {
+        self.0.borrow_mut().see(event);
+    }
+}

@@ -1,0 +1,157 @@
+//! The processes of a world. One that is gone is remembered, and its pid is given to nobody else.
+
+use std::collections::VecDeque;
+
+use machine::{Pid, Tick};
+use sys::process::Change;
+
+/// Whether a process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    Lives,
+    /// Its parent has not reaped it.
+    Ended(Change),
+    Gone(Option<Change>),
+}
+
+/// What a process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Run,
+    Check,
+    NewFile,
+    Listener,
+    Stranger,
+}
+
+/// A process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub pid: u32,
+    /// 0 for a child of supervise.
+    pub parent: u32,
+    pub what: What,
+    pub life: Life,
+    /// It is a child of the supervise that lives now.
+    pub is_child: bool,
+    /// It is what serves now, or shall: there must be no other that nobody meant.
+    pub serves: bool,
+    /// The service has named it, and that was heard.
+    pub is_named: bool,
+    pub born: Tick,
+    pub obeys: bool,
+    pub told_to_end: bool,
+    pub has_pipe: bool,
+    /// It has written on its pipe, and nobody has read that.
+    pub has_written: bool,
+    /// Nobody has heard that it was stopped and continued.
+    pub changes: VecDeque<Change>,
+}
+
+/// All processes that there ever were.
+#[derive(Default)]
+pub struct Processes(Vec<Process>);
+
+impl Processes {
+    pub fn make(&mut self, what: What, life: Life, born: Tick) -> &mut Process {
+        let pid = 100 + u32::try_from(self.0.len()).expect("a few");
+        self.0.push(Process {
+            pid,
+            parent: 0,
+            what,
+            life,
+            is_child: true,
+            serves: false,
+            is_named: false,
+            born,
+            obeys: true,
+            told_to_end: false,
+            has_pipe: false,
+            has_written: false,
+            changes: VecDeque::new(),
+        });
+        self.0.last_mut().expect("it was pushed")
+    }
+
+    pub fn all(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.0.iter_mut()
+    }
+
+    pub fn get(&self, pid: u32) -> Option<&Process> {
+        self.0.iter().find(|process| process.pid == pid)
+    }
+
+    pub fn get_mut(&mut self, pid: u32) -> Option<&mut Process> {
+        self.0.iter_mut().find(|process| process.pid == pid)
+    }
+
+    /// The first one for this that lives.
+    pub fn first(&self, what: What) -> Option<u32> {
+        self.0.iter().find(|process| process.what == what && process.life == Life::Lives).map(|process| process.pid)
+    }
+
+    /// The copy in this place among all that live, or what was one.
+    pub fn copy(&self, place: usize) -> Option<u32> {
+        let copies = self.0.iter().filter(|process| process.what == What::Run && process.life == Life::Lives);
+        copies.map(|process| process.pid).nth(place)
+    }
+
+    pub fn lives(&self, pid: u32) -> bool {
+        self.get(pid).is_some_and(|process| process.life == Life::Lives)
+    }
+
+    /// Those that serve.
+    pub fn serving(&self) -> impl Iterator<Item = &Process> {
+        self.0.iter().filter(|process| process.serves && process.life == Life::Lives)
+    }
+
+    /// Whether this one is a child that was not reaped.
+    pub fn is_unreaped(&self, Pid(pid): Pid) -> bool {
+        self.get(pid).is_some_and(|process| process.is_child && !matches!(process.life, Life::Gone(_)))
+    }
+
+    pub fn descends(&self, pid: u32, from: u32) -> bool {
+        let parent = |pid: u32| self.get(pid).map(|process| process.parent).filter(|&parent| parent > 0);
+        std::iter::successors(Some(pid), |&pid| parent(pid)).any(|pid| pid == from)
+    }
+
+    /// Ends one that lives. Returns whether that is told to supervise, its parent.
+    pub fn end(&mut self, pid: u32, change: Change) -> bool {
+        let Some(process) = self.get_mut(pid).filter(|process| process.life == Life::Lives) else {
+            return false;
+        };
+        process.life = if process.is_child { Life::Ended(change) } else { Life::Gone(Some(change)) };
+        process.changes.clear();
+        process.is_child
+    }
+
+    /// The next change of a child, which is told once.
+    pub fn reap(&mut self) -> Option<(u32, Change)> {
+        for process in self.0.iter_mut().filter(|process| process.is_child) {
+            if let Some(change) = process.changes.pop_front() {
+                return Some((process.pid, change));
+            }
+            if let Life::Ended(change) = process.life {
+                process.life = Life::Gone(Some(change));
+                return Some((process.pid, change));
+            }
+        }
+        None
+    }
+
+    /// Their parent is dead: they are somebody else's. `recorded` are those of which its successor will know.
+    pub fn are_orphaned(&mut self, recorded: &[u32]) {
+        for process in &mut self.0 {
+            process.is_child = false;
+            process.changes.clear();
+            process.life = match process.life {
+                Life::Ended(change) => Life::Gone(Some(change)),
+                // It comes to its end without anybody.
+                Life::Lives if process.what != What::Run => Life::Gone(None),
+                life => life,
+            };
+            // A word that was heard and not recorded is lost with its supervise.
+            process.serves = recorded.contains(&process.pid) || (process.serves && !process.is_named);
+        }
+    }
+}
