@@ -1,4 +1,4 @@
-//! What is measured and is not installed: our two builds, and the small programs that they start.
+//! Our two builds, and the small helper programs that are started in the measurements.
 
 use std::env;
 use std::fs;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::scratch::Scratch;
 use crate::suites::{Family, Suite, text};
 
-/// Programs without a libc, so that what they cost adds little to any figure.
+/// Programs without a libc, so that they add little to any figure.
 pub struct Helpers {
     /// Ends at once.
     pub nothing: PathBuf,
@@ -37,7 +37,8 @@ pub fn helpers(scratch: &Scratch) -> Result<Helpers> {
     Ok(Helpers { nothing: make("NOTHING")?, service: make("SERVICE")?, crash: make("CRASH")? })
 }
 
-/// Our builds, and a line for one that cannot be made. Their programs are copied: the next build does not change what is measured.
+/// Makes our builds; returns a line for each that cannot be made. The programs are copied, so that the next build does not change
+/// what is measured.
 pub fn ours(scratch: &Scratch) -> Result<(Vec<Suite>, Vec<String>)> {
     let mut suites = vec![suite("uphold", "default build", &build(None)?, scratch)?];
     let musl = format!("{}-unknown-linux-musl", env::consts::ARCH);
@@ -48,13 +49,13 @@ pub fn ours(scratch: &Scratch) -> Result<(Vec<Suite>, Vec<String>)> {
     Ok((suites, Vec::new()))
 }
 
-/// Whether the compiler has a standard library for `target`.
+/// Returns whether the compiler has a standard library for `target`.
 fn is_installed(target: &str) -> bool {
     let directory = text(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
     directory.is_some_and(|directory| Path::new(&directory).is_dir())
 }
 
-/// Returns where the programs lie.
+/// Builds the programs, and returns their directory.
 fn build(target: Option<&str>) -> Result<PathBuf> {
     let bench = env::current_exe().context("unable to find this program's own file")?;
     let directory = bench.ancestors().nth(3).context("this program lies in no target directory")?;

@@ -1,7 +1,7 @@
 //! This suite side by side with daemontools, runit, s6 and supervisord, whichever are installed, in one run.
 //!
-//! All that is compared is measured in turn, round after round; a figure is the median of its rounds, a ratio the median of the rounds'
-//! ratios. It prints a Markdown table. Nothing is written but temporary files and, if asked for, `benches/RESULTS.md`.
+//! All contenders are measured in turn, round after round; a figure is the median of its rounds, a ratio the median of the rounds'
+//! ratios. The result is printed as a Markdown table. Nothing is written but temporary files and, if asked for, `benches/RESULTS.md`.
 
 mod builds;
 mod container;
@@ -38,7 +38,7 @@ use crate::table::Report;
 
 const USAGE: &str = "usage: cargo bench --bench peers -- [--quick] [--only NAME[,NAME...]] [--write-results]";
 
-/// One group of metrics: what `--only` calls it.
+/// A group of metrics: its name for `--only`, and its function.
 type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
 
 const METRICS: [Metric; 15] = [
@@ -59,7 +59,7 @@ const METRICS: [Metric; 15] = [
     ("container", container::measure),
 ];
 
-/// What all metrics need.
+/// The state that all metrics need.
 pub struct Bench {
     suites: Vec<Suite>,
     helpers: Helpers,
@@ -69,12 +69,12 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// How many rounds to make where `rounds` are usual.
+    /// How many rounds to make if `rounds` is the usual number.
     fn rounds(&self, rounds: usize) -> usize {
         if self.quick { rounds.div_ceil(3) } else { rounds }
     }
 
-    /// The index of the machine's floor.
+    /// The index of the floor, which is a contender without any suite.
     fn floor(&self) -> usize {
         self.suites.len()
     }
@@ -87,14 +87,14 @@ impl Bench {
         self.suites.get(index).map_or("floor", |suite| suite.name)
     }
 
-    /// Says what could not be measured, at once and in the report.
+    /// Reports what could not be measured, at once and in the report.
     fn note(&self, text: String) {
         progress(self.begin, &text);
         self.notes.borrow_mut().push(text);
     }
 }
 
-/// What the command line says.
+/// The parsed command line.
 #[derive(Debug, Default)]
 struct Options {
     quick: bool,
@@ -140,7 +140,7 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options> {
     let mut words = words.peekable();
     while let Some(word) = words.next() {
         match word.as_str() {
-            // What cargo says to every benchmark.
+            // cargo passes this to every benchmark.
             "--bench" => {}
             "--quick" => options.quick = true,
             "--write-results" => options.write_results = true,
@@ -159,7 +159,7 @@ fn progress(begin: Instant, text: &str) {
     let _ = writeln!(std::io::stderr(), "peers: {:>4} s: {text}", begin.elapsed().as_secs());
 }
 
-/// Where the time goes of what misses its target, and what was tried: written by hand, so it tells when it was looked at.
+/// Where the time goes in metrics that miss their target, and what was tried. It is written by hand, with a date.
 const MISSED: &str = include_str!("missed.md");
 
 /// The whole report.

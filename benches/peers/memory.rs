@@ -1,5 +1,5 @@
-//! What supervision costs in memory: the scanner and all supervisors, divided by the number of services. The services themselves
-//! are not counted.
+//! The memory of supervision: the scanner and all supervisors, divided by the number of services. The services themselves are
+//! not counted.
 
 use std::thread;
 use std::time::Duration;
@@ -33,9 +33,9 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// For each service of a world in which all run.
+/// The memory for each service of a world in which all services run.
 pub fn each(suite_of: &Suite, world: &World, services: usize) -> Result<Memory> {
-    // The last ones may still be at work on what comes after a start.
+    // The last supervisors may still be busy after their start.
     thread::sleep(Duration::from_millis(500));
     let sum = memory(&suite(world.scanner()?, suite_of.has_supervisors()))?;
     Ok(Memory { private: sum.private / services as f64, all: sum.all / services as f64 })
