@@ -1,4 +1,4 @@
-//! What is measured and is not installed: our two builds, those of an earlier tree, and the small programs that they start.
+//! Our two builds, those of an earlier commit, and the small helper programs that are started in the measurements.
 
 use std::env;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::machine::commit;
 use crate::scratch::Scratch;
 use crate::suites::{Family, Origin, Suite, text};
 
-/// Programs without a libc, so that what they cost adds little to any figure.
+/// Programs without a libc, so that they add little to any figure.
 pub struct Helpers {
     /// Ends at once.
     pub nothing: PathBuf,
@@ -38,16 +38,17 @@ pub fn helpers(scratch: &Scratch) -> Result<Helpers> {
     Ok(Helpers { nothing: make("NOTHING")?, service: make("SERVICE")?, crash: make("CRASH")? })
 }
 
-/// A tree of ours with a directory for what is built from it.
+/// A source tree of ours, and its target directory.
 struct Tree<'a> {
     source: &'a Path,
     target: PathBuf,
     origin: Origin,
-    /// What its default build and its release build are called.
+    /// The names of its default build and of its release build in the table.
     names: [&'static str; 2],
 }
 
-/// Our builds, and a line for one that cannot be made. Their programs are copied: the next build does not change what is measured.
+/// Makes our builds; returns a line for each that cannot be made. The programs are copied, so that the next build does not change
+/// what is measured.
 pub fn ours(scratch: &Scratch) -> Result<(Vec<Suite>, Vec<String>)> {
     let bench = env::current_exe().context("unable to find this program's own file")?;
     let target = bench.ancestors().nth(3).context("this program lies in no target directory")?.to_owned();
@@ -72,13 +73,13 @@ fn both(tree: &Tree, scratch: &Scratch) -> Result<(Vec<Suite>, Vec<String>)> {
     Ok((suites, Vec::new()))
 }
 
-/// Whether the compiler has a standard library for `target`.
+/// Returns whether the compiler has a standard library for `target`.
 fn is_installed(target: &str) -> bool {
     let directory = text(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
     directory.is_some_and(|directory| Path::new(&directory).is_dir())
 }
 
-/// Returns where the programs lie.
+/// Builds the programs, and returns their directory.
 fn build(tree: &Tree, target: Option<&str>) -> Result<PathBuf> {
     let directory = &tree.target;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -1,4 +1,4 @@
-//! What one program of an exec chain costs: `TOOL ... PROGRAM`, started and waited for, one after the other.
+//! The cost of one program of an exec chain: `TOOL ... PROGRAM` is started and waited for, again and again.
 
 use std::ffi::OsString;
 use std::fs;
@@ -60,7 +60,7 @@ fn less_floor(bench: &Bench, samples: &Samples) -> Vec<String> {
     (0..bench.suites.len()).map(|index| figure(net.median(index))).collect()
 }
 
-/// Microseconds for one, the median of a batch.
+/// The time of one call in microseconds, the median of a batch.
 fn one(command: &mut Command, batch: usize) -> Result<f64> {
     let mut times = Vec::with_capacity(batch);
     for _ in 0..batch {
@@ -71,7 +71,7 @@ fn one(command: &mut Command, batch: usize) -> Result<f64> {
     median(&times).context("an empty batch")
 }
 
-/// The tool in this suite and its arguments, but for the program.
+/// The tool in this suite and its arguments, without the program.
 fn words(suite: &Suite, tool: &str, scratch: &Path) -> Option<(Command, Vec<OsString>)> {
     let envdir = scratch.join("env");
     let lock = scratch.join("lock");

@@ -1,4 +1,4 @@
-//! What supervision costs while nothing happens, and while a service crashes again and again.
+//! The cost of supervision while nothing happens, and while a service crashes again and again.
 
 use std::io::PipeWriter;
 use std::thread;

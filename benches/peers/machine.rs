@@ -1,4 +1,4 @@
-//! What the report says of itself: machine, versions, date and command.
+//! The head of the report: machine, versions, date and command.
 
 use std::env;
 use std::fs;

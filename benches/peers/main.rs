@@ -43,7 +43,7 @@ use crate::table::Report;
 const USAGE: &str =
     "usage: cargo bench --bench peers -- [--quick] [--only NAME[,NAME...]] [--before TREE] [--write-results]";
 
-/// One group of metrics: what `--only` calls it.
+/// A group of metrics: its name for `--only`, and its function.
 type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
 
 const METRICS: [Metric; 15] = [
@@ -64,7 +64,7 @@ const METRICS: [Metric; 15] = [
     ("container", container::measure),
 ];
 
-/// What all metrics need.
+/// The state that all metrics need.
 pub struct Bench {
     suites: Vec<Suite>,
     helpers: Helpers,
@@ -74,12 +74,12 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// How many rounds to make where `rounds` are usual.
+    /// How many rounds to make if `rounds` is the usual number.
     fn rounds(&self, rounds: usize) -> usize {
         if self.quick { rounds.div_ceil(3) } else { rounds }
     }
 
-    /// The index of the machine's floor.
+    /// The index of the floor, which is a contender without any suite.
     fn floor(&self) -> usize {
         self.suites.len()
     }
@@ -97,14 +97,14 @@ impl Bench {
         self.suites.get(index).map_or("floor", |suite| suite.name)
     }
 
-    /// Says what could not be measured, at once and in the report.
+    /// Reports what could not be measured, at once and in the report.
     fn note(&self, text: String) {
         progress(self.begin, &text);
         self.notes.borrow_mut().push(text);
     }
 }
 
-/// What the command line says.
+/// The parsed command line.
 #[derive(Debug, Default)]
 struct Options {
     quick: bool,
@@ -153,7 +153,7 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options> {
     let mut words = words.peekable();
     while let Some(word) = words.next() {
         match word.as_str() {
-            // What cargo says to every benchmark.
+            // cargo passes this to every benchmark.
             "--bench" => {}
             "--quick" => options.quick = true,
             "--before" => options.before = Some(tree(&words.next().context(USAGE)?)?),
@@ -178,7 +178,7 @@ fn progress(begin: Instant, text: &str) {
     let _ = writeln!(std::io::stderr(), "peers: {:>4} s: {text}", begin.elapsed().as_secs());
 }
 
-/// Where the time goes of what misses its target, and what was tried: written by hand, so it tells when it was looked at.
+/// Where the time goes in metrics that miss their target, and what was tried. It is written by hand, with a date.
 const MISSED: &str = include_str!("missed.md");
 
 /// The whole report.

@@ -1,5 +1,5 @@
-//! What supervision costs in memory: the scanner and all supervisors, divided by the number of services; a supervisor by itself; and the
-//! scanner by itself, its anonymous pages in one row and those of its file in another. The services themselves are not counted.
+//! The memory of supervision: the scanner and all supervisors, divided by the number of services; a supervisor by itself; and the scanner by
+//! itself, its anonymous pages in one row and the pages of its file in another. The services themselves are not counted.
 
 use std::thread;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub fn private(suite_of: &Suite, world: &World, services: usize) -> Result<f64> 
     Ok(memory(&suite(world.scanner()?, suite_of.has_supervisors()))?.private / services as f64)
 }
 
-/// The last ones may still be at work on what comes after a start.
+/// Waits until the last supervisors have finished their start.
 fn rest() {
     thread::sleep(Duration::from_millis(500));
 }

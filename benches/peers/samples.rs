@@ -1,11 +1,11 @@
-//! Figures by contender and round, and what is read out of them.
+//! Figures by contender and round, and their medians and ratios.
 
 use anyhow::Result;
 
 use crate::Bench;
 use crate::suites::Suite;
 
-/// Who is measured: a suite, or the machine's floor, whose index comes after all suites.
+/// A contender: a suite, or the floor, whose index comes after all suites.
 #[derive(Clone, Copy)]
 pub struct Contender<'a> {
     pub index: usize,
@@ -49,7 +49,7 @@ impl Samples {
         of(index).zip(of(to)).filter(|(_, other)| **other != 0.0).map(|(own, other)| own / other).collect()
     }
 
-    /// The same figures less those of another contender, round by round.
+    /// The figures minus those of another contender, round by round.
     pub fn less(&self, other: usize) -> Samples {
         let floor = self.0.get(other).cloned().unwrap_or_default();
         let net = |own: &Vec<f64>| own.iter().zip(&floor).map(|(own, floor)| own - floor).collect();
@@ -57,7 +57,7 @@ impl Samples {
     }
 }
 
-/// The middle one; between two, their mean.
+/// The median; of two middle figures, their mean.
 pub fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -66,8 +66,8 @@ pub fn median(figures: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// Measures all contenders in turn, round after round, each round beginning with another one. `None` from `measure` says that this contender
-/// has nothing of the kind; one that fails is named and left out.
+/// Measures all contenders in turn, round after round; each round begins with another contender. `measure` returns `None` for a contender
+/// that cannot do this at all. A contender that fails is named and left out.
 pub fn interleave<const K: usize>(
     bench: &Bench,
     what: &str,

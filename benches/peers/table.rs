@@ -1,4 +1,4 @@
-//! The report: one Markdown table of all metrics, smaller ones behind it.
+//! The report: one Markdown table of all metrics, followed by smaller tables.
 
 use std::fmt::Write;
 
@@ -13,10 +13,10 @@ pub enum Better {
     More,
 }
 
-/// What is to be reached, by the default build and by the release build.
+/// The target, for the default build and for the release build.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
-    /// A ratio to the best of the others, at most or at least as is better.
+    /// A ratio to the best of the others: at most or at least this, whichever is better.
     Ratio(f64, f64),
     /// A figure, whatever the others do.
     AtMost(f64),
@@ -34,12 +34,13 @@ pub struct Row {
 }
 
 impl Row {
-    /// One with these figures.
+    /// Makes a row with these figures.
     pub fn new(metric: impl Into<String>, unit: &'static str, better: Better, samples: Samples, target: Target) -> Row {
         Row { metric: metric.into(), unit, better, samples, target }
     }
 
-    /// The other suite with the best median. One process for all services, which nothing outlives, is shown but not compared with.
+    /// The other suite with the best median. supervisord, one process in which all services are lost together, is shown but not
+    /// compared with.
     fn best(&self, bench: &Bench) -> Option<usize> {
         let others = bench.of(Origin::Installed).into_iter().filter(|index| bench.suites[*index].has_supervisors());
         let known = others.filter_map(|index| Some((index, self.samples.median(index)?)));
@@ -124,7 +125,7 @@ fn mark(reached: bool) -> &'static str {
     if reached { "yes" } else { "**no**" }
 }
 
-/// Three digits that count.
+/// Formats a figure with three significant digits.
 pub fn figure(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
@@ -136,7 +137,7 @@ pub fn figure(value: Option<f64>) -> String {
     }
 }
 
-/// A table of its own.
+/// A separate table.
 pub struct Table {
     title: String,
     columns: Vec<String>,
@@ -144,7 +145,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// One with these columns behind the first.
+    /// Makes a table with these columns after the first one.
     pub fn new(title: impl Into<String>, columns: Vec<String>) -> Table {
         Table { title: title.into(), columns, rows: Vec::new() }
     }
@@ -167,7 +168,7 @@ fn header(first: &str, columns: &[String]) -> String {
     format!("| {first} | {} |\n|---|{}\n", columns.join(" | "), "--:|".repeat(columns.len()))
 }
 
-/// All that was measured.
+/// All results.
 #[derive(Default)]
 pub struct Report {
     rows: Vec<Row>,
@@ -185,7 +186,7 @@ impl Report {
         self.tables.push(table);
     }
 
-    /// All of it as Markdown.
+    /// Formats the report as Markdown.
     pub fn markdown(&self, bench: &Bench) -> String {
         let mut text = String::new();
         if !self.rows.is_empty() {

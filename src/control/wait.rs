@@ -125,7 +125,7 @@ impl Service {
         match facts.judge(wanted, self.watched.commanded()) {
             Verdict::There => Progress::There,
             Verdict::NotYet => Progress::NotYet(facts.clause(wanted)),
-            Verdict::Never if facts.has_left() => Progress::Never(text!("supervise has exited")),
+            Verdict::Never if facts.has_exited() => Progress::Never(text!("supervise has exited")),
             Verdict::Never => Progress::Never(text!(facts.clause(wanted).as_str())),
         }
     }

@@ -57,7 +57,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     watch.step(Event::Begin);
     watch.pause();
     let code = loop {
-        if let Some(code) = watch.left {
+        if let Some(code) = watch.exit_code {
             break code;
         }
         watch.turn();
@@ -86,7 +86,7 @@ struct Watch<'a> {
     has_run: bool,
     interrupted: bool,
     /// The exit code of hupwatch, once it is known.
-    left: Option<u8>,
+    exit_code: Option<u8>,
     _pidfile: Option<Pidfile>,
 }
 
@@ -138,7 +138,7 @@ impl<'a> Watch<'a> {
             check: None,
             has_run: false,
             interrupted: false,
-            left: None,
+            exit_code: None,
             _pidfile: pidfile,
         }))
     }
@@ -204,7 +204,7 @@ impl<'a> Watch<'a> {
     }
 
     fn pause(&self) {
-        if self.left.is_none() {
+        if self.exit_code.is_none() {
             self.log.line(Level::Info, format_args!("Pausing for signal"));
         }
     }
@@ -336,7 +336,7 @@ impl<'a> Watch<'a> {
                 }
                 Action::KillGroup(pid) => signalled(process::kill_group(raw(pid), Signal::SIGKILL)),
                 Action::Say(say) => self.log.say(say),
-                Action::Quit(exit) => self.left = Some(self.code(exit)),
+                Action::Quit(exit) => self.exit_code = Some(self.code(exit)),
             }
         }
     }

@@ -292,7 +292,7 @@ impl Watched {
                 self.orphan = None;
             } else if until <= tick() {
                 return News::Killed;
-            } else if !self.facts().is_ok_and(|facts| facts.has_left()) {
+            } else if !self.facts().is_ok_and(|facts| facts.has_exited()) {
                 return News::None;
             }
         } else if self.watch.is_some() && !std::mem::take(&mut self.look) {
@@ -315,7 +315,7 @@ impl Watched {
             return;
         };
         let author = facts.author();
-        if author.1 == self.mark || facts.has_left() {
+        if author.1 == self.mark || facts.has_exited() {
             self.unheard = false;
         } else if self.unheard && author != self.author && fd::write(self.fifo.as_fd(), &self.mark.bytes()).is_ok() {
             // A supervise may have written its record before it reads its FIFO; the mark is sent again when it does.

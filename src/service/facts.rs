@@ -50,7 +50,7 @@ impl Facts {
     }
 
     /// Whether supervise has exited because it was told to.
-    pub fn has_left(&self) -> bool {
+    pub fn has_exited(&self) -> bool {
         self.record.is_some_and(|record| record.observed.supervise.exited)
     }
 

@@ -1,5 +1,5 @@
-//! What a service directory may hold beyond daemontools': knobs, readiness, sockets, and what svc can do with them. Where none of these
-//! files exists, nothing of this is seen; the other suites of tests are about that.
+//! The files of a service directory that daemontools does not have: knobs, readiness, sockets, and what svc can do with them. Without
+//! any of these files everything is as with daemontools, which the other tests check.
 
 #![cfg(target_os = "linux")]
 

@@ -1,5 +1,5 @@
-//! `svscan --init`: how it stops and ends. As root each case runs in a PID namespace, in which svscan is process 1; otherwise, and
-//! in cases that say so, svscan is an init because it was told to be one.
+//! `svscan --init`: how it stops and ends. As root, each case runs in a PID namespace in which svscan is process 1. Otherwise, and
+//! in cases that say so, svscan is an init because of `--init`.
 
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,4 @@
-//! `uphold boot`: what it writes into a tree, and that nothing of it is left when it is removed.
+//! `uphold boot`: it writes the right files into a tree, and `remove` leaves nothing behind.
 
 mod hostile;
 mod rivals;

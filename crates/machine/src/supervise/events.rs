@@ -51,7 +51,7 @@ pub enum Word {
     Watch(u64),
     /// The copy needs at least this many more nanoseconds to get ready.
     Extend(u64),
-    /// The copy is this process from now on. Only if [`Machine::can_move`] allows it.
+    /// The copy is this process from now on. Only if [`can_move`](super::Machine::can_move) allows it.
     Moved(Pid),
 }
 
@@ -74,7 +74,7 @@ pub enum Event {
     Word(Pid, Word),
     /// A command came.
     Command(Command, Knobs),
-    /// The main copy [is overdue](Machine::is_overdue), and all its messages were read.
+    /// The main copy [is overdue](super::Machine::is_overdue), and all its messages were read.
     Overdue(Knobs),
     /// The deadline has come.
     Timeout,
@@ -107,7 +107,7 @@ pub enum Say {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Start a process, and report the outcome by [`Event::Started`] or [`Event::NotStarted`] before any other event. A copy takes the time
-    /// itself and writes [`Machine::decided_once_started`] before it executes `run`.
+    /// itself and writes [`decided_once_started`](super::Machine::decided_once_started) before it executes `run`.
     Start(Slot),
     /// Send a signal.
     Signal(Target, Signal),
