@@ -132,7 +132,8 @@ pub fn child(parent: u32) -> Option<u32> {
     children(parent).first().copied()
 }
 
-fn catches_term(pid: u32) -> bool {
+/// Whether a process has taken TERM for itself.
+pub fn catches_term(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
