@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use testkit::{Running, Scratch, wait_for, wait_until};
 
-use crate::world::{pid, svc, svstat, wait_down, wait_up};
+use super::world::{pid, svc, svstat, wait_down, wait_up};
 
 const SLEEPER: &str = "exec sleep 1000";
 

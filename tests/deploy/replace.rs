@@ -7,10 +7,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use testkit::{Running, Scratch, holds_for, lives, wait_for, wait_until};
+use testkit::{Running, Scratch, address, holds_for, lives, wait_for, wait_until};
 
-use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
-use crate::{address, helper};
+use super::helper;
+use super::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 /// Ready when `go` is there. Ends by TERM when `end` is there.
 const STEPS: &str = "trap 'while ! test -e end; do sleep 0.01; done; exit' TERM
@@ -376,7 +376,7 @@ fn no_request_is_lost_over_twenty_replacements_under_load() {
 #[test]
 fn a_socket_that_only_the_old_copy_has_is_closed_with_it_after_an_upgrade_too() {
     let scratch = Scratch::new();
-    let (web, old) = (crate::address(), crate::address());
+    let (web, old) = (testkit::address(), testkit::address());
     scratch.service("a", "while ! test -e go; do sleep 0.01; done; echo >&7; exec sleep 1000");
     scratch.write("a/notification-fd", "7");
     scratch.write("a/sockets/web", format!("tcp {web}"));

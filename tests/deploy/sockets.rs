@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use testkit::{Jail, Running, Scratch, finish, needs_program, needs_root, start, state, wait_until};
+use testkit::{Jail, Running, Scratch, address, finish, needs_program, needs_root, start, state, wait_until};
 
-use crate::world::{pid, svc, svstat, wait_down, wait_up};
-use crate::{address, helper};
+use super::helper;
+use super::world::{pid, svc, svstat, wait_down, wait_up};
 
 /// A service that answers on its sockets.
 fn server(scratch: &Scratch) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Scratch, holds_for, wait_until};
 
-use crate::world::{FOREVER, Init, MORTAL, lines};
+use super::world::{FOREVER, Init, MORTAL, lines};
 
 /// A `run` that ends on TERM in the given way.
 fn on_term(end: &str) -> String {

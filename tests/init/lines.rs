@@ -5,7 +5,7 @@ use std::thread;
 
 use testkit::Scratch;
 
-use crate::world::{FOREVER, Init, lines};
+use super::world::{FOREVER, Init, lines};
 
 const STOPS: usize = 100;
 

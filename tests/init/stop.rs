@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Scratch, children, session, signal, start, state, wait_for, wait_until};
 
-use crate::world::{FOREVER, Init, MORTAL, lines};
+use super::world::{FOREVER, Init, MORTAL, lines};
 
 /// A `run` that does not end on TERM.
 const STUBBORN: &str = "trap : TERM; echo >>started; while :; do sleep 100000 & wait $!; done";

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use testkit::{Scratch, needs_program, needs_root, skip, wait_until};
 
-use crate::{Logger, numbered, wait_for_lines, wait_for_text, whole};
+use super::{Logger, numbered, wait_for_lines, wait_for_text, whole};
 
 /// A small file system, unmounted when the test is over.
 struct Small(PathBuf);

@@ -118,5 +118,5 @@ pub fn is_sleep(pid: u32) -> bool {
 /// A helper (see `helper.rs`) as words of a shell, which becomes it.
 pub fn exec_helper(name: &str) -> String {
     let test = std::env::current_exe().expect("the test has a path");
-    format!("HELPER={name} exec '{}' --exact helper::helper --ignored --nocapture >/dev/null", test.display())
+    format!("HELPER={name} exec '{}' --exact reload::helper::helper --ignored --nocapture >/dev/null", test.display())
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::{Scratch, lives, signal, state, wait_until};
 
-use crate::world::{MORTAL, NOTING, Service, scratch};
+use super::world::{MORTAL, NOTING, Service, scratch};
 
 fn noting(scratch: &Scratch) -> (Service<'_>, u32) {
     let service = Service::new(scratch, "a", NOTING);
@@ -309,6 +309,6 @@ fn a_service_directory_that_is_renamed_goes_on() {
     assert_eq!(scratch.run("svc", &["-k", "b"]).err(), "");
     let dir = scratch.path("b");
     wait_until("it is up again", || {
-        crate::world::Record::read(&dir).is_some_and(|record| record.pid != 0 && record.pid != pid)
+        super::world::Record::read(&dir).is_some_and(|record| record.pid != 0 && record.pid != pid)
     });
 }

@@ -2,7 +2,7 @@
 
 use testkit::{signal, wait_until};
 
-use crate::world::{Service, scratch};
+use super::world::{Service, scratch};
 
 /// A `run` that notes the seconds since boot at which it starts.
 const STAMPING: &str = "read up rest </proc/uptime; echo $up >>starts";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{DEADLINE, Scratch, wait_until};
 
-use crate::world::{MORTAL, Service, masked, scratch};
+use super::world::{MORTAL, Service, masked, scratch};
 
 const LETTERS: &str = "udopchaitkx";
 

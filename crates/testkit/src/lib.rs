@@ -1,6 +1,7 @@
 //! For black-box tests of the built programs: which suite is under test, directories and processes that a test owns and that are
 //! gone when it ends, and waiting for a condition with a deadline.
 
+mod address;
 mod cases;
 mod jail;
 mod process;
@@ -10,6 +11,7 @@ mod suite;
 mod table;
 mod wait;
 
+pub use address::address;
 pub use cases::for_each;
 pub use jail::Jail;
 pub use process::{Finished, Running, finish, finish_with, signal, start};
