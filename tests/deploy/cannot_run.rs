@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use testkit::{Running, Scratch, wait_for, wait_until};
+use testkit::{Running, Scratch, for_each, wait_for, wait_until};
 
 use super::world::{pid, svc, svstat, wait_down, wait_up};
 
@@ -75,7 +75,7 @@ fn pids_while(scratch: &Scratch, act: impl FnOnce()) -> Vec<[u8; 4]> {
 
 #[test]
 fn no_wait_takes_it_for_up_and_nobody_shows_its_process() {
-    for (how, reason) in BROKEN {
+    for_each(&BROKEN, |&(how, reason)| {
         let scratch = Scratch::new();
         scratch.service("a", SLEEPER);
         scratch.write("a/down", "");
@@ -104,7 +104,7 @@ fn no_wait_takes_it_for_up_and_nobody_shows_its_process() {
         let ran = scratch.run("svc", &["--wait=up", "--timeout=20", "a"]);
         assert_eq!((ran.code, ran.err()), (0, String::new()), "{how}");
         assert!(svstat(&scratch, "a").starts_with("up "), "{how}");
-    }
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use testkit::{Scratch, lives, signal, state, wait_until};
+use testkit::{Scratch, for_each, lives, signal, state, wait_until};
 
 use super::world::{MORTAL, NOTING, Service, scratch};
 
@@ -278,13 +278,12 @@ fn a_service_that_ends_by_itself_comes_back() {
 #[test]
 fn how_a_run_ends_does_not_matter() {
     let scratch = scratch();
-    for (name, end) in [("0", "exit 0"), ("1", "exit 1"), ("100", "exit 100"), ("111", "exit 111"), ("255", "exit 255")]
-    {
-        let service = Service::new(&scratch, name, &format!("echo >>runs; {end}"));
+    for_each(&["0", "1", "100", "111", "255"], |name| {
+        let service = Service::new(&scratch, name, &format!("echo >>runs; exit {name}"));
         wait_until("it ran thrice", || service.text("runs").len() >= 3);
         assert_eq!(service.record().want, b'u', "{name}");
         assert_eq!(service.stderr(), "", "{name}");
-    }
+    });
 }
 
 #[test]
