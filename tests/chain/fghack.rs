@@ -6,7 +6,6 @@ use std::path::Path;
 use testkit::{Running, Scratch, finish, needs_program, signal, wait_for, wait_until};
 
 use super::common::{refused, sh};
-use crate::supervision::world::scratch;
 
 /// Starts fghack with a shell script that makes the file `up` holding its pid.
 fn fghack(scratch: &Scratch, script: &str) -> (Running, u32) {
@@ -100,7 +99,7 @@ fn what_is_written_into_the_pipe_is_thrown_away() {
 
 #[test]
 fn a_child_that_a_signal_kills_crashed() {
-    let scratch = scratch();
+    let scratch = Scratch::new();
     // The last one is a real-time signal.
     for number in [1, 9, 15, 6, 34] {
         let ran = scratch.run("fghack", &["sh", "-c", &format!("ulimit -c 0; kill -{number} $$")]);
@@ -111,7 +110,7 @@ fn a_child_that_a_signal_kills_crashed() {
 #[test]
 fn signals_other_than_term_end_fghack_alone() {
     for (name, code) in [("HUP", 1001), ("INT", 1002), ("ALRM", 1014), ("USR1", 1010)] {
-        let scratch = scratch();
+        let scratch = Scratch::new();
         assert_eq!(sh(&scratch, "mkfifo end").code, 0);
         let (mut running, child) = fghack(&scratch, "exec cat end");
         running.signal(name);

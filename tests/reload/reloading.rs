@@ -124,7 +124,7 @@ fn stop_and_continue_are_no_exit() {
 
 #[test]
 fn what_is_run_is_looked_for_anew() {
-    let scratch = super::world::scratch();
+    let scratch = testkit::Scratch::new();
     for release in ["one", "two"] {
         scratch.script(format!("{release}/command"), &format!("echo {release} >>releases\n{NOTING}"));
     }

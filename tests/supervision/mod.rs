@@ -15,4 +15,4 @@ mod status;
 mod svscan;
 mod svscan_log;
 mod svscan_names;
-pub mod world;
+mod world;
