@@ -146,6 +146,8 @@ fn a_second_copy_that_cannot_be_executed_leaves_the_first_up() {
     scratch.service("a", SLEEPER);
     let _supervise = supervise(&scratch);
     let child = wait_up(&scratch, "a");
+    // Before that the shell may not have read its script.
+    wait_until("it sleeps", || fs::read(format!("/proc/{child}/comm")).is_ok_and(|name| name == b"sleep\n"));
     fs::remove_file(scratch.path("a/run")).expect("it is there");
     let ran = scratch.run("svc", &["-R", "--wait=replaced", "--timeout=20", "a"]);
     let why = "unable to start run: file does not exist";

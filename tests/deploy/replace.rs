@@ -80,20 +80,16 @@ fn one_that_does_not_tell_goes_after_the_warm_up() {
 
 #[test]
 fn a_new_copy_that_fails_is_given_up_with_a_clear_line_and_the_old_one_serves_on() {
-    for (body, knob, why) in [
-        ("exit 3", "timeout-ready", "exited 3 before it was ready"),
-        ("sleep 0.3; exit 4", "timeout-ready", "exited 4 before it was ready"),
-        ("kill -9 $$", "timeout-ready", "was killed by signal 9 before it was ready"),
-        ("exec sleep 1000", "timeout-ready", "was not ready in time"),
-        (
-            "sleep 1000 & echo $! >left; exit 0",
-            "timeout-ready",
-            "exited 0 before it was ready, and must stay in the foreground",
-        ),
+    for (body, patience, why) in [
+        ("exit 3", "5m", "exited 3 before it was ready"),
+        ("sleep 0.3; exit 4", "5m", "exited 4 before it was ready"),
+        ("kill -9 $$", "5m", "was killed by signal 9 before it was ready"),
+        ("exec sleep 1000", "700ms", "was not ready in time"),
+        ("sleep 1000 & echo $! >left; exit 0", "5m", "exited 0 before it was ready, and must stay in the foreground"),
     ] {
         let scratch = Scratch::new();
         let (_supervise, old) = ready(&scratch);
-        scratch.write(format!("a/{knob}"), "700ms");
+        scratch.write("a/timeout-ready", patience);
         scratch.write("new", format!("#!/bin/sh\n{body}\n"));
         testkit::make_executable(&scratch.path("new"));
         std::fs::rename(scratch.path("new"), scratch.path("a/run")).expect("a file of ours");

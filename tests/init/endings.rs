@@ -61,7 +61,7 @@ fn a_stop_that_is_hurried_is_0() {
     init.wait_lines("scan/web/started", 1);
     init.wait_up(&["other"]);
     init.signal("TERM");
-    wait_until("the other is down", || !init.is_up("other"));
+    init.wait_left(1);
     init.signal("TERM");
     let said = "svscan: warning: the stop took too long, and what was left was killed: web\n";
     assert_eq!((init.end(), init.err().as_str()), (0, said));

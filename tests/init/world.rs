@@ -73,6 +73,12 @@ impl<'a> Init<'a> {
         }
     }
 
+    /// Waits until so many supervises are left, and svscan knows that.
+    #[track_caller]
+    pub fn wait_left(&self, count: usize) {
+        wait_until(&format!("{count} supervises are left"), || children(self.pid).len() == count);
+    }
+
     /// Whether the service is up.
     pub fn is_up(&self, service: &str) -> bool {
         self.scratch.run("svstat", &[&format!("scan/{service}")]).out().contains(": up ")
