@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must happen. Far longer than it takes, since the machine may be very busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long at the most what is quick may take all together: for claims that nothing waits for the next look or the next minute.
 pub const DEADLINE: Duration = Duration::from_secs(30);
