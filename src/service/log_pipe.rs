@@ -130,18 +130,23 @@ mod tests {
         let writer = fd::open_write(path.as_path()).expect("it has a reader");
         drop(reader);
         // A writer that opens the FIFO waits for a reader, and must not take this process for one.
+        let (told, number) = std::sync::mpsc::channel();
         let waiting = {
             let path = path.clone();
-            std::thread::spawn(move || std::fs::File::options().write(true).open(path))
+            std::thread::spawn(move || {
+                told.send(std::fs::read_link("/proc/thread-self").expect("it is told")).expect("it is heard");
+                std::fs::File::options().write(true).open(path)
+            })
         };
+        let thread = number.recv().expect("it tells");
+        let thread = thread.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("a number");
+        testkit::wait_until("it waits", || testkit::state(thread) == Some('S'));
         let own = process::own_pid().as_raw().unsigned_abs();
         let id = fd::pipe_id(writer.as_fd()).expect("it is one");
         for _ in 0..100 {
             assert!(LogPipe::of_process(own, sealed::number(writer.as_fd()), id).is_none());
-            std::thread::yield_now();
+            assert_eq!(testkit::state(thread), Some('S'), "it was woken");
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        assert!(!waiting.is_finished());
         let _reader = fd::open_read(path.as_path()).expect("it does not wait");
         waiting.join().expect("it ends").expect("it has a reader");
     }

@@ -9,8 +9,8 @@ use svdir::{Mark, Record};
 
 use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until, watches};
 
-use crate::sockets::stands_still;
-use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
+use super::sockets::stands_still;
+use super::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 const SLEEPER: &str = "exec sleep 1000";
 /// Takes a moment to end, and a moment until it is ready.
@@ -466,7 +466,7 @@ fn more_services_are_waited_for_than_files_may_be_open_at_first() {
 #[test]
 fn a_service_that_is_refused_what_it_needs_tells_why() {
     let scratch = Scratch::new();
-    let port = &crate::address();
+    let port = &testkit::address();
     let taken = std::net::TcpListener::bind(port).expect("a free address");
     scratch.service("a", SLEEPER);
     scratch.write("a/sockets/web", format!("tcp {port}"));

@@ -73,6 +73,12 @@ impl<'a> Init<'a> {
         }
     }
 
+    /// Waits until so many supervises are left, and svscan knows that.
+    #[track_caller]
+    pub fn wait_left(&self, count: usize) {
+        wait_until(&format!("{count} supervises are left"), || children(self.pid).len() == count);
+    }
+
     /// Whether the service is up.
     pub fn is_up(&self, service: &str) -> bool {
         self.scratch.run("svstat", &[&format!("scan/{service}")]).out().contains(": up ")
@@ -132,7 +138,8 @@ pub fn child(parent: u32) -> Option<u32> {
     children(parent).first().copied()
 }
 
-fn catches_term(pid: u32) -> bool {
+/// Whether a process has taken TERM for itself.
+pub fn catches_term(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);

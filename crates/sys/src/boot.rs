@@ -107,9 +107,16 @@ mod tests {
             return;
         }
         let contained = ["--pid", "--fork", "--mount-proc"];
-        // Born in another tick of the clock.
         let first = told_in(&contained);
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        // The next one is born in another tick of the clock.
+        let tick = || {
+            let uptime = std::fs::read_to_string("/proc/uptime").expect("it is told");
+            uptime.split(' ').next().map(str::to_owned)
+        };
+        let before = tick();
+        while tick() == before {
+            std::thread::yield_now();
+        }
         let (second, moved) = (told_in(&contained), told_in(&["--time", "--fork", "--boottime", "1000"]));
         let (Some(first), Some(second)) = (first, second) else {
             let _ = io::Write::write_all(&mut io::stderr(), b"skipped a_container: there can be no namespaces\n");

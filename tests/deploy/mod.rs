@@ -17,11 +17,3 @@ mod signals;
 mod sockets;
 mod speakers;
 mod wait;
-
-/// An address on the loopback interface that nobody else asks for, with a port: clients of other tests have other addresses.
-fn address() -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static COUNT: AtomicU32 = AtomicU32::new(1);
-    let [_, high, low, _] = (std::process::id() << 8).to_be_bytes();
-    format!("127.{}.{low}.{}:8080", 1 + high % 250, COUNT.fetch_add(1, Ordering::Relaxed))
-}
