@@ -68,14 +68,16 @@ pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: impl Fn(&Facts) -> bo
     imp::holders(file, kind, &|_, facts| believed(facts))
 }
 
-/// Finds the other processes that have a lock by flock or a [mark](mark) on `file`, and still have it open.
+/// Returns the other processes that have flock's lock or a [mark](mark) on `file`, and have that open now. `held` says that this process has flock's
+/// lock, so that no other has it. The kernel's list is read only if there may be somebody to find.
 ///
 /// # Errors
-/// If there is no `/proc/locks`.
-pub fn others(file: BorrowedFd<'_>) -> io::Result<Vec<Pid>> {
+/// If there is no `/proc/locks` to be read.
+pub fn others(file: BorrowedFd<'_>, held: bool) -> io::Result<Vec<Pid>> {
     let is_other = |pid, _: &Facts| pid != crate::process::own_pid();
+    let kinds = [(Kind::Lock, !held), (Kind::Mark, imp::is_marked(file)?)];
     let mut found: Vec<Pid> = Vec::new();
-    for kind in [Kind::Lock, Kind::Mark] {
+    for (kind, _) in kinds.into_iter().filter(|(_, possible)| *possible) {
         found.extend(imp::holders(file, kind, &is_other)?.into_iter().map(|holder| holder.pid));
     }
     Ok(found)
@@ -154,6 +156,14 @@ mod imp {
         Ok(())
     }
 
+    /// Returns whether another process has a mark on `file`, or such a lock on a part of it.
+    #[allow(clippy::unnecessary_cast, reason = "the types of these constants differ between systems")]
+    pub fn is_marked(file: BorrowedFd<'_>) -> io::Result<bool> {
+        let mut asked = whole(libc::F_WRLCK);
+        fcntl(file, FcntlArg::F_GETLK(&mut asked))?;
+        Ok(i32::from(asked.l_type) != libc::F_UNLCK as i32)
+    }
+
     /// Finds the key of `file` in the kernel's list. The device number there is not always that of stat (btrfs, overlays), so this takes a
     /// lock that blocks no process, and looks for it in the list.
     fn key(file: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
@@ -197,12 +207,10 @@ mod imp {
     /// Returns the process that has such a lock on the file with this `key`, according to a line of the list. Lines with an
     /// arrow are about processes that wait.
     pub fn owner(line: &[u8], kind: Kind, key: &[u8]) -> Option<i32> {
-        let words: Vec<&[u8]> = words(line).collect();
-        let [_, found, _, _, pid, place, start, ..] = words.as_slice() else {
-            return None;
-        };
+        let mut words = words(line).skip(1);
+        let (found, pid, place, start) = (words.next()?, words.nth(2)?, words.next()?, words.next()?);
         // A lock on a part of the file does not count: a supervise has one on its service directory.
-        let matches = *found == name(kind) && *place == key && *start == b"0";
+        let matches = found == name(kind) && place == key && start == b"0";
         matches.then(|| std::str::from_utf8(pid).ok()?.parse().ok())?
     }
 
@@ -227,6 +235,10 @@ mod imp {
         _kind: Kind,
         _believed: &dyn Fn(Pid, &Facts) -> bool,
     ) -> io::Result<Vec<Holder>> {
+        Err(nix::errno::Errno::ENOSYS.into())
+    }
+
+    pub fn is_marked(_file: BorrowedFd<'_>) -> io::Result<bool> {
         Err(nix::errno::Errno::ENOSYS.into())
     }
 
