@@ -1,18 +1,14 @@
 //! Ids that tell one boot from another: of the machine, and of a container on it.
 
-use std::os::fd::AsFd;
-
 use crate::process::Pid;
 use crate::{fd, proc};
 
 /// The kernel's id of this boot of the machine; in a container, that of the host. Records of older releases have it. `None` if it is unknown,
 /// as without `/proc/sys`.
 pub fn boot_id() -> Option<[u8; 16]> {
-    // The id is shorter than this, and is read in one piece.
     let mut text = [0; 64];
-    let file = fd::open_read(c"/proc/sys/kernel/random/boot_id").ok()?;
-    let count = fd::read(file.as_fd(), &mut text).ok()?;
-    let mut digits = text.get(..count)?.iter().filter_map(|&byte| char::from(byte).to_digit(16));
+    let text = fd::read_file(c"/proc/sys/kernel/random/boot_id", &mut text).ok()?;
+    let mut digits = text.iter().filter_map(|&byte| char::from(byte).to_digit(16));
     let mut id = [0; 16];
     for byte in &mut id {
         *byte = (digits.next()? << 4 | digits.next()?) as u8;
@@ -39,7 +35,7 @@ pub fn same_boot_id() -> Option<[u8; 16]> {
     mix.take(&first.unwrap_or(0).to_le_bytes());
     // Before Linux 5.5 there are no time namespaces.
     mix.take(name("time").unwrap_or_default().as_os_str().as_encoded_bytes());
-    mix.take(&std::fs::read("/proc/self/timens_offsets").unwrap_or_default());
+    mix.take(fd::read_file(c"/proc/self/timens_offsets", &mut [0; 256]).unwrap_or_default());
     Some(mix.made())
 }
 

@@ -21,6 +21,15 @@ pub fn open_read<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, Mode::empty())
 }
 
+/// Reads a file of `/proc` with one read, which the kernel answers with all of it, or with as much as `buffer` holds.
+///
+/// # Errors
+/// Those of the open and of the read.
+pub fn read_file<'b, P: FilePath + ?Sized>(path: &P, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    let count = read(open_read(path)?.as_fd(), buffer)?;
+    Ok(&buffer[..count])
+}
+
 /// Opens a file for reading as [`open_read`] does, with a path relative to an open directory.
 pub fn open_read_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<File> {
     open_at(directory, path, OFlag::O_RDONLY, Mode::empty())

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use crate::fd::read_file;
 use crate::process::Pid;
 
 /// Some fields of `/proc/PID/stat`. proc(5) counts them from 1.
@@ -37,7 +38,9 @@ pub struct Stat {
 /// # Errors
 /// ENOENT or ESRCH if there is no such process; InvalidData if the file is not as the kernel writes it.
 pub fn stat(pid: Pid) -> io::Result<Stat> {
-    parse(&fs::read(format!("/proc/{pid}/stat"))?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    // Fifty numbers, and a name of 64 bytes at most.
+    let mut text = [0; 1500];
+    parse(read_file(&*format!("/proc/{pid}/stat"), &mut text)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 fn parse(text: &[u8]) -> Option<Stat> {
@@ -110,7 +113,9 @@ pub fn may_be_signalled(pid: Pid, user: u32) -> bool {
 /// The user ids of a process: real, effective, saved. The owner of `/proc/PID` cannot be used for this: it is root for a process
 /// that may not be dumped.
 fn users(pid: Pid) -> Option<[u32; 3]> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    // The line is one of the first.
+    let mut text = [0; 1024];
+    let status = read_file(&*format!("/proc/{pid}/status"), &mut text).ok()?;
     // The name, in the first line, has no newline in it: that is written as \n.
     let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
     let mut ids = std::str::from_utf8(line).ok()?.split_ascii_whitespace().map(|id| id.parse().ok());
