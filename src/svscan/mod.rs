@@ -42,7 +42,7 @@ use proofs::Proofs;
 use services::Services;
 use start::Starter;
 use stop::Stopping;
-use upgrade::ScanState;
+use upgrade::{Key, ScanState};
 
 use crate::service::successor::{self, Answer, Received, Successor};
 use crate::service::{BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, keep_to_ourselves, scan_dir, tick};
@@ -128,7 +128,8 @@ impl Scanner {
         })?;
         be_spared(None);
         let starter = Starter::new(call, arguments, raise_open_files(), None);
-        Scanner::new(call, arguments, directory, starter)
+        let signals = Signals::catch(&caught(arguments)).with_context(|| text!("unable to create pipe"))?;
+        Ok(Scanner::new(call, arguments, directory, starter, signals))
     }
 
     /// Goes on from the state that was handed over by the program that this one replaces.
@@ -139,7 +140,8 @@ impl Scanner {
         be_spared(state.oom);
         let lines = state.lines.map(sealed::inherit).transpose().with_context(unable)?;
         let starter = Starter::new(call, &arguments, state.open_files, lines);
-        let mut scanner = Scanner::new(call, &arguments, directory, starter)?;
+        let signals = upgrade::catch_again(&caught(&arguments), &state.descriptors);
+        let mut scanner = Scanner::new(call, &arguments, directory, starter, signals);
         if arguments.prefix && !state.tells_copiers {
             for kept in state.services.iter_mut().filter(|kept| copier::is_copier(kept.log.life)) {
                 kept.reader = Reader::Copier;
@@ -152,17 +154,19 @@ impl Scanner {
         Ok(scanner)
     }
 
-    fn new(call: &Call, arguments: &Arguments, directory: ScanDirectory, starter: Starter) -> anyhow::Result<Scanner> {
-        // A HUP that is ignored, as under nohup, stays so.
-        let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        let stop = arguments.init.iter().flat_map(|_| STOP);
-        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect();
+    fn new(
+        call: &Call,
+        arguments: &Arguments,
+        directory: ScanDirectory,
+        starter: Starter,
+        signals: Signals,
+    ) -> Scanner {
         // Set by another svscan: for all, or for a supervise in whose service this one runs.
         [BELOW_SVSCAN, LAST_RUN].into_iter().for_each(|name| drop(environ::take(name)));
         keep_to_ourselves();
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();
-        Ok(Scanner {
+        Scanner {
             services: Services::new(),
             directory,
             proofs: Proofs::new(call),
@@ -171,20 +175,22 @@ impl Scanner {
             stopping: None,
             init: arguments.init.clone(),
             spare: arguments.init.as_ref().and_then(|_| spare().ok()),
-            signals: Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?,
+            signals,
             successor: Successor::new(call, VOICE, text!("svscan")),
-        })
+        }
     }
 
     /// What another program needs to go on from here.
     fn state(&self) -> ScanState {
         let (services, others) = self.services.kept();
+        let [reader, writer] = self.signals.descriptors().map(sealed::number);
         ScanState {
             lock: self.directory.lock().map(sealed::number),
             open_files: self.starter.open_files(),
             oom: oom::original(),
             tells_copiers: services.iter().any(|kept| kept.reader == Reader::Copier),
             lines: self.starter.lines().map(sealed::number),
+            descriptors: vec![(Key::SIGNALS, reader), (Key::SIGNALS_WRITER, writer)],
             services,
             others,
         }
@@ -197,7 +203,7 @@ impl Scanner {
         if self.is_told_to_stop() {
             self.obey_stop();
         } else {
-            let own = self.directory.lock().into_iter().chain(self.starter.lines());
+            let own = self.directory.lock().into_iter().chain(self.starter.lines()).chain(self.signals.descriptors());
             let descriptors: Vec<_> = self.services.descriptors().chain(own).collect();
             self.successor.succeed(program, &self.state().encode(), &descriptors, &self.signals);
         }
@@ -381,6 +387,14 @@ impl Scanner {
         end::end(&self.signals, self.init.as_ref().and_then(|init| init.halt.as_deref()));
         self.last.code()
     }
+}
+
+/// The signals that svscan hears of.
+fn caught(arguments: &Arguments) -> Vec<Signal> {
+    // A HUP that is ignored, as under nohup, stays so.
+    let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
+    let stop = arguments.init.iter().flat_map(|_| STOP);
+    [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect()
 }
 
 /// Makes the scan directory the current one. Returns how messages call it.
