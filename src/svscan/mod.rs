@@ -166,7 +166,7 @@ impl Scanner {
         keep_to_ourselves();
         // Services whose supervise was killed, and what services leave behind.
         process::adopt_orphans();
-        Scanner {
+        let mut scanner = Scanner {
             services: Services::new(),
             directory,
             proofs: Proofs::new(call),
@@ -174,10 +174,17 @@ impl Scanner {
             last: Last::new(arguments.init.as_ref().and_then(|init| init.exit_with.clone())),
             stopping: None,
             init: arguments.init.clone(),
-            spare: arguments.init.as_ref().and_then(|_| spare().ok()),
+            spare: None,
             signals,
             successor: Successor::new(call, VOICE, text!("svscan")),
-        }
+        };
+        scanner.keep_spare();
+        scanner
+    }
+
+    /// Takes two descriptors for the stop, which an upgrade needs only for a moment.
+    fn keep_spare(&mut self) {
+        self.spare = self.init.as_ref().and_then(|_| spare().ok());
     }
 
     /// What another program needs to go on from here.
@@ -203,9 +210,12 @@ impl Scanner {
         if self.is_told_to_stop() {
             self.obey_stop();
         } else {
+            // The new program takes its own.
+            self.spare = None;
             let own = self.directory.lock().into_iter().chain(self.starter.lines()).chain(self.signals.descriptors());
             let descriptors: Vec<_> = self.services.descriptors().chain(own).collect();
             self.successor.succeed(program, &self.state().encode(), &descriptors, &self.signals);
+            self.keep_spare();
         }
         if let Ok(mask) = mask {
             mask.restore();
@@ -333,7 +343,9 @@ impl Scanner {
         }
         if self.signals.arrived(Signal::SIGUSR2) {
             log::info!("USR2: looking for a new svscan");
+            self.spare = None;
             self.successor.ask(&self.state().encode());
+            self.keep_spare();
         }
         if self.signals.arrived(Signal::SIGHUP) {
             log::info!("HUP: looking at everything");

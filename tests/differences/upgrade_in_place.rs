@@ -391,6 +391,29 @@ fn svscan_at_the_limit_of_open_files_goes_on_with_all_its_services() {
 }
 
 #[test]
+fn an_init_is_upgraded_at_its_limit_of_open_files() {
+    let Some(prlimit) = testkit::needs_program("prlimit") else { return };
+    let scratch = Scratch::new();
+    let (mut svscan, up) = many(&scratch, &["--init", "scan"]);
+    let open = || fs::read_dir(format!("/proc/{}/fd", svscan.pid())).expect("it lives").count();
+    let (first, before) = (first_free(&svscan), open());
+    // One is left, to read the directory with.
+    limit(&prlimit, &svscan, first + 1);
+    for _ in 0..2 {
+        upgrade(&scratch, "svscan");
+        svscan.signal("USR2");
+        wait_until("it is the new file", || is_new(svscan.pid()));
+        wait_until("as many descriptors are open", || open() == before);
+    }
+    for (dir, before) in &up {
+        assert_eq!(pid(&scratch, dir), Some(*before));
+    }
+    assert_eq!(scratch.text("svscan.err"), "");
+    svscan.signal("TERM");
+    assert_eq!(svscan.end(), 0);
+}
+
+#[test]
 fn svscan_goes_on_where_its_new_file_can_make_neither_a_pipe_nor_a_watch() {
     let Some(strace) = needs_strace() else { return };
     let scratch = Scratch::new();
