@@ -22,6 +22,8 @@ mod state;
 mod stop;
 mod system;
 mod upgrade;
+#[cfg(test)]
+mod worlds;
 
 use std::ffi::OsString;
 use std::io;

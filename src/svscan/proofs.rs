@@ -53,12 +53,15 @@ impl Proofs {
         self.running.values().any(|(known, _)| known == name)
     }
 
-    /// A process ended. If it looked at a name, svscan may look at that now.
-    pub fn ended(&mut self, now: Tick, pid: Pid, said: &mut Warnings) -> Option<OsString> {
+    /// A process ended. If it looked at a name, returns that, and whether it has come back: then svscan may look too. One that was killed may have been killed because it had
+    /// not.
+    pub fn ended(&mut self, now: Tick, pid: Pid, came_back: bool, said: &mut Warnings) -> Option<(OsString, bool)> {
         let (name, _) = self.running.remove(&pid)?;
-        said.over(subject(b"proof", &name));
-        self.proved.insert(name.clone(), now);
-        Some(name)
+        if came_back {
+            said.over(subject(b"proof", &name));
+            self.proved.insert(name.clone(), now);
+        }
+        Some((name, came_back))
     }
 
     /// That start waits until svscan may look.

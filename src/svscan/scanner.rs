@@ -92,9 +92,11 @@ impl<S: System> Scanner<S> {
         self.system.hold_signals(false);
     }
 
-    /// Looks at every name.
+    /// Looks at every name, unless the stop has begun.
     pub fn rescan(&mut self) {
-        looks::rescan(&mut self.system, &mut self.services, &mut self.proofs);
+        if self.stopping.is_none() {
+            looks::rescan(&mut self.system, &mut self.services, &mut self.proofs);
+        }
     }
 
     fn take_changes(&mut self) {
@@ -148,11 +150,19 @@ impl<S: System> Scanner<S> {
             match action {
                 Action::Rescan => self.rescan(),
                 Action::Start(id, role) => self.start(id, role),
-                Action::Look(id, role) => self.services.look_for_supervise(&mut self.system, id, role),
+                Action::Look(id, role) => self.look_for_supervise(id, role),
                 Action::Release(id, logger) => self.services.release(&mut self.system, id, logger),
             }
         }
         false
+    }
+
+    /// Looks for a supervise that has the lock, if it is known that such a look comes back. If not, the next start finds it.
+    fn look_for_supervise(&mut self, id: Id, role: Role) {
+        let name = self.services.scan.name(id);
+        if name.is_some_and(|name| self.proofs.may_look(&mut self.system, &name, &mut self.services.said)) {
+            self.services.look_for_supervise(&mut self.system, id, role);
+        }
     }
 
     /// Starts a supervise, as soon as it is known that a look at its directory comes back.
@@ -160,8 +170,25 @@ impl<S: System> Scanner<S> {
         let Some(name) = self.services.scan.name(id).filter(|_| !self.services.scan.runs(id, role)) else {
             return;
         };
+        // One that has waited for a look may be for a logger that is not wanted any more.
+        if role == Role::Log && self.services.scan.pipe(id).is_none() {
+            return;
+        }
         if !self.proofs.may_look(&mut self.system, &name, &mut self.services.said) {
-            return self.proofs.postpone(id, role);
+            if self.proofs.is_looked_at(&name) {
+                return self.proofs.postpone(id, role);
+            }
+            // There could be no child.
+            return self.services.scan.start_failed(self.system.now(), id, role);
+        }
+        // It may lead to another directory by now, without a word.
+        if !self.services.is_named(&self.system, id) {
+            looks::look(&mut self.system, &mut self.services, &mut self.proofs, &name);
+            if self.services.scan.name(id).is_some_and(|first| first == name) {
+                return self.services.scan.start_failed(self.system.now(), id, role);
+            }
+            // By another name it may be there still.
+            return self.start(id, role);
         }
         self.system.watch_only(&|known| known != id);
         self.starter.start(&mut self.system, &mut self.services, id, role);
@@ -183,8 +210,10 @@ impl<S: System> Scanner<S> {
                     self.see_end(id, role, if code.is_some() { End::Left } else { End::Killed });
                 }
                 None => {
-                    if let Some(name) = self.proofs.ended(now, pid, &mut self.services.said) {
-                        proved.push(name);
+                    match self.proofs.ended(now, pid, code.is_some(), &mut self.services.said) {
+                        Some((name, true)) => proved.push(name),
+                        Some((_, false)) => self.services.scan.rescan_later(now),
+                        None => {}
                     }
                     successor = self.system.hear_answer(pid, change).or(successor);
                     if let Some(stopping) = &mut self.stopping {

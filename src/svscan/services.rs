@@ -75,7 +75,9 @@ impl<S: System> Services<S> {
     /// Takes a supervise for what it is that had the lock before one of ours could get it.
     pub fn look_for_supervise(&mut self, system: &mut S, id: Id, role: Role) {
         let found = self.named(id, role).map(|dir| system.find_supervise(&dir));
-        if let Some(Ok(Some(found))) = found {
+        if let Some(Ok(Some(found))) = found
+            && self.is_named(system, id)
+        {
             self.found(system.now(), id, role, found);
         }
     }
@@ -89,10 +91,15 @@ impl<S: System> Services<S> {
         })
     }
 
+    /// Whether the name of a service still leads to its directory.
+    pub fn is_named(&self, system: &S, id: Id) -> bool {
+        self.scan.name(id).is_some_and(|name| id_of(system, &name) == Some(id))
+    }
+
     /// Where a supervise is: by its name in the scan directory, or if that is gone, which svscan need not have seen yet, through its own
     /// process.
     pub fn directory_of(&self, system: &S, id: Id, role: Role) -> Option<PathBuf> {
-        if self.scan.name(id).is_some_and(|name| id_of(system, &name) == Some(id)) {
+        if self.is_named(system, id) {
             return self.named(id, role);
         }
         let Pid(pid) = self.supervises().find(|&(known, as_what, _)| (known, as_what) == (id, role))?.2;

@@ -65,11 +65,18 @@ impl Starter {
         let Ok(has_log) = has_log(system, services, name) else {
             return Outcome::Failed;
         };
-        if let Err(error) = self.prepare_pipe(system, services, id, name, has_log) {
-            services.said.warning(subject(b"pipe", name), text!("unable to create pipe for ", name), &error);
-            return Outcome::Failed;
+        match self.prepare_pipe(system, services, id, name, has_log) {
+            Ok(named) => {
+                services.said.over(subject(b"pipe", name));
+                if !named {
+                    return Outcome::Failed;
+                }
+            }
+            Err(error) => {
+                services.said.warning(subject(b"pipe", name), text!("unable to create pipe for ", name), &error);
+                return Outcome::Failed;
+            }
         }
-        services.said.over(subject(b"pipe", name));
         self.start_supervise(system, services, id, Role::Main, name)
     }
 
@@ -84,7 +91,7 @@ impl Starter {
         self.start_supervise(system, services, id, Role::Log, dir.as_os_str())
     }
 
-    /// Makes the pipe to what reads the output of a service, each time that is started.
+    /// Makes the pipe to what reads the output of a service, each time that is started. `false` if the name is not that of the service any more.
     fn prepare_pipe<S: System>(
         &self,
         system: &mut S,
@@ -92,7 +99,7 @@ impl Starter {
         id: Id,
         name: &OsStr,
         has_log: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let wanted = match (has_log, self.prefix) {
             (true, _) if self.switches => Some(Reader::Logger),
             (true, _) => Some(services.scan.reader(id)),
@@ -104,9 +111,16 @@ impl Starter {
             Need::Close => services.scan.set_pipe(id, None),
             Need::Reopen => services.scan.pipe(id).map_or(Ok(()), |pipe| system.reopen(pipe))?,
             Need::Replace => services.scan.change_pipe(id, system.new_pipe()?),
-            Need::Make => services.scan.set_pipe(id, Some(system.recover_pipe(name)?)),
+            Need::Make => {
+                let pipe = system.recover_pipe(name)?;
+                // It may be that of another directory, which has got the name in this moment.
+                if !services.is_named(system, id) {
+                    return Ok(false);
+                }
+                services.scan.set_pipe(id, Some(pipe));
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Starts a supervise in `dir`, unless one runs there already, as after the death of another svscan. Then its end is waited for.
@@ -119,6 +133,8 @@ impl Starter {
         dir: &OsStr,
     ) -> Outcome {
         match system.find_supervise(Path::new(dir)) {
+            // That of another directory, which has got the name in this moment.
+            Ok(Some(_)) if !services.is_named(system, id) => return Outcome::Failed,
             Ok(Some(found)) => {
                 services.found(system.now(), id, role, found);
                 return Outcome::Runs;

@@ -66,6 +66,8 @@ impl<S: System> Stopping<S> {
             match action {
                 Action::Tell(id, role, order) => self.tell(system, services, id, role, order),
                 Action::Close(id) => self.stop.closed(id, close_pipe(system, services, id)),
+                // What has got its name meanwhile is not to be started.
+                Action::Start(id, role) if !services.is_named(system, id) => self.stop.start_failed(id, role),
                 Action::Start(id, role) => match starter.start(system, services, id, role) {
                     Outcome::Runs => self.stop.started(id, role),
                     Outcome::Failed => self.stop.start_failed(id, role),
