@@ -152,6 +152,9 @@ fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
 
 #[test]
 fn svscan_becomes_its_new_file_with_all_its_pipes_and_children() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     let (svscan, mut talker) = scan_with_logger(&scratch);
     let before = ["scan/a", "scan/a/log"].map(|dir| wait_up(&scratch, dir));
@@ -392,6 +395,9 @@ fn svscan_at_the_limit_of_open_files_goes_on_with_all_its_services() {
 
 #[test]
 fn an_init_is_upgraded_at_its_limit_of_open_files() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let Some(prlimit) = testkit::needs_program("prlimit") else { return };
     let scratch = Scratch::new();
     let (mut svscan, up) = many(&scratch, &["--init", "scan"]);
@@ -415,6 +421,9 @@ fn an_init_is_upgraded_at_its_limit_of_open_files() {
 
 #[test]
 fn svscan_goes_on_where_its_new_file_can_make_neither_a_pipe_nor_a_watch() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let Some(strace) = needs_strace() else { return };
     let scratch = Scratch::new();
     let (svscan, up) = many(&scratch, &["scan"]);
@@ -443,6 +452,9 @@ fn svscan_goes_on_where_its_new_file_can_make_neither_a_pipe_nor_a_watch() {
 
 #[test]
 fn svscan_waits_for_a_pipe_where_an_older_one_has_left_none() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let Some(strace) = needs_strace() else { return };
     let scratch = Scratch::new();
     scratch.service("a", SLEEPER);
