@@ -17,6 +17,6 @@ pub use jail::Jail;
 pub use process::{Finished, Running, finish, finish_with, signal, start};
 pub use record::{change_record, record};
 pub use scratch::{Scratch, make_executable};
-pub use suite::{Suite, is_root, needs_original, needs_program, needs_root, skip};
+pub use suite::{Suite, is_root, needs_inotify, needs_original, needs_program, needs_root, skip};
 pub use table::{children, group, lives, parent, session, stat, state, watches};
 pub use wait::{DEADLINE, PATIENCE, holds_for, wait_for, wait_until};
