@@ -10,6 +10,8 @@ pub mod listeners;
 pub mod log_pipe;
 pub mod look_ups;
 pub mod notify;
+#[cfg(test)]
+pub mod overheard;
 pub mod processes;
 pub mod programs;
 pub mod ready_pipe;

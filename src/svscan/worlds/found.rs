@@ -3,9 +3,10 @@
 use machine::SECOND;
 use sys::process::Signal;
 
+use super::run;
 use super::script::{Fault, Happening, Log, Step, Target};
 use super::world::World;
-use super::{SAID, run};
+use crate::service::overheard;
 use Happening::{Dies, Elsewhere, Link, Retarget};
 
 /// Longer than the script of any of these worlds has calls to wait for.
@@ -25,7 +26,7 @@ fn live(init: bool, steps: impl IntoIterator<Item = (u8, u64, Happening)>) {
 
 /// How often svscan has said this.
 fn said(what: &str) -> usize {
-    SAID.with_borrow(|said| String::from_utf8_lossy(said).matches(what).count())
+    overheard::take().matches(what).count()
 }
 
 #[test]

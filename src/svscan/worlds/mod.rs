@@ -20,16 +20,12 @@ use super::arguments::{Arguments, Init};
 use super::scanner::Scanner;
 use super::system::System;
 use super::upgrade::ScanState;
+use crate::service::overheard;
 use descriptors::{Fifo, Pipe};
 use model::Model;
 use promises::check_open;
 use script::{Fault, Happening, Log, Step, Target, id};
 use world::{End, World};
-
-thread_local! {
-    /// What svscan has said in the world of this thread.
-    static SAID: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 const DIRECTORIES: u64 = 3;
 const NAMES: u8 = 4;
@@ -40,8 +36,8 @@ fn arguments(prefix: bool, init: bool) -> Arguments {
 
 /// Runs svscan in this world to its end, over all its deaths and upgrades.
 fn run(world: World, prefix: bool) -> Rc<RefCell<World>> {
-    cli::write_errors_with(|bytes| SAID.with_borrow_mut(|said| said.extend_from_slice(bytes)));
-    SAID.with_borrow_mut(Vec::clear);
+    overheard::listen();
+    let _ = overheard::take();
     let arguments = arguments(prefix, world.init);
     let world = Rc::new(RefCell::new(world));
     let mut state = None;
