@@ -1,4 +1,4 @@
-//! What multilog and the tai64n tools do with bytes, without any system call: nanoseconds for each line or call, and MB/s.
+//! The work of multilog and the tai64n tools without any system call: nanoseconds for each line or call, and MB/s.
 //!
 //! Each figure is the median of many batches.
 
@@ -10,7 +10,7 @@ use multilog::{Engine, Pattern, Script, Sink};
 use tai::{Label, Localizer, Stamper};
 
 const LINE: usize = 100;
-/// What multilog reads at once.
+/// How many bytes multilog reads at once.
 const BLOCK: usize = 65_536;
 const BATCHES: usize = 201;
 const STAMP: &[u8; Label::TEXT] = b"@400000006b02257a254bb8cc";
@@ -27,7 +27,7 @@ const PATTERNS: [&str; 10] = [
     "+*] POST *",
 ];
 
-/// Counts what would be written, and looks at its first byte.
+/// Counts the bytes that would be written, and reads the first one.
 #[derive(Default)]
 struct Count(usize);
 
@@ -84,7 +84,7 @@ fn put(_: i64, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Whole lines of one block, each with `front`.
+/// One block of whole lines, each of which begins with `front`.
 fn lines(front: &str) -> Vec<u8> {
     let line = |number| {
         format!("{:.<99}\n", format!("{front} web[{}] [info] GET /articles/{number} HTTP/1.1 200", number % 97))
@@ -92,7 +92,7 @@ fn lines(front: &str) -> Vec<u8> {
     (0..BLOCK / LINE).flat_map(|number| line(number).into_bytes()).collect()
 }
 
-/// The nanoseconds of one of `count` things that `run` does.
+/// The time of one of the `count` operations that `run` does, in nanoseconds.
 fn time(count: usize, mut run: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..BATCHES)
         .map(|_| {

@@ -1,4 +1,4 @@
-//! What is measured and is not installed: our two builds, and the small programs that they start.
+//! Our two builds, those of an earlier commit, and the small helper programs that are started in the measurements.
 
 use std::env;
 use std::fs;
@@ -8,10 +8,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::machine::commit;
 use crate::scratch::Scratch;
-use crate::suites::{Family, Suite, text};
+use crate::suites::{Family, Origin, Suite, text};
 
-/// Programs without a libc, so that what they cost adds little to any figure.
+/// Programs without a libc, so that they add little to any figure.
 pub struct Helpers {
     /// Ends at once.
     pub nothing: PathBuf,
@@ -37,39 +38,62 @@ pub fn helpers(scratch: &Scratch) -> Result<Helpers> {
     Ok(Helpers { nothing: make("NOTHING")?, service: make("SERVICE")?, crash: make("CRASH")? })
 }
 
-/// Our builds, and a line for one that cannot be made. Their programs are copied: the next build does not change what is measured.
+/// A source tree of ours, and its target directory.
+struct Tree<'a> {
+    source: &'a Path,
+    target: PathBuf,
+    origin: Origin,
+    /// The names of its default build and of its release build in the table.
+    names: [&'static str; 2],
+}
+
+/// Makes our builds; returns a line for each that cannot be made. The programs are copied, so that the next build does not change
+/// what is measured.
 pub fn ours(scratch: &Scratch) -> Result<(Vec<Suite>, Vec<String>)> {
-    let mut suites = vec![suite("uphold", "default build", &build(None)?, scratch)?];
+    let bench = env::current_exe().context("unable to find this program's own file")?;
+    let target = bench.ancestors().nth(3).context("this program lies in no target directory")?.to_owned();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    both(&Tree { source, target, origin: Origin::Now, names: ["uphold", "uphold musl"] }, scratch)
+}
+
+/// The same of another tree, in which an earlier commit is checked out.
+pub fn before(source: &Path, scratch: &Scratch) -> Result<(Vec<Suite>, Vec<String>)> {
+    let target = source.join("target");
+    both(&Tree { source, target, origin: Origin::Before, names: ["before", "before musl"] }, scratch)
+}
+
+fn both(tree: &Tree, scratch: &Scratch) -> Result<(Vec<Suite>, Vec<String>)> {
+    let [default, release] = tree.names;
+    let mut suites = vec![suite(tree, default, "default build", &build(tree, None)?, scratch)?];
     let musl = format!("{}-unknown-linux-musl", env::consts::ARCH);
     if !is_installed(&musl) {
-        return Ok((suites, vec![format!("uphold musl: not measured: the target {musl} is not installed")]));
+        return Ok((suites, vec![format!("{release}: not measured: the target {musl} is not installed")]));
     }
-    suites.push(suite("uphold musl", "release build", &build(Some(&musl))?, scratch)?);
+    suites.push(suite(tree, release, "release build", &build(tree, Some(&musl))?, scratch)?);
     Ok((suites, Vec::new()))
 }
 
-/// Whether the compiler has a standard library for `target`.
+/// Returns whether the compiler has a standard library for `target`.
 fn is_installed(target: &str) -> bool {
     let directory = text(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
     directory.is_some_and(|directory| Path::new(&directory).is_dir())
 }
 
-/// Returns where the programs lie.
-fn build(target: Option<&str>) -> Result<PathBuf> {
-    let bench = env::current_exe().context("unable to find this program's own file")?;
-    let directory = bench.ancestors().nth(3).context("this program lies in no target directory")?;
+/// Builds the programs, and returns their directory.
+fn build(tree: &Tree, target: Option<&str>) -> Result<PathBuf> {
+    let directory = &tree.target;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--release", "--workspace", "--target-dir"]).arg(directory);
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.current_dir(tree.source);
     if let Some(target) = target {
         cargo.args(["--target", target]);
     }
     let status = cargo.status().context("unable to run cargo")?;
     ensure!(status.success(), "cargo build: {status}");
-    Ok(target.map_or_else(|| directory.to_owned(), |target| directory.join(target)).join("release"))
+    Ok(target.map_or_else(|| directory.clone(), |target| directory.join(target)).join("release"))
 }
 
-fn suite(name: &'static str, version: &str, built: &Path, scratch: &Scratch) -> Result<Suite> {
+fn suite(tree: &Tree, name: &'static str, version: &str, built: &Path, scratch: &Scratch) -> Result<Suite> {
     let programs = scratch.mkdir(format!("programs/{}", name.replace(' ', "-")))?;
     for entry in fs::read_dir(built).context("unable to read the directory of programs")?.flatten() {
         let metadata = entry.metadata().context("unable to look at a program")?;
@@ -78,6 +102,6 @@ fn suite(name: &'static str, version: &str, built: &Path, scratch: &Scratch) -> 
             fs::copy(entry.path(), programs.join(entry.file_name())).context("unable to copy a program")?;
         }
     }
-    let version = format!("{} ({version})", env!("CARGO_PKG_VERSION"));
-    Ok(Suite { name, version, family: Family::Daemontools, programs, ours: true })
+    let version = format!("{} ({version})", commit(tree.source));
+    Ok(Suite { name, version, family: Family::Daemontools, programs, origin: tree.origin })
 }

@@ -1,9 +1,9 @@
-//! As process 1 of a PID namespace, as in a container, beside programs that are nothing else: how soon an orphan is reaped, how long a stop
-//! takes, what it costs in memory and files.
+//! svscan as process 1 of a PID namespace, as in a container, compared with other programs for that: how soon an orphan is reaped, how long a stop
+//! takes, the memory, the files.
 //!
-//! In each there is one process that makes orphans when asked to: below a supervisor where there is one, for tini and dumb-init their only child. An orphan
-//! is watched from outside: from the moment in which it has ended to the one in which nobody finds it any more. The stop lasts from TERM to
-//! process 1 until the namespace is gone. Files are the programs that are needed, and the libraries that they load.
+//! In each namespace one process makes orphans when asked to: below a supervisor if there is one, otherwise as the only child (tini, dumb-init). The
+//! time of an orphan is measured from outside, from its end until its pid is gone. The stop lasts from TERM to process 1 until the namespace is gone.
+//! The files are the programs that are needed, and the libraries that they load.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -25,26 +25,27 @@ use crate::table::{Report, Table, figure};
 
 /// How many orphans are watched, one after another.
 const ORPHANS: usize = 50;
-/// Nothing here takes so long.
+/// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Makes an orphan for each line in `make`; it ends at a line in `go`. Opened both ways a FIFO waits.
+/// Makes an orphan for each line in `make`; the orphan ends at a line in `go`. The FIFOs are opened for reading and
+/// writing, so that a read waits.
 const MAKER: &str = "#!/bin/sh
 cd \"${0%/*}\" || exit
 while read line <>make; do (read line <>go &); done
 ";
 
-/// Somebody who can be process 1.
+/// A program that can be process 1.
 struct First {
     name: String,
-    /// The command, but for what follows.
+    /// The command, without its last arguments.
     command: Vec<PathBuf>,
     /// Whether it gets a scan directory and starts supervisors, or is given a program to start.
     scans: bool,
     files: Vec<PathBuf>,
 }
 
-/// What was measured of one.
+/// The figures of one program.
 #[derive(Default)]
 struct Figures {
     delays: Vec<f64>,
@@ -92,7 +93,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Whoever is installed, and ours.
+/// The programs that are installed, and ours.
 fn firsts(bench: &Bench) -> Vec<First> {
     let mut firsts = Vec::new();
     for name in ["tini", "dumb-init"] {
@@ -109,7 +110,7 @@ fn firsts(bench: &Bench) -> Vec<First> {
     }
     for suite in &bench.suites {
         let program = |name: &str| suite.programs.join(name);
-        if suite.ours {
+        if suite.is_ours() {
             firsts.push(First {
                 name: suite.name.to_owned(),
                 command: vec![program("uphold"), "svscan".into(), "--init".into()],
@@ -128,7 +129,7 @@ fn firsts(bench: &Bench) -> Vec<First> {
     firsts
 }
 
-/// In kB: the files, and the libraries that they load.
+/// The sizes of the files, and of the libraries that they load, in kB.
 fn sizes(files: &[PathBuf]) -> (f64, f64) {
     let size = |path: &Path| fs::metadata(path).map_or(0.0, |file| file.len() as f64 / 1024.0);
     let mut libraries = BTreeSet::new();
@@ -142,9 +143,9 @@ fn sizes(files: &[PathBuf]) -> (f64, f64) {
 /// A namespace with its process 1.
 struct Space<'a> {
     first: &'a First,
-    /// What has made the namespace, and ends when that is gone.
+    /// The process that has made the namespace, and ends when that is gone.
     outer: Process,
-    /// Process 1, outside.
+    /// The pid of process 1, seen from outside.
     pid: i32,
     make: File,
     go: File,
@@ -200,7 +201,7 @@ impl Space<'_> {
         wait_for(|| children(self.pid).into_iter().filter(is_shell).find(|pid| !before.contains(pid)))
     }
 
-    /// Microseconds from its end until it is gone.
+    /// The time from the end of an orphan until it is gone, in microseconds.
     fn end_orphan(&mut self, orphan: i32) -> Result<f64> {
         self.go.write_all(b"\n").context("unable to end an orphan")?;
         let begin = Instant::now();

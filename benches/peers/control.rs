@@ -1,4 +1,4 @@
-//! How soon a suite reacts: to a new link, to a death, to a command, to a question.
+//! How soon a suite reacts: to a new link, to a death, to a command, to svstat.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::world::World;
 
 /// Services in each world whose services are killed or commanded, one after the other.
 const SERVICES: usize = 30;
-/// After this time every suite takes a service for settled and starts it again without a pause.
+/// The age of a service from which on every suite starts it again without a pause.
 const SETTLED: Duration = Duration::from_millis(2_500);
 /// Suites that poll do so this often.
 const POLL: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_secs(5);
 /// Worlds of all suites at the same time, by the suite's index.
 type Worlds = HashMap<usize, World>;
 
-/// A running world for each suite that `wanted` lets in.
+/// Starts a world for each suite for which `wanted` returns true.
 fn worlds(bench: &Bench, what: &str, services: usize, wanted: impl Fn(&Suite) -> bool) -> Worlds {
     let mut worlds = Worlds::new();
     for (index, suite) in bench.suites.iter().enumerate().filter(|(_, suite)| wanted(suite)) {
@@ -40,7 +40,8 @@ fn worlds(bench: &Bench, what: &str, services: usize, wanted: impl Fn(&Suite) ->
     worlds
 }
 
-/// The row on new links. Suites that poll are linked to all at the same time, at times that are spread evenly over their period.
+/// The row on new links. For suites that poll, links are made in all worlds at the same time, at times that are spread evenly
+/// over the polling period.
 pub fn new_link(bench: &Bench, report: &mut Report) -> Result<()> {
     let rounds = bench.rounds(8);
     let mut worlds = worlds(bench, "new link", 10, |suite| suite.family != Family::Supervisord);
@@ -108,7 +109,7 @@ pub fn restart(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What came before shall not run into what is measured next.
+/// Waits, so that one measurement does not disturb the next.
 fn rest() {
     thread::sleep(Duration::from_millis(10));
 }
@@ -159,7 +160,7 @@ pub fn status(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds for the state of all services of a world.
+/// The time to ask for the state of all services of a world, in milliseconds.
 pub fn ask(suite: &Suite, world: &World, services: usize) -> Result<f64> {
     let names: Vec<PathBuf> = (0..services).map(|number| Path::new("./").join(format!("s{number}"))).collect();
     let commands = suite.status(&names);

@@ -1,4 +1,4 @@
-//! How cost grows: with the number of services, and with the number of old log files.
+//! How costs grow with the number of services, and with the number of old log files.
 
 use std::fs;
 use std::process::Command;
@@ -19,10 +19,10 @@ use crate::world::World;
 use crate::{control, logger, memory};
 
 const SIZES: [usize; 3] = [100, 1_000, 5_000];
-/// New links whose work is averaged.
+/// How many new links are averaged.
 const LINKS: usize = 5;
 
-/// What is shown of each number of services.
+/// The figures that are shown for each number of services.
 const SHOWN: [&str; 6] = [
     "start (one run), ms",
     "start, us for each service",
@@ -60,8 +60,8 @@ fn one(bench: &Bench, suite: &Suite, size: usize) -> Result<[Option<f64>; SHOWN.
     ensure!(suite.has_supervisors() || size <= 1_000, "it would need too many descriptors");
     let mut world = World::prepare(&bench.helpers.service, size)?;
     let start = world.launch(suite)?;
-    let each = memory::each(suite, &world, size)?;
-    // One that takes seconds is asked once.
+    let private = memory::private(suite, &world, size)?;
+    // A suite that takes seconds is asked only once.
     let times = match suite.family {
         Family::Supervisord => 0,
         Family::S6 => 1,
@@ -73,7 +73,7 @@ fn one(bench: &Bench, suite: &Suite, size: usize) -> Result<[Option<f64>; SHOWN.
     } else {
         (None, None)
     };
-    Ok([Some(start), Some(start * 1e3 / size as f64), Some(each.private), median(&svstat), time, calls])
+    Ok([Some(start), Some(start * 1e3 / size as f64), Some(private), median(&svstat), time, calls])
 }
 
 /// Links one more service and waits until it runs and the scanner is at rest again.
@@ -97,7 +97,7 @@ fn link_time(suite: &Suite, world: &mut World) -> Result<f64> {
     Ok((cpu(&scanner)? - before) * 1e3 / LINKS as f64)
 }
 
-/// As strace counts them; `None` without it.
+/// Counts the scanner's system calls with strace; `None` without strace.
 fn link_calls(bench: &Bench, suite: &Suite, world: &mut World) -> Result<Option<f64>> {
     if text(Command::new("strace").arg("-V")).is_none() {
         bench.note("system calls for one new link: not measured: no strace".to_owned());

@@ -1,4 +1,4 @@
-//! tai64nlocal: stamps made readable.
+//! tai64nlocal: turns stamps into local time.
 
 use std::fs::{self, File};
 use std::process::{Command, Stdio};

@@ -18,13 +18,13 @@ use crate::table::{Better, Report, Row, Target};
 
 /// Length of a line with its end.
 const LINE: usize = 100;
-/// How much the producer writes at once: what a pipe holds.
+/// How many bytes the producer writes at once: the capacity of a pipe.
 const BLOCK: usize = 65_536;
-/// Bytes of a log file, and files.
+/// The size of a log file in bytes, and the number of files.
 const SIZE: usize = 16_777_215;
 const FILES: usize = 5;
 
-/// Five kinds of lines that are not wanted, five that are wanted all the same: as text that is looked for anywhere in the line.
+/// Five patterns that deselect lines and five that select them again: texts that are looked for anywhere in the line.
 const PATTERNS: [(char, &str); 10] = [
     ('-', "[debug]"),
     ('-', "[trace]"),
@@ -38,7 +38,7 @@ const PATTERNS: [(char, &str); 10] = [
     ('+', "] POST "),
 ];
 
-/// What the logger is asked to do with the lines.
+/// What the logger has to do with the lines.
 #[derive(Clone, Copy)]
 struct Job {
     name: &'static str,
@@ -95,7 +95,7 @@ pub fn writes(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What a logger took for its input, in milliseconds.
+/// The time that a logger has taken for its input, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     pub wall: f64,
@@ -117,13 +117,13 @@ fn feed(
     Ok(Some(cost))
 }
 
-/// The same for a logger as it is.
+/// Runs a logger, lets `produce` write to it, and waits for its end.
 pub fn run(mut command: Command, produce: impl FnOnce(&mut std::io::PipeWriter) -> Result<()>) -> Result<Cost> {
     let (reader, mut writer) = std::io::pipe().context("unable to make a pipe")?;
     let before = children_cpu()?;
     let begin = monotonic();
     let logger = Process::start_as_is(command.stdin(reader))?;
-    // It holds the end for reading: if the logger dies, the producer shall hear of it.
+    // The command holds the read end. Close it, so that the producer notices if the logger dies.
     drop(command);
     produce(&mut writer)?;
     drop(writer);
@@ -138,7 +138,7 @@ pub fn pour(pipe: &mut std::io::PipeWriter, text: &[u8], volume: usize) -> Resul
     blocks.try_for_each(|block| pipe.write_all(block)).context("unable to write")
 }
 
-/// Lines as a web server writes them, in so many blocks that they come out even. One of ten is not wanted.
+/// Lines like those of a web server, in a whole number of blocks. One of ten is deselected.
 pub fn lines() -> Vec<u8> {
     let mut text = Vec::with_capacity(LINE * BLOCK / 4);
     for number in 0..BLOCK / 4 {
@@ -153,7 +153,7 @@ pub fn lines() -> Vec<u8> {
     text
 }
 
-/// A logger that was asked to do this, in each suite's words.
+/// The command of each suite's logger for this job.
 fn command(suite: Option<&Suite>, job: Job, files: usize, size: usize, log: &Path) -> Result<Option<Command>> {
     let Some(suite) = suite else {
         let mut cat = Command::new("cat");
@@ -171,7 +171,7 @@ fn command(suite: Option<&Suite>, job: Job, files: usize, size: usize, log: &Pat
             Some(suite.command("multilog", words))
         }
         Family::S6 => {
-            // Its selections stand before everything else.
+            // Its selections must come before everything else.
             let mut script = vec!["--".to_owned()];
             script.extend(
                 patterns
@@ -191,7 +191,7 @@ fn command(suite: Option<&Suite>, job: Job, files: usize, size: usize, log: &Pat
     })
 }
 
-/// A pattern of multilog and svlogd that finds `text` behind the first byte like its own first.
+/// A pattern of multilog and svlogd that finds `text` where its first byte first occurs in the line.
 fn star(sign: char, text: &str) -> String {
     format!("{sign}*{text}*")
 }
@@ -201,7 +201,7 @@ fn regular(text: &str) -> String {
     text.replace('[', "\\[").replace(']', "\\]")
 }
 
-/// A logger without stamps and patterns that keeps so many files of such a size in `log`.
+/// A logger without stamps and patterns that keeps `files` files of `size` bytes in `log`.
 pub fn keeper(suite: &Suite, files: usize, size: usize, log: &Path) -> Result<Option<Command>> {
     command(Some(suite), JOBS[0], files, size, log)
 }

@@ -2,6 +2,9 @@
 //!
 //! All that is compared is measured in turn, round after round; a figure is the median of its rounds, a ratio the median of the rounds'
 //! ratios. It prints a Markdown table. Nothing is written but temporary files and, if asked for, `benches/RESULTS.md`.
+//!
+//! With `--before` it measures in the same run what an earlier commit costs, which is checked out in the tree that follows (`git worktree add`), and
+//! builds it there.
 
 mod builds;
 mod container;
@@ -26,6 +29,7 @@ use std::cell::RefCell;
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -33,12 +37,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::builds::Helpers;
 use crate::scratch::Scratch;
-use crate::suites::Suite;
+use crate::suites::{Origin, Suite};
 use crate::table::Report;
 
-const USAGE: &str = "usage: cargo bench --bench peers -- [--quick] [--only NAME[,NAME...]] [--write-results]";
+const USAGE: &str =
+    "usage: cargo bench --bench peers -- [--quick] [--only NAME[,NAME...]] [--before TREE] [--write-results]";
 
-/// One group of metrics: what `--only` calls it.
+/// A group of metrics: its name for `--only`, and its function.
 type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
 
 const METRICS: [Metric; 15] = [
@@ -59,7 +64,7 @@ const METRICS: [Metric; 15] = [
     ("container", container::measure),
 ];
 
-/// What all metrics need.
+/// The state that all metrics need.
 pub struct Bench {
     suites: Vec<Suite>,
     helpers: Helpers,
@@ -69,14 +74,19 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// How many rounds to make where `rounds` are usual.
+    /// How many rounds to make if `rounds` is the usual number.
     fn rounds(&self, rounds: usize) -> usize {
         if self.quick { rounds.div_ceil(3) } else { rounds }
     }
 
-    /// The index of the machine's floor.
+    /// The index of the floor, which is a contender without any suite.
     fn floor(&self) -> usize {
         self.suites.len()
+    }
+
+    /// The indices of the suites of one origin.
+    fn of(&self, origin: Origin) -> Vec<usize> {
+        (0..self.suites.len()).filter(|&index| self.suites[index].origin == origin).collect()
     }
 
     fn names(&self) -> Vec<String> {
@@ -87,19 +97,20 @@ impl Bench {
         self.suites.get(index).map_or("floor", |suite| suite.name)
     }
 
-    /// Says what could not be measured, at once and in the report.
+    /// Reports what could not be measured, at once and in the report.
     fn note(&self, text: String) {
         progress(self.begin, &text);
         self.notes.borrow_mut().push(text);
     }
 }
 
-/// What the command line says.
+/// The parsed command line.
 #[derive(Debug, Default)]
 struct Options {
     quick: bool,
     write_results: bool,
     only: Vec<String>,
+    before: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -119,9 +130,11 @@ fn run() -> Result<()> {
     let begin = Instant::now();
     progress(begin, "building");
     let (mut suites, mut notes) = suites::installed();
-    let (ours, missing) = builds::ours(&scratch)?;
-    suites.extend(ours);
-    notes.extend(missing);
+    let before = options.before.as_deref().map(|tree| builds::before(tree, &scratch)).transpose()?;
+    for (built, missing) in before.into_iter().chain([builds::ours(&scratch)?]) {
+        suites.extend(built);
+        notes.extend(missing);
+    }
     let helpers = builds::helpers(&scratch)?;
     let bench = Bench { suites, helpers, quick: options.quick, notes: RefCell::new(notes), begin: Instant::now() };
     let head = machine::describe(&bench);
@@ -140,9 +153,10 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options> {
     let mut words = words.peekable();
     while let Some(word) = words.next() {
         match word.as_str() {
-            // What cargo says to every benchmark.
+            // cargo passes this to every benchmark.
             "--bench" => {}
             "--quick" => options.quick = true,
+            "--before" => options.before = Some(tree(&words.next().context(USAGE)?)?),
             "--write-results" => options.write_results = true,
             "--only" => options.only.extend(words.next().context(USAGE)?.split(',').map(str::to_owned)),
             _ => bail!(USAGE),
@@ -155,11 +169,16 @@ fn options(words: impl Iterator<Item = String>) -> Result<Options> {
     Ok(options)
 }
 
+/// A directory as it is called from everywhere.
+fn tree(path: &str) -> Result<PathBuf> {
+    fs::canonicalize(path).with_context(|| format!("unable to find {path}"))
+}
+
 fn progress(begin: Instant, text: &str) {
     let _ = writeln!(std::io::stderr(), "peers: {:>4} s: {text}", begin.elapsed().as_secs());
 }
 
-/// Where the time goes of what misses its target, and what was tried: written by hand, so it tells when it was looked at.
+/// Where the time goes in metrics that miss their target, and what was tried. It is written by hand, with a date.
 const MISSED: &str = include_str!("missed.md");
 
 /// The whole report.

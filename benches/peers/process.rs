@@ -1,4 +1,4 @@
-//! What the kernel tells of processes.
+//! What the kernel says about processes.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,7 +9,7 @@ use nix::sys::time::TimeValLike;
 
 use crate::scratch::pids;
 
-/// Kernel stack of one process, in kB.
+/// The kernel stack of one process, in kB.
 const KERNEL_STACK: f64 = 16.0;
 
 /// The direct children of a process.
@@ -17,7 +17,7 @@ pub fn children(parent: i32) -> Vec<i32> {
     pids().into_iter().filter(|pid| parent_of(*pid) == Some(parent)).collect()
 }
 
-/// Of a scanner with supervisors: it and them, without the services.
+/// The scanner and its supervisors, without the services.
 pub fn suite(scanner: i32, has_supervisors: bool) -> Vec<i32> {
     let mut all = if has_supervisors { children(scanner) } else { Vec::new() };
     all.push(scanner);
@@ -26,7 +26,7 @@ pub fn suite(scanner: i32, has_supervisors: bool) -> Vec<i32> {
 
 fn parent_of(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name may hold blanks and parentheses.
+    // The name may contain blanks and parentheses.
     stat.get(stat.rfind(')')?..)?.split(' ').nth(2)?.parse().ok()
 }
 
@@ -35,13 +35,28 @@ fn field(text: &str, name: &str) -> Option<f64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// What processes hold, in kB.
+/// The memory of processes, in kB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
-    /// Pages that are theirs alone: heap, stack, data that was written.
+    /// Anonymous pages, which are theirs alone: heap, stack, data that was written.
     pub private: f64,
-    /// These, page tables and kernel stacks.
-    pub all: f64,
+    /// Pages of files, which all have in common that map the same file.
+    pub files: f64,
+    /// Pages that no other process maps, of files too (`Private_Clean` and `Private_Dirty`).
+    pub unshared: f64,
+    /// Page tables (`VmPTE`).
+    pub tables: f64,
+    /// Addresses that the stack has taken (`VmStk`).
+    pub stack: f64,
+    /// How many processes that is.
+    pub processes: f64,
+}
+
+impl Memory {
+    /// Anonymous pages, page tables and kernel stacks.
+    pub fn all(&self) -> f64 {
+        self.private + self.tables + KERNEL_STACK * self.processes
+    }
 }
 
 /// The memory of these processes.
@@ -50,15 +65,19 @@ pub fn memory(pids: &[i32]) -> Result<Memory> {
     for pid in pids {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).context("unable to read smaps_rollup")?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).context("unable to read status")?;
-        let private = field(&rollup, "Anonymous").context("no Anonymous in smaps_rollup")?;
-        let tables = field(&status, "VmPTE").context("no VmPTE in status")?;
-        sum.private += private;
-        sum.all += private + tables + KERNEL_STACK;
+        let pages = |name: &str| field(&rollup, name).with_context(|| format!("no {name} in smaps_rollup"));
+        let of = |name: &str| field(&status, name).with_context(|| format!("no {name} in status"));
+        sum.private += pages("Anonymous")?;
+        sum.files += pages("Rss")? - pages("Anonymous")?;
+        sum.unshared += pages("Private_Clean")? + pages("Private_Dirty")?;
+        sum.tables += of("VmPTE")?;
+        sum.stack += of("VmStk")?;
+        sum.processes += 1.0;
     }
     Ok(sum)
 }
 
-/// How often these processes went to sleep: each time something woke them.
+/// How often these processes went to sleep, which is as often as something woke them.
 pub fn sleeps(pids: &[i32]) -> Result<f64> {
     switches(pids, "voluntary_ctxt_switches")
 }
@@ -88,7 +107,7 @@ pub fn children_cpu() -> Result<f64> {
     Ok((usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e3)
 }
 
-/// Whether all of these still are what they were: children of the same process.
+/// Returns whether the processes are the same as before.
 pub fn unchanged(scanner: i32, before: &[i32]) -> bool {
     let now: HashSet<i32> = children(scanner).into_iter().collect();
     before.iter().filter(|pid| **pid != scanner).all(|pid| now.contains(pid))

@@ -1,11 +1,11 @@
-//! Figures by contender and round, and what is read out of them.
+//! Figures by contender and round, and their medians and ratios.
 
 use anyhow::Result;
 
 use crate::Bench;
 use crate::suites::Suite;
 
-/// Who is measured: a suite, or the machine's floor, whose index comes after all suites.
+/// A contender: a suite, or the floor, whose index comes after all suites.
 #[derive(Clone, Copy)]
 pub struct Contender<'a> {
     pub index: usize,
@@ -33,12 +33,23 @@ impl Samples {
     /// How the figures of one contender relate to another's: the median over the rounds, so that a round in which the machine was busy
     /// weighs no more than another.
     pub fn ratio(&self, index: usize, to: usize) -> Option<f64> {
-        let (own, other) = (self.0.get(index)?, self.0.get(to)?);
-        let ratios: Vec<f64> = own.iter().zip(other).filter(|(_, other)| **other != 0.0).map(|(a, b)| a / b).collect();
-        median(&ratios)
+        median(&self.ratios(index, to))
     }
 
-    /// The same figures less those of another contender, round by round.
+    /// The same, between the quarter of the rounds in which it was least and the quarter in which it was most.
+    pub fn ratio_and_spread(&self, index: usize, to: usize) -> Option<[f64; 3]> {
+        let mut ratios = self.ratios(index, to);
+        ratios.sort_by(f64::total_cmp);
+        let last = ratios.len().checked_sub(1)?;
+        Some([ratios[last / 4], median(&ratios)?, ratios[last - last / 4]])
+    }
+
+    fn ratios(&self, index: usize, to: usize) -> Vec<f64> {
+        let of = |index| self.0.get(index).into_iter().flatten();
+        of(index).zip(of(to)).filter(|(_, other)| **other != 0.0).map(|(own, other)| own / other).collect()
+    }
+
+    /// The figures minus those of another contender, round by round.
     pub fn less(&self, other: usize) -> Samples {
         let floor = self.0.get(other).cloned().unwrap_or_default();
         let net = |own: &Vec<f64>| own.iter().zip(&floor).map(|(own, floor)| own - floor).collect();
@@ -46,7 +57,7 @@ impl Samples {
     }
 }
 
-/// The middle one; between two, their mean.
+/// The median; of two middle figures, their mean.
 pub fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -55,8 +66,8 @@ pub fn median(figures: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// Measures all contenders in turn, round after round, each round beginning with another one. `None` from `measure` says that this contender
-/// has nothing of the kind; one that fails is named and left out.
+/// Measures all contenders in turn, round after round; each round begins with another contender. `measure` returns `None` for a contender
+/// that cannot do this at all. A contender that fails is named and left out.
 pub fn interleave<const K: usize>(
     bench: &Bench,
     what: &str,

@@ -1,4 +1,4 @@
-//! Directories and processes that are gone when a measurement ends, also when it ends badly or by a signal.
+//! Directories and processes that are removed when a measurement ends, even if it fails or is ended by a signal.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -13,8 +13,8 @@ use sys::process::{Pid, Signal, kill};
 use sys::signals::Signals;
 use tempfile::TempDir;
 
-/// What a signal has to clean up: all directories and all processes of ours there are at the moment. Whoever holds the lock may start
-/// processes; the signal keeps it for good.
+/// What a signal has to clean up: all our present directories and processes. A thread that starts processes must hold the lock; the
+/// signal takes it for good.
 static ALIVE: Mutex<Alive> = Mutex::new(Alive { roots: Vec::new(), pids: Vec::new() });
 
 struct Alive {
@@ -22,17 +22,18 @@ struct Alive {
     pids: Vec<i32>,
 }
 
-/// A new directory. When it is dropped, every process whose current directory lies in it is killed, and it is removed.
+/// A temporary directory. When it is dropped, every process whose current directory is inside is killed, and the
+/// directory is removed.
 pub struct Scratch(TempDir);
 
 impl Scratch {
-    /// One in memory, where the system has a place for it: what is measured is no disk.
+    /// Makes a directory in memory if the system has a place for it, so that no disk is measured.
     pub fn in_memory() -> Result<Scratch> {
         let shared = Path::new("/dev/shm");
         Scratch::below(if shared.is_dir() { shared } else { Path::new("/tmp") })
     }
 
-    /// One where temporary files are.
+    /// Makes a directory where temporary files are.
     pub fn new() -> Result<Scratch> {
         Scratch::below(&std::env::temp_dir())
     }
@@ -72,7 +73,7 @@ fn alive() -> MutexGuard<'static, Alive> {
     ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Kills until none is left: a supervisor may just have started another.
+/// Kills all processes in a directory, again and again until none is left: a supervisor may just have started another.
 fn kill_inside(root: &Path) {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(20) {
@@ -99,7 +100,7 @@ pub fn pids() -> Vec<i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// From now on INT, TERM and HUP clean up before they end this process.
+/// Makes INT, TERM and HUP clean up before they end this process.
 pub fn clean_up_on_signals() -> Result<()> {
     let signals =
         Signals::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]).context("unable to catch signals")?;
@@ -122,13 +123,13 @@ pub fn clean_up_on_signals() -> Result<()> {
 pub struct Process(Child);
 
 impl Process {
-    /// Starts `command` with nothing on stdin, and nobody who reads what it says.
+    /// Starts `command` with stdin, stdout and stderr on `/dev/null`.
     pub fn start(command: &mut Command) -> Result<Process> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Process::start_as_is(command)
     }
 
-    /// Starts `command` with the descriptors it has been given.
+    /// Starts `command` with the descriptors that it has.
     pub fn start_as_is(command: &mut Command) -> Result<Process> {
         let mut alive = alive();
         let child = command.spawn().with_context(|| format!("unable to start {}", command.get_program().display()))?;
@@ -141,7 +142,7 @@ impl Process {
         self.0.id() as i32
     }
 
-    /// Waits for its end, which must be a good one.
+    /// Waits for its end, which must be a success.
     pub fn end(mut self) -> Result<()> {
         let status = self.0.wait().context("unable to wait")?;
         anyhow::ensure!(status.success(), "{status}");

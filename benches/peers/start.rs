@@ -1,4 +1,4 @@
-//! How long it takes from the start of the scanner until every service has exec'ed.
+//! The time from the start of the scanner until every service has exec'ed.
 
 use std::process::Command;
 
@@ -30,7 +30,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The floor: nothing but a posix_spawn for each.
+/// The floor: only a posix_spawn for each service.
 fn bare(bench: &Bench, count: usize) -> Result<f64> {
     let scratch = Scratch::in_memory()?;
     let mut started = Started::make(&scratch.path("started"))?;

@@ -1,4 +1,4 @@
-//! The FIFO in which every service says that it runs.
+//! The FIFO to which every service writes when it runs.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -14,14 +14,14 @@ use nix::sys::stat::Mode;
 /// How long anything may take.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Records are read this often. They hold their own time, so that nothing need run while they are awaited.
+/// The interval at which records are read. They contain their time, so nothing needs to run meanwhile.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// One service has been started.
+/// The start of one service.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
     pub pid: i32,
-    /// When, on the monotonic clock in nanoseconds.
+    /// The time, on the monotonic clock in nanoseconds.
     pub at: u64,
 }
 
@@ -36,16 +36,16 @@ impl Started {
     pub fn make(path: &Path) -> Result<Started> {
         let fail = || format!("unable to make {}", path.display());
         nix::unistd::mkfifo(path, Mode::from_bits_truncate(0o666)).with_context(fail)?;
-        // For reading and writing: so it never ends.
+        // Opened for reading and writing, so that there is no end of file.
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
         let fifo = options.open(path).with_context(fail)?;
-        // No service shall wait for us. Not everybody may have that much.
+        // A large pipe, so that no service has to wait for this process. Not every user may have one.
         let _ = fcntl(&fifo, FcntlArg::F_SETPIPE_SZ(1 << 20));
         Ok(Started { path: path.to_owned(), fifo })
     }
 
-    /// What there is.
+    /// Reads the records that have come.
     pub fn read(&mut self) -> Result<Vec<Start>> {
         let mut bytes = vec![0; 65_536];
         let mut starts = Vec::new();
@@ -83,7 +83,7 @@ fn record(bytes: &[u8]) -> Start {
     Start { pid: word(0) as i32, at: word(8) }
 }
 
-/// From one moment of the monotonic clock to another.
+/// The milliseconds between two times of the monotonic clock.
 pub fn milliseconds(from: u64, to: u64) -> f64 {
     to.saturating_sub(from) as f64 / 1e6
 }

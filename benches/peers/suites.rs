@@ -1,11 +1,11 @@
-//! The suites: which are there, and what each calls the same thing.
+//! The suites: which are installed, and the commands of each.
 
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// How a suite is used.
+/// A family of suites with the same commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     Daemontools,
@@ -14,19 +14,29 @@ pub enum Family {
     Supervisord,
 }
 
+/// Where a suite comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is another one, and is installed.
+    Installed,
+    /// It is this one as it was, built from another tree.
+    Before,
+    /// It is this one as it is.
+    Now,
+}
+
 /// A suite to be measured.
 #[derive(Clone, Debug)]
 pub struct Suite {
     pub name: &'static str,
     pub version: String,
     pub family: Family,
-    /// Where its programs lie.
+    /// The directory of its programs.
     pub programs: PathBuf,
-    /// Whether it is one of our builds.
-    pub ours: bool,
+    pub origin: Origin,
 }
 
-/// The other suites that are installed, and a line for each that is not.
+/// Finds the other suites that are installed; returns a line for each that is not.
 pub fn installed() -> (Vec<Suite>, Vec<String>) {
     let known = [
         ("daemontools", Family::Daemontools, "svscan"),
@@ -41,7 +51,8 @@ pub fn installed() -> (Vec<Suite>, Vec<String>) {
                 missing.push("daemontools: not measured: the svscan on PATH is uphold's".to_owned());
             }
             Some(programs) => {
-                suites.push(Suite { name, version: version(name, &programs), family, programs, ours: false });
+                let version = version(name, &programs);
+                suites.push(Suite { name, version, family, programs, origin: Origin::Installed });
             }
             None => missing.push(format!("{name}: not measured: not installed")),
         }
@@ -54,7 +65,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&path).find(|directory| directory.join(program).is_file())
 }
 
-/// The original takes `--version` for a service directory that does not exist.
+/// Returns whether these programs are ours: the original takes `--version` for a service directory that does not exist.
 fn is_ours(programs: &Path) -> bool {
     text(Command::new(programs.join("svok")).arg("--version")).is_some_and(|said| said.contains("uphold"))
 }
@@ -66,7 +77,7 @@ fn version(name: &str, programs: &Path) -> String {
         .unwrap_or_else(|| "of unknown version".to_owned())
 }
 
-/// What a command says on stdout, if it does well.
+/// The stdout of a command, if it succeeds.
 pub fn text(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -74,7 +85,7 @@ pub fn text(command: &mut Command) -> Option<String> {
 }
 
 impl Suite {
-    /// A command of this suite. Its environment holds PATH and nothing else, and it says nothing.
+    /// Makes a command of this suite. Its environment has only PATH, and its output is dropped.
     pub fn command<S: AsRef<OsStr>>(&self, program: &str, words: impl IntoIterator<Item = S>) -> Command {
         let mut path = self.programs.clone().into_os_string();
         path.push(":/usr/bin:/bin");
@@ -83,7 +94,8 @@ impl Suite {
         command
     }
 
-    /// What supervises the services of the scan directory `scan`, `most` at most; `configuration` is supervisord's.
+    /// The command that supervises the services of the scan directory `scan`, at most `most`; `configuration` is for
+    /// supervisord.
     pub fn scanner(&self, scan: &Path, most: usize, configuration: &Path) -> Command {
         match self.family {
             Family::Daemontools => self.command("svscan", [scan]),
@@ -93,17 +105,22 @@ impl Suite {
         }
     }
 
-    /// What makes the scanner look for new links, where it does not by itself.
+    /// The command that makes the scanner look for new links, if it does not by itself.
     pub fn rescan(&self, scan: &Path) -> Option<Command> {
         (self.family == Family::S6).then(|| self.command("s6-svscanctl", ["-a".as_ref(), scan]))
     }
 
-    /// Whether the scanner only looks every few seconds.
-    pub fn polls(&self) -> bool {
-        !self.ours && matches!(self.family, Family::Daemontools | Family::Runit)
+    /// Whether it is one of our builds, of today or before.
+    pub fn is_ours(&self) -> bool {
+        self.origin != Origin::Installed
     }
 
-    /// What sends TERM to the service in a directory.
+    /// Whether the scanner only looks every few seconds.
+    pub fn polls(&self) -> bool {
+        !self.is_ours() && matches!(self.family, Family::Daemontools | Family::Runit)
+    }
+
+    /// The command that sends TERM to the service in a directory.
     pub fn terminate(&self, service: &Path) -> Option<Command> {
         match self.family {
             Family::Daemontools => Some(self.command("svc", ["-t".as_ref(), service])),
@@ -113,7 +130,7 @@ impl Suite {
         }
     }
 
-    /// What shows the state of services: one command, but s6 needs one for each.
+    /// The commands that show the state of services: one command, but one for each service with s6.
     pub fn status(&self, services: &[PathBuf]) -> Vec<Command> {
         match self.family {
             Family::Daemontools => vec![self.command("svstat", services)],
@@ -135,7 +152,7 @@ impl Suite {
         self.family != Family::Supervisord
     }
 
-    /// How many services it can have.
+    /// The greatest number of services it can have.
     pub fn most_services(&self) -> usize {
         if self.polls() { 1_000 } else { usize::MAX }
     }

@@ -1,7 +1,7 @@
 //! A scan directory with services, and a scanner that supervises them.
 //!
-//! Each service is a directory beside the scan directory with a link to it, as on people's machines, and its `run` is a link
-//! to a program that says that it runs and waits.
+//! Each service is a directory beside the scan directory, which has a link to it, as is usual. Its `run` is a link to a
+//! program that reports that it runs, and waits.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,12 +14,12 @@ use crate::scratch::{Process, Scratch};
 use crate::started::{Start, Started};
 use crate::suites::{Family, Suite};
 
-/// The services, and what keeps them running.
+/// The services and their scanner.
 pub struct World {
-    // Dropped first: nothing is started again while the rest is killed.
+    // Dropped first, so that nothing is started again while the rest is killed.
     scanner: Option<Process>,
     pub started: Started,
-    /// What ran first in each service, in the order in which they began.
+    /// The first start of each service, in the order of the starts.
     pub first: Vec<Start>,
     scratch: Scratch,
     run: PathBuf,
@@ -27,7 +27,7 @@ pub struct World {
 }
 
 impl World {
-    /// `count` services that run `run`, not supervised yet.
+    /// Makes `count` services that run `run`, not supervised yet.
     pub fn prepare(run: &Path, count: usize) -> Result<World> {
         let scratch = Scratch::in_memory()?;
         scratch.mkdir("scan")?;
@@ -41,7 +41,7 @@ impl World {
         Ok(world)
     }
 
-    /// `count` services that are supervised and run.
+    /// Makes `count` services, and starts the scanner.
     pub fn running(suite: &Suite, run: &Path, count: usize) -> Result<World> {
         let mut world = World::prepare(run, count)?;
         world.launch(suite)?;
@@ -63,14 +63,14 @@ impl World {
         Ok(crate::started::milliseconds(begin, last))
     }
 
-    /// Makes one more service, without a link to it.
+    /// Makes one more service, without a link in the scan directory.
     pub fn make(&self, number: usize) -> Result<PathBuf> {
         let directory = self.scratch.mkdir(service(number))?;
         symlink(&self.run, directory.join("run")).context("unable to link run")?;
         Ok(directory)
     }
 
-    /// Links it into the scan directory.
+    /// Links a service into the scan directory.
     pub fn link(&self, service: &Path, number: usize) -> Result<()> {
         symlink(service, self.scan().join(format!("s{number}"))).context("unable to link a service")
     }
@@ -85,7 +85,7 @@ impl World {
         self.scratch.path(service(number))
     }
 
-    /// The scanner.
+    /// The pid of the scanner.
     pub fn scanner(&self) -> Result<i32> {
         Ok(self.scanner.as_ref().context("nothing was launched")?.pid())
     }

@@ -1,4 +1,4 @@
-//! Loads a web server with requests, each on a connection of its own, and counts by itself what became of each.
+//! Loads a web server with requests, each on a connection of its own, and counts the outcome of each.
 //!
 //!     cargo run --release --example load -- --seconds 10 tcp:127.0.0.1:8080
 //!     cargo run --release --example load -- --expect 'release ' unix:/srv/site/web.sock

@@ -1,10 +1,10 @@
-//! Proves that nothing kills it: kills and upgrades everything that supervises fifty services, and replaces these, for as long as it is
-//! told to, and checks that no service notices.
+//! Shows that nothing kills the suite: it kills and upgrades everything that supervises fifty services, and replaces the services, for
+//! a given time, and checks that no service notices.
 //!
 //!     cargo run --release --example torture -- --seconds 60 --seed 1
 //!
-//! It makes a scan directory of its own and touches no process but those that it started there. The exit code is 0 if
-//! every promise was kept, 1 if one was broken.
+//! It makes a scan directory of its own, and touches only processes that it has started there. The exit code is 0 if every promise was
+//! kept, 1 if one was broken.
 
 mod program;
 

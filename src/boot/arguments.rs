@@ -1,4 +1,4 @@
-//! What `uphold boot` was called with.
+//! The arguments of `uphold boot`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,10 +13,10 @@ use super::tree::Tree;
 use super::voice::refuse;
 use crate::service::scan_dir;
 
-/// How long the stop may take where nothing else is said: a little more than the grace of the systemd unit.
+/// The default of `--timeout`, in nanoseconds: a little more than the grace of the systemd unit.
 const TIMEOUT: u64 = 90 * SECOND;
 
-/// What is to be done.
+/// The command, the first word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Install,
@@ -27,7 +27,7 @@ pub enum Verb {
     Status,
 }
 
-/// The words, understood.
+/// The parsed command line.
 pub struct Arguments {
     pub verb: Verb,
     pub init: Option<Init>,
@@ -40,7 +40,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The verb first, then the options in any order, each as `--name value` or `--name=value`.
+    /// Parses the verb, which comes first, then the options in any order, each as `--name value` or `--name=value`.
     pub fn parse(words: &[Word]) -> anyhow::Result<Arguments> {
         let (verb, words) = words.split_first().ok_or(Usage)?;
         let mut found = Arguments {
@@ -81,7 +81,7 @@ impl Arguments {
         Ok(())
     }
 
-    /// The scan directory, as it is called in the tree.
+    /// The path of the scan directory in the tree.
     pub fn scan_dir(&self) -> PathBuf {
         let usual = || if self.tree.is_running() { scan_dir::directory() } else { None };
         let of_system = || scan_dir::of_system(|dir| self.tree.holds(dir));
@@ -118,7 +118,8 @@ fn split(word: Word) -> (&'static [u8], Option<&'static OsStr>) {
     }
 }
 
-/// A path that can be written into units, shell scripts and inittabs as it is: each of them has its own special characters.
+/// Checks that a path can be written unchanged into units, shell scripts and inittabs, each of which has its own special
+/// characters.
 pub fn writable(path: &Path) -> anyhow::Result<PathBuf> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@,".contains(byte);
     if !path.is_absolute() {
@@ -128,6 +129,6 @@ pub fn writable(path: &Path) -> anyhow::Result<PathBuf> {
         let allowed = ": init's files take letters, digits and / . _ - + @ , only";
         return Err(refuse(&[&"unable to use ", &path, &allowed]));
     }
-    // Without the slashes at its end.
+    // This drops slashes at the end.
     Ok(path.components().collect())
 }

@@ -1,4 +1,4 @@
-//! Other programs that are started: those of the suite, which outlive this one, and the init's own.
+//! Starts other programs: those of the suite, which outlive this one, and commands of the init.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -16,7 +16,7 @@ pub fn start(peers: &Peers, name: &str, words: &[&OsStr]) -> io::Result<()> {
     start_on(peers, name, words, &null()?)
 }
 
-/// Starts a readproctitle that reads `input`, and ends with it.
+/// Starts a readproctitle that reads `input` until its end.
 pub fn read_title(peers: &Peers, input: &File) -> io::Result<()> {
     let dots = ".".repeat(400);
     start_on(peers, "readproctitle", &["service", "errors:", &dots].map(OsStr::new), input)
@@ -43,7 +43,7 @@ fn null() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/null")
 }
 
-/// Runs a program that is found on PATH to its end. Returns whether it succeeded.
+/// Runs a program from PATH and waits for its end. Returns whether it succeeded.
 ///
 /// # Errors
 /// If it cannot be started.

@@ -1,4 +1,4 @@
-//! What is installed for each init: the files under `examples/boot`, with the paths of this system in them.
+//! The files that are installed for each init: those under `examples/boot`, with the paths of this system filled in.
 
 use std::path::{Path, PathBuf};
 
@@ -17,30 +17,31 @@ const BUSYBOX_INITTAB: &str = include_str!("../../examples/boot/busybox/inittab"
 
 const INITTAB: &str = "/etc/inittab";
 
-/// Where the examples have the programs, and which scan directory they have.
+/// The directory of the programs in the examples.
 const EXAMPLE_PROGRAMS: &str = "/usr/bin/";
 const EXAMPLE_SCAN_DIR: &str = "/service";
-/// The programs that stand in the examples.
+/// The programs that the examples name.
 const PROGRAMS: [&str; 4] = ["svscanboot", "svscan", "pgrphack", "uphold"];
 
-/// What is filled in.
+/// The paths that are filled in.
 pub struct Paths {
-    /// The all-in-one file, as it is called in the tree.
+    /// The path of the all-in-one file in the tree.
     pub uphold: PathBuf,
-    /// The other programs that lie beside it.
+    /// The other programs in the same directory.
     pub beside: Vec<&'static str>,
-    /// The scan directory, as it is called in the tree.
+    /// The path of the scan directory in the tree.
     pub scan_dir: PathBuf,
 }
 
 impl Paths {
-    /// Those of the all-in-one file that is called `uphold` in the tree. What lies beside it counts there, not where it runs now.
+    /// Finds the paths for the all-in-one file `uphold` in the tree. What counts are the programs beside it in the tree, not
+    /// those beside the running program.
     pub fn of(tree: &Tree, uphold: PathBuf, scan_dir: PathBuf) -> Paths {
         let beside = PROGRAMS.into_iter().filter(|name| tree.holds(&uphold.with_file_name(name))).collect();
         Paths { uphold, beside, scan_dir }
     }
 
-    /// An example with the paths of this system.
+    /// Returns the text of an example with the paths of this system.
     fn fill(&self, example: &str) -> String {
         let mut filled = String::new();
         let mut rest = example;
@@ -54,7 +55,7 @@ impl Paths {
         filled + rest
     }
 
-    /// The length of the path of the examples that `text` begins with, and what it is on this system.
+    /// If `text` begins with a path of the examples: the length of that, and the path on this system.
     fn path(&self, text: &str) -> Option<(usize, String)> {
         let ends = |length: usize| !text[length..].starts_with(|c: char| c.is_alphanumeric() || "-_./".contains(c));
         if text.starts_with(EXAMPLE_SCAN_DIR) && ends(EXAMPLE_SCAN_DIR.len()) {
@@ -66,7 +67,7 @@ impl Paths {
         ends(length).then(|| (length, self.program(program)))
     }
 
-    /// How a program is called: by its own file, or as a part of the all-in-one file.
+    /// The command that runs a program: its own file, or the all-in-one file with its name.
     fn program(&self, name: &str) -> String {
         let uphold = self.uphold.display();
         match name {
@@ -77,7 +78,8 @@ impl Paths {
     }
 }
 
-/// What is installed for an init, what counts most first: it bears the list of all that is made.
+/// The items that are installed for an init. The first one is the most important: it carries the list of everything
+/// that was made.
 pub fn items(init: Init, paths: &Paths, tree: &Tree) -> Vec<Item> {
     let file = |path: &str, text: &str, mode: u32| Item::File { path: path.into(), text: paths.fill(text), mode };
     let link = |path: &str, target: &str| Item::Link { path: path.into(), target: target.into() };

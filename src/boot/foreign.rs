@@ -1,5 +1,5 @@
-//! What another suite runs in a scan directory, such as daemontools: its svscan has no lock, so it is found as the parent of the supervises, which
-//! have theirs.
+//! The processes of another suite, such as daemontools, that serve a scan directory. Their svscan has no lock, so it is found as the parent of the
+//! supervises, which do have locks.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use crate::service::{files, holder, record};
 /// The pid of init.
 const INIT: i32 = 1;
 
-/// A service, or the logger of one, that a supervise of another suite runs.
+/// A service or logger that a supervise of another suite runs.
 #[derive(Debug)]
 pub struct Service {
     pub dir: PathBuf,
@@ -26,11 +26,11 @@ pub struct Service {
     parent: Pid,
 }
 
-/// The svscan of another suite, and those around it.
+/// The svscan of another suite, and its parent.
 #[derive(Debug)]
 pub struct Scanner {
     pub pid: Pid,
-    /// What started it: svscanboot.
+    /// Its parent, usually svscanboot.
     pub parent: Pid,
 }
 
@@ -49,13 +49,13 @@ fn find(dir: PathBuf) -> Option<Service> {
     (!is_ours(&dir, pid)).then(|| Service { dir, supervise: pid, parent: Pid::from_raw(facts.parent) })
 }
 
-/// Whether the supervise `pid` of `dir` is of this suite: it keeps a record that says so.
+/// Returns whether the supervise `pid` of `dir` is of this suite: then the record names it.
 pub fn is_ours(dir: &Path, pid: Pid) -> bool {
     let record = record::read(dir).ok().and_then(|found| found.record);
     record.is_some_and(|record| record.observed.supervise.pid == pid.as_raw().unsigned_abs())
 }
 
-/// What a supervise of any suite says of its service.
+/// Reads the status of a service, which a supervise of any suite has written.
 pub fn status(dir: &Path) -> Option<Status> {
     Status::decode(&fs::read(files::of(dir, names::STATUS)).ok()?).ok()
 }
@@ -63,35 +63,35 @@ pub fn status(dir: &Path) -> Option<Status> {
 /// The svscan of these services: the parent of their supervises, if it is in the scan directory.
 pub fn scanner(scan_dir: &Path, services: &[Service]) -> Option<Scanner> {
     let here = fs::canonicalize(scan_dir).ok()?;
-    // The name that the kernel has for its directory, which is not looked into.
+    // Compares the path that the kernel reports for its directory, without touching that directory.
     let is_here = |pid: &Pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == here);
     let pid = services.iter().map(|service| service.parent).filter(|parent| parent.as_raw() > 1).find(is_here)?;
     Some(Scanner { pid, parent: Pid::from_raw(Facts::of(pid)?.parent) })
 }
 
-/// Whether an interpreter runs this file.
+/// Returns whether the file is a script: it begins with `#!`.
 fn is_script(path: &Path) -> bool {
     let mut start = [0; 2];
     File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"#!"
 }
 
-/// Whether a svscan of another suite runs in `scan_dir`. One that has no service is not found.
+/// Returns whether a svscan of another suite runs in `scan_dir`. One without any service is not found.
 pub fn runs(scan_dir: &Path) -> bool {
     services(scan_dir).is_ok_and(|services| scanner(scan_dir, &services).is_some())
 }
 
 impl Scanner {
-    /// What reads the pipe that it writes to, beside it: readproctitle.
+    /// The process with the same parent that reads the pipe to which this svscan writes: readproctitle.
     pub fn reader(&self) -> Option<Pid> {
         let pipe = proc::pipe(self.pid, 2)?;
         proc::children(self.parent).into_iter().find(|&pid| proc::pipe(pid, 0) == Some(pipe))
     }
 
-    /// The file of another suite that init would start again when this one has ended: a script, or svscan itself.
+    /// The file of another suite that init would start again after this svscan has ended: a script, or svscan itself.
     pub fn started_again(&self) -> Option<PathBuf> {
         if self.parent.as_raw() == INIT {
             let file = fs::read_link(format!("/proc/{}/exe", self.pid)).ok()?;
-            // The kernel's way to say that another file has this name now.
+            // The kernel adds this when the file was removed or replaced.
             return (!file.as_os_str().as_bytes().ends_with(b" (deleted)")).then_some(file);
         }
         let by_init = Facts::of(self.parent)?.parent == INIT;
@@ -100,7 +100,7 @@ impl Scanner {
         words.into_iter().find(|word| word.is_absolute() && is_script(word))
     }
 
-    /// The unit of systemd that it belongs to.
+    /// The systemd unit that this svscan belongs to.
     pub fn unit(&self) -> Option<String> {
         let groups = fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).ok()?;
         let unit = |line: &str| line.rsplit('/').find(|part| part.ends_with(".service")).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! The inits that svscan can be started by, and which one a system has.
+//! The inits that can start svscan, and how to find out which one a system has.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -17,11 +17,11 @@ pub enum Init {
 }
 
 impl Init {
-    /// Every one, in the order in which a system is asked for them. OpenRC stands on top of sysvinit's or busybox's init; a system with
-    /// systemd or upstart may have sysvinit's directories too.
+    /// All inits, in the order in which they are looked for. OpenRC runs on top of sysvinit's or busybox's init; a system with systemd
+    /// or upstart may have the directories of sysvinit too.
     pub const ALL: [Init; 6] = [Init::Systemd, Init::Openrc, Init::Upstart, Init::RcD, Init::Busybox, Init::Sysvinit];
 
-    /// What `--init` calls it.
+    /// The name for `--init`.
     pub fn name(self) -> &'static str {
         match self {
             Init::Systemd => "systemd",
@@ -37,7 +37,7 @@ impl Init {
         Init::ALL.into_iter().find(|init| name == init.name())
     }
 
-    /// The one that a system has, and what tells so.
+    /// Finds the init that a system has, and the sign by which it was found.
     pub fn detect(tree: &Tree) -> Option<(Init, String)> {
         Init::ALL.into_iter().find_map(|init| Some((init, init.sign(tree)?)))
     }
@@ -59,7 +59,7 @@ impl Init {
         }
     }
 
-    /// What makes a running system take notice of what was installed.
+    /// The command that makes a running system start what was installed.
     pub fn now(self) -> &'static str {
         match self {
             Init::Systemd => "systemctl daemon-reload && systemctl start svscan",

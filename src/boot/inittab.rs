@@ -1,24 +1,23 @@
-//! Our lines in an inittab, which is otherwise somebody else's: nothing but them is changed, and without them the file is what
-//! it was, to the byte.
+//! Our lines in an inittab. Nothing else in the file is changed, and when our lines are removed the file is exactly as it was.
 
 use std::ops::Range;
 
 use super::mark::Marked;
 
 const END: &[u8] = b"# End of what uphold boot install wrote";
-/// The file did not end in a newline, and shall not when our lines are gone.
+/// A note in the mark: the file did not end in a newline, and must not when our lines are removed again.
 const UNENDED: &[u8] = b", below a line without an end";
-/// In front of a line that does what ours do.
+/// The prefix that makes a comment of a line that starts svscan too.
 const SILENCED: &[u8] = b"#uphold-boot-saved:";
 
-/// Where our lines stand.
+/// The place of our lines in the file.
 struct Block {
     range: Range<usize>,
     marked: Marked,
     unended: bool,
 }
 
-/// Our lines.
+/// Finds our lines.
 pub fn find(bytes: &[u8]) -> Option<Marked> {
     block(bytes).map(|block| block.marked)
 }
@@ -40,9 +39,9 @@ fn block(bytes: &[u8]) -> Option<Block> {
     None
 }
 
-/// With our lines, in place of those that stand there already. sysvinit starts what comes first first, and waits for some of it: so
-/// they come last. busybox runs what is for the shutdown in the order in which it stands there, and it is over with the file systems
-/// soon: so they come `first`.
+/// Returns the file with our lines, which replace those that it has already. sysvinit starts lines in their order and waits for some
+/// of them, so ours come last. busybox runs the lines for the shutdown in their order, and soon comes to those that unmount file
+/// systems, so ours come `first`.
 pub fn insert(bytes: &[u8], marked: &Marked, first: bool) -> Vec<u8> {
     let bytes = remove(bytes);
     let unended = !first && !bytes.is_empty() && !bytes.ends_with(b"\n");
@@ -57,20 +56,20 @@ pub fn insert(bytes: &[u8], marked: &Marked, first: bool) -> Vec<u8> {
     if first { [lines, bytes].concat() } else { [bytes, lines].concat() }
 }
 
-/// Without our lines.
+/// Returns the file without our lines.
 pub fn remove(bytes: &[u8]) -> Vec<u8> {
     let Some(Block { range, unended, .. }) = block(bytes) else {
         return bytes.to_vec();
     };
     let (mut before, after) = (&bytes[..range.start], &bytes[range.end..]);
-    // Unless somebody has added a line since.
+    // If somebody has added a line since, the newline must stay.
     if unended && after.is_empty() {
         before = before.strip_suffix(b"\n").unwrap_or(before);
     }
     [before, after].concat()
 }
 
-/// The first line of somebody else's that would start svscan too, or has the id of a line of `ours`.
+/// The first other line that would start svscan too, or has the same id as a line of `ours`.
 pub fn rival(bytes: &[u8], ours: &str) -> Option<Vec<u8>> {
     let others = remove(bytes);
     let mut lines = others.split(|&byte| byte == b'\n');
@@ -83,7 +82,7 @@ fn is_rival(line: &[u8], ours: &str) -> bool {
     !line.trim_ascii_start().starts_with(b"#") && (line.windows(6).any(|word| word == b"svscan") || same_id())
 }
 
-/// With those lines turned into comments.
+/// Returns the file with all such [`rival`] lines turned into comments.
 pub fn silence(bytes: &[u8], ours: &str) -> Vec<u8> {
     each_line(bytes, |line| {
         let prefix = if is_rival(line, ours) { SILENCED } else { b"" };
@@ -91,7 +90,7 @@ pub fn silence(bytes: &[u8], ours: &str) -> Vec<u8> {
     })
 }
 
-/// With what [`silence`] did undone.
+/// Undoes what [`silence`] did.
 pub fn restore(bytes: &[u8]) -> Vec<u8> {
     each_line(bytes, |line| line.strip_prefix(SILENCED).unwrap_or(line).to_vec())
 }

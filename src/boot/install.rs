@@ -1,5 +1,5 @@
-//! `uphold boot install`: looks at everything first, and changes nothing if something is in the way; what fails in the middle is
-//! undone.
+//! `uphold boot install`: looks at everything first, and changes nothing if something is in the way. If it fails in the middle,
+//! it undoes what it has done.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -20,21 +20,21 @@ use super::rivals::{self, Rival};
 use super::tree::{self, Tree, beside};
 use super::voice::{PROGRAM, refuse, tell};
 
-/// Behind the name of what `--force` moved out of the way.
+/// The end of the name of a file that `--force` has moved out of the way.
 pub const SAVED: &str = ".uphold-saved";
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let tree = &arguments.tree;
     let init = init(arguments)?;
     let mut items = files::items(init, &paths(arguments)?, tree);
-    // A variable may have named it.
+    // The path may come from a variable, so it is checked here.
     let scan_dir = writable(&arguments.scan_dir())?;
     let found = rivals::find(init, tree, &scan_dir);
     let mut rivals = found.with_context(|| text!("unable to find out what starts svscan"))?;
-    // What is in the place of ours is moved away anyhow.
+    // A rival in the place of one of our items is moved away anyway.
     rivals.retain(|rival| items.iter().all(|item| item.path() != rival.remedy.path()));
     if arguments.force {
-        // Before ours, so behind them here.
+        // The items are made from the last to the first: so rivals are removed before ours are made.
         items.extend(rivals.into_iter().map(|rival| rival.remedy));
     } else if let (Some(Rival { path, .. }), false) = (rivals.first(), arguments.print) {
         let first = tree.shown(items[0].path());
@@ -81,7 +81,7 @@ fn paths(arguments: &Arguments) -> anyhow::Result<Paths> {
     let own = sys::process::own_program().with_context(|| text!("unable to find out the name of this program"))?;
     let root = fs::canonicalize(arguments.tree.root());
     let root = root.with_context(|| text!("unable to find ", arguments.tree.root()))?;
-    // Where the program lies in the tree it is called by its name there.
+    // If the program lies in the tree, use its path there.
     let uphold = own.strip_prefix(&root).map_or_else(|_| own.clone(), |inside| Path::new("/").join(inside));
     if !arguments.tree.holds(&uphold) {
         let text = text!("installing for ", uphold, ", which is not there below ", arguments.tree.root());
@@ -106,23 +106,23 @@ fn look(items: &[Item], tree: &Tree) -> anyhow::Result<Vec<Found>> {
     items.iter().map(look).collect()
 }
 
-/// Refuses if something that exists would be changed.
+/// Refuses if an existing file would be changed.
 fn object(items: &[Item], found: &[Found], tree: &Tree) -> anyhow::Result<()> {
     for (item, found) in items.iter().zip(found) {
         let shown = tree.shown(item.path());
         let why = match (item, found) {
             (_, Found::Nothing | Found::Same) => continue,
             (_, Found::Ours(marked)) if marked.text == item.text() => continue,
-            (_, Found::Ours(_)) => ": another is installed there already",
+            (_, Found::Ours(_)) => ": it was installed before, with other contents",
             (Item::Lines { .. }, Found::Foreign) => ": a line there starts svscan, or has the same id",
-            (_, Found::Foreign) => ": it exists, and is somebody else's",
+            (_, Found::Foreign) => ": it exists, and was not written by install",
         };
         return Err(refuse(&[&"unable to install ", &shown, &why, &"; --force replaces it"]));
     }
     Ok(())
 }
 
-/// Refuses if what would be moved out of the way has the place of something that was moved before.
+/// Refuses if moving a file out of the way would overwrite a file that was moved before.
 fn keep_saved(items: &[Item], found: &[Found], tree: &Tree) -> anyhow::Result<()> {
     let moved = |(item, found): &(&Item, &Found)| !matches!(item, Item::Lines { .. }) && **found == Found::Foreign;
     for (item, _) in items.iter().zip(found).filter(moved) {
@@ -137,7 +137,7 @@ fn keep_saved(items: &[Item], found: &[Found], tree: &Tree) -> anyhow::Result<()
     Ok(())
 }
 
-/// How to take back one change.
+/// How to undo one change.
 enum Undo {
     Directory(PathBuf),
     File(PathBuf),
@@ -148,7 +148,7 @@ enum Undo {
 struct Installer<'a> {
     tree: &'a Tree,
     undo: Vec<Undo>,
-    /// The directories and links that are made, as they are called in the tree.
+    /// The directories and links that were made, by their paths in the tree.
     made: Vec<PathBuf>,
 }
 
@@ -170,7 +170,7 @@ impl Installer<'_> {
                 self.make_directory(parent)?;
             }
         }
-        // The one that makes init start it comes last, and tells of all the others.
+        // The item that makes init start svscan comes last, and lists all the others.
         for (index, (item, found)) in items.iter().zip(found).enumerate().rev() {
             let shown = self.tree.shown(item.path());
             let unable = || text!("unable to write ", shown);
@@ -199,11 +199,11 @@ impl Installer<'_> {
     }
 
     fn make_directory(&mut self, dir: &Path) -> anyhow::Result<()> {
-        // Where a link leads, that is made and noted, since the link is somebody else's.
+        // If `dir` is a link, its target is made and noted; the link is not ours.
         let resolved = self.tree.resolve(dir).with_context(|| text!("unable to make ", self.tree.shown(dir)))?;
         let inside = Path::new("/").join(resolved.strip_prefix(self.tree.root()).unwrap_or(&resolved));
         for dir in self.tree.missing(&inside) {
-            // Its name is to stand in a file of init's.
+            // The path is written into a file of init.
             let dir = writable(&dir)?;
             let shown = self.tree.shown(&dir);
             let unable = || text!("unable to make ", shown);
@@ -254,7 +254,7 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// Moves what is somebody else's out of the way.
+    /// Moves a file that is not ours out of the way.
     fn save(&mut self, place: &Path, shown: &Path, found: &Found) -> io::Result<()> {
         if *found != Found::Foreign {
             return Ok(());
@@ -268,7 +268,7 @@ impl Installer<'_> {
 
     fn add_lines(&mut self, place: &Path, shown: &Path, marked: &Marked, first: bool) -> io::Result<()> {
         let bytes = fs::read(place)?;
-        // Our own lines first, or they would count as somebody else's.
+        // Remove our own lines first, or they would count as rivals.
         let others = inittab::silence(&inittab::remove(&bytes), &marked.text);
         let with = inittab::insert(&others, marked, first);
         if with == bytes {
@@ -283,7 +283,7 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// Takes everything back, the last change first.
+    /// Undoes all changes, the last one first.
     fn undo(self) {
         for change in self.undo.into_iter().rev() {
             let done = match change {

@@ -1,4 +1,4 @@
-//! One thing that is installed, and what is found in its place.
+//! One item that is installed, and what is found in its place.
 
 use std::fs;
 use std::io;
@@ -8,16 +8,16 @@ use super::inittab;
 use super::mark::Marked;
 use super::tree::Tree;
 
-/// One thing that is installed. Paths are those in the tree.
+/// One item that is installed. Paths are paths in the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// A file of our own.
     File { path: PathBuf, text: String, mode: u32 },
     /// A symbolic link of our own.
     Link { path: PathBuf, target: PathBuf },
-    /// Lines in a file that is not ours: before all others or behind them.
+    /// Lines in a file that is not ours, before all other lines or after them.
     Lines { path: PathBuf, text: String, first: bool },
-    /// Nothing, in the place of what is somebody else's.
+    /// Nothing: a file that is not ours is moved away.
     Absent { path: PathBuf },
 }
 
@@ -25,9 +25,9 @@ pub enum Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     Nothing,
-    /// What an installation left; the paths that were made with it.
+    /// A file of an earlier installation, with the paths that were made with it.
     Ours(Marked),
-    /// A link that says what ours would.
+    /// A link with the same target as ours.
     Same,
     Foreign,
 }
@@ -41,7 +41,7 @@ impl Item {
         }
     }
 
-    /// Its text; only files have one.
+    /// The text of the item; empty for links and absent files.
     pub fn text(&self) -> &str {
         match self {
             Item::File { text, .. } | Item::Lines { text, .. } => text,
@@ -49,7 +49,8 @@ impl Item {
         }
     }
 
-    /// Where it is on disk. A link in place of a file of ours is somebody else's; one in place of an inittab leads to it.
+    /// The path of the item on disk. If a link is in the place of one of our files, the link itself is meant; if it is in
+    /// the place of an inittab, its target.
     pub fn place(&self, tree: &Tree) -> io::Result<PathBuf> {
         match self {
             Item::File { path, .. } | Item::Link { path, .. } | Item::Absent { path } => tree.place(path),
@@ -57,7 +58,7 @@ impl Item {
         }
     }
 
-    /// What is there.
+    /// Looks what is in the place of the item.
     pub fn look(&self, tree: &Tree) -> io::Result<Found> {
         let place = self.place(tree)?;
         match self {

@@ -1,4 +1,4 @@
-//! The lines by which a file is known as installed by `uphold boot`, and which say what was made with it.
+//! The mark: comment lines that show that `uphold boot` has installed a file, and that list what was made with it.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ const ALSO: &str = ", which also made:";
 const MADE: &str = "#   /";
 const UNTIL: &str = "# uphold boot remove takes it away again.";
 
-/// The text of a file, and the directories and links that were made with it, in that order.
+/// The text of a file, and the directories and links that were made with it, in the order in which they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marked {
     pub text: String,
@@ -16,7 +16,7 @@ pub struct Marked {
 }
 
 impl Marked {
-    /// With the mark: below the first line if that names an interpreter.
+    /// Returns the text with the mark, which comes after the first line if that names an interpreter.
     pub fn write(&self) -> String {
         let (first, rest) = self.text.split_at(interpreter(&self.text));
         format!("{first}{}{rest}", self.head())
@@ -26,7 +26,7 @@ impl Marked {
         let mut head = String::from(WRITTEN);
         head.push_str(if self.made.is_empty() { "." } else { ALSO });
         for path in &self.made {
-            // A String takes all that is written to it.
+            // Writing to a String cannot fail.
             let _ = write!(head, "\n#   {}", path.display());
         }
         head.push('\n');
@@ -35,7 +35,7 @@ impl Marked {
         head
     }
 
-    /// Without it; `None` if the text bears none.
+    /// Splits a text with a mark; `None` if the text has no mark.
     pub fn read(text: &str) -> Option<Marked> {
         let (first, marked) = text.split_at(interpreter(text));
         let mut lines = marked.split_inclusive('\n');
@@ -53,13 +53,13 @@ impl Marked {
         }
     }
 
-    /// Whether a mark may begin at this line.
+    /// Returns whether a mark may begin at this line.
     pub fn begins(line: &[u8]) -> bool {
         line.starts_with(WRITTEN.as_bytes())
     }
 }
 
-/// How long the line is that names the interpreter.
+/// The length of the line that names the interpreter, in bytes; 0 if there is none.
 fn interpreter(text: &str) -> usize {
     if text.starts_with("#!") { text.find('\n').map_or(text.len(), |end| end + 1) } else { 0 }
 }

@@ -1,8 +1,8 @@
-//! `uphold boot`: puts svscan among what an init starts, and takes it away again.
+//! `uphold boot`: makes an init start svscan, and undoes that.
 //!
-//! What is installed are the files under `examples/boot`, which are compiled in, with the program's own path and the scan
-//! directory filled in. It writes files and nothing else: no init is told, no service started or stopped. Nothing that exists is changed
-//! unless `--force` is given, and what was made is written down in the installed file itself, so that `remove` leaves nothing behind.
+//! `install` writes the files under `examples/boot`, which are compiled in, with the program's own path and the scan directory filled
+//! in. It does nothing else: it does not tell init, and starts or stops no service. It changes nothing that exists unless `--force` is
+//! given, and it lists what it made in the installed file itself, so that `remove` leaves nothing behind.
 
 mod arguments;
 mod commands;

@@ -1,4 +1,4 @@
-//! `uphold boot remove`: takes away what `install` made, and nothing else.
+//! `uphold boot remove`: removes what `install` has made, and nothing else.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ use super::voice::tell;
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let tree = &arguments.tree;
     let inits = arguments.init.map_or(Init::ALL.to_vec(), |init| vec![init]);
-    // Where things lie does not depend on what stands in them.
+    // The paths of the items do not depend on what is filled into them.
     let paths = Paths { uphold: PathBuf::new(), beside: Vec::new(), scan_dir: PathBuf::new() };
     let items: Vec<Item> = inits.into_iter().flat_map(|init| files::items(init, &paths, tree)).collect();
     let mut made = Vec::new();
@@ -66,13 +66,13 @@ fn take_away(item: &Item, tree: &Tree) -> io::Result<Option<Vec<PathBuf>>> {
             restore(&place, &shown)?;
             Ok(Some(marked.made))
         }
-        // Which links are ours stands in the file that they were made with.
+        // The mark in the installed file lists which links are ours.
         Item::Link { .. } | Item::Absent { .. } => Ok(None),
     }
 }
 
-/// Removes a link or directory that was made. A directory in which somebody has put something stays, and so does a link that was put in
-/// its place: it leads elsewhere than those of `items`.
+/// Removes a link or directory that `install` has made. A directory that is not empty stays, and so does a link that somebody has put
+/// there since: its target is not that of any of `items`.
 fn take_back(path: &Path, items: &[Item], tree: &Tree) -> io::Result<()> {
     let place = tree.place(path)?;
     let shown = tree.shown(path);
@@ -87,9 +87,9 @@ fn take_back(path: &Path, items: &[Item], tree: &Tree) -> io::Result<()> {
             fs::remove_file(&place)
         }
         Ok(there) if there.is_dir() => fs::remove_dir(&place),
-        // Somebody else's by now.
+        // Something else has taken its place.
         Ok(_) => return Ok(()),
-        // Gone, or what was taken away.
+        // It is gone already, or `install` had moved away what was here.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return restore(&place, &shown),
         Err(error) => Err(error),
     };

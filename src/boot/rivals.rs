@@ -1,5 +1,5 @@
-//! What else makes an init start svscan on the same directory at boot: units, runlevel links, jobs of other packages. Two svscans in one directory would
-//! fight, or one would be started again and again in vain.
+//! Rivals: units, runlevel links and jobs of other packages that make an init start svscan on the same directory at boot. Two svscans in one
+//! directory would fight, or one would be started again and again in vain.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,7 +12,7 @@ use super::item::Item;
 use super::mark::Marked;
 use super::tree::Tree;
 
-/// Where systemd looks for units; the first one that has a name counts.
+/// The directories in which systemd looks for units. If several have a unit of the same name, the first counts.
 const UNITS: [&str; 5] = [
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -20,23 +20,23 @@ const UNITS: [&str; 5] = [
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
-/// Where a mask is put.
+/// The directory for masks.
 const MASKS: &str = "/etc/systemd/system";
-/// What a unit is linked to that is not to be started.
+/// The target of the link that masks a unit.
 pub const MASK: &str = "/dev/null";
 const RUNLEVELS: &str = "/etc/runlevels";
 const JOBS: &str = "/etc/init";
 
-/// One of them.
+/// Something else that starts svscan.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rival {
-    /// What starts svscan, as it is called in the tree.
+    /// The path in the tree of the file that starts svscan.
     pub path: PathBuf,
-    /// What is installed so that it does not.
+    /// The item whose installation prevents that.
     pub remedy: Item,
 }
 
-/// All that `init` would start on `scan_dir`, but for what `install` wrote.
+/// Finds everything that would make `init` start svscan on `scan_dir`, except for what `install` wrote.
 ///
 /// # Errors
 /// Those of reading a directory that is there.
@@ -52,7 +52,7 @@ pub fn find(init: Init, tree: &Tree, scan_dir: &Path) -> io::Result<Vec<Rival>> 
     Ok(found)
 }
 
-/// Units that are enabled.
+/// Finds enabled systemd units.
 fn units(tree: &Tree, scan_dir: &Path) -> io::Result<Vec<Rival>> {
     let mut enabled = Vec::new();
     for dir in UNITS.map(Path::new) {
@@ -76,7 +76,7 @@ fn units(tree: &Tree, scan_dir: &Path) -> io::Result<Vec<Rival>> {
     Ok(enabled.iter().filter_map(of_name).collect())
 }
 
-/// Scripts that a link in a runlevel has started, as sysvinit's rc does, and systemd in its place.
+/// Finds scripts that are started by a link in a runlevel directory, by sysvinit's rc or by systemd in its place.
 fn scripts(tree: &Tree, scan_dir: &Path) -> io::Result<Vec<Rival>> {
     let mut found = Vec::new();
     for level in ["S", "1", "2", "3", "4", "5"] {
@@ -98,7 +98,7 @@ fn jobs(tree: &Tree, scan_dir: &Path) -> io::Result<Vec<Rival>> {
     links(tree, Path::new(JOBS), scan_dir, |name| name.ends_with(b".conf"))
 }
 
-/// The entries of `dir` that start svscan; without them it is not started.
+/// Finds the entries of `dir` that start svscan; the remedy is to remove them.
 fn links(tree: &Tree, dir: &Path, scan_dir: &Path, counts: impl Fn(&[u8]) -> bool) -> io::Result<Vec<Rival>> {
     let entries = names(tree, dir)?.into_iter().filter(|name| counts(name.as_bytes())).map(|name| dir.join(name));
     let starts =
@@ -106,7 +106,7 @@ fn links(tree: &Tree, dir: &Path, scan_dir: &Path, counts: impl Fn(&[u8]) -> boo
     Ok(entries.filter(starts).map(|path| Rival { remedy: Item::Absent { path: path.clone() }, path }).collect())
 }
 
-/// The names in a directory, hidden ones left out; none if it is not there.
+/// The names in a directory, without hidden ones; none if the directory does not exist.
 fn names(tree: &Tree, dir: &Path) -> io::Result<Vec<OsString>> {
     let entries = match fs::read_dir(tree.resolve(dir)?) {
         Err(error) if matches!(error.raw_os_error(), Some(sys::ENOENT | sys::ENOTDIR)) => return Ok(Vec::new()),
@@ -120,7 +120,7 @@ fn is_there(tree: &Tree, path: &Path) -> bool {
     tree.place(path).is_ok_and(|place| fs::symlink_metadata(place).is_ok())
 }
 
-/// The text of a file of somebody else's, where the path leads in the tree. A mask has none.
+/// Reads the file to which `path` leads in the tree; `None` if it is ours or cannot be read, as a mask.
 fn read(tree: &Tree, path: &Path) -> Option<String> {
     let place = tree.resolve(path).ok()?;
     let text = fs::metadata(&place).ok().filter(fs::Metadata::is_file).and_then(|_| fs::read(&place).ok())?;
@@ -128,7 +128,7 @@ fn read(tree: &Tree, path: &Path) -> Option<String> {
     Marked::read(&text).is_none().then_some(text)
 }
 
-/// Whether a line has svscan or svscanboot as a command, on this directory or on none that it names.
+/// Returns whether a line runs svscan or svscanboot as a command, on `scan_dir` or without naming a directory.
 fn starts_svscan(line: &str, scan_dir: &Path) -> bool {
     if line.trim_start().starts_with('#') {
         return false;
@@ -139,7 +139,7 @@ fn starts_svscan(line: &str, scan_dir: &Path) -> bool {
         let name = Path::new(word.trim_start_matches(['-', '@', '!', '+', ':'])).file_name();
         name.is_some_and(|name| name == OsStr::new("svscan") || name == OsStr::new("svscanboot"))
     };
-    // A word of a message is none.
+    // A word in a message is not a command.
     let is_command =
         |at: usize| at == 0 || words[at].contains('/') || words[at - 1] == "exec" || words[at - 1] == "command";
     (0..words.len()).filter(|&at| is_program(words[at]) && is_command(at)).any(|at| {

@@ -1,4 +1,5 @@
-//! The svscan that runs on a scan directory: it is found by its lock on the directory.
+//! `stop`, `reload` and `status` of the svscan that runs on a scan directory, which is found by its lock on the
+//! directory.
 
 use std::io;
 use std::path::Path;
@@ -15,14 +16,14 @@ use super::foreign;
 use super::voice::{refuse, tell};
 use crate::service::holder::Servers;
 
-/// The exit code of an init script's `status` where nothing runs.
+/// The exit code of `status` if no svscan runs, as for init scripts.
 const NOT_RUNNING: u8 = 3;
-/// A svscan that was told to stop has ended after so many nanoseconds: svscanboot gives it eight seconds.
+/// The time in which a svscan that was told to stop has ended, in nanoseconds: below svscanboot it has eight seconds.
 const TOLD: u64 = 10 * SECOND;
-/// After so long it is said what is waited for.
+/// The time after which a line says for which process `stop` waits, in nanoseconds.
 const SHORT: u64 = SECOND;
 
-/// Stops it with all that it runs, and waits for the end.
+/// Stops svscan with all its services, and waits for its end.
 pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
     let servers = servers(&dir)?;
@@ -31,8 +32,9 @@ pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let deadline = monotonic().saturating_add(arguments.timeout);
-    // svscanboot tells its svscan. One that is alone at runlevel 0 was told by the svscanboot that init has ended: to be told again would
-    // mean to hurry. Unless its svscanboot had died before; so it is told once the time for a stop has passed.
+    // svscanboot passes the signal on to its svscan. A svscan without svscanboot at runlevel 0 was told by its svscanboot before init
+    // ended that, and a second signal would mean to hurry. But its svscanboot may have died before; so it is told again when the time for
+    // a stop is over.
     let told_already = servers.boots.is_empty() && std::env::var_os("RUNLEVEL").is_some_and(|level| level == "0");
     if told_already && wait(&dir, &servers, deadline.min(monotonic().saturating_add(TOLD)))?.is_none() {
         return stopped(&dir);
@@ -51,7 +53,7 @@ pub fn stop(arguments: &Arguments) -> anyhow::Result<u8> {
     }
 }
 
-/// Waits for the end of all of them. Returns the pid of one that still runs at the deadline.
+/// Waits for the end of all `servers`. Returns the pid of one that still runs at the deadline.
 fn wait(dir: &Path, servers: &Servers, deadline: u64) -> anyhow::Result<Option<String>> {
     let unable = || text!("unable to wait for the end of svscan");
     for pid in servers.all() {
@@ -84,13 +86,13 @@ fn stopped(dir: &Path) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Lets it become its new file. One of another suite would only die of being told.
+/// Makes svscan execute its new file. Refuses a svscan of another suite, which would only die of the signal.
 pub fn reload(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
     let servers = servers(&dir)?;
     for &(pid, _) in &servers.scans {
         send(pid, Signal::SIGUSR2)?;
-        tell(&[&"told svscan in ", &dir, &" to become its new file"]);
+        tell(&[&"told svscan in ", &dir, &" to execute its new file"]);
     }
     if !servers.scans.is_empty() {
         return Ok(0);
@@ -104,7 +106,7 @@ pub fn reload(arguments: &Arguments) -> anyhow::Result<u8> {
     }
 }
 
-/// Whether it runs.
+/// Says whether svscan runs.
 pub fn status(arguments: &Arguments) -> anyhow::Result<u8> {
     let dir = arguments.scan_dir();
     if !servers(&dir)?.scans.is_empty() {
@@ -124,7 +126,7 @@ fn servers(dir: &Path) -> anyhow::Result<Servers> {
     Servers::of(dir).with_context(|| text!("unable to find out who serves ", dir))
 }
 
-/// The pid of a svscan of another suite. One that has no service is not found.
+/// The pid of a svscan of another suite. One without any service is not found.
 fn foreign(dir: &Path) -> Option<String> {
     let services = foreign::services(dir).ok()?;
     Some(foreign::scanner(dir, &services)?.pid.to_string())

@@ -1,4 +1,4 @@
-//! What starts svscan once the old one has ended: systemd by our unit, another init as it is told to, or nobody.
+//! What starts svscan after the old one has ended: systemd by our unit, another init by its table, or nothing.
 
 use std::fs;
 use std::path::Path;
@@ -17,22 +17,23 @@ use super::voice::refuse;
 const UNITS: &str = "/etc/systemd/system";
 const UNIT: &str = "svscan.service";
 
-/// Who starts svscan.
+/// What starts svscan.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Starter {
-    /// systemd, by the unit that `uphold boot install` writes; the old svscan belongs to another one.
+    /// systemd, by the unit that `uphold boot install` writes. The old svscan belongs to another unit.
     Systemd,
-    /// The same, and the old svscan belongs to the unit of this name: when it ends, systemd starts it as the new file says.
+    /// systemd, by the unit that `uphold boot install` writes. The old svscan belongs to a unit of the same name: when it
+    /// ends, systemd starts svscan as the new file says.
     SameUnit,
-    /// Whoever started the old one; init is to look at its table first.
+    /// Whatever started the old svscan. With `inittab`, init has to read its table again first.
     Other { inittab: bool },
 }
 
 impl Starter {
-    /// Who it is, as the old svscan tells.
+    /// Finds out what will start svscan, from how the old one was started.
     ///
     /// # Errors
-    /// If that would start the old one again.
+    /// If the old svscan would be started again.
     pub fn of(scanner: Option<&Scanner>, tree: &Tree, dir: &Path) -> anyhow::Result<Starter> {
         let unable = |why: &[&dyn cli::Piece]| {
             let mut text = text!("unable to take over ", dir, ": ");
@@ -42,7 +43,7 @@ impl Starter {
         let booted = tree.holds(Path::new("/run/systemd/system"));
         if let Some(old) = scanner.and_then(Scanner::unit).filter(|_| booted) {
             if !has_our_unit(tree) {
-                return Err(unable(&[&"systemd has no unit of ours"]));
+                return Err(unable(&[&"systemd has no svscan.service of this suite"]));
             }
             if old == UNIT {
                 return Ok(Starter::SameUnit);
@@ -54,24 +55,24 @@ impl Starter {
         }
         let inittab = tree.resolve(Path::new("/etc/inittab")).and_then(fs::read);
         let inittab = inittab.is_ok_and(|bytes| inittab::find(&bytes).is_some());
-        // What init has no line of ours for it starts as before.
+        // Without a line of ours, init starts the same file as before.
         if let Some(file) = scanner.filter(|_| !inittab).and_then(Scanner::started_again) {
             return Err(unable(&[&"init would start ", &file, &" again"]));
         }
         Ok(Starter::Other { inittab })
     }
 
-    /// Whether ours is started before the old one ends.
+    /// Returns whether the new svscan is started before the old one ends.
     pub fn comes_first(&self) -> bool {
         *self == Starter::Systemd
     }
 
-    /// What has to be done before the old svscan ends.
+    /// Does what is necessary before the old svscan ends.
     pub fn prepare(&self) -> anyhow::Result<()> {
         match self {
             Starter::Systemd | Starter::SameUnit => systemctl(&["daemon-reload"]),
             Starter::Other { inittab: true } => {
-                // Where it fails there is another init, which does not read that file.
+                // If this fails, another init runs, which does not read that file.
                 let _ = run(&["telinit", "q"]);
                 Ok(())
             }
@@ -79,7 +80,7 @@ impl Starter {
         }
     }
 
-    /// What has to be done when it has ended.
+    /// Does what is necessary to start the new svscan.
     pub fn start(&self) -> anyhow::Result<()> {
         match self {
             Starter::Systemd => systemctl(&["start", UNIT]),

@@ -1,8 +1,8 @@
-//! `uphold boot takeover`: puts this suite in the place of a running daemontools, while the services run.
+//! `uphold boot takeover`: replaces a running daemontools by this suite, while the services run.
 //!
-//! The old svscan ends, and ours takes the supervises as they are, with the pipes to the loggers. Then one service after another is ended
-//! with its old supervise, and started by ours; what it says meanwhile waits in its pipe. It begins with whatever is left to be done, so that
-//! it can be called again.
+//! The old svscan is ended, and the new one takes over the supervises as they are, with the log pipes. Then each service in turn is ended
+//! with its old supervise, and started by a new one; what it writes meanwhile waits in its pipe. When it is called again, it goes on with
+//! whatever is left to be done.
 
 use std::fs::File;
 use std::io;
@@ -26,9 +26,9 @@ use crate::service::files;
 use crate::service::holder::{self, Servers};
 use crate::service::programs::Peers;
 
-/// What has been told to end does so in this time, and what has ended is followed by another.
+/// The time in which a process that was told to end has ended, and in which its successor has come, in nanoseconds.
 const SHORT: u64 = 5 * SECOND;
-/// Between two looks whether something has come.
+/// The interval between two looks whether a successor has come, in nanoseconds.
 const LOOK: u64 = SECOND / 50;
 
 pub fn run(call: &Call, arguments: &Arguments) -> anyhow::Result<u8> {
@@ -66,12 +66,12 @@ fn serves(dir: &Path) -> anyhow::Result<bool> {
     Ok(!servers.scans.is_empty())
 }
 
-/// Ends the old svscan, and waits until ours serves the directory.
+/// Ends the old svscan, and waits until the new one serves the directory.
 fn change_scanner(dir: &Path, scanner: Option<Scanner>, starter: &Starter, peers: &Peers) -> anyhow::Result<()> {
     starter.prepare()?;
     if starter.comes_first() {
-        // Ours leaves alone what the old one runs. So if it does not come, nothing has changed. The old svscanboot and readproctitle stay for as
-        // long as somebody writes to them: with svscanboot systemd would end all that is in its unit.
+        // The new svscan leaves alone what the old one runs. So if it does not come, nothing has changed. The old svscanboot and readproctitle
+        // stay for as long as somebody writes to them: if svscanboot ended, systemd would end everything in its unit.
         starter.start()?;
         wait_until_served(dir)?;
     }
@@ -84,7 +84,7 @@ fn change_scanner(dir: &Path, scanner: Option<Scanner>, starter: &Starter, peers
         }
         end(scanner.pid)?;
         tell(&[&"ended the old svscan of ", &dir]);
-        // svscanboot waits for it, and init for svscanboot.
+        // The old svscanboot waits for readproctitle, and init for svscanboot.
         reader.map_or(Ok(()), end)?;
     }
     if !appears(|| serves(dir))? {
@@ -96,7 +96,8 @@ fn change_scanner(dir: &Path, scanner: Option<Scanner>, starter: &Starter, peers
     Ok(())
 }
 
-/// Starts a readproctitle of ours that reads what the old one does: whoever writes there would die if nobody read. It ends when all of them have.
+/// Starts a new readproctitle that reads the same pipe as the old one: programs that write to it would die if nobody read it. It ends when the
+/// last of them has ended.
 fn read_in_place_of(old: Pid, peers: &Peers) -> io::Result<()> {
     let pipe = fd::open_read(Path::new(&format!("/proc/{old}/fd/0")))?;
     fd::set_blocking(pipe.as_fd())?;
@@ -111,7 +112,7 @@ fn wait_until_served(dir: &Path) -> anyhow::Result<()> {
     Err(anyhow::Error::new(io::Error::from_raw_os_error(sys::ETIMEDOUT)).context(unable))
 }
 
-/// Waits until something is so, for a short time. Returns whether it is.
+/// Waits for a short time until `is_so` is true. Returns whether it is.
 fn appears(mut is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<bool> {
     let deadline = monotonic().saturating_add(SHORT);
     while !is_so()? {
@@ -135,7 +136,7 @@ fn end(pid: Pid) -> anyhow::Result<()> {
     Err(anyhow::Error::new(io::Error::from_raw_os_error(sys::ETIMEDOUT)).context(unable()))
 }
 
-/// An error of [`change_supervise`] in one line.
+/// Writes an error of [`change_supervise`] in one line.
 fn reason(error: &anyhow::Error) -> String {
     match error.root_cause().downcast_ref::<io::Error>() {
         Some(reason) if error.chain().count() > 1 => format!("{error}: {}", cli::reason(reason)),
@@ -144,7 +145,8 @@ fn reason(error: &anyhow::Error) -> String {
     }
 }
 
-/// Ends a supervise of another suite, and waits for ours.
+/// Ends a supervise of another suite with its service, and waits until a supervise of this suite has brought the
+/// service to the same state.
 fn change_supervise(service: &Service, timeout: u64) -> anyhow::Result<()> {
     let Service { dir, supervise, .. } = service;
     let status = foreign::status(dir).ok_or_else(|| text!("its status cannot be read"))?;
@@ -152,7 +154,7 @@ fn change_supervise(service: &Service, timeout: u64) -> anyhow::Result<()> {
     if status.paused || is_up && want != Want::Up {
         return Err(text!("it is paused, or up and not wanted up").into());
     }
-    // What is down would be started by the next supervise.
+    // Without a file `down`, the next supervise would start a service that is down.
     let down = if is_up { None } else { Down::make(dir)? };
     let letters: &[u8] =
         if is_up { &[Command::Down.letter(), Command::Exit.letter()] } else { &[Command::Exit.letter()] };
@@ -160,7 +162,7 @@ fn change_supervise(service: &Service, timeout: u64) -> anyhow::Result<()> {
     fd::write_all(control.as_fd(), letters).context(text!("its FIFO cannot be written"))?;
     let deadline = monotonic().saturating_add(timeout);
     if !adopted::wait_for_end(*supervise, Some(timeout))? {
-        return Err(text!("pid ", supervise.to_string().as_str(), " has not ended, it was told to").into());
+        return Err(text!("pid ", supervise.to_string().as_str(), " was told to end, but still runs").into());
     }
     let has_come = || {
         let new = holder::supervise_of(dir).filter(|new| new.pid != *supervise && foreign::is_ours(dir, new.pid));
@@ -177,11 +179,11 @@ fn change_supervise(service: &Service, timeout: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A file `down` of ours, which is there until this is dropped.
+/// A file `down` that exists until this is dropped.
 struct Down(PathBuf);
 
 impl Down {
-    /// `None` if there is one already.
+    /// Makes the file; `None` if there is one already.
     fn make(dir: &Path) -> anyhow::Result<Option<Down>> {
         let path = dir.join(names::DOWN);
         match File::options().write(true).create_new(true).open(&path) {

@@ -1,5 +1,5 @@
-//! The file system below `--root`, with the names that it has for itself: a symbolic link in it leads to where it would lead if
-//! that were the root.
+//! The file system below `--root`, with paths as that system would use them: a symbolic link in it leads to where it would lead
+//! if `--root` were the root directory.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Component, Path, PathBuf};
 
-/// As many as the kernel follows.
+/// How many links are followed in one path: as many as the kernel follows.
 const LINKS: usize = 40;
 
 /// A root directory.
@@ -18,7 +18,7 @@ impl Tree {
         Tree(root)
     }
 
-    /// Whether it is that of the running system.
+    /// Returns whether this is the root directory of the running system.
     pub fn is_running(&self) -> bool {
         self.0 == Path::new("/")
     }
@@ -27,12 +27,12 @@ impl Tree {
         &self.0
     }
 
-    /// What people call the file `path` of the tree, who are outside of it.
+    /// The path of the file `path` of the tree as seen from outside, for messages.
     pub fn shown(&self, path: &Path) -> PathBuf {
         self.0.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The name of `path` that no link stands in, its last component excepted.
+    /// Resolves all links in `path` but for its last component.
     pub fn place(&self, path: &Path) -> io::Result<PathBuf> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(self.0.clone());
@@ -40,14 +40,14 @@ impl Tree {
         Ok(self.resolve(parent)?.join(name))
     }
 
-    /// The name of `path` that no link stands in. Components that do not exist stay as they are.
+    /// Resolves all links in `path`. Components that do not exist stay as they are.
     pub fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         let mut ahead: Vec<OsString> = components(path);
         let mut there = self.0.clone();
         let mut links = 0;
         while let Some(name) = ahead.pop() {
             if name == ".." {
-                // Above the root is the root.
+                // The parent of the root is the root.
                 if there != self.0 {
                     there.pop();
                 }
@@ -69,17 +69,17 @@ impl Tree {
         Ok(there)
     }
 
-    /// Whether something is there.
+    /// Returns whether `path` exists in the tree.
     pub fn holds(&self, path: &Path) -> bool {
         self.resolve(path).is_ok_and(|path| path.exists())
     }
 
-    /// What the link `path` says.
+    /// The target of the link `path`.
     pub fn link_target(&self, path: &Path) -> Option<PathBuf> {
         fs::read_link(self.place(path).ok()?).ok()
     }
 
-    /// The directories that would have to be made for `dir` to be there, the outermost first.
+    /// The directories that would have to be made for `dir` to exist, the outermost first.
     pub fn missing(&self, dir: &Path) -> Vec<PathBuf> {
         let mut missing: Vec<PathBuf> =
             dir.ancestors().take_while(|dir| !self.holds(dir)).map(Path::to_path_buf).collect();
@@ -98,12 +98,13 @@ fn components(path: &Path) -> Vec<OsString> {
     path.components().rev().filter_map(name).collect()
 }
 
-/// Puts a file with these contents and this mode in the place of `path`: at any moment there is the whole old one or the whole new one.
+/// Writes a file with these contents and this mode to `path`, so that at any moment there is the complete old file or the complete new
+/// one.
 pub fn write(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     replace(path, contents, |file| file.set_permissions(Permissions::from_mode(mode)))
 }
 
-/// The same for a file that exists; the new one has its mode and owner.
+/// Replaces an existing file as [`write()`] does, and keeps its mode and owner.
 pub fn rewrite(path: &Path, contents: &[u8]) -> io::Result<()> {
     let old = fs::metadata(path)?;
     replace(path, contents, |file| {
@@ -111,14 +112,14 @@ pub fn rewrite(path: &Path, contents: &[u8]) -> io::Result<()> {
         if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
             chown(beside(path, ".uphold-new"), Some(old.uid()), Some(old.gid()))?;
         }
-        // After chown, which takes setuid away.
+        // After chown, since that clears the set-user-id bit.
         file.set_permissions(old.permissions())
     })
 }
 
 fn replace(path: &Path, contents: &[u8], prepare: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let new = beside(path, ".uphold-new");
-    // What an earlier attempt left, or a link that somebody put there.
+    // A file that an earlier attempt has left, or a link that somebody has put there.
     let _ = fs::remove_file(&new);
     let done = (|| {
         let mut file = File::options().write(true).create_new(true).open(&new)?;
@@ -133,7 +134,7 @@ fn replace(path: &Path, contents: &[u8], prepare: impl FnOnce(&File) -> io::Resu
     done
 }
 
-/// A hidden name beside `path`: what reads whole directories, as some inits do, passes it over.
+/// A hidden name beside `path`, so that inits which read whole directories pass it over.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());

@@ -1,8 +1,8 @@
-//! envdir: runs a program with the environment changed as the files of a directory say: a file's name is the variable,
-//! its first line the value, and an empty file removes the variable.
+//! envdir: runs a program with an environment that the files of a directory change: a file's name is the variable, its
+//! first line the value, and an empty file removes the variable.
 //!
-//! Names that begin with a dot are passed over. A file that is gone by the time it is read, or a link that leads
-//! nowhere, changes nothing.
+//! Names that begin with a dot are passed over. A file that is gone when it is to be read changes nothing, and neither
+//! does a dangling link.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -21,7 +21,7 @@ const PROGRAM: Program = Program {
     synopsis: "dir child [arg ...]",
     usage: "envdir: usage: envdir dir child",
     usage_exit: cli::TEMPORARY,
-    about: "Runs a program with variables set and removed as the files in a directory say.",
+    about: "Runs a program with environment variables that are set and removed by files in a directory.",
     options: &[
         ("dir", "each file is a variable: its first line is the value; an empty file removes the variable"),
         ("child", "the program to run"),
@@ -45,8 +45,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     Err(exec::pathexec(child, Some(&environment)))
 }
 
-/// Changes `environment` as the files of the current directory say; messages call it `dir`. The files are taken in the order of the
-/// directory, which matters where two names mean the same variable (`A` and `A=B`).
+/// Changes `environment` by the files of the current directory, which messages call `dir`. The files are read in the order of the
+/// directory, which matters if two names mean the same variable (`A` and `A=B`).
 fn change(environment: &mut Environment, dir: &OsStr) -> anyhow::Result<()> {
     let unreadable = || text!("unable to read directory ", dir);
     let mut contents = Vec::new();
@@ -69,7 +69,7 @@ fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => opened?,
     };
-    // std would ask for the size and the place first, which takes longer than to read so little.
+    // std would ask for size and position first, which takes longer than reading these few bytes.
     let mut piece = [0; 1_024];
     loop {
         match sys::fd::read(file.as_fd(), &mut piece)? {

@@ -1,4 +1,4 @@
-//! envuidgid: tells a program the ids of an account, in the variables UID and GID, for it to change to by itself.
+//! envuidgid: gives a program the ids of an account in the variables UID and GID. The program changes to them itself.
 
 use cli::{Call, Program};
 
@@ -9,7 +9,7 @@ const PROGRAM: Program = Program {
     synopsis: "account child [arg ...]",
     usage: "envuidgid: usage: envuidgid account child",
     usage_exit: cli::USAGE,
-    about: "Runs a program with the ids of an account in the variables UID and GID. The ids of the process stay.",
+    about: "Runs a program with the ids of an account in the variables UID and GID. The ids of the process do not change.",
     options: &[
         ("account", "the name of an account; a number is not taken for an id"),
         ("child", "the program to run"),

@@ -1,7 +1,7 @@
 //! fghack: keeps a program that puts itself into the background in the foreground, for a supervisor to watch.
 //!
-//! The child gets many copies of the write end of a pipe. As long as the child or any process that it started has one open, fghack
-//! reads the pipe and waits. A daemon that closes every descriptor escapes.
+//! The child gets many copies of the write end of a pipe. As long as the child or any process that it started has one open, fghack reads the
+//! pipe and waits. A daemon that closes all its descriptors escapes.
 //!
 //! TERM is passed on to the child while that lives. Once it has ended, the processes that it left behind hold the pipe, and fghack does not know
 //! which they are: then TERM ends fghack itself.
@@ -22,11 +22,12 @@ const PROGRAM: Program = Program {
     synopsis: "child [arg ...]",
     usage: "fghack: usage: fghack child",
     usage_exit: cli::USAGE,
-    about: "Runs a program that puts itself into the background, and waits until it has ended with all that it started.",
+    about: "Runs a program that puts itself into the background, and waits until it and everything that it started has ended.",
     options: &[("child", "the program to run"), ("arg ...", "its arguments")],
 };
 
-/// How many copies of the pipe the child gets: a daemon that closes the first few descriptors by number misses some.
+/// How many copies of the pipe the child gets. A daemon that closes the first few descriptors by number does not close
+/// all of them.
 const COPIES: usize = 30;
 
 /// The program.
@@ -61,7 +62,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
 
 /// Keeps the pipe's write end and its copies over exec. Runs in the child.
 fn hold_pipe(reader: &OwnedFd, writer: &OwnedFd) {
-    // The first copy takes the number of the read end, the lowest that was free. If a copy cannot be made, the others do.
+    // The first copy takes the number of the read end, the lowest that was free. If a copy cannot be made, the others are
+    // enough.
     let _ = sys::fd::place(writer.as_fd(), reader.as_raw_fd());
     for _ in 1..COPIES {
         let _ = sys::fd::duplicate_for_exec(writer.as_fd());
@@ -69,7 +71,7 @@ fn hold_pipe(reader: &OwnedFd, writer: &OwnedFd) {
     let _ = sys::fd::keep_over_exec(writer.as_fd());
 }
 
-/// Says why the child could not become the program.
+/// Prints why the child could not execute the program.
 fn unable_to_run(call: &Call, error: &io::Error) {
     PROGRAM.voice().fatal(&text!("unable to run ", call.words().first().copied().unwrap_or_default()), error);
 }
@@ -108,7 +110,7 @@ fn read_to_end(pipe: &OwnedFd, signals: Option<&Signals>, child: Pid) {
 
 /// Waits for the child, which may have closed all copies and still live.
 fn wait(child: Pid, signals: Option<&Signals>) -> io::Result<Change> {
-    // Where SIGCHLD is ignored, no signal tells of the end: then waiting for it blocks.
+    // If SIGCHLD is ignored, no signal reports the end, and the wait has to block.
     let heard = (!signals::is_ignored(Signal::SIGCHLD)).then(|| Signals::catch(&[Signal::SIGCHLD]).ok()).flatten();
     let (Some(signals), Some(deaths)) = (signals, heard) else {
         if signals.is_some() {

@@ -23,7 +23,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     if call.words().is_empty() {
         return Err(Usage.into());
     }
-    // This fails only for the leader of a process group, which has what is wanted already.
+    // This fails only for the leader of a process group, which already is what is wanted.
     let _ = sys::identity::new_session();
     Err(exec::pathexec(call.words(), None))
 }

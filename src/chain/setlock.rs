@@ -1,7 +1,7 @@
-//! setlock: runs a program that holds a lock on a file.
+//! setlock: runs a program with a lock held on a file.
 //!
-//! The program inherits the open file. The lock lasts until every process that has the file has ended or closed it, so a child that is left in
-//! the background prolongs it.
+//! The program inherits the open file. The lock lasts until every process that has the file open has closed it or ended, so a child that is
+//! left in the background keeps it.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, IntoRawFd};
@@ -17,7 +17,7 @@ const PROGRAM: Program = Program {
     synopsis: "[ -nNxX ] file program [ arg ... ]",
     usage: "setlock: usage: setlock [ -nNxX ] file program [ arg ... ]",
     usage_exit: cli::USAGE,
-    about: "Runs a program while it holds an exclusive lock on a file. The file is created if it is missing, and never changed.",
+    about: "Runs a program with an exclusive lock on a file held. The file is created if it does not exist, and never changed.",
     options: &[
         ("-n", "do not wait for a lock that is taken"),
         ("-N", "wait for it (the default)"),

@@ -33,7 +33,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     Err(exec::pathexec(child, None))
 }
 
-/// Takes on the ids of the account. The group comes first: the new user may not change it.
+/// Changes to the ids of the account. The group comes first, since the new user may not change it.
 fn assume(name: &OsStr) -> anyhow::Result<()> {
     let account = account::look_up(name)?;
     sys::identity::set_group(account.gid).with_context(|| text!("unable to setgid"))?;

@@ -1,6 +1,7 @@
 //! softlimit: runs a program with other soft resource limits.
 //!
-//! A value above the hard limit is lowered to it, without a word. Options take effect in their order, so of two for one limit the later one counts.
+//! A value above the hard limit is silently lowered to it. Options take effect in their order, so if two options set the same limit, the later one
+//! counts.
 
 use anyhow::Context;
 use cli::{Call, LongWords, Options, Program, Usage, Word, text};
@@ -15,7 +16,7 @@ const PROGRAM: Program = Program {
     synopsis: "[-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child [arg ...]",
     usage: "softlimit: usage: softlimit [-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child",
     usage_exit: cli::USAGE,
-    about: "Runs a program with other soft limits. A limit is a number, or = for the hard limit, above which no number goes.",
+    about: "Runs a program with other soft limits. A limit is a number, or = for the hard limit; a higher number is lowered to the hard limit.",
     options: &[
         ("-a allbytes", "all of the address space"),
         ("-c corebytes", "the size of a core file"),
@@ -43,12 +44,12 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     if program.is_empty() {
         return Err(Usage.into());
     }
-    // Everything that takes memory comes before the limits, which may leave none.
+    // Everything that needs memory is done before the limits are set, since they may leave none.
     let argv = exec::c_strings(program);
     let mut prepared = Prepared::new(&argv, None);
     scan(call, apply)?;
     let failed = prepared.path_exec();
-    // The message takes memory and perhaps a larger file than the new limits allow.
+    // The message may need more memory, or a larger file, than the new limits allow.
     scan(call, |resource, _| apply(resource, Wanted::Hard))?;
     Err(exec::unable_to_run(program, failed))
 }
@@ -65,7 +66,7 @@ fn scan(call: &Call, act: impl Fn(Resource, Wanted) -> anyhow::Result<()>) -> an
     Ok(options.operands())
 }
 
-/// The resources that a letter limits; `None` for one that this system cannot limit.
+/// The resources that an option letter limits; `None` for a resource that this system cannot limit.
 fn resources(letter: u8) -> &'static [Option<Resource>] {
     match letter {
         b'a' => &[limits::ADDRESS_SPACE],

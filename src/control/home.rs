@@ -1,5 +1,5 @@
-//! The directory that a client was called in. The client enters each service directory and comes back by descriptor, so that
-//! every operand is looked up where the operator stands, whatever was renamed meanwhile.
+//! The directory in which a client was called. The client enters each service directory and comes back by descriptor, so
+//! that every operand is looked up from the operator's directory, whatever was renamed meanwhile.
 
 use std::fs::File;
 use std::io;
@@ -11,19 +11,19 @@ use cli::text;
 
 use crate::service::scan_dir;
 
-/// The directory that operands are looked up in.
+/// The directory from which operands are looked up.
 pub struct Home(File);
 
 impl Home {
-    /// The current directory.
+    /// Opens the current directory.
     pub fn open() -> anyhow::Result<Home> {
         let directory =
             sys::fd::open_read(Path::new(".")).with_context(|| text!("unable to open current directory"))?;
         Ok(Home(directory))
     }
 
-    /// Runs `there` in the directory `dir`. The outer error says that the way back failed, which ends the program; the inner one, that `dir` could
-    /// not be entered.
+    /// Runs `there` in the directory `dir`. The outer error means that the way back failed, which ends the program; the inner error means that
+    /// `dir` could not be entered.
     pub fn visit<T>(&self, dir: &Path, there: impl FnOnce() -> T) -> anyhow::Result<io::Result<T>> {
         if let Err(error) = enter(dir) {
             return Ok(Err(error));
@@ -34,15 +34,15 @@ impl Home {
     }
 }
 
-/// Enters a service directory. A name such as `web` or `web/log`, without a slash or a dot at its beginning, is looked for in the default scan
-/// directory if nothing here has it.
+/// Enters a service directory. A name that does not begin with a slash or a dot, such as `web` or `web/log`, is looked for in the default scan
+/// directory if it does not exist here.
 pub fn enter(dir: &Path) -> io::Result<()> {
     let entered = std::env::set_current_dir(dir);
     let Err(error) = &entered else {
         return entered;
     };
     let bare = dir.as_os_str().as_encoded_bytes().first().is_some_and(|first| !b"./".contains(first));
-    // A dangling link counts as something here.
+    // A dangling link counts as existing.
     if !bare || error.kind() != io::ErrorKind::NotFound || std::fs::symlink_metadata(dir).is_ok() {
         return entered;
     }
@@ -52,7 +52,7 @@ pub fn enter(dir: &Path) -> io::Result<()> {
     if std::env::set_current_dir(default.join(dir)).is_ok() {
         return Ok(());
     }
-    // Scripts of daemontools, which does not know the variable, see its line to the byte.
+    // Without the variable the line stays that of daemontools, for scripts that compare it.
     if scan_dir::is_named() {
         let there = default.join(dir);
         return Err(io::Error::other(format!("{}, nor does {}", cli::reason(error), there.display())));

@@ -1,5 +1,5 @@
-//! `svc`: writes command letters to the supervise of each service directory. Without `--wait` it waits for no effect. A service that cannot
-//! be reached is then a warning, not a failure: boot scripts call svc on whatever a pattern matched.
+//! `svc`: writes command letters to the supervise of each service directory. Without `--wait` it does not wait for their effect, and a
+//! service that cannot be reached is a warning, not a failure: boot scripts call svc on whatever a pattern has matched.
 
 use std::fs::File;
 use std::io;
@@ -35,7 +35,7 @@ const PROGRAM: cli::Program = cli::Program {
         ("-i", "send INT"),
         ("-t", "send TERM"),
         ("-k", "send KILL"),
-        ("-x", "exit: supervise leaves as soon as the service is down"),
+        ("-x", "exit: supervise exits as soon as the service is down"),
         ("-q", "send QUIT"),
         ("-1", "send USR1"),
         ("-2", "send USR2"),
@@ -43,13 +43,10 @@ const PROGRAM: cli::Program = cli::Program {
         ("-r", "restart: send the service's down-signal, and KILL when its timeout-kill is over"),
         ("-R", "replace: start a new copy, and end the old one when the new one is ready"),
         ("--reload", "send the service's reload-signal"),
-        ("--reexec", "upgrade: supervise becomes the program that now has its name; the service does not notice"),
-        ("--wait=state", "wait until each service is up, down, ready or replaced; exit 1 if one will not be"),
+        ("--reexec", "upgrade: supervise executes the file that now has its name; the service does not notice"),
+        ("--wait=state", "wait until each service is up, down, ready or replaced; exit 1 if one cannot get there"),
         ("--timeout=time", "how long to wait: seconds, or a number with ms, s, m or h; default: for ever"),
-        (
-            "service",
-            "A service directory; one that cannot be reached is a warning, and the exit code is 0 unless it is waited for",
-        ),
+        ("service", "a service directory; if it cannot be reached, svc warns, and with --wait exits 1"),
     ],
 };
 
@@ -68,7 +65,7 @@ const LONG: LongWords = LongWords::Known(&[
     ("timeout=", TIMEOUT),
 ]);
 
-/// The exit code if a service is not where it was waited for.
+/// The exit code if a service does not get to the state that was waited for.
 const NOT_THERE: u8 = 1;
 
 /// The program.
@@ -77,7 +74,7 @@ pub fn main(call: cli::Call) -> i32 {
 }
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
-    // A supervise that leaves before it has read the letters is a warning, not the end of svc.
+    // If a supervise exits before it has read the letters, that is a warning, not the end of svc.
     sys::signals::ignore(Signal::SIGPIPE)?;
     let mut options = Options::new(call.words(), LETTERS, LONG);
     let asked = Asked::read(&mut options)?;
@@ -101,13 +98,13 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
 }
 
 /// Raises the soft limit of open files to the hard one: each service that is waited for takes two descriptors. The soft limit protects programs that
-/// cannot deal with high numbers, and svc starts none. Where it cannot be raised, services beyond it get a warning.
+/// cannot deal with high descriptor numbers, and svc starts no other program. If it cannot be raised, the services beyond it get a warning.
 fn allow_many_files() {
     let files = Resource::RLIMIT_NOFILE;
     let _ = limits::get(files).and_then(|limit| limits::set_soft(files, limit.hard));
 }
 
-/// The contents of the options.
+/// The parsed options.
 #[derive(Default)]
 struct Asked {
     /// The letters to send, in order of appearance, each once.
@@ -132,13 +129,13 @@ impl Asked {
     }
 }
 
-/// The value of `--wait`.
+/// Parses the value of `--wait`.
 fn state(name: &[u8]) -> Result<Wanted, WrongWord> {
     Wanted::from_name(name)
         .ok_or_else(|| WrongWord(text!("unknown state ", name, ": neither up, down, ready nor replaced")))
 }
 
-/// The value of `--timeout`, in nanoseconds.
+/// Parses the value of `--timeout` into nanoseconds.
 fn time(value: &[u8]) -> Result<u64, WrongWord> {
     knob::duration(value, Unit::Seconds).map_err(|why| WrongWord(text!("wrong time ", value, ": ", why.reason())))
 }
@@ -178,7 +175,7 @@ fn reach(dir: &Path) -> Option<File> {
     fifo.ok()
 }
 
-/// Returns whether letters could be sent, and says it if not.
+/// Returns whether letters could be sent, and warns if not.
 fn was_sent(dir: &Path, sent: io::Result<()>) -> bool {
     if let Err(error) = &sent {
         PROGRAM.voice().warning(&text!("error writing commands to ", dir), error);

@@ -1,5 +1,5 @@
-//! `svok`: says by its exit code whether a supervise runs in a service directory. It asks only whether somebody reads
-//! `supervise/ok`; the lock, and whether the service is up, do not matter.
+//! `svok`: says by its exit code whether a supervise runs in a service directory. It only checks whether `supervise/ok`
+//! has a reader; it looks neither at the lock nor at the state of the service.
 
 use std::io;
 use std::path::Path;
@@ -15,7 +15,7 @@ const PROGRAM: cli::Program = cli::Program {
     synopsis: "dir",
     usage: "svok: usage: svok dir",
     usage_exit: cli::USAGE,
-    about: "Exits 0 if a supervise runs in the service directory, 100 if not, 111 if that cannot be found out.",
+    about: "Exits 0 if a supervise runs in the service directory, 100 if not, 111 if it cannot find out.",
     options: &[("dir", "the service directory; further words are ignored")],
 };
 

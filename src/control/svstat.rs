@@ -1,5 +1,5 @@
 //! `svstat`: one line on stdout for each service directory. Scripts parse the lines, so their wording is that of
-//! daemontools 0.76, `1 seconds` included, and the exit code is 0 whatever they say.
+//! daemontools 0.76, including `1 seconds`, and the exit code is 0 whatever they say.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -71,7 +71,8 @@ fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<(
     Ok(())
 }
 
-/// Reads what there is to say about the service of the current directory, and whether it is normally up. An error says why nothing can be said.
+/// Reads the facts about the service of the current directory, and whether it is normally up. An error is the text that says why they are not
+/// known.
 fn look() -> Result<(Facts, bool), Text> {
     let normally_up = normally_up()?;
     client::find().map_err(|why| match why {
@@ -88,7 +89,7 @@ fn look() -> Result<(Facts, bool), Text> {
     Ok((facts, normally_up))
 }
 
-/// A clause about `run`, if that cannot be executed: the service was never started because of it.
+/// A clause that says what is wrong with `run` if it cannot be executed: then the service was never started.
 fn trouble_with_run() -> String {
     match std::fs::metadata(names::RUN) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::symlink_metadata(names::RUN).is_ok() => {
@@ -102,7 +103,7 @@ fn trouble_with_run() -> String {
     }
 }
 
-/// Returns whether there is no `down` file. A dangling link counts as none.
+/// Returns whether there is no file `down`. A dangling link counts as no file.
 fn normally_up() -> Result<bool, Text> {
     match std::fs::metadata(names::DOWN) {
         Ok(_) => Ok(false),

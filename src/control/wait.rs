@@ -1,5 +1,5 @@
-//! Waiting until services are where they shall be. What is news, and how it comes, is [`client`](crate::service::client)'s; what it means for
-//! whoever waits is [`machine::wait`]'s.
+//! `svc --wait`: waits until services are in the wanted state. [`client`](crate::service::client) collects the news, [`machine::wait`]
+//! decides what it means.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,18 +18,18 @@ pub struct Waiting {
     deadline: Option<Tick>,
     watching: Watching,
     services: Vec<Service>,
-    /// Some service will not get there.
+    /// Some service cannot get to the wanted state.
     failed: bool,
 }
 
-/// One service that is not there yet.
+/// One service that is not in the wanted state yet.
 struct Service {
-    /// As the operator typed it: for messages. A bare name may lead somewhere else.
+    /// The directory as the operator typed it, for messages only: a bare name may lead elsewhere.
     dir: PathBuf,
     watched: Watched,
 }
 
-/// How far a service has come.
+/// How far a service is from the wanted state.
 enum Progress {
     There,
     NotYet(String),
@@ -37,7 +37,7 @@ enum Progress {
 }
 
 impl Waiting {
-    /// Begins. Nothing is waited for yet; it ends after `timeout` nanoseconds.
+    /// Begins without any service. The wait ends after `timeout` nanoseconds; never if `None`.
     pub fn new(voice: Voice, wanted: Wanted, timeout: Option<u64>) -> Waiting {
         let deadline = timeout.map(|timeout| tick().after(timeout));
         Waiting { voice, wanted, deadline, watching: Watching::begin(), services: Vec::new(), failed: false }
@@ -46,22 +46,22 @@ impl Waiting {
     /// Watches the service of the current directory, before anything is sent to its supervise. `fifo` is the write end of one of its FIFOs.
     ///
     /// # Errors
-    /// A text if what runs there cannot be waited for.
+    /// A text for the user, if the supervise there cannot be waited for.
     pub fn watch(&self, fifo: File) -> Result<Watched, Text> {
         self.watching.watch(fifo)
     }
 
-    /// Waits for this service too. Messages call it `dir`.
+    /// Adds a service to wait for. Messages call it `dir`.
     pub fn add(&mut self, dir: &Path, watched: Watched) {
         self.services.push(Service { dir: dir.to_path_buf(), watched });
     }
 
-    /// Takes note of a service that cannot be waited for. The caller has said why.
+    /// Notes a service that cannot be waited for. The caller has printed the reason.
     pub fn fail(&mut self) {
         self.failed = true;
     }
 
-    /// Waits. Returns whether all services are there; for each that is not, a line has said why.
+    /// Waits. Returns whether all services are in the wanted state; for each that is not, a line has given the reason.
     pub fn wait(mut self) -> bool {
         loop {
             self.look();
@@ -77,14 +77,14 @@ impl Waiting {
         }
     }
 
-    /// Looks at the services of which there may be news, and forgets those that are decided.
+    /// Looks at the services that may have news, and forgets those that are decided.
     fn look(&mut self) {
         let wanted = self.wanted;
         let mut services = std::mem::take(&mut self.services);
         services.retain_mut(|service| {
             let progress = match service.watched.news() {
                 News::None => return true,
-                News::Killed => Progress::Never(text!("supervise was killed, and none follows")),
+                News::Killed => Progress::Never(text!("supervise was killed, and no other was started")),
                 News::Some => service.progress(wanted),
             };
             if let Progress::Never(why) = &progress {
@@ -125,7 +125,7 @@ impl Service {
         match facts.judge(wanted, self.watched.commanded()) {
             Verdict::There => Progress::There,
             Verdict::NotYet => Progress::NotYet(facts.clause(wanted)),
-            Verdict::Never if facts.has_left() => Progress::Never(text!("supervise has left")),
+            Verdict::Never if facts.has_exited() => Progress::Never(text!("supervise has exited")),
             Verdict::Never => Progress::Never(text!(facts.clause(wanted).as_str())),
         }
     }

@@ -1,4 +1,4 @@
-//! Readiness by asking: a command is run again and again until it succeeds, as [`machine::probe`] has it.
+//! `--ready check:`: a command is run again and again until it succeeds, at the times that [`machine::probe`] decides.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -11,10 +11,10 @@ use sys::process::{self, Change, Signal};
 
 use crate::service::processes::signalled;
 
-/// The variable that tells the command which process it is about.
+/// The variable in which the command gets the pid of the copy.
 const COPY: &str = "HUPWATCH_PID";
 
-/// The command, for one copy.
+/// The runs of the command for one copy.
 pub(super) struct Check {
     copy: Pid,
     argv: [CString; 3],
@@ -22,7 +22,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// The command for `copy`, which was just started. Nothing is run before [`turn`](Check::turn).
+    /// Begins the check of `copy`, which was just started. Nothing is run before [`turn`](Check::turn).
     pub(super) fn new(copy: Pid, command: &OsStr, now: Tick) -> Check {
         let mut timing = Timing::default();
         timing.begin(now);
@@ -34,15 +34,15 @@ impl Check {
         self.copy
     }
 
-    /// When [`turn`](Check::turn) is due.
+    /// The time at which [`turn`](Check::turn) is due.
     pub(super) fn deadline(&self) -> Option<Tick> {
         self.timing.deadline()
     }
 
-    /// Runs the command if it is time to, or ends one that takes too long.
+    /// Runs the command if it is due, or kills a run that takes too long.
     ///
     /// # Errors
-    /// If it cannot be run. It is tried again after a pause.
+    /// If the command cannot be run. It is tried again after a pause.
     pub(super) fn turn(&mut self, now: Tick) -> io::Result<()> {
         match self.timing.timeout(now) {
             None => Ok(()),
@@ -63,7 +63,7 @@ impl Check {
         }
     }
 
-    /// By its group it can be ended with all that it has started.
+    /// Starts the command in a process group of its own, so that it can be killed with everything that it has started.
     fn run(&self) -> io::Result<process::Pid> {
         let changes = [(COPY, Some(self.copy.0.to_string().into_bytes()))];
         let environment = environ::changed(&changes);
@@ -71,7 +71,8 @@ impl Check {
         process::spawn(|| process::new_group().err().unwrap_or_else(|| shell.exec(c"/bin/sh")), drop)
     }
 
-    /// Takes in the end of a process. `None` if it was not the command's; else whether that has succeeded.
+    /// Takes in the end of a process. `None` if it was not that of the command; otherwise whether the command has
+    /// succeeded.
     pub(super) fn ended(&mut self, now: Tick, pid: process::Pid, change: Change) -> Option<bool> {
         self.timing.ended(now, Pid(pid.as_raw().unsigned_abs()), change == Change::Exited(0))
     }

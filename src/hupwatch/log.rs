@@ -1,4 +1,4 @@
-//! What hupwatch tells on stderr, as its users know it: `=> HUP watch [LEVEL   ]: TEXT`.
+//! The log lines of hupwatch on stderr, in the form of the original: `=> HUP watch [LEVEL   ]: TEXT`.
 
 use std::fmt;
 
@@ -26,14 +26,14 @@ impl Level {
     }
 }
 
-/// Which lines are wanted.
+/// The log, with the lowest level that is printed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Log {
     lowest: Option<Level>,
 }
 
 impl Log {
-    /// By how often `-v` was given.
+    /// Makes the log for a number of `-v` options.
     pub(super) const fn of(verbose: u8) -> Log {
         let lowest = match verbose {
             0 => None,
@@ -44,14 +44,14 @@ impl Log {
         Log { lowest }
     }
 
-    /// One line in one write.
+    /// Prints one line in one write.
     pub(super) fn line(self, level: Level, text: fmt::Arguments<'_>) {
         if self.lowest.is_some_and(|lowest| level <= lowest) {
             cli::print_error(format!("=> HUP watch [{:<8}]: {text}\n", level.name()).as_bytes());
         }
     }
 
-    /// What the machine wants to be said.
+    /// Prints the lines for an event that the machine reports.
     pub(super) fn say(self, say: Say) {
         use Level::{Debug, Info, Warning};
         match say {
@@ -99,7 +99,7 @@ impl Log {
         let error = |text: fmt::Arguments<'_>| self.line(Level::Error, text);
         error(format_args!("HUP: new process failed to start. Abort reload"));
         match why {
-            // The reason was told when that failed.
+            // The reason was printed when the start failed.
             Why::NotStarted => {}
             Why::Died(Pid(pid), Exit::Code(0)) => error(format_args!(
                 "HUP: new process ({pid}) quit with code: 0, so it has put itself into the background. Killing its process group!"
@@ -113,7 +113,7 @@ impl Log {
     }
 }
 
-/// As Python tells it: a signal is a negative number.
+/// An exit code as Python shows it: a signal is a negative number.
 struct Code(Exit);
 
 impl fmt::Display for Code {

@@ -1,7 +1,6 @@
 //! `hupwatch -- command`: runs a command, and on HUP replaces it by a new copy of itself, without a moment in which none runs.
 //!
-//! The loop translates between the kernel and the machine that decides ([`machine::hupwatch`]). It never waits for anything else than for
-//! something to happen.
+//! The loop translates between the kernel and the machine that decides ([`machine::hupwatch`]). It waits only in poll, for events.
 
 mod check;
 mod log;
@@ -36,7 +35,7 @@ use crate::service::processes::signalled;
 use crate::service::ready_pipe::{self, Heard};
 use crate::service::{exec, listeners};
 
-/// So many datagrams are read before something else has its turn.
+/// How many datagrams are read in one turn of the loop.
 const WORDS: usize = 8;
 
 /// The program.
@@ -49,7 +48,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         PROGRAM.show_help();
         return Ok(0);
     };
-    // What process 1 leaves behind is killed by the kernel, with no time to end.
+    // When process 1 ends, the kernel kills what is left, without any time to end in order.
     if process::own_pid().as_raw() == 1 {
         settled.plan.kill_at_exit = settled.plan.kill_at_exit.or(settled.plan.settings.give_up_grace);
     }
@@ -58,7 +57,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     watch.step(Event::Begin);
     watch.pause();
     let code = loop {
-        if let Some(code) = watch.left {
+        if let Some(code) = watch.exit_code {
             break code;
         }
         watch.turn();
@@ -77,34 +76,36 @@ struct Watch<'a> {
     log: Log,
     signals: Signals,
     sockets: Vec<OwnedFd>,
-    /// Whether our own parent has handed us sockets, which every copy inherits.
+    /// Whether hupwatch was started with sockets, which every copy inherits.
     inherited: bool,
     notify: NotifySocket,
-    /// Where copies write their newline: at most one for each of two.
+    /// The readiness pipes, at most one for each of two copies.
     pipes: [Option<(Pid, OwnedFd)>; 2],
     check: Option<Check>,
     /// Whether the command could be executed at least once.
     has_run: bool,
     interrupted: bool,
-    /// The exit code, once there is one.
-    left: Option<u8>,
+    /// The exit code of hupwatch, once it is known.
+    exit_code: Option<u8>,
     _pidfile: Option<Pidfile>,
 }
 
 impl<'a> Watch<'a> {
-    /// On the heap, and here and below not inlined: the pages of the stack that are touched once are the process's for the rest of its life.
+    /// Opens everything that the loop needs. The state is on the heap, and functions that are needed seldom are not inlined: a page of the
+    /// stack that was touched once belongs to the process for the rest of its life.
     #[inline(never)]
     fn open(settled: &'a Settled) -> anyhow::Result<Box<Watch<'a>>> {
-        // So that we are told when the others of a group end, too, and not only the copy that led it.
+        // So that hupwatch learns of the end of all members of a process group, not only of the copy that leads it.
         if settled.plan.kill_at_exit.is_some() {
             process::adopt_orphans();
         }
-        // A log that nobody reads, or that is as long as a file may be, is no reason to die.
+        // hupwatch must not die because nobody reads its log, or because the log has reached its size limit.
         signals::survive_writes();
-        // Nor to wait for whoever reads it.
+        // Nor must it wait for the reader.
         cli::write_errors_with(sys::fd::write_stderr_at_once);
         let signals = Signals::catch(&caught()).with_context(|| text!("unable to create pipe"))?;
-        // Before anything is made; the pipe's end stands for what each copy gets.
+        // Check the descriptor numbers before anything is made. The signal pipe stands in for the descriptors that each
+        // copy will get.
         let stand_ins = settled.listeners.iter().map(|_| signals.fd());
         Handed::new(&gifts(settled, stand_ins, signals.fd()))
             .map_err(|clash| options::wrong(text!(clash.to_string().as_str())))?;
@@ -116,7 +117,7 @@ impl<'a> Watch<'a> {
         }
         let mut notify = NotifySocket::default();
         if settled.ready == Ready::Notify {
-            notify.open_abstract().with_context(|| text!("unable to create a socket to be notified on"))?;
+            notify.open_abstract().with_context(|| text!("unable to create a socket for readiness"))?;
         }
         let sockets = listeners::open_all(&settled.listeners)?;
         let pidfile = settled
@@ -137,12 +138,12 @@ impl<'a> Watch<'a> {
             check: None,
             has_run: false,
             interrupted: false,
-            left: None,
+            exit_code: None,
             _pidfile: pidfile,
         }))
     }
 
-    /// Waits for something to happen, and acts on all that has.
+    /// Waits for events, and acts on them.
     #[inline(never)]
     fn turn(&mut self) {
         let deadlines =
@@ -175,7 +176,8 @@ impl<'a> Watch<'a> {
         self.run_check();
     }
 
-    /// Acts on the signals that have come. A HUP and a TERM that came together are taken in this order: the reload is done first.
+    /// Acts on the signals that have come. If HUP and TERM came together, HUP is handled first: the reload is done before the
+    /// end.
     fn hear(&mut self) {
         self.signals.drain();
         let mut heard = false;
@@ -188,7 +190,7 @@ impl<'a> Watch<'a> {
             heard = true;
         }
         let interrupted = self.signals.arrived(Signal::SIGINT);
-        // Each is asked, so that none is remembered.
+        // Ask for all three, so that none is reported again later.
         if [self.signals.arrived(Signal::SIGTERM), self.signals.arrived(Signal::SIGALRM), interrupted].contains(&true) {
             self.interrupted |= interrupted;
             self.log.line(Level::Debug, format_args!("TERM: >>>"));
@@ -202,7 +204,7 @@ impl<'a> Watch<'a> {
     }
 
     fn pause(&self) {
-        if self.left.is_none() {
+        if self.exit_code.is_none() {
             self.log.line(Level::Info, format_args!("Pausing for signal"));
         }
     }
@@ -213,7 +215,7 @@ impl<'a> Watch<'a> {
             let exit = match change {
                 Change::Exited(code) => Exit::Code(code),
                 Change::Killed(signal) => Exit::Signal(signal as u8),
-                // It may be continued, and was not our doing.
+                // Somebody else has stopped it, and may continue it.
                 Change::Stopped | Change::Continued => continue,
             };
             self.ended(pid, change, exit);
@@ -247,7 +249,7 @@ impl<'a> Watch<'a> {
         self.step(Event::Died { pid, exit, group_exists });
     }
 
-    /// Listens again where a copy, which has ended, has shut down what all have.
+    /// Listens again on sockets that a copy has shut down, for all processes, before it ended.
     fn listen_again(&self) {
         for (listener, socket) in self.settled.listeners.iter().zip(&self.sockets) {
             match sys::listen::again(socket, listeners::manner(listener)) {
@@ -261,8 +263,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Takes what copies say by sd_notify, a few datagrams at a time: whoever does not stop to write keeps hupwatch from nothing. What comes
-    /// from others, or from a copy that serves already, means nothing.
+    /// Reads sd_notify messages of copies, a few datagrams at a time, so that a process that does not stop writing cannot block hupwatch.
+    /// Messages of other processes, or of a copy that serves already, are ignored.
     #[inline(never)]
     fn receive(&mut self) {
         let mut buffer = [0; notify::LONGEST];
@@ -290,7 +292,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Reads what a copy has written to its descriptor. The first newline says that it is ready; then, or at its end, the pipe has done.
+    /// Reads what a copy has written to its readiness pipe. The first newline says that it is ready; after that, or at the end of file,
+    /// the pipe is closed.
     fn read_pipe(&mut self, at: usize) {
         let Some((copy, pipe)) = &self.pipes[at] else {
             return;
@@ -306,7 +309,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Keeps the check running for a new copy, and for nothing else.
+    /// Runs the check while there is a new copy that is not ready.
     fn run_check(&mut self) {
         let warming = self.machine.warming();
         if self.check.as_ref().is_some_and(|check| Some(check.copy()) != warming) {
@@ -321,7 +324,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Lets the machine decide, and does what it says.
+    /// Gives an event to the machine, and does what it decides.
     fn step(&mut self, event: Event) {
         for action in self.machine.step(now(), event) {
             match action {
@@ -333,7 +336,7 @@ impl<'a> Watch<'a> {
                 }
                 Action::KillGroup(pid) => signalled(process::kill_group(raw(pid), Signal::SIGKILL)),
                 Action::Say(say) => self.log.say(say),
-                Action::Quit(exit) => self.left = Some(self.code(exit)),
+                Action::Quit(exit) => self.exit_code = Some(self.code(exit)),
             }
         }
     }
@@ -349,7 +352,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Always the last action of its step, so the steps nest no deeper than this.
+    /// Starts a copy, and gives the outcome to the machine. A start is always the last action of its step, so the steps
+    /// nest no deeper than this.
     fn spawn(&mut self) {
         match self.start() {
             Ok(pid) => self.step(Event::Started(pid)),
@@ -376,7 +380,7 @@ impl<'a> Watch<'a> {
         self.has_run |= runs;
         if let Some(reader) = reader {
             let free = self.pipes.iter_mut().find(|pipe| pipe.is_none());
-            // Of two copies that live, and a third there is not.
+            // There are never more than two copies, so one of the two places is free.
             if let Some(free) = free {
                 *free = Some((pid, reader));
             }
@@ -384,7 +388,7 @@ impl<'a> Watch<'a> {
         Ok(pid)
     }
 
-    /// Starts a copy, and tells whether it could be executed, as far as that is known.
+    /// Starts a copy. Returns its pid, and whether the command could be executed, as far as that is known.
     fn start_with(&self, ready: BorrowedFd<'_>) -> io::Result<(Pid, bool)> {
         let mut handed = Handed::new(&gifts(self.settled, self.sockets.iter().map(AsFd::as_fd), ready))
             .map_err(|clash| io::Error::other(clash.to_string()))?;
@@ -406,7 +410,7 @@ impl<'a> Watch<'a> {
         Ok((Pid(child.as_raw().unsigned_abs()), unable.take().is_none()))
     }
 
-    /// The environment of a copy, where it is not our own.
+    /// The environment of a copy, if it differs from that of hupwatch.
     fn environment(&self, handed: &Handed<'_>) -> Option<Vec<std::ffi::CString>> {
         let mut changes = Vec::new();
         if self.inherited {
@@ -420,7 +424,7 @@ impl<'a> Watch<'a> {
         (!changes.is_empty()).then(|| environ::changed(&changes))
     }
 
-    /// Of a child that could not become the command.
+    /// Prints why a child could not execute the command.
     fn say_unable_to_run(&self, error: &io::Error) {
         let text = text!("unable to run ", self.settled.command.first().copied().unwrap_or_default());
         if self.has_run {
@@ -431,18 +435,18 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The descriptors that our own parent has handed us, if it has.
+/// The sockets that hupwatch was started with, if any.
 fn inherited_sockets() -> Option<Range<RawFd>> {
     let number = |name| std::env::var(name).ok()?.parse::<RawFd>().ok();
     (number("LISTEN_PID")? == process::own_pid().as_raw())
         .then(|| FIRST..FIRST.saturating_add(number("LISTEN_FDS").unwrap_or(0)))
 }
 
-/// What a copy gets; `ready` is the end of the pipe that it writes its newline to.
+/// The descriptors that a copy gets; `ready` is the write end of its readiness pipe.
 fn gifts<'a>(settled: &Settled, sockets: impl Iterator<Item = BorrowedFd<'a>>, ready: BorrowedFd<'a>) -> Vec<Gift<'a>> {
     let sockets = settled.listeners.iter().zip(sockets).map(|(listener, fd)| Gift {
         fd,
-        // What systemd calls what has no name.
+        // The name that systemd gives to a socket without a name.
         name: b"unknown",
         number: listener.fd,
     });
@@ -453,8 +457,8 @@ fn gifts<'a>(settled: &Settled, sockets: impl Iterator<Item = BorrowedFd<'a>>, r
     sockets.chain(pipe).collect()
 }
 
-/// The signals to catch. HUP is what we are for, also under nohup. One that interrupts is left ignored where it is, as in the background of
-/// a script.
+/// The signals to catch. HUP is caught even under nohup, since hupwatch is made for it. INT stays ignored if it was, as in the background
+/// of a script.
 fn caught() -> Vec<Signal> {
     let unless_ignored = |signal: Signal| (!signals::is_ignored(signal)).then_some(signal);
     let always = [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM, Signal::SIGALRM];

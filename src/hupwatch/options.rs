@@ -1,4 +1,4 @@
-//! What hupwatch is called with.
+//! The options of hupwatch.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;
@@ -19,26 +19,26 @@ pub const PROGRAM: Program = Program {
     synopsis: "[-vk] [-w sec] [option ...] -- command [argument ...]",
     usage: "hupwatch: usage: hupwatch [-vk] [-w sec] [option ...] -- command [argument ...]",
     usage_exit: cli::USAGE,
-    about: "Runs a command, and replaces it on HUP by a new copy of itself: the old one is sent TERM when the new one is ready, and stays if it does not get there.",
+    about: "Runs a command, and replaces it on HUP by a new copy: the old copy is sent TERM when the new one is ready, and goes on if the new one does not get ready.",
     options: &[
         ("-v, --verbose", "say more on stderr: errors; twice: warnings; three times: everything"),
         ("-w, --warmup-time sec", "how long a new copy must live before the old one is sent TERM (default 1)"),
         (
             "-k, --kill-at-exit",
-            "end the command and its process group when hupwatch leaves: TERM, and KILL after the grace",
+            "end the command and its process group when hupwatch ends: TERM, and KILL after the grace",
         ),
         (
             "--listen address",
-            "open a socket once and hand it to every copy: tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, with options behind commas: mode=, owner=, group=, backlog=, reuseport, fd=; may be repeated",
+            "open a socket once and hand it to every copy: tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, with options after commas: mode=, owner=, group=, backlog=, reuseport, fd=; may be repeated",
         ),
         (
             "--ready how",
-            "a new copy is ready, instead of after the warm-up time: fd:N, when it writes a newline to descriptor N; notify, when it says so by sd_notify; check:COMMAND, when that succeeds",
+            "how a new copy says that it is ready, in place of the warm-up time: fd:N, it writes a newline to descriptor N; notify, it says so by sd_notify; check:COMMAND, that command succeeds",
         ),
-        ("--ready-timeout sec", "give a new copy up that is not ready by then (default 60)"),
+        ("--ready-timeout sec", "give up a new copy that is not ready by then (default 60)"),
         (
             "--grace sec",
-            "send KILL to what was sent TERM and has not ended by then (default: never to an old copy, 10 for everything else)",
+            "send KILL to a copy that has not ended this long after TERM (default: never to an old copy, 10 for all others)",
         ),
         ("--pidfile path", "keep hupwatch's pid in this file while it runs"),
         ("--compat", "exit 0 when the command ends, whatever its exit code"),
@@ -48,12 +48,13 @@ pub const PROGRAM: Program = Program {
     ],
 };
 
-/// How long what is ended without `--grace` may take: a new copy that was given up, and with kill-at-exit the one that serves.
+/// The grace without `--grace`, in nanoseconds, for a new copy that was given up, and with kill-at-exit for the copy that
+/// serves.
 const GRACE: u64 = 10 * SECOND;
 const WARM_UP: u64 = SECOND;
 const READY_TIMEOUT: u64 = 60 * SECOND;
 
-/// Options, read.
+/// The parsed options.
 pub(super) struct Settled {
     /// How often `-v` was given.
     pub verbose: u8,
@@ -69,13 +70,13 @@ pub(super) struct Settled {
 /// How a copy says that it is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ready {
-    /// Not at all: it is when it has lived for a while.
+    /// It does not say so, and is taken for ready after the warm-up time.
     WarmUp,
     /// By a newline on this descriptor.
     Descriptor(RawFd),
     /// By sd_notify.
     Notify,
-    /// It is asked by a command until that succeeds.
+    /// A command is run until it succeeds.
     Check(OsString),
 }
 
@@ -95,10 +96,10 @@ const LONG: LongWords = LongWords::Known(&[
 /// Reads the words. `None` if help was asked for.
 ///
 /// # Errors
-/// What [`cli::Program::run`] turns into the usage line, or [`Exit`] if what is wrong has been said.
+/// An error that [`cli::Program::run`] turns into the usage line, or [`cli::Exit`] if a message was printed.
 pub(super) fn read(call: &Call) -> anyhow::Result<Option<Settled>> {
     let words = call.words();
-    // The first one, wherever it is: so the original has it.
+    // The first `--`, wherever it is, as in the original.
     let cut = words.iter().position(|&word| word == "--");
     let (own, command) = cut.map_or((words, &[][..]), |cut| (&words[..cut], &words[cut + 1..]));
     let (mut verbose, mut warm_up, mut kill, mut compat) = (0_u8, WARM_UP, false, false);
@@ -131,7 +132,7 @@ pub(super) fn read(call: &Call) -> anyhow::Result<Option<Settled>> {
     Ok(Some(Settled { verbose, plan, listeners, ready, pidfile, compat, command: command.to_vec() }))
 }
 
-/// A word of the command line is wrong: the program ends with this.
+/// Prints what is wrong with a word of the command line, and returns the error to exit with.
 pub(super) fn wrong(text: Text) -> anyhow::Error {
     WrongWord(text).into()
 }
@@ -150,7 +151,7 @@ fn readiness(value: &[u8]) -> anyhow::Result<Ready> {
         return Ok(Ready::Check(OsStr::from_bytes(command).into()));
     }
     let digits = value.strip_prefix(b"fd:").ok_or_else(unknown)?;
-    // A copy whose stdin is this pipe's end could read nothing.
+    // The pipe must not be the stdin of the copy, which could read nothing there.
     let number = knob::digits(digits).filter(|&number| number > 0).and_then(|number| RawFd::try_from(number).ok());
     number.filter(|&number| number <= LARGEST_FD).map(Ready::Descriptor).ok_or_else(unknown)
 }

@@ -1,7 +1,7 @@
 //! The file that holds the pid of a program while it runs.
 //!
-//! Its directory may belong to the user of the command, who may put anything there at any time. So no link is followed, and nothing is
-//! waited for.
+//! Its directory may belong to the user of the command, who may put anything there at any time. So no link is followed, and no open
+//! waits (as for a FIFO).
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 
 use sys::fd;
 
-/// A file with our pid; removed when dropped, unless somebody else has written to it meanwhile.
+/// A file with the pid of this process; it is removed when dropped, unless another process has written to it meanwhile.
 pub(super) struct Pidfile {
     path: PathBuf,
     text: String,
 }
 
 impl Pidfile {
-    /// Writes it: first as `PATH.new`, so that nobody reads half of it. What has that name is of one that was killed, or of nobody's.
+    /// Writes the file, first as `PATH.new`, so that nobody reads half of it. An existing file of that name is removed: it is left
+    /// from a process that was killed.
     pub(super) fn write(path: &Path) -> io::Result<Pidfile> {
         let text = format!("{}\n", sys::process::own_pid());
         let mut new = path.as_os_str().to_os_string();

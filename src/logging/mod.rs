@@ -1,4 +1,4 @@
-//! What becomes of the lines that services write.
+//! The programs that handle the lines which services write.
 
 pub mod multilog;
 pub mod readproctitle;

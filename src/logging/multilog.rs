@@ -1,7 +1,7 @@
-//! multilog: reads lines, and sends each to the logs that its script selects it for.
+//! multilog: reads lines, and writes each to the logs for which its script selects the line.
 //!
-//! It reads as much as there is, and all that is complete is on its way to disk before it waits for more. TERM ends it at the
-//! next line end, so that whoever reads on from the same pipe begins with a line; nothing it has read is lost.
+//! It reads as much as there is, and writes all complete lines before it waits for more. TERM ends it at the next line end,
+//! so that the next reader of the same pipe begins with a whole line; nothing that it has read is lost.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -35,12 +35,12 @@ const MULTILOG: cli::Program = cli::Program {
 
 const VOICE: Voice = MULTILOG.voice();
 
-/// How much is read at once: what a pipe holds.
+/// How many bytes are read at once: the capacity of a pipe.
 const BLOCK: usize = 65_536;
-/// No less is read at once because a file will soon be full.
+/// The least number of bytes to read at once when a file is nearly full.
 const LEAST: usize = 4_096;
-/// After less than this, whoever waits for this processor goes first. If that is the one who writes, more is in the pipe
-/// the next time, and it was not stopped to wake a reader for each line.
+/// After a read of fewer bytes than this, multilog yields the processor. If the writer runs then, the pipe has more the
+/// next time, and the writer need not wake a reader for each line.
 const SHORT: usize = 4_096;
 
 /// Logs until the end of input or a TERM.
@@ -65,20 +65,22 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
 
 fn prepare() {
     fd::set_umask(0o022);
-    // A file of a log must not become the stderr that `e` writes to. Without /dev/null there is nothing to be done.
+    // If stderr is closed, a log file must not get its number: `e` would write there. Without /dev/null there is no
+    // remedy.
     let _ = fd::fill_standard();
-    // A parent that ignored SIGCHLD would make every processor seem to fail. It cannot fail for that signal.
+    // If the parent ignored SIGCHLD, every processor would seem to fail. This call cannot fail for that signal.
     let _ = sys::signals::set_default(Signal::SIGCHLD);
-    // That nobody reads stderr, or that files may not be longer, is no reason to lose what is not written yet.
+    // Lines that are not written yet must not be lost because nobody reads stderr, or because of a limit on file sizes.
     sys::signals::survive_writes();
-    // Nor that whoever reads it stands still.
+    // Nor because the reader of stderr does not read.
     cli::write_errors_with(fd::write_stderr_at_once);
     sys::arena::without_memory(pause);
-    // Without it the services that it reads from would stand still. Where that is not permitted, nothing changes.
+    // Without multilog, the service that writes to it would block. If lowering the score is not permitted, nothing
+    // changes.
     let _ = sys::oom::lower();
 }
 
-/// What is done when there is no memory, of which none may be taken here. A signal ends the pause; what it asks for is done when there is memory again.
+/// Warns and pauses when there is no memory, without allocating any. A signal ends the pause; it is obeyed when there is memory again.
 fn pause(refused: u32) {
     const PAUSE: u64 = 5_000_000_000;
     if refused == 0 {
@@ -110,7 +112,7 @@ fn report(level: Level, text: &[u8], reason: Option<&io::Error>) {
 fn copy(engine: &mut Engine, outputs: &mut Outputs, input: &Input) {
     let mut block = Vec::with_capacity(BLOCK);
     while read(engine, outputs, input, &mut block) {
-        // One look at the clock serves all lines that came in one piece.
+        // The clock is read once for all lines of one read.
         let (seconds, nanos) = clock::wall();
         let stamp = tai::Label::from_unix(seconds, nanos).text();
         engine.feed(&block, &stamp, outputs);
@@ -121,7 +123,7 @@ fn copy(engine: &mut Engine, outputs: &mut Outputs, input: &Input) {
     }
 }
 
-/// Reads a block; `false` at the end of input, and at a line end after TERM. An error is an end, too.
+/// Reads a block. Returns `false` at the end of input, and at a line end after TERM. An error counts as the end.
 fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u8>) -> bool {
     loop {
         if outputs.patience().rotation_wanted() {
@@ -131,7 +133,7 @@ fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u
         if ending && engine.at_line_start() {
             return false;
         }
-        // After TERM not a byte beyond the line's end: that is for the next reader.
+        // After TERM, do not read beyond the end of the line: the rest is for the next reader.
         let limit = if ending { 1 } else { at_once(outputs.room(), engine.stamps()) };
         match input.read_onto(block, limit) {
             Ok(Some(count)) => return count > 0,
@@ -142,14 +144,16 @@ fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u
     }
 }
 
-/// How much to read: not beyond the end of a file, since finishing one takes long, and who is killed then loses what it has read.
+/// How many bytes to read: no more than fit into the current file. Finishing a file takes long, and if multilog is killed then,
+/// it loses what it has read.
 fn at_once(room: u64, stamps: bool) -> usize {
-    // With stamps there is more to write than to read; most lines are longer than one.
+    // With stamps there is more to write than to read, though less than twice as much: most lines are longer than a
+    // stamp.
     let room = if stamps { room / 2 } else { room };
     usize::try_from(room).unwrap_or(BLOCK).clamp(LEAST, BLOCK)
 }
 
-/// Waits for a signal, or for input where another program made stdin one that does not wait.
+/// Waits for a signal, or for input if another program has made stdin non-blocking.
 fn wait(outputs: &mut Outputs) {
     let patience = outputs.patience();
     match poll::readable([patience.fd(), fd::stdin()], patience.timeout()) {

@@ -14,7 +14,7 @@ const READPROCTITLE: cli::Program = cli::Program {
     ],
 };
 
-/// The shortest placeholder there is room in, and its dots that are never overwritten.
+/// The length of the shortest placeholder that has room for a message, in bytes.
 const SHORTEST: usize = 5;
 const DOTS: usize = 3;
 
@@ -36,7 +36,7 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     Ok(show(window).map_or(cli::TEMPORARY, |()| 0))
 }
 
-/// Shifts what is read into `window` from the right, without its NULs: one would end the title.
+/// Shifts each byte that is read into `window` from the right, except for NULs, which would end the title.
 fn show(window: &mut [u8]) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {

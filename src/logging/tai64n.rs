@@ -13,9 +13,9 @@ const TAI64N: cli::Program = cli::Program {
     options: &[],
 };
 
-/// How much is read at once: what a pipe holds.
+/// How many bytes are read at once: the capacity of a pipe.
 const BLOCK: usize = 65_536;
-/// A block is stamped and written in pieces, for an empty line becomes 27 times as long.
+/// How many bytes are stamped and written at once: an empty line becomes 27 times as long.
 const PIECE: usize = 4_096;
 
 /// Stamps lines until the end of input.
@@ -23,13 +23,13 @@ pub fn main(call: cli::Call) -> i32 {
     TAI64N.run(&call, |_| Ok(copy().map_or(cli::TEMPORARY, |()| 0)))
 }
 
-/// Copies stdin to stdout. An error is not told, as the original tells none.
+/// Copies stdin to stdout. Errors are not printed, as in the original.
 fn copy() -> io::Result<()> {
     let mut input = Vec::with_capacity(BLOCK);
     let mut output = Vec::new();
     let mut stamper = Stamper::default();
     while sys::fd::read_onto(sys::fd::stdin(), &mut input, BLOCK)? > 0 {
-        // One look at the clock serves all that came in one piece.
+        // The clock is read once for all lines of one read.
         let (seconds, nanos) = sys::clock::wall();
         let label = Label::from_unix(seconds, nanos).text();
         for piece in input.chunks(PIECE) {

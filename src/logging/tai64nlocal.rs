@@ -27,7 +27,7 @@ pub fn main(call: cli::Call) -> i32 {
     TAI64NLOCAL.run(&call, |_| Ok(copy().map_or(cli::TEMPORARY, |()| 0)))
 }
 
-/// Copies stdin to stdout. An error is not told, as the original tells none.
+/// Copies stdin to stdout. Errors are not printed, as in the original.
 fn copy() -> io::Result<()> {
     let mut input = Vec::with_capacity(BLOCK);
     let mut output = Vec::new();
@@ -40,7 +40,7 @@ fn copy() -> io::Result<()> {
     Ok(())
 }
 
-/// The time zone of the environment, as glibc finds it: universal time if nothing is found.
+/// The time zone of the environment, as glibc finds it; UTC if nothing is found.
 fn zone() -> Zone {
     let name = env::var_os("TZ");
     let name = name.as_deref().map(|name| name.as_bytes().strip_prefix(b":").unwrap_or(name.as_bytes()));
@@ -54,21 +54,21 @@ fn zone() -> Zone {
     .unwrap_or_default()
 }
 
-/// The contents of the file of a zone, which most systems have in one place.
+/// Reads the file of a zone, from the directory that most systems have.
 fn zone_file(name: &OsStr) -> Option<Vec<u8>> {
     let directory = env::var_os("TZDIR").filter(|directory| !directory.is_empty());
     read(&Path::new(directory.as_deref().unwrap_or(OsStr::new("/usr/share/zoneinfo"))).join(name))
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
-    /// No zone's file is larger.
+    /// The largest file of a zone that is read, in bytes.
     const MOST: u64 = 1 << 20;
     let mut bytes = Vec::new();
     sys::fd::open_read(path).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
-/// The time that was last asked for: lines of one second come together.
+/// The local time of the last second that was asked for: lines of the same second come together.
 struct Times {
     zone: Zone,
     second: Option<i64>,
@@ -91,7 +91,7 @@ impl Times {
         self.text.clear();
         if let Some(time) = self.zone.local_time(second) {
             let LocalTime { year, month, day, hour, minute, second } = time;
-            // A Vec takes all that is written to it.
+            // Writing to a Vec cannot fail.
             let _ = write!(self.text, "{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
         }
     }

@@ -16,7 +16,8 @@ use sys::process::Pid;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
-/// The getent that is tried before PATH, since accounts are mostly looked up by root.
+/// The path of getent that is tried before PATH. Mostly it is root that looks up accounts, and PATH could lead
+/// elsewhere.
 const GETENT: &CStr = c"/usr/bin/getent";
 
 /// The ids of an account.
@@ -24,11 +25,11 @@ const GETENT: &CStr = c"/usr/bin/getent";
 pub struct Account {
     /// The user id.
     pub uid: u32,
-    /// The id of the group that the user logs in with.
+    /// The id of the user's login group.
     pub gid: u32,
 }
 
-/// Looks `name` up.
+/// Looks up the account called `name`, in the passwd file and then by getent. Waits for getent.
 ///
 /// # Errors
 /// `unknown account NAME`, also if the look-up itself failed.
@@ -43,7 +44,7 @@ pub fn look_up_group(name: &OsStr) -> Option<u32> {
     local.or_else(|| ask(c"group", name, group))
 }
 
-/// Where a name is looked up for its id.
+/// A database in which a name is looked up for its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
     /// The accounts: the id is the user's.
@@ -53,7 +54,7 @@ pub enum Database {
 }
 
 impl Database {
-    /// What the database calls one of its names, in a message.
+    /// The word for an entry of the database in a message: `account` or `group`.
     pub const fn noun(self) -> &'static str {
         match self {
             Database::Accounts => "account",
@@ -61,7 +62,8 @@ impl Database {
         }
     }
 
-    /// The id of `name`, by the file and by getent, which may take any time; `None` if there is none.
+    /// Looks up the id of `name` in the file and then by getent, which may take any time; `None` if there is no such
+    /// name.
     pub fn id(self, name: &OsStr) -> Option<u32> {
         match self {
             Database::Accounts => look_up(name).ok().map(|found| found.uid),
@@ -77,8 +79,8 @@ impl Database {
         }
     }
 
-    /// Starts getent, to be asked for `name`. Its answer comes by the descriptor; the child has to be reaped by somebody else. `None` for what it is
-    /// not asked for, and if it cannot be started.
+    /// Starts getent to look up `name`. Its answer comes through the returned descriptor; the caller's loop has to reap the child. `None` for a name
+    /// that getent is not asked about, and if it cannot be started.
     pub fn ask(self, name: &OsStr) -> Option<OwnedFd> {
         let database = match self {
             Database::Accounts => c"passwd",
@@ -142,24 +144,24 @@ fn id(field: &[u8]) -> Option<u32> {
     knob::digits(field).and_then(|id| u32::try_from(id).ok())
 }
 
-/// Asks getent and parses its answer.
+/// Asks getent for `name`, waits, and parses the answer.
 fn ask<T>(database: &CStr, name: &OsStr, parse: Parse<T>) -> Option<T> {
     if is_asked(name) { first_line(&getent(database, name)?, parse) } else { None }
 }
 
-/// Whether getent is asked for `name`.
+/// Returns whether getent is asked about `name` at all.
 fn is_asked(name: &OsStr) -> bool {
     is_name(name.as_bytes()) && !is_number_for_getent(name.as_bytes())
 }
 
-/// What the first line of an answer tells. The name in it is not compared: getent may know the account by a longer one.
+/// Parses the first line of an answer. The name in it is not compared: getent may know the account by a longer one.
 fn first_line<T>(answer: &[u8], parse: Parse<T>) -> Option<T> {
-    // A line without an end may have been cut short in the middle of a number.
+    // A line without a newline may have been cut short in the middle of a number.
     let end = answer.iter().position(|&byte| byte == b'\n')?;
     parse(answer.get(..end)?).map(|(_, told)| told)
 }
 
-/// getent takes a number, with blanks and a sign before it, for an id.
+/// Returns whether getent would take `name` for an id: a number, with blanks and a sign before it.
 fn is_number_for_getent(name: &[u8]) -> bool {
     name.iter().all(|&byte| byte.is_ascii_digit() || byte.is_ascii_control() || b" +-".contains(&byte))
 }
@@ -173,8 +175,8 @@ fn getent(database: &CStr, name: &OsStr) -> Option<Vec<u8>> {
     read.is_ok().then_some(answer)
 }
 
-/// Starts `getent DATABASE NAME`, and returns where its answer is read. There is no `--` before the name: only some getents know it, and the name of an
-/// account does not begin with a dash.
+/// Starts `getent DATABASE NAME`, and returns its pid and the descriptor of its stdout. There is no `--` before the name: only some versions of
+/// getent know it, and the name of an account does not begin with a dash.
 fn start_getent(database: &CStr, name: &OsStr) -> Option<(Pid, OwnedFd)> {
     let argv = [c"getent".to_owned(), database.to_owned(), sys::exec::c_string(name)];
     let mut prepared = sys::exec::Prepared::new(&argv, None);

@@ -1,8 +1,8 @@
-//! A client of the supervise of a service directory: how it is reached, commanded, and watched for what becomes of it.
+//! A client of the supervise of a service directory: it reaches supervise, sends commands, and watches their effect.
 //!
-//! Nothing polls: the kernel tells when a record is written (inotify), and when a supervise ends (its FIFO has no reader any more). Both are
-//! asked for before a command is sent, so nothing is missed in between. Where there is no inotify, or a file system does not tell of
-//! changes, the records are read ten times in a second.
+//! Nothing polls: the kernel tells when a record is written (inotify), and when a supervise ends (its FIFO has no reader any more). The
+//! client watches for both before it sends a command, so it misses nothing. Where there is no inotify, or the file system does not report
+//! changes, the records are read ten times a second.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -21,11 +21,11 @@ use super::facts::Facts;
 use super::record::Unreadable;
 use super::{files, record, running, tick};
 
-/// How often a record is read where nothing tells of its changes.
+/// The interval between two looks at a record where nothing reports its changes, in nanoseconds.
 const LOOK: u64 = SECOND / 10;
-/// How long the successor of a supervise that was killed is waited for.
+/// How long a client waits for the successor of a supervise that was killed, in nanoseconds.
 const SUCCESSION: u64 = 5 * SECOND;
-/// How often it is asked meanwhile whether there is one: of that no event tells.
+/// The interval between two looks for that successor, in nanoseconds: no event reports its start.
 const LOOK_FOR_SUCCESSOR: u64 = SECOND / 100;
 
 /// Why a supervise could not be reached.
@@ -33,7 +33,7 @@ const LOOK_FOR_SUCCESSOR: u64 = SECOND / 100;
 pub enum Unreachable {
     /// No supervise runs here: nobody reads its FIFO.
     NotRunning,
-    /// `supervise/control` is no FIFO. Letters that are written there would reach nobody, or spoil a file.
+    /// `supervise/control` is not a FIFO. Letters that are written there would reach nobody, or damage a file.
     NotFifo,
     /// The supervise that runs here is that of this other service directory ([`running::owner`]).
     OfAnother(PathBuf),
@@ -56,15 +56,15 @@ impl Unreachable {
 /// Finds out whether a supervise runs in the current directory.
 ///
 /// # Errors
-/// If none does, or that cannot be found out.
+/// If no supervise runs, or that cannot be found out.
 pub fn find() -> Result<(), Unreachable> {
     open(names::OK).map(drop)
 }
 
-/// The control FIFO of the supervise that runs in the current directory.
+/// Opens the control FIFO of the supervise that runs in the current directory, for writing.
 ///
 /// # Errors
-/// If nobody would read what is written there.
+/// If no supervise would read what is written there.
 pub fn reach() -> Result<File, Unreachable> {
     let fifo = open(names::CONTROL)?;
     match fd::is_fifo(&fifo) {
@@ -77,7 +77,7 @@ pub fn reach() -> Result<File, Unreachable> {
 fn open(name: &str) -> Result<File, Unreachable> {
     let mut file = fd::open_write(&*files::here(name));
     if file.as_ref().is_err_and(|error| matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER))) {
-        // Somebody has removed it, and it may be half made anew; or there never was one.
+        // `supervise/` was removed, and supervise may be making its files anew; or there never was one.
         running::wait_for_recalled(|| fd::open_write(&*files::here(names::OK)).is_ok());
         file = fd::open_write(&*files::here(name));
     }
@@ -88,45 +88,47 @@ fn open(name: &str) -> Result<File, Unreachable> {
     running::owner(Path::new(".")).map_or(Ok(file), |owner| Err(Unreachable::OfAnother(owner)))
 }
 
-/// Sends command letters in one write, so that nobody else's come between them. Waits while the FIFO is full.
+/// Sends command letters in one write, so that letters of other clients do not come between them. Waits while the FIFO
+/// is full.
 ///
 /// # Errors
-/// If its supervise has ended meanwhile.
+/// If the supervise has ended meanwhile.
 pub fn send(fifo: &File, letters: &[u8]) -> io::Result<()> {
     fd::set_blocking(fifo.as_fd())?;
     fd::write_all(fifo.as_fd(), letters)
 }
 
-/// What is told of the service in the current directory.
+/// Reads what the status file and the record say about the service in the current directory.
 ///
 /// # Errors
-/// If nothing is.
+/// If there is no status that can be read.
 pub fn read() -> Result<Facts, Unreadable> {
     record::read(Path::new(".")).map(Facts::of)
 }
 
-/// The record of one service, for a client that has left its directory since. That is held open, so it does not matter what is renamed meanwhile.
+/// The record of one service, for a client that has left the service directory since. The directory is kept open, so renames do not matter.
 struct Record {
     directory: File,
-    /// As seen from there.
+    /// The path of the status file, relative to that directory.
     status: Cow<'static, Path>,
     record: Cow<'static, Path>,
 }
 
 impl Record {
-    /// The record of the current directory.
+    /// Keeps the current directory open for its record.
     fn here() -> Result<Record, Text> {
         let directory = fd::open_here().map_err(|error| Unreadable::Open(error).text())?;
         Ok(Record { directory, status: files::here(names::STATUS), record: files::here(names::RECORD) })
     }
 
-    /// Reads what one of our supervises has written there. Those of other suites tell too little.
+    /// Reads what one of our supervises has written there. An error for a supervise of another suite: its status is not
+    /// enough for a wait.
     fn read(&self) -> Result<Facts, Text> {
         let open = |path: &Path| fd::open_read_at(self.directory.as_fd(), path);
         match record::find(open(&self.status), || open(&self.record)).map(Facts::of) {
             Ok(facts) if facts.can_be_waited_for() => Ok(facts),
             Ok(_) | Err(Unreadable::TooShort) => Err(text!("its supervise is of another suite or an older version")),
-            // The supervise that reads commands will write it next.
+            // There is a supervise that reads commands, so it will write its status next.
             Err(Unreadable::Open(error)) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(Facts::before_the_first_record())
             }
@@ -135,7 +137,7 @@ impl Record {
     }
 }
 
-/// Tells of news about services.
+/// The state that all watched services share: inotify, and the mark of this client.
 pub struct Watching {
     watcher: Option<Watcher>,
     mark: Mark,
@@ -145,20 +147,22 @@ pub struct Watching {
 pub struct Watched {
     record: Record,
     watch: Option<Watch>,
-    /// The write end of a FIFO that its supervise reads. Commands that were sent stay in it over the death of a supervise.
+    /// The write end of a FIFO that its supervise reads. Because it is open here, commands in it survive the death of a
+    /// supervise.
     fifo: File,
     mark: Mark,
     /// The state before commands were sent.
     before: Before,
     /// Commands were sent.
     commanded: bool,
-    /// The mark behind them has not come back yet.
+    /// The mark that was sent after the commands has not come back yet.
     unheard: bool,
-    /// The pid of the supervise that wrote the record which was seen last, and the mark in that.
+    /// From the last record that was seen: the pid of the supervise that wrote it, its mark, and how many bytes of
+    /// marks it had read.
     author: (u32, Mark, u32),
-    /// Its supervise was killed: until then a successor is waited for.
+    /// If its supervise was killed: the time until which the client waits for a successor.
     orphan: Option<Tick>,
-    /// Look at its record.
+    /// The record may have changed, and is to be read.
     look: bool,
 }
 
@@ -166,25 +170,26 @@ pub struct Watched {
 pub enum News {
     /// Nothing can have changed.
     None,
-    /// Its supervise was killed, and none followed in time.
+    /// Its supervise was killed, and no successor came in time.
     Killed,
-    /// Look at its [`facts`](Watched::facts).
+    /// Its [`facts`](Watched::facts) may have changed.
     Some,
 }
 
 impl Watching {
-    /// Begins. Nothing is watched yet.
+    /// Begins without any watched service.
     pub fn begin() -> Watching {
-        // Unique among the clients that wait at the same time: no two processes have one pid, and none has two times.
+        // Unique among the clients that wait at the same time, since it contains the pid.
         let pid = u64::from(process::own_pid().as_raw().unsigned_abs());
         let mark = Mark::new(pid << 34 | clock::monotonic() & ((1 << 34) - 1));
         Watching { watcher: Watcher::new().ok(), mark }
     }
 
-    /// Watches the service of the current directory, before anything is sent to its supervise. `fifo` is the write end of one of its FIFOs.
+    /// Watches the service of the current directory. Call this before anything is sent to its supervise. `fifo` is the write end of one of
+    /// its FIFOs.
     ///
     /// # Errors
-    /// A text if what runs there does not understand marks, or nothing can be read.
+    /// A text for the user, if the supervise there does not understand marks, or nothing can be read.
     pub fn watch(&self, fifo: File) -> Result<Watched, Text> {
         let record = Record::here()?;
         let watch =
@@ -227,7 +232,7 @@ impl Watching {
         }
     }
 
-    /// Takes in which records were written.
+    /// Notes which records were written.
     fn hear(&self, services: &mut [&mut Watched]) {
         let Some(changes) = self.watcher.as_ref().and_then(|watcher| watcher.changes().ok()) else {
             return;
@@ -235,7 +240,7 @@ impl Watching {
         let records = [names::STATUS, names::RECORD].map(|name| Path::new(name).file_name());
         for change in changes {
             let (watch, all) = match change {
-                // Letters, and the status that will take the place of this one.
+                // Letters in the FIFO, or `status.new`, which is not renamed yet.
                 Change::Entry(_, name) if !records.contains(&Some(&*name)) => continue,
                 Change::Entry(watch, _) | Change::Gone(watch) => (Some(watch), false),
                 Change::Lost => (None, true),
@@ -248,7 +253,7 @@ impl Watching {
 }
 
 impl Watched {
-    /// Sends command letters, and behind them the mark that tells when they were obeyed. Without letters nothing is sent.
+    /// Sends command letters, followed by the mark that shows when they were obeyed. Without letters nothing is sent.
     ///
     /// # Errors
     /// Those of [`send`].
@@ -270,7 +275,8 @@ impl Watched {
         !self.unheard
     }
 
-    /// Reads what the record tells now. That a supervise has left counts only while there is none: a new one may not have written its record yet.
+    /// Reads the record now. If it says that supervise has exited but a supervise runs, that does not count: the new one may not have written its
+    /// record yet.
     ///
     /// # Errors
     /// If its supervise does not understand marks, or nothing can be read.
@@ -286,7 +292,7 @@ impl Watched {
                 self.orphan = None;
             } else if until <= tick() {
                 return News::Killed;
-            } else if !self.facts().is_ok_and(|facts| facts.has_left()) {
+            } else if !self.facts().is_ok_and(|facts| facts.has_exited()) {
                 return News::None;
             }
         } else if self.watch.is_some() && !std::mem::take(&mut self.look) {
@@ -300,18 +306,19 @@ impl Watched {
         poll::readable_or_unread([], &[self.fifo.as_fd()], Some(0)).is_ok_and(|(_, unread)| unread.is_empty())
     }
 
-    /// Looks for the mark. Where another client's has come, ours may have come before it unseen; where another supervise has, the one
-    /// before may have taken it along. So it is sent again. By the time it comes back, what was sent before it is obeyed, or was lost
-    /// with a supervise that had read it, and is not on its way any more.
+    /// Looks for the mark in the record. If another client's mark has come, ours may have come before it without being seen; if
+    /// another supervise has come, the one before may have read our mark and died. In both cases the mark is sent again. When it
+    /// comes back, everything that was sent before it was obeyed, or was lost with a supervise that had read it; nothing is left in
+    /// the FIFO.
     fn listen(&mut self) {
         let Ok(facts) = self.facts() else {
             return;
         };
         let author = facts.author();
-        if author.1 == self.mark || facts.has_left() {
+        if author.1 == self.mark || facts.has_exited() {
             self.unheard = false;
         } else if self.unheard && author != self.author && fd::write(self.fifo.as_fd(), &self.mark.bytes()).is_ok() {
-            // One that has written its record but does not read its FIFO yet is asked when it does.
+            // A supervise may have written its record before it reads its FIFO; the mark is sent again when it does.
             self.author = author;
         }
     }

@@ -1,7 +1,8 @@
-//! The end of every chain program: it changes the environment and becomes the next program, or says why it cannot.
+//! The last step of every chain program: it changes the environment and executes the next program, or says why it
+//! cannot.
 //!
-//! The environment is bytes. Strings that nobody asked to change pass through untouched, malformed ones and second
-//! copies of a name too, as daemontools 0.76 has it.
+//! The environment is bytes. Strings that are not to be changed pass through untouched, even malformed ones and second
+//! strings with the same name, as with daemontools 0.76.
 
 use std::ffi::CString;
 use std::io;
@@ -13,15 +14,16 @@ use sys::exec::Prepared;
 pub struct Environment(Vec<CString>);
 
 impl Environment {
-    /// The process's own.
+    /// Returns the environment of this process.
     pub fn inherited() -> Environment {
         Environment(sys::environ::all())
     }
 
-    /// Sets the variable `name`, or removes it where there is no value.
+    /// Sets the variable `name` to `value`, or removes it if that is `None`.
     ///
-    /// Of a name that is there more than once only the first is touched: the last string takes its place. A name that
-    /// itself holds a `=` ends there, and what follows belongs to the value; so it always sets. Neither holds a NUL.
+    /// If the name is there more than once, only the first string is removed, and the last string of the environment
+    /// takes its place; a new value is added at the end. If `name` contains a `=`, it ends there, and what follows
+    /// belongs to the value; so the variable is always set. Name and value must not contain a NUL.
     ///
     /// # Errors
     /// `out of memory`.
@@ -52,7 +54,7 @@ impl Environment {
     }
 }
 
-/// The first operand, and the program with its arguments behind it.
+/// Splits `words` into the first operand and the program with its arguments.
 ///
 /// # Errors
 /// [`Usage`] if either is missing.
@@ -63,7 +65,7 @@ pub fn operand(words: &[Word]) -> Result<(Word, &[Word]), Usage> {
     }
 }
 
-/// Becomes the program that `words` name. Returns only if that failed, with the error to end with.
+/// Executes the program that `words` name. Returns only on failure, with the error to exit with.
 pub fn pathexec(words: &[Word], environment: Option<&Environment>) -> anyhow::Error {
     let strings = environment.map(|Environment(strings)| strings.as_slice());
     unable_to_run(words, Prepared::new(&c_strings(words), strings).path_exec())
@@ -74,7 +76,7 @@ pub fn c_strings(words: &[Word]) -> Vec<CString> {
     words.iter().map(|word| sys::exec::c_string(word)).collect()
 }
 
-/// The error to end with when the program that `words` name could not be executed.
+/// Makes the error to exit with when the program that `words` name could not be executed.
 pub fn unable_to_run(words: &[Word], failed: io::Error) -> anyhow::Error {
     let name = words.first().copied().unwrap_or_default();
     anyhow::Error::new(failed).context(text!("unable to run ", name))

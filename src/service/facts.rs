@@ -1,6 +1,6 @@
 //! The description of a service. The line of `svstat` and the messages of `svc --wait` come from here, so that they never disagree.
 //!
-//! This is pure: it knows what stands in the record, and what its caller has seen besides. No other part of the clients knows what a
+//! This is pure: it works on the status, the record, and what its caller has seen besides. No other part of the clients knows what a
 //! record is made of.
 
 use std::num::NonZeroU32;
@@ -15,22 +15,22 @@ use tai::Label;
 use super::over;
 use super::record::Found;
 
-/// What is told of a service.
+/// What is known about a service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     status: Status,
-    /// What only our supervise tells.
+    /// The record, which only a supervise of this suite writes.
     record: Option<Record>,
 }
 
 impl Facts {
-    /// Those of what was found in its directory, whichever suite has written it.
+    /// The facts from the files of a service directory, whichever suite has written them.
     pub fn of(found: Found) -> Facts {
         let Found { status, record } = found;
         Facts { status: record.map_or(status, |record| record.status()), record }
     }
 
-    /// The facts about a service whose supervise is ours and has yet to write its first record.
+    /// The facts about a service whose supervise is of this suite and has not written its first record yet.
     pub fn before_the_first_record() -> Facts {
         Facts { status: Status::default(), record: Some(Record::default()) }
     }
@@ -50,18 +50,19 @@ impl Facts {
         self.status.pid.filter(|_| self.status.run == Run::Finish)
     }
 
-    /// The pid of the supervise that wrote the record, the mark that came last behind commands, and how much of marks has come.
+    /// The pid of the supervise that wrote the record, the last mark that it read, and how many bytes of marks it has read.
     pub fn author(&self) -> (u32, Mark, u32) {
         let author = |Record { observed, .. }: Record| (observed.supervise.pid, observed.mark, observed.heard);
         self.record.map_or_else(Default::default, author)
     }
 
     /// Whether supervise has exited because it was told to.
-    pub fn has_left(&self) -> bool {
+    pub fn has_exited(&self) -> bool {
         self.record.is_some_and(|record| record.observed.supervise.exited)
     }
 
-    /// The facts of a service that has a supervise, which has yet to write its record: that the one before has exited does not count.
+    /// The facts of a service with a running supervise that has not written its record yet: it does not count that the previous one
+    /// has exited.
     #[must_use]
     pub fn with_a_supervise(mut self) -> Facts {
         if let Some(record) = &mut self.record
@@ -73,12 +74,14 @@ impl Facts {
         self
     }
 
-    /// Judges whether the service is where it is `wanted`. `commanded` is the state before commands, if some were sent and obeyed.
+    /// Judges whether the service is in the state that is `wanted`. `commanded` is the state before the commands, if some were
+    /// sent and obeyed.
     pub fn judge(&self, wanted: Wanted, commanded: Option<Before>) -> Verdict {
         wait::judge(wanted, commanded, &self.record.unwrap_or_default())
     }
 
-    /// The line of `svstat`: daemontools' to the byte, and ours behind it. `normally_up` says that there is no `down` file; `now` and `tick` are the present on both clocks.
+    /// The line of `svstat`: exactly that of daemontools, then our clauses. `normally_up` says that there is no file
+    /// `down`; `now` and `tick` are the present on both clocks.
     pub fn line(&self, normally_up: bool, now: Label, tick: Tick) -> Text {
         let Status { since, paused, want, .. } = self.status;
         let on = |clause: &'static str, holds: bool| if holds { clause } else { "" };
@@ -121,7 +124,7 @@ impl Facts {
         line
     }
 
-    /// The clauses that `svstat --long` puts behind the line; none for a supervise of another suite.
+    /// The clauses that `svstat --long` adds to the line; none for a supervise of another suite.
     pub fn more(&self) -> Text {
         let mut line = Text::default();
         let Some(Record { decided, observed }) = &self.record else {
@@ -148,8 +151,8 @@ impl Facts {
         line
     }
 
-    /// A clause for messages about a service that is not as `wanted`: in which state it is, and why, if that matters here. Why a service that is up was
-    /// not replaced some time ago matters only to those who want it replaced.
+    /// A clause for a message about a service that is not in the state that is `wanted`: its state, and the reason if that matters here. The reason
+    /// why a service that is up was not replaced matters only if `replaced` is wanted.
     pub fn clause(&self, wanted: Wanted) -> String {
         let state = self.state();
         let not_replaced = self.why_not_replaced().filter(|_| wanted == Wanted::Replaced);
@@ -193,17 +196,17 @@ impl Facts {
         decided.pace.next.filter(|_| decided.main.is_none() && self.comes_up()).map(Tick)
     }
 
-    /// Since when the service is ready, if it is and tells so.
+    /// The time since which the service is ready; `None` if it is not ready or does not say when it is.
     fn ready(&self) -> Option<Label> {
         self.record.and_then(|record| record.ready())
     }
 
-    /// Why a service that is down could not be started.
+    /// The reason why a service that is down could not be started.
     fn why_not_started(&self) -> Option<String> {
         self.record.and_then(|record| record.why()).filter(|_| self.pid().is_none())
     }
 
-    /// Why a service that is up was not replaced when that was last tried.
+    /// The reason why a service that is up was not replaced at the last attempt.
     fn why_not_replaced(&self) -> Option<String> {
         self.record.and_then(|record| record.why()).filter(|_| self.pid().is_some())
     }

@@ -1,12 +1,12 @@
 //! Where supervise has its own files: in `supervise/` of the service directory, or below the directory that `SUPERVISEDIR` names, as in
 //! daemontools-encore. That is for service directories that cannot be written.
 //!
-//! Below an absolute `SUPERVISEDIR` each service directory has one named after its own path, with colons for slashes; links are followed
-//! first, so that every way to a service directory leads to the same files. A relative one is in each service directory, in place of
-//! `supervise`.
+//! Below an absolute `SUPERVISEDIR` each service directory has a directory for its files, which is named after the path of the service directory,
+//! with colons for slashes; links are followed first, so that every way to a service directory leads to the same files. A relative `SUPERVISEDIR`
+//! is in each service directory, in place of `supervise`.
 //!
-//! Earlier versions put one more colon in front of the name. A directory that they have left is used on, until it is removed: a supervise may run
-//! there, or its successor may have a service to take over.
+//! Earlier versions put one more colon in front of the name. Such a directory is used until it is removed: a supervise may run there, or its
+//! successor may have a service to take over.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -30,7 +30,7 @@ fn base() -> Option<OsString> {
 pub fn of(dir: &Path, name: &str) -> PathBuf {
     match base() {
         None => dir.join(name),
-        // A directory that cannot be found has no files, wherever they are looked for.
+        // If the service directory cannot be found, neither can its files; any path will do.
         Some(base) => below(&base, dir).map_or_else(|_| dir.join(name), |state| inside(state, name)),
     }
 }
@@ -58,7 +58,7 @@ fn inside(state: PathBuf, name: &str) -> PathBuf {
     }
 }
 
-/// The directory in place of `supervise/`.
+/// The directory below `base` that the service directory `dir` has in place of `supervise/`.
 fn below(base: &OsStr, dir: &Path) -> io::Result<PathBuf> {
     let base = Path::new(base);
     if !base.is_absolute() {
@@ -67,7 +67,7 @@ fn below(base: &OsStr, dir: &Path) -> io::Result<PathBuf> {
     let service = std::fs::canonicalize(dir)?;
     let [name, old] = [names::below_state_directory, names::old_below_state_directory]
         .map(|name| base.join(OsStr::from_bytes(&name(service.as_os_str().as_bytes()))));
-    // Where both are there, a version that knows only the old name has followed one that knows the other.
+    // If both exist, somebody has gone back to a version that knows only the old name.
     let is_old = old.is_dir() && (!name.is_dir() || has_supervise(&old));
     Ok(if is_old { old } else { name })
 }
@@ -76,12 +76,13 @@ fn has_supervise(state: &Path) -> bool {
     sys::fd::open_write(&inside(state.into(), names::OK)).is_ok()
 }
 
-/// Returns whether these files are in directories that are named after the paths of service directories.
+/// Returns whether `SUPERVISEDIR` is absolute, so that the directories of these files are named after the paths of
+/// service directories.
 pub fn are_named_by_path() -> bool {
     base().is_some_and(|base| Path::new(&base).is_absolute())
 }
 
-/// The paths of the files of the supervise that this process is, as the kernel takes them: a child that may take no memory uses one of them.
+/// The paths of the files of this process, a supervise, as C strings: a child that must not allocate memory uses one of them.
 pub struct Own {
     /// The directory.
     pub directory: Cow<'static, CStr>,

@@ -1,8 +1,8 @@
-//! What serves a scan directory, as the kernel tells: a svscan has the lock on the directory or a mark there, a svscanboot has a mark while none runs.
-//! So nothing has to be written down about it.
+//! The processes that serve a scan directory, as the kernel reports them: a svscan has the lock on the directory or a mark there, a svscanboot has a
+//! mark while no svscan runs. So no pid file is needed.
 //!
-//! Anybody who may read the directory can lock it. So a process is believed only if it runs as root, as the owner of the directory or as who asks;
-//! and of other processes nothing is read but what the kernel keeps of them itself.
+//! Anybody who may read the directory can lock it. So a process is believed only if it runs as root, as the owner of the directory, or as the user
+//! who asks; and nothing is read about other processes but what the kernel itself keeps.
 
 use std::fs::{self, File};
 use std::io;
@@ -27,7 +27,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Those of `dir`; none if that is not there.
+    /// Finds the processes that serve `dir`; none if that does not exist.
     ///
     /// # Errors
     /// If the directory cannot be opened, or there is no `/proc`.
@@ -63,7 +63,7 @@ impl Servers {
         Ok(found)
     }
 
-    /// The svscans that no svscanboot keeps.
+    /// The svscans that were not started by a svscanboot.
     pub fn alone(&self) -> Vec<Pid> {
         self.scans.iter().filter(|(_, parent)| !self.boots.contains(parent)).map(|&(pid, _)| pid).collect()
     }
@@ -74,29 +74,32 @@ impl Servers {
     }
 }
 
-/// The supervise of the service directory `dir`, whichever suite it is of: who has the lock there.
+/// The supervise of the service directory `dir`, of whichever suite: the process that has the lock there.
 pub fn supervise_of(dir: &Path) -> Option<Holder> {
     let lock = sys::fd::open_read(&files::of(dir, names::LOCK)).ok()?;
     locks::holders(lock.as_fd(), Kind::Lock, believed(&lock).ok()?).ok()?.pop()
 }
 
-/// Who is believed to serve what lies in `owned`.
+/// Returns a test for processes that may serve the directory `owned`: those of root, of its owner, and of the user of
+/// this process.
 pub fn believed(owned: &File) -> io::Result<impl Fn(&Facts) -> bool + use<>> {
     let trusted = [0, owned.metadata()?.uid(), identity::effective_user()];
     Ok(move |facts: &Facts| facts.users.iter().all(|user| trusted.contains(user)))
 }
 
-/// Whether it hears what makes a svscan of this suite become its new file. Whoever has just locked the directory for a moment does not.
+/// Returns whether the process catches the signal for an upgrade, as a svscan of this suite does. A process that only holds the lock
+/// for a moment does not.
 fn is_svscan(facts: &Facts) -> bool {
     facts.hears(Signal::SIGUSR2) && facts.hears(Signal::SIGCHLD)
 }
 
-/// Whether it hears what makes a svscanboot tell its svscan to stop.
+/// Returns whether the process catches the signals that a svscanboot passes on to its svscan.
 fn hands_on(facts: &Facts) -> bool {
     facts.hears(Signal::SIGTERM) && facts.hears(Signal::SIGCHLD)
 }
 
-/// Whether a process was called as that program: by its own name, or as a part of the all-in-one file, which may have another one.
+/// Returns whether a process was called as `program`: under its own name, or as a part of the all-in-one file, which may have any
+/// name.
 fn is_called(pid: Pid, program: &str) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let line = String::from_utf8_lossy(&line);

@@ -1,6 +1,6 @@
-//! Opening what a [`Listener`] names.
+//! Opens the sockets that [`Listener`]s describe.
 //!
-//! libc's look-ups are not used: in a static program they load shared objects and can crash. A host is an address in digits or a name of
+//! libc's look-ups are not used: in a static program they load shared objects and can crash. A host is a numeric address or a name in
 //! the hosts file; for accounts and groups see [`account`](super::account).
 
 use std::ffi::OsStr;
@@ -23,15 +23,16 @@ use super::look_ups::LookUps;
 
 const HOSTS: &str = "/etc/hosts";
 
-/// Opens the socket and listens. Waits for as long as it takes to look a name up.
+/// Opens the socket and listens. Waits for as long as it takes to look up a name.
 ///
 /// # Errors
-/// What the system says, or in words `unknown host NAME`, `unknown account NAME`, `unknown group NAME`.
+/// The error of the system, or a text: `unknown host NAME`, `unknown account NAME`, `unknown group NAME`.
 pub fn open(listener: &Listener) -> io::Result<OwnedFd> {
     open_with(listener, |database, name| Ok(database.id(OsStr::from_bytes(name))))
 }
 
-/// Opens the socket and listens. Waits for nobody: a name that is not known at once is looked up meanwhile.
+/// Opens the socket and listens, without waiting for a name service: if a name is not known at once, this fails while
+/// it is being looked up.
 ///
 /// # Errors
 /// As [`open`], and as [`LookUps::id`].
@@ -60,7 +61,7 @@ pub fn open_all(listeners: &[Listener]) -> anyhow::Result<Vec<OwnedFd>> {
     Ok(sockets)
 }
 
-/// Removes the files of Unix sockets that are held by nobody but this program.
+/// Removes the files of the Unix sockets that this program has made for `listeners`.
 pub fn remove_files(listeners: &[Listener]) {
     for listener in listeners {
         if let Address::Unix(file) = &listener.address {
@@ -69,12 +70,12 @@ pub fn remove_files(listeners: &[Listener]) {
     }
 }
 
-/// The way in which the socket of this listener listens.
+/// The options with which the socket of this listener is opened.
 pub const fn manner(listener: &Listener) -> Manner {
     Manner { backlog: listener.backlog, reuse_port: listener.reuse_port }
 }
 
-/// The place where the socket of this listener listens. Whom the file of a Unix socket belongs to is not looked up.
+/// The address at which the socket of this listener listens. The owner of the file of a Unix socket is not looked up.
 ///
 /// # Errors
 /// As [`open`], for a host that cannot be found.
@@ -95,7 +96,7 @@ fn inet(kind: Kind, host: &Host, port: u16) -> io::Result<Place> {
 }
 
 fn look_up(name: &[u8]) -> io::Result<IpAddr> {
-    // localhost is known without the file.
+    // Without the file, localhost is still known.
     let hosts = fs::read(HOSTS).unwrap_or_default();
     listener::find_host(&hosts, name).ok_or_else(|| unknown("host", name))
 }
@@ -104,7 +105,7 @@ fn unix(file: &listener::UnixFile) -> UnixFile {
     UnixFile { path: Path::new(OsStr::from_bytes(&file.path)).into(), mode: file.mode, ..UnixFile::default() }
 }
 
-/// The file, with those it is to belong to.
+/// The place of a Unix socket, with the ids of its owner and group.
 fn owned(
     place: UnixFile,
     file: &listener::UnixFile,
@@ -121,7 +122,8 @@ fn owned(
     Ok(UnixFile { owner, group: find(Database::Groups, file.group.as_deref())?, ..place })
 }
 
-/// The id that these digits stand for. Unlike for setuidgid, a number is an id here. The largest is none: to the kernel it means "leave it as it is".
+/// The id that these digits stand for. Here a number is an id, unlike for setuidgid. The largest number is not: to the kernel it means "leave it as
+/// it is".
 fn number(name: &[u8]) -> Option<u32> {
     knob::digits(name).and_then(|id| u32::try_from(id).ok()).filter(|&id| id < u32::MAX)
 }

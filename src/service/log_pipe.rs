@@ -10,13 +10,13 @@ use sys::{fd, proc, process, sealed};
 
 use super::{holder, record};
 
-/// The ends of a log pipe: where it is read, and where it is written unless that is closed.
+/// The descriptors of a log pipe: its read end, and its write end unless that is closed.
 pub type PipeEnds = (RawFd, Option<RawFd>);
 
 /// A log pipe, with both ends.
 pub struct LogPipe {
     reader: OwnedFd,
-    /// `None` once the service is gone for good and the logger shall see the end of file.
+    /// `None` once the service is gone for good, so that the logger comes to the end of file.
     writer: Option<OwnedFd>,
 }
 
@@ -27,8 +27,8 @@ impl LogPipe {
         Ok(LogPipe { reader, writer: Some(writer) })
     }
 
-    /// Finds the pipe that another svscan made for the service `name` and its logger, if one of the two or of their supervises is alive and has it
-    /// open.
+    /// Finds the pipe that an earlier svscan made for the service `name` and its logger, if one of these two or of their supervises is alive and
+    /// has it open.
     pub fn recover(name: &Path) -> Option<LogPipe> {
         let is_of_now = |record: &Record| record::is_this_boot(record.observed.supervise.boot);
         let read = |dir: &Path| record::read(dir).ok().and_then(|found| found.record).filter(is_of_now);
@@ -44,12 +44,12 @@ impl LogPipe {
         recorded.or_else(|| LogPipe::recover_foreign(name))
     }
 
-    /// The one that the supervises of another suite connect the service `name` and its logger with: it is the stdin of the logger's, and the stdout
-    /// of the service's where one runs. They keep no record that tells of it.
+    /// Finds the log pipe of the service `name` if its supervises are of another suite, which keeps no record: the pipe is the stdin of the
+    /// logger's supervise, and the stdout of the service's supervise if that runs.
     fn recover_foreign(name: &Path) -> Option<LogPipe> {
         let log = holder::supervise_of(&name.join(names::LOG))?.pid;
         let id = proc::pipe(log, 0)?;
-        // A logger alone reads what the next copy of its service is to write.
+        // If only the logger runs, the next start of the service is to write to its pipe.
         let main = holder::supervise_of(name);
         let agree = main.is_none_or(|main| proc::pipe(main.pid, 1) == Some(id));
         let reader = u32::try_from(log.as_raw()).ok().filter(|_| agree)?;
@@ -62,7 +62,8 @@ impl LogPipe {
         if [fd::stdout(), fd::stderr()].into_iter().any(|own| fd::pipe_id(own) == Some(id)) {
             return None;
         }
-        // Looked at first: the process may be another one by now, and to open a file may have effects.
+        // Check the inode number before opening: the process may be another one by now, and opening a file may have
+        // effects.
         if id == 0 || proc::pipe(process::Pid::from_raw(pid.cast_signed()), number) != Some(id) {
             return None;
         }
@@ -76,28 +77,28 @@ impl LogPipe {
         Some(LogPipe { reader, writer: Some(writer) })
     }
 
-    /// Takes over the ends that svscan had in this process before an upgrade.
+    /// Takes over the descriptors that svscan had in this process before an upgrade.
     pub fn inherit((reader, writer): PipeEnds) -> io::Result<LogPipe> {
         let writer = writer.map(sealed::inherit).transpose()?;
         Ok(LogPipe { reader: sealed::inherit(reader)?, writer })
     }
 
-    /// The numbers of the ends.
+    /// The numbers of the descriptors.
     pub fn ends(&self) -> PipeEnds {
         (sealed::number(self.reader()), self.writer().map(sealed::number))
     }
 
-    /// The ends.
+    /// The descriptors that are open.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         [Some(self.reader()), self.writer()].into_iter().flatten()
     }
 
-    /// The end that the logger reads.
+    /// The read end, for the logger.
     pub fn reader(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
 
-    /// The end that the service writes; `None` after [`close_writer`](LogPipe::close_writer).
+    /// The write end, for the service; `None` after [`close_writer`](LogPipe::close_writer).
     pub fn writer(&self) -> Option<BorrowedFd<'_>> {
         self.writer.as_ref().map(AsFd::as_fd)
     }
@@ -128,19 +129,24 @@ mod tests {
         let reader = fd::open_read(path.as_path()).expect("it does not wait");
         let writer = fd::open_write(path.as_path()).expect("it has a reader");
         drop(reader);
-        // Whoever writes there waits for a reader, and must not take us for one.
+        // A writer that opens the FIFO waits for a reader, and must not take this process for one.
+        let (told, number) = std::sync::mpsc::channel();
         let waiting = {
             let path = path.clone();
-            std::thread::spawn(move || std::fs::File::options().write(true).open(path))
+            std::thread::spawn(move || {
+                told.send(std::fs::read_link("/proc/thread-self").expect("it is told")).expect("it is heard");
+                std::fs::File::options().write(true).open(path)
+            })
         };
+        let thread = number.recv().expect("it tells");
+        let thread = thread.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("a number");
+        testkit::wait_until("it waits", || testkit::state(thread) == Some('S'));
         let own = process::own_pid().as_raw().unsigned_abs();
         let id = fd::pipe_id(writer.as_fd()).expect("it is one");
         for _ in 0..100 {
             assert!(LogPipe::of_process(own, sealed::number(writer.as_fd()), id).is_none());
-            std::thread::yield_now();
+            assert_eq!(testkit::state(thread), Some('S'), "it was woken");
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        assert!(!waiting.is_finished());
         let _reader = fd::open_read(path.as_path()).expect("it does not wait");
         waiting.join().expect("it ends").expect("it has a reader");
     }

@@ -1,7 +1,7 @@
-//! Look-ups of accounts and groups for a program that waits for nobody.
+//! Look-ups of accounts and groups for a program that must not wait for a name service.
 //!
-//! A name that stands in no file is known to a service, such as LDAP, which may not answer for hours. So getent is asked in a child, and
-//! its answer is waited for no longer than one takes that comes at all. What has not come by then is found by who asks again.
+//! A name that is in no file may be known to a name service such as LDAP, which may not answer for hours. So getent is asked in a child,
+//! and this program waits only for as long as an answer usually takes. A later answer is found by the next call.
 
 use std::ffi::OsStr;
 use std::io;
@@ -14,16 +14,16 @@ use sys::{fd, poll};
 use super::account::Database;
 use super::tick;
 
-/// An answer is waited for no longer, in nanoseconds.
+/// How long a call waits for an answer, in nanoseconds.
 const PATIENCE: u64 = SECOND / 20;
-/// An answer holds for so long: who starts a service again looks up what has changed meanwhile.
+/// How long an answer is used, in nanoseconds. After that the name is looked up again, since it may have changed.
 const LASTS: u64 = 10 * SECOND;
-/// Who has not answered by then is worth a word.
+/// How long a look-up may go on before the error says so instead of being a timeout, in nanoseconds.
 const LONG: u64 = 2 * SECOND;
-/// No answer is longer.
+/// The longest answer, in bytes.
 const LONGEST: usize = 4096;
 
-/// The look-ups that are under way, and the last answers.
+/// The look-ups in progress, and the last answers.
 #[derive(Default)]
 pub struct LookUps(Vec<LookUp>);
 
@@ -35,18 +35,18 @@ struct LookUp {
 }
 
 enum State {
-    /// The answer that getent has begun, and where the rest comes from.
+    /// getent was asked: the descriptor of its stdout, and what it has written so far.
     Asked(OwnedFd, Vec<u8>),
-    /// The id, if there is one, and until when that holds.
+    /// The id, if there is one, and the time until which it is used.
     Answered(Option<u32>, Tick),
 }
 
 impl LookUps {
-    /// The id of `name`; `None` if there is none. The name is written as it stands in a file.
+    /// Looks up the id of `name`; `None` if there is none. `name` is as in the configuration file.
     ///
     /// # Errors
-    /// If nobody has answered yet, in words; a timeout as long as that is nothing unusual. The name is looked up meanwhile, so it helps to ask
-    /// again.
+    /// If there is no answer yet: a timeout at first, and a text when the look-up takes unusually long. The look-up goes on meanwhile, so call
+    /// this again later.
     pub fn id(&mut self, database: Database, name: &[u8]) -> io::Result<Option<u32>> {
         let now = tick();
         self.0.retain(|look_up| !matches!(look_up.state, State::Answered(_, until) if until <= now));
@@ -80,7 +80,7 @@ impl LookUps {
 }
 
 impl LookUp {
-    /// Listens until the deadline. `None` if the answer has not come to its end.
+    /// Reads the answer until the deadline. `None` if the answer is not complete then.
     fn listen(&mut self, deadline: Tick) -> Option<Option<u32>> {
         let State::Asked(reader, answer) = &mut self.state else {
             return self.answer();
@@ -91,7 +91,7 @@ impl LookUp {
                 Ok(count) if count > 0 && answer.len() < LONGEST => answer.extend(bytes.get(..count)?),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let left = tick().until(deadline);
-                    // A signal ends the waiting, which is not for long anyway.
+                    // A signal ends the wait early, which does no harm: it is short anyway.
                     if left == 0 || poll::readable([reader.as_fd()], Some(left)).is_ok_and(|[readable]| !readable) {
                         return None;
                     }

@@ -1,9 +1,9 @@
-//! The socket on which a service tells of itself by sd_notify, and who is heard there.
+//! The notify socket, to which a service sends its sd_notify messages, and whose messages count there.
 //!
-//! It is a file in `supervise/notify/`, with a name that nobody can guess: everybody may enter that directory and nobody else read it. So
-//! only who gets the name from the service can write to it, whatever user that runs as and whatever network namespace it is in, and no
-//! stranger can fill its queue. Where a file cannot be had, and where hupwatch has no directory, it is an abstract name, to which everybody
-//! on the machine can write. Who counts is decided by [`machine::speaker`] for both.
+//! The socket is a file in `supervise/notify/` with a name that cannot be guessed: everybody may enter that directory, but only its owner
+//! may list it. So only a process that gets the name from the service can write to the socket, as whatever user and in whatever network
+//! namespace, and no stranger can fill its queue. If there can be no such file, and for hupwatch, which has no directory, the socket has an
+//! abstract name, to which everybody on the machine can write. In both cases [`machine::speaker`] decides whose messages count.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -24,19 +24,20 @@ use sys::{fd, proc};
 
 use super::{files, tick};
 
-/// So many children may be about to close what came with datagrams. They have to when each waits for somebody; then nothing is read.
+/// How many children may be closing descriptors from datagrams at the same time. If that many do not end, no datagram is read until
+/// one of them does.
 const CLOSERS: usize = 4;
-/// Where there can be no such child, it is tried again this much later.
+/// The time after which the start of such a child is tried again, in nanoseconds.
 const REST: u64 = SECOND;
-/// The name of a socket that is not ready to be written to.
+/// The file name of a socket that is still being made.
 const NEW: &str = "new";
 
-/// The socket, once there is one.
+/// The notify socket, once it is open.
 #[derive(Default)]
 pub struct NotifySocket {
     open: Option<Open>,
     closers: [Option<process::Pid>; CLOSERS],
-    /// Nothing is read until then.
+    /// Nothing is read before this time.
     rests_until: Option<Tick>,
 }
 
@@ -50,28 +51,28 @@ struct Open {
 /// One datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// The copy that it counts for; `None` if it is none of theirs.
+    /// The copy that the datagram counts for; `None` if it counts for none.
     pub by: Option<Pid>,
-    /// Which process has sent it.
+    /// The process that has sent it.
     pub sender: process::Pid,
-    /// Which user that was.
+    /// The user id of the sender.
     pub user: u32,
     bytes: &'a [u8],
     cut: bool,
 }
 
 impl<'a> Message<'a> {
-    /// What it says.
+    /// The messages in the datagram.
     pub fn words(self) -> impl Iterator<Item = Notice<'a>> {
         notify::parse(self.bytes, self.cut)
     }
 }
 
 impl NotifySocket {
-    /// Makes the socket as a file of the service directory that is the current one, unless there is one already.
+    /// Makes the socket as a file of the service directory, which is the current directory, unless it is open already.
     ///
     /// # Errors
-    /// If that cannot be done, or no service could name the file: its path is too long.
+    /// If that fails, or the path of the file is too long for a socket address.
     pub fn open_file(&mut self) -> io::Result<()> {
         if self.open.is_none() {
             let directory = files::here(names::NOTIFY);
@@ -83,10 +84,10 @@ impl NotifySocket {
         Ok(())
     }
 
-    /// Makes the socket in the abstract namespace, unless there is one already.
+    /// Makes the socket in the abstract namespace, unless it is open already.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub fn open_abstract(&mut self) -> io::Result<()> {
         if self.open.is_none() {
             self.open = Open::of(Socket::open()?);
@@ -94,11 +95,11 @@ impl NotifySocket {
         Ok(())
     }
 
-    /// The socket of a supervise that was killed, made anew under its name: in the abstract namespace if it had one there, else in the
-    /// directory. The service knows that name, so no other would do. None where there was none.
+    /// Makes the socket of a killed supervise again under the same name, which the service knows: in the abstract namespace if it was
+    /// there, else in the directory. If there was no socket, the result has none.
     ///
     /// # Errors
-    /// EADDRINUSE if somebody has taken the abstract name.
+    /// EADDRINUSE if another process has taken the abstract name.
     pub fn find(abstract_name: Option<&[u8]>) -> io::Result<NotifySocket> {
         let open = match abstract_name {
             Some(name) => Open::of(Socket::open_again(name)?),
@@ -113,7 +114,7 @@ impl NotifySocket {
         Ok(NotifySocket { open, ..NotifySocket::default() })
     }
 
-    /// The socket that another program has left in this process.
+    /// Takes over the socket that was open in this process before an upgrade.
     pub fn inherit(socket: OwnedFd) -> io::Result<NotifySocket> {
         let socket = Socket::inherit(socket)?;
         let open = if socket.abstract_name().is_some() {
@@ -126,32 +127,32 @@ impl NotifySocket {
         Ok(NotifySocket { open, ..NotifySocket::default() })
     }
 
-    /// Whether there is one.
+    /// Returns whether the socket is open.
     pub fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    /// Its name, as the service gets it: the value of [`NOTIFY_SOCKET`].
+    /// The name of the socket, as the service gets it: the value of [`NOTIFY_SOCKET`].
     pub fn name(&self) -> Option<&[u8]> {
         self.open.as_ref().map(|open| open.name.as_slice())
     }
 
-    /// Its name in the abstract namespace, if it has one there.
+    /// The name of the socket in the abstract namespace, if it has one there.
     pub fn abstract_name(&self) -> Option<&[u8]> {
         self.open.as_ref().filter(|open| !open.is_file).map(|open| open.name.as_slice())
     }
 
-    /// Its descriptor, for another program in this process.
+    /// The descriptor of the socket, for an upgrade.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.open.as_ref().map(|open| open.socket.fd())
     }
 
-    /// What to poll, if anything is to be read.
+    /// The descriptor to poll, unless nothing is read now.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.descriptor().filter(|_| self.reads())
     }
 
-    /// When it is to be polled again.
+    /// The time from which the socket is polled again.
     pub fn deadline(&self) -> Option<Tick> {
         self.rests_until
     }
@@ -162,7 +163,7 @@ impl NotifySocket {
 
     /// Takes the next datagram, and judges for which of `copies` it counts. `None` if there is none, or nothing is read now.
     ///
-    /// Not inlined: it is no part of every turn, and its stack shall not be.
+    /// Not inlined: most turns of the loop do not need it, and must not pay for its stack.
     #[inline(never)]
     pub fn receive<'a>(&mut self, copies: [Option<Pid>; 2], buffer: &'a mut [u8; LONGEST]) -> Option<Message<'a>> {
         let open = self.open.as_ref().filter(|_| self.reads())?;
@@ -188,18 +189,19 @@ impl NotifySocket {
         })
     }
 
-    /// Takes in the end of a process. Whether it was one of the children that get rid of descriptors.
+    /// Takes in the end of a process. Returns whether it was one of the children that close descriptors.
     pub fn ended(&mut self, pid: process::Pid) -> bool {
         let closer = self.closers.iter_mut().find(|closer| **closer == Some(pid));
         closer.is_some_and(|closer| closer.take().is_some())
     }
 
-    /// Whether the process `new`, which the service whose process is or was `old` names as its own, is the service's. A word of `user`.
+    /// Returns whether supervise may follow `MAINPID` from the process `old` of the service to the process `new`. `user` is the sender
+    /// of the message.
     pub fn may_follow(&self, old: Pid, new: Pid, user: u32) -> bool {
         let (old, new) = (process(old), process(new));
         let descends = proc::descends(new, old);
         let variable = self.name().map(|name| [NOTIFY_SOCKET.as_bytes(), b"=", name].concat());
-        // No more is asked than is needed.
+        // Reads /proc only as far as it is needed.
         let was_told = |variable: &[u8]| !descends && proc::environment(new, variable) != Environment::HasNot;
         speaker::may_follow(Named {
             descends,
@@ -208,7 +210,7 @@ impl NotifySocket {
         })
     }
 
-    /// Removes the file. Whoever has the name finds nobody any more.
+    /// Removes the file of the socket, so that nobody can connect to it any more.
     pub fn remove(&mut self) {
         if self.open.take().is_some_and(|open| open.is_file) {
             let directory = files::here(names::NOTIFY);
@@ -226,7 +228,7 @@ impl Open {
     }
 }
 
-/// What the kernel tells of the sender of a datagram.
+/// Collects what the kernel knows about the sender of a datagram.
 fn look_at(pid: process::Pid, user: u32, was_told: bool, copies: [Option<Pid>; 2]) -> Sender {
     let of = copies.into_iter().flatten().find(|&copy| proc::descends(pid, process(copy)));
     let exists = of.is_some() || proc::exists(pid);
@@ -238,7 +240,7 @@ fn process(pid: Pid) -> process::Pid {
     process::Pid::from_raw(pid.0.cast_signed())
 }
 
-/// Makes the directory, empties it, and lets everybody in, also through the one that it is in.
+/// Makes the directory, empties it, and lets everybody enter it and its parent.
 fn prepare(directory: &Path) -> io::Result<()> {
     match fs::DirBuilder::new().mode(0o711).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => clear(directory),
@@ -272,7 +274,7 @@ fn find_file(directory: &Path) -> Option<std::ffi::OsString> {
     sockets(directory).filter_map(|path| Some(path.file_name()?.to_owned())).find(|name| name != NEW)
 }
 
-/// The whole path of the file `name` in the directory, which may be relative to the current one.
+/// The absolute path of the file `name` in `directory`, which may be relative to the current directory.
 fn path_of(directory: &Path, name: &OsStr) -> io::Result<Vec<u8>> {
     let directory = directory.strip_prefix(".").unwrap_or(directory);
     let path = std::env::current_dir()?.join(directory).join(name).into_os_string().into_vec();
@@ -282,8 +284,8 @@ fn path_of(directory: &Path, name: &OsStr) -> io::Result<Vec<u8>> {
     Ok(path)
 }
 
-/// Makes the socket `name` in the directory, in place of what had that name. The name is given to it last, so it is not among those of
-/// `/proc/net/unix`, which everybody can read; and nobody can connect to it before.
+/// Makes the socket `name` in the directory, replacing a file of that name. It gets this name by a rename at the end, so the name does
+/// not appear in `/proc/net/unix`, which everybody can read, and nobody can connect before the socket is ready.
 fn make(directory: &Path, name: &OsStr) -> io::Result<Open> {
     let path = path_of(directory, name)?;
     let new = directory.join(NEW);

@@ -22,21 +22,21 @@ pub fn own() -> Pid {
     machine_pid(process::own_pid())
 }
 
-/// The processes of a table, as the machine knows them.
+/// Converts a table of pids and parents to the type of the machine.
 pub fn known(processes: &[(process::Pid, process::Pid)]) -> Vec<Process> {
     processes.iter().map(|&(pid, parent)| Process { pid: machine_pid(pid), parent: machine_pid(parent) }).collect()
 }
 
-/// A pid as the machine knows it.
+/// Converts a pid to the type of the machine.
 pub fn machine_pid(pid: process::Pid) -> Pid {
     Pid(pid.as_raw().unsigned_abs())
 }
 
-/// A pid of the machine, as the kernel knows it.
+/// Converts a pid of the machine to the type of the kernel calls.
 pub fn kernel_pid(Pid(pid): Pid) -> process::Pid {
     process::Pid::from_raw(pid.cast_signed())
 }
 
-/// Drops the result of sending a signal. If it failed, the process has ended, and SIGCHLD will tell; or it has changed its user, and is not ours
-/// to signal any more.
+/// Drops the result of sending a signal. If it failed, the process has ended, and SIGCHLD will report that; or it has changed its user, and this
+/// process may not signal it any more.
 pub fn signalled(_: std::io::Result<()>) {}

@@ -18,13 +18,14 @@ pub enum Peers {
 }
 
 impl Peers {
-    /// Finds the programs that belong to this one, which was called so. Ask once at the start: when the file has been replaced, the kernel names a
-    /// deleted one.
+    /// Finds the programs that belong to this one, from how it was called. Call this once at the start: after the file was replaced, the kernel
+    /// names a deleted file.
     pub fn of(call: &Call) -> Peers {
         match sys::process::own_program() {
             Ok(own) if call.all_in_one => Peers::AllInOne(c_string(own.as_os_str())),
             Ok(own) => {
-                // The name that this program was executed under may be a link, and the others lie beside the file.
+                // The name under which this program was executed may be a link, and the other programs lie beside the
+                // file itself.
                 let names = [Some(own), std::env::current_exe().ok()];
                 let mut directories = names.iter().flatten().filter_map(|name| name.parent());
                 let beside = directories.find(|directory| directory.join("supervise").exists());
@@ -34,7 +35,7 @@ impl Peers {
         }
     }
 
-    /// The program `name`, called with `words`.
+    /// Returns the program `name`, to be called with `words`.
     pub fn program(&self, name: &str, words: &[&OsStr]) -> Peer {
         let argv = [OsStr::new(name)].iter().chain(words).map(|word| c_string(word)).collect();
         let (file, on_path) = match self {
@@ -46,9 +47,9 @@ impl Peers {
     }
 }
 
-/// One of the other programs, and what it is called with.
+/// Another program of the suite, with its arguments.
 pub struct Peer {
-    /// The file where it should be.
+    /// The file that is executed if it exists.
     file: Option<CString>,
     /// Whether it is looked for on PATH if it is not there.
     on_path: bool,
@@ -56,8 +57,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Prepares to become the program, with the environment `env` or with the process's own. What is returned takes no memory, and returns only if
-    /// that failed.
+    /// Prepares the exec of the program, with the environment `env` or that of this process. The returned function allocates no memory, and
+    /// returns only if the exec failed.
     pub fn prepare<'a>(&'a self, env: Option<&'a [CString]>) -> impl FnMut() -> io::Error + 'a {
         let mut prepared = Prepared::new(&self.argv, env);
         move || {

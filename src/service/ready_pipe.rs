@@ -1,4 +1,4 @@
-//! The pipe on which a service tells by a newline that it is ready.
+//! The pipe on which a service says by a newline that it is ready.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -12,11 +12,11 @@ pub enum Heard {
     Nothing,
     /// A newline: the service is ready.
     Ready,
-    /// The end: the service has closed the pipe, and so will not tell any more.
+    /// End of file: the service has closed the pipe, so it will not say that it is ready.
     End,
 }
 
-/// Reads once what the service has written.
+/// Reads from the pipe once.
 pub fn hear(reader: BorrowedFd<'_>) -> Heard {
     let mut bytes = [0; 256];
     match fd::read(reader, &mut bytes) {

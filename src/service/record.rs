@@ -1,8 +1,8 @@
 //! The record of a supervise: how it is written, and how its successor and the clients read it.
 //!
-//! `supervise/status` has the 20 bytes that every suite of the family reads, and is written anew and renamed. `supervise/record` ([`svdir::record`]) has all of it, and is written in place by
-//! one call. The record is written first. So it is believed if it is not older than the status beside it: a supervise of another suite writes a status and leaves
-//! the record alone.
+//! `supervise/status` has the 20 bytes that every suite of the family reads; it is written as a new file and renamed. `supervise/record`
+//! ([`svdir::record`]) has everything, and is written in place by one call. The record is written first. A reader believes it if it is not older
+//! than the status beside it: a supervise of another suite writes a status and leaves the record alone.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -21,22 +21,22 @@ use sys::{adopted, fd};
 
 use super::{files, tick};
 
-/// What could not be written is tried again this much later, in nanoseconds.
+/// The time after which a write that failed is tried again, in nanoseconds.
 const REWRITE: u64 = 5 * SECOND;
 
-/// Why nothing can be said about a service.
+/// Why nothing is known about a service.
 #[derive(Debug)]
 pub enum Unreadable {
     /// Its status cannot be opened.
     Open(io::Error),
     /// Its status cannot be read.
     Read(io::Error),
-    /// Its status is too short for one.
+    /// Its status file is too short.
     TooShort,
 }
 
 impl Unreadable {
-    /// For a message, in daemontools' words.
+    /// The text for a message, in the words of daemontools.
     pub fn text(&self) -> Text {
         match self {
             Unreadable::Open(error) => text!("unable to open ", names::STATUS, ": ", cli::reason(error).as_ref()),
@@ -46,7 +46,7 @@ impl Unreadable {
     }
 }
 
-/// What a service directory tells of its service.
+/// What the files of a service directory say about its service.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     /// The status, which a supervise of any suite has written.
@@ -55,29 +55,29 @@ pub struct Found {
     pub record: Option<Record>,
 }
 
-/// What is told in the service directory `dir`.
+/// Reads the status and the record of the service directory `dir`.
 ///
 /// # Errors
-/// If nothing is, or the status is none.
+/// If there is no status, or it cannot be read or is too short.
 pub fn read(dir: &Path) -> Result<Found, Unreadable> {
     find(fd::open_read(&files::of(dir, names::STATUS)), || fd::open_read(&files::of(dir, names::RECORD)))
 }
 
-/// What is told in the service directory that is the current one.
+/// Reads the status and the record of the service directory that is the current directory.
 ///
 /// # Errors
-/// If nothing is, or the status is none.
+/// As [`read`].
 pub fn read_own() -> Result<Found, Unreadable> {
     find(fd::open_read(&*files::own().status), || fd::open_read(&*files::own().record))
 }
 
-/// What stands in both files, however they are opened.
+/// Reads a status file and a record file that were opened in any way.
 ///
 /// # Errors
-/// If nothing does, or the status is none.
+/// As [`read`].
 pub fn find(status: io::Result<File>, record: impl FnOnce() -> io::Result<File>) -> Result<Found, Unreadable> {
     let status = match status {
-        // A full disk may have no place for it, and have one for the record.
+        // A full disk may have had no room for the status, but room for the record.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let record = newest(record).ok_or(Unreadable::Open(error))?;
             return Ok(Found { status: record.status(), record: Some(record) });
@@ -101,13 +101,13 @@ fn newest(record: impl FnOnce() -> io::Result<File>) -> Option<Record> {
     slots::newest(bytes.get(..length)?).map(|(_, record)| record)
 }
 
-/// This life of the system, if that can be told. It is asked for once.
+/// The current boot of the system; `None` if nothing identifies it. It is asked for once.
 pub fn this_boot() -> Option<Boot> {
     static BOOT: OnceLock<Option<[u8; 16]>> = OnceLock::new();
     BOOT.get_or_init(adopted::same_boot_id).map(Boot::Namespace)
 }
 
-/// Whether that is this life of the system.
+/// Returns whether `boot` is the current boot of the system.
 pub fn is_this_boot(boot: Boot) -> bool {
     match boot {
         Boot::Kernel(id) => adopted::boot_id() == Some(id),
@@ -115,47 +115,48 @@ pub fn is_this_boot(boot: Boot) -> bool {
     }
 }
 
-/// The record of a supervise that was killed in this life of the system. `None` if there was none, or it exited by itself.
+/// The record of a supervise that was killed in this boot of the system. `None` if there was none, or it exited because it
+/// was told to.
 pub fn left_behind(found: Result<Found, Unreadable>) -> Option<Record> {
     let record = found.ok()?.record?;
     let supervise = &record.observed.supervise;
     (!supervise.exited && is_this_boot(supervise.boot)).then_some(record)
 }
 
-/// Whether there is the record of a supervise that was killed, of which cannot be told in which life of the system that was.
+/// Returns whether there is the record of a supervise that was killed in a boot that cannot be identified.
 pub fn may_be_left_behind(found: &Result<Found, Unreadable>) -> bool {
     let record = found.as_ref().ok().and_then(|found| found.record);
     this_boot().is_none()
         && record.is_some_and(|record| record.observed.supervise.pid != 0 && !record.observed.supervise.exited)
 }
 
-/// Whether a supervise of `dir` was killed in this life of the system. Its service may live.
+/// Returns whether a supervise of `dir` was killed in this boot of the system, so that its service may live.
 pub fn was_left_behind(dir: &Path) -> bool {
     left_behind(read(dir)).is_some()
 }
 
-/// A birth as it stands in a record.
+/// Converts a time of birth to the type of the record.
 pub fn born(birth: adopted::Birth) -> Born {
     Born { earliest: birth.earliest, latest: birth.latest }
 }
 
-/// The birth of a record's process, as `sys` takes it.
+/// Converts the time of birth in a record to the type of `sys`.
 pub fn birth(born: Born) -> adopted::Birth {
     adopted::Birth { earliest: born.earliest, latest: born.latest }
 }
 
-/// Both files, for the supervise that writes them.
+/// The status and record files, for the supervise that writes them.
 pub struct Announcer {
-    /// `None` while it cannot be had.
+    /// `None` while the record file cannot be opened.
     record: Option<File>,
     sequence: Sequence,
-    /// When what could not be written is tried again.
+    /// When a write that failed is tried again.
     pub rewrite: Option<Tick>,
 }
 
 impl Announcer {
-    /// Opens the record, and makes sure that it has its place on the disk: from now on a full one does not matter to it. What cannot be had is tried
-    /// again with each [`announce`](Announcer::announce), which says so.
+    /// Opens the record, and reserves its place on the disk, so that a disk that fills up later does not matter. If that fails, each
+    /// [`announce`](Announcer::announce) tries again, and says so.
     pub fn open() -> Announcer {
         let mut announcer = Announcer { record: None, sequence: Sequence::default(), rewrite: None };
         let _ = announcer.open_record();
@@ -170,7 +171,7 @@ impl Announcer {
         Ok(())
     }
 
-    /// Goes on with the open file of a predecessor in the same process.
+    /// Goes on with the file that was open in this process before an upgrade.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -188,23 +189,24 @@ impl Announcer {
         Ok(Announcer { record: Some(record), sequence, rewrite: None })
     }
 
-    /// The record's file, if it is there.
+    /// The descriptor of the record file, if it is open.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.record.as_ref().map(AsFd::as_fd)
     }
 
-    /// The record as the next slot has it, for a child that writes it before it becomes `run`.
+    /// Prepares `record` for the next slot, for a child that writes it before it executes `run`.
     pub fn prepare(&self, record: &Record) -> Slot<'_> {
         let sequence = self.sequence.next();
         Slot { file: self.record.as_ref(), offset: sequence.offset(), bytes: slots::encode(sequence, record) }
     }
 
-    /// A child has written what was prepared, or may have.
+    /// Notes that a child has written the prepared slot, or may have.
     pub fn was_written(&mut self) {
         self.sequence = self.sequence.next();
     }
 
-    /// Writes the record, then the status. Failure is said once and tried again: the service matters, its status does not.
+    /// Writes the record, then the status. A failure is reported once and tried again later; the service goes on
+    /// meanwhile.
     pub fn announce(&mut self, dir: &OsStr, record: &Record, said: &mut Warnings) {
         let recorded = self.open_record().and_then(|()| self.prepare(record).write());
         self.was_written();
@@ -217,7 +219,7 @@ impl Announcer {
     }
 }
 
-/// Writes the status. Whether that was done; if not, it was said, in the words of the original.
+/// Writes the status. Returns whether that succeeded; if not, it has warned, in the words of the original.
 fn announce_status(dir: &OsStr, status: &[u8; Status::SIZE], said: &mut Warnings) -> bool {
     let Err((verb, error)) = write_status(status) else {
         said.over("status");
@@ -232,7 +234,7 @@ fn announce_status(dir: &OsStr, status: &[u8; Status::SIZE], said: &mut Warnings
     false
 }
 
-/// A record in the place where it is to be written. To write it takes no memory.
+/// A record, encoded for the slot in which it is to be written. Writing it allocates no memory.
 pub struct Slot<'a> {
     file: Option<&'a File>,
     offset: u64,
@@ -240,10 +242,10 @@ pub struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// Writes it, in one call.
+    /// Writes the slot, in one call.
     ///
     /// # Errors
-    /// If it was not written whole. The slot before it is as it was.
+    /// If it was not written completely. The other slot is as it was.
     pub fn write(&self) -> io::Result<()> {
         let file = self.file.ok_or_else(|| io::Error::from_raw_os_error(sys::ENOSPC))?;
         file.write_all_at(&self.bytes, self.offset)
@@ -256,7 +258,7 @@ enum Verb {
     Rename,
 }
 
-/// Writes the status so that a reader sees the old one or this one.
+/// Writes the status so that a reader sees either the old status or the new one.
 fn write_status(status: &[u8; Status::SIZE]) -> Result<(), (Verb, io::Error)> {
     let file = fd::open_own_truncate(&*files::own().status_new).map_err(|error| (Verb::Open, error))?;
     match fd::write(file.as_fd(), status) {

@@ -1,5 +1,5 @@
-//! The supervise that runs in a service directory, whoever started it: this svscan, one before it, or somebody by hand. It reads the
-//! FIFO `supervise/ok` for its life, so whoever holds the other end is told when it ends.
+//! The supervise that runs in a service directory, whoever started it: this svscan, an earlier one, or somebody by hand. It has the
+//! FIFO `supervise/ok` open for reading for its life, so a process that holds the other end is told when it ends.
 
 use std::fs::File;
 use std::io;
@@ -15,9 +15,9 @@ use super::{files, record};
 
 /// A supervise that runs in a service directory.
 pub struct RunningSupervise {
-    /// The write end of its FIFO.
+    /// The write end of its FIFO `ok`.
     pub ok: File,
-    /// Its pid, if its record tells.
+    /// Its pid, if its record has it.
     pub pid: Option<Pid>,
 }
 
@@ -25,7 +25,7 @@ impl RunningSupervise {
     /// Finds the supervise that runs in `dir`, if one does.
     ///
     /// # Errors
-    /// If that cannot be found out, being out of descriptors or memory; or if it is the supervise of [another](owner) service directory.
+    /// If that cannot be found out for lack of descriptors or memory; or if it is the supervise of [another](owner) service directory.
     pub fn find(dir: &Path) -> io::Result<Option<RunningSupervise>> {
         match fd::open_write(&files::of(dir, names::OK)) {
             Ok(ok) if fd::is_fifo(&ok)? => match owner(dir) {
@@ -34,14 +34,14 @@ impl RunningSupervise {
             },
             Ok(_) => Ok(None),
             Err(error) if matches!(error.raw_os_error(), Some(sys::EMFILE | sys::ENFILE | sys::ENOMEM)) => Err(error),
-            // The FIFO does not exist, or nobody reads it. If something else is wrong with it, supervise will say so.
+            // The FIFO does not exist, or has no reader. If something else is wrong with it, supervise will say so.
             Err(_) => Ok(None),
         }
     }
 }
 
-/// The other service directory whose supervise runs with the files that would be those of `dir`. Below a `SUPERVISEDIR` these are named after
-/// the path with colons for slashes, which is the same for `web:log` and `web/log`. `None` as well where that cannot be seen, without `/proc`.
+/// The other service directory whose supervise runs with the files that would belong to `dir`: below a `SUPERVISEDIR` the name of their
+/// directory has colons for slashes, so it is the same for `web:log` and `web/log`. `None` if there is no other, or without `/proc`.
 pub fn owner(dir: &Path) -> Option<PathBuf> {
     if !files::are_named_by_path() {
         return None;
@@ -53,21 +53,22 @@ pub fn owner(dir: &Path) -> Option<PathBuf> {
     (there != dir && name(&there) == name(&dir)).then_some(there)
 }
 
-/// Says that the files of a service directory are those of `owner`, and what to do.
+/// Makes the error which says that the files of a service directory belong to `owner`, and what to do.
 pub fn shared(owner: &Path) -> io::Error {
     let path = owner.as_os_str().as_bytes().escape_ascii();
     io::Error::other(format!("it is that of {path}, whose path differs only by a colon; rename one of the two"))
 }
 
-/// The supervise that has marked the service directory `directory`, if there is one: it runs there, whether its files are there or not. A mark counts only
-/// of those who may run one there: root, ourselves, and the owner of the directory.
+/// The supervise that has marked the service directory `directory`, if there is one: it runs there, even if its files were removed. A mark counts
+/// only if its process runs as root, as the user of this process, or as the owner of the directory.
 pub fn marked_by(directory: &File) -> Option<process::Pid> {
     let holder = presence::marked_by(directory).ok().flatten()?;
     let users = [0, identity::effective_user(), directory.metadata().ok()?.uid()];
     is_of(holder, &users).then_some(holder)
 }
 
-/// Whether all user ids of a process are among these. A program that is set-user-id keeps the real one of whoever called it.
+/// Returns whether all user ids of a process are among `users`. The real one matters too: a set-user-id program keeps that
+/// of its caller.
 fn is_of(pid: process::Pid, users: &[u32]) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let own = status.lines().find_map(|line| line.strip_prefix("Uid:"));
@@ -75,12 +76,14 @@ fn is_of(pid: process::Pid, users: &[u32]) -> bool {
     own.is_some_and(|own| own.split_ascii_whitespace().all(is_one))
 }
 
-/// Tells a supervise that its files were removed: at a CHLD for which there is no child it looks for them, and makes them anew.
+/// Tells a supervise that its files were removed: when it gets CHLD but no child has ended, it looks for its files and makes
+/// them anew.
 pub fn recall(supervise: process::Pid) {
     let _ = process::kill(supervise, process::Signal::SIGCHLD);
 }
 
-/// Tells the supervise of the current directory so, if one runs there, and gives it a second until `is_there`.
+/// Tells the supervise of the current directory, if one runs there, that its files were removed, and waits up to a
+/// second until `is_there`.
 pub fn wait_for_recalled(is_there: impl Fn() -> bool) {
     const LOOKS: u64 = 200;
     let Some(supervise) = fd::open_read(".").ok().and_then(|directory| marked_by(&directory)) else {
@@ -95,7 +98,7 @@ pub fn wait_for_recalled(is_there: impl Fn() -> bool) {
     }
 }
 
-/// The pid in the record of `dir`, if that process is where a supervise of `dir` is.
+/// The pid of supervise in the record of `dir`, if the current directory of that process is `dir`.
 fn pid(dir: &Path) -> Option<Pid> {
     let supervise = record::read(dir).ok()?.record?.observed.supervise.pid;
     let there = std::fs::metadata(format!("/proc/{supervise}/cwd")).ok()?;

@@ -5,24 +5,25 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Names it; the same variable as runit's.
+/// The variable that names the default scan directory; runit uses the same one.
 const VARIABLE: &str = "SVDIR";
-/// The system's: that of daemontools as released, and Debian's, which counts where only it exists.
+/// The scan directories of the system: that of daemontools as released, and that of Debian, which counts if only it
+/// exists.
 const SYSTEM: [&str; 2] = ["/service", "/etc/service"];
 
-/// Where it is: `$SVDIR`; else for root the system's, `/service`, or `/etc/service` where only that exists; else `$XDG_CONFIG_HOME/service`, or
-/// `~/.config/service`. `None` for an ordinary user without a home.
+/// The default scan directory: `$SVDIR`; without that, for root `/service` (`/etc/service` if only that exists), for others
+/// `$XDG_CONFIG_HOME/service` or `~/.config/service`. `None` for an ordinary user without a home.
 pub fn directory() -> Option<PathBuf> {
     choose(sys::identity::is_root(), |name| std::env::var_os(name), Path::is_dir)
 }
 
-/// The system's, as far as a directory `exists`.
+/// The scan directory of the system: the first that `exists`, or `/service` if none does.
 pub fn of_system(exists: impl Fn(&Path) -> bool) -> PathBuf {
     let [released, _] = SYSTEM;
     SYSTEM.map(Path::new).into_iter().find(|dir| exists(dir)).unwrap_or(Path::new(released)).into()
 }
 
-/// Whether `$SVDIR` names it.
+/// Returns whether `$SVDIR` names the default scan directory.
 pub fn is_named() -> bool {
     std::env::var_os(VARIABLE).is_some_and(|named| !named.is_empty())
 }
@@ -41,10 +42,11 @@ fn choose(root: bool, variable: impl Fn(&str) -> Option<OsString>, exists: impl 
     Some(config.join("service"))
 }
 
-/// Makes a user's own. Returns whether it was missing; those that somebody has named, and the system's, are not made.
+/// Makes the default scan directory of an ordinary user. Returns whether it was made: one that `$SVDIR` names, and the
+/// system's, are not.
 ///
 /// # Errors
-/// Those of making it.
+/// Those of making the directory.
 pub fn make(dir: &Path) -> io::Result<bool> {
     if dir.exists() || sys::identity::is_root() || is_named() {
         return Ok(false);

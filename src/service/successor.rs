@@ -1,9 +1,9 @@
-//! Upgrade in place: a program executes its new file, and leaves it its state and its descriptors. It stays the same process, with the same
-//! children.
+//! Upgrade in place: a program executes its new file, and hands over its state and its descriptors. It stays the same process, with the
+//! same children.
 //!
-//! Before that, the new file is asked in a child whether it understands the state. It answers by an exit code that no
-//! other program would give; the question is put so that the original's programs, and older ones of ours, refuse it at
-//! once. So whatever lies there, the old program goes on until one is found that can go on from its state.
+//! Before that, the new file is run in a child and asked whether it understands the state. It answers by an exit code that no other program
+//! would give. The question is such that the original's programs, and older ones of ours, refuse it at once. So whatever the new file is,
+//! the old program goes on unless the new one can go on from its state.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -22,25 +22,25 @@ use super::tick;
 
 /// The variable that names the descriptor of the state.
 const VARIABLE: &str = "UPHOLD_HANDOVER";
-/// The first word of a call that asks whether the state is understood, and the words behind it. It comes first, so that a program of another suite, which takes
-/// it for a directory, finds none.
+/// The first word of a call that asks whether the state and the following words are understood. It comes first, so that a program of another suite
+/// takes it for a directory, which does not exist.
 const QUESTION: &str = "--understand-handover";
 /// The exit code that says yes. No program of the suite uses it otherwise.
 const YES: u8 = 99;
-/// How long the answer may take.
+/// How long the answer may take, in nanoseconds.
 const PATIENCE: u64 = 10 * SECOND;
 
-/// What a program finds when it begins.
+/// What was handed over to a program when it begins.
 pub enum Received {
-    /// Nothing: it begins anew.
+    /// Nothing: it begins from the start.
     Nothing,
-    /// The question whether it understands this state, for this call. Releases that ask without the words of the call leave none.
+    /// The question whether it understands this state, for a call with these words. Older releases ask without the words.
     Question(Call, Vec<u8>),
-    /// The state from which it shall go on, with all descriptors that it names.
+    /// The state from which to go on. All descriptors that it names are open.
     State(Vec<u8>),
 }
 
-/// What has been handed over to this program. The environment does not tell of it any more.
+/// Takes what has been handed over to this program, and removes it from the environment.
 pub fn received(call: &Call) -> Received {
     let number = environ::take(VARIABLE).and_then(|number| number.to_str()?.parse::<RawFd>().ok());
     let Some(state) = number.and_then(|number| sealed::read(number).ok()) else {
@@ -49,51 +49,51 @@ pub fn received(call: &Call) -> Received {
     if call.words().first().is_some_and(|word| *word == QUESTION) {
         return Received::Question(call.without_first_word(), state);
     }
-    // It is not needed any more.
+    // The memory file is not needed any more.
     drop(number.map(sealed::inherit));
     Received::State(state)
 }
 
-/// The exit code of the answer.
+/// The exit code that answers the question.
 pub fn answer(understood: bool) -> u8 {
     if understood { YES } else { cli::TEMPORARY }
 }
 
-/// The way of a program to become its new file.
+/// The upgrade of a program to its new file.
 pub struct Successor {
     voice: Voice,
-    /// What messages call that which is upgraded.
+    /// What messages call the thing that is upgraded.
     subject: Text,
     argv: Vec<CString>,
     asked: Option<Asked>,
 }
 
-/// A new file that was asked.
+/// A new file that was asked and has not answered yet.
 struct Asked {
     program: PathBuf,
     pid: Pid,
-    /// Then it is ended.
+    /// When it is killed.
     deadline: Tick,
 }
 
 /// What the end of a process means for an upgrade.
 pub enum Answer {
-    /// Nothing: the process is none of it.
+    /// Nothing: it was not the process that was asked.
     None,
-    /// The new file does not understand the state, which was said.
+    /// The new file does not understand the state; a warning was printed.
     No,
-    /// It does: [`Successor::succeed`] is in order.
+    /// The new file understands the state: call [`Successor::succeed`].
     Yes(PathBuf),
 }
 
 impl Successor {
-    /// That of the program with this call.
+    /// Makes the upgrade of the program that was called with `call`.
     pub fn new(call: &Call, voice: Voice, subject: Text) -> Successor {
         let words = std::iter::once(call.name()).chain(call.words().iter().copied());
         Successor { voice, subject, argv: words.map(c_string).collect(), asked: None }
     }
 
-    /// When [`timeout`](Successor::timeout) is due.
+    /// The time at which [`timeout`](Successor::timeout) is due.
     pub fn deadline(&self) -> Option<Tick> {
         self.asked.as_ref().map(|asked| asked.deadline)
     }
@@ -147,7 +147,7 @@ impl Successor {
         Answer::No
     }
 
-    /// Ends a file that has not answered in time. Its death is heard then.
+    /// Kills a new file that has not answered in time. Its death then goes to [`hear`](Successor::hear).
     pub fn timeout(&mut self) {
         if let Some(asked) = self.asked.as_mut().filter(|asked| asked.deadline <= tick()) {
             let _ = process::kill(process::Pid::from_raw(asked.pid.0.cast_signed()), Signal::SIGKILL);
@@ -155,8 +155,8 @@ impl Successor {
         }
     }
 
-    /// Becomes `program` with `state` and the descriptors that it names. `signals` that come meanwhile are its own: they wait until it
-    /// catches them. Returns only if that failed, which was said.
+    /// Executes `program` with `state` and the descriptors that it names. `signals` that come meanwhile wait until the new program
+    /// catches them. Returns only on failure, after a warning.
     pub fn succeed(&self, program: &Path, state: &[u8], descriptors: &[BorrowedFd<'_>], signals: &Signals) {
         let mask = signals.block();
         let error = self.try_to_succeed(program, state, descriptors);
@@ -179,7 +179,8 @@ impl Successor {
                 return error;
             }
         }
-        // A new file that has a dynamic loader needs another one, and would not come so far as to say so.
+        // A dynamic loader of the new file needs one more descriptor. Without it, the new file would die before it
+        // could say so.
         if let Err(error) = memory.try_clone() {
             return error;
         }
@@ -199,7 +200,7 @@ impl Successor {
     }
 }
 
-/// That of this process, and where the state is.
+/// The environment of this process, with the variable that names the descriptor of the state.
 fn environment(memory: BorrowedFd<'_>) -> Vec<CString> {
     let state = format!("{VARIABLE}={}", sealed::number(memory));
     let others = environ::all().into_iter().filter(|variable| !variable.as_bytes().starts_with(VARIABLE.as_bytes()));

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cli::{Warnings, text};
-use machine::scan::Life;
+use machine::Pid;
 use sys::process::Signal;
 use sys::{environ, fd, sealed, signals};
 
@@ -49,10 +49,7 @@ pub fn received() -> Option<OsString> {
 }
 
 /// Whether a child of ours is a copier, where that was not written down: all others enter the directory that they serve.
-pub fn is_copier(life: Life) -> bool {
-    let Life::Child(pid) = life else {
-        return false;
-    };
+pub fn is_copier(pid: Pid) -> bool {
     let place = |path: &str| std::fs::metadata(path).ok().map(|entry| (entry.dev(), entry.ino()));
     let place_of_child = place(&format!("/proc/{}/cwd", pid.0));
     place_of_child.is_some() && place_of_child == place(".")

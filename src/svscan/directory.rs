@@ -13,16 +13,7 @@ use machine::scan::Id;
 use sys::watch::{Change, Watch, Watcher};
 
 use super::lock::DirectoryLock;
-
-/// What a change calls for.
-pub enum Look {
-    /// A look at every name.
-    Everything,
-    /// A look at this one.
-    Name(OsString),
-    /// A look at whatever names this directory has.
-    Filling(Id),
-}
+use super::system::Look;
 
 /// The current directory as the scan directory.
 pub struct ScanDirectory {
@@ -180,13 +171,8 @@ impl ScanDirectory {
         }
     }
 
-    /// The directory `id` is complete, or its time has run out.
-    pub fn stop_watching(&mut self, id: Id) {
-        self.watch_only(|known| known != id);
-    }
-
     /// Watches no directory any more but those that are waited for: the others may have lost their names.
-    pub fn watch_only(&mut self, waited_for: impl Fn(Id) -> bool) {
+    pub fn watch_only(&mut self, waited_for: &dyn Fn(Id) -> bool) {
         let watcher = self.watcher.as_ref();
         for (watch, _) in self.filling.extract_if(.., |(_, id)| !waited_for(*id)) {
             watcher.inspect(|watcher| watcher.remove(watch));

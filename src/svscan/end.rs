@@ -13,8 +13,9 @@ use sys::signals::Signals;
 
 use super::arguments::VOICE;
 use super::services::id_of;
+use super::system::System;
 use crate::service::processes::kill_descendants;
-use crate::service::{record, tick};
+use crate::service::tick;
 
 /// How long what was left behind may take to die of KILL.
 const LAST_LOOK: u64 = SECOND / 2;
@@ -41,11 +42,12 @@ impl Last {
 
     /// A supervise ended. If it is that of this service, its code is the one of svscan, once a stop has begun or if `run` ended by itself. Returns whether
     /// that begins the stop.
-    pub fn see_end(&mut self, id: Id, role: Role, stopping: bool) -> bool {
-        let Some(name) = self.name.as_deref().filter(|name| role == Role::Main && id_of(name) == Some(id)) else {
+    pub fn see_end(&mut self, system: &impl System, id: Id, role: Role, stopping: bool) -> bool {
+        let Some(name) = self.name.as_deref().filter(|name| role == Role::Main && id_of(system, name) == Some(id))
+        else {
             return false;
         };
-        let record = record::read(Path::new(name)).ok().and_then(|found| found.record);
+        let record = system.record(Path::new(name));
         let Some(Record { decided, .. }) = record.filter(|record| record.observed.supervise.exited) else {
             return false;
         };

@@ -99,7 +99,7 @@ fn ran_out(error: &io::Error) -> bool {
 /// whoever has the lock does.
 fn is_served(directory: &File, held: bool) -> bool {
     let marked = locks::mark(directory.as_fd(), true);
-    let (Ok(()), Ok(others), Ok(own)) = (marked, locks::others(directory.as_fd()), directory.metadata()) else {
+    let (Ok(()), Ok(others), Ok(own)) = (marked, locks::others(directory.as_fd(), held), directory.metadata()) else {
         return !held;
     };
     let trusted = [0, own.uid(), identity::effective_user()];

@@ -5,47 +5,44 @@
 //! kernel cannot tell, it looks every five seconds, as the original does. Once the loop runs, no error ends it.
 
 mod arguments;
+mod child;
 mod copier;
 mod directory;
 mod end;
+mod kernel;
 mod leftovers;
 mod lock;
 mod looks;
 mod proofs;
 mod said;
+mod scanner;
 mod services;
 mod start;
 mod state;
 mod stop;
+mod system;
 mod upgrade;
+#[cfg(test)]
+mod worlds;
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::path::Path;
 
 use anyhow::Context;
 use cli::{Call, Usage, text};
-use machine::Pid;
-use machine::scan::{Action, Id, Reader, Role};
-use machine::stop::End;
 use sys::limits::Resource;
-use sys::process::{self, Change, Signal};
+use sys::process::{self, Signal};
 use sys::signals::Signals;
-use sys::{environ, fd, limits, oom, sealed, signals};
+use sys::{environ, fd, limits, sealed, signals};
 
-use arguments::{Arguments, Init, PROGRAM, Place, VOICE};
+use arguments::{Arguments, PROGRAM, Place, VOICE};
 use directory::ScanDirectory;
-use end::Last;
-use proofs::Proofs;
-use services::Services;
-use start::Starter;
-use stop::Stopping;
+use kernel::Kernel;
+use scanner::Scanner;
 use upgrade::ScanState;
 
-use crate::service::successor::{self, Answer, Received, Successor};
-use crate::service::{BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, keep_to_ourselves, scan_dir, tick};
+use crate::service::successor::{self, Received};
+use crate::service::{BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, keep_to_ourselves, scan_dir};
 
 /// The program.
 pub fn main(call: Call) -> i32 {
@@ -66,24 +63,26 @@ fn run(call: &Call) -> anyhow::Result<u8> {
             let is_callable = Arguments::are_known(&call);
             return Ok(successor::answer(is_callable && ScanState::decode(&state).is_some()));
         }
-        Received::State(state) => Scanner::go_on(call, Arguments::of(call)?, &state)?,
+        Received::State(state) => go_on(call, &Arguments::of(call)?, &state)?,
         Received::Nothing => begin(call)?,
     };
     scanner.rescan();
     loop {
         if scanner.act() {
-            return Ok(scanner.end());
+            let code = scanner.code();
+            end::end(scanner.system.signals(), scanner.halt());
+            return Ok(code);
         }
         scanner.wait();
     }
 }
 
 /// Begins anew. The init of a machine does not fail: it tries again.
-fn begin(call: &Call) -> anyhow::Result<Scanner> {
+fn begin(call: &Call) -> anyhow::Result<Scanner<Kernel>> {
     let arguments = Arguments::of(call)?;
     let machine = arguments.init.as_ref().is_some_and(|init| init.halt.is_some());
     loop {
-        match Scanner::begin(call, &arguments) {
+        match begin_in(call, &arguments) {
             Err(error) if machine => {
                 PROGRAM.complain(call, &error);
                 end::wait_to_begin_again();
@@ -93,294 +92,60 @@ fn begin(call: &Call) -> anyhow::Result<Scanner> {
     }
 }
 
-struct Scanner {
-    services: Services,
-    directory: ScanDirectory,
-    proofs: Proofs,
-    starter: Starter,
-    last: Last,
-    /// The stop, once it has begun.
-    stopping: Option<Stopping>,
-    /// Set if this is an init.
-    init: Option<Init>,
-    /// Held by an init until the stop begins, which shall not fail for want of descriptors. A look at `/proc` takes two.
-    spare: Option<[File; 2]>,
-    signals: Signals,
-    successor: Successor,
+/// Begins in the scan directory.
+fn begin_in(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner<Kernel>> {
+    let dir = enter(&arguments.place)?;
+    if let Some(name) = arguments.init.as_ref().and_then(|init| init.exit_with.as_deref()) {
+        std::fs::metadata(name).with_context(|| text!("unable to find the service to end with, ", name))?;
+    }
+    if let Some(state) = &arguments.state {
+        state::prepare(state)?;
+        environ::set(files::VARIABLE, state.as_os_str());
+    }
+    fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
+    let directory = ScanDirectory::current().map_err(|error| {
+        let busy = error.kind() == io::ErrorKind::WouldBlock;
+        let text = text!("unable to lock ", dir, if busy { ", another svscan runs there" } else { "" });
+        anyhow::Error::from(error).context(text)
+    })?;
+    be_spared(None);
+    let open_files = raise_open_files();
+    let signals = Signals::catch(&caught(arguments)).with_context(|| text!("unable to create pipe"))?;
+    prepare();
+    let kernel = Kernel::new(call, arguments, directory, signals, open_files, None);
+    Ok(Scanner::new(kernel, arguments))
 }
 
-impl Scanner {
-    /// Begins in the scan directory.
-    fn begin(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner> {
-        let dir = enter(&arguments.place)?;
-        if let Some(name) = arguments.init.as_ref().and_then(|init| init.exit_with.as_deref()) {
-            std::fs::metadata(name).with_context(|| text!("unable to find the service to end with, ", name))?;
-        }
-        if let Some(state) = &arguments.state {
-            state::prepare(state)?;
-            environ::set(files::VARIABLE, state.as_os_str());
-        }
-        fd::fill_standard().with_context(|| text!("unable to open /dev/null"))?;
-        let directory = ScanDirectory::current().map_err(|error| {
-            let busy = error.kind() == io::ErrorKind::WouldBlock;
-            let text = text!("unable to lock ", dir, if busy { ", another svscan runs there" } else { "" });
-            anyhow::Error::from(error).context(text)
-        })?;
-        be_spared(None);
-        let starter = Starter::new(call, arguments, raise_open_files(), None);
-        Scanner::new(call, arguments, directory, starter)
-    }
+/// Goes on from the state that was handed over by the program that this one replaces.
+fn go_on(call: &Call, arguments: &Arguments, state: &[u8]) -> anyhow::Result<Scanner<Kernel>> {
+    let unable = || text!("unable to go on from what was handed over");
+    let state = ScanState::decode(state).with_context(unable)?;
+    let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
+    be_spared(state.oom);
+    let lines = state.lines.map(sealed::inherit).transpose().with_context(unable)?;
+    let signals = upgrade::catch_again(&caught(arguments), &state.descriptors);
+    prepare();
+    let kernel = Kernel::new(call, arguments, directory, signals, state.open_files, lines);
+    let mut scanner = Scanner::new(kernel, arguments);
+    scanner.go_on(state, arguments.prefix, copier::is_copier)?;
+    Ok(scanner)
+}
 
-    /// Goes on from the state that was handed over by the program that this one replaces.
-    fn go_on(call: &Call, arguments: Arguments, state: &[u8]) -> anyhow::Result<Scanner> {
-        let unable = || text!("unable to go on from what was handed over");
-        let mut state = ScanState::decode(state).with_context(unable)?;
-        let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
-        be_spared(state.oom);
-        let lines = state.lines.map(sealed::inherit).transpose().with_context(unable)?;
-        let starter = Starter::new(call, &arguments, state.open_files, lines);
-        let mut scanner = Scanner::new(call, &arguments, directory, starter)?;
-        if arguments.prefix && !state.tells_copiers {
-            for kept in state.services.iter_mut().filter(|kept| copier::is_copier(kept.log.life)) {
-                kept.reader = Reader::Copier;
-            }
-        }
-        scanner.services.restore(state.services, state.others).with_context(unable)?;
-        log::info!("going on as version {}", env!("CARGO_PKG_VERSION"));
-        // Deaths of which the old program was not told any more.
-        scanner.hear();
-        Ok(scanner)
-    }
+/// What each svscan does before it looks at services.
+fn prepare() {
+    // Set by another svscan: for all, or for a supervise in whose service this one runs.
+    [BELOW_SVSCAN, LAST_RUN].into_iter().for_each(|name| drop(environ::take(name)));
+    keep_to_ourselves();
+    // Services whose supervise was killed, and what services leave behind.
+    process::adopt_orphans();
+}
 
-    fn new(call: &Call, arguments: &Arguments, directory: ScanDirectory, starter: Starter) -> anyhow::Result<Scanner> {
-        // A HUP that is ignored, as under nohup, stays so.
-        let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
-        let stop = arguments.init.iter().flat_map(|_| STOP);
-        let caught: Vec<Signal> = [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect();
-        // Set by another svscan: for all, or for a supervise in whose service this one runs.
-        [BELOW_SVSCAN, LAST_RUN].into_iter().for_each(|name| drop(environ::take(name)));
-        keep_to_ourselves();
-        // Services whose supervise was killed, and what services leave behind.
-        process::adopt_orphans();
-        Ok(Scanner {
-            services: Services::new(),
-            directory,
-            proofs: Proofs::new(call),
-            starter,
-            last: Last::new(arguments.init.as_ref().and_then(|init| init.exit_with.clone())),
-            stopping: None,
-            init: arguments.init.clone(),
-            spare: arguments.init.as_ref().and_then(|_| spare().ok()),
-            signals: Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?,
-            successor: Successor::new(call, VOICE, text!("svscan")),
-        })
-    }
-
-    /// What another program needs to go on from here.
-    fn state(&self) -> ScanState {
-        let (services, others) = self.services.kept();
-        ScanState {
-            lock: self.directory.lock().map(sealed::number),
-            open_files: self.starter.open_files(),
-            oom: oom::original(),
-            tells_copiers: services.iter().any(|kept| kept.reader == Reader::Copier),
-            lines: self.starter.lines().map(sealed::number),
-            services,
-            others,
-        }
-    }
-
-    /// Becomes the new file of this program, unless svscan was told to stop: of a signal that has come already the new program would not hear.
-    fn succeed(&mut self, program: &Path) {
-        // What comes from now on waits for the new program.
-        let mask = self.signals.block();
-        if self.is_told_to_stop() {
-            self.obey_stop();
-        } else {
-            let own = self.directory.lock().into_iter().chain(self.starter.lines());
-            let descriptors: Vec<_> = self.services.descriptors().chain(own).collect();
-            self.successor.succeed(program, &self.state().encode(), &descriptors, &self.signals);
-        }
-        if let Ok(mask) = mask {
-            mask.restore();
-        }
-    }
-
-    fn rescan(&mut self) {
-        looks::rescan(&mut self.directory, &mut self.services, &mut self.proofs);
-    }
-
-    fn take_changes(&mut self) {
-        looks::take_changes(&mut self.directory, &mut self.services, &mut self.proofs);
-    }
-
-    /// Sleeps until something happens, and takes it in.
-    fn wait(&mut self) {
-        let scan = &self.services.scan;
-        self.directory.watch_only(|id| scan.is_filling(id));
-        let own = match &self.stopping {
-            Some(stopping) => stopping.deadline(),
-            None => scan.deadline(),
-        };
-        let deadline = [own, self.proofs.deadline(), self.successor.deadline()].into_iter().flatten().min();
-        let timeout = self.signals.timeout(deadline.map(|deadline| tick().until(deadline)));
-        let signals = self.signals.fd();
-        let changes = self.directory.fd().filter(|_| self.stopping.is_none()).unwrap_or(signals);
-        let others: Vec<BorrowedFd<'_>> = self.services.others().collect();
-        match sys::poll::readable_or_unread([signals, changes], &others, timeout) {
-            Ok(([signalled, changed], ended)) => {
-                self.services.said.over("poll");
-                for place in ended.into_iter().rev() {
-                    self.lose(place);
-                }
-                if signalled || self.signals.came() {
-                    self.hear();
-                }
-                if changed && self.stopping.is_none() {
-                    self.take_changes();
-                }
-            }
-            Err(error) => {
-                self.services.said.warning("poll", text!("unable to wait, trying again in a second"), &error);
-                sys::poll::rest();
-                self.hear();
-                // A supervise is not started again when its name has gone before it.
-                if self.stopping.is_none() {
-                    self.take_changes();
-                }
-            }
-        }
-    }
-
-    /// Does all that is due. Returns whether a stop is over.
-    fn act(&mut self) -> bool {
-        self.successor.timeout();
-        if let Some(stopping) = &mut self.stopping {
-            return stopping.go_on(&mut self.services, &mut self.starter);
-        }
-        self.proofs.say_late(&mut self.services.said);
-        for (id, role) in self.proofs.postponed() {
-            self.start(id, role);
-        }
-        while let Some(action) = self.services.scan.next(tick()) {
-            match action {
-                Action::Rescan => self.rescan(),
-                Action::Start(id, role) => self.start(id, role),
-                Action::Look(id, role) => self.services.look_for_supervise(id, role),
-                Action::Release(id, logger) => self.services.release(id, logger),
-            }
-        }
-        false
-    }
-
-    /// Starts a supervise, as soon as it is known that a look at its directory comes back.
-    fn start(&mut self, id: Id, role: Role) {
-        let Some(name) = self.services.scan.name(id).filter(|_| !self.services.scan.runs(id, role)) else {
-            return;
-        };
-        if !self.proofs.may_look(&name, &mut self.services.said) {
-            return self.proofs.postpone(id, role);
-        }
-        self.directory.stop_watching(id);
-        self.starter.start(&mut self.services, id, role);
-    }
-
-    fn hear(&mut self) {
-        self.signals.drain();
-        let (mut successor, mut proved) = (None, Vec::new());
-        while let Some((pid, change)) = process::reap() {
-            let code = match change {
-                Change::Exited(code) => Some(code),
-                Change::Killed(_) => None,
-                Change::Stopped | Change::Continued => continue,
-            };
-            let number = Pid(pid.as_raw().unsigned_abs());
-            match self.services.scan.died(tick(), number, code) {
-                Some((id, role)) => {
-                    log::info!("{}: supervise pid {pid} {change}", self.services.describe(id, role));
-                    self.see_end(id, role, if code.is_some() { End::Left } else { End::Killed });
-                }
-                None => {
-                    if let Some(name) = self.proofs.ended(number, &mut self.services.said) {
-                        proved.push(name);
-                    }
-                    if let Answer::Yes(program) = self.successor.hear(number, change) {
-                        successor = Some(program);
-                    }
-                    if let Some(stopping) = &mut self.stopping {
-                        stopping.orphan_ended();
-                    }
-                }
-            }
-        }
-        if self.is_told_to_stop() {
-            self.obey_stop();
-        }
-        if let Some(program) = successor.filter(|_| self.stopping.is_none()) {
-            self.succeed(&program);
-        }
-        if self.stopping.is_some() {
-            return;
-        }
-        for name in proved {
-            looks::look(&mut self.directory, &mut self.services, &mut self.proofs, &name);
-        }
-        if self.signals.arrived(Signal::SIGUSR2) {
-            log::info!("USR2: looking for a new svscan");
-            self.successor.ask(&self.state().encode());
-        }
-        if self.signals.arrived(Signal::SIGHUP) {
-            log::info!("HUP: looking at everything");
-            self.rescan();
-        }
-    }
-
-    /// A supervise that is no child of ours has ended.
-    fn lose(&mut self, place: usize) {
-        let (id, role) = self.services.lose(place);
-        let left = self.stopping.is_none() || self.services.has_left(id, role);
-        self.see_end(id, role, if left { End::Left } else { End::Killed });
-    }
-
-    /// A supervise ended.
-    fn see_end(&mut self, id: Id, role: Role, end: End) {
-        if let Some(stopping) = &mut self.stopping {
-            stopping.ended(id, role, end);
-        }
-        if self.last.see_end(id, role, self.stopping.is_some()) {
-            self.stop();
-        }
-    }
-
-    /// Whether TERM or INT has come since this was asked.
-    fn is_told_to_stop(&self) -> bool {
-        self.init.is_some() && STOP.map(|signal| self.signals.arrived(signal)) != [false; 2]
-    }
-
-    /// TERM or INT came: begins the stop, or cuts it short if one of them came before.
-    fn obey_stop(&mut self) {
-        self.stop().ask();
-    }
-
-    /// Begins the stop, unless it has begun.
-    fn stop(&mut self) -> &mut Stopping {
-        self.spare = None;
-        self.stopping.get_or_insert_with(|| {
-            let grace = self.init.as_ref().map_or(0, |init| init.grace);
-            self.directory.unwatch();
-            self.starter.end();
-            Stopping::begin(&mut self.services, grace)
-        })
-    }
-
-    /// The stop is over. Ends, with this code, or becomes another program.
-    fn end(&self) -> u8 {
-        if let Some(stopping) = &self.stopping {
-            stopping.say_late(&self.services);
-        }
-        end::end(&self.signals, self.init.as_ref().and_then(|init| init.halt.as_deref()));
-        self.last.code()
-    }
+/// The signals that svscan hears of.
+fn caught(arguments: &Arguments) -> Vec<Signal> {
+    // A HUP that is ignored, as under nohup, stays so.
+    let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
+    let stop = arguments.init.iter().flat_map(|_| STOP);
+    [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect()
 }
 
 /// Makes the scan directory the current one. Returns how messages call it.
@@ -392,12 +157,6 @@ fn enter(place: &Place) -> anyhow::Result<OsString> {
     };
     std::env::set_current_dir(&dir).with_context(|| text!("unable to chdir to ", dir))?;
     Ok(dir)
-}
-
-/// Two descriptors that can be had.
-fn spare() -> io::Result<[File; 2]> {
-    let null = fd::open_read(Path::new("/dev/null"))?;
-    Ok([null.try_clone()?, null])
 }
 
 /// The directory in which clients look for names.

@@ -4,18 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::AsFd;
-use std::path::Path;
 
-use cli::{Call, Warnings, text};
+use cli::{Warnings, text};
 use machine::scan::{Id, Role};
 use machine::{Pid, SECOND, Tick};
-use sys::fd;
 
 use super::said::subject;
-use super::start::Child;
-use crate::service::programs::Peers;
-use crate::service::tick;
+use super::system::System;
 
 /// So long a look that came back is believed.
 const BELIEVED: u64 = SECOND;
@@ -23,8 +18,8 @@ const BELIEVED: u64 = SECOND;
 const PATIENCE: u64 = 5 * SECOND;
 
 /// The looks of children.
+#[derive(Default)]
 pub struct Proofs {
-    peers: Peers,
     /// Those that have not come back, and since when.
     running: BTreeMap<Pid, (OsString, Tick)>,
     /// Those that have.
@@ -34,24 +29,18 @@ pub struct Proofs {
 }
 
 impl Proofs {
-    /// None yet.
-    pub fn new(call: &Call) -> Proofs {
-        let (running, proved) = (BTreeMap::new(), BTreeMap::new());
-        Proofs { peers: Peers::of(call), running, proved, starts: Vec::new() }
-    }
-
     /// Whether svscan may look at the name now. If not, a child does, and [`ended`](Proofs::ended) tells when it may.
-    pub fn may_look(&mut self, name: &OsStr, said: &mut Warnings) -> bool {
-        if !fd::leads_elsewhere(Path::new(name)) {
+    pub fn may_look(&mut self, system: &mut impl System, name: &OsStr, said: &mut Warnings) -> bool {
+        if !system.leads_elsewhere(name) {
             return true;
         }
-        let now = tick();
+        let now = system.now();
         self.proved.retain(|_, proved| proved.after(BELIEVED) > now);
         if self.proved.contains_key(name) {
             return true;
         }
         if !self.is_looked_at(name) {
-            match self.look(name) {
+            match system.look_by_child(name) {
                 Ok(pid) => drop(self.running.insert(pid, (name.to_os_string(), now))),
                 Err(error) => said.warning(subject(b"proof", name), text!("unable to fork for ", name), &error),
             }
@@ -64,22 +53,15 @@ impl Proofs {
         self.running.values().any(|(known, _)| known == name)
     }
 
-    /// svok looks at all that svscan does.
-    fn look(&self, name: &OsStr) -> std::io::Result<Pid> {
-        let dotted = Path::new(".").join(name);
-        let null = fd::open_write(c"/dev/null")?;
-        let svok = self.peers.program("svok", &[dotted.as_os_str()]);
-        let child = Child { open_files: None, own_session: false, environment: None };
-        let spawned = child.spawn(&svok, ("svok ", name), &[(null.as_fd(), 2)])?;
-        Ok(Pid(spawned.pid.as_raw().unsigned_abs()))
-    }
-
-    /// A process ended. If it looked at a name, svscan may look at that now.
-    pub fn ended(&mut self, pid: Pid, said: &mut Warnings) -> Option<OsString> {
+    /// A process ended. If it looked at a name, returns that, and whether it has come back: then svscan may look too. One that was killed may have been killed because it had
+    /// not.
+    pub fn ended(&mut self, now: Tick, pid: Pid, came_back: bool, said: &mut Warnings) -> Option<(OsString, bool)> {
         let (name, _) = self.running.remove(&pid)?;
-        said.over(subject(b"proof", &name));
-        self.proved.insert(name.clone(), tick());
-        Some(name)
+        if came_back {
+            said.over(subject(b"proof", &name));
+            self.proved.insert(name.clone(), now);
+        }
+        Some((name, came_back))
     }
 
     /// That start waits until svscan may look.
@@ -95,14 +77,12 @@ impl Proofs {
     }
 
     /// When a look that has not come back is to be said.
-    pub fn deadline(&self) -> Option<Tick> {
-        let now = tick();
+    pub fn deadline(&self, now: Tick) -> Option<Tick> {
         self.running.values().map(|(_, since)| since.after(PATIENCE)).filter(|&deadline| deadline > now).min()
     }
 
     /// Says which looks have not come back for long.
-    pub fn say_late(&self, said: &mut Warnings) {
-        let now = tick();
+    pub fn say_late(&self, now: Tick, said: &mut Warnings) {
         for (name, _) in self.running.values().filter(|(_, since)| since.after(PATIENCE) <= now) {
             let error = std::io::ErrorKind::TimedOut.into();
             said.warning(subject(b"proof", name), text!("unable to stat ", name, ", going on without"), &error);

@@ -1,10 +1,6 @@
 //! The orderly stop of `svscan --init`: what the machine decides, done to supervises and processes.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd;
-use std::path::Path;
 
 use cli::text;
 use machine::scan::{Id, Reader, Role};
@@ -12,39 +8,40 @@ use machine::stop::{Action, End, Found, Order, Running, Stop};
 use machine::{Pid, Tick};
 use svdir::{Command, names};
 use sys::process::Signal;
-use sys::{fd, process};
 
 use super::arguments::VOICE;
-use super::leftovers::{Sessions, Spared};
+use super::leftovers::Spared;
 use super::said::subject;
 use super::services::Services;
 use super::start::{Outcome, Starter};
-use crate::service::processes::{kill, kill_descendants, own};
-use crate::service::{files, record, tick};
+use super::system::{Known, System};
+use crate::service::files;
 
 /// A stop that has begun.
-pub struct Stopping {
+pub struct Stopping<S: System> {
     stop: Stop,
     /// Control FIFOs with letters that nobody may have read yet, and which last only as long as the FIFO is open.
-    told: Vec<(Id, Role, File)>,
-    /// Those of the services.
-    sessions: Sessions,
+    told: Vec<Known<S::Fifo>>,
 }
 
-impl Stopping {
+impl<S: System> Stopping<S> {
     /// Begins, with `grace` nanoseconds for what ends by itself.
-    pub fn begin(services: &mut Services, grace: u64) -> Stopping {
+    pub fn begin(system: &mut S, services: &mut Services<S>, grace: u64) -> Stopping<S> {
         log::info!("stopping");
         // A supervise that none of ours has found yet, since it was started by another svscan, is looked for.
         let ids: Vec<Id> = services.scan.kept().map(|kept| kept.id).collect();
-        let mut find = |id| Running { id, main: find(services, id, Role::Main), log: find(services, id, Role::Log) };
+        let mut find = |id| {
+            let [main, log] = [Role::Main, Role::Log].map(|role| find(system, services, id, role));
+            Running { id, main, log }
+        };
         let running: Vec<Running> = ids.into_iter().map(&mut find).collect();
-        Stopping { stop: Stop::new(tick(), grace, running), told: Vec::new(), sessions: sessions(services) }
+        remember_sessions(system, services);
+        Stopping { stop: Stop::new(system.now(), grace, running), told: Vec::new() }
     }
 
     /// TERM or INT came.
-    pub fn ask(&mut self) {
-        self.stop.ask(tick());
+    pub fn ask(&mut self, now: Tick) {
+        self.stop.ask(now);
     }
 
     /// When it has something to do by itself.
@@ -64,25 +61,27 @@ impl Stopping {
     }
 
     /// Does what the stop asks for. Returns whether it is over.
-    pub fn go_on(&mut self, services: &mut Services, starter: &mut Starter) -> bool {
-        while let Some(action) = self.stop.next(tick()) {
+    pub fn go_on(&mut self, system: &mut S, services: &mut Services<S>, starter: &mut Starter) -> bool {
+        while let Some(action) = self.stop.next(system.now()) {
             match action {
-                Action::Tell(id, role, order) => self.tell(services, id, role, order),
-                Action::Close(id) => self.stop.closed(id, close_pipe(services, id)),
-                Action::Start(id, role) => match starter.start(services, id, role) {
+                Action::Tell(id, role, order) => self.tell(system, services, id, role, order),
+                Action::Close(id) => self.stop.closed(id, close_pipe(system, services, id)),
+                // What has got its name meanwhile is not to be started.
+                Action::Start(id, role) if !services.is_named(system, id) => self.stop.start_failed(id, role),
+                Action::Start(id, role) => match starter.start(system, services, id, role) {
                     Outcome::Runs => self.stop.started(id, role),
                     Outcome::Failed => self.stop.start_failed(id, role),
                 },
-                Action::EndLeftovers => self.signal_services(services, Signal::SIGTERM),
-                Action::KillServices => self.signal_services(services, Signal::SIGKILL),
-                Action::KillAll => kill_all(services),
+                Action::EndLeftovers => signal_services(system, services, Signal::SIGTERM),
+                Action::KillServices => signal_services(system, services, Signal::SIGKILL),
+                Action::KillAll => kill_all(system, services),
             }
         }
         self.stop.is_over()
     }
 
     /// It is over: says who had to be killed.
-    pub fn say_late(&self, services: &Services) {
+    pub fn say_late(&self, services: &Services<S>) {
         let Some(late) = self.stop.late() else {
             return;
         };
@@ -92,7 +91,7 @@ impl Stopping {
         VOICE.warn(&text!("the stop took too long, and what was left was killed", of, late.join(OsStr::new(", "))));
     }
 
-    fn tell(&mut self, services: &mut Services, id: Id, role: Role, order: Order) {
+    fn tell(&mut self, system: &mut S, services: &mut Services<S>, id: Id, role: Role, order: Order) {
         let letters: &[Command] = match order {
             Order::Down => &[Command::Down, Command::Exit],
             Order::Kill => &[Command::Down, Command::Kill, Command::Exit],
@@ -102,11 +101,11 @@ impl Stopping {
         let letters: Vec<u8> = letters.iter().map(|letter| letter.letter()).collect();
         // A copier ends by itself when it comes to the end of file.
         let copier = role == Role::Log && services.scan.reader(id) == Reader::Copier;
-        let Some(dir) = services.directory_of(id, role).filter(|_| !copier) else {
+        let Some(dir) = services.directory_of(system, id, role).filter(|_| !copier) else {
             return;
         };
         log::debug!("{}: {order:?}", dir.display());
-        match tell(&dir, &letters) {
+        match system.tell(&dir, &letters) {
             Ok(control) => {
                 services.said.over(subject(b"tell", dir.as_os_str()));
                 self.told.extend(control.map(|control| (id, role, control)));
@@ -117,84 +116,55 @@ impl Stopping {
             }
         }
     }
-
-    /// Signals all services, and what they have left behind.
-    fn signal_services(&self, services: &Services, signal: Signal) {
-        let of = |role| services.supervises().filter(move |&(_, as_what, _)| as_what == role).map(|(.., pid)| pid);
-        let spared = Spared {
-            mains: of(Role::Main).collect(),
-            loggers: of(Role::Log).collect(),
-            pipes: services.pipes().collect(),
-        };
-        spared.signal_others(&self.sessions, signal);
-    }
 }
 
-fn find(services: &mut Services, id: Id, role: Role) -> Found {
+/// Signals all services, and what they have left behind.
+fn signal_services<S: System>(system: &mut S, services: &Services<S>, signal: Signal) {
+    let of = |role| services.supervises().filter(move |&(_, as_what, _)| as_what == role).map(|(.., pid)| pid);
+    let spared = Spared {
+        mains: of(Role::Main).collect(),
+        loggers: of(Role::Log).collect(),
+        pipes: services.pipes(system).collect(),
+    };
+    system.signal_leftovers(&spared, signal);
+}
+
+fn find<S: System>(system: &mut S, services: &mut Services<S>, id: Id, role: Role) -> Found {
     if services.scan.runs(id, role) {
         return Found::Runs;
     }
-    let Some(dir) = services.directory_of(id, role) else {
+    let Some(dir) = services.directory_of(system, id, role) else {
         return Found::Nothing;
     };
-    services.look_for_supervise(id, role);
+    services.look_for_supervise(system, id, role);
     if services.scan.runs(id, role) {
         Found::Runs
-    } else if record::was_left_behind(&dir) {
+    } else if system.was_left_behind(&dir) {
         Found::LeftBehind
     } else {
         Found::Nothing
     }
 }
 
-/// The sessions of all services with a log pipe.
-fn sessions(services: &Services) -> Sessions {
-    let mut sessions = Sessions::default();
+/// Remembers the sessions of all services with a log pipe.
+fn remember_sessions<S: System>(system: &mut S, services: &Services<S>) {
     for kept in services.scan.kept().filter(|kept| kept.pipe.is_some()) {
-        let dir = services.directory_of(kept.id, Role::Main);
-        sessions.add(kept.main.life.pid(), dir.as_deref());
+        let dir = services.directory_of(system, kept.id, Role::Main);
+        system.remember_session(kept.main.life.pid(), dir.as_deref());
     }
-    sessions
 }
 
 /// Closes the write end. Returns whether there is anything to read.
-fn close_pipe(services: &mut Services, id: Id) -> bool {
+fn close_pipe<S: System>(system: &mut S, services: &mut Services<S>, id: Id) -> bool {
     let Some(pipe) = services.scan.pipe(id) else {
         return false;
     };
-    pipe.close_writer();
-    fd::has_unread(pipe.reader())
+    system.close_writer(pipe);
+    system.has_unread(pipe)
 }
 
 /// Kills whatever is left.
-fn kill_all(services: &Services) {
+fn kill_all<S: System>(system: &mut S, services: &Services<S>) {
     let supervises: Vec<Pid> = services.supervises().map(|(.., pid)| pid).collect();
-    kill_descendants();
-    kill(&supervises);
-    if own() == Pid(1) {
-        process::kill_everything();
-    }
-}
-
-/// Writes letters to the supervise of `dir`. One that was started a moment ago may not read its FIFO yet, or may not even have made it: then it
-/// is made here, and returned, since letters last only as long as somebody has it open.
-fn tell(dir: &Path, letters: &[u8]) -> io::Result<Option<File>> {
-    let path = files::of(dir, names::CONTROL);
-    let absent = |error: &io::Error| matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER));
-    let (control, kept) = match fd::open_write(&path) {
-        Ok(control) => (control, false),
-        Err(error) if absent(&error) => {
-            use std::os::unix::fs::DirBuilderExt;
-            // That these are there already is as good; whatever else is wrong shows when it is opened.
-            let _ = std::fs::DirBuilder::new().mode(0o700).create(files::of(dir, names::SUPERVISE));
-            let _ = fd::make_fifo(&path);
-            (fd::open_read_write(&path)?, true)
-        }
-        Err(error) => return Err(error),
-    };
-    if !fd::is_fifo(&control)? {
-        return Err(io::Error::other("not a FIFO"));
-    }
-    fd::write(control.as_fd(), letters)?;
-    Ok(kept.then_some(control))
+    system.kill_all(&supervises);
 }

@@ -5,15 +5,20 @@
 //! sections (`uphold svscan 1`), is read for ever.
 
 use std::ffi::OsStr;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 use std::str::FromStr;
 
+use cli::{Warnings, text};
 use machine::scan::{Id, Kept, KeptSupervise, Life, Reader, Role};
 use machine::{Pid, Tick};
 use svdir::record::sections::{self, Sections};
+use sys::process::Signal;
+use sys::sealed;
+use sys::signals::Signals;
 
+use super::arguments::VOICE;
 use crate::service::log_pipe::PipeEnds;
 
 /// What it begins with.
@@ -34,9 +39,22 @@ const COPIERS: u8 = 6;
 const COPIER: u8 = 7;
 /// What the copiers lock.
 const LINES: u8 = 8;
+/// A descriptor: what it is for, and its number.
+const DESCRIPTOR: u8 = 9;
 
 /// In place of a number: none.
 const NONE: &[u8] = b"-";
+
+/// What a descriptor is for. A number that is not here is one of a later release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(pub u8);
+
+impl Key {
+    /// The read end of the pipe for signals.
+    pub const SIGNALS: Key = Key(1);
+    /// The write end of it.
+    pub const SIGNALS_WRITER: Key = Key(2);
+}
 
 /// The state.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -51,6 +69,8 @@ pub struct ScanState {
     pub tells_copiers: bool,
     /// What the copiers lock to write. Older svscans left this out.
     pub lines: Option<RawFd>,
+    /// Descriptors that svscan itself needs, those of unknown keys too. Older svscans left this out.
+    pub descriptors: Vec<(Key, RawFd)>,
     /// All services.
     pub services: Vec<Kept<PipeEnds>>,
     /// The FIFOs of the supervises that are no children.
@@ -82,6 +102,12 @@ impl ScanState {
         }
         if let Some(lines) = self.lines {
             section(LINES, &|words| words.number(lines));
+        }
+        for &(Key(key), number) in &self.descriptors {
+            section(DESCRIPTOR, &|words| {
+                words.number(key);
+                words.number(number);
+            });
         }
         for service in &self.services {
             section(SERVICE, &|words| words.service(service));
@@ -123,11 +149,35 @@ impl ScanState {
                 OOM => state.oom = Some(source.number()?),
                 COPIERS => state.tells_copiers = true,
                 LINES => state.lines = Some(source.number()?),
+                DESCRIPTOR => state.descriptors.push((Key(source.number()?), source.number()?)),
                 _ if tag & sections::CRITICAL != 0 => return None,
                 _ => {}
             }
         }
         is_there.then_some(state)
+    }
+}
+
+/// Catches `caught` for a svscan that goes on, by the pipe that is among `descriptors`. What else is there, of a later release, is closed. An older svscan has left no
+/// pipe: a new one is made then, however long that takes, for without svscan nobody would look after the services.
+pub fn catch_again(caught: &[Signal], descriptors: &[(Key, RawFd)]) -> Signals {
+    let inherit = |&(key, number): &(Key, RawFd)| Some((key, sealed::inherit(number).ok()?));
+    let mut open: Vec<(Key, OwnedFd)> = descriptors.iter().filter_map(inherit).collect();
+    let mut take = |key| open.iter().position(|&(known, _)| known == key).map(|at| open.swap_remove(at).1);
+    let mut pipe = take(Key::SIGNALS).zip(take(Key::SIGNALS_WRITER));
+    let mut said = Warnings::new(VOICE);
+    loop {
+        let signals = match pipe.take() {
+            Some(pipe) => Signals::catch_with(caught, pipe),
+            None => Signals::catch(caught),
+        };
+        match signals {
+            Ok(signals) => return signals,
+            Err(error) => {
+                said.warning("signals", text!("unable to create pipe, trying again in a second"), &error);
+                sys::poll::rest();
+            }
+        }
     }
 }
 
@@ -288,6 +338,7 @@ mod tests {
             oom: Some(-17),
             tells_copiers: true,
             lines: Some(9),
+            descriptors: vec![(Key::SIGNALS, 11), (Key::SIGNALS_WRITER, 12), (Key(200), 77)],
             services: vec![
                 Kept {
                     id: id(1),
@@ -324,7 +375,7 @@ mod tests {
         let old =
             b"uphold svscan 1\x003\0-\0oom\0-17\0service\x007\x001\x001\x009\x005\x000\0-\x000\0-\0-\x000\x001\0a\0";
         let state = ScanState::decode(old).expect("it is one");
-        assert_eq!((state.tells_copiers, state.services.len()), (false, 1));
+        assert_eq!((state.tells_copiers, state.services.len(), state.descriptors.len()), (false, 1, 0));
     }
 
     #[test]

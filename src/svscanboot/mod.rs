@@ -1,6 +1,6 @@
-//! `svscanboot [dir]`: what init or rc starts at boot. It keeps `svscan --init dir 2>&1 | readproctitle service errors: ...` running,
-//! with nothing in the environment but PATH, and starts again what dies of the two, while the services run on. TERM to it is the
-//! orderly stop of all services.
+//! `svscanboot [dir]`: init or rc starts it at boot. It keeps `svscan --init dir 2>&1 | readproctitle service errors: ...` running,
+//! with nothing in the environment but PATH. When one of the two dies, it starts that again, while the services run on. TERM to
+//! svscanboot is the orderly stop of all services.
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
@@ -33,15 +33,15 @@ const PROGRAM: Program = Program {
     about: "Keeps svscan running from boot to shutdown, with the errors of everything below it in the process title.",
     options: &[(
         "dir",
-        "the scan directory; else $SVSCAN_DIR, else $SVDIR, else /service, or /etc/service if only that is there; for others than root service in $XDG_CONFIG_HOME or ~/.config",
+        "the scan directory; else $SVSCAN_DIR, else $SVDIR, else for root /service (/etc/service if only that exists), for others service in $XDG_CONFIG_HOME or ~/.config",
     )],
 };
 
 /// Where programs are looked for, as the original sets it.
 const PATH: &str = "/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:/usr/X11R6/bin";
-/// So many bytes of errors stay visible.
+/// How many bytes of errors stay visible.
 const TITLE: usize = 400;
-/// sysvinit tells by this variable where the machine is going: to a halt at 0, to a reboot at 6.
+/// The variable in which sysvinit passes the runlevel: 0 is a halt, 6 a reboot.
 const RUNLEVEL: &str = "RUNLEVEL";
 
 /// The program.
@@ -61,18 +61,18 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     environ::set("PATH", OsStr::new(PATH));
     let caught = [Signal::SIGCHLD].into_iter().chain(STOP).collect::<Vec<_>>();
     let signals = Signals::catch(&caught).with_context(|| text!("unable to create pipe"))?;
-    // A shell that starts this in the background ignores QUIT, and `svc -q` would do nothing.
+    // A shell that starts this in the background ignores QUIT; if services inherited that, `svc -q` would do nothing.
     signals::hand_on_none();
     if going_down {
         return Ok(wait_for_stop(&signals));
     }
-    // What a svscan that dies has started stays below this one.
+    // When a svscan dies, its children become children of this process.
     process::adopt_orphans();
     end_leftovers(&peers, &dir).with_context(|| text!("unable to fork"))?;
     end_orphan(&dir);
     let (reader, writer) = fd::pipe().with_context(|| text!("unable to create pipe"))?;
     let mut boot = Boot {
-        // Where it cannot be had, this process is not found while no svscan runs.
+        // If this fails, `uphold boot` cannot find this process while no svscan runs.
         directory: fd::open_read(&dir).ok(),
         dir,
         peers,
@@ -94,7 +94,8 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
 }
 
-/// Starts nothing: an init that has stopped everything on its way down starts this again, since its line in inittab says so.
+/// Starts nothing, and only waits for TERM or INT: after everything was stopped for a shutdown, init starts svscanboot
+/// again, as its line in inittab says.
 fn wait_for_stop(signals: &Signals) -> u8 {
     while !stop_came(signals) {
         if sys::poll::readable([signals.fd()], signals.timeout(None)).is_err() {
@@ -105,7 +106,7 @@ fn wait_for_stop(signals: &Signals) -> u8 {
     0
 }
 
-/// Asks for both signals, so that neither is heard of later.
+/// Returns whether TERM or INT came. Asks for both, so that neither is reported again later.
 fn stop_came(signals: &Signals) -> bool {
     STOP.map(|signal| signals.arrived(signal)) != [false; 2]
 }
@@ -114,7 +115,7 @@ fn stop_came(signals: &Signals) -> bool {
 #[derive(Default)]
 struct Keep {
     pid: Option<Pid>,
-    /// Not before this.
+    /// The time before which it is not started.
     next: Tick,
 }
 
@@ -125,25 +126,26 @@ impl Keep {
 
     fn started(&mut self, pid: io::Result<Pid>) {
         self.next = tick().after(SECOND);
-        // There may be no process left for it now; then there may be one in a second.
+        // If no process can be made now, it is tried again in a second.
         self.pid = pid.ok();
     }
 }
 
 struct Boot {
     dir: PathBuf,
-    /// Has the mark of this process while svscan does not run, so that it is found as what serves the directory.
+    /// The scan directory. While svscan does not run, it has the mark of this process, by which `uphold boot` finds it.
     directory: Option<File>,
     peers: Peers,
     signals: Signals,
-    /// Both ends of the pipe from svscan, and all below it that has no logger, to readproctitle: held, so that neither side sees the other die.
+    /// Both ends of the pipe to readproctitle, to which svscan writes, and all services without a logger. Both are held open, so that neither
+    /// side sees the other die.
     reader: OwnedFd,
     writer: OwnedFd,
     svscan: Keep,
     title: Keep,
     /// TERM or INT came.
     stopping: bool,
-    /// It has come, and svscan was not told yet.
+    /// TERM or INT came, and svscan was not told yet.
     untold: bool,
 }
 
@@ -155,7 +157,7 @@ impl Boot {
             let words: [&OsStr; 3] = ["service".as_ref(), "errors:".as_ref(), &dots];
             self.title.started(spawn(&self.peers, "readproctitle", &words, &[(self.reader.as_fd(), 0)]));
         }
-        // In a stop too: svscan died, and the services are there.
+        // This is done during a stop too: if svscan dies, the services still have to be stopped.
         if self.svscan.is_due() {
             let words: [&OsStr; 3] = ["--init".as_ref(), "--".as_ref(), self.dir.as_os_str()];
             let output = [(self.writer.as_fd(), 1), (self.writer.as_fd(), 2)];
@@ -164,7 +166,7 @@ impl Boot {
             self.untold = self.stopping;
         }
         if let Some(pid) = self.svscan.pid.filter(|_| self.untold) {
-            // It fails for one that has ended, which is heard of in a moment.
+            // This fails if svscan has ended, which SIGCHLD will report.
             let _ = process::kill(pid, Signal::SIGTERM);
             self.untold = false;
         }
@@ -187,7 +189,7 @@ impl Boot {
         }
     }
 
-    /// Takes in what happened. Returns whether all is stopped.
+    /// Takes in signals and deaths. Returns whether everything is stopped.
     fn hear(&mut self) -> bool {
         self.signals.drain();
         if stop_came(&self.signals) {
@@ -203,7 +205,7 @@ impl Boot {
             if self.svscan.pid == Some(pid) {
                 self.svscan.pid = None;
                 self.mark(true);
-                // One that was killed has stopped nothing.
+                // A svscan that was killed has not stopped its services.
                 if self.stopping && matches!(change, Change::Exited(_)) {
                     return true;
                 }
@@ -223,8 +225,8 @@ fn scan_directory(call: &Call) -> PathBuf {
     scan_dir::directory().unwrap_or_else(|| scan_dir::of_system(Path::is_dir))
 }
 
-/// `svc -dx` for what an earlier run left and a new svscan cannot take over: a service whose log pipe is not found again would write
-/// where nobody reads.
+/// Runs `svc -dx` for services of an earlier run that a new svscan cannot take over: if the log pipe cannot be found again, the
+/// service would write to a pipe that nobody reads.
 fn end_leftovers(peers: &Peers, dir: &Path) -> io::Result<()> {
     let mut services: Vec<PathBuf> = std::fs::read_dir(dir)
         .into_iter()
@@ -248,15 +250,15 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Whether a supervise runs for the service or its logger, and the pipe between the two cannot be found.
+/// Returns whether a supervise runs for the service or its logger, but the pipe between the two cannot be found.
 fn is_lost(service: &Path) -> bool {
     let log = service.join(names::LOG);
     let runs = |dir: &Path| RunningSupervise::find(dir).is_ok_and(|other| other.is_some());
     log.is_dir() && (runs(service) || runs(&log)) && LogPipe::recover(service).is_none()
 }
 
-/// Ends a svscan whose svscanboot was killed: it would refuse the new one, and nobody would tell it to stop. By KILL, since the services
-/// are to run on.
+/// Ends a svscan whose svscanboot was killed: it would keep the new one out, and nothing would tell it to stop. Uses KILL, so that the
+/// services run on.
 fn end_orphan(dir: &Path) {
     let parent = process::own_parent();
     let servers = Servers::of(dir).unwrap_or_default();
@@ -266,14 +268,14 @@ fn end_orphan(dir: &Path) {
     }
 }
 
-/// Starts a program of the suite in a session of its own, with nothing in its environment but PATH: init's TERM is for the whole process
-/// group, and only this one is to hear it.
+/// Starts a program of the suite in a session of its own, with nothing in its environment but PATH. init sends TERM to the whole process
+/// group, and only svscanboot is to get it.
 fn spawn(peers: &Peers, name: &str, words: &[&OsStr], fds: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<Pid> {
     let environment = [c_string(OsStr::new(&format!("PATH={PATH}")))];
     spawn_with(peers, name, words, Some(&environment), || {
         identity::new_session()?;
         fds.iter().try_for_each(|&(from, to)| fd::place(from, to))?;
-        // svscan lets them through as soon as it knows what to do. Till then they wait, or they would just kill it.
+        // svscan unblocks these signals when it has its handlers. Before that they would kill it.
         if name == "svscan" {
             signals::block(&STOP)?;
         }

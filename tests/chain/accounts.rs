@@ -7,7 +7,7 @@ use std::process::Command;
 
 use testkit::{Scratch, finish, needs_program, needs_root};
 
-use crate::common::{printed, refused};
+use super::common::{printed, refused};
 
 /// An account that every system has, its user id and its group id.
 fn daemon() -> (&'static str, String, String) {

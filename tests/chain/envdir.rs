@@ -9,7 +9,7 @@ use std::path::Path;
 
 use testkit::{Finished, Scratch, finish};
 
-use crate::common::{printed, refused, sh, with_environment};
+use super::common::{printed, refused, sh, with_environment};
 
 /// Runs `envdir env /usr/bin/env -0` with nothing in the environment but `before`.
 #[track_caller]

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use testkit::{Scratch, finish, make_executable};
 
-use crate::common::{chains, printed, refused, sh, with};
+use super::common::{chains, printed, refused, sh, with};
 
 /// Files that cannot be executed, and the reason that is given.
 fn obstacles(scratch: &Scratch) -> Vec<(String, &'static str)> {

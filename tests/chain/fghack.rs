@@ -5,7 +5,7 @@ use std::path::Path;
 
 use testkit::{Running, Scratch, finish, needs_program, signal, wait_for, wait_until};
 
-use crate::common::{refused, sh};
+use super::common::{refused, sh};
 
 /// Starts fghack with a shell script that makes the file `up` holding its pid.
 fn fghack(scratch: &Scratch, script: &str) -> (Running, u32) {
@@ -125,7 +125,7 @@ fn term_is_ignored_where_it_was_ignored_before() {
     let scratch = Scratch::new();
     assert_eq!(sh(&scratch, "mkfifo end").code, 0);
     let script = "trap '' TERM; exec fghack sh -c 'echo >up; read line <end; exit 6'";
-    let mut running = testkit::start(&mut crate::common::shell(&scratch, script));
+    let mut running = testkit::start(&mut super::common::shell(&scratch, script));
     wait_until("the child runs", || scratch.path("up").exists());
     running.signal("TERM");
     running.signal("TERM");

@@ -2,7 +2,7 @@
 
 use testkit::{Scratch, finish, skip};
 
-use crate::common::{chains, execs, printed, refused, sh, with, with_environment};
+use super::common::{chains, execs, printed, refused, sh, with, with_environment};
 
 #[test]
 fn the_exit_code_is_the_childs() {
@@ -94,7 +94,7 @@ fn no_descriptor_is_opened_or_closed() {
             let mut words = with(chain, &["sh", "-c", OPEN]);
             words.insert(0, chain.0);
             let script = format!("exec 3<&- 4<&- 5<&- 6<&-; exec \"$0\" \"$@\" {redirections}");
-            let mut command = crate::common::shell(&scratch, &script);
+            let mut command = super::common::shell(&scratch, &script);
             assert_eq!(finish(command.args(&words)).code, bits, "{}: {redirections}", chain.0);
         }
     }

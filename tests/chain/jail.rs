@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::{Finished, Jail, finish};
 
-use crate::common::{printed, refused};
+use super::common::{printed, refused};
 
 /// Puts a passwd file into the jail.
 fn passwd(jail: &Jail, contents: impl AsRef<[u8]>) {

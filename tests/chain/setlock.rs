@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use testkit::{Running, Scratch, finish, needs_program, start, wait_until};
 
-use crate::common::{printed, refused, sh, shell};
+use super::common::{printed, refused, sh, shell};
 
 const TAKEN: &str = "setlock: fatal: unable to lock lock: temporary failure\n";
 

@@ -2,7 +2,7 @@
 
 use testkit::{Finished, Scratch};
 
-use crate::common::{refused, sh};
+use super::common::{refused, sh};
 
 const USAGE: &str = "softlimit: usage: softlimit [-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child\n";
 

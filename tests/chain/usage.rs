@@ -5,7 +5,7 @@ use std::process::Command;
 
 use testkit::{Scratch, finish};
 
-use crate::common::{printed, refused};
+use super::common::{printed, refused};
 
 const SOFTLIMIT: &str = "softlimit: usage: softlimit [-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child\n";
 const SETLOCK: &str = "setlock: usage: setlock [ -nNxX ] file program [ arg ... ]\n";

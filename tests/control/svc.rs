@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Finished, Scratch, Suite, finish, start, wait_until};
 
-use crate::fabricated::{Fabricated, dead, link_loop};
+use super::fabricated::{Fabricated, dead, link_loop};
 
 /// The options that the original has; ours names its own behind them.
 const OPTIONS: &str =

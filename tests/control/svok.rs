@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use testkit::{Finished, Scratch, finish};
 
-use crate::fabricated::{Fabricated, dead, link_loop};
+use super::fabricated::{Fabricated, dead, link_loop};
 
 fn silent(code: i32) -> Finished {
     Finished { code, stdout: Vec::new(), stderr: Vec::new() }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Scratch, finish, start, wait_until};
 
-use crate::fabricated::{AHEAD, Fabricated, dead, link_loop, record};
+use super::fabricated::{AHEAD, Fabricated, dead, link_loop, record};
 
 /// What svstat says of the service directory `name`, behind its name and the colon. The exit code is 0.
 fn said(scratch: &Scratch, name: &str) -> String {

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use testkit::{Running, Scratch, wait_for, wait_until};
+use testkit::{Running, Scratch, for_each, wait_for, wait_until};
 
-use crate::world::{pid, svc, svstat, wait_down, wait_up};
+use super::world::{pid, svc, svstat, wait_down, wait_up};
 
 const SLEEPER: &str = "exec sleep 1000";
 
@@ -75,7 +75,7 @@ fn pids_while(scratch: &Scratch, act: impl FnOnce()) -> Vec<[u8; 4]> {
 
 #[test]
 fn no_wait_takes_it_for_up_and_nobody_shows_its_process() {
-    for (how, reason) in BROKEN {
+    for_each(&BROKEN, |&(how, reason)| {
         let scratch = Scratch::new();
         scratch.service("a", SLEEPER);
         scratch.write("a/down", "");
@@ -104,7 +104,7 @@ fn no_wait_takes_it_for_up_and_nobody_shows_its_process() {
         let ran = scratch.run("svc", &["--wait=up", "--timeout=20", "a"]);
         assert_eq!((ran.code, ran.err()), (0, String::new()), "{how}");
         assert!(svstat(&scratch, "a").starts_with("up "), "{how}");
-    }
+    });
 }
 
 #[test]
@@ -146,6 +146,8 @@ fn a_second_copy_that_cannot_be_executed_leaves_the_first_up() {
     scratch.service("a", SLEEPER);
     let _supervise = supervise(&scratch);
     let child = wait_up(&scratch, "a");
+    // Before that the shell may not have read its script.
+    wait_until("it sleeps", || fs::read(format!("/proc/{child}/comm")).is_ok_and(|name| name == b"sleep\n"));
     fs::remove_file(scratch.path("a/run")).expect("it is there");
     let ran = scratch.run("svc", &["-R", "--wait=replaced", "--timeout=20", "a"]);
     let why = "unable to start run: file does not exist";

@@ -13,7 +13,10 @@ pub const EAR: &str = "ear";
 /// Shell words that run the part `role` with `word`. It is silent.
 pub fn run(role: &str, word: &str) -> String {
     let program = env::current_exe().expect("the test has a path");
-    format!("DEPLOY_HELPER={role} DEPLOY_WORD='{word}' '{}' --exact helper::helper >/dev/null 2>&1", program.display())
+    format!(
+        "DEPLOY_HELPER={role} DEPLOY_WORD='{word}' '{}' --exact deploy::helper::helper >/dev/null 2>&1",
+        program.display()
+    )
 }
 
 /// Sends a datagram as a service does.

@@ -2,7 +2,7 @@
 
 use testkit::{Scratch, wait_until};
 
-use crate::world::{svc, wait_up};
+use super::world::{svc, wait_up};
 
 #[test]
 fn each_kind_of_nonsense_gets_one_clear_line_and_the_default() {
@@ -62,7 +62,7 @@ fn a_trouble_that_comes_back_is_told_again() {
     let mut before = wait_up(&scratch, "a");
     let mut restart = || {
         svc(&scratch, "-t", "a");
-        before = testkit::wait_for("another is up", || crate::world::pid(&scratch, "a").filter(|&pid| pid != before));
+        before = testkit::wait_for("another is up", || super::world::pid(&scratch, "a").filter(|&pid| pid != before));
     };
     let line = "supervise: warning: using a/notification-fd: it takes the place of stdout\n";
     for round in 1..=3 {

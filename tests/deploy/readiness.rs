@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Running, Scratch, holds_for, lives, signal, wait_until};
 
-use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
+use super::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 fn supervise(scratch: &Scratch) -> Running {
     scratch.start("supervise", "supervise", &["a"])

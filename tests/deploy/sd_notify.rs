@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use testkit::{Running, Scratch, holds_for, lives, signal, wait_for, wait_until};
 
-use crate::helper::{self, tell};
-use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
+use super::helper::{self, tell};
+use super::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 /// A service that says what the file `say` holds, each time somebody makes it.
 pub fn teller() -> String {

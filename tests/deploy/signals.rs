@@ -2,7 +2,7 @@
 
 use testkit::{Running, Scratch, lives, signal, wait_for, wait_until};
 
-use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
+use super::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 /// A service that tells of each signal by a line, and ends on none of them.
 const TELLER: &str = "for s in HUP INT QUIT USR1 USR2 ALRM TERM WINCH; do trap \"echo $s\" $s; done

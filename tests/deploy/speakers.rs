@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use testkit::{Scratch, holds_for, is_root, needs_program, needs_root, wait_until};
 
-use crate::helper::{self, tell};
-use crate::sd_notify::{Told, teller};
-use crate::world::{svc, svstat, wait_down};
+use super::helper::{self, tell};
+use super::sd_notify::{Told, teller};
+use super::world::{svc, svstat, wait_down};
 
 /// Long enough to see that nothing happens.
 const A_WHILE: Duration = Duration::from_millis(300);
@@ -45,7 +45,7 @@ fn a_service_without_the_file_leaves_the_directory_as_it_was() {
     let scratch = Scratch::new();
     scratch.service("a", "exec sleep 1000");
     let _supervise = scratch.start("supervise", "supervise", &["a"]);
-    crate::world::wait_up(&scratch, "a");
+    super::world::wait_up(&scratch, "a");
     assert_eq!(mode(&scratch, "a/supervise"), 0o700);
     assert!(!scratch.path("a/supervise/notify").exists());
 }

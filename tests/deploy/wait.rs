@@ -9,8 +9,8 @@ use svdir::{Mark, Record};
 
 use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until, watches};
 
-use crate::sockets::stands_still;
-use crate::world::{lines, pid, svc, svstat, wait_down, wait_up};
+use super::sockets::stands_still;
+use super::world::{lines, pid, svc, svstat, wait_down, wait_up};
 
 const SLEEPER: &str = "exec sleep 1000";
 /// Takes a moment to end, and a moment until it is ready.
@@ -162,7 +162,7 @@ fn who_waits_for_more_is_told_that_supervise_has_left() {
     holds_for(Duration::from_millis(100), "it waits", || waiting.ended().is_none());
     svc(&scratch, "-dx", "a");
     assert_eq!((supervise.end(), waiting.end()), (0, 1));
-    assert_eq!(scratch.text("svc.err"), "svc: warning: unable to wait for a to be ready: supervise has left\n");
+    assert_eq!(scratch.text("svc.err"), "svc: warning: unable to wait for a to be ready: supervise has exited\n");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_killed_supervise_without_a_successor_is_told_of() {
     supervise.signal("KILL");
     supervise.end();
     assert_eq!(waiting.end(), 1);
-    let line = "svc: warning: unable to wait for a to be down: supervise was killed, and none follows\n";
+    let line = "svc: warning: unable to wait for a to be down: supervise was killed, and no other was started\n";
     assert_eq!(scratch.text("svc.err"), line);
 }
 
@@ -466,7 +466,7 @@ fn more_services_are_waited_for_than_files_may_be_open_at_first() {
 #[test]
 fn a_service_that_is_refused_what_it_needs_tells_why() {
     let scratch = Scratch::new();
-    let port = &crate::address();
+    let port = &testkit::address();
     let taken = std::net::TcpListener::bind(port).expect("a free address");
     scratch.service("a", SLEEPER);
     scratch.write("a/sockets/web", format!("tcp {port}"));

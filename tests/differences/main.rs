@@ -1,5 +1,5 @@
-//! Where ours differs from daemontools 0.76 on purpose: one file for each difference, which says what the original does,
-//! what ours does, and why.
+//! The differences from daemontools 0.76 that are on purpose: one file for each, which says what the original does, what
+//! ours does, and why.
 
 mod talker;
 mod world;

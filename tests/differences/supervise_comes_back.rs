@@ -57,10 +57,17 @@ impl Place<'_> {
     }
 
     /// That one copy runs, whoever asks and starts what, after the files are removed.
+    /// It has been started so often, and not more often.
+    #[track_caller]
+    fn has_started(&self, times: usize) {
+        wait_until("it has told", || self.starts() >= times);
+        assert_eq!(self.starts(), times);
+    }
+
     #[track_caller]
     fn stays_one(&self) {
         let child = wait_for("it is up", || self.pid());
-        wait_until("it has told", || self.starts() == 1);
+        self.has_started(1);
         // The first who asks finds it again.
         self.remove();
         assert_eq!(self.pid(), Some(child), "svstat");
@@ -87,7 +94,7 @@ impl Place<'_> {
         let ran = self.run("svc", &["-t", "--wait=up", "--timeout=20", self.dir]);
         assert_eq!((ran.code, ran.err().as_str()), (0, ""));
         assert!(self.pid().is_some_and(|pid| pid != child));
-        wait_until("it has told", || self.starts() == 2);
+        self.has_started(2);
     }
 }
 
@@ -129,7 +136,7 @@ fn one_below_a_svscan_that_is_killed_and_started_again() {
     let _svscan = start(&mut place.command("svscan", &["scan"]));
     wait_until("it is reached again", || scratch.path("scan/a/supervise/ok").exists());
     wait_until("it is reached again", || place.pid() == Some(child));
-    wait_until("it has told", || place.starts() == 1);
+    place.has_started(1);
     place.stays_one();
 }
 

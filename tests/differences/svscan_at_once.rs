@@ -13,6 +13,9 @@ use crate::world::{A_LOOK, assert_paced, pid, process, wait_up};
 
 #[test]
 fn links_are_served_one_after_the_other_in_far_less_than_a_look_each() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.mkdir("service");
     let _svscan = scratch.start("svscan", "svscan", &["service"]);
@@ -66,6 +69,9 @@ fn sleeps(pid: u32) -> Option<String> {
 
 #[test]
 fn nothing_wakes_while_nothing_happens() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.service("service/a", "exec sleep 1000");
     scratch.script("service/a/log/run", "exec sleep 1000");
@@ -89,6 +95,9 @@ fn nothing_wakes_while_nothing_happens() {
 
 #[test]
 fn a_directory_that_is_made_first_and_filled_afterwards_is_started_when_it_is_complete() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.mkdir("service");
     let _svscan = scratch.start("svscan", "svscan", &["service"]);
@@ -123,6 +132,9 @@ fn unfilled(scratch: &Scratch, svscan: &Running, before: usize) -> PathBuf {
 
 #[test]
 fn a_directory_that_is_renamed_before_it_is_filled_is_started_when_it_is_complete() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let (scratch, svscan) = at_rest();
     let before = watches(svscan.pid());
     let begin = Instant::now();
@@ -145,6 +157,9 @@ fn a_directory_that_is_renamed_before_it_is_filled_is_started_when_it_is_complet
 
 #[test]
 fn a_directory_that_was_filled_is_watched_no_more_whatever_its_name() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let (scratch, svscan) = at_rest();
     let before = watches(svscan.pid());
     for number in 0..5 {

@@ -12,6 +12,9 @@ use crate::world::{lines, pid, process, svc, svstat, wait_up};
 
 #[test]
 fn a_log_that_is_a_file_is_said_and_the_service_runs_without() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.service("service/a", "echo seen; exec sleep 1000");
     scratch.write("service/a/log", "");
@@ -23,6 +26,9 @@ fn a_log_that_is_a_file_is_said_and_the_service_runs_without() {
 
 #[test]
 fn a_log_that_cannot_be_examined_does_not_hold_the_service_back() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.service("service/a", "exec sleep 1000");
     symlink("log", scratch.path("service/a/log")).expect("a link");

@@ -58,6 +58,9 @@ fn watches(svscan: &Running, scratch: &Scratch, dir: &str) -> bool {
 
 #[test]
 fn a_new_svscan_leaves_running_supervises_alone_and_takes_care_of_them() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.service("scan/a", "exec sleep 1000");
     let first = svscan(&scratch);
@@ -208,6 +211,9 @@ const STRANGERS: [&str; 2] =
 
 #[test]
 fn a_stranger_who_locks_the_scan_directory_keeps_no_svscan_out_and_lets_no_second_in() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     if !needs_root() || needs_program("flock").is_none() {
         return;
     }
@@ -280,6 +286,9 @@ fn orphans_of_services_come_to_svscan_and_are_reaped() {
 
 #[test]
 fn a_supervise_that_somebody_else_has_started_is_waited_for() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     scratch.service("scan/a", "exec sleep 1000");
     let mut own = start(scratch.command("supervise", &["a"]).current_dir(scratch.path("scan")));

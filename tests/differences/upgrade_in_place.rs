@@ -4,7 +4,8 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use testkit::{Running, Scratch, lives, signal, start, wait_for, wait_until};
@@ -151,6 +152,9 @@ fn supervise_of(scratch: &Scratch, dir: &str) -> u32 {
 
 #[test]
 fn svscan_becomes_its_new_file_with_all_its_pipes_and_children() {
+    if !testkit::needs_inotify() {
+        return;
+    }
     let scratch = Scratch::new();
     let (svscan, mut talker) = scan_with_logger(&scratch);
     let before = ["scan/a", "scan/a/log"].map(|dir| wait_up(&scratch, dir));
@@ -292,6 +296,19 @@ fn a_program_that_does_not_know_an_option_of_the_call_says_no() {
     assert_eq!(pid(&scratch, "scan/a"), Some(child));
 }
 
+/// Sets the limit on open files of a program.
+fn limit(prlimit: &Path, program: &Running, files: usize) {
+    let mut command = Command::new(prlimit);
+    let ran = testkit::finish(command.arg(format!("--pid={}", program.pid())).arg(format!("--nofile={files}:4096")));
+    assert_eq!(ran.code, 0, "{}", ran.err());
+}
+
+/// The lowest number that no descriptor of a program has.
+fn first_free(program: &Running) -> usize {
+    let is_open = |number: &usize| fs::symlink_metadata(format!("/proc/{}/fd/{number}", program.pid())).is_ok();
+    (0..).find(|number| !is_open(number)).expect("there are more")
+}
+
 #[test]
 fn at_the_limit_of_open_files_the_new_program_goes_on_or_the_old_one_does() {
     let Some(prlimit) = testkit::needs_program("prlimit") else { return };
@@ -299,15 +316,9 @@ fn at_the_limit_of_open_files_the_new_program_goes_on_or_the_old_one_does() {
     scratch.service("a", SLEEPER);
     let supervise = supervise(&scratch);
     let child = wait_up(&scratch, "a");
-    let limit = |limit: usize| {
-        let mut command = Command::new(&prlimit);
-        let ran =
-            testkit::finish(command.arg(format!("--pid={}", supervise.pid())).arg(format!("--nofile={limit}:4096")));
-        assert_eq!(ran.code, 0, "{}", ran.err());
-    };
+    let limit = |files: usize| limit(&prlimit, &supervise, files);
     // Its descriptors have the lowest numbers, unless somebody has left it others.
-    let is_open = |number: &usize| fs::symlink_metadata(format!("/proc/{}/fd/{number}", supervise.pid())).is_ok();
-    let first = (0..).find(|number| !is_open(number)).expect("there are more");
+    let first = first_free(&supervise);
     let mut upgraded = 0;
     for more in 0..6 {
         upgrade(&scratch, "supervise");
@@ -324,4 +335,139 @@ fn at_the_limit_of_open_files_the_new_program_goes_on_or_the_old_one_does() {
     limit(1024);
     svc(&scratch, "-t", "a");
     wait_until("it is still supervised", || pid(&scratch, "a").is_some_and(|pid| pid != child));
+}
+
+/// A scan directory with services that have loggers, all of them up, and the pids of these and of their loggers.
+fn many(scratch: &Scratch, words: &[&str]) -> (Running, Vec<(String, u32)>) {
+    const SERVICES: usize = 8;
+    for number in 0..SERVICES {
+        scratch.service(&format!("scan/s{number}"), SLEEPER);
+        scratch.script(format!("scan/s{number}/log/run"), "exec cat >got");
+    }
+    upgrade(scratch, "supervise");
+    let svscan = start_upgradable_with(scratch, "svscan", words);
+    let dirs = (0..SERVICES).flat_map(|number| [format!("scan/s{number}"), format!("scan/s{number}/log")]);
+    let up = dirs.map(|dir| (dir.clone(), wait_up(scratch, &dir))).collect();
+    (svscan, up)
+}
+
+/// strace, if it may make system calls fail here; if not, a line says that the test is skipped.
+fn needs_strace() -> Option<PathBuf> {
+    let strace = testkit::needs_program("strace")?;
+    let traces = testkit::finish(Command::new(&strace).args(["-qq", "-o", "/dev/null", "true"])).code == 0;
+    if !traces {
+        testkit::skip("strace may not trace here");
+    }
+    traces.then_some(strace)
+}
+
+/// A supervise that is killed comes back: svscan hears of its end.
+fn assert_heard(scratch: &Scratch, dir: &str) {
+    let supervise = supervise_of(scratch, dir);
+    signal(supervise, "KILL");
+    wait_until("another runs", || process(scratch, &[dir]).is_some_and(|new| new != supervise));
+    wait_until("it supervises", || scratch.run("svok", &[&format!("scan/{dir}")]).code == 0);
+}
+
+#[test]
+fn svscan_at_the_limit_of_open_files_goes_on_with_all_its_services() {
+    let Some(prlimit) = testkit::needs_program("prlimit") else { return };
+    let scratch = Scratch::new();
+    let (svscan, up) = many(&scratch, &["scan"]);
+    let first = first_free(&svscan);
+    let mut upgraded = 0;
+    for more in 0..6 {
+        upgrade(&scratch, "svscan");
+        let said = lines(&scratch, "svscan.err");
+        limit(&prlimit, &svscan, first + more);
+        svscan.signal("USR2");
+        wait_until("one of them goes on", || is_new(svscan.pid()) || lines(&scratch, "svscan.err") > said);
+        upgraded += usize::from(is_new(svscan.pid()));
+        for (dir, before) in &up {
+            assert_eq!(pid(&scratch, dir), Some(*before), "{more}: {}", scratch.text("svscan.err"));
+        }
+    }
+    assert!(upgraded > 0, "{}", scratch.text("svscan.err"));
+    limit(&prlimit, &svscan, 1024);
+    assert_heard(&scratch, "s0");
+    assert_heard(&scratch, "s7/log");
+}
+
+#[test]
+fn an_init_is_upgraded_at_its_limit_of_open_files() {
+    if !testkit::needs_inotify() {
+        return;
+    }
+    let Some(prlimit) = testkit::needs_program("prlimit") else { return };
+    let scratch = Scratch::new();
+    let (mut svscan, up) = many(&scratch, &["--init", "scan"]);
+    let open = || fs::read_dir(format!("/proc/{}/fd", svscan.pid())).expect("it lives").count();
+    let (first, before) = (first_free(&svscan), open());
+    // One is left, to read the directory with.
+    limit(&prlimit, &svscan, first + 1);
+    for _ in 0..2 {
+        upgrade(&scratch, "svscan");
+        svscan.signal("USR2");
+        wait_until("it is the new file", || is_new(svscan.pid()));
+        wait_until("as many descriptors are open", || open() == before);
+    }
+    for (dir, before) in &up {
+        assert_eq!(pid(&scratch, dir), Some(*before));
+    }
+    assert_eq!(scratch.text("svscan.err"), "");
+    svscan.signal("TERM");
+    assert_eq!(svscan.end(), 0);
+}
+
+#[test]
+fn svscan_goes_on_where_its_new_file_can_make_neither_a_pipe_nor_a_watch() {
+    if !testkit::needs_inotify() {
+        return;
+    }
+    let Some(strace) = needs_strace() else { return };
+    let scratch = Scratch::new();
+    let (svscan, up) = many(&scratch, &["scan"]);
+    let calls = "?pipe,?pipe2,?inotify_init,?inotify_init1";
+    let mut command = Command::new(strace);
+    command.args(["-qq", "-o", "/dev/null", "-e", "signal=none", "-e", &format!("trace={calls},execve")]);
+    command.args(["-e", &format!("inject={calls}:error=ENFILE"), "-p", &svscan.pid().to_string()]);
+    let tracer = start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
+    let attached = format!("\nTracerPid:\t{}\n", tracer.pid());
+    let status = || fs::read_to_string(format!("/proc/{}/status", svscan.pid())).unwrap_or_default();
+    wait_until("strace has attached", || status().contains(&attached));
+    upgrade(&scratch, "svscan");
+    svscan.signal("USR2");
+    wait_until("it is the new file", || is_new(svscan.pid()));
+    let watch = "unable to watch the scan directory, looking every 5 seconds: system cannot open more files";
+    let said = format!("svscan: warning: {watch}\n");
+    wait_until("it is said", || scratch.text("svscan.err") == said);
+    assert_heard(&scratch, "s0");
+    scratch.service("scan/new", SLEEPER);
+    wait_up(&scratch, "scan/new");
+    for (dir, before) in &up {
+        assert_eq!(pid(&scratch, dir), Some(*before));
+    }
+    assert_eq!(scratch.text("svscan.err"), said);
+}
+
+#[test]
+fn svscan_waits_for_a_pipe_where_an_older_one_has_left_none() {
+    if !testkit::needs_inotify() {
+        return;
+    }
+    let Some(strace) = needs_strace() else { return };
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let state = sys::sealed::make(b"uphold svscan 1\0-\0-\0").expect("memory");
+    sys::sealed::keep(state.as_fd(), true).expect("it is open");
+    let mut command = Command::new(strace);
+    let calls = "?pipe,?pipe2";
+    command.args(["-qq", "-o", "/dev/null", "-e", "signal=none", "-e", &format!("trace={calls}")]);
+    command.args(["-e", &format!("inject={calls}:error=ENFILE:when=1..2")]).arg(scratch.suite().path("svscan"));
+    command.env("UPHOLD_HANDOVER", sys::sealed::number(state.as_fd()).to_string()).current_dir(scratch.root());
+    command.stderr(fs::File::create(scratch.path("err")).expect("a file"));
+    let _svscan = start(&mut command);
+    wait_up(&scratch, "a");
+    let said = "svscan: warning: unable to create pipe, trying again in a second: system cannot open more files\n";
+    assert_eq!(scratch.text("err"), said);
 }

@@ -4,10 +4,10 @@
 use std::fs;
 use std::time::Duration;
 
-use testkit::{Running, Scratch, children, holds_for, signal, wait_for, wait_until};
+use testkit::{Running, Scratch, children, for_each, holds_for, signal, wait_for, wait_until};
 
 use crate::scene::{ALONE, is_supervised, pid, processes, supervise_of, svc, wait_up};
-use crate::strace::{EXEC, Injection, Strace, WRITE_AT, for_each, needs_strace};
+use crate::strace::{EXEC, Injection, Strace, WRITE_AT, needs_strace};
 
 /// Long enough to be killed in, and shorter than the next supervise waits for the lock.
 const HELD_UP: u64 = 300_000;

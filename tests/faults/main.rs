@@ -1,5 +1,5 @@
-//! Faults injected at system calls: strace makes a call of a program at work fail, and the program must live on, say each cause
-//! once, and end up as wanted. Where strace is not there or may not trace, the tests say so and are skipped.
+//! Injected faults: strace makes a system call of a running program fail, and the program must live on, warn once for each
+//! cause, and get to the wanted state. If strace is not installed or may not trace, the tests say so and are skipped.
 
 #![cfg(target_os = "linux")]
 

@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use testkit::{Running, Scratch, finish, lives, needs_program, signal, start, wait_until};
+use testkit::{Running, Scratch, finish, for_each, lives, needs_program, signal, start, wait_until};
 
 use crate::scene::assert_said_once;
 use crate::strace::{
-    CHMOD, EXEC, FORK, FSYNC, Injection, LINK, OPEN, READ, RENAME, TIMES, UNLINK, WRITE, for_each, needs_strace, reason,
+    CHMOD, EXEC, FORK, FSYNC, Injection, LINK, OPEN, READ, RENAME, TIMES, UNLINK, WRITE, needs_strace, reason,
 };
 
 /// Calls that fail, with which errors, and what multilog may say of it.

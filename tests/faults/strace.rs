@@ -1,11 +1,8 @@
 //! strace, which makes system calls fail.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use testkit::{Running, Scratch, finish, needs_program, signal, skip, start, wait_until};
@@ -164,42 +161,4 @@ fn injected(log: &Path) -> usize {
 /// Whether a process waits for something to happen, and not for a child that borrows its memory or for strace.
 pub fn sleeps(pid: u32) -> bool {
     testkit::state(pid) == Some('S')
-}
-
-/// Runs `check` for each case, some at a time, and then tells which of them failed.
-pub fn for_each<T: Sync + std::fmt::Debug>(cases: &[T], check: impl Fn(&T) + Sync) {
-    let failed = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for case in cases {
-            let (check, failed) = (&check, &failed);
-            scope.spawn(move || {
-                let _turn = Turn::wait();
-                if catch_unwind(AssertUnwindSafe(|| check(case))).is_err() {
-                    failed.lock().expect("nobody panics with it").push(format!("{case:?}"));
-                }
-            });
-        }
-    });
-    let failed = failed.into_inner().expect("nobody panics with it");
-    assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), cases.len(), failed.join("\n"));
-}
-
-/// The right to run a case: of all tests together, so many do at a time. They wait more than they work.
-struct Turn;
-
-static FREE: (Mutex<usize>, Condvar) = (Mutex::new(24), Condvar::new());
-
-impl Turn {
-    fn wait() -> Turn {
-        let free = FREE.0.lock().expect("nobody panics with it");
-        *FREE.1.wait_while(free, |free| *free == 0).expect("nobody panics with it") -= 1;
-        Turn
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *FREE.0.lock().expect("nobody panics with it") += 1;
-        FREE.1.notify_one();
-    }
 }

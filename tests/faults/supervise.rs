@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use testkit::{Running, Scratch, holds_for, lives, start, wait_until};
+use testkit::{Running, Scratch, for_each, holds_for, lives, start, wait_until};
 
 use crate::scene::{ALONE, assert_said_once, insist_up_again, processes, svc, wait_down, wait_up, wait_up_again};
 use crate::strace::{
-    EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, WRITE_AT, for_each, needs_strace, reason,
+    EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, WRITE_AT, needs_strace, reason,
 };
 
 const FORK_FAILED: &str = "supervise: warning: unable to fork for a, sleeping 60 seconds";

@@ -2,12 +2,10 @@
 
 use std::fs;
 
-use testkit::{Running, Scratch, lives, signal, wait_for, wait_until};
+use testkit::{Running, Scratch, for_each, lives, signal, wait_for, wait_until};
 
 use crate::scene::{assert_said_once, is_supervised, pid, supervise_of, svc, wait_up};
-use crate::strace::{
-    EXEC, FORK, Injection, MAP, OPEN, PIPE, POLL, TIMES, WATCH, WRITE, for_each, needs_strace, reason,
-};
+use crate::strace::{EXEC, FORK, Injection, MAP, OPEN, PIPE, POLL, TIMES, WATCH, WRITE, needs_strace, reason};
 
 /// A service that leaves a line in its log, and of which two would show; and its logger.
 const RUN: &str = "echo hello\nexec setlock -n alone sleep 1000";

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Running, Scratch, holds_for, needs_program, needs_root, start, wait_until};
 
-use crate::world::{Init, lines};
+use super::world::{Init, lines};
 
 const TELLER: &str = "echo start >>starts; exec sleep 100000";
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Jail, Scratch, needs_program, needs_root, start, wait_until};
 
-use crate::world::MORTAL;
+use super::world::{MORTAL, catches_term};
 
 /// A scan directory that its user cannot write, and a directory `state` that is the user's.
 fn locked() -> Scratch {
@@ -151,9 +151,11 @@ fn a_service_is_taken_over_through_the_state_directory() {
     let service = pid();
     first.signal("KILL");
     assert_eq!(first.end(), 1009);
-    let supervise = crate::world::lines(&scratch, "scan/a/supervise").len();
+    let supervise = super::world::lines(&scratch, "scan/a/supervise").len();
     assert_eq!(supervise, 0);
     let mut second = scratch.start("svscan", "svscan", &["--init", "--state", "state", "scan"]);
+    // Before that TERM would end it at once.
+    wait_until("svscan catches TERM", || catches_term(second.pid()));
     testkit::holds_for(std::time::Duration::from_millis(300), "it is left alone", || pid() == service);
     second.signal("TERM");
     assert_eq!((second.end(), scratch.text("svscan.err").as_str()), (0, ""));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Scratch, holds_for, wait_until};
 
-use crate::world::{FOREVER, Init, MORTAL, lines};
+use super::world::{FOREVER, Init, MORTAL, lines};
 
 /// A `run` that ends on TERM in the given way.
 fn on_term(end: &str) -> String {
@@ -61,7 +61,7 @@ fn a_stop_that_is_hurried_is_0() {
     init.wait_lines("scan/web/started", 1);
     init.wait_up(&["other"]);
     init.signal("TERM");
-    wait_until("the other is down", || !init.is_up("other"));
+    init.wait_left(1);
     init.signal("TERM");
     let said = "svscan: warning: the stop took too long, and what was left was killed: web\n";
     assert_eq!((init.end(), init.err().as_str()), (0, said));

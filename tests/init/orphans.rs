@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Scratch, children, needs_program, needs_root, state, wait_until};
 
-use crate::world::{FOREVER, Init};
+use super::world::{FOREVER, Init};
 
 const ORPHANS: usize = 2_000;
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Scratch, children, lives, needs_program, signal, start, wait_for, wait_until};
 
-use crate::world::{FOREVER, Init, MORTAL, lines};
+use super::world::{FOREVER, Init, MORTAL, lines};
 
 fn out(scratch: &Scratch) -> Vec<String> {
     lines(scratch, "svscan.out")

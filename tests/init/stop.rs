@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Scratch, children, session, signal, start, state, wait_for, wait_until};
 
-use crate::world::{FOREVER, Init, MORTAL, lines};
+use super::world::{FOREVER, Init, MORTAL, lines};
 
 /// A `run` that does not end on TERM.
 const STUBBORN: &str = "trap : TERM; echo >>started; while :; do sleep 100000 & wait $!; done";
@@ -147,7 +147,7 @@ fn who_was_sent_the_stdout_of_a_service_is_not_killed() {
     let scratch = Scratch::new();
     scratch.service("scan/a", "exec sleep 100000");
     scratch.service("scan/a/log", "exec cat >lines");
-    let init = Init::told(&scratch, &["--grace", "0.3"]);
+    let mut init = Init::told(&scratch, &["--grace", FOREVER]);
     init.wait_up(&["a", "a/log"]);
     let up = scratch.run("svstat", &["scan/a"]).out();
     let pid = up.split("pid ").nth(1).and_then(|rest| rest.split(')').next()).expect("it is up").to_owned();
@@ -157,7 +157,12 @@ fn who_was_sent_the_stdout_of_a_service_is_not_killed() {
     let mut stranger = start(stranger.stdout(Stdio::piped()));
     let mut line = [0];
     std::io::Read::read_exact(&mut stranger.child().stdout.take().expect("piped"), &mut line).expect("it has it");
-    assert_eq!(init.stop(), 0);
+    init.wait_ready();
+    init.signal("TERM");
+    init.wait_left(1);
+    // The second one hurries it.
+    init.signal("TERM");
+    assert_eq!(init.end(), 0);
     let said = "svscan: warning: the stop took too long, and what was left was killed: a/log\n";
     assert_eq!((stranger.ended(), scratch.text("svscan.err").as_str()), (None, said));
 }

@@ -16,9 +16,12 @@ pub struct Init<'a> {
     scratch: &'a Scratch,
     /// svscan, or the program that made the namespace and passes on its exit code.
     running: Running,
-    /// svscan.
+    /// svscan, or `GONE`.
     pid: u32,
 }
+
+/// What is no pid: that of a process 1 that had ended before it could be seen.
+const GONE: u32 = 0;
 
 impl<'a> Init<'a> {
     /// Process 1 if this test may make namespaces. Options besides `--init`, which process 1 needs not be told.
@@ -46,9 +49,10 @@ impl<'a> Init<'a> {
         let file = |name: &str| fs::File::options().create(true).append(true).open(scratch.path(name)).expect("a file");
         command.args(options).arg("scan").env("PATH", scratch.suite().search_path()).current_dir(scratch.root());
         command.stdin(Stdio::null()).stdout(file("svscan.out")).stderr(file("svscan.err"));
-        let running = start(&mut command);
+        let mut running = start(&mut command);
         let pid = match first {
-            true => wait_for("process 1", || child(running.pid())),
+            // One that ends with a service may have done so.
+            true => wait_for("process 1", || child(running.pid()).or_else(|| running.ended().map(|_| GONE))),
             false => running.pid(),
         };
         Init { scratch, running, pid }
@@ -71,6 +75,12 @@ impl<'a> Init<'a> {
         for service in services {
             wait_until(&format!("{service} is up"), || self.is_up(service));
         }
+    }
+
+    /// Waits until so many supervises are left, and svscan knows that.
+    #[track_caller]
+    pub fn wait_left(&self, count: usize) {
+        wait_until(&format!("{count} supervises are left"), || children(self.pid).len() == count);
     }
 
     /// Whether the service is up.
@@ -132,7 +142,8 @@ pub fn child(parent: u32) -> Option<u32> {
     children(parent).first().copied()
 }
 
-fn catches_term(pid: u32) -> bool {
+/// Whether a process has taken TERM for itself.
+pub fn catches_term(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use testkit::{finish, needs_root};
 
-use crate::tree::{INITS, Tree};
+use super::tree::{INITS, Tree};
 
 fn tree(init: &str) -> Tree {
     let (_, prepare) = INITS.into_iter().find(|(name, _)| *name == init).expect("it is known");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::tree::{INITS, Tree};
+use super::tree::{INITS, Tree};
 
 const UNIT: &str = "[Service]\nExecStart=/usr/bin/svscanboot /etc/service/\nRestart=always\n";
 const SCRIPT: &str = "#!/bin/sh\n# svscan\ncase $1 in start) /command/svscanboot & ;; esac\n";

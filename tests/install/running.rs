@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use testkit::{Finished, Running, Scratch, Suite, finish, start, wait_until};
+use testkit::{Finished, Running, Scratch, Suite, finish, start, state, wait_until};
 
 fn scratch() -> Scratch {
     let suite = Suite::under_test();
@@ -196,6 +196,13 @@ fn stop_waits_no_longer_than_it_was_told_and_says_for_what() {
     assert_eq!(boot(&scratch, "status").code, 0);
 }
 
+/// Whether TERM was sent to a process that has not taken it.
+fn is_told_to_end(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 << (15 - 1) != 0)
+}
+
 #[test]
 fn a_svscanboot_is_found_while_no_svscan_runs() {
     let scratch = scratch();
@@ -212,11 +219,25 @@ fn a_svscanboot_is_found_while_no_svscan_runs() {
         for svscan in testkit::children(svscanboot.pid()).into_iter().filter(called) {
             finish(Command::new("kill").arg("-KILL").arg(svscan.to_string()));
         }
-        marked(std::fs::read_to_string("/proc/locks").expect("it can be read"))
+        if !marked(std::fs::read_to_string("/proc/locks").expect("it can be read")) {
+            return false;
+        }
+        // It would do so for a second at the most.
+        svscanboot.signal("STOP");
+        wait_until("it stands still", || state(svscanboot.pid()) == Some('T'));
+        let stands_in = marked(std::fs::read_to_string("/proc/locks").expect("it can be read"));
+        if !stands_in {
+            svscanboot.signal("CONT");
+        }
+        stands_in
     });
-    let stopped = boot(&scratch, "stop");
-    assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
-    assert!(stopped.out().ends_with(&format!("stopped what svscan ran in {}\n", dir.display())), "{}", stopped.out());
+    let words = ["boot", "stop", "--scan-dir", dir.to_str().expect("text")];
+    let mut stop = scratch.start("stop", "uphold", &words);
+    wait_until("it was told to stop, or nobody was", || is_told_to_end(svscanboot.pid()) || stop.ended().is_some());
+    svscanboot.signal("CONT");
+    assert_eq!((stop.end(), scratch.text("stop.err").as_str()), (0, ""));
+    let said = scratch.text("stop.out");
+    assert!(said.ends_with(&format!("stopped what svscan ran in {}\n", dir.display())), "{said}");
     assert_eq!(svscanboot.end(), 0);
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use testkit::{finish, needs_program};
 
-use crate::tree::{INITS, Tree};
+use super::tree::{INITS, Tree};
 
 #[test]
 fn for_each_init_what_is_installed_is_removed_and_nothing_is_left() {

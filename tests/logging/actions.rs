@@ -2,7 +2,7 @@
 
 use testkit::Scratch;
 
-use crate::{is_stamp, log, mode, multilog};
+use super::{is_stamp, log, mode, multilog};
 
 /// The lines of `input` that the actions select.
 #[track_caller]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use testkit::{Scratch, finish_with};
 
-use crate::{Logger, finished, log, mode, names, numbered, set_mode, wait_for_text};
+use super::{Logger, finished, log, mode, names, numbered, set_mode, wait_for_text};
 
 #[test]
 fn a_new_directory_has_its_files_and_modes_whatever_the_umask() {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Finished, Scratch, finish_with, start, wait_for};
 
-use crate::is_stamp;
+use super::is_stamp;
 
 const LABEL: &str = "@400000003b4a39c23294b13c";
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use testkit::{Scratch, finish_with, start};
 
-use crate::{Logger, log, wait_for_text, whole};
+use super::{Logger, log, wait_for_text, whole};
 
 #[test]
 fn a_final_line_without_an_end_gets_one() {
@@ -93,7 +93,7 @@ fn a_closed_stderr_does_not_become_a_log() {
     let scratch = Scratch::new();
     let mut shell = std::process::Command::new("sh");
     shell.arg("-c").arg("exec \"$0\" s4096 e ./log >&- 2>&-").arg(scratch.suite().path("multilog"));
-    let input = crate::numbered(200);
+    let input = super::numbered(200);
     assert_eq!(finish_with(shell.current_dir(scratch.root()), &input).code, 0);
     assert!(whole(&scratch, "log") == input);
     assert_eq!(scratch.read("log/lock"), b"");

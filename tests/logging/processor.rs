@@ -2,7 +2,7 @@
 
 use testkit::{Scratch, wait_for, wait_until};
 
-use crate::{Logger, finished, log, mode, multilog, names, numbered, wait_for_lines};
+use super::{Logger, finished, log, mode, multilog, names, numbered, wait_for_lines};
 
 /// Fills one file of 4096 bytes and a little of the next.
 fn input() -> Vec<u8> {

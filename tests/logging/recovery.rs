@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::Scratch;
 
-use crate::{finished, log, mode, names, set_mode};
+use super::{finished, log, mode, names, set_mode};
 
 /// A log directory with these files and modes, each holding its own name and a newline.
 fn left(files: &[(&str, u32)]) -> Scratch {

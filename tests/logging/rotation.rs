@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::{Scratch, wait_until};
 
-use crate::{Logger, finished, log, mode, names, numbered, wait_for_text, whole};
+use super::{Logger, finished, log, mode, names, numbered, wait_for_text, whole};
 
 #[test]
 fn a_full_file_is_closed_at_a_line_end_and_no_line_is_lost() {

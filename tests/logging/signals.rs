@@ -6,7 +6,7 @@ use sys::process::Signal;
 use sys::signals::is_ignored;
 use testkit::{Scratch, wait_for, wait_until};
 
-use crate::{Logger, log, mode, names, numbered, wait_for_text};
+use super::{Logger, log, mode, names, numbered, wait_for_text};
 
 #[test]
 fn term_at_a_line_end_ends_it_cleanly() {
@@ -93,7 +93,7 @@ fn what_came_before_a_kill_is_in_the_file() {
     logger.signal("KILL");
     assert_eq!(logger.running.end(), 1009);
     log(&scratch, &["./log"], "");
-    let kept = crate::finished(&scratch, "log");
+    let kept = super::finished(&scratch, "log");
     assert_eq!(scratch.text(&kept[0]), expected);
 }
 
@@ -134,7 +134,7 @@ fn many_alarms_at_once_lose_nothing() {
         logger.signal("ALRM");
         expected.push_str(&line);
     }
-    let held = || String::from_utf8_lossy(&crate::whole(&scratch, "log")).into_owned();
+    let held = || String::from_utf8_lossy(&super::whole(&scratch, "log")).into_owned();
     wait_for("all lines", || (held() == expected).then_some(()));
     assert_eq!(logger.end(), 0);
     assert_eq!(held(), expected);

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use testkit::{Finished, Scratch, finish_with, needs_root};
 
-use crate::{Logger, log, multilog, set_mode, wait_for_text};
+use super::{Logger, log, multilog, set_mode, wait_for_text};
 
 /// It says this one line and exits 111.
 #[track_caller]

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use testkit::{Scratch, needs_program, needs_root, skip, wait_until};
 
-use crate::{Logger, numbered, wait_for_lines, wait_for_text, whole};
+use super::{Logger, numbered, wait_for_lines, wait_for_text, whole};
 
 /// A small file system, unmounted when the test is over.
 struct Small(PathBuf);
@@ -89,7 +89,7 @@ fn many_old_files_fit_into_little_memory() {
     let scratch = Scratch::new();
     scratch.mkdir("log");
     for number in 0..30_000 {
-        scratch.write(format!("log/@40000000{number:08x}00000000.s"), "");
+        fs::File::create(scratch.path(format!("log/@40000000{number:08x}00000000.s"))).expect("a file");
     }
     let lines = numbered(400);
     let words = ["-d", "2000000", "multilog", "n100000", "s4096", "./log"];

@@ -1,6 +1,6 @@
 //! The manual: every program has a page, which says what its `--help` says, and the pages hold together.
 //!
-//! The pages are read here without their fonts, so that the tests need no groff; where it is installed it checks them too.
+//! The tests read the pages without their fonts, so they need no groff; if groff is installed, it checks the pages too.
 
 mod page;
 

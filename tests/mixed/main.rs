@@ -1,5 +1,5 @@
 //! Programs of two suites on one service directory: ours and daemontools 0.76, ours and runit. Old clients, scripts and
-//! halves of an upgrade work on, and two supervisors never run one service.
+//! half-finished upgrades go on working, and two supervisors never run one service.
 
 mod daemontools;
 mod pair;

@@ -1,7 +1,7 @@
 //! Real servers, as `examples/deploy` runs them, are replaced under load, and no request may fail.
 //!
-//! The servers come from their registry: `tests/real/install` puts them into `target/servers`; UPHOLD_SERVERS names another place. What
-//! is not there is skipped. A figure is never asserted but for the number of failures: that is 0.
+//! `tests/real/install` installs the servers from their package registry into `target/servers`; UPHOLD_SERVERS names another directory.
+//! Servers that are not there are skipped. The only figure that is asserted is the number of failures, which must be 0.
 
 #![cfg(target_os = "linux")]
 

@@ -27,6 +27,7 @@ fn deploy_under_load(site: &Site, name: &str, targets: &[Target]) {
 }
 
 #[test]
+#[ignore = "takes a minute of both processors: `cargo test --test real -- --ignored replaces`"]
 fn gunicorn_with_sync_workers() {
     let Some(mut site) = needs_server("gunicorn").and_then(|servers| Site::new(Some(&servers))) else { return };
     let targets = site.listen("gunicorn");
@@ -35,6 +36,7 @@ fn gunicorn_with_sync_workers() {
 }
 
 #[test]
+#[ignore = "takes a minute of both processors: `cargo test --test real -- --ignored replaces`"]
 fn gunicorn_with_threads() {
     let Some(mut site) = needs_server("gunicorn").and_then(|servers| Site::new(Some(&servers))) else { return };
     site.edit("gunicorn/run", "--workers 2", "--workers 2 --threads 4");
@@ -44,6 +46,7 @@ fn gunicorn_with_threads() {
 }
 
 #[test]
+#[ignore = "takes a minute of both processors: `cargo test --test real -- --ignored replaces`"]
 fn waitress() {
     let Some(mut site) = needs_server("waitress-serve").and_then(|servers| Site::new(Some(&servers))) else { return };
     let targets = site.listen("waitress");
@@ -52,6 +55,7 @@ fn waitress() {
 }
 
 #[test]
+#[ignore = "takes a minute of both processors: `cargo test --test real -- --ignored replaces`"]
 fn uwsgi() {
     let Some(mut site) = needs_server("uwsgi").and_then(|servers| Site::new(Some(&servers))) else { return };
     site.edit("uwsgi/run", "--http-socket fd://3", "--http-socket fd://3 --http-socket fd://4");
@@ -61,6 +65,7 @@ fn uwsgi() {
 }
 
 #[test]
+#[ignore = "takes a minute of both processors: `cargo test --test real -- --ignored replaces`"]
 fn django_over_fastcgi_behind_lighttpd() {
     if testkit::needs_program("lighttpd").is_none() {
         return;

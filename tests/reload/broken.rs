@@ -2,7 +2,7 @@
 
 use testkit::{lives, wait_until};
 
-use crate::world::{LONG, NOTING, Watch};
+use super::world::{LONG, NOTING, Watch};
 
 /// What every failure says first.
 const FAILED: &str = "[ERROR   ]: HUP: new process failed to start. Abort reload";
@@ -81,8 +81,8 @@ fn new_copy_that_never_gets_ready_and_ends_without_its_children() {
 
 #[test]
 fn new_copy_that_shuts_the_socket_down() {
-    let address = crate::sockets::address();
-    let shut = crate::world::exec_helper("shut");
+    let address = testkit::address();
+    let shut = super::world::exec_helper("shut");
     let options = ["-w", LONG, "--listen", &format!("tcp:{address}")];
     let mut watch = Watch::begun(&options, &well_until(&format!("({shut}); exit 1")));
     let (old, new) = deploy_broken(&watch);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testkit::{Scratch, children, holds_for, lives, needs_program, needs_root, signal, wait_for, wait_until};
 
-use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, is_sleep};
+use super::world::{BRIEF, LONG, NOTING, STUBBORN, Watch, is_sleep};
 
 /// The exit code of hupwatch over a script.
 fn code(options: &[&str], script: &str) -> i32 {
@@ -24,7 +24,7 @@ fn exit_code_of_the_command_is_passed_on() {
 
 #[test]
 fn command_that_cannot_be_executed_is_said() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     for options in [&[][..], &["--compat"]] {
         let told = scratch.run("hupwatch", &[options, &["--", "no-such-program"]].concat());
         let expected = "hupwatch: fatal: unable to run no-such-program: file does not exist\n";
@@ -206,7 +206,7 @@ fn as_process_1_it_reaps_and_ends_everything() {
         return;
     }
     let Some(unshare) = needs_program("unshare") else { return };
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     // Each copy leaves an orphan behind, which ends at once.
     scratch.script("command", &format!("(sleep 0.01 &)\n{NOTING}"));
     let hupwatch = scratch.suite().path("hupwatch");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use testkit::wait_until;
 
-use crate::world::{Watch, exec_helper};
+use super::world::{Watch, exec_helper};
 
 const RELOADS: usize = 20;
 const CLIENTS: usize = 8;
@@ -84,7 +84,7 @@ impl Drop for Stopper<'_> {
 
 #[test]
 fn twenty_reloads_over_tcp_lose_no_request() {
-    let address = crate::sockets::address();
+    let address = testkit::address();
     reload_under_load(&format!("tcp:{address}"), |_| Target::Tcp(address.clone()));
 }
 

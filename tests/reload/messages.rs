@@ -2,7 +2,7 @@
 
 use testkit::children;
 
-use crate::world::{BRIEF, NOTING, Watch};
+use super::world::{BRIEF, NOTING, Watch};
 
 /// All that was said, with names in place of pids.
 fn said(watch: &Watch, names: &[(u32, &str)]) -> Vec<String> {
@@ -71,7 +71,7 @@ fn the_end_of_the_command_is_a_warning() {
 
 /// A reload that fails, one that works, and the way out, with so many `-v`; returns the levels that were said.
 fn levels(verbose: &[&str]) -> Vec<String> {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     scratch.script("command", &format!("[ -e broken ] && {{ echo broken >>notes; exit 7; }}\n{NOTING}"));
     // However long a copy takes to get at its first line, one that is broken is not ready.
     let options = [verbose, &["--ready", "check:[ ! -e broken ]"]].concat();
@@ -104,7 +104,7 @@ fn each_v_says_more() {
 
 #[test]
 fn stderr_that_nobody_reads_is_no_reason_to_die() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     scratch.script("command", NOTING);
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let mut command = scratch.command("hupwatch", &["-vvv", "-w", BRIEF, "--", "./command"]);

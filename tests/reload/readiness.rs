@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use testkit::{group, holds_for, needs_program, signal, wait_for, wait_until};
 
-use crate::helper::send;
-use crate::world::{LONG, NOTING, Watch, exec_helper};
+use super::helper::send;
+use super::world::{LONG, NOTING, Watch, exec_helper};
 
 /// Long enough to see that nothing happens.
 const A_WHILE: Duration = Duration::from_millis(200);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{group, holds_for, lives, signal, wait_until};
 
-use crate::world::{BRIEF, LONG, NOTING, STUBBORN, Watch};
+use super::world::{BRIEF, LONG, NOTING, STUBBORN, Watch};
 
 #[test]
 fn hup_starts_a_new_copy_and_then_ends_the_old() {
@@ -124,7 +124,7 @@ fn stop_and_continue_are_no_exit() {
 
 #[test]
 fn what_is_run_is_looked_for_anew() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     for release in ["one", "two"] {
         scratch.script(format!("{release}/command"), &format!("echo {release} >>releases\n{NOTING}"));
     }

@@ -4,18 +4,10 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use testkit::is_root;
+use testkit::{address, is_root};
 
-use crate::world::{BRIEF, NOTING, Watch};
-
-/// An address that no other test has: port 8080 of a loopback address of its own.
-pub fn address() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let (pid, next) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    format!("127.{}.{}.{next}:8080", 1 + pid / 256 % 254, pid % 256)
-}
+use super::world::{BRIEF, NOTING, Watch};
 
 /// Tells what it got, and ends.
 const TELLING: &str =
@@ -25,7 +17,7 @@ echo \"$sockets|$LISTEN_FDS|$LISTEN_FDNAMES|$own|$LISTEN_PID\"";
 
 /// What `TELLING` tells below hupwatch with these options, or of another command.
 fn told(options: &[&str], command: &[&str]) -> String {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     scratch.script("command", TELLING);
     let words = [options, &["--"], command].concat();
     let told = testkit::finish(scratch.command("hupwatch", &words).env_remove("LISTEN_FDS").env("LISTEN_PID", "1"));
@@ -52,7 +44,7 @@ fn sockets_from_above_are_passed_on() {
 
 #[test]
 fn readiness_takes_the_place_of_no_socket_from_above() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     let below = ["hupwatch", "--ready", "fd:4", "--", "./command"];
     let ran = scratch.run("hupwatch", &[&["--listen", "unix:s", "--listen", "unix:t", "--"], &below[..]].concat());
     assert_eq!((ran.code, ran.err().as_str()), (100, "hupwatch: fatal: descriptor 4 is given twice\n"));
@@ -88,7 +80,7 @@ fn socket_stays_while_copies_come_and_go() {
 }
 
 fn refused(words: &[&str], reason: &str) {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     scratch.script("command", "echo ran >notes");
     refused_in(&scratch, words, reason);
 }
@@ -116,7 +108,7 @@ fn address_that_cannot_be_had_is_said() {
 
 #[test]
 fn sockets_before_one_that_cannot_be_had_leave_no_file() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     let options = ["--listen", "unix:a", "--listen=unix:b,fd=0"];
     refused_in(&scratch, &[&options[..], &["--listen", "unix:no/s"]].concat(), "unix:no/s: file does not exist");
     // The second of the same name knocks at the first one's.
@@ -136,7 +128,7 @@ fn sockets_before_one_that_cannot_be_had_leave_no_file() {
 
 #[test]
 fn live_socket_is_refused_and_a_stale_one_taken_over() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     scratch.script("command", "echo ran >notes");
     let live = UnixListener::bind(scratch.path("s")).expect("a socket");
     refused_in(&scratch, &["--listen", "unix:s"], "unix:s: address already used");
@@ -156,7 +148,7 @@ fn privileged_port_is_denied_to_an_ordinary_user() {
     if first.trim().parse().unwrap_or(0) <= 80 {
         return testkit::skip("every port may be used by everybody here");
     }
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     let told = testkit::finish(&mut scratch.ordinary("hupwatch", &["--listen", "tcp:127.0.0.1:80", "--", "true"]));
     let expected = "hupwatch: fatal: unable to listen on tcp:127.0.0.1:80: access denied\n";
     assert_eq!((told.code, told.err().as_str()), (111, expected));
@@ -164,7 +156,7 @@ fn privileged_port_is_denied_to_an_ordinary_user() {
 
 /// How many sockets and pipes a command has, started with these words.
 fn descriptors(words: &[&str]) -> usize {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     scratch.script("command", "ls -l /proc/self/fd");
     let (program, words) = words.split_first().expect("a word");
     let out = std::fs::File::create(scratch.path("out")).expect("a file");

@@ -4,7 +4,7 @@ const USAGE: &str = "hupwatch: usage: hupwatch [-vk] [-w sec] [option ...] -- co
 
 #[test]
 fn wrong_usage_is_told() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     scratch.script("command", "echo ran >>notes");
     for words in [&[][..], &["./command"], &["-v", "./command"], &["--"], &["-v", "--"], &["x", "--", "./command"]] {
         let told = scratch.run("hupwatch", words);
@@ -25,7 +25,7 @@ fn wrong_usage_is_told() {
 
 #[test]
 fn wrong_values_are_named() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     scratch.script("command", "echo ran >>notes");
     let long = "p".repeat(108);
     let too_long = format!("unix:{long}");
@@ -60,7 +60,7 @@ fn wrong_values_are_named() {
 
 #[test]
 fn help_is_given_by_its_short_name_too() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     for words in [&["-h"][..], &["-v", "-h", "--", "true"], &["-v", "--help", "--", "true"]] {
         let told = scratch.run("hupwatch", words);
         assert_eq!((told.code, told.err().as_str()), (0, ""), "{words:?}");
@@ -70,7 +70,7 @@ fn help_is_given_by_its_short_name_too() {
 
 #[test]
 fn words_behind_the_two_dashes_are_the_commands() {
-    let scratch = crate::world::scratch();
+    let scratch = testkit::Scratch::new();
     let told = scratch.run("hupwatch", &["-k", "--", "sh", "-c", "echo \"$@\"", "sh", "--", "-v", "--help"]);
     assert_eq!((told.code, told.out().as_str()), (0, "-- -v --help\n"));
 }

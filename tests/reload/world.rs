@@ -1,6 +1,5 @@
 //! hupwatch at work in a directory of its own.
 
-use sys::process::Signal;
 use testkit::{Running, Scratch, children, lives, wait_for, wait_until};
 
 /// A command that notes its starts and what TERM it gets in `notes`, and ends by it.
@@ -24,18 +23,10 @@ pub struct Watch {
     pub hupwatch: Running,
 }
 
-/// A directory. Signals that the caller of the tests had ignored are default again: a shell cannot trap an ignored one.
-pub fn scratch() -> Scratch {
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGALRM, Signal::SIGTERM] {
-        sys::signals::set_default(signal).expect("a signal that can be set");
-    }
-    Scratch::new()
-}
-
 impl Watch {
     /// hupwatch with everything said, running a script with this body.
     pub fn over(options: &[&str], script: &str) -> Watch {
-        let scratch = scratch();
+        let scratch = Scratch::new();
         scratch.script("command", script);
         Watch::of(scratch, &[&["-vvv"], options].concat(), &["./command"])
     }
@@ -118,5 +109,5 @@ pub fn is_sleep(pid: u32) -> bool {
 /// A helper (see `helper.rs`) as words of a shell, which becomes it.
 pub fn exec_helper(name: &str) -> String {
     let test = std::env::current_exe().expect("the test has a path");
-    format!("HELPER={name} exec '{}' --exact helper::helper --ignored --nocapture >/dev/null", test.display())
+    format!("HELPER={name} exec '{}' --exact reload::helper::helper --ignored --nocapture >/dev/null", test.display())
 }

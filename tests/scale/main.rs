@@ -1,7 +1,7 @@
 //! Many services at a time.
 //!
-//! A target of its own, since nothing else gets much done while this runs, and one test after the other. What is measured is printed, and
-//! never asserted.
+//! This is a target of its own that runs one test after the other, since it keeps the machine busy. Measurements are printed, but never
+//! asserted.
 
 mod many;
 #[cfg(target_os = "linux")]

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use testkit::{Scratch, lives, signal, state, wait_until};
+use testkit::{Scratch, for_each, lives, signal, state, wait_until};
 
-use crate::world::{MORTAL, NOTING, Service, scratch};
+use super::world::{MORTAL, NOTING, Service, scratch};
 
 fn noting(scratch: &Scratch) -> (Service<'_>, u32) {
     let service = Service::new(scratch, "a", NOTING);
@@ -278,13 +278,12 @@ fn a_service_that_ends_by_itself_comes_back() {
 #[test]
 fn how_a_run_ends_does_not_matter() {
     let scratch = scratch();
-    for (name, end) in [("0", "exit 0"), ("1", "exit 1"), ("100", "exit 100"), ("111", "exit 111"), ("255", "exit 255")]
-    {
-        let service = Service::new(&scratch, name, &format!("echo >>runs; {end}"));
+    for_each(&["0", "1", "100", "111", "255"], |name| {
+        let service = Service::new(&scratch, name, &format!("echo >>runs; exit {name}"));
         wait_until("it ran thrice", || service.text("runs").len() >= 3);
         assert_eq!(service.record().want, b'u', "{name}");
         assert_eq!(service.stderr(), "", "{name}");
-    }
+    });
 }
 
 #[test]
@@ -309,6 +308,6 @@ fn a_service_directory_that_is_renamed_goes_on() {
     assert_eq!(scratch.run("svc", &["-k", "b"]).err(), "");
     let dir = scratch.path("b");
     wait_until("it is up again", || {
-        crate::world::Record::read(&dir).is_some_and(|record| record.pid != 0 && record.pid != pid)
+        super::world::Record::read(&dir).is_some_and(|record| record.pid != 0 && record.pid != pid)
     });
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use testkit::{finish, lives, wait_until};
 
-use crate::world::{MORTAL, NOTING, Service, scratch};
+use super::world::{MORTAL, NOTING, Service, scratch};
 
 /// Every byte that is no command, in the original or in ours.
 fn junk() -> Vec<u8> {

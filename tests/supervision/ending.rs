@@ -2,7 +2,7 @@
 
 use testkit::{lives, signal, wait_until};
 
-use crate::world::{MORTAL, NOTING, Service, has_reader, scratch};
+use super::world::{MORTAL, NOTING, Service, has_reader, scratch};
 
 #[test]
 fn x_to_a_down_service_ends_supervise_at_once() {

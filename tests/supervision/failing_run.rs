@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use testkit::{Scratch, start, wait_until};
 
-use crate::world::{MORTAL, Service, scratch};
+use super::world::{MORTAL, Service, scratch};
 
 /// Supervises the service directory `a` until the message has come twice; then `run` is made right, and the service is
 /// up without another word.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use testkit::{Scratch, finish, start, wait_until};
 
-use crate::world::{MORTAL, Service, has_reader, scratch};
+use super::world::{MORTAL, Service, has_reader, scratch};
 
 /// The type and mode of a file, as `ls` writes the type.
 fn kind(path: &Path) -> String {

@@ -7,9 +7,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use testkit::{DEADLINE, Scratch, wait_until};
+use testkit::{PATIENCE, Scratch, wait_until};
 
-use crate::world::{MORTAL, Service, masked, scratch};
+use super::world::{MORTAL, Service, masked, scratch};
 
 const LETTERS: &str = "udopchaitkx";
 
@@ -203,7 +203,7 @@ impl<'a> Case<'a> {
 fn wait_settled(cases: &mut [Case]) {
     let begin = Instant::now();
     while let Some(wrong) = cases.iter_mut().find_map(Case::mismatch) {
-        assert!(begin.elapsed() < DEADLINE, "{wrong}");
+        assert!(begin.elapsed() < PATIENCE, "{wrong}");
         std::thread::sleep(Duration::from_millis(2));
     }
     // Nothing more comes of it.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use testkit::{Running, Scratch, finish, needs_program, start, stat, wait_for, wait_until};
 
-use crate::world::{MORTAL, Record, Service, descriptors, scratch, status_line, wait_sleep};
+use super::world::{MORTAL, Record, Service, descriptors, scratch, status_line, wait_sleep};
 
 /// A command line, to be run by a shell after `preparation`.
 fn after(scratch: &Scratch, preparation: &str, words: &[&OsStr]) -> Running {

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use testkit::{Running, Scratch, start, wait_for, wait_until};
 
-use crate::world::{MORTAL, Record, has_reader, supervise_of};
+use super::world::{MORTAL, Record, has_reader, supervise_of};
 
 pub struct Scan<'a> {
     pub scratch: &'a Scratch,

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use testkit::{Finished, Scratch, finish, lives, needs_program, signal, wait_until};
 
-use crate::world::{MORTAL, Service, has_reader, scratch, wait_sleep};
+use super::world::{MORTAL, Service, has_reader, scratch, wait_sleep};
 
 fn fatal(line: &str) -> Finished {
     Finished { code: 111, stdout: Vec::new(), stderr: format!("supervise: fatal: {line}\n").into_bytes() }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use testkit::{Scratch, lives, needs_program, start, wait_until};
 
-use crate::world::{MORTAL, NOTING, Record, Service, has_reader, scratch, svstat};
+use super::world::{MORTAL, NOTING, Record, Service, has_reader, scratch, svstat};
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()

@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use testkit::{Finished, lives, signal, start, stat, wait_until};
 
-use crate::scan::Scan;
-use crate::world::{MORTAL, Record, descriptors, has_reader, scratch, status_line, wait_sleep};
+use super::scan::Scan;
+use super::world::{MORTAL, Record, descriptors, has_reader, scratch, status_line, wait_sleep};
 
 fn fatal(line: &str) -> Finished {
     Finished { code: 111, stdout: Vec::new(), stderr: format!("svscan: fatal: {line}\n").into_bytes() }

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use testkit::{Scratch, lives, start, wait_until};
 
-use crate::scan::Scan;
-use crate::world::{MORTAL, descriptors, scratch, wait_sleep};
+use super::scan::Scan;
+use super::world::{MORTAL, descriptors, scratch, wait_sleep};
 
 /// A `run` that writes numbered lines. TERM ends it between two of them, and the next run goes on counting.
 const COUNTING: &str = "n=0; stop=
@@ -221,8 +221,9 @@ fn a_name_that_is_removed_leaves_service_and_log_at_work() {
     assert!(lives(main) && lives(logger));
     assert_eq!(scratch.run("svc", &["-dx", "elsewhere", "elsewhere/log"]).err(), "");
     wait_until("both stop", || !lives(main) && !lives(logger));
+    let codes = || ["elsewhere", "elsewhere/log"].map(|dir| scratch.run("svok", &[dir]).code);
+    wait_until("both supervises leave", || codes() == [100, 100]);
     scan.wait_pass("two");
-    assert_eq!(scratch.run("svok", &["elsewhere"]).code, 100);
-    assert_eq!(scratch.run("svok", &["elsewhere/log"]).code, 100);
+    assert_eq!(codes(), [100, 100], "none is started again");
     assert_eq!(scan.stderr(), "");
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use testkit::wait_until;
 
-use crate::scan::Scan;
-use crate::world::{MORTAL, scratch};
+use super::scan::Scan;
+use super::world::{MORTAL, scratch};
 
 #[test]
 fn any_name_that_does_not_begin_with_a_dot_is_a_service() {

@@ -5,7 +5,6 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use sys::process::Signal;
 use testkit::{Running, Scratch, state, wait_for, wait_until};
 
 /// A `run` that lives until a signal ends it.
@@ -16,12 +15,8 @@ pub const NOTING: &str = "for name in HUP ALRM INT TERM; do trap \"echo $name >>
 echo $$ >>started
 while :; do sleep 100000 & wait $!; done";
 
-/// A directory for services. Signals that the caller of the tests had ignored are default again: a shell cannot trap an
-/// ignored one.
+/// A directory for services.
 pub fn scratch() -> Scratch {
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGALRM, Signal::SIGTERM] {
-        sys::signals::set_default(signal).expect("a signal that can be set");
-    }
     Scratch::new()
 }
 

@@ -1,8 +1,8 @@
-//! Everything that a release has started is upgraded in place: no service, logger or supervise gets another pid, no log line is lost, and what was
-//! under way goes on.
+//! Upgrades in place of everything that another release has started: no service, logger or supervise gets another pid, no log line is lost, and
+//! replacements and the like go on.
 //!
-//! A target of its own, since it needs programs that cargo did not build: `.ci/upgrade` makes them, and names their directories in UPHOLD_OLD (a
-//! release, or a state of the past) and UPHOLD_NEXT (one of the future, which says more than ours understands).
+//! This is a target of its own, since it needs programs that cargo does not build: `.ci/upgrade` makes them, and names their directories in
+//! UPHOLD_OLD (a release, or an earlier state) and UPHOLD_NEXT (a later release, which writes more than this one understands).
 
 #![cfg(target_os = "linux")]
 

@@ -1,5 +1,5 @@
-//! `--help` and `--version`. Only here is clap called: building its tree touches memory that a supervisor
-//! shall not pay for.
+//! `--help` and `--version`. clap is called only here: building its tree touches memory that a supervisor must not pay
+//! for.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command};
 
 use crate::{Call, Program};
 
-/// Prints the answer to `--help` or `--version` as the only word, and returns the exit code.
+/// Answers `--help` or `--version` as the only word, and returns the exit code; `None` for any other call.
 pub(crate) fn answer(program: &Program, call: &Call) -> Option<u8> {
     let [word] = call.words() else {
         return None;
@@ -25,7 +25,7 @@ pub(crate) fn show_page(program: &Program) {
     show(&page(program));
 }
 
-/// Lays out the page. Not inlined: else every program, asked or not, would have a frame on its stack for it.
+/// Lays out the page. Not inlined: otherwise every program would have room for it on its stack in every call.
 #[inline(never)]
 fn page(program: &Program) -> String {
     let mut command = Command::new(program.name)
@@ -40,8 +40,8 @@ fn page(program: &Program) -> String {
     format!("{}\n", command.render_help())
 }
 
-/// The argument that clap lays out for a name of the table: `-x`, `--long` or both as `-x, --long`, each perhaps with ` VALUE` behind it; or an
-/// operand. clap never parses anything.
+/// Makes the clap argument for a name in the table: `-x`, `--long` or both as `-x, --long`, each perhaps followed by ` VALUE`; or an operand.
+/// clap only prints it, and parses nothing.
 fn argument(name: &'static str) -> Arg {
     // multilog's `-PATTERN` is an operand.
     let first = name.split(' ').next().unwrap_or(name).trim_end_matches(',');

@@ -1,7 +1,8 @@
-//! How every program of the suite talks: what it was called with, its options, its messages, its exit code, its help.
+//! The user interface of every program of the suite: its command line, its options, its messages, its exit code, its
+//! help.
 //!
-//! Messages are bytes, not text: names of files are not UTF-8. They go to stderr in one `write` each, and a
-//! stderr that is closed or full is no error of ours.
+//! Messages are bytes, not text, since file names need not be UTF-8. They go to stderr in one `write` each. It is not
+//! an error if stderr is closed or full.
 
 #![forbid(unsafe_code)]
 

@@ -8,7 +8,7 @@ use log::Level;
 
 use crate::print_error;
 
-/// The variable that asks for it.
+/// The variable that asks for the log.
 const VARIABLE: &str = "UPHOLD_LOG";
 
 /// Sends the lines of `log` to stderr as `PROG: info: TEXT`, if the variable asks for any.
@@ -25,7 +25,7 @@ pub fn init(program: &'static str) {
         .try_init();
 }
 
-/// stderr as messages go there: without waiting, where the program has said so.
+/// Writes log lines to stderr as messages are written: without waiting, if the program has asked for that.
 struct Errors;
 
 impl Write for Errors {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::reason;
 
-/// Something that can stand in a message.
+/// A piece of a message.
 pub trait Piece {
     /// Appends its bytes as they are.
     fn put(&self, to: &mut Vec<u8>);
@@ -53,7 +53,7 @@ impl Piece for PathBuf {
 
 impl Piece for u64 {
     fn put(&self, to: &mut Vec<u8>) {
-        // A Vec takes all that is written to it.
+        // Writing to a Vec cannot fail.
         let _ = write!(to, "{self}");
     }
 }
@@ -64,7 +64,7 @@ impl<T: Piece + ?Sized> Piece for &T {
     }
 }
 
-/// The context of an error: what was tried and on what, such as `unable to chdir to /service/web`.
+/// The context of an error: what failed and on what, such as `unable to chdir to /service/web`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(pub Vec<u8>);
 
@@ -92,7 +92,7 @@ impl fmt::Display for Text {
 
 impl std::error::Error for Text {}
 
-/// A [`Text`] of pieces: `text!("unable to stat ", dir, "/down")`.
+/// Makes a [`Text`] of pieces: `text!("unable to stat ", dir, "/down")`.
 #[macro_export]
 macro_rules! text {
     ($($piece:expr),+ $(,)?) => {
@@ -100,27 +100,27 @@ macro_rules! text {
     };
 }
 
-/// The name under which a program talks: a constant of the program, never `argv[0]`.
+/// The name of a program in its messages: a constant of the program, never `argv[0]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Voice(pub &'static str);
 
 impl Voice {
-    /// Says `PROG: warning: TEXT: REASON`.
+    /// Prints `PROG: warning: TEXT: REASON`.
     pub fn warning(self, text: &Text, error: &io::Error) {
         self.say(&[&"warning: ", &text.0.as_slice(), &": ", &reason(error).as_ref()]);
     }
 
-    /// Says `PROG: warning: TEXT`, where there is no error of the system.
+    /// Prints `PROG: warning: TEXT`, for a warning without an error of the system.
     pub fn warn(self, text: &Text) {
         self.say(&[&"warning: ", &text.0.as_slice()]);
     }
 
-    /// Says `PROG: fatal: TEXT: REASON`. The caller ends the program.
+    /// Prints `PROG: fatal: TEXT: REASON`. The caller ends the program.
     pub fn fatal(self, text: &Text, error: &io::Error) {
         self.say(&[&"fatal: ", &text.0.as_slice(), &": ", &reason(error).as_ref()]);
     }
 
-    /// Says `PROG: ` and the pieces, as one line in one write.
+    /// Prints `PROG: ` and the pieces, as one line in one write.
     pub fn say(self, pieces: &[&dyn Piece]) {
         let Text(mut line) = Text::of(&[&self.0, &": "]);
         for piece in pieces {
@@ -131,16 +131,16 @@ impl Voice {
     }
 }
 
-/// How messages are written, where [`write_errors_with`] has said so.
+/// The function that writes messages, if [`write_errors_with`] has set one.
 static WRITER: OnceLock<fn(&[u8])> = OnceLock::new();
 
-/// Lets `writer` write all messages from now on: for a program that must not wait for whoever reads its stderr.
+/// Lets `writer` write all messages from now on: for a program that must not wait for the reader of its stderr.
 pub fn write_errors_with(writer: fn(&[u8])) {
     // There is one already only if this was called before.
     let _ = WRITER.set(writer);
 }
 
-/// Writes `bytes` to stderr. Nothing is done about a stderr that cannot be written.
+/// Writes `bytes` to stderr. Errors are ignored.
 pub fn print_error(bytes: &[u8]) {
     match WRITER.get() {
         Some(writer) => writer(bytes),

@@ -1,5 +1,5 @@
-//! The option scanner. It keeps the order of options (`svc -dx` is d, then x), allows clusters and values in
-//! the same word, and stops at the first operand, as the original's does.
+//! The option scanner. It keeps the order of options (`svc -dx` is d, then x), allows clusters and values in the same
+//! word, and stops at the first operand, like that of the original.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,8 +12,8 @@ use crate::{Text, Word};
 pub enum LongWords {
     /// The word ends the options and is dropped, whatever follows the dashes. That is the original's way.
     Dropped,
-    /// The word is one of these long options, and this byte stands for it; an unknown one is wrong usage. An option whose name ends with `=` takes
-    /// a value: the rest of the word, or the next word.
+    /// The word must be one of these long options, for each of which a byte stands; an unknown one is wrong usage. An option whose name ends with
+    /// `=` takes a value: the rest of the word, or the next word.
     Known(&'static [(&'static str, u8)]),
 }
 
@@ -56,14 +56,15 @@ impl std::error::Error for WrongOption {}
 /// Scans the options at the front of a command line.
 pub struct Options<'a> {
     words: &'a [Word],
-    /// The rest of the cluster that is being read.
+    /// The rest of the cluster that is being scanned.
     cluster: &'a [u8],
     letters: &'static [u8],
     long: LongWords,
 }
 
 impl<'a> Options<'a> {
-    /// `letters` names the options as getopt does: each letter, with a colon behind it if it takes a value.
+    /// Begins to scan `words`. `letters` names the options as for getopt: each letter, followed by a colon if it takes
+    /// a value.
     pub fn new(words: &'a [Word], letters: &'static str, long: LongWords) -> Options<'a> {
         Options { words, cluster: b"", letters: letters.as_bytes(), long }
     }
@@ -93,12 +94,12 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// The operands, once `next` said that the options are over.
+    /// The operands, after `next` has returned `None`.
     pub fn operands(&self) -> &'a [Word] {
         self.words
     }
 
-    /// Takes the next word if it is a long option that is known, with its value.
+    /// Takes the next word, with its value, if it is a known long option.
     fn long_option(&mut self) -> Result<Option<(u8, &'a [u8])>, WrongOption> {
         let (LongWords::Known(known), Some((&word, rest))) = (self.long, self.words.split_first()) else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! A program of the suite: its name and texts, and its way from `argv` to the exit code.
+//! A program of the suite: its name, its texts, and how it runs, from `argv` to the exit code.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,7 +13,7 @@ pub const USAGE: u8 = 100;
 /// The exit code for a system error: trying again might help.
 pub const TEMPORARY: u8 = 111;
 
-/// A word of a command line: it lives as long as the process.
+/// A word of a command line, which lives as long as the process.
 pub type Word = &'static OsStr;
 
 /// The command line of a program.
@@ -26,7 +26,7 @@ pub struct Call {
 }
 
 impl From<Vec<Word>> for Call {
-    /// The call of a program that has a file of its own.
+    /// Makes the call of a program that has a file of its own.
     fn from(mut argv: Vec<Word>) -> Call {
         if argv.is_empty() {
             argv.push(OsStr::new(""));
@@ -36,14 +36,14 @@ impl From<Vec<Word>> for Call {
 }
 
 impl Call {
-    /// This call as one of the all-in-one file, without its first `skip` words.
+    /// Turns this call into one of a program in the all-in-one file, without the first `skip` words.
     #[must_use]
     pub fn of_all_in_one(mut self, skip: usize) -> Call {
         self.argv.drain(..skip.min(self.argv.len() - 1));
         Call { all_in_one: true, ..self }
     }
 
-    /// The same call without the first of its words, for a word that says how the others are meant.
+    /// Returns the call without its first word, if that word only says what the others are for.
     #[must_use]
     pub fn without_first_word(&self) -> Call {
         let (name, rest) = self.argv.split_at(1);
@@ -56,25 +56,25 @@ impl Call {
         Path::new(name).file_name().unwrap_or(name)
     }
 
-    /// The words behind the name.
+    /// The words after the name.
     pub fn words(&self) -> &[Word] {
         &self.argv[1..]
     }
 }
 
-/// A program of the suite, as its help page and its man page describe it.
+/// The texts of a program of the suite, for its messages and its help page.
 pub struct Program {
     /// The name in its messages, whatever the file is called.
     pub name: &'static str,
-    /// The words behind the name in the usage line: `dir child`.
+    /// The words after the name in the usage line, such as `dir child`.
     pub synopsis: &'static str,
-    /// The whole line that wrong usage gets, without the newline.
+    /// The whole line that is printed on wrong usage, without the newline.
     pub usage: &'static str,
     /// The exit code of wrong usage: [`USAGE`] except for envdir.
     pub usage_exit: u8,
-    /// One line: what it does.
+    /// What the program does, in one line.
     pub about: &'static str,
-    /// Options and operands with what each means, in the order of the man page.
+    /// The options and operands, each with its meaning, in the order of the man page.
     pub options: &'static [(&'static str, &'static str)],
 }
 
@@ -102,7 +102,7 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// An error that ends a program as wrong usage with a line of its own: which word is wrong, and why.
+/// An error that ends a program as wrong usage, with a line that says which word is wrong, and why.
 #[derive(Clone, Debug)]
 pub struct WrongWord(pub Text);
 
@@ -115,15 +115,15 @@ impl fmt::Display for WrongWord {
 impl std::error::Error for WrongWord {}
 
 impl Program {
-    /// The voice that the program talks with.
+    /// The name of the program for its messages.
     pub const fn voice(&self) -> Voice {
         Voice(self.name)
     }
 
     /// Runs `body` and returns the exit code. `--help` and `--version` as the only word are answered here.
     ///
-    /// An error of `body` is said here: [`Usage`] and [`WrongOption`] by the usage line, [`WrongWord`] as `PROG: fatal: TEXT` with the exit code
-    /// of wrong usage, [`Exit`] by nothing, any other as `PROG: fatal: CONTEXT: REASON` with exit code 111.
+    /// An error of `body` is printed here: [`Usage`] and [`WrongOption`] as the usage line, [`WrongWord`] as `PROG: fatal: TEXT` with the exit
+    /// code of wrong usage, [`Exit`] not at all, any other as `PROG: fatal: CONTEXT: REASON` with exit code 111.
     pub fn run(&self, call: &Call, body: impl FnOnce(&Call) -> anyhow::Result<u8>) -> i32 {
         if let Some(code) = help::answer(self, call) {
             return i32::from(code);
@@ -136,7 +136,8 @@ impl Program {
         help::show_page(self);
     }
 
-    /// Says why the program cannot go on, and returns its exit code. [`run`](Program::run) does this for the error of its body.
+    /// Prints why the program cannot go on, and returns its exit code. [`run`](Program::run) does this for the error of its
+    /// body.
     pub fn complain(&self, call: &Call, error: &anyhow::Error) -> u8 {
         if let Some(wrong) = error.downcast_ref::<WrongOption>() {
             print_error(&wrong.line(call.name()));

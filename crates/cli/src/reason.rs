@@ -1,10 +1,10 @@
-//! The suite's own texts for errno. Logs are searched for them, so they are daemontools' to the letter;
-//! note that EACCES is `access denied` and EPERM `permission denied`.
+//! The suite's own texts for errno. People search their logs for these texts, so they are exactly those of daemontools.
+//! Note that EACCES is `access denied` and EPERM is `permission denied`.
 
 use std::borrow::Cow;
 use std::io;
 
-/// daemontools 0.76's table, as far as every system has the errno.
+/// The part of the table of daemontools 0.76 whose errnos every system has.
 const TEXTS: &[(i32, &str)] = &[
     (libc::EINTR, "interrupted system call"),
     (libc::ENOMEM, "out of memory"),
@@ -84,7 +84,7 @@ const TEXTS: &[(i32, &str)] = &[
     (libc::EIDRM, "identifier removed"),
 ];
 
-/// The part of daemontools' table that only Linux has.
+/// The part of the table of daemontools 0.76 whose errnos only Linux has.
 #[cfg(target_os = "linux")]
 const LINUX_TEXTS: &[(i32, &str)] = &[
     (libc::ENOSTR, "not a stream device"),
@@ -101,7 +101,7 @@ const LINUX_TEXTS: &[(i32, &str)] = &[
 #[cfg(not(target_os = "linux"))]
 const LINUX_TEXTS: &[(i32, &str)] = &[];
 
-/// The text for `error`: the one for its errno, `unknown error` if the table has none, and the error's own words if it comes from no system call.
+/// Returns the text for `error`: the one for its errno, `unknown error` if the table has none, and the error's own text if it has no errno.
 pub fn reason(error: &io::Error) -> Cow<'static, str> {
     match error.raw_os_error() {
         Some(errno) => Cow::Borrowed(text(errno)),

@@ -1,4 +1,4 @@
-//! What one step asks for: a short list in a fixed place, so that no step allocates.
+//! The list of actions that one step of a machine returns: an array of fixed length, so that no step allocates.
 
 use std::array::IntoIter;
 use std::iter::Flatten;
@@ -16,7 +16,8 @@ impl<A: Copy, const N: usize> Default for Actions<A, N> {
 }
 
 impl<A, const N: usize> Actions<A, N> {
-    /// Adds an action at the end. No step needs more than fits: the random worlds of the tests hold every step to that.
+    /// Adds an action at the end. No step needs more actions than there is room for, which the random worlds of the
+    /// tests check.
     pub(crate) fn push(&mut self, action: A) {
         let free = self.list.iter_mut().find(|place| place.is_none());
         debug_assert!(free.is_some(), "too many actions");

@@ -1,26 +1,25 @@
-//! What `hupwatch` decides for the one command that it runs.
+//! The decisions of `hupwatch` about the one command that it runs.
 //!
 //! | state | meaning | leaves it by |
 //! |---|---|---|
 //! | beginning | nothing runs yet | the first start: running; its failure: quit |
-//! | running | a copy serves, and perhaps there is a second ([`overlap`](crate::overlap)) | the death of the copy that serves, where no new one takes over: quit, or ending its group; a request to leave: quit, or ending |
-//! | put off | a request to leave came during a reload | the reload is over: quit, or ending |
-//! | ending | all that runs was told to end: with kill-at-exit | all of it is gone, or killed: quit. An old copy that was still leaving has the time that it had |
+//! | running | a copy serves, and perhaps there is a second ([`overlap`](crate::overlap)) | the death of the copy that serves, unless a new one takes over: quit, or ending its group; a request to leave: quit, or ending |
+//! | put off | a request to leave came during a reload | the end of the reload: quit, or ending |
+//! | ending | with kill-at-exit: everything that runs was told to end | everything is gone or killed: quit. An old copy that was already leaving keeps the rest of its time |
 //!
-//! A HUP after a request to leave is forgotten. Children that are neither of the two copies (orphans, where hupwatch is process 1) mean
-//! nothing.
+//! A HUP after a request to leave is forgotten. Children other than the two copies (orphans, if hupwatch is process 1) are ignored.
 
 use svdir::Exit;
 
 use crate::overlap::{self, Overlap, Readiness, Settings, Why};
 use crate::{Pid, Tick};
 
-/// What hupwatch was told to do.
+/// The settings of hupwatch, from its options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// How a reload is done.
     pub settings: Settings,
-    /// Whether what runs is to end when hupwatch leaves, and how long it may take to in nanoseconds, until it is killed.
+    /// With kill-at-exit: how long the copies may take to end before they are killed, in nanoseconds. `None` without.
     pub kill_at_exit: Option<u64>,
 }
 
@@ -31,35 +30,35 @@ pub enum Event {
     Begin,
     /// HUP came.
     Hup,
-    /// TERM, or another signal that means the same, came.
+    /// TERM or another signal that means the same came: hupwatch is to leave.
     Leave,
-    /// What [`Action::Spawn`] asked for made this child.
+    /// [`Action::Spawn`] was done, and made this child.
     Started(Pid),
-    /// What [`Action::Spawn`] asked for could not be made.
+    /// [`Action::Spawn`] failed.
     SpawnFailed,
     /// This copy is ready.
     Ready(Pid),
-    /// This copy needs at least so many nanoseconds more to get ready.
+    /// This copy needs at least this many more nanoseconds to get ready.
     Extend(Pid, u64),
     /// A child ended. `group_exists` says whether others of its process group are left.
     Died {
-        /// Which.
+        /// Its pid.
         pid: Pid,
-        /// How.
+        /// How it ended.
         exit: Exit,
-        /// Whether it has left others of its group.
+        /// Whether its process group still has members.
         group_exists: bool,
     },
-    /// The process group of this copy, which is being ended, has nobody in it any more.
+    /// The process group of this copy, which is being ended, is empty now.
     GroupGone(Pid),
     /// The deadline has come.
     Timeout,
 }
 
-/// What is to be done, in the order given.
+/// What is to be done, in the order of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start a copy, and say how it went before any other event.
+    /// Start a copy, and report the outcome before any other event.
     Spawn,
     /// Send TERM to this copy.
     Term(Pid),
@@ -67,13 +66,13 @@ pub enum Action {
     TermGroup(Pid),
     /// Send KILL to this copy and its group.
     KillGroup(Pid),
-    /// Say something.
+    /// Print a message.
     Say(Say),
-    /// Leave: with this end of the copy, or because it was asked for.
+    /// Exit, because the copy has ended in this way, or because hupwatch was told to (`None`).
     Quit(Option<Exit>),
 }
 
-/// What can be said.
+/// The messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Say {
     /// The first copy runs.
@@ -104,9 +103,9 @@ pub enum Say {
     PrimaryQuit(Exit),
     /// A request to leave came during a reload.
     PutOff,
-    /// What runs is ended before hupwatch leaves.
+    /// The copies are ended before hupwatch leaves.
     KillAtExit,
-    /// What runs stays behind.
+    /// The copies run on without hupwatch.
     Detached,
     /// Nothing runs.
     NotUp,
@@ -115,12 +114,12 @@ pub enum Say {
 /// The actions of one step.
 pub type Actions = crate::actions::Actions<Action, 12>;
 
-/// Whether hupwatch is to leave, and how far it is with it.
+/// Whether hupwatch is to leave, and how far that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaving {
     No,
     PutOff,
-    /// These are ended; `then` is what hupwatch leaves with.
+    /// These groups are being ended; `then` is what hupwatch exits with.
     Ending {
         groups: [Option<Group>; 2],
         then: Option<Exit>,
@@ -132,11 +131,11 @@ enum Leaving {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Group {
     leader: Pid,
-    /// The leader was not reaped.
+    /// The leader was not reaped yet.
     lives: bool,
-    /// All of it was sent TERM, and not the leader alone.
+    /// The whole group was sent TERM, not only the leader.
     told: bool,
-    /// When all of it is killed; `None` if it was.
+    /// When the whole group is killed; `None` if that was done.
     kill_at: Option<Tick>,
 }
 
@@ -150,12 +149,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Nothing runs yet.
+    /// Makes the machine. Nothing runs yet.
     pub const fn new(plan: Plan) -> Machine {
         Machine { plan, main: None, overlap: Overlap::new(), leaving: Leaving::No }
     }
 
-    /// The copy that serves, or is to.
+    /// The main copy, which serves.
     pub const fn main(&self) -> Option<Pid> {
         self.main
     }
@@ -182,13 +181,13 @@ impl Machine {
         }
     }
 
-    /// When an [`Event::Timeout`] is due; `None` if nothing is.
+    /// The time at which an [`Event::Timeout`] is due; `None` if nothing is.
     pub fn deadline(&self) -> Option<Tick> {
         let ending = self.groups().into_iter().flatten().filter_map(|group| group.kill_at);
         self.overlap.deadline().into_iter().chain(ending).min()
     }
 
-    /// Takes in one event and returns what is to be done about it.
+    /// Takes in one event, and returns the actions that follow.
     pub fn step(&mut self, now: Tick, event: Event) -> Actions {
         let mut todo = Actions::default();
         match event {
@@ -263,13 +262,13 @@ impl Machine {
         todo.push(Action::Quit(exit));
     }
 
-    /// Lets the overlap decide, and follows it.
+    /// Passes an event to the overlap, and translates its actions.
     fn overlap(&mut self, now: Tick, event: overlap::Event, todo: &mut Actions) {
         let was_idle = self.overlap.is_idle();
         for action in self.overlap.step(now, self.main, event) {
             match action {
                 overlap::Action::Spawn => {
-                    // One that was remembered follows the one before.
+                    // A reload that was remembered begins when the one before ends.
                     if !was_idle {
                         todo.push(Action::Say(Say::ReloadEnds));
                     }
@@ -316,7 +315,7 @@ impl Machine {
         }
     }
 
-    /// Says what became of a second copy, before anything else comes of it.
+    /// Reports the death of a copy during a reload, before its consequences.
     fn died_in_reload(&mut self, now: Tick, pid: Pid, exit: Exit, todo: &mut Actions) {
         if let overlap::Second::Leaving { pid: leaving, new, .. } = self.overlap.second()
             && leaving == pid
@@ -329,8 +328,8 @@ impl Machine {
         self.overlap(now, overlap::Event::Died(pid, exit), todo);
     }
 
-    /// Nothing serves any more. A copy that is leaving was told to already, and stays behind unless everything is to be ended: then it
-    /// may answer what it has begun, for as long as it could before.
+    /// Handles the death of the main copy when no new copy takes over. A copy that is leaving was already told to end. Without
+    /// kill-at-exit it stays behind; with kill-at-exit it may finish its requests, for as long as it could before.
     fn main_died(&mut self, now: Tick, pid: Pid, exit: Exit, group_exists: bool, todo: &mut Actions) {
         self.main = None;
         todo.push(Action::Say(Say::PrimaryQuit(exit)));
@@ -351,7 +350,8 @@ impl Machine {
         self.quit_if_ended(todo);
     }
 
-    /// What is left of its group is told to end too, if it was not.
+    /// Handles the death of the leader of a group that is being ended: the rest of the group is told to end too, if it
+    /// was not.
     fn leader_died(&mut self, pid: Pid, group_exists: bool, todo: &mut Actions) {
         self.main.take_if(|main| *main == pid);
         self.each_group(|group| {
@@ -363,7 +363,7 @@ impl Machine {
                 group.told = true;
                 todo.push(Action::TermGroup(pid));
             }
-            // Whoever is left of it was killed too.
+            // The rest of the group was killed too.
             group.kill_at.is_some()
         });
         self.quit_if_ended(todo);
@@ -374,7 +374,7 @@ impl Machine {
         self.quit_if_ended(todo);
     }
 
-    /// Keeps of the groups that are being ended those for which `keep` says so.
+    /// Keeps only those of the groups being ended for which `keep` returns true.
     fn each_group(&mut self, mut keep: impl FnMut(&mut Group) -> bool) {
         if let Leaving::Ending { groups, .. } = &mut self.leaving {
             for group in groups {
@@ -399,7 +399,8 @@ impl Machine {
                     todo.push(Action::Say(Say::Killed(group.leader)));
                     todo.push(Action::KillGroup(group.leader));
                     group.kill_at = None;
-                    // Of a group whose leader is dead nobody may tell when the others are; they are not waited for.
+                    // If the leader of a group is dead, nothing may report the end of the others, so hupwatch does not
+                    // wait for them.
                     group.lives
                 });
                 self.quit_if_ended(todo);
@@ -411,7 +412,7 @@ impl Machine {
 }
 
 impl Plan {
-    /// Whether a copy says itself when it is ready.
+    /// Returns whether a copy says itself when it is ready.
     pub const fn is_declared(&self) -> bool {
         matches!(self.settings.readiness, Readiness::Declared(_))
     }

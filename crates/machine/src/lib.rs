@@ -1,6 +1,6 @@
 //! Every decision of the suite. Events in, actions out: no clock, no file, no process, no system call.
 //!
-//! A loop in `src/` translates: what the kernel tells becomes an event, an action becomes a system call.
+//! A loop in `src/` translates: news from the kernel becomes an event, an action becomes a system call.
 
 #![forbid(unsafe_code)]
 
@@ -17,12 +17,12 @@ pub mod wait;
 
 pub use signal::Signal;
 
-/// A moment of the monotonic clock, in nanoseconds since some fixed one.
+/// A time on the monotonic clock, in nanoseconds since a fixed moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tick(pub u64);
 
 impl Tick {
-    /// The moment `nanoseconds` later.
+    /// The time `nanoseconds` later.
     #[must_use]
     pub const fn after(self, nanoseconds: u64) -> Tick {
         Tick(self.0.saturating_add(nanoseconds))
@@ -37,6 +37,6 @@ impl Tick {
 /// One second in nanoseconds.
 pub const SECOND: u64 = 1_000_000_000;
 
-/// A process. Never 0.
+/// The pid of a process. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid(pub u32);

@@ -1,44 +1,43 @@
-//! What is decided while a service is replaced by a new copy of itself: an overlap of two, the only time in which there are two.
+//! The decisions while a service is replaced by a new copy of itself: the overlap, the only time in which there are two copies.
 //!
-//! Whoever embeds this has the *main* copy, which serves, and says with each event which one that is; what stands here is the *second*.
+//! The owner of this machine keeps the *main* copy, which serves, and passes its pid with each event. This machine keeps the *second* copy.
 //!
 //! | second | meaning | leaves it by |
 //! |---|---|---|
 //! | none | no replacement | a request, if there is a main copy: starting |
-//! | starting | the loop forks in this moment | the fork's success: warming; its failure: none, given up |
-//! | warming | the new copy lives beside the main one | ready, or warm-up over: it becomes the main one, and the old is leaving; its death: none, given up; not ready in time, or cancelled: it is leaving, given up; the death of the main one: it becomes that at once, and the second is none |
+//! | starting | the loop is forking | the fork's success: warming; its failure: none, given up |
+//! | warming | the new copy lives beside the main one | ready, or warm-up over: it becomes the main copy, and the old one is leaving; its death: none, given up; not ready in time, or cancelled: it is leaving, given up; the death of the main copy: the new copy becomes the main one at once, and the second is none |
 //! | leaving | a copy that was told to end still lives | its death: none; the end of its grace: KILL, once. What a new copy leaves in its process group when it ends is killed |
 //!
-//! So the old copy is signalled only after the new one has become the main one, and a new one that does not get there leaves the old
-//! as it was.
+//! So the old copy is signalled only after the new one has become the main copy, and if the new one fails, the old one goes on as before.
 //!
-//! A request while there is a second copy is remembered, once, with what was asked last; it is done when the second is none, if
-//! there is a main copy then. Where there is none, its owner has better plans: a restart, or leaving.
+//! A request while there is a second copy is remembered, once, with the latest settings. It is done when there is no second copy any more, if there
+//! is a main copy then; if there is none, the owner restarts or exits instead.
 //!
-//! A command to end everything can be put off until [`Overlap::is_idle`], as hupwatch does, or be obeyed at once: [`Event::Cancel`] ends a new
-//! copy, and the main one is the owner's.
+//! A command to end everything can be put off until [`Overlap::is_idle`], as hupwatch does, or be obeyed at once: [`Event::Cancel`] ends a new copy,
+//! and the owner ends the main one.
 
 use svdir::Exit;
 
 use crate::{Pid, Tick};
 
-/// How one replacement is to be done.
+/// The settings of one replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How the new copy gets ready.
+    /// When the new copy counts as ready.
     pub readiness: Readiness,
-    /// How long the old copy may take to end before it is killed, in nanoseconds; `None` for as long as it likes.
+    /// How long the old copy may take to end before it is killed, in nanoseconds; `None` for no limit.
     pub grace: Option<u64>,
-    /// How long a new copy that is given up may take to end before it is killed, in nanoseconds; `None` for as long as it likes.
+    /// How long a new copy that is given up may take to end before it is killed, in nanoseconds; `None` for no limit.
     pub give_up_grace: Option<u64>,
 }
 
 /// When a new copy counts as ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// When it has lived for so many nanoseconds.
+    /// When it has lived for this many nanoseconds.
     WarmUp(u64),
-    /// When [`Event::Ready`] says so, which must be within so many nanoseconds; `None` for no limit.
+    /// When [`Event::Ready`] comes, which must be within this many nanoseconds; `None` for no limit.
     Declared(Option<u64>),
 }
 
@@ -47,19 +46,19 @@ pub enum Readiness {
 pub enum Event {
     /// The main copy is to be replaced.
     Ask(Settings),
-    /// No new copy is wanted any more, nor what was remembered.
+    /// No new copy is wanted any more; a remembered request is dropped too.
     Cancel,
-    /// What [`Action::Spawn`] asked for made this child.
+    /// [`Action::Spawn`] was done, and made this child.
     Started(Pid),
-    /// What [`Action::Spawn`] asked for could not be made.
+    /// [`Action::Spawn`] failed.
     SpawnFailed,
     /// This copy is ready.
     Ready(Pid),
-    /// This copy needs at least so many nanoseconds more to get ready.
+    /// This copy needs at least this many more nanoseconds to get ready.
     Extend(Pid, u64),
-    /// A copy, which is not ready yet, is another process from now on.
+    /// A copy that is not ready yet is another process from now on: the old pid, then the new one.
     Moved(Pid, Pid),
-    /// A child ended. The owner has not yet forgotten it, if it was the main copy.
+    /// A child ended. If it was the main copy, the owner still passes it as the main copy with this event.
     Died(Pid, Exit),
     /// The deadline has come.
     Timeout,
@@ -68,21 +67,21 @@ pub enum Event {
 /// Why a replacement was given up. The main copy is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// There could be no new process.
+    /// No new process could be started.
     NotStarted,
     /// The new copy ended before it was ready.
     Died(Pid, Exit),
     /// The new copy was not ready in time.
     NotReady(Pid),
-    /// It was called off.
+    /// The replacement was called off.
     Cancelled(Pid),
 }
 
-/// What is to be done, in the order given.
+/// What is to be done, in the order of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start a new copy beside the main one, and say how it went by [`Event::Started`] or [`Event::SpawnFailed`] before any
-    /// other event.
+    /// Start a new copy beside the main one, and report the outcome by [`Event::Started`] or [`Event::SpawnFailed`] before
+    /// any other event.
     Spawn,
     /// This copy is the main one from now on.
     Promote(Pid),
@@ -90,40 +89,41 @@ pub enum Action {
     Term(Pid),
     /// Kill this copy, which was told to end and has not.
     Kill(Pid),
-    /// The new copy is dead: end what it left behind in this process group.
+    /// The new copy is dead: kill what it left behind in this process group.
     EndGroup(Pid),
-    /// Say that the replacement was given up.
+    /// Report that the replacement was given up.
     GiveUp(Why),
 }
 
 /// The actions of one step.
 pub type Actions = crate::actions::Actions<Action, 3>;
 
-/// The copy beside the main one.
+/// The second copy, beside the main one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Second {
     /// There is none.
     None,
-    /// It is being made.
+    /// It is being started.
     Starting(Settings),
-    /// The new copy is not ready yet. `until` is when that is decided.
+    /// The new copy is not ready yet.
     Warming {
         /// The new copy.
         pid: Pid,
-        /// The process group by which is found what it leaves behind; `None` if it is not known whether that is its own.
+        /// The process group that the new copy leads, in which it may leave processes behind; `None` if it is not known
+        /// whether it leads one.
         group: Option<Pid>,
         /// How this replacement is done.
         settings: Settings,
-        /// When the warm-up, or the patience, is over.
+        /// When the warm-up is over, or the time for getting ready.
         until: Option<Tick>,
     },
     /// A copy that was told to end.
     Leaving {
-        /// Which.
+        /// Its pid.
         pid: Pid,
-        /// Whether it is a new copy that was given up, not the old one.
+        /// Whether it is a new copy that was given up, not an old copy.
         new: bool,
-        /// Of a new copy, the process group by which is found what it leaves behind, if that is known.
+        /// For a new copy, the process group in which it may leave processes behind, if that is known.
         group: Option<Pid>,
         /// When it is killed; `None` if never, or if it was already.
         kill_at: Option<Tick>,
@@ -144,7 +144,7 @@ impl Default for Overlap {
 }
 
 impl Overlap {
-    /// An overlap of nothing: there is one copy, or none.
+    /// Begins without a second copy.
     pub const fn new() -> Overlap {
         Overlap::resume(Second::None)
     }
@@ -154,17 +154,17 @@ impl Overlap {
         Overlap { second, again: None }
     }
 
-    /// Goes on with the second copy of a predecessor, and with the request that was remembered, if one was.
+    /// Goes on with the second copy of a predecessor, and with the remembered request if there was one.
     pub const fn resume_with(second: Second, again: Option<Settings>) -> Overlap {
         Overlap { second, again }
     }
 
-    /// Whether the loop forks in this moment.
+    /// Returns whether a second copy is being started.
     pub const fn is_starting(&self) -> bool {
         matches!(self.second, Second::Starting(_))
     }
 
-    /// What there is beside the main copy.
+    /// The state of the second copy.
     pub const fn second(&self) -> Second {
         self.second
     }
@@ -185,24 +185,24 @@ impl Overlap {
         }
     }
 
-    /// Whether there is no replacement, and nothing left of one.
+    /// Returns whether there is no replacement, nor a copy left from one.
     pub fn is_idle(&self) -> bool {
         self.second == Second::None
     }
 
-    /// Whether another replacement is remembered.
+    /// Returns whether another replacement is remembered.
     pub const fn is_asked_again(&self) -> bool {
         self.again.is_some()
     }
 
-    /// A new copy that a predecessor has started lives, and leads a process group.
+    /// Notes that the new copy, which a predecessor has started, lives and leads a process group.
     pub const fn know_group(&mut self) {
         if let Second::Warming { pid, group, .. } | Second::Leaving { pid, new: true, group, .. } = &mut self.second {
             *group = Some(*pid);
         }
     }
 
-    /// The copy that is being started gets ready in this way, whatever was known when it was asked for.
+    /// Sets when the copy that is being started counts as ready, whatever was known when it was asked for.
     pub const fn know_readiness(&mut self, readiness: Readiness) {
         if let Second::Starting(settings) = &mut self.second {
             settings.readiness = readiness;
@@ -214,7 +214,7 @@ impl Overlap {
         self.again = None;
     }
 
-    /// When an [`Event::Timeout`] is due; `None` if nothing is.
+    /// The time at which an [`Event::Timeout`] is due; `None` if nothing is.
     pub const fn deadline(&self) -> Option<Tick> {
         match self.second {
             Second::Warming { until, .. } => until,
@@ -223,7 +223,7 @@ impl Overlap {
         }
     }
 
-    /// Takes in one event and returns what is to be done about it. `main` is the copy that serves as this event comes.
+    /// Takes in one event, and returns the actions that follow. `main` is the main copy at the time of the event.
     pub fn step(&mut self, now: Tick, main: Option<Pid>, event: Event) -> Actions {
         let mut todo = Actions::default();
         match event {
@@ -288,7 +288,8 @@ impl Overlap {
     }
 
     fn moved(&mut self, old: Pid, new: Pid) {
-        // The group is that of the process that was started: a daemon leads none, or one of its own.
+        // The group is the one that the started process leads. The process that it has named leads none, or another
+        // one.
         if let Second::Warming { pid, .. } = &mut self.second
             && *pid == old
         {
@@ -296,7 +297,7 @@ impl Overlap {
         }
     }
 
-    /// The new copy takes the place of the old one, which is told to end.
+    /// Makes the new copy the main one, and tells the old one to end.
     fn promote(&mut self, now: Tick, main: Option<Pid>, new: Pid, settings: Settings, todo: &mut Actions) {
         todo.push(Action::Promote(new));
         match main {
@@ -309,7 +310,7 @@ impl Overlap {
         }
     }
 
-    /// There is no second copy any more. What was remembered is done now.
+    /// Forgets the second copy, and begins the remembered replacement if there is one.
     fn end(&mut self, main: Option<Pid>, todo: &mut Actions) {
         self.second = Second::None;
         if let (Some(settings), Some(_)) = (self.again.take(), main) {
@@ -317,7 +318,7 @@ impl Overlap {
         }
     }
 
-    /// The new copy, if there is one that is not ready, is told to end.
+    /// Tells the new copy to end, if there is one that is not ready.
     fn give_up(&mut self, now: Tick, why: impl FnOnce(Pid) -> Why, todo: &mut Actions) {
         if let Second::Warming { pid, group, settings, .. } = self.second {
             todo.push(Action::GiveUp(why(pid)));
@@ -347,7 +348,8 @@ impl Overlap {
         }
     }
 
-    /// The second copy has ended. What a new one has left behind, which did not become the main one, would go on for ever.
+    /// Handles the end of the second copy. Processes that a failed new copy has left behind are killed; they would go on
+    /// for ever.
     fn end_second(&mut self, main: Option<Pid>, group: Option<Pid>, todo: &mut Actions) {
         if let Some(group) = group {
             todo.push(Action::EndGroup(group));
@@ -373,7 +375,7 @@ impl Overlap {
     }
 }
 
-/// When a grace that begins now is over.
+/// The end of a grace that begins now.
 fn end_of(now: Tick, grace: Option<u64>) -> Option<Tick> {
     grace.map(|grace| now.after(grace))
 }

@@ -1,4 +1,5 @@
-//! When a service's `check` is run: soon after the start, then after longer and longer pauses, until it succeeds for the first time.
+//! The times at which a service's `check` is run: soon after the start, then after longer and longer pauses, until it succeeds for
+//! the first time.
 //!
 //! | state | meaning | leaves it by |
 //! |---|---|---|
@@ -6,16 +7,17 @@
 //! | due | to be run at a deadline | the deadline: running |
 //! | running | its process runs | its end: idle if it succeeded, else due; the deadline: it gets KILL |
 //!
-//! One run at a time, and each has [`LIMIT`]. A service that is ready at once is seen at once, and one that never is costs one
-//! process in a second.
+//! There is one run at a time, and each may take [`LIMIT`]. A service that is ready at once is found ready at once, and a service
+//! that never gets ready costs one process a second.
 
 use crate::{Pid, SECOND, Tick};
 
-/// From the start of the service to the first run, and from its failure to the second.
+/// The pause from the start of the service to the first run, and from the failure of that to the second, in
+/// nanoseconds.
 pub const FIRST_PAUSE: u64 = SECOND / 100;
-/// The longest pause between two runs.
+/// The longest pause between two runs, in nanoseconds.
 pub const LONGEST_PAUSE: u64 = SECOND;
-/// A run that takes longer has failed.
+/// The limit of one run, in nanoseconds: a run that takes longer has failed.
 pub const LIMIT: u64 = 10 * SECOND;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,9 +31,9 @@ enum State {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Run `check`, and say how that went by [`Probe::started`] or [`Probe::not_started`].
+    /// Run `check`, and report the outcome by [`Probe::started`] or [`Probe::not_started`].
     Run,
-    /// End the `check` that runs.
+    /// Kill the `check` that runs.
     Kill(Pid),
 }
 
@@ -43,13 +45,13 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// The service was started, and says by `check` that it is ready.
+    /// Begins the checks of a service that was just started.
     pub fn begin(&mut self, now: Tick) {
         self.pause = FIRST_PAUSE;
         self.state = State::Due(now.after(self.pause));
     }
 
-    /// Nobody waits any more. Returns whom to end.
+    /// Ends the checks. Returns the process that runs, which is to be killed.
     pub fn stop(&mut self) -> Option<Pid> {
         match std::mem::take(&mut self.state) {
             State::Running(pid, _) => Some(pid),
@@ -65,12 +67,12 @@ impl Probe {
         }
     }
 
-    /// Whether nobody waits for the service to be ready.
+    /// Returns whether no check is to be run any more.
     pub fn is_over(&self) -> bool {
         self.state == State::Idle
     }
 
-    /// When [`timeout`](Probe::timeout) is to be asked.
+    /// The time at which [`timeout`](Probe::timeout) is to be called.
     pub fn deadline(&self) -> Option<Tick> {
         match self.state {
             State::Idle => None,
@@ -78,12 +80,12 @@ impl Probe {
         }
     }
 
-    /// What is due.
+    /// Returns the action that is due.
     pub fn timeout(&mut self, now: Tick) -> Option<Action> {
         match self.state {
             State::Due(at) if at <= now => Some(Action::Run),
             State::Running(pid, at) if at <= now => {
-                // KILL is certain; should it not be, it is sent again.
+                // KILL works; if it should not, it is sent again after another LIMIT.
                 self.state = State::Running(pid, now.after(LIMIT));
                 Some(Action::Kill(pid))
             }
@@ -91,17 +93,17 @@ impl Probe {
         }
     }
 
-    /// The `check` runs.
+    /// Notes that `check` was started as this process.
     pub fn started(&mut self, now: Tick, pid: Pid) {
         self.state = State::Running(pid, now.after(LIMIT));
     }
 
-    /// The `check` could not be run.
+    /// Notes that `check` could not be run.
     pub fn not_started(&mut self, now: Tick) {
         self.again(now);
     }
 
-    /// A process has ended. `None` if it was no check that anybody waits for; else whether the service is ready.
+    /// Takes in the end of a process. `None` if it was not the check that runs; otherwise whether the service is ready.
     pub fn ended(&mut self, now: Tick, pid: Pid, success: bool) -> Option<bool> {
         match self.state {
             State::Running(check, _) if check == pid => {

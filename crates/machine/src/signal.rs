@@ -1,6 +1,6 @@
-//! Signals by their numbers, and those that have a meaning for a supervisor.
+//! Signals by number, and names for those that a supervisor uses.
 
-/// A signal under the number that this system has for it, 1 to 64.
+/// A signal by its number on this system, 1 to 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signal(pub u8);
 
@@ -21,13 +21,13 @@ impl Signal {
     pub const INT: Signal = Signal(2);
     /// Quit.
     pub const QUIT: Signal = Signal(3);
-    /// Abort, with a core dump where one is wanted.
+    /// Abort, with a core dump if the system is set up for that.
     pub const ABRT: Signal = Signal(6);
     /// End at once.
     pub const KILL: Signal = Signal(9);
-    /// The first of the two that are the user's.
+    /// The first user-defined signal.
     pub const USR1: Signal = Signal(if BSD { 30 } else { 10 });
-    /// The second of them.
+    /// The second user-defined signal.
     pub const USR2: Signal = Signal(if BSD { 31 } else { 12 });
     /// An alarm clock.
     pub const ALRM: Signal = Signal(14);

@@ -1,32 +1,32 @@
-//! Who may speak for a service by sd_notify, and which process it may name as its own.
+//! Which processes may speak for a service by sd_notify, and which process a service may name as its own.
 //!
-//! What counts is what the kernel says of the sender, never a name that it can choose. Whoever may not signal a service may not
-//! influence it either.
+//! What counts is what the kernel says about the sender, never a name that it can choose. A process that may not signal a service must not influence
+//! it either.
 //!
-//! | sender | is heard |
+//! | sender | its message counts |
 //! |---|---|
-//! | not visible: in a PID namespace that is not below this one | never: it may be anybody, be its user ID what it may |
-//! | lives | if it is the copy, in its process group, or descends from it |
-//! | has ended | as one that lives where the kernel still tells its parents; else only by a socket that nobody but the service knows, and if its user could signal the one copy there is |
+//! | is not visible: it is in a PID namespace that is not below this one | never, whatever its user id: it may be anybody |
+//! | lives | if it is the copy, is in its process group, or descends from it |
+//! | has ended | while the kernel still knows its parents: as if it lived; after that only on a socket that nobody but the service knows, and if there is only one copy, which the user of the sender may signal |
 
 use crate::Pid;
 
-/// What the kernel tells of the sender of a word.
+/// What the kernel knows about the sender of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
-    /// It has a pid here.
+    /// It has a pid in this PID namespace.
     pub visible: bool,
     /// The copy that it is, whose process group it is in, or from which it descends.
     pub of: Option<Pid>,
-    /// It has not ended, or its end was not collected.
+    /// It has not ended, or was not reaped yet.
     pub exists: bool,
-    /// By the socket that it wrote to nobody is heard but who was told of it by the service.
+    /// Only processes that got the name from the service can write to the socket on which the message came.
     pub was_told: bool,
     /// The copies that its user may signal.
     pub may_signal: [Option<Pid>; 2],
 }
 
-/// For which of `copies` the sender speaks, if for any.
+/// Returns for which of `copies` the sender speaks, if for any.
 pub fn speaks_for(sender: Sender, copies: [Option<Pid>; 2]) -> Option<Pid> {
     if !sender.visible {
         return None;
@@ -35,25 +35,27 @@ pub fn speaks_for(sender: Sender, copies: [Option<Pid>; 2]) -> Option<Pid> {
     if known.is_some() || sender.exists {
         return known;
     }
-    // Nothing tells of which one a helper was that has ended.
+    // If there are two copies, nothing tells which of them a helper that has ended belonged to.
     let ([Some(only), None] | [None, Some(only)]) = copies else {
         return None;
     };
     (sender.was_told && sender.may_signal.contains(&Some(only))).then_some(only)
 }
 
-/// What the kernel tells of a process that a service names as its own from now on.
+/// What the kernel knows about a process that a service names as its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Named {
     /// It is, or descends from, the process that was the service's until now.
     pub descends: bool,
     /// The user who says so may signal it.
     pub may_be_signalled: bool,
-    /// It was executed by the service: its environment has the service's socket. Also true in the middle of an exec, where it has none.
+    /// Its environment has the service's socket, so the service has executed it. Also true in the middle of an exec, when the
+    /// environment cannot be read.
     pub was_told: bool,
 }
 
-/// Whether that process is the service's. A daemon has left its parents, so nothing but its environment tells where it comes from.
+/// Returns whether supervise may follow to that process. A daemon has left its parents, so only its environment shows where it
+/// comes from.
 pub fn may_follow(named: Named) -> bool {
     named.descends || (named.may_be_signalled && named.was_told)
 }
@@ -83,7 +85,7 @@ mod tests {
         ] {
             assert_eq!(speaks_for(Sender { of, ..STRANGER }, copies), expected, "{of:?} {copies:?}");
         }
-        // Not even root, and not with the name of the socket.
+        // Not even a process of root that knows the name of the socket.
         let root = Sender { was_told: true, may_signal: BOTH, ..STRANGER };
         assert_eq!(speaks_for(root, ONE), None);
     }

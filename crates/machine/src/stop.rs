@@ -1,35 +1,36 @@
-//! What `svscan --init` decides once it is to bring everything down: who is told what, and when patience is over.
+//! The decisions of the orderly stop of `svscan --init`: what each supervise is told, and when the rest is killed.
 //!
 //! | service | meaning | leaves it by |
 //! |---|---|---|
-//! | up | its main supervise was told to take the service down and to exit | that supervise leaves: closing |
-//! | closing | the write end of the log pipe is to be closed | that is done: draining if there is a logger, or else gone |
-//! | draining | the log supervise was told to exit; the logger reads to the end of file and ends by itself | it leaves: gone |
+//! | up | its main supervise was told to take the service down and to exit | that supervise has exited: closing |
+//! | closing | the write end of the log pipe is to be closed | it is closed: draining if there is a logger, otherwise gone |
+//! | draining | the log supervise was told to exit; the logger reads to the end of file and ends by itself | the log supervise has exited: gone |
 //! | gone | nothing runs | |
 //!
-//! A supervise that ends in another way than by leaving was killed, and its service lives on: it is started again, which takes the service
-//! over, and told again. A copier, which reads the output of a service without a logger, counts as its log supervise;
-//! it needs no telling, since it comes to the end of file by itself.
+//! A supervise that ends in any other way than by exiting as told was killed, and its service lives on. So it is started again, takes the service
+//! over, and is told again. A copier, which reads the output of a service without a logger, counts as its log supervise; it need not be told, since
+//! it ends at the end of file.
 //!
 //! | phase | meaning | leaves it by |
 //! |---|---|---|
-//! | orderly | every service has the time that it wants; when all are down, what they have left behind gets TERM, and KILL after [`LAST_LINES`] | the grace is over, or it is asked for a second time: killing |
-//! | killing | what is no supervise and no logger gets KILL, so that the loggers come to their end of file | [`LAST_LINES`]: last |
-//! | last | whatever is left gets KILL | [`LAST_LOOK`]: over |
+//! | orderly | every service has the time that it needs; when all are down, the processes that they have left behind get TERM, and KILL after [`LAST_LINES`] | the end of the grace, or a second request to stop: killing |
+//! | killing | every process that is neither a supervise nor a logger gets KILL, so that the loggers come to the end of file | [`LAST_LINES`]: last |
+//! | last | every process that is left gets KILL | [`LAST_LOOK`]: over |
 //! | over | nothing is left, or nothing can be done about it | |
 //!
-//! Every phase is over in the moment in which all services are gone.
+//! Every phase ends as soon as all services are gone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::scan::{Id, Role};
 use crate::{Pid, SECOND, Tick};
 
-/// How long loggers may take to write what is left, once whoever wrote to them was killed; and what services have left behind to end on TERM.
+/// How long loggers may take to write the rest after the writers were killed, and how long processes that services have left behind may take
+/// to end on TERM, in nanoseconds.
 pub const LAST_LINES: u64 = SECOND;
-/// How long the kernel may take to end what was killed.
+/// How long the kernel may take to end killed processes, in nanoseconds.
 pub const LAST_LOOK: u64 = SECOND / 2;
-/// So often a supervise is started again that ended without leaving.
+/// How often a supervise that was killed is started again.
 const TRIES: u8 = 3;
 
 /// What a supervise is told.
@@ -37,20 +38,20 @@ const TRIES: u8 = 3;
 pub enum Order {
     /// Take the service down, and exit.
     Down,
-    /// The same, by KILL.
+    /// Take the service down by KILL, and exit.
     Kill,
     /// Exit when the logger has ended.
     Exit,
-    /// The same, after starting the logger where it does not run: there is something to read.
+    /// Start the logger if it does not run, since there is something to read, and exit when it has ended.
     Drain,
 }
 
 /// How a supervise ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It had nothing to do any more.
+    /// It has exited because it was told to, and its service is down.
     Left,
-    /// In any other way: its service may live.
+    /// It ended in any other way: its service may live.
     Killed,
 }
 
@@ -61,9 +62,9 @@ pub enum Action {
     Tell(Id, Role, Order),
     /// Close the write end of the log pipe if there is one, and call [`Stop::closed`].
     Close(Id),
-    /// Start a supervise, and say how it went by [`Stop::started`] or [`Stop::start_failed`].
+    /// Start a supervise, and report the outcome by [`Stop::started`] or [`Stop::start_failed`].
     Start(Id, Role),
-    /// Send TERM to [`victims`]: only loggers are to run still.
+    /// Send TERM to [`victims`]: only loggers should still run.
     EndLeftovers,
     /// Send KILL to [`victims`].
     KillServices,
@@ -71,21 +72,21 @@ pub enum Action {
     KillAll,
 }
 
-/// A supervise in the moment in which the stop begins.
+/// The state of a supervise when the stop begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// There is none, and none has left anything behind.
+    /// None runs, and no service is left of a killed one.
     Nothing,
     /// It runs.
     Runs,
-    /// It was killed, and was not started again yet: what it has left behind may live.
+    /// It was killed and not started again yet: its service may live.
     LeftBehind,
 }
 
-/// A service in the moment in which the stop begins.
+/// The state of a service when the stop begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// Which directory.
+    /// Its directory.
     pub id: Id,
     /// Its main supervise.
     pub main: Found,
@@ -101,14 +102,14 @@ enum Phase {
     Over,
 }
 
-/// What services have left behind when all of them are down.
+/// The processes that services have left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leftovers {
-    /// There is none yet that could be told from the services.
+    /// Not known yet: while services run, they cannot be told apart from those.
     Unknown,
     /// They were sent TERM, and get KILL at this time.
     Asked(Tick),
-    /// They get KILL.
+    /// They were sent KILL.
     Killed,
 }
 
@@ -138,20 +139,20 @@ impl Slot {
 pub struct Stop {
     slots: BTreeMap<Id, Slot>,
     phase: Phase,
-    /// When the phase is over.
+    /// The end of the phase.
     until: Tick,
     todo: VecDeque<Action>,
     leftovers: Leftovers,
-    /// Whether there may be more to kill.
+    /// Whether there may be more processes to kill.
     sweep: bool,
-    /// Who was not gone when it came to killing; `None` if it did not come to that.
+    /// The supervises that had not exited when the phase of killing began; `None` if it did not begin.
     late: Option<Vec<(Id, Role)>>,
-    /// Whether somebody has asked for it: it may have begun by itself.
+    /// Whether the stop was asked for by a signal: it may have begun by `--exit-with`.
     asked: bool,
 }
 
 impl Stop {
-    /// Begins, with `grace` nanoseconds for what comes before the first KILL of ours.
+    /// Begins a stop, with `grace` nanoseconds until the first KILL.
     pub fn new(now: Tick, grace: u64, services: impl IntoIterator<Item = Running>) -> Stop {
         let mut stop = Stop {
             slots: BTreeMap::new(),
@@ -179,7 +180,7 @@ impl Stop {
         stop
     }
 
-    /// When [`next`](Stop::next) has something to do by itself; `None` once it is over.
+    /// The time at which [`next`](Stop::next) has something to do without an event; `None` once the stop is over.
     pub fn deadline(&self) -> Option<Tick> {
         match (self.phase, self.leftovers) {
             (Phase::Over, _) => None,
@@ -188,17 +189,18 @@ impl Stop {
         }
     }
 
-    /// Whether all is done that can be.
+    /// Returns whether everything is done that can be done.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }
 
-    /// The supervises, of services or else of their loggers, that had not left when their time was over; `None` if it never was.
+    /// The supervises that had not exited when the grace was over, one for each service: its main supervise, or its log
+    /// supervise if the main one had exited. `None` if the grace was never over.
     pub fn late(&self) -> Option<&[(Id, Role)]> {
         self.late.as_deref()
     }
 
-    /// What is to be done now; `None` when nothing is (any more).
+    /// Returns the next action that is due now; `None` if there is none (any more).
     pub fn next(&mut self, now: Tick) -> Option<Action> {
         if self.until <= now {
             self.go_on(now);
@@ -216,7 +218,7 @@ impl Stop {
         }
     }
 
-    /// Whether only loggers run since a moment ago: whatever else does was left behind.
+    /// Returns whether now only loggers run, for the first time: every other process was left behind.
     fn finds_leftovers(&mut self, now: Tick) -> bool {
         match self.leftovers {
             Leftovers::Unknown if self.slots.values().all(|slot| !slot.main && slot.closed) => {
@@ -231,12 +233,12 @@ impl Stop {
         }
     }
 
-    /// Whether what is no supervise and no logger gets KILL.
+    /// Returns whether processes that are neither supervises nor loggers get KILL.
     fn kills(&self) -> bool {
         self.phase != Phase::Orderly || self.leftovers == Leftovers::Killed
     }
 
-    /// The time of the phase is over.
+    /// Begins the next phase, since the time of this one is over.
     fn go_on(&mut self, now: Tick) {
         match self.phase {
             Phase::Orderly => self.hurry(now),
@@ -248,14 +250,14 @@ impl Stop {
         }
     }
 
-    /// Somebody asks for the stop. Whoever does so again does not want to wait for the grace.
+    /// Notes a request to stop by a signal. The second one cuts the grace short.
     pub fn ask(&mut self, now: Tick) {
         if std::mem::replace(&mut self.asked, true) {
             self.hurry(now);
         }
     }
 
-    /// KILL at once.
+    /// Begins the phase of killing.
     fn hurry(&mut self, now: Tick) {
         if self.phase != Phase::Orderly {
             return;
@@ -271,7 +273,7 @@ impl Stop {
         self.todo.extend(up.map(|(&id, _)| Action::Tell(id, Role::Main, Order::Kill)));
     }
 
-    /// A supervise ended.
+    /// Takes in the end of a supervise.
     pub fn ended(&mut self, id: Id, role: Role, end: End) {
         self.sweep |= self.kills();
         let orderly = self.phase == Phase::Orderly;
@@ -284,7 +286,7 @@ impl Stop {
         *slot.runs(role) = false;
         if end == End::Killed && orderly && slot.tries > 0 {
             slot.tries -= 1;
-            // Until its outcome is known nobody may take it for gone.
+            // It counts as running until the outcome of its start is known.
             *slot.runs(role) = true;
             self.todo.push_back(Action::Start(id, role));
         } else if role == Role::Main {
@@ -293,7 +295,7 @@ impl Stop {
         self.settle();
     }
 
-    /// The write end is closed. `unread` says whether anything stands in the pipe.
+    /// Notes that the write end is closed. `unread` says whether the pipe holds anything.
     pub fn closed(&mut self, id: Id, unread: bool) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
@@ -310,7 +312,7 @@ impl Stop {
         self.settle();
     }
 
-    /// The start that [`Action::Start`] asked for was made.
+    /// Notes that [`Action::Start`] was done.
     pub fn started(&mut self, id: Id, role: Role) {
         let Some(slot) = self.slots.get(&id) else {
             return;
@@ -318,14 +320,14 @@ impl Stop {
         let order = match (role, self.phase) {
             (Role::Main, Phase::Orderly) => Order::Down,
             (Role::Main, Phase::Killing | Phase::Last | Phase::Over) => Order::Kill,
-            // By itself it starts the logger. If the pipe is not closed yet, it is told when that is.
+            // It starts the logger by itself. If the pipe is not closed yet, it is told to exit when that is done.
             (Role::Log, _) if slot.closed => Order::Exit,
             (Role::Log, _) => return,
         };
         self.todo.push_back(Action::Tell(id, role, order));
     }
 
-    /// It could not be made.
+    /// Notes that [`Action::Start`] failed.
     pub fn start_failed(&mut self, id: Id, role: Role) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
@@ -337,7 +339,7 @@ impl Stop {
         self.settle();
     }
 
-    /// A process that nobody knows ended: what it leaves behind may have come to us.
+    /// Notes that an unknown process ended: its children may have become children of svscan.
     pub fn orphan_ended(&mut self) {
         self.sweep |= self.kills();
     }
@@ -358,8 +360,8 @@ pub struct Process {
     pub parent: Pid,
 }
 
-/// Every descendant of `own` but the `spared` ones, and but those of `spared_with_descendants` and what is below them. Parents
-/// first.
+/// Returns every descendant of `own`, parents first, but for the processes in `spared`, and for those in
+/// `spared_with_descendants` with all their descendants.
 pub fn victims(own: Pid, processes: &[Process], spared: &[Pid], spared_with_descendants: &[Pid]) -> Vec<Pid> {
     let mut children: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
     for process in processes {
@@ -368,7 +370,7 @@ pub fn victims(own: Pid, processes: &[Process], spared: &[Pid], spared_with_desc
     let (mut victims, mut seen, mut open) = (Vec::new(), BTreeSet::from([own]), VecDeque::from([own]));
     while let Some(parent) = open.pop_front() {
         for &child in children.get(&parent).into_iter().flatten() {
-            // The table was not read in one moment, so it need not be a tree.
+            // The table was not read at a single moment, so it need not be a tree.
             if spared_with_descendants.contains(&child) || !seen.insert(child) {
                 continue;
             }

@@ -1,36 +1,36 @@
-//! Whether a service is where somebody waits for it to be.
+//! Decides whether a service is in the state that a client waits for.
 //!
-//! Who has sent commands must know that they were obeyed: a status that was written before tells of the past. So a mark is sent
-//! behind them ([`svdir::Mark`]), and its appearance in the record says so.
+//! A client that has sent commands must know that they were obeyed: a status that was written before is about the past. So it
+//! sends a mark after them ([`svdir::Mark`]); when the mark appears in the record, the commands were obeyed.
 
 use std::num::NonZeroU32;
 
 use svdir::Want;
 use svdir::record::{Over, Record, Role};
 
-/// What is waited for.
+/// The state that a client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// It runs, and was not told to end.
     Up,
     /// It does not run, and is not about to be started.
     Down,
-    /// It is up and, if it tells so, ready.
+    /// It is up and, if it says when it is ready, ready.
     Ready,
-    /// The same, no new copy is on its way and, if something was commanded, it is another process than before, and the last new copy
-    /// was not given up.
+    /// It is ready, and no new copy is being started. If commands were sent, it is another process than before, and the last new
+    /// copy was not given up.
     Replaced,
 }
 
-/// What was so before commands were sent.
+/// The state before commands were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Before {
-    /// The process that served.
+    /// The process of the service.
     pub pid: Option<NonZeroU32>,
 }
 
 impl Wanted {
-    /// Its name.
+    /// The name of the state, for options and messages.
     pub const fn name(self) -> &'static str {
         match self {
             Wanted::Up => "up",
@@ -40,26 +40,26 @@ impl Wanted {
         }
     }
 
-    /// The one of this name.
+    /// The state with this name.
     pub fn from_name(name: &[u8]) -> Option<Wanted> {
         let all = [Wanted::Up, Wanted::Down, Wanted::Ready, Wanted::Replaced];
         all.into_iter().find(|wanted| wanted.name().as_bytes() == name)
     }
 }
 
-/// How it stands.
+/// The result of a judgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is there.
+    /// The service is in the state.
     There,
-    /// It is not, and may come there.
+    /// The service is not in the state, but may get there.
     NotYet,
-    /// Nothing will bring it there.
+    /// The service will not get there without another command.
     Never,
 }
 
-/// Judges the record of a service whose supervise lives, or has exited by itself. `commanded` tells of the time before whoever waits
-/// has sent commands, if that was so and they were obeyed.
+/// Judges the record of a service whose supervise lives, or has exited because it was told to. `commanded` is the state before the
+/// client sent commands, if it has sent some and they were obeyed.
 pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verdict {
     let (decided, exited) = (&record.decided, record.observed.supervise.exited);
     let service = &decided.service;
@@ -68,8 +68,8 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
     let is_ready = is_up && decided.main.is_some_and(|main| !main.declares || main.ready);
     let replacing = service.replace_due || matches!(decided.second, Some((Role::Warming, _)));
     let same = commanded.is_some_and(|before| before.pid.is_some() && before.pid == record.pid());
-    // That it is another process now may be the work of somebody else's command, or its own. Each start clears the reason, so it is about a
-    // copy that was made since.
+    // The process may also have changed because of another client's command, or by itself. Each start clears the reason, so a reason is
+    // about a copy that was started since.
     let given_up = commanded.is_some() && record.observed.why.some().is_some();
     // While `finish` runs, it is not yet.
     let over = decided.over.filter(|_| decided.finish.is_none() && !exited);
@@ -81,7 +81,7 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
         Wanted::Replaced => is_ready && !replacing && !same && !given_up,
         Wanted::Down => is_down && (!comes_up || exited),
     };
-    // Who sent no command waits for somebody else's.
+    // A client that sent no command waits for the commands of others.
     let gone = commanded.is_some() && wanted != Wanted::Down && decided.main.is_none() && !comes_up;
     let kept = wanted == Wanted::Replaced && (same || given_up) && is_up && !replacing;
     // What is over is left by commands only.

@@ -1,5 +1,5 @@
-//! A log directory as a place: entered by its descriptor, so it may be moved or its path may go while multilog runs, and
-//! kept from a second multilog by a lock. Here finished files get their names, and the oldest go.
+//! A log directory. multilog enters it by its descriptor, so it may be moved or its path may go while multilog runs, and
+//! locks it against a second multilog. This module gives finished files their names, and removes the oldest.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -15,12 +15,12 @@ use tai::Label;
 use crate::OpenError;
 use crate::patience::{GivenUp, Patience};
 
-/// Mode of a file that is being written, or was when its writer died.
+/// Mode of a file that is being written, or that was being written when its multilog died.
 pub(crate) const UNSAFE: u32 = 0o644;
 /// Mode of a file that is complete and on disk: the owner's execute bit says so.
 pub(crate) const SAFE: u32 = 0o744;
 
-/// Whether a file of this mode is complete and on disk.
+/// Returns whether a file of this mode is complete and on disk.
 pub(crate) const fn is_safe(mode: u32) -> bool {
     mode & 0o100 != 0
 }
@@ -58,11 +58,12 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Opens a log directory: makes it if it is missing, enters it and locks it. `kept` is how many files there may be.
+    /// Opens a log directory: makes it if it does not exist, enters it and locks it. `kept` is how many files there may
+    /// be, including `current`.
     pub fn open(path: &[u8], kept: u64) -> Result<Directory, OpenError> {
         let name = Path::new(OsStr::from_bytes(path));
         let text = |before: &[u8]| [before, path].concat();
-        // If this fails for another reason than that it is there, opening it shows why.
+        // If this fails for any reason but that the directory exists, opening it will show why.
         let _ = DirBuilder::new().mode(0o700).create(name);
         let handle =
             sys::fd::open_read(name).and_then(|handle| sys::fd::change_directory(handle.as_fd()).map(|()| handle));
@@ -85,42 +86,44 @@ impl Directory {
         )
     }
 
-    /// Removes a file, which may be missing.
+    /// Removes a file. It is no error if that does not exist.
     pub fn remove(&self, name: &str, patience: &mut Patience) -> Result<(), GivenUp> {
         patience.insist(|| self.text("unable to remove ", &format!("/{name}, pausing")), || remove(name))
     }
 
-    /// Gives a file its final name, the time, and removes the oldest ones that are too many. A missing file needs none.
+    /// Gives a file its final name, which contains the time, and removes the oldest files if there are too many. A file
+    /// that does not exist is ignored.
     pub fn finish(&mut self, name: &str, code: Code, patience: &mut Patience) -> Result<(), GivenUp> {
         let found = patience.insist(|| self.text("unable to stat ", &format!("/{name}, pausing")), || stat(name))?;
         let Some(found) = found else {
             return Ok(());
         };
         self.look(patience)?;
-        // With a second name it was linked already, and a crash kept the first from going.
+        // If it has two names, it was already linked to its final name, and a crash came before the old name was
+        // removed.
         if found.nlink() == 1 {
             let (seconds, nanos) = sys::clock::wall();
             let now = Label::from_unix(seconds, nanos);
-            // After a clock was set back, the newest file would have the oldest name, and be the first to be removed.
+            // After the clock was set back, the newest file would otherwise have the oldest name, and be removed first.
             let label = self.finished.newest.filter(|&newest| newest >= now).map_or(now, Label::next);
             let label = self.link(name, code, label, patience)?;
             self.finished.add(&code.name(label));
         }
         self.remove(name, patience)?;
         self.prune(patience)?;
-        // So that a power failure leaves the names as they are now. Some file systems cannot do that to a directory; what
-        // a file holds is safe there all the same.
+        // So that the names survive a power failure. Some file systems cannot sync a directory; the contents of the files
+        // are safe there all the same.
         let _ = self.handle.sync_all();
         Ok(())
     }
 
-    /// Looks which files there are.
+    /// Reads which finished files there are.
     fn look(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let Directory { path, handle, names, finished, .. } = self;
         patience.insist(|| text_about(path, "unable to read ", ", pausing"), || finished.look(names, handle.as_fd()))
     }
 
-    /// Links a file to its final name, which has `label` or the first later one that is free, and returns that.
+    /// Links a file to its final name, which has `label` or the first later label that is free. Returns the label.
     fn link(&self, name: &str, code: Code, mut label: Label, patience: &mut Patience) -> Result<Label, GivenUp> {
         loop {
             let target = code.name(label);
@@ -139,7 +142,8 @@ impl Directory {
         }
     }
 
-    /// Removes the oldest finished files until there is room for `current`. More of them than are remembered take another look.
+    /// Removes the oldest finished files until there is room for `current`. If more must go than are remembered, it reads the
+    /// directory again.
     fn prune(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let room = usize::try_from(self.kept.saturating_sub(1)).unwrap_or(usize::MAX);
         loop {
@@ -160,19 +164,20 @@ fn text_about(path: &[u8], before: &str, after: &str) -> Vec<u8> {
     [before.as_bytes(), path, after.as_bytes()].concat()
 }
 
-/// The finished files, as a look at the directory has found them: those whose names begin as one's does, whoever gave them. Directories are none of
-/// ours. It allocates only when it is made.
+/// The finished files that the last look at the directory has found: all files with such a name, whoever made them, but no directories. Memory is
+/// allocated only when this is made.
 struct Finished {
     count: usize,
     /// The newest label.
     newest: Option<Label>,
-    /// The first names, [`OLDEST`](Finished::OLDEST) at most, in no order: however many files there are, they fit.
+    /// The first names in the order of names, at most [`OLDEST`](Finished::OLDEST), stored in no order. There is room
+    /// for them however many files there are.
     names: Vec<FileName>,
-    /// Which of them is the first, the second and so on.
+    /// The indices of these names, in the order of names.
     order: Vec<u8>,
 }
 
-/// A name with its length; no file system has longer ones.
+/// The length of a name, and the name; no file system has longer ones.
 type FileName = (u8, [u8; 255]);
 
 impl Finished {
@@ -183,7 +188,7 @@ impl Finished {
         Finished { count: 0, newest: None, names, order }
     }
 
-    /// Forgets what it knew and looks at `directory`.
+    /// Reads `directory` again from the beginning.
     fn look(&mut self, names: &mut Names, directory: BorrowedFd<'_>) -> io::Result<()> {
         (self.count, self.newest) = (0, None);
         self.names.clear();
@@ -196,7 +201,7 @@ impl Finished {
         })
     }
 
-    /// The first names, the first one first.
+    /// The first names, in the order of names.
     fn oldest(&self) -> impl Iterator<Item = &[u8]> {
         self.order.iter().map(|&place| self.name(place))
     }
@@ -207,12 +212,12 @@ impl Finished {
     }
 
     fn add(&mut self, name: &[u8]) {
-        /// From here on, no time is meant.
+        /// TAI64 reserves labels from this number of seconds on: they are not times.
         const RESERVED: u64 = 1 << 63;
         let label = name.get(1..Label::TEXT).and_then(Label::from_digits);
         self.count += 1;
         self.newest = self.newest.max(label.filter(|label| label.seconds < RESERVED));
-        // Most are younger than all that are remembered, which one comparison tells.
+        // Most files are younger than all remembered ones, which takes one comparison.
         let full = self.order.len() == Finished::OLDEST;
         if full && self.order.last().is_some_and(|&last| name >= self.name(last)) {
             return;
@@ -238,7 +243,7 @@ fn lock() -> io::Result<File> {
     Ok(file)
 }
 
-/// The file's metadata; `None` if there is none.
+/// The metadata of a file; `None` if the file does not exist.
 pub(crate) fn stat(name: &str) -> io::Result<Option<fs::Metadata>> {
     match fs::metadata(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -253,7 +258,7 @@ fn remove(name: impl AsRef<Path>) -> io::Result<()> {
     }
 }
 
-/// The mode with which an open file says what it is.
+/// Sets the mode of an open file, which shows whether it is safe.
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }

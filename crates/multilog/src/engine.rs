@@ -1,8 +1,8 @@
-//! The line engine: bytes in, and for each line what is to be done with it.
+//! The line engine: it takes bytes, and decides for each line where it goes.
 //!
-//! A line is decided on when it is complete, when 1000 bytes of it (the stamp among them) are there, or when the input
-//! ends; patterns, stderr and status files see no more of it than these. What is longer goes to the logs as it comes.
-//! How the input is cut into blocks makes no difference, and no line costs an allocation.
+//! A line is decided on when it is complete, when 1000 bytes of it (including the stamp) are there, or when the input
+//! ends; patterns, stderr and status files see only these 1000 bytes. The rest of a longer line goes to the logs as it
+//! comes. It makes no difference how the input is cut into blocks, and no line costs an allocation.
 
 use std::ops::Range;
 
@@ -11,40 +11,40 @@ use tai::{Label, Stamper};
 
 use crate::script::{Action, Script};
 
-/// How much of a line is looked at.
+/// How many bytes of a line are looked at.
 pub const HEAD: usize = 1_000;
-/// How much of a line `e` shows.
+/// How many bytes of a line `e` shows.
 const SHOWN: usize = 200;
-/// Lines are stamped until there is so much text.
+/// How many bytes of stamped lines are collected before they are passed on.
 const STAMPED: usize = 65_536;
-/// How much is stamped at once, for an empty line becomes 27 times as long.
+/// How many bytes of input are stamped at once: an empty line becomes 27 times as long.
 const PIECE: usize = 1_024;
 
-/// Where lines go.
+/// The receiver of lines.
 pub trait Sink {
     /// Takes bytes for stderr.
     fn stderr(&mut self, bytes: &[u8]);
-    /// Takes a line, without its end, for the status file of that number.
+    /// Takes a line, without its newline, for the status file with this number.
     fn status(&mut self, number: usize, head: &[u8]);
-    /// Takes bytes for the log of that number.
+    /// Takes bytes for the log with this number.
     fn log(&mut self, number: usize, bytes: &[u8]);
 }
 
-/// The engine, with what it must know from one block to the next.
+/// The engine, with its state between two blocks.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    /// With stamps, what puts them in front of the lines.
+    /// Puts stamps in front of the lines, if the script asks for that.
     stamped: Option<Stamped>,
     lines: Lines,
 }
 
 impl Engine {
-    /// An engine that does what `script` says.
+    /// Makes an engine for `script`.
     pub fn new(script: &Script) -> Engine {
         Engine { stamped: script.stamp.then(Stamped::new), lines: Lines::new(script) }
     }
 
-    /// Whether each line gets a stamp.
+    /// Returns whether each line gets a stamp.
     pub fn stamps(&self) -> bool {
         self.stamped.is_some()
     }
@@ -57,21 +57,21 @@ impl Engine {
         }
     }
 
-    /// Ends the input: a line that is not complete gets its end.
+    /// Ends the input: an incomplete last line gets a newline.
     pub fn end(&mut self, sink: &mut impl Sink) {
         if !self.at_line_start() {
-            // As if the end had come; the stamp is never looked at in the middle of a line.
+            // In the middle of a line the stamp is not used.
             self.feed(b"\n", &[0; Label::TEXT], sink);
         }
     }
 
-    /// Whether every line that has begun is complete.
+    /// Returns whether every line that has begun is complete.
     pub fn at_line_start(&self) -> bool {
         self.lines.len == 0 && !self.lines.in_tail
     }
 }
 
-/// Puts a stamp and a space in front of each line: what is done with lines is done with these.
+/// Puts a stamp and a space in front of each line, and passes the result on to the lines.
 #[derive(Clone, Debug)]
 struct Stamped {
     stamper: Stamper,
@@ -100,14 +100,14 @@ impl Stamped {
 #[derive(Clone, Debug)]
 struct Lines {
     actions: Vec<Action>,
-    /// A line that is not decided on yet, and room for its end.
+    /// The beginning of a line that is not decided on yet, with room for a newline.
     head: [u8; HEAD + 1],
     len: usize,
     /// Whether the line was decided on but is not complete.
     in_tail: bool,
-    /// The logs that the last line decided on goes to.
+    /// The logs to which the last line that was decided on goes.
     chosen: Vec<usize>,
-    /// For each log, the lines that lie side by side in the block and go there, but were not yet sent.
+    /// For each log, the adjacent lines of the block that go there and were not sent yet.
     runs: Vec<Range<usize>>,
 }
 
@@ -132,7 +132,7 @@ impl Lines {
         }
     }
 
-    /// Takes lines from their beginnings. They are not copied, but for the last one if it must wait for its end.
+    /// Takes lines from a line start on. They are not copied, except for the last one if its end is missing.
     fn take_lines(&mut self, block: &[u8], sink: &mut impl Sink) {
         let mut start = 0;
         for end in memchr_iter(b'\n', block) {
@@ -152,7 +152,8 @@ impl Lines {
         self.send_runs(block, sink);
     }
 
-    /// Fills the head of a line that began in an earlier block, up to its end, or as far as it goes.
+    /// Continues a line that began in an earlier block, up to its end or until the head is full. Returns the rest of
+    /// the block.
     fn take_head<'a>(&mut self, block: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
         let room = HEAD.saturating_sub(self.len);
         let window = block.get(..=room).unwrap_or(block);
@@ -170,7 +171,7 @@ impl Lines {
         rest
     }
 
-    /// Decides on the line. Its tail follows if it is not `complete`.
+    /// Decides on the line in the head. If it is not `complete`, its tail follows.
     fn finish_head(&mut self, complete: bool, sink: &mut impl Sink) {
         decide(&self.actions, self.head.get(..self.len).unwrap_or_default(), &mut self.chosen, sink);
         if complete {
@@ -189,7 +190,7 @@ impl Lines {
         rest
     }
 
-    /// Adds to the head what has room there.
+    /// Adds as much to the head as there is room for.
     fn append(&mut self, bytes: &[u8]) {
         if let Some(room) = self.head.get_mut(self.len..self.len + bytes.len()) {
             room.copy_from_slice(bytes);
@@ -204,7 +205,7 @@ impl Lines {
         }
     }
 
-    /// Adds a line to what goes to the chosen logs. Where it does not follow the last one, that is sent first.
+    /// Adds a line to the runs of the chosen logs. A run that the line does not continue is sent first.
     fn extend_runs(&mut self, line: Range<usize>, block: &[u8], sink: &mut impl Sink) {
         for &number in &self.chosen {
             let Some(run) = self.runs.get_mut(number) else {
@@ -248,7 +249,7 @@ fn decide(actions: &[Action], head: &[u8], chosen: &mut Vec<usize>, sink: &mut i
     }
 }
 
-/// The line for stderr: what is long is cut short.
+/// Sends a line to stderr, cut off if it is long.
 fn show(head: &[u8], sink: &mut impl Sink) {
     match head.split_at_checked(SHOWN) {
         Some((front, rest)) if !rest.is_empty() => {

@@ -1,8 +1,8 @@
 //! multilog's parts: the script and its patterns, the engine that decides for each line, and the log directories.
 //!
 //! [`Script`], [`Pattern`] and [`Engine`] are pure: bytes in, calls of a [`Sink`] out. [`Outputs`] is the sink that
-//! writes files. It never gives up on a file while it may wait: what fails is said once for each cause and tried again
-//! every five seconds, and only a TERM ends that.
+//! writes files. When a write fails, it warns once for each cause and tries again every five seconds; only a TERM ends
+//! that.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
-//! A log: what is written into a directory's `current`, when that is full, and what happens to what cannot be written.
+//! A log: it writes to the `current` of a directory, finishes that when it is full, and handles failures.
 //!
-//! A file never holds more than its size. It is closed at the first line end in its last 2000 bytes; a line that is longer
-//! than the room goes on in the next file.
+//! A file never becomes longer than the size limit. It is finished at the first line end in its last 2000 bytes; a line
+//! that does not fit goes on in the next file.
 
 use std::os::fd::AsFd;
 
@@ -11,11 +11,11 @@ use crate::patience::{GivenUp, Level, Line, Patience};
 use crate::rotation::Current;
 use crate::{OpenError, Plan};
 
-/// How much is gathered before it is written: what a pipe holds.
+/// How many bytes are collected before they are written: the capacity of a pipe.
 const BUFFER: usize = 65_536;
-/// So much is not copied to what was gathered, but written from where it is.
+/// A piece of at least this many bytes is written directly, without being copied to the buffer.
 const LARGE: usize = 16_384;
-/// A line end in so many last bytes closes a file.
+/// A line end in this many last bytes finishes a file.
 const MARGIN: u64 = 2_000;
 
 /// Whether a log still works after a TERM during a pause.
@@ -23,9 +23,9 @@ const MARGIN: u64 = 2_000;
 enum Health {
     /// Nothing was given up.
     Sound,
-    /// A rotation was given up: nothing is lost, the next start sets it right, and there is no more rotating.
+    /// A rotation was given up: nothing is lost, and the next start completes it. There is no further rotation.
     Unrotated,
-    /// A write was given up, and so many bytes with it.
+    /// A write was given up, and this many bytes are lost.
     Lost(u64),
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens the directory and leaves the process in it.
+    /// Opens the directory and its `current`. The directory is the current directory afterwards.
     pub fn open(plan: &Plan, patience: &mut Patience) -> Result<Log, OpenError> {
         Ok(Log {
             current: Current::open(plan, patience)?,
@@ -48,12 +48,12 @@ impl Log {
         })
     }
 
-    /// Whether the buffer has room for so many bytes.
+    /// Returns whether the buffer has room for this many bytes.
     pub fn has_room(&self, count: usize) -> bool {
         count < LARGE && self.buffer.len() + count <= BUFFER
     }
 
-    /// How many bytes the log can take before a line end closes its file.
+    /// How many bytes the log can take before a line end finishes its file.
     pub fn room(&self) -> u64 {
         match self.health {
             Health::Sound => self.size.saturating_sub(MARGIN + self.current.written + self.buffer.len() as u64),
@@ -61,7 +61,7 @@ impl Log {
         }
     }
 
-    /// Takes `bytes`, to be written with the next [`flush`](Log::flush) if there is room for them, and now if there is not.
+    /// Takes `bytes`. They are written with the next [`flush`](Log::flush), or at once if the buffer has no room.
     pub fn put(&mut self, bytes: &[u8], patience: &mut Patience) {
         if self.has_room(bytes.len()) {
             self.buffer.extend_from_slice(bytes);
@@ -87,7 +87,7 @@ impl Log {
         }
     }
 
-    /// Writes what is left and marks the file as complete. Returns whether all went well.
+    /// Writes the rest and marks the file as complete. Returns whether everything succeeded.
     pub fn close(mut self, patience: &mut Patience) -> bool {
         self.flush(patience);
         if self.health == Health::Sound && self.current.complete(patience).is_err() {
@@ -117,7 +117,7 @@ impl Log {
         }
     }
 
-    /// Writes as much as belongs into one file, and returns how much that was.
+    /// Writes as many bytes as belong into the present file, and returns their number.
     fn write_some(&mut self, bytes: &[u8], patience: &mut Patience) -> Result<usize, GivenUp> {
         if self.current.written >= self.size {
             self.try_rotate(patience);
@@ -147,7 +147,8 @@ impl Log {
     }
 }
 
-/// How much of `bytes` goes into a file that holds `written` bytes: up to the first line end that closes it, or what fits.
+/// How many of `bytes` go into a file that holds `written` bytes: up to the first line end that finishes it, or as many as
+/// fit.
 fn fitting(bytes: &[u8], written: u64, size: u64) -> usize {
     let room = usize::try_from(size.saturating_sub(written)).unwrap_or(usize::MAX);
     let fits = bytes.len().min(room);

@@ -1,4 +1,4 @@
-//! All that a script writes to: the engine's sink in a real multilog.
+//! Everything that a script writes to: the engine's sink that writes real files.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,22 +9,22 @@ use crate::patience::{GivenUp, Patience, Report};
 use crate::status::StatusFile;
 use crate::{Action, Script, Sink};
 
-/// How much is gathered for stderr before it is written.
+/// How many bytes for stderr are collected before they are written.
 const BUFFER: usize = 65_536;
-/// How long whoever reads stderr may take to read some of it, in nanoseconds.
+/// How long the reader of stderr may take to make room, in nanoseconds.
 const READING: u64 = 5_000_000_000;
 
 /// The reason why multilog cannot begin.
 #[derive(Debug)]
 pub enum OpenError {
-    /// This could not be done, for that reason of the system.
+    /// The text says what failed, the error why.
     Failed(Vec<u8>, io::Error),
-    /// A TERM came while multilog paused at its start; what it paused for has been told.
+    /// A TERM came while multilog paused at its start. It has already printed the reason for the pause.
     Ended,
 }
 
 impl OpenError {
-    /// Makes a function for `map_err`; `text` says what could not be done.
+    /// Makes a function for `map_err`; `text` says what failed.
     pub(crate) fn on(text: impl FnOnce() -> Vec<u8>) -> impl FnOnce(io::Error) -> OpenError {
         |reason| OpenError::Failed(text(), reason)
     }
@@ -36,10 +36,10 @@ impl From<GivenUp> for OpenError {
     }
 }
 
-/// Open status files and logs, and what is on its way to them.
+/// The open status files and logs, with the bytes that are not written yet.
 pub struct Outputs {
     stderr: Vec<u8>,
-    /// Whether stderr had no room for what came last.
+    /// Whether stderr had no room for the last write.
     unread: bool,
     files: Vec<StatusFile>,
     logs: Vec<Log>,
@@ -68,17 +68,17 @@ impl Outputs {
         Ok(Outputs { stderr, unread: false, files, logs, patience, given_up: false })
     }
 
-    /// The part that hears signals and waits.
+    /// The part that receives signals and waits.
     pub fn patience(&mut self) -> &mut Patience {
         &mut self.patience
     }
 
-    /// How many bytes the fullest log can take before it has to begin a new file.
+    /// How many bytes the log with the least room can take before it begins a new file.
     pub fn room(&self) -> u64 {
         self.logs.iter().map(Log::room).min().unwrap_or(u64::MAX)
     }
 
-    /// Writes all lines that are complete to logs, status files and stderr. To stderr at the end: only there it may have to wait for somebody else.
+    /// Writes all complete lines to logs, status files and stderr. stderr comes last, since only there it may have to wait for a reader.
     pub fn flush(&mut self) {
         for file in &mut self.files {
             self.given_up |= file.flush(&mut self.patience).is_err();
@@ -96,15 +96,15 @@ impl Outputs {
         }
     }
 
-    /// Writes all that is left, and marks each `current` as complete. Returns whether nothing was given up.
+    /// Writes the rest, and marks each `current` as complete. Returns whether nothing was given up.
     pub fn close(mut self) -> bool {
         self.flush();
         let patience = &mut self.patience;
         self.logs.into_iter().fold(!self.given_up, |well, log| log.close(patience) && well)
     }
 
-    /// Writes what `e` has selected. Nothing is done about a stderr that cannot be written, and whoever reads it has a while to do so: what is not
-    /// read by then is dropped, and so is all that comes until there is room again.
+    /// Writes the lines of `e` to stderr. Errors are ignored. The reader has some time to make room; after that the lines are dropped, and so are
+    /// all others until there is room again.
     fn flush_stderr(&mut self) {
         for piece in self.stderr.chunks(sys::fd::PIECE) {
             let patience = if self.unread { 0 } else { READING };
@@ -133,7 +133,7 @@ impl Sink for Outputs {
 
     fn log(&mut self, number: usize, bytes: &[u8]) {
         if self.logs.get(number).is_some_and(|log| !log.has_room(bytes.len())) {
-            // All of them: this one may have to wait long for its disk.
+            // Flush all logs: this one may have to wait long for its disk.
             self.flush();
         }
         if let Some(log) = self.logs.get_mut(number) {

@@ -1,7 +1,7 @@
-//! What is done about what fails: say it once, wait five seconds, try again, for ever.
+//! How failures are handled: warn once, wait five seconds, try again, for ever.
 //!
-//! The wait is a poll, so that signals act. A TERM in it means: once more at once, and if that fails too, it is given up.
-//! (daemontools 0.76 says it again every five seconds, and only KILL ends it.)
+//! The wait is a poll, so that signals are obeyed. If TERM comes during the wait, there is one more attempt at once; if
+//! that fails too, it is given up. (daemontools 0.76 repeats its message every five seconds, and only KILL ends it.)
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,9 +11,9 @@ use sys::process::Signal;
 use sys::signals::Signals;
 use sys::{clock, poll};
 
-/// The signals that are heard.
+/// The signals that multilog catches.
 const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGALRM];
-/// How long to wait before the next try.
+/// How long to wait before the next attempt, in nanoseconds.
 const PAUSE: u64 = 5_000_000_000;
 
 /// The level of a message.
@@ -25,10 +25,10 @@ pub enum Level {
     Warning,
 }
 
-/// A function that tells the operator what could not be done, and why if the system gave a reason.
+/// A function that prints what failed, and the reason of the system if there is one.
 pub type Report = fn(Level, &[u8], Option<&io::Error>);
 
-/// The error of an attempt that failed once more after a TERM, and is not made again.
+/// The error of an attempt that failed once more after a TERM, and is not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GivenUp;
 
@@ -42,7 +42,7 @@ pub(crate) struct Line {
 /// The failure of one attempt: the messages about it, and how long to wait before the next one.
 pub(crate) struct Trouble {
     pub lines: Vec<Line>,
-    /// How many times five seconds to wait.
+    /// How long to wait, in units of five seconds.
     pub pauses: u64,
 }
 
@@ -58,7 +58,7 @@ impl Trouble {
     }
 }
 
-/// Patience with what fails: it tells the operator, waits, and hears TERM and ALRM meanwhile.
+/// Handles failures: it prints a message, waits, and receives TERM and ALRM meanwhile.
 pub struct Patience {
     signals: Signals,
     report: Report,
@@ -74,7 +74,7 @@ impl Patience {
         Ok(Patience { signals: Signals::catch(&SIGNALS)?, report, ending: false })
     }
 
-    /// Standard input, read so that no signal is missed. Open it once only.
+    /// Opens standard input so that no signal is missed while it is read. Call this only once.
     ///
     /// # Errors
     /// Fails when the system has no descriptors left.
@@ -87,12 +87,14 @@ impl Patience {
         self.signals.fd()
     }
 
-    /// How long a poll of [`fd`](Patience::fd) may wait: not at all if a signal has come already.
+    /// How long a poll of [`fd`](Patience::fd) may wait, in nanoseconds: 0 if a signal has already come, `None` for no
+    /// limit.
     pub fn timeout(&self) -> Option<u64> {
         self.signals.timeout(None)
     }
 
-    /// Whether a signal has come, even if [`fd`](Patience::fd) could not be written and does not tell.
+    /// Returns whether a signal has come, even if [`fd`](Patience::fd) is not readable because its pipe could not be
+    /// written.
     pub fn came(&self) -> bool {
         self.signals.came()
     }
@@ -102,28 +104,29 @@ impl Patience {
         self.signals.drain();
     }
 
-    /// Whether a TERM has ever come: multilog is to end.
+    /// Returns whether a TERM has ever come, so that multilog is to end.
     pub fn ending(&mut self) -> bool {
         self.ending = self.signals.arrived(Signal::SIGTERM) || self.ending;
         self.ending
     }
 
-    /// Whether an ALRM has come since the last call: every log is to begin a new file.
+    /// Returns whether an ALRM has come since the last call, so that every log is to begin a new file.
     pub fn rotation_wanted(&self) -> bool {
         self.signals.arrived(Signal::SIGALRM)
     }
 
-    /// The function that tells the operator of failures.
+    /// The function that prints failures.
     pub(crate) fn report(&self) -> Report {
         self.report
     }
 
-    /// Tells the operator one message.
+    /// Prints one message.
     pub(crate) fn say(&self, line: &Line) {
         (self.report)(line.level, &line.text, line.reason.as_ref());
     }
 
-    /// Makes `attempt` until it succeeds, or fails once more after a TERM. `text` makes the message: what could not be done.
+    /// Repeats `attempt` until it succeeds, or fails once more after a TERM. `text` makes the message, which says what
+    /// failed.
     pub(crate) fn insist<T>(
         &mut self,
         text: impl Fn() -> Vec<u8>,
@@ -132,7 +135,7 @@ impl Patience {
         self.insist_on(|| sys::fd::uninterrupted(&mut attempt).map_err(|reason| Trouble::new(text(), reason)))
     }
 
-    /// Makes `attempt` until it succeeds, or fails once more after a TERM, with the messages that it fails with. Each cause is told once.
+    /// Repeats `attempt` until it succeeds, or fails once more after a TERM. Prints the messages that it fails with, each cause once.
     pub(crate) fn insist_on<T>(&mut self, mut attempt: impl FnMut() -> Result<T, Trouble>) -> Result<T, GivenUp> {
         let mut told: Option<Trouble> = None;
         let mut last = false;
@@ -152,20 +155,21 @@ impl Patience {
         }
     }
 
-    /// Waits until `fd` has room, for so long at most and not at all after a TERM. Returns whether it has.
+    /// Waits until `fd` has room, at most this many nanoseconds, and not at all after a TERM. Returns whether it has
+    /// room.
     pub(crate) fn wait_for_room(&mut self, fd: BorrowedFd<'_>, nanoseconds: u64) -> bool {
         let deadline = clock::monotonic().saturating_add(nanoseconds);
         loop {
             let left = if self.ending() { 0 } else { deadline.saturating_sub(clock::monotonic()) };
             match poll::writable(fd, left) {
                 Ok(false) if left > 0 => {}
-                // What poll cannot tell, the write will.
+                // If poll fails, the write will show what is wrong.
                 done => return done.unwrap_or(true),
             }
         }
     }
 
-    /// Waits for so long. Returns true, and at once, when a TERM has come.
+    /// Waits for this many nanoseconds. Returns true, and at once, when a TERM has come.
     fn pause(&mut self, nanoseconds: u64) -> bool {
         let deadline = clock::monotonic().saturating_add(nanoseconds);
         while !self.ending() {

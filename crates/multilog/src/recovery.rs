@@ -1,4 +1,4 @@
-//! Opening `current`, and setting right what a crash left.
+//! Opens `current`, and cleans up after a crash.
 //!
 //! | found                         | means                                            | becomes                        |
 //! |-------------------------------|--------------------------------------------------|--------------------------------|
@@ -16,7 +16,7 @@ use crate::OpenError;
 use crate::directory::{Code, Directory, UNSAFE, is_safe, set_mode, stat};
 use crate::patience::Patience;
 
-/// An open `current` and how much it holds.
+/// An open `current`, and its length in bytes.
 pub(crate) type Current = (File, u64);
 
 /// Opens `current` in `directory`, which is the current directory.
@@ -33,14 +33,14 @@ fn resume(directory: &Directory, size: u64) -> Result<Current, OpenError> {
     let text = || directory.text("unable to append to ", "/current");
     let current = sys::fd::open_append(Path::new("current")).map_err(OpenError::on(text))?;
     mark_unsafe(directory, &current)?;
-    // Without it every processor would fail. If it cannot be made, the log without a processor still works.
+    // Without `state` every processor would fail. If it cannot be made, a log without a processor still works.
     let _ = OpenOptions::new().append(true).create(true).mode(UNSAFE).open("state");
     Ok((current, size))
 }
 
 fn recover(directory: &mut Directory, patience: &mut Patience) -> Result<Current, OpenError> {
     for name in ["state", "newstate"] {
-        // What cannot be removed shows where it is made anew.
+        // If a file cannot be removed, the error shows when it is made again.
         let _ = std::fs::remove_file(name);
     }
     let processed = stat("processed").map_err(OpenError::on(|| directory.text("unable to stat ", "/processed")))?;

@@ -1,6 +1,6 @@
-//! Rotation: `current` becomes `previous`, and that a finished file, perhaps by way of a processor.
+//! Rotation: `current` becomes `previous`, and `previous` becomes a finished file, after the processor if there is one.
 //!
-//! Whatever moment a crash picks, every byte that was written lies in a file under a name that recovery knows.
+//! Whenever a crash comes, every byte that was written is in a file with a name that the recovery knows.
 
 use std::ffi::CString;
 use std::fs::{self, File, Permissions};
@@ -17,29 +17,29 @@ use crate::patience::{GivenUp, Level, Line, Patience, Trouble};
 use crate::recovery::open_current;
 use crate::{OpenError, Plan};
 
-/// Where a processor finds the old state, and where it writes the new one.
+/// The descriptor from which a processor reads the old state; it writes the new state to the next one.
 const STATE: i32 = 4;
 const NEW_STATE: i32 = 5;
 
-/// The file that is written, and the directory that it lies in.
+/// The file `current`, and the log directory that it lies in.
 pub(crate) struct Current {
     pub(crate) directory: Directory,
-    /// What `previous` is sent through.
+    /// The command of the processor that finished files go through.
     processor: Option<Vec<u8>>,
     pub(crate) file: File,
-    /// How many bytes the file holds.
+    /// The length of the file in bytes.
     pub(crate) written: u64,
 }
 
 impl Current {
-    /// Opens the directory of a log, mends what a crash has left there, and leaves the process in it.
+    /// Opens the log directory, cleans up after a crash, and opens `current`. The directory is the current directory afterwards.
     pub(crate) fn open(plan: &Plan, patience: &mut Patience) -> Result<Current, OpenError> {
         let mut directory = Directory::open(&plan.path, plan.kept)?;
         let (file, written) = open_current(&mut directory, patience)?;
         Ok(Current { directory, processor: plan.processor.clone(), file, written })
     }
 
-    /// Marks the file as complete, when it is on disk.
+    /// Writes the file to disk and marks it as complete.
     pub(crate) fn complete(&self, patience: &mut Patience) -> Result<(), GivenUp> {
         let text = || self.directory.text("unable to write ", "/current to disk, pausing");
         patience.insist(text, || self.file.sync_all())?;
@@ -47,7 +47,7 @@ impl Current {
         patience.insist(text, || set_mode(&self.file, SAFE))
     }
 
-    /// Finishes `current` and begins a new one. After one that was given up, whichever file is `current` by then can be written to.
+    /// Finishes `current` and begins a new one. If that is given up, the file that is `current` by then can still be written to.
     pub(crate) fn rotate(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let directory = &self.directory;
         directory.enter(patience)?;
@@ -84,7 +84,7 @@ fn process(directory: &mut Directory, command: &[u8], patience: &mut Patience) -
     directory.finish("processed", Code::Safe, patience)
 }
 
-/// Makes sure that a file is there and on disk.
+/// Makes sure that a file exists and is on disk.
 fn sync(directory: &Directory, name: &str, patience: &mut Patience) -> Result<File, GivenUp> {
     let text = || directory.text("unable to create ", &format!("/{name}, pausing"));
     let file = patience.insist(text, || sys::fd::open_append(Path::new(name)))?;
@@ -110,7 +110,7 @@ fn run(directory: &Directory, command: &[u8], cannot: &dyn Fn(&io::Error)) -> Re
     judge(directory, sys::process::wait(pid.map_err(|reason| Trouble::new(text(), reason))?))
 }
 
-/// Says what the end of the processor means: a failure, unless it exited 0.
+/// Judges the end of the processor: it has failed unless it exited 0.
 fn judge(directory: &Directory, end: io::Result<Change>) -> Result<(), Trouble> {
     let told = |what: &str, reason| warning(directory.text(what, ", pausing"), reason);
     let mut lines = match end {
@@ -137,8 +137,8 @@ fn warning(text: Vec<u8>, reason: Option<io::Error>) -> Line {
     Line { level: Level::Warning, text, reason }
 }
 
-/// What a processor reads and writes. All of it lies above stderr, and each above the one before, so that placing one
-/// never closes another.
+/// The files of a processor. Their descriptors are above stderr, each above the one before, so that moving one to its
+/// place never closes another.
 struct Files {
     previous: File,
     processed: File,
@@ -156,7 +156,7 @@ impl Files {
         })
     }
 
-    /// In the child: puts each in its place, with the signals as a shell expects them.
+    /// Moves each file to its descriptor, and sets the signals as a shell expects them. Runs in the child.
     fn place(&self) -> io::Result<()> {
         sys::signals::set_default(Signal::SIGTERM)?;
         sys::signals::set_default(Signal::SIGALRM)?;

@@ -1,17 +1,17 @@
 //! The script: multilog's argument list.
 //!
-//! The first byte of a word says what it does. There is no wrong word: what is not known does nothing, and a number that
-//! is none is 0 before it is raised to the least that is allowed.
+//! The first byte of a word says what the word does. No word is an error: an unknown one does nothing, and a value that
+//! is not a number counts as 0, which is then raised to the least allowed value.
 
 use crate::Pattern;
 
-/// Size limits, the least and the most. daemontools 0.76 allows 16777215 at most.
+/// The least and the greatest size limit, in bytes. daemontools 0.76 allows 16777215 at most.
 const SIZES: (u64, u64) = (4_096, 2_147_483_647);
 const DEFAULT_SIZE: u64 = 99_999;
 const LEAST_KEPT: u64 = 2;
 const DEFAULT_KEPT: u64 = 10;
 
-/// What is done with each line, in this order.
+/// One action on each line; actions are done in the order of the script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// `+`: select a line that matches.
@@ -20,22 +20,22 @@ pub enum Action {
     Deselect(Pattern),
     /// `e`: a selected line goes to stderr.
     Stderr,
-    /// `=`: a selected line goes into the status file of this number.
+    /// `=`: a selected line goes into the status file with this number.
     Status(usize),
-    /// A selected line goes to the log directory of this number.
+    /// A selected line goes to the log directory with this number.
     Log(usize),
 }
 
-/// A log directory as the script wants it.
+/// The settings of a log directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Where it is.
+    /// The path of the directory.
     pub path: Vec<u8>,
     /// `s`: how many bytes a file may hold.
     pub size: u64,
-    /// `n`: how many files there may be, `current` among them.
+    /// `n`: how many files there may be, including `current`.
     pub kept: u64,
-    /// `!`: what each finished file is sent through.
+    /// `!`: the command that processes each finished file.
     pub processor: Option<Vec<u8>>,
 }
 
@@ -44,16 +44,16 @@ pub struct Plan {
 pub struct Script {
     /// `t`: put the time in front of each line.
     pub stamp: bool,
-    /// What is done with each line.
+    /// The actions on each line.
     pub actions: Vec<Action>,
-    /// The status files, by their numbers.
+    /// The paths of the status files, by number.
     pub files: Vec<Vec<u8>>,
-    /// The log directories, by theirs.
+    /// The log directories, by number.
     pub logs: Vec<Plan>,
 }
 
 impl Script {
-    /// The script that these words are.
+    /// Parses the words of a script.
     pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Script {
         let mut parser = Parser { script: Script::default(), size: DEFAULT_SIZE, kept: DEFAULT_KEPT, processor: None };
         for (index, word) in words.into_iter().enumerate() {
@@ -69,7 +69,7 @@ impl Script {
 
 struct Parser {
     script: Script,
-    /// What holds for the next log directory.
+    /// The size limit for the next log directory.
     size: u64,
     kept: u64,
     processor: Option<Vec<u8>>,
@@ -103,7 +103,7 @@ impl Parser {
     }
 }
 
-/// The digits in front; too many are as many as can be.
+/// Reads the number at the front of `text`; a number that is too large is the largest there is.
 fn number(text: &[u8]) -> u64 {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0_u64, |value, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))

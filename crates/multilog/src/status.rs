@@ -10,7 +10,8 @@ use std::path::Path;
 use crate::patience::{GivenUp, Patience};
 use crate::{HEAD, OpenError};
 
-/// Always written as a whole, so that a reader sees one line or another: the line, and newlines up to this size.
+/// The size of what is written to the file, in bytes: the line, then newlines. It is always written as a whole, so that
+/// a reader sees one line or the other.
 const SIZE: usize = HEAD + 1;
 
 /// An open status file.
@@ -23,7 +24,7 @@ pub(crate) struct StatusFile {
 }
 
 impl StatusFile {
-    /// Opens a status file, makes it if it is missing, and leaves what it holds.
+    /// Opens a status file, and makes it if it does not exist. Its contents stay.
     pub fn open(name: &[u8]) -> Result<StatusFile, OpenError> {
         let path = Path::new(OsStr::from_bytes(name));
         let text = |before: &[u8]| [before, name].concat();
@@ -32,7 +33,7 @@ impl StatusFile {
         Ok(StatusFile { name: name.to_vec(), file, line: Box::new([b'\n'; SIZE]), pending: false })
     }
 
-    /// Remembers a line. Of those that come in one block of input only the last is ever written.
+    /// Sets the line to be written. Of the lines of one block of input only the last is written.
     pub fn set(&mut self, head: &[u8]) {
         let (line, rest) = self.line.split_at_mut(head.len().min(SIZE));
         line.copy_from_slice(head.get(..line.len()).unwrap_or_default());
@@ -40,7 +41,7 @@ impl StatusFile {
         self.pending = true;
     }
 
-    /// Writes the line over the last one, unless that is done already.
+    /// Writes the line over the last one, unless it was already written.
     pub fn flush(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         if !std::mem::take(&mut self.pending) {
             return Ok(());
@@ -48,7 +49,7 @@ impl StatusFile {
         let (name, mut file) = (&self.name, &self.file);
         let text = |before: &[u8]| [before, name, b", pausing"].concat();
         patience.insist(|| text(b"unable to move to beginning of "), || file.seek(SeekFrom::Start(0)))?;
-        // From the beginning in each try: one that fails may have written a part.
+        // Each attempt writes from the beginning, since a failed one may have written a part.
         patience.insist(|| text(b"unable to write "), || file.write_all_at(self.line.as_slice(), 0))
     }
 }

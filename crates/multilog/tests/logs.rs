@@ -47,6 +47,11 @@ fn selected(input: &[u8]) -> Vec<u8> {
     lines
 }
 
+/// A directory in memory where there is such a place: on a disk every file of a log waits until it is written there.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
 #[test]
 fn the_files_of_a_log_hold_the_selected_lines_and_none_exceeds_its_size() {
     let line =
@@ -61,7 +66,7 @@ fn the_files_of_a_log_hold_the_selected_lines_and_none_exceeds_its_size() {
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() });
     let outcome = runner.run(&strategy, |(lines, block, size)| {
-        let scratch = tempfile::tempdir().expect("a directory");
+        let scratch = directory();
         let directory = scratch.path().join("log");
         let input = lines.concat();
         log(&directory, &input, block, size);

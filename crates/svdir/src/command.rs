@@ -1,10 +1,10 @@
 //! Command letters, as `svc` writes them to the control FIFO.
 
-/// The byte on the control FIFO that asks supervise to become its new file. It is no command about the service, and other
-/// suites ignore it.
+/// The byte on the control FIFO that asks supervise to execute its new file. It is not a command about the service, and
+/// other suites ignore it.
 pub const UPGRADE: u8 = b'E';
 
-/// What one byte on the control FIFO asks for.
+/// A command, which is one byte on the control FIFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// `u`: want up; start if down.
@@ -13,7 +13,7 @@ pub enum Command {
     Down,
     /// `o`: once; start if down, do not restart.
     Once,
-    /// `x`: exit as soon as the service is down. Cannot be taken back.
+    /// `x`: exit as soon as the service is down. No later command cancels it.
     Exit,
     /// `p`: STOP.
     Pause,
@@ -29,7 +29,7 @@ pub enum Command {
     Term,
     /// `k`: KILL.
     Kill,
-    /// `q`: QUIT. This and the next three are encore's too.
+    /// `q`: QUIT. daemontools-encore has this command and the next three too.
     Quit,
     /// `1`: USR1.
     Usr1,
@@ -37,11 +37,11 @@ pub enum Command {
     Usr2,
     /// `w`: WINCH.
     Winch,
-    /// `r`: the signal that ends the service; what is wanted stays. s6's too.
+    /// `r`: the signal that ends the service; what is wanted does not change. s6 has it too.
     Restart,
     /// `g`: the signal that makes the service read its configuration again. s6 has `l` for it, which is something else in encore.
     Reload,
-    /// `R`: start a new copy beside the one that runs, and end that when the new one is ready; start if down.
+    /// `R`: start a new copy beside the old one, and end the old one when the new one is ready; start if down.
     Replace,
 }
 
@@ -101,14 +101,14 @@ impl Command {
         }
     }
 
-    /// The command of a letter; `None` for a byte that is none, which supervise ignores.
+    /// The command with this letter; `None` for any other byte, which supervise ignores.
     pub fn from_letter(letter: u8) -> Option<Command> {
         Command::all().find(|command| command.letter() == letter)
     }
 }
 
-/// What a client sends behind its commands: when the record has it, they were obeyed. Eight bytes that are no commands in any
-/// suite, since they have their highest bit set; it holds 56 bits.
+/// A mark, which a client sends after its commands: when it appears in the record, the commands were obeyed. It is eight
+/// bytes, which are no commands in any suite since their highest bit is set; it holds 56 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark(pub u64);
 
@@ -117,17 +117,18 @@ impl Mark {
     pub const SIZE: usize = 8;
     const BITS: u64 = (1 << 56) - 1;
 
-    /// One that holds the lower 56 bits of `number`.
+    /// Makes a mark from the lower 56 bits of `number`.
     pub const fn new(number: u64) -> Mark {
         Mark(number & Mark::BITS)
     }
 
-    /// As it is sent.
+    /// The bytes of the mark as they are sent.
     pub fn bytes(self) -> [u8; Mark::SIZE] {
         std::array::from_fn(|at| 0x80 | (self.0 >> (7 * (Mark::SIZE - 1 - at))) as u8)
     }
 
-    /// The last mark with one byte more; `None` if the byte is of none. Whoever has read all eight bytes has the mark.
+    /// Adds one byte that was read; `None` if it is not a byte of a mark. After eight bytes the result is the whole
+    /// mark.
     #[must_use]
     pub fn with(self, byte: u8) -> Option<Mark> {
         (byte & 0x80 != 0).then(|| Mark::new(self.0 << 7 | u64::from(byte & 0x7f)))

@@ -1,14 +1,14 @@
-//! Knobs: files of a service directory that hold one value, as s6 has them.
+//! Knobs: files of a service directory that hold one value, as with s6.
 //!
-//! The value is all that the file holds, but for newlines at its end: no spaces, no comments, no second line. What is wrong has no value:
-//! whoever reads the file says so once and goes on with the default.
+//! The value is the whole file, except for newlines at its end: no spaces, no comments, no second line. If the file is wrong, the reader
+//! warns once and uses the default.
 //!
-//! Times are written alike everywhere, in these files and in the options of every program ([`duration`]). Only a bare number differs: it
-//! counts milliseconds in a file, as in s6, and seconds in an option.
+//! Times have the same form everywhere, in these files and in the options of every program ([`duration`]). Only a number without a unit
+//! differs: it counts milliseconds in a file, as with s6, and seconds in an option.
 
 use std::fmt;
 
-/// A knob holds no more bytes than this. A reader need not look further than one byte behind it.
+/// The greatest length of a knob, in bytes. A reader need not read more than one byte beyond it.
 pub const LONGEST: usize = 64;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -16,19 +16,19 @@ const MILLISECOND: u64 = 1_000_000;
 /// Why a knob has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// There is nothing in it.
+    /// The file is empty.
     Empty,
-    /// A blank or a further line stands in it.
+    /// The file contains a blank or a second line.
     Spaces,
-    /// A sign stands in front of the number.
+    /// The number has a sign.
     Negative,
-    /// More bytes than any value has, or a number past all limits.
+    /// The file is longer than any value, or the number is too large.
     TooLarge,
-    /// No number, or no unit that is known.
+    /// The value is not a number with a known unit or none.
     NoDuration,
-    /// Neither the name nor the number of a signal.
+    /// The value is neither the name nor the number of a signal.
     NoSignal,
-    /// No number.
+    /// The value is not a number.
     NoNumber,
     /// No list of exit codes and signals.
     NoExits,
@@ -39,7 +39,7 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    /// For a message.
+    /// The text for a message.
     pub const fn reason(self) -> &'static str {
         match self {
             Wrong::Empty => "it is empty",
@@ -64,22 +64,22 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
-/// What a number without a unit counts.
+/// The unit of a number without a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// In a file, as in s6.
+    /// Milliseconds: in a file, as with s6.
     Milliseconds,
-    /// In an option of a program.
+    /// Seconds: in an option of a program.
     Seconds,
     /// Nothing, in a file that s6 does not know: there it is taken for whatever its reader is used to. 0 is 0 all the same.
     Nothing,
 }
 
-/// A span of time, in nanoseconds: a decimal number, perhaps with a fraction, and `ms`, `s`, `m`, `h` or nothing behind it. What is finer
-/// than a nanosecond is dropped.
+/// Parses a duration into nanoseconds: a decimal number, perhaps with a fraction, followed by `ms`, `s`, `m`, `h` or nothing, which means
+/// `bare`. Fractions of a nanosecond are dropped.
 ///
 /// # Errors
-/// For what is none, and for more than 584 years.
+/// If it is not a duration, or longer than 584 years.
 pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
     let value = value(bytes)?;
     let end = value.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
@@ -117,9 +117,9 @@ pub fn rate(bytes: &[u8]) -> Result<(u8, u64), Wrong> {
     }
 }
 
-/// The part of `unit` that the digits behind a decimal point stand for.
+/// The part of `unit` (in nanoseconds) that the digits after a decimal point stand for.
 fn part(fraction: &[u8], unit: u64) -> Result<u64, Wrong> {
-    /// So many digits are exact to the nanosecond, whatever the unit.
+    /// This many digits are exact to the nanosecond, whatever the unit.
     const EXACT: usize = 18;
     if !fraction.iter().all(u8::is_ascii_digit) {
         return Err(Wrong::NoDuration);
@@ -131,7 +131,7 @@ fn part(fraction: &[u8], unit: u64) -> Result<u64, Wrong> {
     u64::try_from(u128::from(unit) * tenths.0 / tenths.1).map_err(|_| Wrong::TooLarge)
 }
 
-/// The number that these digits stand for; `None` for anything but digits, for none at all, and for a number of more than 64 bits.
+/// Parses decimal digits; `None` for anything but digits, for no digits at all, and for a number of more than 64 bits.
 pub fn digits(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() {
         return None;
@@ -143,7 +143,8 @@ pub fn digits(bytes: &[u8]) -> Option<u64> {
     bytes.iter().try_fold(0, add)
 }
 
-/// A span of time, in nanoseconds, as [`duration`] reads it. What is finer than a millisecond is shown in microseconds.
+/// Formats a duration in nanoseconds for a message: in whole seconds or milliseconds, and if it is neither, in
+/// microseconds.
 pub fn shown(nanoseconds: u64) -> String {
     match nanoseconds {
         whole if whole % (1000 * MILLISECOND) == 0 => format!("{}s", whole / (1000 * MILLISECOND)),
@@ -152,20 +153,20 @@ pub fn shown(nanoseconds: u64) -> String {
     }
 }
 
-/// The number of a descriptor.
+/// Parses the number of a descriptor.
 ///
 /// # Errors
-/// For what is none. Whether the process may have such a one is another question.
+/// If it is not a number that a descriptor can have. The limits of the process are not considered.
 pub fn descriptor(bytes: &[u8]) -> Result<i32, Wrong> {
     let number = number(value(bytes)?, Wrong::NoNumber)?;
     i32::try_from(number).map_err(|_| Wrong::TooLarge)
 }
 
-/// A signal: a number, or a name with or without `SIG`, in upper or lower case. `number_of` knows the system's, by names such
-/// as `SIGTERM`, and which numbers are signals.
+/// Parses a signal: a number, or a name with or without `SIG`, in upper or lower case. `number_of` returns the number of a
+/// signal of this system; names are passed to it in the form `SIGTERM`.
 ///
 /// # Errors
-/// For what is none.
+/// If it is not a signal.
 pub fn signal(bytes: &[u8], number_of: impl Fn(Named<'_>) -> Option<u8>) -> Result<u8, Wrong> {
     let value = value(bytes)?;
     let found = if value.iter().all(u8::is_ascii_digit) {
@@ -180,7 +181,7 @@ pub fn signal(bytes: &[u8], number_of: impl Fn(Named<'_>) -> Option<u8>) -> Resu
     found.ok_or(Wrong::NoSignal)
 }
 
-/// How a signal is told.
+/// A signal by number or by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named<'a> {
     /// By its number.
@@ -189,7 +190,7 @@ pub enum Named<'a> {
     Name(&'a str),
 }
 
-/// The only word of a file.
+/// The only word in the contents of a file.
 pub(crate) fn value(bytes: &[u8]) -> Result<&[u8], Wrong> {
     if bytes.len() > LONGEST {
         return Err(Wrong::TooLarge);
@@ -203,7 +204,7 @@ pub(crate) fn value(bytes: &[u8]) -> Result<&[u8], Wrong> {
     }
 }
 
-/// The number that these digits stand for, with the reason why they do not: `otherwise` for what are no digits.
+/// Parses decimal digits, with a reason if they are wrong: `otherwise` if they are not digits.
 fn number(bytes: &[u8], otherwise: Wrong) -> Result<u64, Wrong> {
     let all = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
     digits(bytes).ok_or(if all { Wrong::TooLarge } else { otherwise })

@@ -1,6 +1,7 @@
-//! What a service directory says: the names of its files, its knobs, the status record, the command letters, addresses to listen on.
+//! The formats of a service directory: the names of its files, its knobs, the status, the record, the command letters, addresses to
+//! listen on.
 //!
-//! Everything here is bytes in, values out. The files are opened by somebody else.
+//! This crate turns bytes into values and back. It opens no files.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! One address to listen on, as the files of `sockets/` and the option `--listen` name it.
+//! An address to listen on, as in the files of `sockets/` and the option `--listen`.
 //!
 //! | in a file | as an argument |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | `udp [::1]:53 reuseport` | `udp:[::1]:53,reuseport` |
 //! | `unix run/web.sock mode=0660 owner=www` | `unix:run/web.sock,mode=0660,owner=www` |
 //!
-//! A host is an address in digits, a name, or `*` or nothing for every address of the machine. Options: `backlog=N`, `reuseport` and
-//! `fd=N` for all; `mode=`, `owner=` and `group=` for `unix`. Names are looked up by others: [`find_host`] knows the format of the hosts
+//! A host is a numeric address, a name, or `*` or nothing for every address of the machine. Options: `backlog=N`, `reuseport` and `fd=N`
+//! for all; `mode=`, `owner=` and `group=` for `unix`. Names are not looked up here, but [`find_host`] reads the format of the hosts
 //! file.
 
 use std::fmt;
@@ -15,52 +15,52 @@ use std::net::IpAddr;
 
 use crate::knob::digits;
 
-/// The longest path that a Unix socket can have: one byte less than the kernel's field.
+/// The greatest length of the path of a Unix socket, in bytes: one less than the kernel's field.
 pub const LONGEST_PATH: usize = 107;
 /// The largest descriptor that `fd=` can ask for. No process has more than the kernel's `fs.nr_open`, which is this by default.
 pub const LARGEST_FD: i32 = 1_048_575;
 
-/// Where to listen, and how.
+/// An address to listen on, with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Where.
+    /// The address.
     pub address: Address,
     /// How many connections may wait; `None` for as many as the system allows.
     pub backlog: Option<u32>,
-    /// Whether other sockets may listen there too.
+    /// Whether other sockets may use the same address.
     pub reuse_port: bool,
-    /// The descriptor that the program gets it as; `None` for the next of those that `LISTEN_FDS` counts.
+    /// The descriptor as which the program gets the socket; `None` for the next one that `LISTEN_FDS` counts.
     pub fd: Option<i32>,
 }
 
-/// Where to listen.
+/// An address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// Connections.
+    /// TCP: host and port.
     Tcp(Host, u16),
-    /// Datagrams.
+    /// UDP: host and port.
     Udp(Host, u16),
-    /// Connections from this machine.
+    /// A Unix stream socket.
     Unix(UnixFile),
 }
 
 /// The file of a Unix socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnixFile {
-    /// Its name; never empty.
+    /// The path of the file; never empty.
     pub path: Vec<u8>,
-    /// Its permissions; `None` as the process's umask has it.
+    /// Its permissions; `None` for those of the umask.
     pub mode: Option<u32>,
-    /// Who it shall belong to: a name or a number.
+    /// Its owner: a name or a number.
     pub owner: Option<Vec<u8>>,
-    /// Which group it shall belong to: a name or a number.
+    /// Its group: a name or a number.
     pub group: Option<Vec<u8>>,
 }
 
 /// A host of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// Every address that it has, of IPv4 and IPv6.
+    /// Every address of the machine, IPv4 and IPv6.
     Any,
     /// This address. `0.0.0.0` is all of IPv4 and `::` all of IPv6, without IPv4.
     Ip(IpAddr),
@@ -68,24 +68,24 @@ pub enum Host {
     Name(Vec<u8>),
 }
 
-/// Why something is no [`Listener`]. As text it is one line that quotes what is wrong.
+/// Why a text is not a [`Listener`]. Its own text is one line that quotes the part that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// There is nothing.
+    /// The text is empty.
     Empty,
     /// There is more than one line.
     SecondLine,
-    /// The kind is none of `tcp`, `udp`, `unix`.
+    /// The kind is not `tcp`, `udp` or `unix`.
     Kind(Vec<u8>),
-    /// There is a kind and no address.
+    /// There is a kind, but no address.
     NoAddress,
     /// The address has no colon and port.
     NoPort(Vec<u8>),
-    /// The port is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     Port(Vec<u8>),
-    /// The host can be neither an address nor a name.
+    /// The host is neither an address nor a name.
     Host(Vec<u8>),
-    /// The path has a NUL, or names the abstract namespace.
+    /// The path contains a NUL, or names the abstract namespace.
     Path(Vec<u8>),
     /// The path has more than [`LONGEST_PATH`] bytes.
     LongPath(Vec<u8>),
@@ -93,7 +93,7 @@ pub enum Wrong {
     Option(Vec<u8>),
     /// The option is there twice.
     Twice(Vec<u8>),
-    /// The option's value is none that it can have.
+    /// The option cannot have this value.
     Value(Vec<u8>),
 }
 
@@ -120,10 +120,10 @@ impl fmt::Display for Wrong {
 impl std::error::Error for Wrong {}
 
 impl Listener {
-    /// Reads what a file of `sockets/` holds: one line, its words separated by blanks.
+    /// Parses a file of `sockets/`: one line, with words separated by blanks.
     ///
     /// # Errors
-    /// [`Wrong`] for the first thing that is.
+    /// [`Wrong`] for the first part that is wrong.
     pub fn from_file(bytes: &[u8]) -> Result<Listener, Wrong> {
         let mut lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
         let line = lines.next().ok_or(Wrong::Empty)?;
@@ -135,10 +135,10 @@ impl Listener {
         Listener::of(kind, words.next(), words)
     }
 
-    /// Reads the value of `--listen`: the kind and a colon, the address, and options behind commas.
+    /// Parses the value of `--listen`: the kind and a colon, the address, then options, each after a comma.
     ///
     /// # Errors
-    /// [`Wrong`] for the first thing that is.
+    /// [`Wrong`] for the first part that is wrong.
     pub fn from_argument(bytes: &[u8]) -> Result<Listener, Wrong> {
         if bytes.is_empty() {
             return Err(Wrong::Empty);
@@ -170,7 +170,7 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Takes one option.
+    /// Sets one option.
     fn set(&mut self, option: &[u8]) -> Result<(), Wrong> {
         if option == b"reuseport" && !self.is_unix() {
             let twice = std::mem::replace(&mut self.reuse_port, true);
@@ -201,7 +201,7 @@ impl Listener {
     }
 }
 
-/// The address, as an argument names it.
+/// Writes the kind and the address in the form of an argument.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
@@ -223,7 +223,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// Puts a value where none is yet.
+/// Sets a value that was not set before.
 fn once<T>(place: &mut Option<T>, value: Option<T>, option: &[u8]) -> Result<(), Wrong> {
     let value = value.ok_or_else(|| Wrong::Value(option.into()))?;
     match place.replace(value) {
@@ -232,7 +232,7 @@ fn once<T>(place: &mut Option<T>, value: Option<T>, option: &[u8]) -> Result<(),
     }
 }
 
-/// `HOST:PORT`; the host of IPv6 stands in brackets.
+/// Parses `HOST:PORT`; an IPv6 address is in brackets.
 fn inet(bytes: &[u8]) -> Result<(Host, u16), Wrong> {
     let colon = bytes.iter().rposition(|&byte| byte == b':').ok_or_else(|| Wrong::NoPort(bytes.into()))?;
     let (name, digits) = (&bytes[..colon], &bytes[colon + 1..]);
@@ -259,7 +259,7 @@ fn unix(path: &[u8]) -> Result<UnixFile, Wrong> {
     if path.len() > LONGEST_PATH {
         return Err(Wrong::LongPath(path.into()));
     }
-    // Others mean the abstract namespace by the `@`; a file of that name is `./@`.
+    // Other programs mean the abstract namespace by `@`; a file whose name begins so can be written as `./@`.
     if path.contains(&0) || path.starts_with(b"@") {
         return Err(Wrong::Path(path.into()));
     }
@@ -274,7 +274,7 @@ fn number(bytes: &[u8]) -> Option<u32> {
     digits(bytes).and_then(|number| u32::try_from(number).ok())
 }
 
-/// Permissions in octal digits.
+/// Parses permissions in octal digits.
 fn mode(bytes: &[u8]) -> Option<u32> {
     let digits = text(bytes).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     u32::from_str_radix(digits, 8).ok().filter(|&mode| mode <= 0o777)
@@ -284,7 +284,7 @@ fn account(bytes: &[u8]) -> Option<Vec<u8>> {
     (!bytes.is_empty() && !bytes.contains(&0)).then(|| bytes.into())
 }
 
-/// The address of `name` in the text of a hosts file: the first that stands there. `localhost` is known without one.
+/// Finds the first address of `name` in the text of a hosts file. `localhost` is known even if it is not there.
 pub fn find_host(hosts: &[u8], name: &[u8]) -> Option<IpAddr> {
     let found = hosts.split(|&byte| byte == b'\n').find_map(|line| {
         let line = line.split(|&byte| byte == b'#').next()?;
@@ -295,7 +295,7 @@ pub fn find_host(hosts: &[u8], name: &[u8]) -> Option<IpAddr> {
     found.or_else(|| name.eq_ignore_ascii_case(b"localhost").then_some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)))
 }
 
-/// Whether `name` can stand in `LISTEN_FDNAMES`: 1 to 255 printable bytes and no colon.
+/// Returns whether `name` can be in `LISTEN_FDNAMES`: 1 to 255 printable bytes without a colon.
 pub fn is_name(name: &[u8]) -> bool {
     matches!(name.len(), 1..=255) && name.iter().all(|&byte| byte.is_ascii_graphic() && byte != b':')
 }

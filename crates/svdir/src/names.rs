@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 /// The program that is the service.
 pub const RUN: &str = "run";
-/// If it exists, the service is not started by itself.
+/// If this file exists, the service is not started until a command says so.
 pub const DOWN: &str = "down";
 /// Knob: the signal that ends the service, in place of TERM.
 pub const DOWN_SIGNAL: &str = "down-signal";
@@ -14,9 +14,9 @@ pub const RELOAD_SIGNAL: &str = "reload-signal";
 pub const TIMEOUT_KILL: &str = "timeout-kill";
 /// Knob: the descriptor on which the service writes a newline when it is ready.
 pub const NOTIFICATION_FD: &str = "notification-fd";
-/// If it exists, the service gets a socket to tell of itself, as systemd's do.
+/// If this file exists, the service gets a notify socket, as from systemd.
 pub const SD_NOTIFY: &str = "sd-notify";
-/// Knob: how often a service that has [`SD_NOTIFY`] tells that it is alive.
+/// Knob: the interval within which a service that has [`SD_NOTIFY`] must say that it is alive.
 pub const WATCHDOG: &str = "watchdog";
 /// Directory of the sockets that supervise holds for the service, one file each.
 pub const SOCKETS: &str = "sockets";
@@ -24,7 +24,7 @@ pub const SOCKETS: &str = "sockets";
 pub const CHECK: &str = "check";
 /// Knob: how long a new copy may take to get ready before it is given up.
 pub const TIMEOUT_READY: &str = "timeout-ready";
-/// Knob: how long a new copy that does not tell when it is ready must live before the old one goes.
+/// Knob: how long a new copy that does not say when it is ready must live before the old one is told to end.
 pub const WARMUP: &str = "warmup";
 /// The program that is run after each end of [`RUN`].
 pub const FINISH: &str = "finish";
@@ -40,26 +40,26 @@ pub const MAX_RESTARTS: &str = "max-restarts";
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.
 pub const SUPERVISE: &str = "supervise";
-/// Locked by the supervise that runs here, for as long as it lives.
+/// The file that the supervise which runs here has locked, for as long as it lives.
 pub const LOCK: &str = "supervise/lock";
-/// FIFO that supervise reads commands from.
+/// FIFO from which supervise reads commands.
 pub const CONTROL: &str = "supervise/control";
 /// FIFO that has a reader exactly while a supervise runs here.
 pub const OK: &str = "supervise/ok";
-/// The record of a supervise of ours: what [`STATUS`] has no place for.
+/// The record of a supervise of this suite, which has more than [`STATUS`].
 pub const RECORD: &str = text(RECORD_FILE);
-/// Directory of the socket on which the service tells of itself. Everybody may enter it, and nobody but its owner may read it.
+/// Directory of the notify socket of the service. Everybody may enter it, but only its owner may list it.
 pub const NOTIFY: &str = "supervise/notify";
-/// The status: what every suite of the family reads.
+/// The status, which every suite of the family reads.
 pub const STATUS: &str = text(STATUS_FILE);
-/// Written first, then renamed to [`STATUS`].
+/// The next status while it is written; then it is renamed to [`STATUS`].
 pub const STATUS_NEW: &str = text(STATUS_NEW_FILE);
 
-/// [`RECORD`] as the kernel takes it.
+/// [`RECORD`] as a C string.
 pub const RECORD_FILE: &CStr = c"supervise/record";
-/// [`STATUS`] as the kernel takes it.
+/// [`STATUS`] as a C string.
 pub const STATUS_FILE: &CStr = c"supervise/status";
-/// [`STATUS_NEW`] as the kernel takes it.
+/// [`STATUS_NEW`] as a C string.
 pub const STATUS_NEW_FILE: &CStr = c"supervise/status.new";
 
 const fn text(name: &'static CStr) -> &'static str {
@@ -69,15 +69,15 @@ const fn text(name: &'static CStr) -> &'static str {
     }
 }
 
-/// The name of the directory of supervise's own files below an absolute `$SUPERVISEDIR`, as daemontools-encore has it: the absolute path of
-/// the service directory without its first slash, and with colons for the others.
+/// The name of the directory of supervise's own files below an absolute `$SUPERVISEDIR`, as in daemontools-encore: the absolute path of the
+/// service directory without its first slash, and with colons for the other slashes.
 ///
 /// Two service directories whose paths differ only by a slash in one and a colon in the other have the same name here.
 pub fn below_state_directory(service: &[u8]) -> Vec<u8> {
     with_colons(service.strip_prefix(b"/").unwrap_or(service))
 }
 
-/// The name that this suite gave that directory at first, with a colon for the first slash too.
+/// The name that earlier versions of this suite gave to that directory, with a colon for the first slash too.
 pub fn old_below_state_directory(service: &[u8]) -> Vec<u8> {
     with_colons(service)
 }

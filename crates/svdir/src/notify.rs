@@ -1,36 +1,37 @@
-//! What a service says of itself by sd_notify: datagrams of lines `KEY=VALUE`.
+//! The messages of sd_notify: datagrams of lines `KEY=VALUE`.
 //!
-//! Keys that are not known, and values that are none, are passed over: that is the protocol's rule for what newer services say.
+//! Unknown keys and wrong values are ignored: that is the protocol's rule for messages of newer services.
 
 use crate::knob;
 
-/// One thing that is said.
+/// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice<'a> {
     /// `READY=1`: a start, or a reload, is complete.
     Ready,
-    /// `RELOADING=1`: it reads its configuration anew; [`Notice::Ready`] ends that.
+    /// `RELOADING=1`: the service reads its configuration again; [`Notice::Ready`] follows.
     Reloading,
-    /// `STOPPING=1`: it ends.
+    /// `STOPPING=1`: the service is ending.
     Stopping,
     /// `STATUS=`: a line for people, as it was sent.
     Status(&'a [u8]),
-    /// `MAINPID=`: another process is the main one. Never 0.
+    /// `MAINPID=`: the pid of the process that is the service from now on. Never 0.
     MainPid(u32),
-    /// `WATCHDOG=1`: it is alive.
+    /// `WATCHDOG=1`: the service is alive.
     Watchdog,
-    /// `WATCHDOG=trigger`: it is to be taken for dead.
+    /// `WATCHDOG=trigger`: the service hangs.
     WatchdogTrigger,
-    /// `WATCHDOG_USEC=`: from now on it tells within so many nanoseconds that it is alive; 0 for no more.
+    /// `WATCHDOG_USEC=`: the new watchdog interval, in nanoseconds; 0 for no watchdog.
     WatchdogInterval(u64),
-    /// `EXTEND_TIMEOUT_USEC=`: it needs at least so many nanoseconds more for what it is about.
+    /// `EXTEND_TIMEOUT_USEC=`: the service needs at least this many more nanoseconds for its start or end.
     ExtendTimeout(u64),
-    /// `BARRIER=1`: the descriptor that comes with it is to be closed when all that was sent before is done.
+    /// `BARRIER=1`: the descriptor that comes with it is to be closed when all earlier messages were handled.
     Barrier,
 }
 
 impl Notice<'_> {
-    /// A bit for what it is about. Two that exclude each other, as alive and hanging, are not of one kind.
+    /// The kind of the message, as a bit. Messages that contradict each other, such as alive and hanging, are of
+    /// different kinds.
     fn kind(&self) -> u16 {
         1 << match self {
             Notice::Ready => 0,
@@ -47,9 +48,8 @@ impl Notice<'_> {
     }
 }
 
-/// What the datagram says, in order, and of each kind the first, as systemd takes it: so it takes no longer to act on one datagram than
-/// on another, whatever its sender has filled it with. Of one that was `cut`, because it was longer than there was room, the last line
-/// does not count.
+/// Returns the messages of a datagram in order, and of each kind only the first, as systemd does. So the work for one datagram is
+/// bounded, whatever its sender has filled it with. If the datagram was `cut` for lack of room, its last line does not count.
 pub fn parse(datagram: &[u8], cut: bool) -> impl Iterator<Item = Notice<'_>> {
     let mut kinds = 0_u16;
     let end = match datagram.iter().rposition(|&byte| byte == b'\n') {
@@ -86,7 +86,7 @@ fn line(line: &[u8]) -> Option<Notice<'_>> {
     }
 }
 
-/// In nanoseconds. More than 584 years are as many.
+/// Parses microseconds into nanoseconds. More than 584 years count as 584 years.
 fn microseconds(digits: &[u8]) -> Option<u64> {
     Some(knob::digits(digits)?.saturating_mul(1_000))
 }

@@ -10,7 +10,8 @@
 //! | 19 | 1 | 0 down, 1 run, 2 finish (runit) |
 //!
 //! Bytes 0 to 17 are those of daemontools 0.76, 18 and 19 those of runit; there are exactly 20, since strict readers exist. A reader takes the
-//! first 18 and whatever it knows of the rest: other suites write 18, 20, 35 or 40 bytes, and ours once wrote more ([`crate::record::layout1`]).
+//! first 18 bytes, and of the others those that it knows: other suites write 18, 20, 35 or 40 bytes, and this suite once wrote more
+//! ([`crate::record::layout1`]).
 
 use tai::Label;
 
@@ -22,7 +23,7 @@ pub enum Want {
     Up,
     /// Leave it down.
     Down,
-    /// Leave it as it is: a run that ends is not repeated.
+    /// Neither: a run that ends is not repeated (once).
     Once,
 }
 
@@ -35,7 +36,7 @@ impl Want {
         }
     }
 
-    /// A byte that is neither `u` nor `d` is no wish.
+    /// Decodes the byte in the status; any byte but `u` and `d` is once.
     pub(crate) const fn from_byte(byte: u8) -> Want {
         match byte {
             b'u' => Want::Up,
@@ -45,7 +46,7 @@ impl Want {
     }
 }
 
-/// What runs, in runit's words.
+/// What runs, in the terms of runit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Run {
     /// Nothing.
@@ -55,7 +56,7 @@ pub enum Run {
     Run,
     /// `finish`.
     Finish,
-    /// Whatever else a record of another suite says here.
+    /// Any other value in the status of another suite.
     Other(u8),
 }
 
@@ -82,11 +83,11 @@ impl Run {
 /// One status record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// When the pid last changed.
+    /// The time of the last change of pid.
     pub since: Label,
     /// The process that runs: the service's, or that of its `finish`; `None` for none.
     pub pid: Option<std::num::NonZeroU32>,
-    /// Stopped by STOP.
+    /// The process is stopped by STOP.
     pub paused: bool,
     /// What the operator wants.
     pub want: Want,
@@ -106,7 +107,7 @@ impl Status {
     /// Length in bytes of the shortest record that can be read: daemontools 0.76's.
     pub const LEAST: usize = 18;
 
-    /// The record as it stands in the file.
+    /// Encodes the status for the file.
     pub fn encode(&self) -> [u8; Status::SIZE] {
         let mut bytes = [0; Status::SIZE];
         bytes[..12].copy_from_slice(&self.since.pack());
@@ -118,7 +119,7 @@ impl Status {
         bytes
     }
 
-    /// Reads a record of any suite of the family. Bytes behind the ones it knows are ignored.
+    /// Decodes a status of any suite of the family. Bytes after the known ones are ignored.
     ///
     /// # Errors
     /// [`TooShort`] for fewer than 18 bytes.

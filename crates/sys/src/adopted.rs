@@ -1,8 +1,8 @@
-//! A process that is not our child but was our predecessor's: found again, signalled without mistaking it for another, and heard of
-//! when it ends.
+//! A process that is not our child but was the child of our predecessor. It can be found again, signalled without mistaking another
+//! process for it, and watched for its end.
 //!
-//! All of it rests on a descriptor of the process (a pidfd, Linux 5.3). A pid alone may name somebody else by the time it
-//! is used. So the descriptor is opened first, and what it stands for is compared with what is known of the process afterwards.
+//! All of this needs a descriptor of the process (a pidfd, Linux 5.3): a pid alone may belong to another process by the time it is
+//! used. So the pidfd is opened first, and then its process is compared with what is known about the process that is looked for.
 
 use std::io;
 
@@ -14,9 +14,9 @@ pub use imp::{Adopted, lives, wait_for_end};
 /// A span of time in nanoseconds since the boot, in which a process was born.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
-    /// Not before this.
+    /// The earliest time.
     pub earliest: u64,
-    /// Not after this.
+    /// The latest time.
     pub latest: u64,
 }
 
@@ -31,10 +31,10 @@ mod imp {
     use crate::proc::{self, Stat};
     use crate::process;
 
-    /// So many nanoseconds lie between two looks at a process of whose end nothing tells.
+    /// The interval between two looks at a process whose end the kernel does not report, in nanoseconds.
     const LOOK: u64 = 50_000_000;
 
-    /// A process that is watched through its descriptor.
+    /// A process that is watched through its pidfd.
     #[derive(Debug)]
     pub struct Adopted {
         fd: OwnedFd,
@@ -42,7 +42,7 @@ mod imp {
         birth: Birth,
     }
 
-    /// Whether there is a process `pid` that has not ended, whatever it is. True where that cannot be told.
+    /// Returns whether there is a process `pid` that has not ended, whatever process that is. True if that is unknown.
     pub fn lives(pid: Pid) -> bool {
         match open(pid) {
             Ok(fd) => crate::poll::readable([fd.as_fd()], Some(0)).is_ok_and(|[ended]| !ended),
@@ -51,16 +51,17 @@ mod imp {
         }
     }
 
-    /// Of a system that has no descriptors of processes: a kernel before 5.3, or a sandbox that does not know the call.
+    /// Returns whether the error means that there are no pidfds: a kernel before 5.3, or a sandbox that does not know
+    /// the call.
     fn has_none(errno: Errno) -> bool {
         matches!(errno, Errno::ENOSYS | Errno::EPERM)
     }
 
-    /// Waits until there is no process `pid` that has not ended, or `limit` nanoseconds have passed. At once where there is none. Returns
-    /// whether it has ended.
+    /// Waits until the process `pid` has ended, or `limit` nanoseconds have passed. Returns at once if there is none. Returns whether it
+    /// has ended.
     ///
     /// # Errors
-    /// If that cannot be heard of: out of descriptors or memory.
+    /// Out of descriptors or memory.
     pub fn wait_for_end(pid: Pid, limit: Option<u64>) -> io::Result<bool> {
         let deadline = limit.map(|limit| monotonic().saturating_add(limit));
         let fd = match open(pid) {
@@ -80,7 +81,7 @@ mod imp {
         }
     }
 
-    /// Looks again and again whether `pid` has ended, where the kernel does not tell by itself.
+    /// Looks again and again whether `pid` has ended, if the kernel does not report it.
     fn look_for_end(pid: Pid, deadline: Option<u64>) -> bool {
         let birth = proc::stat(pid).ok().map(|stat| stat.start);
         while !is_over(pid, birth) {
@@ -92,14 +93,15 @@ mod imp {
         true
     }
 
-    /// Whether the process `pid` that was born then has ended: there is none, or a zombie, or another has its pid.
+    /// Returns whether the process `pid` that was born at that time has ended: there is no such process, or a zombie,
+    /// or another process has the pid.
     fn is_over(pid: Pid, birth: Option<u64>) -> bool {
-        // EPERM is the answer about a process of somebody else. Without /proc nothing more is known.
+        // EPERM means that there is a process of another user. Without /proc nothing more is known.
         let there = nix::sys::signal::kill(pid, None) != Err(Errno::ESRCH);
         !there || proc::stat(pid).is_ok_and(|stat| stat.state == b'Z' || birth.is_some_and(|birth| birth != stat.start))
     }
 
-    /// What is known of the process `pid`, born then, where there are no descriptors of processes: that it has ended, or nothing that helps.
+    /// The result for the process `pid`, born at that time, if there are no pidfds: `None` if it has ended, otherwise the error.
     fn without_descriptor(pid: Pid, birth: Birth, errno: Errno) -> io::Result<Option<Adopted>> {
         if is_over(pid, None) {
             return Ok(None);
@@ -115,7 +117,7 @@ mod imp {
         Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
     }
 
-    /// `None` if nobody has this pid, or only a thread has.
+    /// Opens the pidfd of `pid`; `None` if there is no such process, or only a thread with this number.
     fn open_process(pid: Pid) -> nix::Result<Option<OwnedFd>> {
         match open(pid) {
             Ok(fd) => Ok(Some(fd)),
@@ -125,12 +127,12 @@ mod imp {
     }
 
     impl Adopted {
-        /// The process `pid`, if it is the one that was born then; `None` if that has ended, even if a zombie of it is left whose
-        /// end somebody else has to collect.
+        /// Finds the process `pid` if it is the one that was born at that time; `None` if that one has ended, even if it is a zombie that its
+        /// parent has not reaped.
         ///
         /// # Errors
-        /// If that cannot be found out: out of descriptors or memory, or no `/proc` (ENOENT). EPERM or ENOSYS if it lives, but in a sandbox that
-        /// does not know pidfds, or a kernel that has none: then nobody would hear of its end.
+        /// If that cannot be found out: out of descriptors or memory, or no `/proc` (ENOENT). EPERM or ENOSYS if the process lives, but a
+        /// sandbox or the kernel has no pidfds, so that its end would not be noticed.
         pub fn find(pid: Pid, birth: Birth) -> io::Result<Option<Adopted>> {
             let fd = match open_process(pid) {
                 Ok(Some(fd)) => fd,
@@ -142,8 +144,8 @@ mod imp {
             Ok(if adopted.is_born_then()? { Some(adopted) } else { None })
         }
 
-        /// The process `pid`, whatever it is; `None` if there is none that lives. Who asks more about this pid afterwards, and then
-        /// whether it [has ended](Adopted::has_ended), knows if not that the answers were about this process.
+        /// Opens the process `pid`, whatever process that is; `None` if none lives. If [`has_ended`](Adopted::has_ended) is still
+        /// false after further questions about the pid, their answers were about this process.
         ///
         /// # Errors
         /// As [`find`](Adopted::find).
@@ -160,18 +162,19 @@ mod imp {
             Ok(if adopted.has_ended()? { None } else { Some(adopted) })
         }
 
-        /// The process that another program has found, which left us the descriptor.
+        /// Takes over the pidfd of a process that was found before an upgrade.
         ///
         /// # Errors
-        /// ENOSYS where there are no such descriptors.
+        /// ENOSYS on a system without pidfds.
         pub fn inherit(fd: OwnedFd, pid: Pid, birth: Birth) -> io::Result<Adopted> {
             Ok(Adopted { fd, pid, birth })
         }
 
-        /// Whether the descriptor stands for a process that was born then.
+        /// Returns whether the pidfd is that of a process that was born at that time.
         fn is_born_then(&self) -> io::Result<bool> {
             match proc::stat(self.pid) {
-                // A pid is given anew only when its descriptor has told of the end, so this is about the same process.
+                // As long as the pidfd does not report the end, no other process has the pid; so this is about the same
+                // process.
                 Ok(stat) => Ok(is_born(&stat, self.birth) && !self.has_ended()?),
                 Err(_) if self.has_ended()? => Ok(false),
                 Err(error) => Err(error),
@@ -188,19 +191,19 @@ mod imp {
             self.birth
         }
 
-        /// Can be read when the process has ended.
+        /// The pidfd, which becomes readable when the process has ended.
         pub fn fd(&self) -> BorrowedFd<'_> {
             self.fd.as_fd()
         }
 
-        /// Whether it has.
+        /// Returns whether the process has ended.
         pub fn has_ended(&self) -> io::Result<bool> {
             Ok(crate::poll::readable([self.fd()], Some(0))? == [true])
         }
 
-        /// How it ended, if the kernel still tells: while its parent has not collected its end, or from Linux 6.15 on.
+        /// How the process ended, if the kernel still knows: until its parent has reaped it, or from Linux 6.15 on.
         pub fn exit(&self) -> Option<Change> {
-            // Between the first question and the second it may be collected; then the third is answered.
+            // It may be reaped between the first question and the second; then the third is answered.
             let status = self.info().or_else(|| self.zombie()).or_else(|| self.info())?;
             Some(process::change(status))
         }
@@ -213,10 +216,10 @@ mod imp {
         }
 
         fn zombie(&self) -> Option<i32> {
-            // Before the rest: what is answered there has to be about this process still.
+            // Ask this first: the check below then shows that the answer was about this process.
             let may_look = proc::may_look(self.pid);
             let stat = proc::stat(self.pid).ok()?;
-            // 0 is also what the kernel tells a process that may not look.
+            // A reader that may not look gets 0 too.
             let is_told = stat.exit_code != 0 || may_look;
             (stat.state == b'Z' && is_born(&stat, self.birth) && is_told).then_some(stat.exit_code)
         }
@@ -226,10 +229,10 @@ mod imp {
             proc::descriptors(self.pid)
         }
 
-        /// A copy of its descriptor `number`, close-on-exec.
+        /// Copies the descriptor `number` of the process. The copy is close-on-exec.
         ///
         /// # Errors
-        /// ENOSYS before Linux 5.6; EPERM for who may not trace it.
+        /// ENOSYS before Linux 5.6; EPERM if this process may not trace it.
         pub fn copy(&self, number: RawFd) -> io::Result<OwnedFd> {
             // SAFETY: the call takes numbers.
             let copy = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, self.fd.as_raw_fd(), number, 0) })?;
@@ -259,7 +262,7 @@ mod imp {
         }
     }
 
-    /// `struct pidfd_info` of linux/pidfd.h, as it was when it told of an exit first.
+    /// `struct pidfd_info` of linux/pidfd.h, in its first version that has the exit code.
     #[repr(C)]
     #[derive(Default)]
     struct Info {
@@ -277,7 +280,7 @@ mod imp {
         const EXIT: u64 = 1 << 3;
     }
 
-    /// In every kernel that this runs on a tick of `/proc/PID/stat` is a hundredth of a second (USER_HZ).
+    /// A tick of `/proc/PID/stat` in nanoseconds: a hundredth of a second (USER_HZ) in every kernel that this runs on.
     const TICK: u64 = 10_000_000;
 
     /// The tick in which a process was born.
@@ -286,7 +289,8 @@ mod imp {
         Birth { earliest, latest: earliest.saturating_add(TICK) }
     }
 
-    /// Whether the tick in which a process was born touches the span, give or take a tick for clocks that are read on two processors.
+    /// Returns whether the tick in which a process was born touches the span, give or take one tick, since the clocks may be read on
+    /// two processors.
     fn is_born(stat: &Stat, birth: Birth) -> bool {
         let begin = stat.start.saturating_mul(TICK);
         begin <= birth.latest.saturating_add(TICK) && begin.saturating_add(2 * TICK) >= birth.earliest
@@ -387,7 +391,7 @@ mod imp {
 
     use super::{Birth, Change, Pid, Signal, io};
 
-    /// Whether there is a process `pid`: what is not known here counts as alive.
+    /// Returns true: on this system nothing is known about the process, so it counts as alive.
     pub fn lives(_pid: Pid) -> bool {
         true
     }
@@ -397,7 +401,7 @@ mod imp {
         Err(nix::errno::Errno::ENOSYS.into())
     }
 
-    /// A process that is watched through its descriptor. There is none on this system.
+    /// A process that is watched through its pidfd. There is none on this system.
     #[derive(Debug)]
     pub enum Adopted {}
 
@@ -407,7 +411,7 @@ mod imp {
             Err(nix::errno::Errno::ENOSYS.into())
         }
 
-        /// Nobody is found.
+        /// Finds no process.
         pub fn find(_pid: Pid, _birth: Birth) -> io::Result<Option<Adopted>> {
             Ok(None)
         }

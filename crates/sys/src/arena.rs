@@ -1,35 +1,35 @@
-//! The memory that a program takes first: a piece of its own data, for which the kernel need not be asked.
+//! The arena: the first memory of a program comes from its own data, without a system call.
 //!
-//! Most programs of the suite need a few hundred bytes and then become another program, or need no more for the rest of a long
-//! life. libc's allocator takes several system calls for the first byte and touches three pages, which is a quarter of what a
-//! chain program costs as built for musl. What does not fit here is libc's as ever, so nothing depends on the size.
+//! Most programs of the suite need a few hundred bytes and then execute another program, or need no more for the rest of a long life.
+//! libc's allocator makes several system calls for the first byte and touches three pages, which is a quarter of what a chain program
+//! costs as built for musl. Blocks that do not fit here come from libc as usual, so nothing depends on the size.
 //!
-//! Only the last block can be given back or grow in place. Others stay taken: as much as the arena holds, and no more. So that no gap
-//! hides which one is the last, all end where most can begin.
+//! Only the last block can be given back or grow in place. Other blocks stay taken, so the arena may fill up. The end of every block
+//! is rounded up to the usual alignment, so that there is no gap between two blocks and it is always clear which one is the last.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// With glibc, which has memory of its own at hand, some more than a supervise takes, which lives long: what libc has behind the arena would
-/// else be spread over one page more. With musl, enough for every chain program: pages that are never touched cost nothing.
+/// The size of the arena in bytes. With musl it is enough for every chain program: pages that are never touched cost nothing. With glibc it
+/// is a little more than a supervise needs: a larger arena would push libc's own data, which follows it, onto one more page.
 const SIZE: usize = if cfg!(target_env = "musl") { 16_384 } else { 3_072 };
 
 #[global_allocator]
 static ARENA: Arena<SIZE> = Arena::new();
 
-/// What [`without_memory`] was given.
+/// The function that [`without_memory`] has set.
 static WITHOUT_MEMORY: OnceLock<fn(u32)> = OnceLock::new();
 
-/// Lets `wait` be called each time there is no memory, before it is asked for again, for ever: for a program that is not to end then, as it would. `wait` gets
-/// the number of times that memory was refused for this block, and must not take any itself.
+/// Sets a function for a program that must not end when there is no memory: `wait` is called each time, and then memory is asked for again, for ever.
+/// `wait` gets the number of times that memory was refused for this block, and must not allocate any itself.
 pub fn without_memory(wait: fn(u32)) {
     // There is one already only if this was called before.
     let _ = WITHOUT_MEMORY.set(wait);
 }
 
-/// Asks libc for a block, and again as [`without_memory`] says if there is none.
+/// Asks libc for a block; if there is none, again and again as [`without_memory`] has set.
 fn insist(ask: impl Fn() -> *mut u8) -> *mut u8 {
     let block = ask();
     if block.is_null() { wait_for_memory(&ask) } else { block }
@@ -49,13 +49,13 @@ fn wait_for_memory(ask: &dyn Fn() -> *mut u8) -> *mut u8 {
     }
 }
 
-/// What the length of a block is rounded up to, in bytes: the alignment of most of them.
+/// Lengths of blocks are rounded up to a multiple of this, in bytes: the alignment of most blocks.
 const GRAIN: usize = 8;
 
-/// In this order, the count shares its page with what is taken first.
+/// The arena. In this order of fields, the count is on the same page as the first blocks.
 #[repr(C, align(16))]
 struct Arena<const SIZE: usize> {
-    /// How much is taken, from the front.
+    /// How many bytes are taken, from the front.
     taken: AtomicUsize,
     memory: UnsafeCell<[u8; SIZE]>,
 }
@@ -68,15 +68,16 @@ impl<const SIZE: usize> Arena<SIZE> {
         Arena { taken: AtomicUsize::new(0), memory: UnsafeCell::new([0; SIZE]) }
     }
 
-    /// Where a block begins, counted from the front; `None` if it is libc's.
+    /// The offset of a block in the arena; `None` if it is from libc.
     fn place(&self, block: *mut u8) -> Option<usize> {
         block.addr().checked_sub(self.memory.get().addr()).filter(|&place| place < SIZE)
     }
 
-    /// A new block; `None` if there is no room for it. Here and below: once in each program, not once for each allocation in the source.
+    /// Takes a new block; `None` if there is no room for it. This function and those below are not inlined, so each program has them
+    /// only once.
     #[inline(never)]
     fn take(&self, layout: Layout) -> Option<*mut u8> {
-        // A guess: the first touch of a page that reads it would cost a fault more than one that writes.
+        // Guess 0 instead of loading it: if the first access to a page is a read, a later write costs one more fault.
         let mut taken = 0;
         loop {
             let front = self.memory.get().addr();
@@ -90,12 +91,13 @@ impl<const SIZE: usize> Arena<SIZE> {
         }
     }
 
-    /// Where a block of `size` bytes from `start` on ends; `None` if there is no room for it.
+    /// The end of a block of `size` bytes that begins at `start`; `None` if there is no room for it.
     fn end(start: usize, size: usize) -> Option<usize> {
         start.checked_add(size)?.checked_next_multiple_of(GRAIN).filter(|&end| end <= SIZE)
     }
 
-    /// Gives the block of `size` bytes from `start` on another size. False if it is not the last, or there is no room.
+    /// Resizes the block of `size` bytes that begins at `start`. Returns false if it is not the last, or there is no
+    /// room.
     #[inline(never)]
     fn resize(&self, start: usize, size: usize, new: usize) -> bool {
         let (Some(end), Some(new_end)) = (Self::end(start, size), Self::end(start, new)) else {
@@ -104,7 +106,7 @@ impl<const SIZE: usize> Arena<SIZE> {
         self.taken.compare_exchange(end, new_end, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes the block of `size` bytes from `start` on back, if it is the last.
+    /// Takes back the block of `size` bytes that begins at `start`, if it is the last.
     #[inline(never)]
     fn give_back(&self, start: usize, size: usize) {
         if let Some(end) = Self::end(start, size) {
@@ -113,10 +115,11 @@ impl<const SIZE: usize> Arena<SIZE> {
     }
 }
 
-/// The exit code of a child that has taken memory or given it back.
+/// The exit code of a child that has allocated or freed memory, in a build with assertions.
 pub(crate) const TOOK_MEMORY: u8 = 134;
 
-/// Where assertions are checked, ends a child that changes its parent's memory in a way that would be left half done if it were killed.
+/// In a build with assertions, ends a child that allocates or frees: it changes its parent's memory, and if it were killed the change
+/// would be left half done.
 fn forbid_in_child() {
     if cfg!(debug_assertions) && crate::spawn::in_child() {
         // SAFETY: _exit ends the process and returns to nobody. abort would take locks in the parent's memory.

@@ -1,17 +1,18 @@
-//! The way in: a `main` without the Rust runtime in front of it.
+//! The entry of a program: a `main` without the Rust runtime.
 //!
 //! The runtime would ignore SIGPIPE, open `/dev/null` on closed descriptors and install a signal stack. A program that
-//! is to exec another must leave all of this as it was inherited, and a supervisor need not pay for it.
+//! execs another must leave all of this as it was inherited, and a supervisor need not pay for it.
 
 use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// The last word of `argv` where the kernel put it, for [`title`].
+/// The last word of `argv` in the memory where the kernel has put it, for [`title`].
 static LAST: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static LAST_LEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes `$main` the program's `main`. It takes what an `argv` can be turned into and returns the exit code.
+/// Makes `$main` the program's `main`. It takes a value that can be made from the words of `argv`, and returns the exit
+/// code.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
@@ -27,7 +28,8 @@ macro_rules! entry {
     };
 }
 
-/// The words of `argv`, where the kernel put them; only the last is a copy, for [`title`] writes over it.
+/// The words of `argv`, in the memory where the kernel has put them; only the last is a copy, since [`title`] writes
+/// over it.
 ///
 /// # Safety
 /// `argv` points to `argc` C strings that live as long as the process.

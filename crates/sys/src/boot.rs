@@ -1,18 +1,14 @@
-//! What tells one boot from another: of the machine, and of a container on it.
-
-use std::os::fd::AsFd;
+//! Ids that tell one boot from another: of the machine, and of a container on it.
 
 use crate::process::Pid;
 use crate::{fd, proc};
 
-/// Which boot of the machine this is, as the kernel names it: the host's, in a container too. Records of older releases have it. `None` where
-/// the system does not tell, as without `/proc/sys`.
+/// The kernel's id of this boot of the machine; in a container, that of the host. Records of older releases have it. `None` if it is unknown,
+/// as without `/proc/sys`.
 pub fn boot_id() -> Option<[u8; 16]> {
-    // It is shorter, and comes in one piece.
     let mut text = [0; 64];
-    let file = fd::open_read(c"/proc/sys/kernel/random/boot_id").ok()?;
-    let count = fd::read(file.as_fd(), &mut text).ok()?;
-    let mut digits = text.get(..count)?.iter().filter_map(|&byte| char::from(byte).to_digit(16));
+    let text = fd::read_file(c"/proc/sys/kernel/random/boot_id", &mut text).ok()?;
+    let mut digits = text.iter().filter_map(|&byte| char::from(byte).to_digit(16));
     let mut id = [0; 16];
     for byte in &mut id {
         *byte = (digits.next()? << 4 | digits.next()?) as u8;
@@ -20,12 +16,12 @@ pub fn boot_id() -> Option<[u8; 16]> {
     Some(id)
 }
 
-/// Within what a pid and a time of birth name one process: this boot of the machine, or of the container. It is made of the
-/// [boot id](boot_id), of when process 1 of this PID namespace was born, since a container that is started again has the old boot id, and
-/// of the time namespace, which shifts times of birth: a container that was moved may be in another one.
+/// The id of this boot of the machine or the container, within which a pid and a time of birth identify one process. It is made of the
+/// [boot id](boot_id); of the time at which process 1 of this PID namespace was born, since a container that is started again has the same
+/// boot id; and of the time namespace, which shifts times of birth: a container that was moved may be in another one.
 ///
-/// Where there is no boot id (a `/proc` with `subset=pid`) process 1 is enough in a container, since no two boots give it the same time of
-/// birth. It is not in the first namespace, where init is always born at once. `None` where nothing is known.
+/// Without a boot id (a `/proc` with `subset=pid`), process 1 is enough in a container, since no two boots give it the same time of birth.
+/// In the first PID namespace it is not enough, since init is always born at the beginning. `None` if nothing is known.
 pub fn same_boot_id() -> Option<[u8; 16]> {
     let first = proc::stat(Pid::from_raw(1)).ok().map(|stat| stat.start);
     let name = |kind: &str| std::fs::read_link(format!("/proc/self/ns/{kind}")).ok();
@@ -37,16 +33,17 @@ pub fn same_boot_id() -> Option<[u8; 16]> {
     let mut mix = Mix::default();
     mix.take(&boot.unwrap_or_default());
     mix.take(&first.unwrap_or(0).to_le_bytes());
-    // Before Linux 5.5 there is none.
+    // Before Linux 5.5 there are no time namespaces.
     mix.take(name("time").unwrap_or_default().as_os_str().as_encoded_bytes());
-    mix.take(&std::fs::read("/proc/self/timens_offsets").unwrap_or_default());
+    mix.take(fd::read_file(c"/proc/self/timens_offsets", &mut [0; 256]).unwrap_or_default());
     Some(mix.made())
 }
 
-/// How the kernel names the PID namespace that it has begun with (PROC_PID_INIT_INO).
+/// The kernel's name of the first PID namespace (PROC_PID_INIT_INO).
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
-/// Sixteen bytes made of any number of them, by FNV-1a. They keep different things apart; nobody gains by making two alike.
+/// Makes sixteen bytes from any number of bytes, by FNV-1a. They tell different inputs apart; nobody would gain by making
+/// two inputs that give the same bytes.
 struct Mix([u64; 2]);
 
 impl Default for Mix {
@@ -56,7 +53,7 @@ impl Default for Mix {
 }
 
 impl Mix {
-    /// Takes in these, and where they end.
+    /// Takes in these bytes, and the place where they end.
     fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes.iter().chain(&(bytes.len() as u64).to_le_bytes()) {
             for half in &mut self.0 {
@@ -106,9 +103,16 @@ mod tests {
             return;
         }
         let contained = ["--pid", "--fork", "--mount-proc"];
-        // Born in another tick of the clock.
         let first = told_in(&contained);
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        // The next one is born in another tick of the clock.
+        let tick = || {
+            let uptime = std::fs::read_to_string("/proc/uptime").expect("it is told");
+            uptime.split(' ').next().map(str::to_owned)
+        };
+        let before = tick();
+        while tick() == before {
+            std::thread::yield_now();
+        }
         let (second, moved) = (told_in(&contained), told_in(&["--time", "--fork", "--boottime", "1000"]));
         let (Some(first), Some(second)) = (first, second) else {
             let _ = io::Write::write_all(&mut io::stderr(), b"skipped a_container: there can be no namespaces\n");

@@ -4,18 +4,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds of the monotonic clock.
+/// The monotonic clock, in nanoseconds.
 pub fn monotonic() -> u64 {
     nanoseconds(ClockId::CLOCK_MONOTONIC)
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {
-    // It cannot fail on a system that has the clock, and all that we build for have it.
+    // This cannot fail on a system that has the clock, and all systems that we build for have it.
     let now = clock_gettime(clock).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
     (now.tv_sec() as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec() as u64)
 }
 
-/// Nanoseconds since the boot of the machine, in which the kernel counts the births of processes: sleep included.
+/// The clock by which the kernel counts births of processes: nanoseconds since the boot of the machine, including
+/// sleep.
 pub fn since_boot() -> u64 {
     #[cfg(target_os = "linux")]
     const BOOT: ClockId = ClockId::CLOCK_BOOTTIME;
@@ -31,7 +32,8 @@ pub fn wall() -> (i64, u32) {
     (seconds, nanos / 1_000 * 1_000 + 500)
 }
 
-/// The wall clock as files have it. Unlike `SystemTime::now`, which ends the process where the C library's seconds end in 2038.
+/// The wall clock as a `SystemTime`, to compare with the times of files. `SystemTime::now` would end the process if the seconds
+/// of the C library end in 2038.
 pub fn now() -> SystemTime {
     let (seconds, nanos) = real_time();
     UNIX_EPOCH + Duration::new(seconds.max(0).unsigned_abs(), nanos)
@@ -43,14 +45,14 @@ fn real_time() -> (i64, u32) {
     if let Some(time) = wide_real_time() {
         return time;
     }
-    // It cannot fail on a system that has the clock, as all have, unless the time does not fit into 32 bits.
+    // Every system has this clock, so this fails only if the time does not fit into 32 bits.
     let now = clock_gettime(ClockId::CLOCK_REALTIME).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
     #[allow(clippy::useless_conversion)]
     (now.tv_sec().into(), now.tv_nsec() as u32)
 }
 
-/// The time of a kernel that counts in 64 bits, as Linux does from 5.1 on; asked by the number of the call, which is the same for every 32-bit processor, since
-/// what the libc crate knows of the C library has 32 bits.
+/// The wall clock of a kernel that counts seconds in 64 bits on a 32-bit processor, as Linux does from 5.1 on. The call is made by its number, which
+/// is the same for every 32-bit processor, since the libc crate has 32-bit seconds there.
 #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
 fn wide_real_time() -> Option<(i64, u32)> {
     const CLOCK_GETTIME64: libc::c_long = 403;

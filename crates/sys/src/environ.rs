@@ -1,4 +1,4 @@
-//! The environment as it is: every string of it, malformed ones too.
+//! The environment as bytes: every string of it, even malformed ones.
 
 use std::ffi::{CStr, CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
@@ -21,7 +21,7 @@ pub fn all() -> Vec<CString> {
     strings
 }
 
-/// A copy of the environment with some variables set to another value, or without them where there is no value.
+/// A copy of the environment in which some variables are set, or removed if their value is `None`.
 pub fn changed(changes: &[(&str, Option<Vec<u8>>)]) -> Vec<CString> {
     let is_changed = |string: &CString| {
         let name = string.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
@@ -30,13 +30,13 @@ pub fn changed(changes: &[(&str, Option<Vec<u8>>)]) -> Vec<CString> {
     let kept = all().into_iter().filter(|string| !is_changed(string));
     let set = changes.iter().filter_map(|(name, value)| {
         let string = [name.as_bytes(), b"=", value.as_ref()?].concat();
-        // A value with a NUL can be had by nobody; it ends there.
+        // No variable can contain a NUL; the value ends there.
         Some(crate::exec::c_string(OsStr::from_bytes(&string)))
     });
     kept.chain(set).collect()
 }
 
-/// Takes a variable out of the environment of this process and of what it executes.
+/// Removes a variable from the environment of this process and of the programs that it executes. Returns its value.
 pub fn take(name: &str) -> Option<std::ffi::OsString> {
     let value = std::env::var_os(name)?;
     // SAFETY: single-threaded, so nobody reads the environment meanwhile.
@@ -44,13 +44,13 @@ pub fn take(name: &str) -> Option<std::ffi::OsString> {
     Some(value)
 }
 
-/// Sets a variable for this process and what it executes.
+/// Sets a variable for this process and the programs that it executes.
 pub fn set(name: &str, value: &std::ffi::OsStr) {
     // SAFETY: single-threaded, so nobody reads the environment meanwhile.
     unsafe { std::env::set_var(name, value) }
 }
 
-/// A copy of every environment string, with this variable set besides.
+/// A copy of every environment string, with this variable set.
 pub fn with(name: &str, value: &std::ffi::OsStr) -> Vec<CString> {
     use std::os::unix::ffi::OsStrExt;
     let prefix = [name.as_bytes(), b"="].concat();
@@ -61,7 +61,7 @@ pub fn with(name: &str, value: &std::ffi::OsStr) -> Vec<CString> {
     strings
 }
 
-/// A copy of the array, with a null at the end: it holds until a variable is changed.
+/// A copy of the array of pointers, with a null at the end. It is valid until a variable is changed.
 pub(crate) fn pointers() -> Vec<*const c_char> {
     let mut pointers = Vec::new();
     // SAFETY: as in `all`.
@@ -76,7 +76,7 @@ pub(crate) fn pointers() -> Vec<*const c_char> {
     pointers
 }
 
-/// The array itself, as execve takes it.
+/// The array of pointers itself, for execve.
 pub(crate) fn raw() -> *const *const c_char {
     // SAFETY: single-threaded, so nobody changes it.
     unsafe { environ }

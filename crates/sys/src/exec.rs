@@ -1,4 +1,4 @@
-//! Replacing the process's program, with the original's way through PATH.
+//! Executes another program in this process, with the original's search along PATH.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
@@ -7,39 +7,40 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
 
-/// PATH of a process that has none.
+/// The path that is searched if there is no PATH.
 const NO_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// What is to be executed, with all the memory that takes already in hand: for a process that forbids itself to have more,
-/// and for one that borrows its parent's.
+/// A prepared exec. All memory for it is already allocated: for a process that has limited its memory, and for a child
+/// that borrows its parent's memory.
 pub struct Prepared<'a> {
     name: &'a CStr,
-    /// Pointers into the words, as execve wants them: with a null at the end.
+    /// Pointers to the words, with a null at the end, for execve.
     argv: Vec<*const c_char>,
     env: Option<Vec<*const c_char>>,
-    /// The elements to search.
+    /// The PATH to search.
     path: Vec<u8>,
-    /// The name of the file that is tried.
+    /// The path of the file that is being tried.
     file: Vec<u8>,
-    /// The variable that shall hold the pid of the process at the moment of its exec.
+    /// The variable that is to hold the pid of the process that executes.
     pid: Option<PidVariable>,
 }
 
 impl<'a> Prepared<'a> {
-    /// `argv` with the environment `env`, or with the process's own as it is at the time.
+    /// Prepares to execute `argv` with the environment `env`; with `None`, with the environment of the process at the
+    /// time of the exec.
     pub fn new(argv: &'a [CString], env: Option<&'a [CString]>) -> Prepared<'a> {
         let name = argv.first().map_or(c"", CString::as_c_str);
         let (mut path, mut file) = (Vec::new(), Vec::new());
         if !has_slash(name) {
             path = std::env::var_os("PATH").map_or_else(|| NO_PATH.to_vec(), OsString::into_vec);
-            // An element, or the dot for an empty one; a slash; the name and its NUL.
+            // Room for an element (a dot for an empty one), a slash, the name and its NUL.
             file.reserve_exact(path.len() + name.count_bytes() + 3);
         }
         Prepared { name, argv: pointers(argv), env: env.map(pointers), path, file, pid: None }
     }
 
-    /// Adds the variable `name` to the environment, which holds the pid of the process that executes. None of that name may be
-    /// there already, nor may the process's own environment be changed before the exec.
+    /// Adds the variable `name`, which holds the pid of the process that executes. The environment must not have this variable
+    /// already, and the environment of the process must not be changed before the exec.
     #[must_use]
     pub fn telling_pid(mut self, name: &CStr) -> Prepared<'a> {
         let variable = PidVariable::new(name);
@@ -57,9 +58,10 @@ impl<'a> Prepared<'a> {
 
     /// Executes the first word, looked up in PATH if it has no slash. Returns only if that failed.
     ///
-    /// The PATH is the process's own even where the environment given has another. An empty element is the current
-    /// directory. An element without the file is passed over; so is one where it cannot be executed, but then that is the
-    /// error at the end. Any other error ends the search. A script without `#!` is not given to a shell.
+    /// The PATH is that of this process, even if the given environment has another one. An empty element means the
+    /// current directory. An element without the file is passed over; so is an element whose file may not be executed,
+    /// but then that is the error at the end. Any other error ends the search. A script without `#!` is not given to a
+    /// shell.
     pub fn path_exec(&mut self) -> io::Error {
         if has_slash(self.name) {
             return self.exec(self.name);
@@ -84,16 +86,16 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// `NAME=` with room for a number behind it, which is written when no more memory may be taken.
+/// `NAME=` with room for a number, which is written when no more memory may be allocated.
 struct PidVariable {
-    /// Cells, since the environment points here while it is written.
+    /// Cells, since the environment points here while the number is written.
     bytes: Box<[Cell<u8>]>,
-    /// Where the number begins.
+    /// The offset of the number.
     number: usize,
 }
 
 impl PidVariable {
-    /// Digits of the largest number, and a NUL.
+    /// Room for the digits of the largest number, and a NUL.
     const ROOM: usize = 11;
 
     fn new(name: &CStr) -> PidVariable {
@@ -142,8 +144,8 @@ fn execute(file: &[u8], argv: &[*const c_char], env: Option<&[*const c_char]>) -
     Errno::last()
 }
 
-/// `word` as a C string. Words come from `argv`, the environment and directories, so none holds a NUL; should one, it ends
-/// there.
+/// Converts `word` to a C string. Words come from `argv`, the environment and directories, so they contain no NUL; if one
+/// does, it ends there.
 pub fn c_string(word: &OsStr) -> CString {
     let bytes = word.as_bytes();
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());

@@ -1,4 +1,5 @@
-//! Descriptors: opening without ever hanging, reading and writing past signals, pipes, FIFOs, locks.
+//! Descriptors: files that are opened without blocking, reads and writes that signals do not interrupt, pipes, FIFOs,
+//! locks.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -6,31 +7,40 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// What names a file. A `CStr` is used as it is; a `Path` is copied, to put a NUL behind it.
+/// A path of a file. A `CStr` is used as it is; a `Path` is copied, to add a NUL.
 pub use nix::NixPath as FilePath;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 
-/// The error number of [`open_write`] on a FIFO that nobody reads: ENXIO.
+/// The errno of [`open_write`] on a FIFO without a reader: ENXIO.
 pub const NO_READER: i32 = libc::ENXIO;
 
-/// Opens for reading. Never waits for a FIFO's writer.
+/// Opens a file for reading. Never waits for the writer of a FIFO.
 pub fn open_read<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, Mode::empty())
 }
 
-/// The same, for a path as it is seen from an open directory.
+/// Reads a file of `/proc` with one read, which the kernel answers with all of it, or with as much as `buffer` holds.
+///
+/// # Errors
+/// Those of the open and of the read.
+pub fn read_file<'b, P: FilePath + ?Sized>(path: &P, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    let count = read(open_read(path)?.as_fd(), buffer)?;
+    Ok(&buffer[..count])
+}
+
+/// Opens a file for reading as [`open_read`] does, with a path relative to an open directory.
 pub fn open_read_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<File> {
     open_at(directory, path, OFlag::O_RDONLY, Mode::empty())
 }
 
-/// Opens a directory, and nothing that a link of its name leads to.
+/// Opens a directory. Fails if the path is a link.
 pub fn open_directory<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())
 }
 
-/// Opens the current directory, to be used in [`open_read_at`]. Where the system can do that, it need not be readable.
+/// Opens the current directory for [`open_read_at`]. On systems that allow it, the directory need not be readable.
 pub fn open_here() -> io::Result<File> {
     #[cfg(target_os = "linux")]
     let kind = OFlag::O_PATH;
@@ -39,61 +49,62 @@ pub fn open_here() -> io::Result<File> {
     open(c".", kind | OFlag::O_DIRECTORY, Mode::empty())
 }
 
-/// Opens for writing what exists already. ENXIO for a FIFO without a reader.
+/// Opens an existing file for writing. ENXIO for a FIFO without a reader.
 pub fn open_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY, Mode::empty())
 }
 
-/// Opens for reading and writing what exists already.
+/// Opens an existing file for reading and writing.
 pub fn open_read_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDWR, Mode::empty())
 }
 
-/// Opens for appending; creates with mode 0600.
+/// Opens a file for appending; makes it with mode 0600 if it does not exist.
 pub fn open_append<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
-/// The same, for a file that nobody but us may have made: ELOOP for a link, which could lead anywhere.
+/// Opens a file for appending as [`open_append`] does, but fails with ELOOP for a link, which could lead anywhere.
 pub fn open_own_append<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW;
     open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
-/// For all to read.
+/// Mode 0644.
 const READABLE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP).union(Mode::S_IROTH);
 
-/// Opens empty for writing; creates with mode 0644.
+/// Opens a file for writing and empties it; makes it with mode 0644 if it does not exist.
 pub fn open_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT, READABLE)
 }
 
-/// The same, for a file that nobody but us may have made: ELOOP for a link, which could lead anywhere.
+/// Opens a file for writing as [`open_truncate`] does, but fails with ELOOP for a link, which could lead anywhere.
 pub fn open_own_truncate<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CREAT | OFlag::O_NOFOLLOW, READABLE)
 }
 
-/// Makes a file that there was not, and opens it for writing; mode 0644.
+/// Makes a new file with mode 0644, and opens it for writing.
 ///
 /// # Errors
-/// EEXIST if anything has that name, be it a link that leads nowhere.
+/// EEXIST if anything has that name, even a dangling link.
 pub fn create_new<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IROTH;
     open(path, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, mode)
 }
 
-/// Opens for reading what is no link.
+/// Opens a file for reading. Fails if the path is a link.
 pub fn open_no_link<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW, Mode::empty())
 }
 
-/// Opens for reading and writing as it is, following no link at the end; creates with mode 0644.
+/// Opens a file for reading and writing, and keeps its contents; makes it with mode 0644 if it does not exist. Fails if
+/// the path is a link.
 pub fn open_record<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW, READABLE)
 }
 
-/// As the original opens: never blocking. And close-on-exec; and a terminal does not become that of this session. By openat, to which musl adds no second call, as it does to the
-/// open of std.
+/// Opens a file without blocking, as the original does, and close-on-exec; a terminal does not become the controlling terminal. Uses openat, since
+/// musl adds a second system call to the open of std.
 fn open<P: FilePath + ?Sized>(path: &P, flags: OFlag, mode: Mode) -> io::Result<File> {
     open_at(AT_FDCWD, path, flags, mode)
 }
@@ -108,8 +119,8 @@ fn open_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P, flags: OFl
     }
 }
 
-/// Whether the way to `path` leads into another file system, or mount, than that of the current directory. That is known without a look into the
-/// other one, which may be dead. False where the system cannot tell, and for what is not there.
+/// Returns whether `path` leads into another file system, or mount, than that of the current directory. It finds that out without touching the
+/// other one, which may be dead. False if the system cannot tell, or the path does not exist.
 pub fn leads_elsewhere<P: FilePath + ?Sized>(path: &P) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -124,17 +135,17 @@ pub fn leads_elsewhere<P: FilePath + ?Sized>(path: &P) -> bool {
     }
 }
 
-/// Makes the open directory the current one.
+/// Makes the open directory the current directory.
 pub fn change_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::unistd::fchdir(directory)?)
 }
 
-/// Gives a file another name, in place of what had it.
+/// Renames a file, and replaces what had the new name.
 pub fn rename<P: FilePath + ?Sized>(from: &P, to: &P) -> io::Result<()> {
     uninterrupted(|| Ok(nix::fcntl::renameat(AT_FDCWD, from, AT_FDCWD, to)?))
 }
 
-/// Does it again for as long as a signal interrupts it.
+/// Repeats `attempt` as long as a signal interrupts it.
 pub fn uninterrupted<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match attempt() {
@@ -144,9 +155,9 @@ pub fn uninterrupted<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Resul
     }
 }
 
-/// Sets which mode bits new files shall not have, and returns those that held before.
+/// Sets the umask, and returns the old one.
 pub fn set_umask(bits: u32) -> u32 {
-    // The type is narrower than 32 bits on some systems; there are nine such bits.
+    // The type is narrower than 32 bits on some systems; a umask has nine bits.
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
     nix::sys::stat::umask(Mode::from_bits_truncate(bits as _)).bits().into()
 }
@@ -156,20 +167,20 @@ pub fn make_fifo<P: FilePath + ?Sized>(path: &P) -> io::Result<()> {
     Ok(nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?)
 }
 
-/// Whether `file` is a FIFO.
+/// Returns whether `file` is a FIFO.
 pub fn is_fifo(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.file_type().is_fifo())
 }
 
-/// The inode number of the pipe that `fd` is an end of; `None` if it is something else or closed.
+/// The inode number of the pipe of which `fd` is an end; `None` if it is something else or closed.
 pub fn pipe_id(fd: BorrowedFd<'_>) -> Option<u64> {
     let stat = nix::sys::stat::fstat(fd).ok()?;
-    // Widths differ between systems.
+    // The types have different widths on different systems.
     #[allow(clippy::unnecessary_cast)]
     ((stat.st_mode & libc::S_IFMT) == libc::S_IFIFO).then_some(stat.st_ino as u64)
 }
 
-/// Whether there is anything to read from a pipe, of which `reader` is the read end.
+/// Returns whether there is anything to read from a pipe, of which `reader` is the read end.
 pub fn has_unread(reader: BorrowedFd<'_>) -> bool {
     let mut count: libc::c_int = 0;
     // SAFETY: the kernel writes one int, which is ours.
@@ -177,12 +188,13 @@ pub fn has_unread(reader: BorrowedFd<'_>) -> bool {
     asked == 0 && count > 0
 }
 
-/// Waits for an exclusive lock on the open file, which lasts until its last copy is closed, over exec too.
+/// Waits for an exclusive lock on the open file. The lock lasts until the last copy of the descriptor is closed, and
+/// stays over exec.
 pub fn lock(file: &File) -> io::Result<()> {
     uninterrupted(|| file.lock())
 }
 
-/// Takes the lock if it is free; EAGAIN if not.
+/// Takes the lock as [`lock`] does if it is free; EAGAIN if not.
 pub fn try_lock(file: &File) -> io::Result<()> {
     file.try_lock().map_err(|failed| match failed {
         std::fs::TryLockError::Error(error) => error,
@@ -190,14 +202,15 @@ pub fn try_lock(file: &File) -> io::Result<()> {
     })
 }
 
-/// Waits for an exclusive lock on whatever `fd` is, which lasts until the last copy of this descriptor is closed. Another descriptor of the
-/// same thing that was opened, not copied, is excluded.
+/// Waits for an exclusive lock on the file, directory or pipe `fd`, which lasts until the last copy of this descriptor is closed. It
+/// excludes descriptors that were opened separately, but not copies of this one.
 pub fn wait_for_lock(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the call takes two numbers.
     uninterrupted(|| Ok(Errno::result(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX) }).map(drop)?))
 }
 
-/// Waits for a lock on whatever `fd` is, by which one process excludes all others even if they inherited the same descriptor; or gives it back.
+/// Waits for a lock on the file or pipe `fd`, by which one process excludes all others even if they have inherited the same descriptor; or, if
+/// `lock` is false, gives it back.
 pub fn lock_for_process(fd: BorrowedFd<'_>, lock: bool) -> io::Result<()> {
     // SAFETY: a zeroed flock is a valid one, about the whole file.
     let mut range: libc::flock = unsafe { std::mem::zeroed() };
@@ -209,13 +222,13 @@ pub fn lock_for_process(fd: BorrowedFd<'_>, lock: bool) -> io::Result<()> {
     uninterrupted(|| Ok(fcntl(fd, FcntlArg::F_SETLKW(&range)).map(drop)?))
 }
 
-/// A pipe whose ends are close-on-exec: where it is read, where it is written.
+/// Makes a pipe with ends that are close-on-exec: the read end, the write end.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = io::pipe()?;
     Ok((reader.into(), writer.into()))
 }
 
-/// The same, with reads and writes that fail with EAGAIN instead of waiting.
+/// Makes a pipe as [`pipe`] does, with non-blocking ends.
 pub(crate) fn pipe_that_never_waits() -> io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(target_os = "linux")]
     return Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?);
@@ -228,13 +241,13 @@ pub(crate) fn pipe_that_never_waits() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
-/// The write end of the pipe whose read end is `reader`, opened anew. Needs `/proc`.
+/// Opens a new write end of the pipe whose read end is `reader`. Needs `/proc`.
 pub fn reopen_for_writing(reader: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
     Ok(OpenOptions::new().write(true).open(path)?.into())
 }
 
-/// The read end of the pipe whose write end is `writer`, opened anew. Needs `/proc`.
+/// Opens a new read end of the pipe whose write end is `writer`. Needs `/proc`.
 pub fn reopen_for_reading(writer: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(open_read(Path::new(&format!("/proc/self/fd/{}", writer.as_raw_fd())))?.into())
 }
@@ -244,9 +257,11 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     again(|| nix::unistd::read(fd, buffer))
 }
 
-/// Reads once, at most `limit` bytes, in place of what `buffer` held and without making it larger; 0 at end of file.
+/// Reads once, at most `limit` bytes, and replaces the contents of `buffer`, which does not grow. Returns 0 at end of
+/// file.
 ///
-/// Memory that nothing is read into stays untouched, so a large buffer costs a program with little input no page.
+/// Memory behind the bytes that were read is not touched, so a large buffer costs no pages in a program with little
+/// input.
 pub fn read_onto(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, limit: usize) -> io::Result<usize> {
     buffer.clear();
     let room = buffer.spare_capacity_mut();
@@ -261,7 +276,7 @@ pub fn read_onto(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>, limit: usize) -> io::
     Ok(count)
 }
 
-/// Writes once; returns how much was written.
+/// Writes once; returns how many bytes were written.
 pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     again(|| nix::unistd::write(fd, bytes))
 }
@@ -278,11 +293,12 @@ pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// How much a pipe with any room at all takes without waiting: a page. Linux keeps a write of that size in one piece.
+/// How many bytes a pipe with any room at all takes without waiting: a page. Linux keeps a write of that size in one
+/// piece.
 pub const PIECE: usize = 4_096;
 
-/// Writes to stderr as much as it takes at once, and drops the rest: a reader that stands still must not stop who writes. The descriptor stays one
-/// that waits, since other processes have it too.
+/// Writes to stderr as much as it takes without waiting, and drops the rest: a reader that does not read must not block the writer. The descriptor
+/// itself stays blocking, since other processes share it.
 pub fn write_stderr_at_once(bytes: &[u8]) {
     for piece in bytes.chunks(PIECE) {
         if !crate::poll::writable(stderr(), 0).unwrap_or(true) || write_all(stderr(), piece).is_err() {
@@ -291,12 +307,12 @@ pub fn write_stderr_at_once(bytes: &[u8]) {
     }
 }
 
-/// Makes reads and writes wait.
+/// Makes reads and writes of the descriptor wait.
 pub fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     change_flags(fd, |flags| flags - OFlag::O_NONBLOCK)
 }
 
-/// Makes reads and writes fail with EAGAIN instead of waiting.
+/// Makes reads and writes of the descriptor fail with EAGAIN instead of waiting.
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     change_flags(fd, |flags| flags | OFlag::O_NONBLOCK)
 }
@@ -307,11 +323,11 @@ fn change_flags(fd: BorrowedFd<'_>, change: impl Fn(OFlag) -> OFlag) -> io::Resu
     Ok(())
 }
 
-/// Makes descriptor `to` a copy of `from` that stays open over exec, whatever stood there before: in a child that is to become another
-/// program any number, else one of 0 to 2, which nobody owns.
+/// Makes descriptor `to` a copy of `from` that stays open over exec, and closes what had that number. In a child before its exec `to`
+/// may be any number; otherwise it must be 0, 1 or 2, which no value owns.
 ///
 /// # Errors
-/// EBADF for any other number: somebody may own what is there, and would use and close what is placed.
+/// EBADF for any other number: a value may own that descriptor, and would then use and close the copy.
 pub fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     if !(0..=2).contains(&to) && !crate::spawn::in_child() {
         return Err(Errno::EBADF.into());
@@ -325,20 +341,20 @@ pub fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Clears close-on-exec.
+/// Clears close-on-exec, so that the descriptor stays open over an exec.
 pub fn keep_over_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
     Ok(())
 }
 
-/// A copy of `fd` on the lowest free descriptor, which stays open over exec and is never closed by us.
+/// Copies `fd` to the lowest free descriptor. The copy stays open over exec, and this process never closes it.
 pub fn duplicate_for_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: dup takes a number. Nobody owns the copy, which is the point.
     Errno::result(unsafe { libc::dup(fd.as_raw_fd()) })?;
     Ok(())
 }
 
-/// Opens `/dev/null` on each of 0, 1, 2 that is closed, so that nothing else gets these numbers.
+/// Opens `/dev/null` on each of the descriptors 0, 1, 2 that is closed, so that no other file gets that number.
 pub fn fill_standard() -> io::Result<()> {
     loop {
         let file = OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -350,19 +366,19 @@ pub fn fill_standard() -> io::Result<()> {
     }
 }
 
-/// Puts something in the place of each standard descriptor that is closed, so that no other file gets its number: the root directory, which is
-/// everywhere, and from which nothing is read. A child finds the descriptor closed, as this process did.
+/// Opens the root directory on each of the descriptors 0, 1, 2 that is closed, so that no other file gets that number. The root directory
+/// always exists, and nothing can be read from it. In a child the descriptor is closed again, as it was for this process.
 pub fn reserve_standard() -> io::Result<()> {
     for standard in [stdin(), stdout(), stderr()] {
         if fcntl(standard, FcntlArg::F_GETFD) == Err(Errno::EBADF) {
-            // The lowest free number is this one.
+            // It gets this number, which is the lowest free one.
             let _ = std::os::fd::IntoRawFd::into_raw_fd(open_read(c"/")?);
         }
     }
     Ok(())
 }
 
-/// For the rest of the process's life.
+/// Keeps a descriptor open for the rest of the process's life.
 pub(crate) fn leak(fd: OwnedFd) -> BorrowedFd<'static> {
     // SAFETY: its owner is gone, so nobody closes it.
     unsafe { BorrowedFd::borrow_raw(std::os::fd::IntoRawFd::into_raw_fd(fd)) }

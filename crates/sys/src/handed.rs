@@ -1,7 +1,8 @@
-//! Descriptors that a child gets under numbers it knows, and the variables that tell it of them: systemd's `LISTEN_FDS`, `LISTEN_PID` and
-//! `LISTEN_FDNAMES`, and any number that somebody asked for.
+//! Descriptors that are passed to a child under certain numbers, and the variables that describe them: systemd's `LISTEN_FDS`,
+//! `LISTEN_PID` and `LISTEN_FDNAMES`.
 //!
-//! What is not asked for by number stands from 3 on without a gap, in the order given, and is what the variables tell of.
+//! A descriptor may ask for a number. The others get the numbers from 3 on without a gap, in their order, and only these are in the
+//! variables.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::{fmt, io};
@@ -13,11 +14,11 @@ use crate::fd;
 
 /// The first descriptor that `LISTEN_FDS` counts.
 pub const FIRST: RawFd = 3;
-/// The variable that holds the pid of whoever the others are meant for. It is written at the moment of the exec:
+/// The variable that holds the pid of the process for which the other variables are meant. It is written at the exec:
 /// [`telling_pid`](crate::exec::Prepared::telling_pid).
 pub const LISTEN_PID: &std::ffi::CStr = c"LISTEN_PID";
 
-/// What to hand over, and where it goes.
+/// The descriptors to pass to a child, with their numbers.
 pub struct Handed<'a> {
     moves: Vec<Move<'a>>,
     names: Vec<&'a [u8]>,
@@ -26,31 +27,31 @@ pub struct Handed<'a> {
 /// One descriptor that a child gets.
 #[derive(Clone, Copy)]
 pub struct Gift<'a> {
-    /// Ours.
+    /// The descriptor in this process.
     pub fd: BorrowedFd<'a>,
-    /// How `LISTEN_FDNAMES` calls it, unless it has a number of its own.
+    /// Its name in `LISTEN_FDNAMES`, unless it has a number of its own.
     pub name: &'a [u8],
-    /// The number that it shall have; `None` for the next from 3 on.
+    /// The number that it asks for; `None` for the next one from 3 on.
     pub number: Option<RawFd>,
 }
 
 struct Move<'a> {
     from: BorrowedFd<'a>,
     to: RawFd,
-    /// Whether something is to be placed where it stands.
+    /// Whether its present number is the number of one of the descriptors in the child.
     in_the_way: bool,
-    /// Where the child moved it first.
+    /// The number to which the child has copied it first.
     parked: RawFd,
 }
 
-/// Two gifts of one number: their places among the gifts.
+/// Two gifts with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clash {
     /// The number.
     pub number: RawFd,
-    /// The one that has it.
+    /// The index of the gift that has it.
     pub first: usize,
-    /// The other.
+    /// The index of the other gift.
     pub second: usize,
 }
 
@@ -63,10 +64,10 @@ impl fmt::Display for Clash {
 impl std::error::Error for Clash {}
 
 impl<'a> Handed<'a> {
-    /// Finds a place for each gift.
+    /// Finds a number for each gift.
     ///
     /// # Errors
-    /// [`Clash`] if two would have the same.
+    /// [`Clash`] if two would have the same number.
     pub fn new(gifts: &[Gift<'a>]) -> Result<Handed<'a>, Clash> {
         let wanted: Vec<_> = gifts.iter().map(|gift| gift.number).collect();
         let numbers = numbers(&wanted)?;
@@ -81,7 +82,7 @@ impl<'a> Handed<'a> {
         Ok(Handed { moves, names })
     }
 
-    /// Whether the variables are needed: whether there is a gift without a number of its own.
+    /// Returns whether the variables are needed, since there is a gift without a number of its own.
     pub fn is_counted(&self) -> bool {
         !self.names.is_empty()
     }
@@ -91,7 +92,8 @@ impl<'a> Handed<'a> {
         self.moves.len()
     }
 
-    /// The changes of the environment: what to set, or to remove. `LISTEN_PID` is removed, since only the child knows it.
+    /// The changes of the environment: variables with their values, or `None` to remove them. `LISTEN_PID` is removed,
+    /// since only the child knows its pid.
     pub fn variables(&self) -> [(&'static str, Option<Vec<u8>>); 3] {
         let counted = |value: Vec<u8>| self.is_counted().then_some(value);
         [
@@ -101,7 +103,7 @@ impl<'a> Handed<'a> {
         ]
     }
 
-    /// In the child: puts each where it belongs. Takes no memory.
+    /// Moves each descriptor to its number. Runs in the child, and allocates no memory.
     ///
     /// # Errors
     /// EBADF for a number that is larger than the limit of the process, EMFILE if it has none free.
@@ -120,7 +122,7 @@ impl<'a> Handed<'a> {
     }
 }
 
-/// The number of each, where `wanted` has those that are asked for.
+/// The numbers of all gifts; `wanted` has the numbers that are asked for.
 fn numbers(wanted: &[Option<RawFd>]) -> Result<Vec<RawFd>, Clash> {
     let mut next = FIRST;
     let mut numbers: Vec<RawFd> = Vec::with_capacity(wanted.len());
@@ -138,12 +140,13 @@ fn numbers(wanted: &[Option<RawFd>]) -> Result<Vec<RawFd>, Clash> {
     Ok(numbers)
 }
 
-/// Copies `fd` to a free number that nothing is to be placed on. The copies on the way there are closed by the exec, or placed upon.
+/// Copies `fd` to a free number that is not the number of any gift. The copies that are made on the way are closed by the exec, or
+/// replaced.
 fn park(fd: BorrowedFd<'_>, is_taken: impl Fn(RawFd) -> bool) -> io::Result<RawFd> {
     let mut lowest = FIRST;
     loop {
         let copy = match fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest)) {
-            // So the kernel says that `lowest` is beyond the limit.
+            // The kernel returns EINVAL if `lowest` is beyond the limit.
             Err(Errno::EINVAL) => return Err(Errno::EMFILE.into()),
             copied => copied?,
         };

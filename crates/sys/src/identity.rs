@@ -1,21 +1,21 @@
-//! Who the process is.
+//! The user, the group and the session of the process.
 
 use std::io;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
-/// Whether it acts as root.
+/// Returns whether the effective user is root.
 pub fn is_root() -> bool {
     Uid::effective().is_root()
 }
 
-/// The user it acts as.
+/// The effective user id.
 pub fn effective_user() -> u32 {
     Uid::effective().as_raw()
 }
 
-/// The users of a process: real, effective, saved, and that for files. `None` for one that has ended, or where there is no `/proc`.
+/// The user ids of a process: real, effective, saved, and that for files. `None` if it has ended, or without `/proc`.
 pub fn users_of(pid: crate::process::Pid) -> Option<[u32; 4]> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;

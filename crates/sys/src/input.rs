@@ -1,8 +1,8 @@
-//! Standard input for a program that waits in `read` itself, with no poll in front of it, and still never misses a signal.
+//! Standard input for a program that waits in `read` itself, without a poll before it, and still never misses a signal.
 //!
-//! A signal that comes between a program's last look at what has arrived and its `read` would find nobody who looks at
-//! it until the next input. So input is read through a descriptor of its own, and the handler puts in its place one
-//! that is always at its end: a read that waits is made again by the kernel, and it, or the one that was about to begin,
+//! A signal that comes after the program has looked for signals and before its `read` would not be noticed until the next
+//! input. So input is read through a separate copy of the descriptor, and the handler replaces that copy by a descriptor
+//! that is always at end of file. The kernel restarts a read that is waiting; so that read, or one that is about to begin,
 //! returns at once with nothing.
 
 use std::io;
@@ -16,27 +16,27 @@ use signal_hook::low_level;
 use crate::fd;
 use crate::process::Signal;
 
-/// Stdin, whose reads signals cut short. Make one in the life of a process.
+/// Stdin, with reads that signals cut short. Make only one in the life of a process.
 pub struct Input {
     reader: BorrowedFd<'static>,
     cut: Arc<AtomicBool>,
 }
 
 impl Input {
-    /// Lets each of `signals`, which are caught already ([`Signals`](crate::signals::Signals)), cut a read short.
+    /// Makes each of `signals`, which must already be caught ([`Signals`](crate::signals::Signals)), cut a read short.
     ///
     /// # Errors
-    /// When there is no stdin, or there are no more descriptors.
+    /// If there is no stdin, or there are no more descriptors.
     pub fn open(signals: &[Signal]) -> io::Result<Input> {
         let (end, _) = fd::pipe()?;
-        // Both stay open: a handler is for the rest of the life, and knows them by their numbers.
+        // Both stay open: the handler stays for the rest of the process's life, and knows them by their numbers.
         let (end, reader) = (fd::leak(end), fd::leak(fd::stdin().try_clone_to_owned()?));
         let cut = Arc::new(AtomicBool::new(false));
         for &signal in signals {
             let cut = Arc::clone(&cut);
             let action = move || {
                 cut.store(true, Ordering::Relaxed);
-                // It cannot fail: both are open.
+                // This cannot fail: both are open.
                 let _ = replace(end, reader);
             };
             // SAFETY: a store and a dup3 are all that is done, and both may be done in a handler.
@@ -51,7 +51,7 @@ impl Input {
         if count > 0 || !self.cut.load(Ordering::Relaxed) {
             return Ok(Some(count));
         }
-        // In this order: a signal that comes between the two is only heard of twice.
+        // In this order, a signal that comes between the two is at worst reported twice.
         self.cut.store(false, Ordering::Relaxed);
         replace(fd::stdin(), self.reader)?;
         Ok(None)

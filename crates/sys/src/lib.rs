@@ -1,9 +1,9 @@
-//! What the kernel does for the suite. The only crate with `unsafe`.
+//! The system calls of the suite. The only crate with `unsafe`.
 //!
-//! Mechanism, no decisions: it never logs and never exits (but for a child that could not exec), and
-//! returns `io::Result`. A call that a signal interrupted is made again, so no caller sees EINTR.
+//! It contains no decisions: it never logs, never exits (except for a child that could not exec), and returns
+//! `io::Result`. A call that a signal has interrupted is repeated, so no caller sees EINTR.
 //!
-//! The programs are single-threaded, and this crate relies on it where it starts children and where it reads `environ`.
+//! The programs are single-threaded. This crate relies on that when it starts children and when it reads `environ`.
 
 #![allow(unsafe_code)]
 
@@ -35,15 +35,15 @@ mod spawn;
 pub mod stack;
 pub mod watch;
 
-/// Input/output error.
+/// The errno of an input/output error.
 pub const EIO: i32 = libc::EIO;
-/// The errno of what may work another time.
+/// The errno of a call that may succeed later.
 pub const EAGAIN: i32 = libc::EAGAIN;
-/// The errno of what does not exist.
+/// The errno of a file that does not exist.
 pub const ENOENT: i32 = libc::ENOENT;
-/// The errno of what is not permitted.
+/// The errno of an operation that is not permitted.
 pub const EPERM: i32 = libc::EPERM;
-/// The errno of a path through what is no directory.
+/// The errno of a path through a file that is not a directory.
 pub const ENOTDIR: i32 = libc::ENOTDIR;
 /// The errno of a descriptor that is not open.
 pub const EBADF: i32 = libc::EBADF;
@@ -51,15 +51,15 @@ pub const EBADF: i32 = libc::EBADF;
 pub const EMFILE: i32 = libc::EMFILE;
 /// The errno of a system that has no more open files.
 pub const ENFILE: i32 = libc::ENFILE;
-/// The errno of no memory.
+/// The errno of a call for which there is no memory.
 pub const ENOMEM: i32 = libc::ENOMEM;
 /// The errno of a system call that the kernel does not have.
 pub const ENOSYS: i32 = libc::ENOSYS;
-/// Links that lead to each other.
+/// The errno of links that lead to each other.
 pub const ELOOP: i32 = libc::ELOOP;
-/// What did not happen in time.
+/// The errno of a timeout.
 pub const ETIMEDOUT: i32 = libc::ETIMEDOUT;
-/// No such process.
+/// The errno of a process that does not exist.
 pub const ESRCH: i32 = libc::ESRCH;
-/// No space is left on the device.
+/// The errno of a full disk.
 pub const ENOSPC: i32 = libc::ENOSPC;

@@ -41,30 +41,30 @@ mod other {
     pub const RESIDENT_MEMORY: Option<Resource> = None;
 }
 
-/// A soft and a hard limit; `u64::MAX` is none.
+/// A soft and a hard limit; `u64::MAX` means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// What holds.
+    /// The limit in force.
     pub soft: u64,
-    /// How far the soft one may be raised.
+    /// The value up to which the soft limit may be raised.
     pub hard: u64,
 }
 
 /// The limits on `resource`.
 pub fn get(resource: Resource) -> io::Result<Limit> {
     let (soft, hard) = getrlimit(resource)?;
-    // The limits' type is signed on some systems.
+    // The type of limits is signed on some systems.
     #[allow(clippy::unnecessary_cast)]
     Ok(Limit { soft: soft as u64, hard: hard as u64 })
 }
 
-/// Sets the soft limit and leaves the hard one.
+/// Sets the soft limit; the hard limit stays.
 pub fn set_soft(resource: Resource, soft: u64) -> io::Result<()> {
     let (_, hard) = getrlimit(resource)?;
     Ok(setrlimit(resource, soft as _, hard)?)
 }
 
-/// Raises the soft limit to `enough` where that is permitted, and else as far as it is.
+/// Raises the soft limit to `enough`, or as far as that is permitted.
 pub fn raise(resource: Resource, enough: u64) -> io::Result<()> {
     let (soft, hard) = getrlimit(resource)?;
     #[allow(clippy::unnecessary_cast)]

@@ -1,7 +1,7 @@
-//! Sockets that somebody else will accept connections from.
+//! Listening sockets for other programs, which accept the connections.
 //!
-//! They are opened close-on-exec and blocking, as systemd hands them over. A Unix socket has its permissions from the moment in which
-//! its file exists, and its owner before anybody can connect. Its file is taken over from a process that died, never from one that lives.
+//! They are opened close-on-exec and blocking, as systemd passes them on. The file of a Unix socket has its permissions as soon as it
+//! exists, and its owner before anybody can connect. A file that a dead process has left is replaced, but never that of a living one.
 
 use std::fs;
 use std::io;
@@ -18,61 +18,61 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::fd;
 
-/// How many connections may wait where nobody says: the kernel has a limit of its own below it.
+/// How many connections may wait by default. The kernel's own limit is usually lower.
 const BACKLOG: u32 = 4096;
-/// How often the lock of a directory is tried. It is held for a few system calls.
+/// How many times the lock of a directory is tried. Other holders need it only for a few system calls.
 const TRIES: u32 = 200;
 
-/// The longest path of a Unix socket: one byte stays for the NUL.
+/// The greatest length of the path of a Unix socket, in bytes; one more is for the NUL.
 pub(crate) const LONGEST_PATH: usize = size_of::<sockaddr_un>() - std::mem::offset_of!(sockaddr_un, sun_path) - 1;
 
-/// What a socket carries.
+/// The type of an Internet socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Connections.
+    /// A stream socket (TCP).
     Stream,
-    /// Datagrams.
+    /// A datagram socket (UDP).
     Datagram,
 }
 
-/// Where a socket listens.
+/// The address of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// On one address. `[::]` is IPv6 alone, whatever the system's default.
+    /// One address. `[::]` means IPv6 only, whatever the system's default is.
     Ip(Kind, SocketAddr),
-    /// On this port of all addresses, of IPv6 and IPv4; of IPv4 where there is no IPv6.
+    /// This port on all addresses, IPv6 and IPv4; only IPv4 if there is no IPv6.
     AnyIp(Kind, u16),
-    /// Connections from this machine, through a file.
+    /// A Unix stream socket.
     Unix(UnixFile),
 }
 
 /// The file of a Unix socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnixFile {
-    /// Its name.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Its permissions; `None` as the umask has it.
+    /// Its permissions; `None` for those of the umask.
     pub mode: Option<u32>,
-    /// Who it shall belong to; `None` for whoever makes it.
+    /// The id of its owner; `None` for the user of the process.
     pub owner: Option<u32>,
-    /// Which group it shall belong to; `None` for that of whoever makes it.
+    /// The id of its group; `None` for the group of the process.
     pub group: Option<u32>,
 }
 
-/// How it listens.
+/// The options of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
     /// How many connections may wait; `None` for as many as the system allows.
     pub backlog: Option<u32>,
-    /// Whether other sockets may have the same address.
+    /// Whether other sockets may use the same address.
     pub reuse_port: bool,
 }
 
-/// Opens a socket and listens. For datagrams, to be bound is to listen.
+/// Opens a socket and listens. A datagram socket is only bound.
 ///
 /// # Errors
-/// EADDRINUSE if somebody listens there already; ENOTSOCK if another kind of file has the name of a Unix socket. What was made on
-/// the way is gone then.
+/// EADDRINUSE if another socket has the address; ENOTSOCK if a file of another kind has the name of a Unix socket. On failure
+/// nothing is left behind.
 pub fn open(place: &Place, manner: Manner) -> io::Result<OwnedFd> {
     match place {
         Place::Ip(kind, address) => inet(*kind, *address, true, manner),
@@ -89,11 +89,11 @@ pub fn open(place: &Place, manner: Manner) -> io::Result<OwnedFd> {
     }
 }
 
-/// Listens again on a stream socket that somebody who has it too has shut down, and returns whether that was so. What somebody shut down
-/// is shut for all, and what is closed is not. A Unix socket that was shut down does not tell, and cannot listen again.
+/// Listens again on a stream socket if another process that has it has shut it down; returns whether that was so. A shutdown, unlike a
+/// close, is for all processes that have the socket. For a Unix socket a shutdown cannot be detected, and it cannot listen again.
 ///
 /// # Errors
-/// What the system says: EADDRINUSE if somebody else has taken the address.
+/// Those of the system: EADDRINUSE if another socket has taken the address.
 pub fn again(socket: &OwnedFd, manner: Manner) -> io::Result<bool> {
     let shut = get_option(socket, libc::SO_TYPE)? == libc::SOCK_STREAM && get_option(socket, libc::SO_ACCEPTCONN)? == 0;
     if shut {
@@ -102,14 +102,14 @@ pub fn again(socket: &OwnedFd, manner: Manner) -> io::Result<bool> {
     Ok(shut)
 }
 
-/// Whether `socket` is one that [`open`] makes for this place.
+/// Returns whether `socket` is one that [`open`] would make for this place.
 pub fn is_at(socket: &OwnedFd, place: &Place) -> bool {
     let number = |option| get_option(socket, option).ok();
     let is_kind = |kind| match kind {
         Kind::Stream => number(libc::SO_TYPE) == Some(libc::SOCK_STREAM) && number(libc::SO_ACCEPTCONN) == Some(1),
         Kind::Datagram => number(libc::SO_TYPE) == Some(libc::SOCK_DGRAM),
     };
-    // What is no socket has no name, and what is one has the same whatever it is called here.
+    // std reads the address of any kind of socket, whatever the type here; anything but a socket has none.
     let Ok(copy) = socket.try_clone() else {
         return false;
     };
@@ -138,7 +138,7 @@ fn get_option(socket: &OwnedFd, option: c_int) -> io::Result<c_int> {
     Ok(value)
 }
 
-/// Of a kernel that has no IPv6, or has it turned off.
+/// Returns whether the error means that the kernel has no IPv6, or has it turned off.
 fn is_without_ipv6(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPROTONOSUPPORT))
 }
@@ -146,8 +146,8 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 fn inet(kind: Kind, address: SocketAddr, only_ipv6: bool, manner: Manner) -> io::Result<OwnedFd> {
     let family = if address.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
     let socket = new_socket(family, kind)?;
-    // Connections that a dead process left in TIME_WAIT do not keep its successor out. Datagrams know nothing of the kind: there it
-    // would let two have one port.
+    // With this option, connections that a dead process has left in TIME_WAIT do not keep its successor out. Datagram sockets have
+    // no TIME_WAIT; there the option would let two sockets have the same port.
     if kind == Kind::Stream {
         turn_on(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, true)?;
     }
@@ -181,14 +181,15 @@ fn inet(kind: Kind, address: SocketAddr, only_ipv6: bool, manner: Manner) -> io:
     Ok(socket)
 }
 
-/// The directory is locked meanwhile: of two of us that find a stale file, the second shall not remove the first one's new socket.
+/// Opens a Unix socket. The directory is locked meanwhile: if two programs of this suite find a stale file, the second must not
+/// remove the new socket of the first.
 fn unix(file: &UnixFile, manner: Manner) -> io::Result<OwnedFd> {
     let address = unix_address(&file.path)?;
     let _locked = lock_directory(&file.path);
     remove_stale(&file.path, &address)?;
     let socket = new_socket(libc::AF_UNIX, Kind::Stream)?;
     bind_with_mode(&socket, &address, file.mode)?;
-    // Nobody can connect before this listens; so nobody comes while it belongs to somebody else.
+    // Nobody can connect before the socket listens, so nobody connects before it has its owner.
     let listens = give(file).and_then(|()| listen(&socket, manner));
     if listens.is_err() {
         let _ = fs::remove_file(&file.path);
@@ -196,8 +197,8 @@ fn unix(file: &UnixFile, manner: Manner) -> io::Result<OwnedFd> {
     listens.map(|()| socket)
 }
 
-/// Holds the lock until it is dropped. Nobody sleeps for it: between two tries whoever has it gets to run. And not without end: a scan
-/// directory is locked for as long as its svscan lives, and may hold a socket too.
+/// Locks a directory until the result is dropped. It does not sleep, but yields the processor between two tries, so that the holder
+/// can run. The tries are limited: a scan directory is locked as long as its svscan lives, and may contain a socket too.
 fn lock_directory(path: &Path) -> Option<fs::File> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = fd::open_read(parent).ok()?;
@@ -225,12 +226,12 @@ fn remove_stale(path: &Path, address: &sockaddr_un) -> io::Result<()> {
         Some(errno @ (Errno::EACCES | Errno::EPERM | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)) => {
             Err(errno.into())
         }
-        // Somebody answers, has no time (EAGAIN), or speaks another protocol there (EPROTOTYPE).
+        // A process listens, its queue is full (EAGAIN), or it is a socket of another type (EPROTOTYPE).
         None | Some(_) => Err(Errno::EADDRINUSE.into()),
     }
 }
 
-/// Tries to connect, and tells why that failed.
+/// Tries to connect, and returns why that failed.
 fn knock(address: &sockaddr_un) -> Option<Errno> {
     let connect = || {
         let socket = new_socket(libc::AF_UNIX, Kind::Stream)?;
@@ -244,7 +245,8 @@ fn knock(address: &sockaddr_un) -> Option<Errno> {
     Some(Errno::from_raw(failed.raw_os_error().unwrap_or(libc::EADDRINUSE)))
 }
 
-/// The kernel makes the file with all permissions but those of the umask.
+/// Binds a Unix socket so that its file has the mode from the beginning: the kernel gives it all permissions but those
+/// of the umask.
 fn bind_with_mode(socket: &OwnedFd, address: &sockaddr_un, mode: Option<u32>) -> io::Result<()> {
     let before = mode.map(|mode| fd::set_umask(0o777 & !mode));
     let bound = bind(socket, address, size_of::<sockaddr_un>());
@@ -254,8 +256,8 @@ fn bind_with_mode(socket: &OwnedFd, address: &sockaddr_un, mode: Option<u32>) ->
     bound
 }
 
-/// Gives the file to whom it shall belong. Whoever may write to the directory could have put another in its place: what is given is a
-/// socket with this one name.
+/// Changes the owner of the file. A user who may write to the directory could have replaced the file; so it must be a socket with
+/// only this name.
 fn give(file: &UnixFile) -> io::Result<()> {
     if file.owner.is_none() && file.group.is_none() {
         return Ok(());
@@ -265,7 +267,7 @@ fn give(file: &UnixFile) -> io::Result<()> {
         use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
         use nix::sys::stat::{Mode, SFlag, fstat};
         use nix::unistd::{Gid, Uid, fchownat};
-        // Not by std's options: with musl they take O_PATH for a part of the access mode, which is theirs, and drop it.
+        // std's options cannot do this: with musl they drop O_PATH, as they take it for a part of the access mode.
         let made = openat(AT_FDCWD, &file.path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
         let found = fstat(&made)?;
         if SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT != SFlag::S_IFSOCK || found.st_nlink != 1 {
@@ -279,7 +281,7 @@ fn give(file: &UnixFile) -> io::Result<()> {
     std::os::unix::fs::lchown(&file.path, file.owner, file.group)
 }
 
-/// The address of a Unix socket that is the file `path`.
+/// Makes the address of the Unix socket with the file `path`.
 pub(crate) fn unix_address(path: &Path) -> io::Result<sockaddr_un> {
     // SAFETY: plain numbers; all zero is a value of theirs.
     let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
@@ -297,7 +299,7 @@ pub(crate) fn unix_address(path: &Path) -> io::Result<sockaddr_un> {
     Ok(raw)
 }
 
-/// Close-on-exec by a second call, since not every system knows the flag.
+/// Makes a socket. It becomes close-on-exec by a second call, since not every system has the flag.
 fn new_socket(family: c_int, kind: Kind) -> io::Result<OwnedFd> {
     let kind = match kind {
         Kind::Stream => libc::SOCK_STREAM,
@@ -325,13 +327,13 @@ fn reuse_port(socket: &OwnedFd) -> io::Result<()> {
     turn_on(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, true)
 }
 
-/// The libc crate does not have the option there.
+/// Fails: the libc crate does not have the option for this system.
 #[cfg(any(target_os = "illumos", target_os = "solaris"))]
 fn reuse_port(_: &OwnedFd) -> io::Result<()> {
     Err(Errno::ENOTSUP.into())
 }
 
-/// `address` is one of the socket's family, of `size` bytes.
+/// Binds the socket. `address` is of the socket's family and has `size` bytes.
 fn bind<A>(socket: &OwnedFd, address: &A, size: usize) -> io::Result<()> {
     debug_assert_eq!(size, size_of::<A>(), "the size is the address's");
     // SAFETY: the address lives until the call returns, and is as long as it is said to be.

@@ -1,6 +1,8 @@
-//! Who holds the lock on a file or directory, as the kernel tells in `/proc/locks`, and what it says of these processes.
+//! The processes that hold a lock on a file or directory, from `/proc/locks`, and what the kernel says about these
+//! processes.
 //!
-//! Nothing of any other process is read: a look at one whose directory lies on a dead file system would never return.
+//! Nothing is read about any other process: a look at a process whose directory is on a dead file system would never
+//! return.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -12,23 +14,23 @@ use crate::process::{Pid, Signal};
 pub struct Holder {
     /// Its pid.
     pub pid: Pid,
-    /// What else the kernel says of it.
+    /// What else the kernel says about it.
     pub facts: Facts,
 }
 
-/// What `/proc/PID/status` says of a process.
+/// What `/proc/PID/status` says about a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The parent, 0 for one that cannot be seen from here.
+    /// The pid of its parent; 0 if that is not visible in this PID namespace.
     pub parent: i32,
     /// Its user ids: real, effective, saved, and that for files.
     pub users: Vec<u32>,
-    /// The signals that it catches, and those that it blocks: bit 0 is signal 1.
+    /// The signals that it catches or blocks: bit 0 is signal 1.
     heard: u64,
 }
 
 impl Facts {
-    /// Those of a process; `None` if it has ended, or cannot be seen.
+    /// Reads the facts about a process; `None` if it has ended, or is not visible.
     pub fn of(pid: Pid) -> Option<Facts> {
         Facts::parse(&std::fs::read(format!("/proc/{pid}/status")).ok()?)
     }
@@ -41,24 +43,24 @@ impl Facts {
         Some(Facts { parent: field("PPid")?.trim().parse().ok()?, users, heard: bits("SigCgt") | bits("SigBlk") })
     }
 
-    /// Whether the signal is caught, or waits until it is: it would not just end the process.
+    /// Returns whether the process catches or blocks the signal, so that the signal would not just end it.
     pub fn hears(&self, signal: Signal) -> bool {
         self.heard >> (signal as i32 - 1) & 1 == 1
     }
 }
 
-/// Which lock.
+/// The kind of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One by `flock`, which excludes every other.
+    /// A lock by `flock`, which excludes all others.
     Lock,
-    /// A [mark](mark), which excludes nobody.
+    /// A [mark](mark), which excludes no process.
     Mark,
 }
 
-/// The processes that have such a lock on what `file` is, and have that open now; of those, who is `believed` for what the kernel says of it.
-/// One that took a lock and has closed it since, while another still has a copy of its descriptor, is none: its pid may be another
-/// process's by now.
+/// Finds the processes that have such a lock on `file`, that still have it open, and that are `believed` for what the kernel says about them.
+/// A process that took the lock and has closed the file since, while another process has a copy of the descriptor, does not count: its pid
+/// may belong to another process by now.
 ///
 /// # Errors
 /// If there is no `/proc/locks`.
@@ -66,24 +68,26 @@ pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: impl Fn(&Facts) -> bo
     imp::holders(file, kind, &|_, facts| believed(facts))
 }
 
-/// The other processes that have flock's lock or a [mark](mark) on what `file` is, and have that open now.
+/// Returns the other processes that have flock's lock or a [mark](mark) on `file`, and have that open now. `held` says that this process has flock's
+/// lock, so that no other has it. The kernel's list is read only if there may be somebody to find.
 ///
 /// # Errors
-/// If there is no `/proc/locks`.
-pub fn others(file: BorrowedFd<'_>) -> io::Result<Vec<Pid>> {
+/// If there is no `/proc/locks` to be read.
+pub fn others(file: BorrowedFd<'_>, held: bool) -> io::Result<Vec<Pid>> {
     let is_other = |pid, _: &Facts| pid != crate::process::own_pid();
+    let kinds = [(Kind::Lock, !held), (Kind::Mark, imp::is_marked(file)?)];
     let mut found: Vec<Pid> = Vec::new();
-    for kind in [Kind::Lock, Kind::Mark] {
+    for (kind, _) in kinds.into_iter().filter(|(_, possible)| *possible) {
         found.extend(imp::holders(file, kind, &is_other)?.into_iter().map(|holder| holder.pid));
     }
     Ok(found)
 }
 
-/// Puts a mark of this process on what `file` is, or takes it away. Any number of processes may have one, and nothing can keep one from a
-/// directory. It lasts until the process ends or closes any descriptor of that.
+/// Puts a mark of this process on `file`, or removes it. Any number of processes may have one, and no process can prevent a mark on a
+/// directory. It lasts until the process ends or closes any descriptor of the same file.
 ///
 /// # Errors
-/// Where the file system has no such locks.
+/// If the file system has no such locks.
 pub fn mark(file: BorrowedFd<'_>, set: bool) -> io::Result<()> {
     imp::mark(file, set)
 }
@@ -98,7 +102,7 @@ mod imp {
 
     use super::{Facts, Holder, Kind, Pid};
 
-    /// A list that came in parts is read at most so often to find anybody in it.
+    /// How many times a list that comes in parts is read at most to find a holder in it.
     const READINGS: usize = 5;
 
     pub fn holders(
@@ -127,8 +131,8 @@ mod imp {
         Ok(found)
     }
 
-    /// The kernel's list of locks, and whether it may have come in parts: what goes from it between two of them pulls another lock over the
-    /// gap, which is in none. The kernel gives at most a page at a time, and whole lines.
+    /// Reads the kernel's list of locks, and tells whether it may have come in parts. The kernel gives at most a page at a time, in whole
+    /// lines. If a lock is removed between two parts, the others move up, and one of them may be in neither part.
     fn list() -> io::Result<(Vec<u8>, bool)> {
         const PAGE: usize = 4096;
         const LONGEST_LINE: usize = 256;
@@ -152,8 +156,16 @@ mod imp {
         Ok(())
     }
 
-    /// How the kernel's list calls what `file` is. Its own number of the device is not always that of stat (btrfs, overlays), so it is asked:
-    /// by a lock that hinders nobody.
+    /// Returns whether another process has a mark on `file`, or such a lock on a part of it.
+    #[allow(clippy::unnecessary_cast, reason = "the types of these constants differ between systems")]
+    pub fn is_marked(file: BorrowedFd<'_>) -> io::Result<bool> {
+        let mut asked = whole(libc::F_WRLCK);
+        fcntl(file, FcntlArg::F_GETLK(&mut asked))?;
+        Ok(i32::from(asked.l_type) != libc::F_UNLCK as i32)
+    }
+
+    /// Finds the key of `file` in the kernel's list. The device number there is not always that of stat (btrfs, overlays), so this takes a
+    /// lock that blocks no process, and looks for it in the list.
     fn key(file: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
         let locked = fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK))).is_ok();
         let own = std::fs::read(format!("/proc/self/fdinfo/{}", file.as_raw_fd()));
@@ -177,8 +189,8 @@ mod imp {
         range
     }
 
-    /// Whether a descriptor of the process has such a lock. Where this may not be asked, the list is believed: then the process cannot be
-    /// signalled from here either.
+    /// Returns whether a descriptor of the process has such a lock. If this process may not look, the list is believed: then it cannot
+    /// signal the other process either.
     fn has_it(pid: Pid, kind: Kind, key: &[u8]) -> bool {
         let directory = format!("/proc/{pid}/fdinfo");
         let descriptors = match std::fs::read_dir(&directory) {
@@ -192,14 +204,13 @@ mod imp {
         descriptors.flatten().any(|descriptor| std::fs::read(descriptor.path()).is_ok_and(has))
     }
 
-    /// The process that a line of the list says has such a lock on what `key` calls. Who waits for one has an arrow in its line.
+    /// Returns the process that has such a lock on the file with this `key`, according to a line of the list. Lines with an
+    /// arrow are about processes that wait.
     pub fn owner(line: &[u8], kind: Kind, key: &[u8]) -> Option<i32> {
-        let words: Vec<&[u8]> = words(line).collect();
-        let [_, found, _, _, pid, place, start, ..] = words.as_slice() else {
-            return None;
-        };
-        // A lock on a part of it is none of these: a supervise has one on its service directory.
-        let matches = *found == name(kind) && *place == key && *start == b"0";
+        let mut words = words(line).skip(1);
+        let (found, pid, place, start) = (words.next()?, words.nth(2)?, words.next()?, words.next()?);
+        // A lock on a part of the file does not count: a supervise has one on its service directory.
+        let matches = found == name(kind) && place == key && start == b"0";
         matches.then(|| std::str::from_utf8(pid).ok()?.parse().ok())?
     }
 
@@ -217,13 +228,17 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{BorrowedFd, Facts, Holder, Kind, io};
+    use super::{BorrowedFd, Facts, Holder, Kind, Pid, io};
 
     pub fn holders(
         _file: BorrowedFd<'_>,
         _kind: Kind,
         _believed: &dyn Fn(Pid, &Facts) -> bool,
     ) -> io::Result<Vec<Holder>> {
+        Err(nix::errno::Errno::ENOSYS.into())
+    }
+
+    pub fn is_marked(_file: BorrowedFd<'_>) -> io::Result<bool> {
         Err(nix::errno::Errno::ENOSYS.into())
     }
 

@@ -1,5 +1,5 @@
-//! The names in a directory, read again and again into the same memory: without an allocation for each, and as many at once as there is room for.
-//! (musl's `readdir` asks the kernel for 2 kB at a time, and both C libraries take new memory for each look.)
+//! The names in a directory, which can be read again and again into the same memory: without an allocation for each name, and as many at once as
+//! there is room for. (musl's `readdir` asks the kernel for 2 kB at a time, and both C libraries take new memory for each look.)
 
 use std::ffi::CStr;
 use std::io;
@@ -8,14 +8,14 @@ use std::os::fd::BorrowedFd;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::fstatat;
 
-/// Memory for what the kernel says of a directory.
+/// Memory for the entries of a directory.
 pub struct Names {
     #[cfg(target_os = "linux")]
     entries: Vec<u8>,
 }
 
 impl Names {
-    /// With memory that nothing has touched yet: what a small directory does not fill costs no page.
+    /// Allocates the memory without touching it: the part that a small directory does not fill costs no page.
     pub fn new() -> Names {
         Names {
             #[cfg(target_os = "linux")]
@@ -80,21 +80,21 @@ impl Default for Names {
     }
 }
 
-/// One name.
+/// An entry of a directory.
 pub struct Name<'a> {
     directory: BorrowedFd<'a>,
     name: &'a CStr,
-    /// Unless the file system does not say.
+    /// Whether it is a directory; `None` if the file system does not say.
     is_directory: Option<bool>,
 }
 
 impl Name<'_> {
-    /// Its bytes.
+    /// The bytes of the name.
     pub fn bytes(&self) -> &[u8] {
         self.name.to_bytes()
     }
 
-    /// Whether a directory has it; a link to one is none.
+    /// Returns whether it is a directory; a link to a directory is not.
     pub fn is_directory(&self) -> bool {
         self.is_directory.unwrap_or_else(|| {
             fstatat(self.directory, self.name, AtFlags::AT_SYMLINK_NOFOLLOW)
@@ -103,7 +103,8 @@ impl Name<'_> {
     }
 }
 
-/// Where in an entry its length, the kind of the file and its name stand, behind two numbers of eight bytes.
+/// The offsets of the length, the type and the name in an entry of the kernel, in bytes; two numbers of eight bytes
+/// come first.
 #[cfg(target_os = "linux")]
 const LENGTH: usize = 16;
 #[cfg(target_os = "linux")]
@@ -111,7 +112,7 @@ const KIND: usize = 18;
 #[cfg(target_os = "linux")]
 const NAME: usize = 19;
 
-/// The first entry, and those behind it.
+/// Splits off the first entry.
 #[cfg(target_os = "linux")]
 fn split_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
     let &[low, high] = entries.get(LENGTH..KIND)? else {

@@ -1,37 +1,39 @@
-//! The socket on which services say of themselves how they are: sd_notify's.
+//! The notify socket, to which services send their sd_notify messages.
 //!
-//! It is a file, which only those can write to who know its name and can reach it; or it lies in the abstract namespace, where everybody
-//! on the machine can. The kernel is asked who has written, and the caller decides whom it listens to. Only Linux has either.
+//! It is either a file, to which only processes can write that know its name and can reach it, or it is in the abstract namespace, where
+//! everybody on the machine can write to it. The kernel tells which process has written, and the caller decides whether the message counts.
+//! Both exist only on Linux.
 //!
-//! A datagram may carry descriptors, and to close one can take as long as its sender likes: a TCP socket with SO_LINGER waits for its peer,
-//! and a file of FUSE for a program of any user. So this process never has them. It looks at the datagram first, without them; a child
-//! takes it, and closes what has come along by ending.
+//! A datagram may carry descriptors, and closing one may take as long as its sender likes: a TCP socket with SO_LINGER waits for its peer,
+//! and a file of FUSE for a program of any user. So this process never receives them. It looks at the datagram without them first; then a
+//! child receives the datagram, and closes the descriptors by exiting.
 
 use crate::process::Pid;
 
 /// The variable that names the socket.
 pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
-/// The variable that says within how many microseconds a service tells again that it is alive.
+/// The variable that holds the watchdog interval, in microseconds.
 pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
-/// The variable that says which process that is for; without it, it is for whoever looks.
+/// The variable that holds the pid of the process for which the interval is meant; without it, it is meant for any
+/// process.
 pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
-/// The longest path of a socket that is a file.
+/// The greatest length of the path of a socket, in bytes.
 pub const LONGEST_PATH: usize = crate::listen::LONGEST_PATH;
-/// The longest datagram that is read whole: what systemd reads.
+/// The greatest length of a datagram that is read whole, in bytes: the same as for systemd.
 pub const LONGEST: usize = 4096;
 
 /// One datagram that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram<'a> {
-    /// What it says.
+    /// Its contents.
     pub bytes: &'a [u8],
-    /// Whether it was longer, and its end is lost.
+    /// Whether it was longer, so that its end is lost.
     pub cut: bool,
-    /// Who sent it, as the kernel says. 0 for one that this process cannot see.
+    /// The pid of the sender, from the kernel; 0 if this process cannot see the sender.
     pub sender: Pid,
-    /// Which user that was.
+    /// The user id of the sender.
     pub user: u32,
-    /// The child that took the descriptors which came along, and will have to be reaped.
+    /// The child that has received the descriptors of the datagram, and must be reaped.
     pub closer: Option<Pid>,
 }
 
@@ -55,16 +57,18 @@ mod linux {
     use crate::limits::{self, Resource};
     use crate::process::{self, Pid};
 
-    /// Where services write to.
+    /// The socket to which services write.
     pub struct Socket(OwnedFd);
 
     /// Room for the sender and as many descriptors as the kernel lets one datagram carry (253), aligned as headers are.
     const ROOM: usize = 256;
-    /// As many descriptors may come, beside those that this process has.
+    /// The limit of open files for the child that receives descriptors, so that there is room for them beside those of
+    /// this process.
     const ENOUGH: u64 = 1024;
 
     impl Socket {
-        /// A new one with a name that the kernel chooses in the abstract namespace, close-on-exec and non-blocking.
+        /// Makes a socket with a name in the abstract namespace that the kernel chooses. It is close-on-exec and
+        /// non-blocking.
         pub fn open() -> io::Result<Socket> {
             let socket = Socket::unbound()?;
             // SAFETY: plain numbers; all zero is a value of theirs.
@@ -74,18 +78,18 @@ mod linux {
             Ok(Socket(socket))
         }
 
-        /// The one that a process which is no more had under this name in the abstract namespace, made anew. For the NUL at the front of
-        /// the name `@` is written.
+        /// Makes a socket with the name in the abstract namespace that a dead process had. In `name`, `@` stands for the NUL at the
+        /// front.
         ///
         /// # Errors
-        /// EADDRINUSE if somebody has taken the name meanwhile.
+        /// EADDRINUSE if another process has taken the name meanwhile.
         pub fn open_again(name: &[u8]) -> io::Result<Socket> {
             let socket = Socket::unbound()?;
             bind_to_name(&socket, name)?;
             Ok(Socket(socket))
         }
 
-        /// A new one that is the file `path`, which only its owner may write to until it is given another mode.
+        /// Makes a socket with the file `path`, to which only its owner may write until it gets another mode.
         ///
         /// # Errors
         /// EADDRINUSE if there is a file of that name; ENAMETOOLONG.
@@ -98,10 +102,10 @@ mod linux {
             bound.map(|()| Socket(socket))
         }
 
-        /// The one that another program has left in this process.
+        /// Takes over the socket that was open in this process before an upgrade.
         ///
         /// # Errors
-        /// ENOSYS where there are no such sockets.
+        /// ENOSYS on a system without such sockets.
         pub fn inherit(socket: OwnedFd) -> io::Result<Socket> {
             Ok(Socket(socket))
         }
@@ -125,7 +129,7 @@ mod linux {
             self.0.as_fd()
         }
 
-        /// Its name in the abstract namespace, with `@` in place of the NUL at its front: a value of
+        /// The name of the socket in the abstract namespace, with `@` in place of the NUL at the front, as in
         /// [`NOTIFY_SOCKET`](super::NOTIFY_SOCKET). `None` if it is a file.
         pub fn abstract_name(&self) -> Option<Vec<u8>> {
             // SAFETY: plain numbers; all zero is a value of theirs.
@@ -141,13 +145,13 @@ mod linux {
             Some(name)
         }
 
-        /// Takes the next datagram; `None` if there is none. Of descriptors that came with it the child that is told of gets rid, which is
-        /// what a barrier waits for, once all that was received before is done.
+        /// Takes the next datagram; `None` if there is none. If it carries descriptors, the child in [`Datagram::closer`] closes them. A
+        /// barrier waits for that, so all earlier datagrams must be handled before the next call.
         ///
         /// # Errors
-        /// If a child is needed and cannot be had. Then the datagram stays where it is.
+        /// If a child is needed but cannot be started. Then the datagram stays in the queue.
         pub fn receive<'a>(&self, buffer: &'a mut [u8; LONGEST]) -> io::Result<Option<Datagram<'a>>> {
-            // Only the sender has room.
+            // There is room only for the sender, not for descriptors.
             let mut control = [MaybeUninit::<u64>::uninit(); 4];
             let Some((count, message)) = look(self.fd(), buffer, &mut control, libc::MSG_PEEK)? else {
                 return Ok(None);
@@ -164,10 +168,10 @@ mod linux {
         }
     }
 
-    /// What stands in front of the name in an address.
+    /// The length of the part of an address before the name, in bytes.
     const HEAD: usize = size_of::<sa_family_t>();
 
-    /// What recvmsg gives: how many bytes, and the message that tells the rest. `None` if there is nothing.
+    /// Calls recvmsg. Returns the number of bytes and the message header; `None` if there is no datagram.
     fn look(
         socket: BorrowedFd<'_>,
         buffer: &mut [u8],
@@ -190,19 +194,20 @@ mod linux {
                 received => break received? as usize,
             }
         };
-        // It ends with this function.
+        // The array of buffers ends with this function.
         message.msg_iov = std::ptr::null_mut();
         Ok(Some((count.min(buffer.len()), message)))
     }
 
-    /// Starts a child that takes the next datagram with all that comes along, and ends. This process goes on when the child has begun to
-    /// end: it has the datagram then, and closes everything after that. Who is ending waits for no peer.
+    /// Starts a child that receives the next datagram with its descriptors, and exits. This process goes on when the exit of the child
+    /// has begun: the child has received the datagram by then, and closes everything after that. So this process waits for no peer.
     ///
-    /// Not inlined: its room shall be no part of the stack of every datagram.
+    /// Not inlined, so that its buffers are not on the stack for every datagram.
     #[inline(never)]
     fn take_in_child(socket: BorrowedFd<'_>) -> io::Result<Pid> {
         let take = || {
-            // What there is no number for would be closed before the child ends. More than it may have, only root may.
+            // Descriptors for which there is no free number would be closed before the child exits. Only root may raise
+            // the hard limit.
             let _ = limits::raise(Resource::RLIMIT_NOFILE, ENOUGH);
             let mut control = [MaybeUninit::<u64>::uninit(); ROOM];
             let _ = look(socket, &mut [], &mut control, 0);
@@ -218,7 +223,7 @@ mod linux {
         Ok(())
     }
 
-    /// `name` has `@` in place of the NUL at its front.
+    /// Binds the socket to a name in the abstract namespace. `name` has `@` in place of the NUL at the front.
     fn bind_to_name(socket: &OwnedFd, name: &[u8]) -> io::Result<()> {
         // SAFETY: plain numbers; all zero is a value of theirs.
         let mut raw: sockaddr_un = unsafe { std::mem::zeroed() };
@@ -232,7 +237,7 @@ mod linux {
         bind(socket, &raw, HEAD + name.len())
     }
 
-    /// Who has sent it: 0 and no user if that is not told.
+    /// The pid and the user id of the sender; pid 0 and no user if the kernel does not say.
     fn sender(message: &libc::msghdr) -> (Pid, u32) {
         let mut sender = (Pid::from_raw(0), u32::MAX);
         // SAFETY: the kernel has filled what `msg_control` points to, and said how much. The macros stay within that.
@@ -261,7 +266,7 @@ mod other {
 
     use super::{Datagram, LONGEST};
 
-    /// Where services would write to, if the system could say who does. There is none.
+    /// The notify socket. There is none on this system, which cannot tell who has written.
     pub enum Socket {}
 
     impl Socket {

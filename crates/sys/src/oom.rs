@@ -1,10 +1,10 @@
-//! Whom the kernel kills when memory runs out: each process has a score, and may adjust it.
+//! The OOM score, by which the kernel chooses the process that it kills when memory runs out. Each process may adjust its own.
 //!
-//! A supervisor holds next to no memory, so nothing is gained by its death and a service is lost from sight. But the adjustment is
-//! inherited, and a service that is never killed can take the machine down. So every child that [`crate::process::spawn`] makes gets the
-//! value back that this process had at its start.
+//! A supervisor holds almost no memory, so its death would free nothing and would leave a service without supervision. But the
+//! adjustment is inherited, and a service that is never killed can take the machine down. So every child that [`crate::process::spawn`]
+//! makes gets the value back that this process had at its start.
 //!
-//! Only Linux has this, in `/proc`. Elsewhere it cannot be lowered.
+//! Only Linux has this, in `/proc`. On other systems it cannot be lowered.
 
 use std::ffi::CStr;
 use std::io::{self, Write};
@@ -15,26 +15,25 @@ use nix::errno::Errno;
 
 use crate::fd;
 
-/// Of the process that looks at it, which is the child in a child that borrows its parent's memory. What such a child writes there holds for
-/// itself alone.
+/// The file with the score of the process that opens it. In a child that borrows its parent's memory, that is the score of the child.
 const FILE: &CStr = c"/proc/self/oom_score_adj";
 
-/// What to try, from the best: never to be killed, for which the kernel asks for the right to take resources; and what everybody has
-/// who has not been given another value, for whoever raised it may take that back.
+/// The values to try, the best first: never to be killed, which takes CAP_SYS_RESOURCE; then the default, since a value that was
+/// raised may be lowered again.
 const LOW: [i16; 2] = [-1000, 0];
 
 /// No value.
 const NONE: i16 = i16::MIN;
 
-/// The value that the children get back.
+/// The value that children get back.
 static ORIGINAL: AtomicI16 = AtomicI16::new(NONE);
-/// Why a child did not get it.
+/// The errno if a child did not get it back.
 static FAILED: AtomicI32 = AtomicI32::new(0);
 
 /// Lowers the score of this process as far as is permitted.
 ///
 /// # Errors
-/// If it could be lower and that is not permitted, or cannot be done here.
+/// If it could be lower but that is not permitted, or the system has no such score.
 pub fn lower() -> io::Result<()> {
     let file = fd::open_read_write(FILE)?;
     let mut text = [0; 16];
@@ -51,22 +50,22 @@ pub fn lower() -> io::Result<()> {
     done
 }
 
-/// The value before [`lower`], if that has changed it: for the next program in this process.
+/// The value before [`lower`], if that has changed it, for an upgrade.
 pub fn original() -> Option<i16> {
     Some(ORIGINAL.load(Ordering::Relaxed)).filter(|&value| value != NONE)
 }
 
-/// Goes on where another program in this process has lowered the score, and left word of the value before that.
+/// Sets, after an upgrade, the value that this process had before an earlier program in it lowered the score.
 pub fn resume(original: i16) {
     ORIGINAL.store(original, Ordering::Relaxed);
 }
 
-/// Why a child that was made since the last time this was asked has the low score of this process.
+/// Returns the error if a child that was started since the last call has kept the low score of this process.
 pub fn failure() -> Option<io::Error> {
     Some(FAILED.swap(0, Ordering::Relaxed)).filter(|&errno| errno != 0).map(io::Error::from_raw_os_error)
 }
 
-/// In a new child: gives it the value from before [`lower`]. Takes no memory.
+/// Gives a new child the value from before [`lower`]. Runs in the child, and allocates no memory.
 pub(crate) fn restore() {
     let Some(original) = original() else {
         return;

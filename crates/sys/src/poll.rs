@@ -1,4 +1,4 @@
-//! Waiting for input: the only place where a program of the suite sleeps.
+//! Waiting for events: the only place where a program of the suite sleeps.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -17,10 +17,10 @@ pub fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout: Option<u64>) 
     }
 }
 
-/// As [`readable`], where some may be missing: those cannot be read.
+/// Waits as [`readable`] does. Descriptors that are `None` never become readable.
 pub fn readable_of<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Option<u64>) -> io::Result<[bool; N]> {
     let mut entries = fds.map(|fd| libc::pollfd {
-        // The kernel passes over a negative one.
+        // The kernel ignores negative numbers.
         fd: fd.map_or(-1, |fd| fd.as_raw_fd()),
         events: libc::POLLIN,
         revents: 0,
@@ -35,7 +35,8 @@ pub fn readable_of<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Op
     }
 }
 
-/// As [`readable`]; besides tells which of `writers`, write ends of FIFOs, have lost their last reader, by their places.
+/// Waits as [`readable`] does, and also for the loss of the last reader of any of `writers`, write ends of FIFOs. Also
+/// returns the indices of the writers that have lost theirs.
 pub fn readable_or_unread<const N: usize>(
     fds: [BorrowedFd<'_>; N],
     writers: &[BorrowedFd<'_>],
@@ -45,7 +46,7 @@ pub fn readable_or_unread<const N: usize>(
         return Ok((readable(fds, timeout)?, Vec::new()));
     }
     let reads = fds.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-    // Nothing is asked for: that nobody reads is always told.
+    // No events are asked for: the loss of the last reader is always reported.
     let writes = writers.iter().map(|&fd| PollFd::new(fd, PollFlags::empty()));
     let mut entries: Vec<PollFd<'_>> = reads.chain(writes).collect();
     match nix::poll::poll(&mut entries, timeout.map_or(PollTimeout::NONE, milliseconds)) {
@@ -60,8 +61,8 @@ pub fn readable_or_unread<const N: usize>(
     }
 }
 
-/// Waits until a write to `fd` would not wait: there is room, or nobody will ever read it. Returns false if `timeout` nanoseconds have passed or a
-/// signal was handled first.
+/// Waits until a write to `fd` would not wait, because there is room or no reader any more. Returns false if `timeout` nanoseconds have passed or
+/// a signal was handled first.
 pub fn writable(fd: BorrowedFd<'_>, timeout: u64) -> io::Result<bool> {
     let mut entries = [PollFd::new(fd, PollFlags::POLLOUT)];
     match nix::poll::poll(&mut entries, milliseconds(timeout)) {
@@ -71,17 +72,19 @@ pub fn writable(fd: BorrowedFd<'_>, timeout: u64) -> io::Result<bool> {
     }
 }
 
-/// Rounded up: a deadline that is not quite reached would only be waited for again.
+/// Converts nanoseconds to milliseconds, rounded up: if poll returned before the deadline, the loop would only wait
+/// again.
 fn milliseconds(nanoseconds: u64) -> PollTimeout {
     PollTimeout::try_from(nanoseconds.div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
 }
 
-/// Sleeps for a second without poll: for a loop whose poll has failed, so that it does not spin until the kernel has memory again.
+/// Sleeps for a second without poll. A loop whose poll has failed calls this, so that it does not spin until the kernel has memory
+/// again.
 pub fn rest() {
     rest_for(1_000_000_000);
 }
 
-/// Sleeps for so many nanoseconds: for what no event tells of, and is over in a moment.
+/// Sleeps for this many nanoseconds, to wait for something short that no event reports.
 pub fn rest_for(nanoseconds: u64) {
     std::thread::sleep(std::time::Duration::from_nanos(nanoseconds));
 }

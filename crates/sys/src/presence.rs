@@ -1,7 +1,7 @@
 //! The mark of the process that serves a directory: a lock on the directory itself, which stays when everything in it is removed.
 //!
-//! It is a shared lock of POSIX on one byte, so it keeps nobody from anything, and has nothing to do with flock: it only lets the kernel tell which process is there. Whoever may read the directory can
-//! set one too, so the answer is to be checked.
+//! It is a shared POSIX lock on one byte. It blocks no process, and has nothing to do with flock: it only lets the kernel tell which process is
+//! there. Everybody who may read the directory can set such a lock too, so the caller must check the answer.
 
 use std::fs::File;
 use std::io;
@@ -11,19 +11,19 @@ use nix::errno::Errno;
 
 use crate::process::Pid;
 
-/// The byte: no file has one there.
+/// The offset of the byte, which no file has.
 const BYTE: libc::off_t = 0x7570_686f;
 
-/// Marks `directory` as this process's, until the process ends or closes any descriptor of that directory. A child does not have the mark.
+/// Marks `directory` for this process, until it ends or closes any descriptor of that directory. A child does not inherit the mark.
 ///
 /// # Errors
-/// Those of the lock: file systems may have none.
+/// Those of the lock: some file systems have no locks.
 pub fn mark(directory: &File) -> io::Result<()> {
     let mut lock = byte(libc::F_RDLCK);
     call(directory, libc::F_SETLK, &mut lock)
 }
 
-/// Another process that has marked `directory`, if one has and is visible here.
+/// Returns another process that has marked `directory`, if there is one that is visible in this PID namespace.
 ///
 /// # Errors
 /// Those of the lock.
@@ -36,7 +36,7 @@ pub fn marked_by(directory: &File) -> io::Result<Option<Pid>> {
 
 #[allow(clippy::unnecessary_cast, reason = "the types of these constants differ between systems")]
 fn byte(kind: impl Into<i32>) -> libc::flock {
-    // SAFETY: all zeros is a valid one.
+    // SAFETY: a zeroed flock is a valid one.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind.into() as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;

@@ -1,7 +1,7 @@
-//! What `/proc/PID` tells of a process: the one place where its files are read.
+//! The files of `/proc/PID`, which are read only here.
 //!
-//! A pid names whoever has it at the moment of the question. A caller that must not mistake one process for another holds its
-//! descriptor ([`crate::adopted`]), asks here, and looks afterwards whether that process has ended.
+//! A pid names the process that has it at the moment of the question. A caller that must not mistake one process for another
+//! holds its pidfd ([`crate::adopted`]), asks here, and checks afterwards that the process has not ended.
 
 use std::fs;
 use std::io;
@@ -10,37 +10,41 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use crate::fd::read_file;
 use crate::process::Pid;
 
-/// The fields of `/proc/PID/stat` that are of use here. proc(5) counts them from 1.
+/// Some fields of `/proc/PID/stat`. proc(5) counts them from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Field 3: what it does; `Z` for a process that has ended and was not reaped.
+    /// Field 3: its state; `Z` for a process that has ended and was not reaped.
     pub state: u8,
-    /// Field 4: its parent; 0 for one outside of what this process can see.
+    /// Field 4: its parent; 0 if that is not visible to this process.
     pub parent: Pid,
     /// Field 6: its session.
     pub session: Pid,
     /// Field 22: when it was born, in clock ticks since the boot.
     pub start: u64,
-    /// Field 23: how many bytes of addresses it uses; 0 without any memory: a kernel thread, or a process that has ended.
+    /// Field 23: the size of its address space in bytes; 0 for a kernel thread, or a process that has ended.
     pub memory: u64,
-    /// Field 51: where its environment ends; 0 in the middle of an exec, and for a reader that may not look.
+    /// Field 51: the address of the end of its environment; 0 in the middle of an exec, and for a reader that may not
+    /// look.
     pub environment_end: u64,
     /// Field 52: how it ended, in waitpid's form; 0 for a reader that may not look.
     pub exit_code: i32,
 }
 
-/// The `stat` of the process.
+/// Reads the `stat` of a process.
 ///
 /// # Errors
 /// ENOENT or ESRCH if there is no such process; InvalidData if the file is not as the kernel writes it.
 pub fn stat(pid: Pid) -> io::Result<Stat> {
-    parse(&fs::read(format!("/proc/{pid}/stat"))?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    // Fifty numbers, and a name of 64 bytes at most.
+    let mut text = [0; 1500];
+    parse(read_file(&*format!("/proc/{pid}/stat"), &mut text)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 fn parse(text: &[u8]) -> Option<Stat> {
-    // Field 2 is the name in parentheses, which may hold anything, parentheses and spaces too.
+    // Field 2 is the name in parentheses, which may contain anything, even parentheses and spaces.
     let name_end = text.iter().rposition(|&byte| byte == b')')?;
     let rest = std::str::from_utf8(text.get(name_end + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
@@ -57,48 +61,48 @@ fn parse(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// The parent of a process; `None` for init and for what is no child of anybody here.
+/// The parent of a process; `None` for init and for a process without a visible parent.
 pub fn parent(pid: Pid) -> Option<Pid> {
     Some(stat(pid).ok()?.parent).filter(|parent| parent.as_raw() > 1)
 }
 
-/// The session of a process, which is that of its parent unless one of the two has begun one of its own.
+/// The session of a process, which is that of its parent unless one of the two has begun a session of its own.
 pub fn session(pid: Pid) -> Option<Pid> {
     Some(stat(pid).ok()?.session)
 }
 
-/// The children of a process that have not been reaped. None where the kernel does not tell.
+/// The children of a process that have not been reaped. Empty if the kernel does not tell.
 pub fn children(pid: Pid) -> Vec<Pid> {
     let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
 }
 
-/// What a process calls itself.
+/// The name of a process, which it can choose itself.
 pub fn name(pid: Pid) -> Option<Vec<u8>> {
     let mut name = fs::read(format!("/proc/{pid}/comm")).ok()?;
     name.pop_if(|last| *last == b'\n');
     Some(name)
 }
 
-/// Whether `pid` is `of`, belongs to the process group that it leads, or descends from it as far as can be told: a service's helper has
-/// its group from further above.
+/// Returns whether `pid` is `of`, belongs to the process group that `of` leads, or descends from `of`, as far as is known. Descent
+/// matters since a helper of the service may have the process group of a process above `of`.
 pub fn descends(pid: Pid, of: Pid) -> bool {
-    /// No tree of processes is deeper that is about one service.
+    /// How many parents are followed: the process tree of one service is not deeper.
     const DEEPEST: usize = 32;
     let is_of = |pid: Pid| pid == of || nix::unistd::getpgid(Some(pid)) == Ok(of);
-    // 0 and less are nobody: to the kernel 0 is the process that asks.
+    // 0 and less are not processes: to the kernel 0 means the process that asks.
     let first = Some(pid).filter(|pid| pid.as_raw() > 0);
     std::iter::successors(first, |&pid| parent(pid)).take(DEEPEST).any(is_of)
 }
 
-/// Whether there is a process `pid`, be it one that has ended and was not reaped.
+/// Returns whether there is a process `pid`, including one that has ended and was not reaped.
 pub fn exists(pid: Pid) -> bool {
-    // EPERM is the answer about a process of somebody else.
+    // EPERM means that there is a process of another user.
     pid.as_raw() > 0 && nix::sys::signal::kill(pid, None) != Err(Errno::ESRCH)
 }
 
-/// Whether a process of `user` may signal `pid`, by the kernel's rule: it is root, or the user that `pid` runs as or can go back to. No
-/// if there is no such process.
+/// Returns whether a process of `user` may signal `pid`, by the kernel's rule: `user` is root, or the real or saved user of `pid`.
+/// False if there is no such process.
 pub fn may_be_signalled(pid: Pid, user: u32) -> bool {
     match users(pid) {
         Some([real, _, saved]) => user == 0 || [real, saved].contains(&user),
@@ -106,32 +110,36 @@ pub fn may_be_signalled(pid: Pid, user: u32) -> bool {
     }
 }
 
-/// Its user IDs: real, effective, saved. The owner of `/proc/PID` will not do: that is root for a process that may not be dumped.
+/// The user ids of a process: real, effective, saved. The owner of `/proc/PID` cannot be used for this: it is root for a process
+/// that may not be dumped.
 fn users(pid: Pid) -> Option<[u32; 3]> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    // The line is one of the first.
+    let mut text = [0; 1024];
+    let status = read_file(&*format!("/proc/{pid}/status"), &mut text).ok()?;
     // The name, in the first line, has no newline in it: that is written as \n.
     let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
     let mut ids = std::str::from_utf8(line).ok()?.split_ascii_whitespace().map(|id| id.parse().ok());
     Some([ids.next()??, ids.next()??, ids.next()??])
 }
 
-/// What the environment that a process was executed with says.
+/// Whether a string is in the environment with which a process was executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// It has the string.
+    /// The environment has the string.
     Has,
-    /// It has not, or cannot be read.
+    /// The environment does not have the string, or cannot be read.
     HasNot,
-    /// There is none yet: the process is in the middle of an exec.
+    /// There is no environment yet: the process is in the middle of an exec.
     NotYet,
 }
 
-/// Whether `string`, as `NAME=VALUE`, is in the environment that `pid`, or the process it was forked from, was executed with.
+/// Returns whether `string`, in the form `NAME=VALUE`, is in the environment with which `pid`, or the process from which it
+/// was forked, was executed.
 pub fn environment(pid: Pid, string: &[u8]) -> Environment {
     match fs::read(format!("/proc/{pid}/environ")) {
         Err(_) => Environment::HasNot,
         Ok(environment) if environment.split(|&byte| byte == 0).any(|found| found == string) => Environment::Has,
-        // It may be read, so the kernel tells where it ends, if it does.
+        // The environment could be read, so the kernel also tells where it ends, if there is one.
         Ok(environment) if environment.is_empty() => match stat(pid) {
             Ok(Stat { environment_end: 0, memory: 1.., .. }) => Environment::NotYet,
             Ok(_) | Err(_) => Environment::HasNot,
@@ -140,17 +148,18 @@ pub fn environment(pid: Pid, string: &[u8]) -> Environment {
     }
 }
 
-/// Whether this process may look into `pid`, as a debugger may: what the kernel hides from others is told then. True also of one that
-/// has ended.
+/// Returns whether this process may look into `pid`, as a debugger may, so that the kernel hides nothing. Also true for a process
+/// that has ended.
 pub fn may_look(pid: Pid) -> bool {
     match fs::read_link(format!("/proc/{pid}/exe")) {
         Ok(_) => true,
-        // It has no file any more, or never had one.
+        // The process has no executable any more, or never had one.
         Err(error) => error.raw_os_error() == Some(libc::ENOENT) && exists(pid),
     }
 }
 
-/// Every process and its parent. Not read in one moment: one that is born meanwhile may be missing, one that ends may be there.
+/// Reads every process and its parent. This is not done at a single moment: a process that is born meanwhile may be missing,
+/// and one that ends may be there.
 ///
 /// # Errors
 /// If there is no `/proc`.
@@ -158,7 +167,7 @@ pub fn all() -> io::Result<Vec<(Pid, Pid)>> {
     let entries = fs::read_dir("/proc")?.flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).map(Pid::from_raw);
     let found: Vec<_> = pids.filter_map(|pid| Some((pid, stat(pid).ok()?.parent))).collect();
-    // A /proc without processes is no /proc.
+    // Without any process, this is not a mounted /proc.
     if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
 }
 
@@ -171,15 +180,15 @@ pub fn descriptors(pid: Pid) -> io::Result<Vec<RawFd>> {
     Ok(names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// The inode number of the pipe without a name that the process has open as `number`; `None` if it is something else, or cannot be told.
-/// Nothing is opened for that: to open a file may have effects.
+/// The inode number of the unnamed pipe that the process has open as `number`; `None` if it is something else, or unknown. Nothing is
+/// opened for this, since opening a file may have effects.
 pub fn pipe(pid: Pid, number: RawFd) -> Option<u64> {
     let target = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
     let inode = |target: &Path| target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok();
     inode(&target)
 }
 
-/// The inode numbers of the pipes without a name that the process has open. None for a process that this one may not look into.
+/// The inode numbers of the unnamed pipes that the process has open. Empty if this process may not look into it.
 pub fn pipes(pid: Pid) -> Vec<u64> {
     descriptors(pid).unwrap_or_default().into_iter().filter_map(|number| pipe(pid, number)).collect()
 }

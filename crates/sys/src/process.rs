@@ -1,4 +1,4 @@
-//! Children: their birth, their signals, their end.
+//! Processes: children and their ends, signals, process groups.
 
 use std::io;
 
@@ -12,7 +12,7 @@ pub use crate::spawn::spawn;
 /// What happened to a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It ended by itself with this code.
+    /// It exited with this code.
     Exited(u8),
     /// This signal ended it.
     Killed(i32),
@@ -33,7 +33,7 @@ impl std::fmt::Display for Change {
     }
 }
 
-/// The next change of any child, without waiting; `None` when there is none (or no child).
+/// Collects the next change of any child, without waiting; `None` if there is none, or no child.
 pub fn reap() -> Option<(Pid, Change)> {
     reap_with(Pid::from_raw(-1), WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED).ok().flatten()
 }
@@ -47,7 +47,7 @@ pub fn wait(pid: Pid) -> io::Result<Change> {
     }
 }
 
-/// The end of `pid`, if it has come already.
+/// Collects the end of `pid`, if it has ended already.
 pub fn try_wait(pid: Pid) -> io::Result<Option<Change>> {
     Ok(reap_with(pid, WaitPidFlag::WNOHANG)?.map(|(_, change)| change))
 }
@@ -65,7 +65,8 @@ fn reap_with(pid: Pid, flags: WaitPidFlag) -> io::Result<Option<(Pid, Change)>> 
     }
 }
 
-/// What a status means. nix's own decoding fails for a real-time signal, after the kernel has forgotten the child.
+/// Decodes a status of waitpid. nix's own waitpid fails for a real-time signal, when the kernel has already forgotten
+/// the child.
 pub(crate) fn change(status: i32) -> Change {
     if libc::WIFEXITED(status) {
         Change::Exited(libc::WEXITSTATUS(status) as u8)
@@ -78,17 +79,18 @@ pub(crate) fn change(status: i32) -> Change {
     }
 }
 
-/// This process.
+/// The pid of this process.
 pub fn own_pid() -> Pid {
     Pid::this()
 }
 
-/// Its parent.
+/// The pid of the parent of this process.
 pub fn own_parent() -> Pid {
     Pid::parent()
 }
 
-/// The file that this program was executed from, by the name it was executed under: after an upgrade, that of the new one.
+/// The path of the file of this program, by the name under which it was executed; if that file was replaced, the path of
+/// the new one.
 pub fn own_program() -> io::Result<std::path::PathBuf> {
     #[cfg(target_os = "linux")]
     {
@@ -104,12 +106,12 @@ pub fn own_program() -> io::Result<std::path::PathBuf> {
         }
     }
     let path = std::env::current_exe()?;
-    // The kernel's way to say that another file has this name now.
+    // The kernel adds this when the file was removed or replaced.
     let replaced = path.to_str().and_then(|name| name.strip_suffix(" (deleted)")).map(Into::into);
     Ok(replaced.unwrap_or(path))
 }
 
-/// Makes this process the parent of its descendants whose parent ends, in place of init, where the system can do that.
+/// Makes this process, in place of init, the parent of descendants whose parent ends, if the system can do that.
 pub fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     // SAFETY: the call takes numbers. It fails on kernels before 3.4 only, where orphans stay init's.
@@ -123,15 +125,15 @@ pub fn kill(pid: Pid, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(pid, signal)?)
 }
 
-/// The real-time signals, as GNU's C library counts them. The kernel has two more, which C libraries keep for themselves.
+/// The numbers of the real-time signals, as in glibc. The kernel has two more, which C libraries keep for themselves.
 #[cfg(target_os = "linux")]
 const REAL_TIME: std::ops::RangeInclusive<u8> = 34..=64;
-/// This system has none.
+/// The numbers of the real-time signals: none on this system.
 #[cfg(not(target_os = "linux"))]
 #[allow(clippy::reversed_empty_ranges, reason = "there is none")]
 const REAL_TIME: std::ops::RangeInclusive<u8> = 1..=0;
 
-/// Whether a signal has this number.
+/// Returns whether this is the number of a signal.
 pub fn is_signal(number: u8) -> bool {
     Signal::try_from(i32::from(number)).is_ok() || REAL_TIME.contains(&number)
 }
@@ -148,14 +150,14 @@ pub fn signal_named(name: &str) -> Option<u8> {
     name.parse::<Signal>().map_or_else(|_| real_time(), |signal| Some(signal as u8))
 }
 
-/// Sends the signal with this number to one process: real-time signals too, which [`Signal`] does not know.
+/// Sends the signal with this number to one process; it may be a real-time signal, which [`Signal`] does not have.
 pub fn signal(pid: Pid, number: u8) -> io::Result<()> {
     // SAFETY: the call takes two numbers.
     Errno::result(unsafe { libc::kill(pid.as_raw(), i32::from(number)) })?;
     Ok(())
 }
 
-/// As [`kill_group`], by the number of the signal.
+/// Sends a signal to a process group as [`kill_group`] does, by its number.
 pub fn signal_group(leader: Pid, number: u8) -> io::Result<()> {
     if leader.as_raw() <= 1 {
         return Err(Errno::EINVAL.into());
@@ -167,11 +169,11 @@ pub fn signal_group(leader: Pid, number: u8) -> io::Result<()> {
 
 /// Sends KILL to every process that this one may signal, but not to itself. As process 1, that is every process of its namespace.
 pub fn kill_everything() {
-    // There may be none.
+    // There may be no such process.
     let _ = nix::sys::signal::kill(Pid::from_raw(-1), Signal::SIGKILL);
 }
 
-/// Whether there is a child, ended or not.
+/// Returns whether there is a child, even one that has ended and was not reaped.
 pub fn has_children() -> bool {
     // SAFETY: waitid takes numbers and a place for what it tells, which is ours; a zeroed one is valid. WNOWAIT leaves the child as it is.
     let found = unsafe {
@@ -186,13 +188,13 @@ pub fn new_group() -> io::Result<()> {
     Ok(nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?)
 }
 
-/// Whether `pid` leads a process group.
+/// Returns whether `pid` leads a process group.
 pub fn leads_group(pid: Pid) -> bool {
     nix::unistd::getpgid(Some(pid)) == Ok(pid)
 }
 
-/// Sends a signal to every process of the group that `leader` leads or has led. ESRCH if there is none any more; EINVAL for 1 and less: to the
-/// kernel those mean everybody, or our own group.
+/// Sends a signal to every process of the group that `leader` leads or has led. ESRCH if the group is empty; EINVAL for a `leader` of 1 or
+/// less, which to the kernel would mean every process, or our own group.
 pub fn kill_group(leader: Pid, signal: Signal) -> io::Result<()> {
     if leader.as_raw() <= 1 {
         return Err(Errno::EINVAL.into());
@@ -200,9 +202,9 @@ pub fn kill_group(leader: Pid, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::killpg(leader, signal)?)
 }
 
-/// Whether there is a process in the group, be it one that has ended and was not reaped.
+/// Returns whether there is a process in the group, including one that has ended and was not reaped.
 pub fn group_exists(leader: Pid) -> bool {
-    // EPERM is the answer about a process of somebody else.
+    // EPERM means that there is a process of another user.
     nix::sys::signal::killpg(leader, None) != Err(Errno::ESRCH)
 }
 

@@ -1,11 +1,11 @@
-//! Bytes that nobody can guess.
+//! Random bytes that cannot be guessed.
 
 use std::io;
 
-/// As many of them.
+/// Returns `N` random bytes.
 ///
 /// # Errors
-/// If the system has none to give.
+/// If the system has no random bytes (yet).
 pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     #[cfg(target_os = "linux")]
@@ -13,7 +13,7 @@ pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
         // By number: std knows libc's function by a weak name, which makes it null in a static file that was optimized as a whole.
         // SAFETY: the kernel writes at most as many bytes as there are.
         let count = unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), N, libc::GRND_NONBLOCK) };
-        // Up to 256 bytes come whole.
+        // Up to 256 bytes are returned completely or not at all.
         if nix::errno::Errno::result(count)? as usize == N { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     })?;
     #[cfg(not(target_os = "linux"))]

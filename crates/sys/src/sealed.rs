@@ -1,4 +1,4 @@
-//! What a program leaves to the one that it becomes: bytes that nobody can change any more, and open descriptors.
+//! The hand-over of an upgrade: bytes in a sealed memory file, which nobody can change any more, and open descriptors.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -8,15 +8,15 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 pub use imp::{make, read};
 
-/// Lets `fd` stay open over an exec, or not.
+/// Sets whether `fd` stays open over an exec.
 pub fn keep(fd: BorrowedFd<'_>, keep: bool) -> io::Result<()> {
     let flags = if keep { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
     fcntl(fd, FcntlArg::F_SETFD(flags))?;
     Ok(())
 }
 
-/// Takes a descriptor that was left to this program. It is close-on-exec from now on, as is everything that this program has opened itself: so
-/// what is taken has no other owner, and nothing is taken twice.
+/// Takes over a descriptor that was open before the exec, and makes it close-on-exec. Everything that this program has opened itself is
+/// close-on-exec; so the descriptor has no other owner, and cannot be taken over twice.
 ///
 /// # Errors
 /// EBADF if it is not open, is close-on-exec, or is one of the standard three.
@@ -35,7 +35,7 @@ pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// The number that the next program finds a descriptor under.
+/// The number under which the next program finds a descriptor.
 pub fn number(fd: BorrowedFd<'_>) -> RawFd {
     fd.as_raw_fd()
 }
@@ -50,7 +50,7 @@ mod imp {
 
     const SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
 
-    /// A file in memory that holds `bytes` for ever. Close-on-exec.
+    /// Makes a sealed file in memory that contains `bytes`. It is close-on-exec.
     pub fn make(bytes: &[u8]) -> io::Result<OwnedFd> {
         // SAFETY: the name is a C string; the kernel makes a new descriptor for us.
         let file = unsafe {
@@ -63,10 +63,10 @@ mod imp {
         Ok(file)
     }
 
-    /// The bytes in the sealed file `number`.
+    /// Reads the sealed file that is open as `number`.
     ///
     /// # Errors
-    /// EINVAL for a file that is not sealed: then it is none of ours. EBADF for what is not open.
+    /// EINVAL for a file that is not sealed, which cannot be from this suite. EBADF if it is not open.
     pub fn read(number: RawFd) -> io::Result<Vec<u8>> {
         // SAFETY: the call takes numbers and fails on what is not open or no such file.
         let seals = Errno::result(unsafe { libc::fcntl(number, libc::F_GET_SEALS) })?;

@@ -1,4 +1,4 @@
-//! Signals that a program wants to hear of: each makes a pipe readable, and is remembered until it is asked for.
+//! Signals that a program catches: each makes a pipe readable, and is remembered until the program asks for it.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -11,17 +11,17 @@ use signal_hook::low_level;
 use crate::fd;
 use crate::process::Signal;
 
-/// A bit for each signal that is caught. The lowest, which is no signal's, keeps it among the data that is not zero at first, on a
-/// page that every program touches.
+/// A bit for each signal that is caught. The lowest bit, which belongs to no signal, makes the initial value nonzero: so this lies
+/// among initialized data, on a page that every program touches.
 static CAUGHT: AtomicU64 = AtomicU64::new(1);
 
 /// Signals caught for the rest of the process's life. An exec makes them default again.
 pub struct Signals {
-    /// Never closed: a signal that came after that would end the process by SIGPIPE.
+    /// The read end, which is never closed: otherwise a later signal would end the process by SIGPIPE.
     pipe: BorrowedFd<'static>,
     writer: BorrowedFd<'static>,
     caught: Vec<(Signal, Arc<AtomicBool>)>,
-    /// Set with each of them, since the pipe may have no room for its byte: a kernel without memory refuses it.
+    /// Set by every signal, since the write to the pipe may fail: a kernel without memory refuses it.
     came: Arc<AtomicBool>,
 }
 
@@ -31,8 +31,8 @@ impl Signals {
         Signals::catch_with(signals, fd::pipe_that_never_waits()?)
     }
 
-    /// As [`catch`](Signals::catch), with the pipe of a program before this one in the same process: [`descriptors`](Signals::descriptors). What came to that is
-    /// heard of here.
+    /// Catches signals as [`catch`](Signals::catch) does, with the pipe of an earlier program in the same process
+    /// ([`descriptors`](Signals::descriptors)). Signals that came to that program are noticed here.
     pub fn catch_with(signals: &[Signal], (pipe, writer): (OwnedFd, OwnedFd)) -> io::Result<Signals> {
         let writer = fd::leak(writer);
         let caught: Vec<_> = signals.iter().map(|&signal| (signal, Arc::new(AtomicBool::new(false)))).collect();
@@ -41,10 +41,10 @@ impl Signals {
             CAUGHT.fetch_or(1 << *signal as i32, Ordering::Relaxed);
             let (flag, came) = (Arc::clone(flag), Arc::clone(&came));
             let action = move || {
-                // The flags first: by the time the pipe can be read, they are set.
+                // Set the flags first, so that they are set when the pipe becomes readable.
                 flag.store(true, Ordering::Relaxed);
                 came.store(true, Ordering::Relaxed);
-                // It may be full. Then it can be read anyway.
+                // The pipe may be full. Then it is readable anyway.
                 let _ = nix::unistd::write(writer, b"X");
             };
             // SAFETY: stores and a write are all that is done, and both may be done in a handler. errno is kept by signal-hook.
@@ -59,17 +59,18 @@ impl Signals {
         self.pipe
     }
 
-    /// Both ends of the pipe, for the next program in this process.
+    /// Both ends of the pipe, for an upgrade.
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
         [self.pipe, self.writer]
     }
 
-    /// Whether a signal has come since the last [`drain`](Signals::drain). Ask this besides what poll says of the descriptor.
+    /// Returns whether a signal has come since the last [`drain`](Signals::drain). Ask this in addition to polling the
+    /// descriptor.
     pub fn came(&self) -> bool {
         self.came.load(Ordering::Relaxed)
     }
 
-    /// How long to poll: for `timeout`, or not at all if a signal has come already.
+    /// How long to poll, in nanoseconds: `timeout`, or 0 if a signal has come already.
     pub fn timeout(&self, timeout: Option<u64>) -> Option<u64> {
         if self.came() { Some(0) } else { timeout }
     }
@@ -81,42 +82,45 @@ impl Signals {
         while matches!(fd::read(self.fd(), &mut buffer), Ok(count) if count == buffer.len()) {}
     }
 
-    /// Lets them wait, until the mask that is returned is restored: over an exec, which forgets that they are caught, until the next
+    /// Blocks these signals until the returned mask is restored. Over an exec, which drops the handlers, they wait until the next
     /// program in this process catches them.
     pub fn block(&self) -> io::Result<Mask> {
         block(&self.caught.iter().map(|(signal, _)| *signal).collect::<Vec<_>>())
     }
 
-    /// Whether `signal` has come since the last time this was asked.
+    /// Returns whether `signal` has come since the last call.
     pub fn arrived(&self, signal: Signal) -> bool {
         self.caught.iter().any(|(known, flag)| *known == signal && flag.swap(false, Ordering::Relaxed))
     }
 }
 
-/// Lets `signal` do nothing, unless it is ignored anyway. It is default again in children, and after an exec.
+/// Makes `signal` do nothing, unless it is ignored already. In children, and after an exec, it has its default action
+/// again.
 pub fn survive(signal: Signal) {
     if !is_ignored(signal) {
         do_nothing_at(signal);
     }
 }
 
-/// Lets no write end the process: not one to a pipe that nobody reads (SIGPIPE), nor one beyond the limit on the size of files (SIGXFSZ). It fails
-/// instead, with EPIPE and EFBIG.
+/// Makes sure that no write ends the process: a write to a pipe without a reader (SIGPIPE) fails with EPIPE instead, a write beyond the limit on
+/// file sizes (SIGXFSZ) with EFBIG.
 pub fn survive_writes() {
     [Signal::SIGPIPE, Signal::SIGXFSZ].into_iter().for_each(survive);
 }
 
-/// What this process was started with stays its own: signals that it ignores do nothing here, and are default in children and after an
-/// exec; none that it blocks is blocked any more. For who has caught already what it wants to hear of.
+/// Keeps children from inheriting the signal dispositions and the mask with which this process was started: signals that it ignores do
+/// nothing here, but have their default action in children and after an exec; no signal is blocked any more. Call this after
+/// [`Signals::catch`].
 pub fn hand_on_none() {
     Signal::iterator().filter(|&signal| is_ignored(signal)).for_each(do_nothing_at);
-    // It cannot fail: the set is a valid one.
+    // This cannot fail: the set is valid.
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
 fn do_nothing_at(signal: Signal) {
     CAUGHT.fetch_or(1 << signal as i32, Ordering::Relaxed);
-    // Nobody asks for it, so it needs no place among those that are: that would cost every supervise 1.2 kB.
+    // No program asks for this signal, so it is not registered with signal-hook, which would cost every supervise 1.2
+    // kB.
     let action = SigAction::new(SigHandler::Handler(do_nothing), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler does nothing. The call cannot fail for a signal that may be caught.
     let _ = unsafe { sigaction(signal, &action) };
@@ -129,14 +133,14 @@ extern "C" fn do_nothing(_signal: i32) {}
 pub struct Mask(SigSet);
 
 impl Mask {
-    /// Blocks these signals again, and no others. One that came meanwhile acts now.
+    /// Restores the mask. A signal that came meanwhile takes effect now.
     pub fn restore(&self) {
-        // It cannot fail: the set comes from the kernel.
+        // This cannot fail: the set comes from the kernel.
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None);
     }
 }
 
-/// Lets `signals` wait, until the mask that is returned is restored.
+/// Blocks `signals` until the returned mask is restored.
 pub fn block(signals: &[Signal]) -> io::Result<Mask> {
     let mut before = SigSet::empty();
     let set: SigSet = signals.iter().copied().collect();
@@ -144,7 +148,7 @@ pub fn block(signals: &[Signal]) -> io::Result<Mask> {
     Ok(Mask(before))
 }
 
-/// Lets all signals wait.
+/// Blocks all signals until the returned mask is restored.
 #[cfg(target_os = "linux")]
 pub(crate) fn block_all() -> io::Result<Mask> {
     let mut before = SigSet::empty();
@@ -152,7 +156,7 @@ pub(crate) fn block_all() -> io::Result<Mask> {
     Ok(Mask(before))
 }
 
-/// In a child that borrows its parent's memory: gives the signals that are caught their default action, as exec will.
+/// Gives all caught signals their default action, as exec will. Runs in a child that borrows its parent's memory.
 #[cfg(target_os = "linux")]
 pub(crate) fn forget_handlers() {
     let caught = CAUGHT.load(Ordering::Relaxed);
@@ -161,7 +165,7 @@ pub(crate) fn forget_handlers() {
     }
 }
 
-/// Whether `signal` is ignored, as `nohup` leaves HUP.
+/// Returns whether `signal` is ignored, as HUP is below `nohup`.
 pub fn is_ignored(signal: Signal) -> bool {
     // SAFETY: a null new action only asks for the old one; a zeroed sigaction is a valid one.
     unsafe {
@@ -170,7 +174,7 @@ pub fn is_ignored(signal: Signal) -> bool {
     }
 }
 
-/// Ignores `signal`, over exec too.
+/// Ignores `signal`, also after an exec.
 pub fn ignore(signal: Signal) -> io::Result<()> {
     set(signal, libc::SIG_IGN)
 }

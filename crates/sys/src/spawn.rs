@@ -1,14 +1,14 @@
-//! The birth of a child that is to become another program.
+//! Starts a child that is to execute another program.
 //!
-//! A fork copies the page tables of a process, and both sides then fault in every page they write. A child that shares
-//! its parent's memory until it execs (vfork's way, and posix_spawn's) spares that: here it halves the time from one death
-//! of a service to its next start. While such a child lives in borrowed memory its parent stands still, and what the child
-//! has learned, such as why it could not exec, the parent finds in its own memory.
+//! A fork copies the page tables of a process, and then both sides have a page fault for every page that they write. A child that shares
+//! its parent's memory until its exec (as with vfork and posix_spawn) avoids that: here it halves the time from the death of a service to
+//! its next start. While such a child lives in borrowed memory its parent is suspended. The parent finds what the child has learned, such
+//! as why it could not exec, in its own memory.
 //!
-//! The price: the parent stands still until the exec is through, and an exec can take long. The kernel reads the program, and its
-//! interpreter, before it answers; where these lie on a file system whose server does not answer, supervise obeys nothing and svscan starts
-//! nothing until it does. A fork would leave only the child behind. A supervisor whose programs may hang so is not worth twice the time of
-//! every start, as programs are read from the cache of the kernel after the first one: but do not put `run`, or its `#!`, there.
+//! The price is that the parent is suspended until the exec has succeeded or failed, and an exec can take long: the kernel first reads the
+//! program and its interpreter. If these lie on a file system whose server does not answer, supervise obeys no command and svscan starts
+//! nothing until it does. With a fork only the child would hang. But that case does not justify twice the time for every start, since after
+//! the first start programs are read from the kernel's cache. So do not put `run`, or the program in its `#!` line, on such a file system.
 
 use std::cell::Cell;
 use std::io;
@@ -16,35 +16,35 @@ use std::io;
 use nix::unistd::Pid;
 
 thread_local! {
-    /// Whether what runs in this thread's memory is a child that has not become another program yet. It shares the thread's memory, and
-    /// this with it.
+    /// Whether the code that runs in this thread's memory is a child before its exec. The child shares the memory of the thread,
+    /// including this value.
     static IN_CHILD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this is a child that [`spawn`] has started, with descriptors of its own and perhaps its parent's memory.
+/// Returns whether this is a child that [`spawn`] has started, with descriptors of its own and perhaps in its parent's
+/// memory.
 pub(crate) fn in_child() -> bool {
     IN_CHILD.get()
 }
 
-/// Exit code of a child that could not become what it should.
+/// The exit code of a child that could not exec.
 const CANNOT_EXEC: u8 = 111;
 
-/// Starts a child that becomes another program by `exec`, or ends with code 111 if that returns; then `unable` says why. Does not
-/// return before that.
+/// Starts a child that calls `exec` to execute another program. If `exec` returns, the child exits with code 111, and `unable` is called
+/// with the error. This returns only after the exec has succeeded or failed.
 ///
-/// `exec` runs in the child, in memory that is shared with this process where the system can do that: it may leave word in
-/// what it borrows, but must neither allocate nor free, since the child may be killed on the way: a build with debug assertions ends the
-/// child for that. What it does to
-/// descriptors, signals and limits is the child's alone. Nothing of the parent's (buffers, destructors) is run in the child. Before
-/// `exec`, the child gets the OOM score back that this process was started with (see [`crate::oom`]).
+/// `exec` runs in the child, in memory that is shared with this process if the system can do that. It may write to what it borrows, but
+/// must neither allocate nor free, since the child may be killed at any time: a build with debug assertions ends the child for that.
+/// Changes of descriptors, signals and limits affect only the child. Nothing of the parent (buffers, destructors) is run in the child.
+/// Before `exec`, the child gets back the OOM score that this process was started with (see [`crate::oom`]).
 ///
 /// # Errors
-/// If there can be no further process, or no memory for it.
+/// If no further process can be made, or there is no memory for it.
 pub fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
     imp::spawn(exec, unable)
 }
 
-/// For callers of fork and its kind.
+/// Converts the result of fork or clone.
 #[cfg(target_os = "linux")]
 fn result(pid: libc::pid_t) -> io::Result<Pid> {
     Ok(Pid::from_raw(nix::errno::Errno::result(pid)?))
@@ -83,11 +83,11 @@ mod imp {
     use super::{CANNOT_EXEC, result};
     use crate::signals::{self, Mask};
 
-    /// More than the parent needs of its stack from the call of clone until that returns.
+    /// More bytes than the parent needs on its stack from the call of clone until that returns.
     const GAP: usize = 1_024;
 
     pub(super) fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
-        // No handler may run in the child: what it remembers would be remembered here.
+        // No handler may run in the child: it would change the memory of the parent.
         let mut attempt = Attempt { exec, mask: signals::block_all()?, failed: None };
         let child = attempt.clone_below();
         attempt.mask.restore();
@@ -97,7 +97,7 @@ mod imp {
         child
     }
 
-    /// What parent and child both see.
+    /// The state that parent and child share.
     struct Attempt<F, E> {
         exec: F,
         mask: Mask,
@@ -105,10 +105,10 @@ mod imp {
     }
 
     impl<E, F: FnMut() -> E> Attempt<F, E> {
-        /// Returns in the parent only, when the child has ended or become another program.
+        /// Starts the child. Returns only in the parent, after the child has executed another program or exited.
         ///
-        /// The child runs where the functions that this one calls would: vfork's way, but with a frame of its own to begin with. A
-        /// stack made for each child, and taken away again, cost a supervise an eighth of the CPU time of a restart.
+        /// The child runs on the stack below this function's frame, as with vfork, but begins with a frame of its own. To make a
+        /// separate stack for each child, and to remove it again, cost a supervise an eighth of the CPU time of a restart.
         #[inline(never)]
         fn clone_below(&mut self) -> io::Result<Pid> {
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;

@@ -1,20 +1,21 @@
-//! The memory of the stack: a page that was touched once is the process's for the rest of its life, unless it is given back.
+//! The memory of the stack: a page that was touched once belongs to the process for the rest of its life, unless it is given
+//! back.
 
-/// Further down than this nothing of a program of the suite ever reaches, in bytes. It is less than the gap that the kernel keeps free below a stack.
+/// The greatest depth that the stack of any program of the suite reaches, in bytes. It is less than the gap that the kernel keeps free below a stack.
 #[cfg(target_os = "linux")]
 const DEPTH: usize = 128 * 1024;
-/// What lies as near as this below the caller may still be in use by this call, in bytes.
+/// How many bytes below the caller this call may still use itself.
 #[cfg(target_os = "linux")]
 const NEAR: usize = 4096;
 
-/// Gives the pages below the frame of the caller back to the system. They come back, empty, when they are touched. What a program has at rest is then what its loop needs, not
-/// what its beginning or a start once needed. For the main thread only.
+/// Gives the pages below the frame of the caller back to the system. They come back, empty, when they are touched. So at rest a program has only the
+/// pages that its loop needs, not those that its beginning or a start once needed. For the main thread only.
 #[inline(never)]
 pub fn give_back() {
     #[cfg(target_os = "linux")]
     {
         let here = 0_u8;
-        // No page is smaller than this on Linux, and a larger one makes the call fail, which does no harm.
+        // No page is smaller than this on Linux; with larger pages the call fails, which does no harm.
         let end = (std::ptr::from_ref(&here).addr() - NEAR) & !(NEAR - 1);
         let start = std::ptr::from_ref(&here).with_addr(end - DEPTH).cast_mut();
         // SAFETY: below this frame and those of this call nothing of this thread lives: the one page left out holds them. No handler runs on it

@@ -1,13 +1,13 @@
-//! Watching directories for changes: inotify where it exists.
+//! Watches directories for changes, with inotify on systems that have it.
 
 pub use imp::{Watch, Watcher};
 
 /// One change in a watched directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Something happened to the entry of this name.
+    /// The entry with this name has changed.
     Entry(Watch, std::ffi::OsString),
-    /// The watched directory itself was removed or unmounted, and is watched no more.
+    /// The watched directory itself was removed or unmounted, and is not watched any more.
     Gone(Watch),
     /// Changes were lost: look at everything.
     Lost,
@@ -25,8 +25,8 @@ mod imp {
 
     use super::Change;
 
-    /// File systems that other machines or programs change behind the kernel's back: NFS, SMB (three), 9P, FUSE, AFS (two),
-    /// Coda, Ceph, OCFS2, GFS2. Numbers from statfs(2) and linux/magic.h.
+    /// Numbers of file systems that other machines or programs can change without the kernel's knowledge: NFS, SMB (three),
+    /// 9P, FUSE, AFS (two), Coda, Ceph, OCFS2, GFS2; from statfs(2) and linux/magic.h.
     const REMOTE: [u32; 12] = [
         0x6969,
         0x517b,
@@ -50,7 +50,7 @@ mod imp {
     pub struct Watcher(Inotify);
 
     impl Watcher {
-        /// One that watches nothing yet.
+        /// Makes a watcher without any directory.
         pub fn new() -> io::Result<Watcher> {
             Ok(Watcher(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?))
         }
@@ -69,14 +69,14 @@ mod imp {
             self.add_with(path, flags)
         }
 
-        /// Watches the directory at `path` for entries that go. A directory that is somebody's current one tells nothing of its own
-        /// removal: its parent does.
+        /// Watches the directory at `path` for entries that are removed. A directory that is the current one of a process does not
+        /// report its own removal, but its parent does.
         pub fn add_for_removals(&self, path: &Path) -> io::Result<Watch> {
             self.add_with(path, AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM)
         }
 
-        /// Watches the directory at `path` for files that are renamed to a name in it, or are written. Of the latter it tells at the
-        /// write, not when the file is closed: that would tell of FIFOs too that somebody only looks at.
+        /// Watches the directory at `path` for files that are renamed to a name in it, or are written. A write is reported when it
+        /// happens, not when the file is closed: that would also report FIFOs that were only opened.
         pub fn add_for_contents(&self, path: &Path) -> io::Result<Watch> {
             self.add_with(path, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DELETE_SELF)
         }
@@ -89,7 +89,7 @@ mod imp {
             Ok(Watch(self.0.add_watch(path, flags | AddWatchFlags::IN_ONLYDIR)?))
         }
 
-        /// Watches it no more. Harmless for one that is gone already.
+        /// Stops watching a directory. Does nothing if the directory is gone already.
         pub fn remove(&self, watch: Watch) {
             let _ = self.0.rm_watch(watch.0);
         }
@@ -99,7 +99,7 @@ mod imp {
             self.0.as_fd()
         }
 
-        /// Changes that have come; empty when there are none (more).
+        /// Reads the changes that have come; empty if there are none (more).
         pub fn changes(&self) -> io::Result<Vec<Change>> {
             loop {
                 match self.0.read_events() {
@@ -138,7 +138,7 @@ mod imp {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub struct Watch(());
 
-    /// The watched directories of a process. It cannot be had on this system.
+    /// The watched directories of a process. This system has no inotify, so there are none.
     pub enum Watcher {}
 
     impl Watcher {

@@ -39,7 +39,7 @@ impl Label {
         Label { seconds: EPOCH.wrapping_add(seconds as u64), nanos }
     }
 
-    /// Seconds since 1970. Wraps for a label that is no time of this universe, such as all zero.
+    /// Seconds since 1970. Wraps around for a label that is not a possible time, such as all zeros.
     pub const fn unix_seconds(self) -> i64 {
         self.seconds.wrapping_sub(EPOCH) as i64
     }
@@ -68,13 +68,13 @@ impl Label {
         bytes
     }
 
-    /// The label that [`pack`](Label::pack) made.
+    /// Reads a label that [`pack`](Label::pack) has made.
     pub fn unpack(bytes: [u8; Label::PACKED]) -> Label {
         let [a, b, c, d, e, f, g, h, nanos @ ..] = bytes;
         Label { seconds: u64::from_be_bytes([a, b, c, d, e, f, g, h]), nanos: u32::from_be_bytes(nanos) }
     }
 
-    /// `@` and 24 lower-case digits.
+    /// The text form of the label: `@` and 24 lower-case hexadecimal digits.
     pub fn text(self) -> [u8; Label::TEXT] {
         let mut text = [b'@'; Label::TEXT];
         for (pair, byte) in text[1..].chunks_exact_mut(2).zip(self.pack()) {
@@ -84,7 +84,7 @@ impl Label {
         text
     }
 
-    /// The label whose 24 digits (without the `@`) these are; `None` for anything but 24 lower-case digits.
+    /// Reads a label from its 24 digits (without the `@`); `None` for anything but 24 lower-case hexadecimal digits.
     pub fn from_digits(digits: &[u8]) -> Option<Label> {
         let digits: &[u8; Label::TEXT - 1] = digits.try_into().ok()?;
         let mut bytes = [0; Label::PACKED];
@@ -98,10 +98,11 @@ impl Label {
     }
 }
 
-/// What [`VALUES`] holds for a byte that is no digit. Or'ed with values it stays what it is.
+/// The entry of [`VALUES`] for a byte that is not a digit. ORed with any value it stays the same.
 const NONE: u8 = u8::MAX;
 
-/// The value of each byte as a digit: a label is in front of each line, and a table takes no branch.
+/// The value of each byte as a hexadecimal digit. There is a label in front of every line, and a table needs no
+/// branches.
 const VALUES: [u8; 256] = {
     let mut values = [NONE; 256];
     let mut value = 0;
@@ -112,7 +113,7 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// Whether this is a lower-case hexadecimal digit.
+/// Returns whether this is a lower-case hexadecimal digit.
 pub(crate) const fn is_digit(byte: u8) -> bool {
     VALUES[byte as usize] != NONE
 }

@@ -1,7 +1,7 @@
-//! Labels in streams of lines: tai64n puts one in front of each line, tai64nlocal makes those readable that are there.
+//! Labels in streams of lines: tai64n puts a label in front of each line, tai64nlocal turns labels into local time.
 //!
-//! Bytes come in whatever pieces a pipe delivers. Neither holds more of a line back than a label, and neither knows a
-//! clock or a time zone: the caller does.
+//! Bytes may come in pieces of any size. Neither holds back more of a line than a label, and neither reads a clock or a
+//! time zone; the caller does that.
 
 use std::io::Write;
 
@@ -24,14 +24,14 @@ impl Stamper {
                 out.push(b' ');
             }
             let (line, rest, complete) = split_line(block);
-            out.extend_from_slice(line);
+            append(out, line);
             self.in_line = !complete;
             block = rest;
         }
     }
 }
 
-/// Where in a line the next byte stands.
+/// The place of the next byte in its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Start,
@@ -39,11 +39,11 @@ enum Place {
     Rest,
 }
 
-/// Makes the label at the very front of a line readable.
+/// Turns the label at the very front of a line into local time.
 ///
-/// A label is `@` and exactly 24 lower-case digits of a time that can be written; anything else is copied. (daemontools
-/// 0.76 takes any number of digits, and crashes on the year that most of such lines give.) What looks like a label until
-/// the input ends is dropped, as daemontools does.
+/// A label is `@` and exactly 24 lower-case hexadecimal digits of a time that has a date; anything else is copied.
+/// (daemontools 0.76 takes any number of digits, and crashes on the year that most of such lines give.) If the input
+/// ends within something that could be a label, that is dropped, as in daemontools.
 #[derive(Clone, Debug)]
 pub struct Localizer {
     place: Place,
@@ -58,13 +58,13 @@ impl Default for Localizer {
 }
 
 impl Localizer {
-    /// Appends `block` to `out`, its labels made readable. `local` appends the time of a Unix second up to its seconds, or
-    /// says `false`, having appended nothing, when it has no such time.
+    /// Appends `block` to `out`, with its labels turned into local time. `local` appends the date and time of a Unix
+    /// second, to the second; or it appends nothing and returns `false` if there is no such time.
     pub fn feed(&mut self, mut block: &[u8], mut local: impl FnMut(i64, &mut Vec<u8>) -> bool, out: &mut Vec<u8>) {
         while let Some((&byte, behind)) = block.split_first() {
             match self.place {
                 Place::Start if byte == b'@' => {
-                    // Most labels lie in one block, and need not be held.
+                    // Most labels are within one block, and need not be held.
                     if let Some((label, rest)) = whole_label(block)
                         && convert(label, &mut local, out)
                     {
@@ -83,7 +83,7 @@ impl Localizer {
                 }
                 Place::Label => {
                     self.place = Place::Rest;
-                    // A digit that did not fit makes the label too long to be one.
+                    // One more digit makes the text too long for a label.
                     if is_digit(byte) || !convert(self.held(), &mut local, out) {
                         out.extend_from_slice(self.held());
                     }
@@ -98,7 +98,7 @@ impl Localizer {
         }
     }
 
-    /// Keeps `byte` as part of a label that has room for it.
+    /// Keeps `byte` as a part of a label. The caller has checked that there is room.
     fn hold(&mut self, byte: u8) {
         if let Some(place) = self.held.get_mut(self.len) {
             *place = byte;
@@ -111,27 +111,27 @@ impl Localizer {
     }
 }
 
-/// The front of `block` that is as long as a label, and what follows; `None` if that is nothing, or another digit.
+/// Splits `block` after the length of a label; `None` if nothing follows, or another digit.
 fn whole_label(block: &[u8]) -> Option<(&[u8], &[u8])> {
     block.split_at_checked(Label::TEXT).filter(|(_, rest)| rest.first().is_some_and(|&byte| !is_digit(byte)))
 }
 
-/// Appends the time of a label; `false` if `text` is none, or has no time.
+/// Appends the local time of a label. Returns `false` if `text` is not a label, or has no local time.
 fn convert(text: &[u8], local: &mut impl FnMut(i64, &mut Vec<u8>) -> bool, out: &mut Vec<u8>) -> bool {
     let label = text.split_first().and_then(|(_, digits)| Label::from_digits(digits));
     let Some(label) = label.filter(|label| local(label.unix_seconds(), out)) else {
         return false;
     };
-    // A dot and at least nine digits; ten if there are more than 999,999,999 nanoseconds in that second.
+    // A dot and nine digits; ten if the label has more than 999,999,999 nanoseconds.
     match fraction(label.nanos) {
         Some(text) => out.extend_from_slice(&text),
-        // A Vec takes all that is written to it.
+        // Writing to a Vec cannot fail.
         None => drop(write!(out, ".{}", label.nanos)),
     }
     true
 }
 
-/// A dot and nine digits, if these are enough.
+/// Formats nanoseconds as a dot and nine digits; `None` if they need more digits.
 fn fraction(nanos: u32) -> Option<[u8; 10]> {
     let mut text = [b'.'; 10];
     let mut left = nanos;
@@ -142,24 +142,32 @@ fn fraction(nanos: u32) -> Option<[u8; 10]> {
     (left == 0).then_some(text)
 }
 
-/// Appends `bytes`: short ones by pieces of a known size, which take a move or two each. To begin a copy of a size that is not known
-/// takes musl's memcpy as long as half a line takes.
-fn append(out: &mut Vec<u8>, mut bytes: &[u8]) {
-    const SHORT: usize = 256;
-    if bytes.len() <= SHORT {
-        while let Some((piece, rest)) = bytes.split_first_chunk::<32>() {
-            out.extend_from_slice(piece);
-            bytes = rest;
-        }
-        while let Some((piece, rest)) = bytes.split_first_chunk::<8>() {
-            out.extend_from_slice(piece);
-            bytes = rest;
-        }
-    }
-    out.extend_from_slice(bytes);
+/// Appends `bytes`. musl's memcpy, called with a size that the compiler does not know, needs as long to begin as it needs to copy two lines.
+fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+    if cfg!(target_env = "musl") { append_by_size(out, bytes) } else { out.extend_from_slice(bytes) }
 }
 
-/// The front of `block` through its first newline, what follows, and whether there was one.
+/// Appends `bytes` in pieces of a known size, which take a move or two each. Where there are so many that this takes longer, memcpy is called.
+fn append_by_size(out: &mut Vec<u8>, bytes: &[u8]) {
+    match bytes.len() {
+        0..8 => bytes.iter().for_each(|&byte| out.push(byte)),
+        8..32 => append_pieces::<8>(out, bytes),
+        32..=1_024 => append_pieces::<32>(out, bytes),
+        _ => out.extend_from_slice(bytes),
+    }
+}
+
+/// Appends `bytes`, of which there are `N` or more. The last piece overlaps the one before it.
+fn append_pieces<const N: usize>(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (pieces, rest) = bytes.as_chunks::<N>();
+    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    if let (false, Some(last)) = (rest.is_empty(), bytes.last_chunk::<N>()) {
+        out.truncate(out.len() - (N - rest.len()));
+        out.extend_from_slice(last);
+    }
+}
+
+/// Splits `block` after its first newline, and tells whether there was one.
 fn split_line(block: &[u8]) -> (&[u8], &[u8], bool) {
     let end = memchr(b'\n', block);
     let (line, rest) = block.split_at(end.map_or(block.len(), |at| at + 1));
@@ -234,6 +242,16 @@ mod tests {
     fn a_label_that_the_end_of_input_cuts_is_dropped() {
         assert_eq!(localized(b"a\n@400000003b9aca0a075bcd15"), b"a\n");
         assert_eq!(localized(b"@4"), b"");
+    }
+
+    #[test]
+    fn a_line_of_any_length_is_appended_as_it_is() {
+        let text: Vec<u8> = (0..3_000_u32).map(|number| (number * number % 251) as u8).collect();
+        for length in 0..text.len() {
+            let mut out = b"before".to_vec();
+            append_by_size(&mut out, &text[..length]);
+            assert_eq!(out, [b"before", &text[..length]].concat(), "{length}");
+        }
     }
 
     #[test]

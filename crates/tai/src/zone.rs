@@ -1,9 +1,9 @@
-//! Time zones: what a clock on the wall shows at a second, as the zone's file or the text of `TZ` says.
+//! Time zones: local time at a given second, from the file of a zone or the text of `TZ`.
 //!
-//! The C libraries differ here: musl knows no summer time without a rule, looks for no file whose name could be a rule, and leaves leap seconds out; on
-//! 32-bit systems their seconds may end in 2038. This gives on all of them what glibc gives.
+//! The C libraries differ here: musl has no summer time without a rule, does not look for a file whose name could be a rule, and ignores leap
+//! seconds; on 32-bit systems seconds may end in 2038. This module gives the results of glibc everywhere.
 //!
-//! A file that is damaged is no zone, and neither is a text that names no offset; nothing here panics, whatever the bytes.
+//! A damaged file is not a zone, and neither is a text without an offset. Nothing here panics, whatever the bytes.
 
 mod file;
 mod rule;
@@ -13,7 +13,7 @@ use rule::Rule;
 
 const DAY: i64 = 86_400;
 
-/// A time of day somewhere, as people write it.
+/// A local date and time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LocalTime {
     /// Year of the common era; 0 is the year before 1.
@@ -35,16 +35,17 @@ pub struct LocalTime {
 pub struct Zone {
     /// Seconds east of Greenwich before the first change.
     first: i64,
-    /// When the offset changes, in order of time, and to what.
+    /// The changes of the offset, in order of time: the Unix second, and the new offset in seconds.
     changes: Vec<(i64, i64)>,
-    /// What holds after the last change.
+    /// The rule that holds after the last change.
     rule: Option<Rule>,
-    /// From when on a clock that counts all seconds is ahead, and by how much. Only in files of their own (`right/`).
+    /// The leap seconds: from which second on a clock that counts them is ahead, and by how many seconds. Only the files
+    /// below `right/` have them.
     leaps: Vec<(i64, i64)>,
 }
 
 impl Zone {
-    /// The zone that a file of `/usr/share/zoneinfo` (TZif, RFC 9636) holds; `None` if it is none or is damaged.
+    /// Reads a file of `/usr/share/zoneinfo` (TZif, RFC 9636); `None` if it is not such a file or is damaged.
     pub fn from_file(bytes: &[u8]) -> Option<Zone> {
         let file = File::parse(bytes)?;
         let rule = Rule::parse(&file.rule);
@@ -52,18 +53,18 @@ impl Zone {
         Some(Zone { first: file.first()?.offset, changes, rule, leaps: file.leaps })
     }
 
-    /// The zone that a text such as `CET-1CEST,M3.5.0,M10.5.0/3` describes (POSIX, TZ); `None` if it names no offset.
+    /// Reads a text such as `CET-1CEST,M3.5.0,M10.5.0/3` (POSIX, TZ); `None` if it has no offset.
     ///
-    /// A text that names a summer time but not when it is (`EST5EDT`) means today's rule of the United States. (glibc says so too, but where there is a file
-    /// `posixrules`, as tzdata had until 2020: then it takes that for the years that the file knows, and goes wrong in those that it does not.)
+    /// If a text names a summer time but not its dates (`EST5EDT`), today's rule of the United States holds. (glibc does the same, unless there is a
+    /// file `posixrules`, as tzdata had until 2020: then it uses that file for the years that the file covers, and gives wrong times for the others.)
     pub fn from_text(text: &[u8]) -> Option<Zone> {
         let rule = Rule::parse(text)?;
         Some(Zone { first: rule.standard(), rule: Some(rule), ..Zone::default() })
     }
 
-    /// The local time at `seconds` since 1970; `None` if its year is none that C could tell.
+    /// The local time at `seconds` since 1970; `None` if its year does not fit into an int of C.
     pub fn local_time(&self, seconds: i64) -> Option<LocalTime> {
-        /// No year that fits into an int of C is so far away, and all sums below fit.
+        /// A number of seconds beyond every year that fits into an int of C, and small enough for the sums below.
         const FAR: u64 = 1 << 57;
         if seconds.unsigned_abs() > FAR {
             return None;
@@ -75,7 +76,7 @@ impl Zone {
         Some(time)
     }
 
-    /// How far ahead a clock is that counts leap seconds, and whether `seconds` is one that was inserted.
+    /// By how many seconds a clock that counts leap seconds is ahead, and whether `seconds` is itself a leap second.
     fn leap(&self, at: usize, seconds: i64) -> (i64, bool) {
         let (from, ahead) = self.leaps[at];
         let before = at.checked_sub(1).map_or(0, |before| self.leaps[before].1);
@@ -97,13 +98,14 @@ impl Zone {
 fn time_of(wall: i64) -> Option<LocalTime> {
     let (days, second) = (wall.div_euclid(DAY), wall.rem_euclid(DAY));
     let (year, month, day) = date_of(days);
-    // As C counts them, in an int.
+    // C counts years from 1900, in an int.
     i32::try_from(year - 1900).ok()?;
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     Some(LocalTime { year, month, day, hour: hour as u8, minute: minute as u8, second: second as u8 })
 }
 
-/// Year, month and day that are so many days after 1970-01-01. Years are counted from March, so that a leap day is the last one.
+/// Year, month and day of the date that is this many days after 1970-01-01. Years are counted from March, so that a leap day is
+/// the last day.
 fn date_of(days: i64) -> (i64, u8, u8) {
     /// Days of 400 years, of a century without its leap day, and from March of the year 0 to 1970.
     const ERA: i64 = 146_097;
@@ -118,7 +120,7 @@ fn date_of(days: i64) -> (i64, u8, u8) {
     (era * 400 + year + late, month as u8, of_month as u8)
 }
 
-/// Days from 1970-01-01 to the first of January of a year.
+/// The number of days from 1970-01-01 to the first of January of a year.
 const fn first_day_of(year: i64) -> i64 {
     let before = year - 1;
     before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) - 719_162

@@ -1,6 +1,8 @@
 //! For black-box tests of the built programs: which suite is under test, directories and processes that a test owns and that are
 //! gone when it ends, and waiting for a condition with a deadline.
 
+mod address;
+mod cases;
 mod jail;
 mod process;
 mod record;
@@ -9,10 +11,12 @@ mod suite;
 mod table;
 mod wait;
 
+pub use address::address;
+pub use cases::for_each;
 pub use jail::Jail;
 pub use process::{Finished, Running, finish, finish_with, signal, start};
 pub use record::{change_record, record};
 pub use scratch::{Scratch, make_executable};
-pub use suite::{Suite, is_root, needs_original, needs_program, needs_root, skip};
+pub use suite::{Suite, is_root, needs_inotify, needs_original, needs_program, needs_root, skip};
 pub use table::{children, group, lives, parent, session, stat, state, watches};
-pub use wait::{DEADLINE, holds_for, wait_for, wait_until};
+pub use wait::{DEADLINE, PATIENCE, holds_for, wait_for, wait_until};

@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
-use crate::DEADLINE;
+use crate::PATIENCE;
 use crate::wait::pause;
 
 /// Held for reading while a child is made, for writing while a file that may be executed is written. A child that is made
@@ -108,14 +108,14 @@ pub fn finish_with(command: &mut Command, input: &[u8]) -> Finished {
         let _ = stderr.read_to_end(&mut bytes);
         bytes
     });
-    let status = wait(&mut child).unwrap_or_else(|| panic!("{command:?} did not end in {DEADLINE:?}"));
+    let status = wait(&mut child).unwrap_or_else(|| panic!("{command:?} did not end in {PATIENCE:?}"));
     let _ = feeder.join();
     Finished { code: code(status), stdout: out.join().expect("reads"), stderr: err.join().expect("reads") }
 }
 
 fn wait(child: &mut Child) -> Option<ExitStatus> {
     let begin = Instant::now();
-    while begin.elapsed() < DEADLINE {
+    while begin.elapsed() < PATIENCE {
         if let Some(status) = child.try_wait().expect("a child of ours") {
             return Some(status);
         }

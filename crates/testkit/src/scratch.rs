@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -33,6 +34,7 @@ impl Scratch {
 
     /// The same for the given suite.
     pub fn with(suite: Suite) -> Scratch {
+        hear_signals();
         let directory = tempfile::Builder::new().prefix("uphold-test-").tempdir().expect("a temporary directory");
         // Ordinary users that a test turns into shall get in.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
@@ -232,6 +234,18 @@ impl Drop for Scratch {
             quietly(Command::new("chmod").args(["-R", "u+rwX"]).arg(self.root()));
         }
     }
+}
+
+/// Gives signals their default action that the caller of the tests may have ignored, as nohup and a shell's `&` do: what a test starts would ignore
+/// them too, and a shell cannot trap an ignored one.
+fn hear_signals() {
+    use sys::process::Signal::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+            sys::signals::set_default(signal).expect("a signal that can be set");
+        }
+    });
 }
 
 /// Writes a file of mode 0755 that can be executed at once.

@@ -121,3 +121,13 @@ pub fn needs_program(name: &str) -> Option<PathBuf> {
     }
     found
 }
+
+/// Whether this user can have an inotify instance, by which a program is told at once what others find out at their next look; if not, a line says that the test is
+/// skipped. A user has 128 of them, in all programs together.
+pub fn needs_inotify() -> bool {
+    let instance = sys::watch::Watcher::new();
+    if let Err(error) = &instance {
+        skip(&format!("no inotify instance can be had: {error}"));
+    }
+    instance.is_ok()
+}

@@ -17,16 +17,16 @@ settings.configure(ROOT_URLCONF="urls", ALLOWED_HOSTS=["*"], SECRET_KEY="for thi
 
 class Server(WSGIServer):
     def shutdown(self):
-        # It would drop what waits for a thread.
+        # flup would drop the requests that wait for a thread.
         while self._threadPool._workQueue:
             time.sleep(0.01)
         super().shutdown()
 
 
-# Both copies wait for the same connections, so one must not block when the other was faster.
+# During a replacement both copies wait for the same connections, so one must not block when the other was faster.
 os.set_blocking(0, False)
 application = get_wsgi_application()
-# Django would load them at the first request, when it is too late to find out that they are broken.
+# Load the URLs now. Django would load them at the first request, when it is too late to find out that they are broken.
 get_resolver().url_patterns
 os.write(READY, b"\n")
 Server(application, minSpare=4, maxSpare=8, maxThreads=64).run()

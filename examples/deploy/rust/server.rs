@@ -1,8 +1,8 @@
-//! A small web server that can be replaced without losing a request: `server FILE` answers every request with what the file held
-//! when it started.
+//! A small web server that can be replaced without losing a request: `server FILE` answers every request with the contents that the
+//! file had when the server started.
 //!
-//! It takes its sockets from whoever started it (LISTEN_FDS), writes a newline to descriptor 10 when it is ready (notification-fd),
-//! and on TERM takes no more connections and ends when those that it has are answered. That is all that a server needs for it.
+//! It gets its sockets already open (LISTEN_FDS), writes a newline to descriptor 10 when it is ready (notification-fd), and on TERM
+//! takes no more connections and ends when those that it has are answered. A server needs nothing more for that.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -31,7 +31,8 @@ trait Client: Read + Write + Send {}
 impl<T: Read + Write + Send> Client for T {}
 
 impl Listener {
-    /// Both copies wait for the same connections, so one must not block when the other was faster.
+    /// Takes over a socket. During a replacement both copies wait for the same connections, so one must not block when
+    /// the other was faster.
     fn new(socket: OwnedFd) -> io::Result<Listener> {
         let tcp = TcpListener::from(socket.try_clone()?);
         if tcp.local_addr().is_ok() {
@@ -89,11 +90,11 @@ pub fn serve(file: &Path) -> io::Result<()> {
     let sockets = sockets.collect::<io::Result<Vec<_>>>()?;
     let signals = Signals::catch(&[Signal::SIGTERM])?;
     let (end, ending) = io::pipe()?;
-    // Without a supervisor that listens there is nobody to tell.
+    // Without descriptor 10 there is no supervisor to tell.
     if let Ok(mut ready) = OpenOptions::new().write(true).open("/dev/fd/10") {
         let _ = ready.write_all(b"\n");
     }
-    // The scope ends when every client has its answer.
+    // The scope ends when every client has been answered.
     thread::scope(|threads| {
         for socket in &sockets {
             threads.spawn(|| accept_until(end.as_fd(), socket, |client| drop(threads.spawn(|| answer(client, &page)))));
@@ -101,19 +102,19 @@ pub fn serve(file: &Path) -> io::Result<()> {
         while !signals.arrived(Signal::SIGTERM) {
             let _ = sys::poll::readable([signals.fd()], None);
         }
-        // The other end is readable now, for all of them.
+        // The other end is readable now, for all threads.
         drop(ending);
     });
     Ok(())
 }
 
-/// Accepts clients until `end` is at its end.
+/// Accepts clients until `end` is at end of file.
 fn accept_until(end: BorrowedFd<'_>, listener: &Listener, serve: impl Fn(Box<dyn Client>)) {
     loop {
         match sys::poll::readable([listener.as_fd(), end], None) {
             Ok([_, true]) | Err(_) => return,
             Ok([false, _]) => {}
-            // An error is the other copy, which was faster, or a client that has gone.
+            // An error means that the other copy was faster, or that the client has gone.
             Ok([true, _]) => listener.accept().into_iter().for_each(&serve),
         }
     }

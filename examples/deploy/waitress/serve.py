@@ -23,7 +23,7 @@ ending = False
 def end(*_):
     global ending
     ending = True
-    # It may wait for the next request just now.
+    # The loop may be waiting for the next request.
     servers[0].pull_trigger()
 
 

@@ -10,12 +10,12 @@ use super::options::Options;
 use super::request;
 use super::tally::{Outcome, Tally};
 
-/// Clients that ask until they are told to stop.
+/// Clients that send requests until they are told to stop.
 pub struct Load {
     shared: Arc<Shared>,
     tallies: Receiver<Tally>,
     clients: usize,
-    /// Longer than a client needs to see that it shall stop.
+    /// How long to wait for a client to stop: longer than one needs.
     patience: Duration,
 }
 
@@ -26,24 +26,25 @@ struct Shared {
 }
 
 impl Load {
-    /// Lets the clients begin.
+    /// Starts the clients.
     pub fn start(options: &Options) -> Load {
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), asked: AtomicU64::new(0), begin: Instant::now() });
         let (sender, tallies) = channel();
         for _ in 0..options.clients {
             let (shared, sender, options) = (Arc::clone(&shared), sender.clone(), options.clone());
-            // Not to be waited for: one that tries to connect to a Unix socket whose queue is full may wait for ever.
+            // The thread is not joined: a client that tries to connect to a Unix socket whose queue is full may wait
+            // for ever.
             thread::spawn(move || sender.send(shared.ask_on(&options)));
         }
         Load { shared, tallies, clients: options.clients, patience: options.timeout + Duration::from_secs(5) }
     }
 
-    /// How many requests have come to their end.
+    /// How many requests have ended.
     pub fn asked(&self) -> u64 {
         self.shared.asked.load(Ordering::Relaxed)
     }
 
-    /// Lets every client end its last request, and says what became of all of them. A client that does not come back has timed out.
+    /// Lets every client finish its last request, and returns the outcomes of all. A client that does not come back has timed out.
     pub fn finish(self) -> Tally {
         self.shared.stop.store(true, Ordering::Relaxed);
         let deadline = Instant::now() + self.patience;
@@ -75,7 +76,8 @@ impl Shared {
             let (outcome, text) = request::ask(options);
             tally.add(outcome, text, begin.elapsed(), self.begin.elapsed());
             self.asked.fetch_add(1, Ordering::Relaxed);
-            // Where nobody listens it would only spin, and take the time of who is about to listen.
+            // If nobody listens, a client without a pause would only spin, and take processor time from the server that
+            // is starting.
             let pause =
                 if outcome == Outcome::Ok { options.pause } else { options.pause.max(Duration::from_millis(1)) };
             if !pause.is_zero() {

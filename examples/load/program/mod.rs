@@ -1,7 +1,7 @@
 //! The load generator. `tests/real` uses its parts too.
 //!
-//! Other generators count differently: some take every close of a connection for an error, some try again by themselves. This one
-//! tries nothing twice, and an answer is right only if it is complete.
+//! Other generators count differently: some count every close of a connection as an error, some retry by themselves. This one
+//! never retries, and an answer is right only if it is complete.
 
 mod clients;
 mod options;
@@ -34,7 +34,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
 
 fn run(words: &[OsString]) -> anyhow::Result<Tally> {
     let options = Options::parse(words)?;
-    // Before the clients exist, so that it is this thread that a signal wakes.
+    // Before the clients exist, so that a signal wakes this thread.
     let signals = Signals::catch(&[Signal::SIGTERM, Signal::SIGINT])?;
     let load = Load::start(&options);
     let deadline = options.duration.map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));

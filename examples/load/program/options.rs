@@ -7,24 +7,24 @@ use anyhow::{Context, bail};
 
 use super::request::Target;
 
-/// What is asked for.
+/// The parsed options.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who is asked.
+    /// The server.
     pub target: Target,
-    /// How many ask at once.
+    /// How many clients send requests at the same time.
     pub clients: usize,
-    /// For how long; `None` is until a signal comes.
+    /// How long; `None` for until a signal comes.
     pub duration: Option<Duration>,
     /// How long a request may take.
     pub timeout: Duration,
-    /// How long a client rests after each request.
+    /// How long a client pauses after each request.
     pub pause: Duration,
-    /// What the body of a right answer begins with.
+    /// The beginning of the body of a right answer.
     pub expect: String,
-    /// The path that is asked for.
+    /// The path of the requests.
     pub path: String,
-    /// One line of `name=value` instead of a table.
+    /// Whether to print one line of `name=value` instead of a table.
     pub plain: bool,
 }
 
@@ -32,7 +32,7 @@ const USAGE: &str = "usage: load [--clients N] [--seconds N] [--timeout SECONDS]
                      tcp:HOST:PORT|unix:PATH";
 
 impl Options {
-    /// What holds where nothing is said.
+    /// The defaults.
     pub fn new(target: Target) -> Options {
         Options {
             target,
@@ -67,7 +67,7 @@ impl Options {
         match word.to_str() {
             Some("--clients") => self.clients = usize::try_from(number()?)?.max(1),
             Some("--seconds") => self.duration = Some(Duration::from_secs(number()?)),
-            // No timeout at all would be a client that can wait for ever.
+            // Without a timeout a client could wait for ever.
             Some("--timeout") => self.timeout = Duration::from_secs(number()?.max(1)),
             Some("--pause") => self.pause = Duration::from_millis(number()?),
             Some("--expect") => value.clone_into(&mut self.expect),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::options::Options;
 use super::tally::Outcome;
 
-/// Who is asked.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A TCP port.
@@ -20,7 +20,7 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// An answer is never larger: a server that does not stop is wrong.
+/// The largest answer in bytes: a server that sends more is wrong.
 const LARGEST: u64 = 1 << 20;
 
 impl Target {
@@ -34,7 +34,7 @@ impl Target {
     }
 }
 
-/// Asks once, and says what became of it, with the body of the answer or what was wrong.
+/// Sends one request. Returns its outcome, with the body of the answer or what was wrong.
 pub fn ask(options: &Options) -> (Outcome, String) {
     let deadline = Instant::now() + options.timeout;
     let asked = match &options.target {
@@ -56,7 +56,7 @@ pub fn ask(options: &Options) -> (Outcome, String) {
     }
 }
 
-/// What is left until the deadline; an error when nothing is.
+/// The time left until the deadline; an error if it is over.
 fn left(deadline: Instant) -> std::io::Result<Duration> {
     match deadline.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(ErrorKind::TimedOut.into()),
@@ -71,7 +71,7 @@ where
 {
     let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", options.path);
     let mut both = stream;
-    // A server may have answered and closed already, "busy" say: then the answer counts.
+    // A server may have answered and closed already (because it is busy, for example): then the answer counts.
     let sent = both.write_all(request.as_bytes());
     let mut answer = Vec::new();
     let mut part = [0; 4096];
@@ -90,7 +90,7 @@ where
     if answer.is_empty() { sent.map(|()| answer) } else { Ok(answer) }
 }
 
-/// Without a connection: nobody listens, or there is no such file.
+/// The outcome of a failed connect: nobody listens, or there is no such file.
 fn unconnected(error: &Error) -> Outcome {
     match error.kind() {
         ErrorKind::ConnectionRefused | ErrorKind::NotFound => Outcome::Refused,
@@ -106,7 +106,7 @@ fn unanswered(error: &Error) -> Outcome {
     }
 }
 
-/// A right answer has status 200, all of its body, and the body that is expected.
+/// Judges an answer: a right one has status 200, a complete body, and the expected beginning.
 fn judge(answer: &[u8], expect: &str) -> (Outcome, String) {
     if answer.is_empty() {
         return (Outcome::Empty, "closed without an answer".to_owned());

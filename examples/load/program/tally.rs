@@ -1,10 +1,10 @@
-//! What became of the requests.
+//! The outcomes of the requests.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What became of one request.
+/// The outcome of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// The right answer.
@@ -13,13 +13,13 @@ pub enum Outcome {
     Refused,
     /// The connection broke.
     Reset,
-    /// It was closed without an answer.
+    /// The connection was closed without an answer.
     Empty,
-    /// An answer, but not the right one.
+    /// A wrong answer.
     Wrong,
-    /// None in time.
+    /// No answer in time.
     Timeout,
-    /// It could not be asked: this side is at fault.
+    /// The request could not be sent, through a fault of this side.
     Other,
 }
 
@@ -33,14 +33,14 @@ const OUTCOMES: [(Outcome, &str); 7] = [
     (Outcome::Other, "other"),
 ];
 
-/// No more different answers than these are kept apart.
+/// How many different answers are counted separately.
 const ANSWERS: usize = 20;
 
-/// The sum of it.
+/// The counts of all outcomes.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     counts: BTreeMap<Outcome, u64>,
-    /// Microseconds of the right answers.
+    /// The latencies of the right answers, in microseconds.
     latencies: Vec<u32>,
     answers: BTreeMap<String, u64>,
     /// The first failure of each kind: when after the start, and what was wrong.
@@ -63,7 +63,7 @@ impl Tally {
         }
     }
 
-    /// Adds what somebody else counted.
+    /// Adds the counts of another tally.
     pub fn merge(&mut self, other: Tally) {
         for (outcome, count) in other.counts {
             *self.counts.entry(outcome).or_default() += count;

@@ -1,5 +1,5 @@
-//! Acts of violence, in random order and time. Often a second one follows within milliseconds, while those who are to
-//! repair the first are at it.
+//! Acts of violence, in random order and at random times. Often a second one follows within milliseconds, while the
+//! first is being repaired.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ use super::world::World;
 
 /// How soon a second act may follow the first.
 const SOON: Duration = Duration::from_millis(4);
-/// How long a logger that got a SIGKILL may still have been reading on another processor.
+/// How long a logger that got SIGKILL may still read on another processor, in microseconds.
 const LAST_BREATH: u64 = 200_000;
 /// How old a service must be before it is sent a signal that it catches.
 pub const GROWN: Duration = Duration::from_secs(1);
-/// When what was doomed and still lives is taken for well again.
+/// The time after which a process that was doomed but still lives counts as well again.
 const SPARED: Duration = Duration::from_secs(3);
 
-/// What can be done.
+/// An act.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Act {
     KillScanner,
@@ -38,7 +38,7 @@ enum Act {
     UpgradeScanner,
 }
 
-/// Out of so many.
+/// The acts, with their weights.
 const ACTS: [(usize, Act); 11] = [
     (4, Act::KillScanner),
     (24, Act::KillSupervise),
@@ -53,7 +53,7 @@ const ACTS: [(usize, Act); 11] = [
     (4, Act::UpgradeScanner),
 ];
 
-/// What may follow, to the same service.
+/// The acts that may follow on the same service, with their weights.
 const SECOND_ACTS: [(usize, Act); 5] = [
     (1, Act::KillScanner),
     (6, Act::KillSupervise),
@@ -62,7 +62,7 @@ const SECOND_ACTS: [(usize, Act); 5] = [
     (3, Act::KillLogger),
 ];
 
-/// Whoever does it.
+/// The one that acts.
 pub struct Chaos {
     dice: Dice,
     pace: Duration,
@@ -71,7 +71,7 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// With the seed that is asked for.
+    /// Begins with the seed of the options.
     pub fn new(options: &Options) -> Chaos {
         Chaos { dice: Dice::new(options.seed), pace: options.pace, spare: options.spare, next: None }
     }
@@ -135,7 +135,7 @@ impl Chaos {
         }
     }
 
-    /// Half of all supervises at once, and perhaps who started them.
+    /// Kills half of all supervises at once, and perhaps the scanner that started them.
     fn storm(&mut self, world: &mut World, members: &[Members]) {
         if self.may(Act::KillScanner) && self.dice.once_in(2) {
             kill_scanner(world);

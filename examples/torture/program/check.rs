@@ -1,5 +1,5 @@
-//! Looks whether all is as it shall be. What is wrong for a moment is no violation; what is still wrong when the grace after
-//! the last kill is over is one.
+//! Checks that everything is as it should be. If something is wrong for a moment, that is no violation; if it is still wrong
+//! when the grace after the last kill is over, it is one.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -18,24 +18,24 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// What a supervise is called.
 const SUPERVISE: &str = "supervise";
 
-/// Who was seen in the directory of a unit.
+/// The processes that were seen in the directory of a unit (a service or a logger).
 #[derive(Clone, Default)]
 pub struct Members {
     /// Its supervises.
     pub supervises: Vec<u32>,
-    /// Everybody else, and whether it is stopped.
+    /// The other processes, and whether they are stopped.
     pub processes: Vec<(u32, bool)>,
 }
 
 impl World {
-    /// Who works in each unit.
+    /// Finds the processes of each unit.
     pub fn members(&self) -> std::io::Result<Vec<Members>> {
         let crowd = crowd::look(&self.root)?;
         let names = self.names();
         let mut members = vec![Members::default(); self.units.len()];
         let supervises: BTreeSet<u32> =
             crowd.iter().filter(|process| process.name == SUPERVISE).map(|process| process.pid).collect();
-        // The child of a supervise still has its name in the moment before it becomes another program.
+        // The child of a supervise still has the name of supervise before its exec.
         let is_unborn = |process: &Process| process.name == SUPERVISE && supervises.contains(&process.parent);
         for process in crowd.iter().filter(|process| !is_unborn(process)) {
             let mut place = process.place.iter().filter_map(|part| part.to_str());
@@ -53,7 +53,7 @@ impl World {
 
     fn add_member(&self, members: &mut [Members], unit: usize, process: &Process) {
         if process.name == "runsv" && self.kind == suite::Kind::Runit {
-            // One for both.
+            // runsv serves the service and its logger.
             let service = unit & !1;
             members[service].supervises.push(process.pid);
             members[service + 1].supervises.push(process.pid);
@@ -89,7 +89,7 @@ impl World {
         self.units[unit].disturbed.max(partner).max(self.scanner.disturbed)
     }
 
-    /// Keeps track of who is who. Whoever is gone without our doing is a violation.
+    /// Keeps track of the processes. If one is gone that this program did not end, that is a violation.
     fn recognize(&mut self, unit: usize, members: &Members, told: Option<&Told>) {
         let target = &mut self.units[unit];
         let mut ended = Vec::new();
@@ -100,7 +100,7 @@ impl World {
             }
         }
         if target.supervise.is_none() {
-            // Only who is there twice: a supervise that finds the lock taken leaves at once.
+            // Only a supervise that is alone counts: one that finds the lock taken exits at once.
             let only = if let [pid] = members.supervises[..] { Some(pid) } else { None };
             if let Some(pid) = only.filter(|_| target.candidate == only) {
                 target.supervise = Some(target.recognize(pid));
@@ -129,24 +129,26 @@ impl World {
         }
     }
 
-    /// How long after the death of the last who had a pipe its end may be noticed.
+    /// How long after the death of the last process with a pipe its end may be noticed.
     pub(super) fn recently(&self) -> Duration {
         self.grace / 4
     }
 
-    /// Whether the unit is a logger whose input ended: all who could write to it were killed at the same time.
+    /// Returns whether the unit is a logger whose input has ended, because all processes that could write to it were
+    /// killed at the same time.
     fn had_no_writer(&self, unit: usize) -> bool {
         let service = &self.units[World::partner(unit)];
         self.units[unit].logger && self.are_gone([service.supervise, service.process])
     }
 
-    /// Whether all who could read from the service's pipe were killed at the same time: the logger, both supervises, and the scanner.
+    /// Returns whether all processes that could read from the service's pipe were killed at the same time: the logger, both
+    /// supervises, and the scanner.
     pub(super) fn had_no_reader(&self, unit: usize) -> bool {
         let (service, logger) = (&self.units[unit], &self.units[World::partner(unit)]);
         self.are_gone([logger.process, logger.supervise, service.supervise])
     }
 
-    /// Where all who had a service's pipe were killed at the same time, it went with what stood in it.
+    /// Notes that a pipe is lost with its contents, if all processes that had it were killed at the same time.
     fn check_pipe(&mut self, unit: usize) {
         let service = &self.units[unit];
         if service.logger || !self.had_no_reader(unit) || !self.are_gone([service.process]) {
@@ -165,7 +167,7 @@ impl World {
         }
     }
 
-    /// Whether the scanner and all of these are dead, or were replaced just now.
+    /// Returns whether the scanner and all of these are dead, or were replaced just now.
     fn are_gone<const N: usize>(&self, known: [Option<Known>; N]) -> bool {
         let is_gone = |known: Known| known.doomed || known.since.elapsed() < self.recently();
         let unscanned = self.kind == suite::Kind::Runit || self.scanner.disturbed.elapsed() < self.recently();
@@ -224,7 +226,8 @@ impl World {
         }
     }
 
-    /// A replacement is over when the supervise that lives says so, and no command for one can still wait to be read.
+    /// Checks whether a replacement is over: the supervise that lives says so, and no command for one can still wait to
+    /// be read.
     fn check_overlap(&mut self, unit: usize, told: Option<&Told>) {
         let target = &mut self.units[unit];
         let supervise = target.supervise.filter(|known| !known.doomed).map(|known| known.pid);
@@ -255,7 +258,7 @@ impl World {
         }
     }
 
-    /// A unit in doubt is told to be up.
+    /// Commands a unit in doubt to be up.
     fn resolve(&mut self, unit: usize, members: &Members) -> anyhow::Result<()> {
         let target = &self.units[unit];
         let ready = target.supervise.is_some_and(|known| members.supervises == [known.pid]);

@@ -1,4 +1,4 @@
-//! Everybody who works in the scratch directory, by a look through /proc.
+//! The processes that work in the scratch directory, found through /proc.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ pub struct Process {
     pub pid: u32,
     /// Its parent's pid.
     pub parent: u32,
-    /// What it is called: the last part of its first argument.
+    /// Its name: the last component of its first argument.
     pub name: String,
     /// Its current directory, relative to the scratch directory.
     pub place: PathBuf,
@@ -22,7 +22,7 @@ pub struct Process {
     pub stopped: bool,
 }
 
-/// Every process whose current directory lies in `root`. Dead ones have none.
+/// Finds every process whose current directory lies in `root`. Dead processes have none.
 pub fn look(root: &Path) -> io::Result<Vec<Process>> {
     let mut crowd = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -43,7 +43,8 @@ fn process(root: &Path, pid: u32) -> Option<Process> {
     Some(Process { pid, parent, name, place, stopped: state == "T" })
 }
 
-/// For a moment of its exec, a process has no arguments. On a busy machine that may be a long one: it is over when it has some, or is gone.
+/// The name of a process. During its exec, a process has no arguments; on a busy machine that may take long. So this waits until it has
+/// arguments, or is gone.
 fn name(root: &Path, pid: u32) -> Option<String> {
     const LONGEST: Duration = Duration::from_secs(2);
     let begin = Instant::now();
@@ -65,7 +66,7 @@ fn place(root: &Path, pid: u32) -> Option<PathBuf> {
     Some(cwd.strip_prefix(root).ok()?.to_path_buf())
 }
 
-/// Signals a process of ours, and nobody else's: it is looked at just before. `false` if it is gone.
+/// Signals a process, after a check that it is one of ours. Returns `false` if it is gone.
 pub fn signal(root: &Path, pid: u32, signal: Signal) -> bool {
     place(root, pid).is_some() && sys::process::kill(Pid::from_raw(pid.cast_signed()), signal).is_ok()
 }

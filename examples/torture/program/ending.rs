@@ -1,4 +1,4 @@
-//! The end: all is to become well once more, then to stop in order, then nobody may be left.
+//! The end of a run: everything must become well once more, then stop in order, and then no process may be left.
 
 use std::fs;
 use std::path::Path;
@@ -13,15 +13,15 @@ use super::report::Kind;
 use super::suite::Op;
 use super::world::World;
 
-/// So many times the grace everything together may take: a hundred processes end at once.
+/// How many times the grace everything together may take: a hundred processes end at once.
 const ALL: u32 = 5;
-/// Nothing may go wrong for so long before all is taken for well.
+/// How long nothing may go wrong before everything counts as well.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// How long the dying of those that are killed at last may take.
+/// How long the last kills may take.
 const DEATH: Duration = Duration::from_secs(10);
 
-/// Goes on looking without doing anything, until all is well and stays so, or is told not to be.
+/// Goes on checking without acts, until everything is well and stays so, or it takes too long.
 pub fn settle(world: &mut World) -> anyhow::Result<()> {
     let begin = Instant::now();
     while begin.elapsed() < QUIET || (!world.is_settled() && begin.elapsed() < world.grace * ALL) {
@@ -31,7 +31,7 @@ pub fn settle(world: &mut World) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Stops the services, lets the loggers write what is left, and ends all.
+/// Stops the services, lets the loggers write the rest, and ends everything.
 pub fn stop(world: &mut World) -> anyhow::Result<()> {
     let services: Vec<usize> = (0..world.units.len()).filter(|&unit| !world.units[unit].logger).collect();
     for &unit in &services {
@@ -70,7 +70,7 @@ fn command(world: &mut World, unit: usize, op: Op) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Until the condition holds or the time is over.
+/// Waits until the condition holds or the time is over.
 fn wait(world: &mut World, mut holds: impl FnMut(&World) -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let begin = Instant::now();
     while begin.elapsed() < world.grace * ALL {
@@ -83,12 +83,12 @@ fn wait(world: &mut World, mut holds: impl FnMut(&World) -> anyhow::Result<bool>
     Ok(())
 }
 
-/// What a service is called: the link to this program.
+/// The name of a service's process: that of the link to this program.
 fn own_name() -> &'static str {
     "torture"
 }
 
-/// Whoever is still there and should not be.
+/// Reports processes that are still there and should not be.
 fn accuse(world: &mut World, kind: Kind, is_guilty: impl Fn(&Process) -> bool) -> anyhow::Result<()> {
     for process in crowd::look(&world.root)?.into_iter().filter(is_guilty) {
         let evidence = format!("{} pid {} in {}", process.name, process.pid, process.place.display());
@@ -97,7 +97,7 @@ fn accuse(world: &mut World, kind: Kind, is_guilty: impl Fn(&Process) -> bool) -
     Ok(())
 }
 
-/// Kills whoever works in `root`, and again while there is somebody.
+/// Kills all processes that work in `root`, again and again until there are none.
 pub fn kill_all(root: &Path) {
     let begin = Instant::now();
     while let Some(crowd) = crowd::look(root).ok().filter(|crowd| !crowd.is_empty() && begin.elapsed() < DEATH) {

@@ -1,4 +1,5 @@
-//! What is told with a violation: who was where, what the status said, what was done before. And what services tell.
+//! The evidence for a violation: which processes were there, what the status said, what was done before. Also the
+//! violations that services report.
 
 use super::check::Members;
 use super::line::{Incarnation, Micros, now};
@@ -7,11 +8,11 @@ use super::service::{BESIDE, BROKEN_PIPE, SECOND_COPY, UNREACHABLE};
 use super::told::Told;
 use super::world::World;
 
-/// So much of the past is told.
+/// How much of the past is reported, in microseconds.
 const LATELY: Micros = 6_000_000;
 
 impl World {
-    /// What services found out about themselves.
+    /// Reads the violations that services have found themselves.
     pub(super) fn hear_confessions(&mut self) {
         let text = std::fs::read_to_string(self.root.join("violations")).unwrap_or_default();
         let new: Vec<String> = text.lines().skip(self.confessions).map(str::to_owned).collect();
@@ -43,13 +44,13 @@ impl World {
         }
     }
 
-    /// Whether the copy that says so was born in the time of a replacement.
+    /// Returns whether the copy that reports it was born during a replacement.
     fn may_overlap(&self, unit: usize, line: &str) -> bool {
         let by = line.split(' ').next_back().and_then(Incarnation::parse);
         by.is_some_and(|by| self.units[unit].overlaps.covers(by.birth))
     }
 
-    /// The service has ended, and what stood in its pipe may have gone with it.
+    /// Notes that the service has ended, and that the contents of its pipe may be lost with it.
     fn excuse_broken_pipe(&mut self, unit: usize) {
         self.counts.broken_pipes += 1;
         self.units[unit].doom();
@@ -60,7 +61,7 @@ impl World {
         self.events(unit, now() - LATELY, now())
     }
 
-    /// What was done to a unit, its partner and the scanner in this time.
+    /// The acts on a unit, its partner and the scanner in this time.
     pub(super) fn events(&self, unit: usize, from: Micros, to: Micros) -> String {
         let (own, partner) = (&self.units[unit], &self.units[World::partner(unit)]);
         let scanner = self.scanner.history.iter().filter(|(when, _)| (from..=to).contains(when));

@@ -1,8 +1,10 @@
-//! What a service writes: numbered lines into its log, and beforehand each number into a ledger that outlives it.
+//! The lines of a service: it writes numbered lines into its log, and each number into a ledger before that. The ledger
+//! outlives the service.
 //!
 //! A line is `NAME PID.BIRTH NUMBER TIME DOTS`, times in microseconds since 1970. How many dots there are follows from the
-//! number, so that a line that was cut cannot be taken for a whole one. The ledger of each incarnation is a file
-//! `PID.BIRTH` with the number of the line that is about to be written: all before it were written, that one perhaps.
+//! number, so that a line that was cut off is not taken for a complete one. The ledger of each incarnation is a file
+//! `PID.BIRTH` with the number of the line that is about to be written: all lines before it were written, that one
+//! perhaps.
 
 use std::fmt;
 use std::fs::File;
@@ -24,7 +26,7 @@ pub fn now() -> Micros {
 pub struct Incarnation {
     /// When it began.
     pub birth: Micros,
-    /// What it was.
+    /// Its pid.
     pub pid: u32,
 }
 
@@ -47,14 +49,14 @@ impl fmt::Display for Incarnation {
 pub struct Line {
     /// Who wrote it.
     pub by: Incarnation,
-    /// The how-manyeth of this incarnation; the first is 1.
+    /// The number of the line in this incarnation; the first is 1.
     pub number: u64,
     /// When.
     pub written: Micros,
 }
 
 impl Line {
-    /// As it is written, with its end.
+    /// The text of the line, with its newline.
     pub fn text(&self, name: &str) -> String {
         format!("{name} {} {} {} {}\n", self.by, self.number, self.written, dots(self.number))
     }
@@ -78,31 +80,31 @@ fn dots(number: u64) -> &'static str {
 /// The ledger of one incarnation.
 pub struct Ledger(File);
 
-/// What a ledger says.
+/// The contents of a ledger.
 pub struct Account {
-    /// So many lines were written.
+    /// How many lines were certainly written.
     pub certain: u64,
-    /// And perhaps one more.
+    /// Whether one more line was perhaps written.
     pub doubtful: bool,
     /// When the ledger was last written to.
     pub last: Micros,
 }
 
-/// Behind the number: the incarnation ended in order, so its last line was written.
+/// The flag after the number: the incarnation ended in order, so its last line was written.
 const ENDED: u64 = 1;
 
 impl Ledger {
-    /// A new one.
+    /// Makes a new ledger.
     pub fn create(path: &Path) -> io::Result<Ledger> {
         Ok(Ledger(File::create_new(path)?))
     }
 
-    /// Line `number` is about to be written.
+    /// Notes that line `number` is about to be written.
     pub fn begin(&self, number: u64) -> io::Result<()> {
         self.0.write_all_at(&number.to_le_bytes(), 0)
     }
 
-    /// All lines were written.
+    /// Notes that all lines were written.
     pub fn end(&self) -> io::Result<()> {
         self.0.write_all_at(&ENDED.to_le_bytes(), 8)
     }

@@ -1,4 +1,4 @@
-//! What each command is expected to do to a unit.
+//! The expected effect of each command on a unit.
 
 use svdir::Want;
 
@@ -7,7 +7,7 @@ use super::told::Told;
 use super::unit::{Expect, Pending, Unit};
 
 impl Unit {
-    /// Whether `op` makes sense now, and what shall be the case afterwards.
+    /// What is expected after `op`; `None` if it makes no sense now.
     pub fn after(&self, op: Op) -> Option<Expect> {
         use Expect::{Down, Once, Paused, Unknown, Up};
         match (self.expect, op) {
@@ -41,14 +41,14 @@ impl Unit {
         }
     }
 
-    /// Whether the command has had its effect.
+    /// Returns whether the command has had its effect.
     pub fn is_obeyed(&self, pending: &Pending, told: &Told, supervise: Option<u32>, stopped: bool) -> bool {
         let (status, pid) = (told.status, told.pid());
         if told.replacing && pending.op.replaces() {
             return false;
         }
         let up = status.want == Want::Up && pid.is_some();
-        // runit's record knows no once.
+        // runit's status has no once.
         let once = status.want != Want::Up && pid.is_some();
         let another = pid != pending.process;
         match (pending.op, self.expect) {

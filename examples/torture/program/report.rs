@@ -1,4 +1,4 @@
-//! What is told at the end.
+//! The report at the end.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,25 +14,25 @@ pub struct Counts {
     pub kills: BTreeMap<&'static str, usize>,
     /// Commands, by letter.
     pub commands: BTreeMap<&'static str, usize>,
-    /// Services and loggers whose supervise was killed and that went on under the next one.
+    /// Services and loggers that went on under the next supervise after theirs was killed.
     pub takeovers: usize,
-    /// Loggers that came to the end of their input: whoever could write to it was killed at the same time.
+    /// Loggers that came to the end of their input, because all writers were killed at the same time.
     pub ends_of_input: usize,
-    /// Services whose pipe broke: whoever could read from it was killed at the same time.
+    /// Services whose pipe broke, because all readers were killed at the same time.
     pub broken_pipes: usize,
     /// Copies of a service that lived beside another, because they were to replace it.
     pub overlaps: usize,
-    /// Supervises that were told to become their new program.
+    /// Supervises that were told to execute their new file.
     pub upgrades: usize,
     /// Those that did.
     pub upgraded: usize,
-    /// Scanners that were told so.
+    /// Scanners that were told to execute their new file.
     pub scanner_upgrades: usize,
     /// Those that did.
     pub scanner_upgraded: usize,
 }
 
-/// What must not be.
+/// The kind of a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Two copies of a service at once.
@@ -51,9 +51,9 @@ pub enum Kind {
     Unknown,
     /// A service or logger ended though nobody ended it.
     Ended,
-    /// A supervise ended so.
+    /// A supervise ended though nobody ended it.
     SuperviseEnded,
-    /// A scanner ended so.
+    /// A scanner ended though nobody ended it.
     ScannerEnded,
     /// A command without effect.
     NoEffect,
@@ -69,9 +69,9 @@ pub enum Kind {
     LinesTwice,
     /// Lines are in the log before earlier ones.
     LinesDisordered,
-    /// Something is in the log that was not written so.
+    /// The log contains something that was not written.
     LinesSpoilt,
-    /// Something runs after all was told to end.
+    /// A process runs after everything was told to end.
     LeftBehind,
 }
 
@@ -104,7 +104,7 @@ impl Kind {
 pub struct Violations(BTreeMap<Kind, (usize, Vec<String>)>);
 
 impl Violations {
-    /// Adds one.
+    /// Adds a violation.
     pub fn add(&mut self, kind: Kind, evidence: String) {
         const SHOWN: usize = 5;
         let (count, list) = self.0.entry(kind).or_default();
@@ -114,7 +114,7 @@ impl Violations {
         }
     }
 
-    /// Whether there is any.
+    /// Returns whether there is any violation.
     pub fn any(&self) -> bool {
         !self.0.is_empty()
     }
@@ -123,7 +123,7 @@ impl Violations {
 /// The table.
 pub fn table(options: &Options, world: &World) -> String {
     let mut text = String::new();
-    // Writing to a String does not fail.
+    // Writing to a String cannot fail.
     let _ = write_table(&mut text, options, world);
     text
 }

@@ -1,8 +1,9 @@
 //! The service: `torture service ./run`, as the kernel calls it for a `run` that begins with `#!`.
 //!
-//! One process from its birth on, so that no shell stands between supervise and what is counted. It locks a file of its own, and
-//! tells on itself when another has that lock: while it is replaced, there are two, and no third. TERM ends it between two lines;
-//! HUP and ALRM it survives. If it is to tell when it is ready it does, and if it holds a socket it is its own client.
+//! It is one process from its birth on, so that there is no shell between supervise and what is counted. It locks a file of its
+//! own, and reports itself as a violation if another process has that lock: during a replacement there may be two copies, but no
+//! third. TERM ends it between two lines; it survives HUP and ALRM. If it has a readiness descriptor it writes to it, and if it
+//! has a socket it is its own client.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -18,24 +19,24 @@ use sys::{fd, poll, sealed};
 
 use super::line::{Incarnation, Ledger, Line, now};
 
-/// Relative to the service directory: where services tell of violations.
+/// The file to which services report violations, relative to the service directory.
 pub const VIOLATIONS: &str = "../../violations";
-/// Relative to the service directory: the ledgers of its incarnations.
+/// The directory of the ledgers of its incarnations, relative to the service directory.
 pub const LEDGERS: &str = "ledgers";
-/// What a service says that is one too many.
+/// The report of a service that is one copy too many.
 pub const SECOND_COPY: &str = "second copy";
-/// What a service says that is not alone.
+/// The report of a service that is not alone.
 pub const BESIDE: &str = "copy beside another";
-/// What a service says that cannot be reached on its socket.
+/// The report of a service that cannot be reached on its socket.
 pub const UNREACHABLE: &str = "refused";
-/// Relative to the service directory: where the service's socket lies.
+/// The service's socket, relative to the service directory.
 pub const SOCKET: &str = "socket";
-/// The descriptor on which a service tells that it is ready.
+/// The descriptor on which a service says that it is ready.
 pub const READY: i32 = 9;
-/// What a service says whose log pipe nobody reads any more.
+/// The report of a service whose log pipe has no reader any more.
 pub const BROKEN_PIPE: &str = "broken pipe";
 
-/// Until it is told to end.
+/// Runs until it is told to end.
 pub fn main() -> ExitCode {
     match Service::new().and_then(|mut service| service.run()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,7 +54,7 @@ struct Service {
     ledger: Ledger,
     signals: Signals,
     socket: Option<UnixListener>,
-    /// Held.
+    /// Kept open for the lock.
     _lock: File,
 }
 
@@ -87,7 +88,7 @@ impl Service {
             if signalled {
                 self.signals.drain();
             }
-            // Nobody hears it while a supervise is dead.
+            // Nobody reads it while supervise is dead, so it is written again.
             ready = ready.filter(|ready| fd::write(ready.as_fd(), b"\n").is_err());
             if self.signals.arrived(Signal::SIGTERM) {
                 return self.ledger.end();
@@ -95,7 +96,7 @@ impl Service {
         }
     }
 
-    /// Calls itself, or another copy with the same socket, and takes whoever calls.
+    /// Connects to itself, or to another copy with the same socket, and accepts connections.
     fn serve(&self) -> io::Result<()> {
         let Some(socket) = &self.socket else {
             return Ok(());
@@ -111,7 +112,7 @@ impl Service {
         self.number += 1;
         let line = Line { by: self.by, number: self.number, written: now() };
         self.ledger.begin(self.number)?;
-        // Shorter than PIPE_BUF: the kernel takes all of it or nothing.
+        // Shorter than PIPE_BUF, so the kernel takes all of it or nothing.
         let text = line.text(&self.name);
         match fd::write(fd::stdout(), text.as_bytes()) {
             Ok(count) if count == text.len() => Ok(()),
@@ -129,7 +130,7 @@ impl Service {
 /// The descriptor of the only socket.
 const FIRST_SOCKET: i32 = 3;
 
-/// There are two places, since one copy may be there to replace another.
+/// Takes one of two places: there are two, since one copy may be there to replace another.
 fn take_place(name: &str, by: Incarnation) -> io::Result<File> {
     let [first, second] = [fd::open_append(Path::new("lock"))?, fd::open_append(Path::new("lock.second"))?];
     match (fd::try_lock(&first), fd::try_lock(&second)) {

@@ -1,4 +1,4 @@
-//! What lies in the scratch directory: the programs, the scan directory, and the directories of the services.
+//! The contents of the scratch directory: the programs, the scan directory, and the service directories.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ use super::suite::{Kind, Suite};
 /// How long new copies live before they count as ready, in milliseconds.
 const WARM_UPS: [u32; 4] = [0, 20, 200, 600];
 
-/// Where the programs are: ours in a copy that can be replaced.
+/// The directory of the programs. Ours are copied, so that they can be replaced.
 pub fn programs(root: &Path, options: &Options) -> anyhow::Result<PathBuf> {
     if options.suite.kind != Kind::Ours {
         return Ok(options.suite.bin.clone());
@@ -65,7 +65,7 @@ fn write_executable(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A release build does not unwind, so nothing would be dropped.
+/// Cleans up on a panic: a release build does not unwind, so nothing would be dropped.
 pub fn clean_up_on_panic(root: PathBuf) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,4 @@
-//! Who is tortured, and what the programs of each suite are called.
+//! The suites that can be tortured, and their programs.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 /// A family of programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// This one.
+    /// This suite.
     Ours,
     /// The original.
     Daemontools,
@@ -25,7 +25,7 @@ pub struct Suite {
     pub bin: PathBuf,
 }
 
-/// What an operator asks for.
+/// A command of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// `d`.
@@ -52,13 +52,13 @@ pub enum Op {
     DownExit,
     /// `tx`: TERM, and a new supervise.
     TermExit,
-    /// A new copy in place of the old, and what is asked for before that is done.
+    /// A new copy in place of the old one, and a further command before that is done.
     Replace(Then),
-    /// `uc`: up and running, whatever was before.
+    /// `uc`: up and not paused, whatever the state was.
     Restore,
 }
 
-/// What comes behind `R`.
+/// The command after `R`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// Nothing.
@@ -72,7 +72,7 @@ pub enum Then {
 }
 
 impl Op {
-    /// All that are chosen at random.
+    /// All commands that are chosen at random.
     pub const ALL: [Op; 16] = [
         Op::Down,
         Op::Up,
@@ -92,20 +92,20 @@ impl Op {
         Op::Replace(Then::Kill),
     ];
 
-    /// Those that a logger meets. It would not survive HUP, and what it had read by then would be lost.
+    /// The commands for loggers. HUP would end a logger, and the lines that it had read would be lost.
     pub const FOR_LOGGERS: [Op; 4] = [Op::Term, Op::Alarm, Op::DownExit, Op::TermExit];
 
-    /// Whether supervise leaves.
+    /// Returns whether supervise exits.
     pub fn exits(self) -> bool {
         matches!(self, Op::DownExit | Op::TermExit)
     }
 
-    /// Whether there are two copies for a while.
+    /// Returns whether there are two copies for a while.
     pub fn replaces(self) -> bool {
         matches!(self, Op::Replace(_))
     }
 
-    /// As svc is given it.
+    /// The letters for svc.
     pub fn letters(self) -> &'static str {
         match self {
             Op::Down => "d",
@@ -130,14 +130,14 @@ impl Op {
 }
 
 impl Suite {
-    /// Ours, as built beside this program.
+    /// Our suite, from the directory of this program's build.
     pub fn ours() -> Suite {
         let own = std::env::current_exe().unwrap_or_default();
         let bin = own.parent().and_then(Path::parent).unwrap_or(Path::new("."));
         Suite { kind: Kind::Ours, bin: bin.to_path_buf() }
     }
 
-    /// The one that is called so, as installed.
+    /// The installed suite with this name.
     pub fn named(name: &OsStr) -> Option<Suite> {
         match name.to_str()? {
             "ours" => Some(Suite::ours()),
@@ -147,7 +147,7 @@ impl Suite {
         }
     }
 
-    /// Builds ours if cargo started this program: for an example it builds no programs.
+    /// Builds our programs if cargo started this program: cargo does not build them for an example.
     pub fn build(&self) -> anyhow::Result<()> {
         let (Kind::Ours, Some(cargo)) = (self.kind, std::env::var_os("CARGO")) else {
             return Ok(());
@@ -163,12 +163,12 @@ impl Suite {
         Ok(())
     }
 
-    /// What the scanner is called.
+    /// The name of the scanner.
     pub fn scanner(&self) -> &'static str {
         if self.kind == Kind::Runit { "runsvdir" } else { "svscan" }
     }
 
-    /// The script that becomes the logger, which keeps all in `main`.
+    /// The script of the logger, which keeps everything in `main`.
     pub fn logger(&self) -> &'static str {
         if self.kind == Kind::Runit {
             "#!/bin/sh\nexec svlogd -t ./main\n"
@@ -177,15 +177,15 @@ impl Suite {
         }
     }
 
-    /// The commands that ask for `op`; none if it cannot be asked for with the result that is expected.
+    /// The commands for `op`; none if the suite cannot do it with the expected result.
     pub fn commands(&self, op: Op, logger: bool) -> Vec<Vec<String>> {
         let sv = |letters: &[&str]| letters.iter().map(|letter| vec!["sv".into(), (*letter).into()]).collect();
         match (self.kind, op) {
             (Kind::Daemontools | Kind::Runit, Op::Replace(_)) => Vec::new(),
             (Kind::Ours | Kind::Daemontools, op) => vec![vec!["svc".into(), format!("-{}", op.letters())]],
-            // Its k is a d, too, and its x leaves no service that is not wanted down.
+            // With runit k is a d too, and x ends the service.
             (Kind::Runit, Op::Kill | Op::TermExit) => Vec::new(),
-            // One runsv for both.
+            // One runsv serves the service and its logger.
             (Kind::Runit, Op::DownExit) if logger => Vec::new(),
             (Kind::Runit, Op::DownExit) => sv(&["x"]),
             (Kind::Runit, Op::Restore) => sv(&["u", "c"]),

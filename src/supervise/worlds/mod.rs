@@ -23,6 +23,7 @@ use svdir::record::{Observed, Record, Supervise};
 
 use super::supervisor::Supervisor;
 use super::voice::VOICE;
+use crate::service::overheard;
 use happening::{Happening, Random, Script};
 use model::Model;
 use process::What;
@@ -253,23 +254,9 @@ impl Seed {
     }
 }
 
-thread_local! {
-    static SAID: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Keeps what is said in this thread, instead of writing it.
-fn keep_what_is_said() {
-    cli::write_errors_with(|bytes| SAID.with_borrow_mut(|said| said.extend(bytes)));
-}
-
-/// What was said since this was asked last.
-fn said() -> String {
-    String::from_utf8(SAID.take()).expect("it is text")
-}
-
 #[test]
 fn no_world_makes_the_loop_break_a_promise() {
-    keep_what_is_said();
+    overheard::listen();
     for number in 0..WORLDS {
         let seed = Seed::of(number);
         if seed.fails().is_some() {

@@ -8,7 +8,8 @@ use machine::{Pid, SECOND};
 
 use super::happening::{Ability, Happening, Script};
 use super::world::World;
-use super::{Beginning, Life, keep_what_is_said, said, supervisor};
+use super::{Beginning, Life, supervisor};
+use crate::service::overheard;
 use Happening::{Can, Commands, Declares, Ends, FilesRemoved, Killed, Moves, Pass, Tells, Watchdog};
 
 /// Nothing else is left to be done when this happens.
@@ -32,7 +33,7 @@ fn bytes(commands: &[u8]) -> Happening {
 /// It tried without a pause, for as long as the trouble lasted.
 #[test]
 fn commands_that_cannot_be_read_are_read_a_second_later() {
-    keep_what_is_said();
+    overheard::listen();
     let mut life =
         Life::live(at_rest([Can(Ability::Read, false), bytes(b"d"), Pass(SECOND / 2), Can(Ability::Read, true)]));
     assert!(life.supervisor.machine.pid().is_some(), "it has not rested");
@@ -116,13 +117,13 @@ fn what_comes_of_a_start_is_taken_in_before_what_waits() {
 
 /// Twice there is trouble that lasts, and is over in between.
 fn said_of(trouble: Ability, during: [Happening; 2], after: Happening) -> Vec<String> {
-    keep_what_is_said();
+    overheard::listen();
     let mut life = Life::live(at_rest([Pass(2 * SECOND)]));
     let [first, second] = during;
     let round = [Can(trouble, false), first, second, Can(trouble, true), after];
     let said = [0, 1].map(|_| {
         life.happens(round.clone());
-        said()
+        overheard::take()
     });
     said.to_vec()
 }

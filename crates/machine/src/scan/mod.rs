@@ -1,23 +1,22 @@
-//! What `svscan` decides: which supervises run, and when one is started (again).
+//! The decisions of `svscan`: which supervises run, and when one is started (again).
 //!
-//! A slot is one service: one directory, known by device and inode whatever names it has in the scan directory. It has a
-//! main supervise and, if there is a `log/`, a log supervise and the pipe between the two.
+//! A slot is one service: one directory, known by device and inode whatever names it has in the scan directory. It has a main supervise and, if there
+//! is a `log/`, a log supervise and the pipe between the two.
 //!
-//! Where services without a logger have a copier, that is started in the place of the log supervise. A `log/` that comes later gets a pipe of its own when
-//! the service is started again; the copier reads the old one to its end.
+//! With `--prefix`, a service without a logger has a copier, which is started in the place of the log supervise. If a `log/` comes later, it gets a
+//! pipe of its own when the service's supervise is next started; the copier reads the old pipe to its end.
 //!
 //! | slot | meaning | leaves it by |
 //! |---|---|---|
 //! | filling | the directory has no executable `run` yet | 50 ms of quiet with one, or 5 s after it was first seen: due |
-//! | due | a supervise shall be started at a deadline | the deadline |
-//! | running | the supervise runs: a child of ours, or one of a svscan before us | its death: due again if the service is still listed |
+//! | due | a supervise is to be started at a deadline | the deadline |
+//! | running | the supervise runs, as a child of this svscan or of an earlier one | its death: due again if the service is still listed |
 //! | unlisted | no name is left | main supervise gone: released, see below; both gone: forgotten, and the pipe with it |
 //! | released | the write end of the pipe is closed and the log supervise was told to exit at end of file | the log supervise's death: forgotten; a new name: due, with the write end opened again |
 //!
-//! Between two starts of one supervise at least one second passes. After one that exited 111 within a second of its start (it could
-//! not get its lock, or the like) its directory is looked at again sooner, for the supervise that holds the lock may just have been
-//! started, by a svscan that died. When that happens twice in a row, five seconds pass. Whatever could not be started is tried again
-//! after five seconds.
+//! At least one second passes between two starts of one supervise. If a supervise exits 111 within a second of its start (because it could not get
+//! the lock, for example), svscan looks again whether a supervise runs there: the one that holds the lock may just have been started by a svscan that
+//! died. If that happens twice in a row, five seconds pass before the next start. A start that failed is tried again after five seconds.
 
 mod slot;
 
@@ -30,11 +29,12 @@ use slot::{Slot, Supervise};
 
 use crate::{Pid, SECOND, Tick};
 
-/// From one start of a supervise to the next at least this passes.
+/// The least time between two starts of a supervise, in nanoseconds.
 pub const PACE: u64 = SECOND;
-/// The original's time from one look to the next: how long to wait where no event will come.
+/// The time after which something is tried or looked at again if no event will come, in nanoseconds: the interval
+/// between two looks of the original.
 pub const PATIENCE: u64 = 5 * SECOND;
-/// How long a directory that is being filled must be quiet.
+/// How long a directory that is being filled must not change before its service is started, in nanoseconds.
 pub const QUIET: u64 = SECOND / 20;
 /// Exit code of a supervise that could not begin.
 const COULD_NOT_BEGIN: u8 = 111;
@@ -44,13 +44,13 @@ const COULD_NOT_BEGIN: u8 = 111;
 pub enum Action {
     /// Look at every name in the scan directory.
     Rescan,
-    /// Start a supervise unless one runs there already, and say how it went by [`Scan::started`], [`Scan::found`] or
+    /// Start a supervise unless one runs there already, and report the outcome by [`Scan::started`], [`Scan::found`] or
     /// [`Scan::start_failed`].
     Start(Id, Role),
-    /// Look whether a supervise runs there, which none of ours is; if so, say so by [`Scan::found`].
+    /// Look whether a supervise runs there that is not a child of this svscan; if so, report it by [`Scan::found`].
     Look(Id, Role),
-    /// Tell the log supervise with this pid to exit, close the write end of the pipe, and call [`Scan::released`] if both could be
-    /// done, [`Scan::release_failed`] if they may be another time.
+    /// Tell the log supervise with this pid to exit, and close the write end of the pipe. Then call [`Scan::released`], or
+    /// [`Scan::release_failed`] if it is to be tried again later.
     Release(Id, Pid),
 }
 
@@ -83,7 +83,7 @@ impl<P> Default for Scan<P> {
 }
 
 impl<P> Scan<P> {
-    /// All services but those that are still being filled, for a svscan that goes on from here.
+    /// All services but those that are still being filled, for an upgrade.
     pub fn kept(&self) -> impl Iterator<Item = Kept<&P>> {
         let kept = |supervise: &Supervise| KeptSupervise { life: supervise.life, earliest: supervise.earliest };
         self.slots.iter().filter(|(_, slot)| slot.filling.is_none()).map(move |(&id, slot)| Kept {
@@ -97,7 +97,7 @@ impl<P> Scan<P> {
         })
     }
 
-    /// Goes on with a service that another svscan has kept. A look at every name is to follow.
+    /// Takes over a service at an upgrade. A look at every name must follow.
     pub fn restore(&mut self, now: Tick, kept: Kept<P>) {
         let Kept { id, names, main, log, reader, pipe, released } = kept;
         for name in &names {
@@ -114,14 +114,14 @@ impl<P> Scan<P> {
         self.settle(now, id);
     }
 
-    /// When [`next`](Scan::next) has something to do by itself; `None` if nothing is due.
+    /// The time at which [`next`](Scan::next) has something to do without an event; `None` if nothing is due.
     pub fn deadline(&self) -> Option<Tick> {
         let first = |entries: &BTreeSet<(Tick, Id, Role)>| entries.first().map(|&(tick, ..)| tick);
         let release = self.release.first().map(|&(tick, _)| tick);
         [first(&self.due), first(&self.looks), release, self.rescan].into_iter().flatten().min()
     }
 
-    /// What is to be done now; `None` when nothing is (any more).
+    /// Returns the next action that is due now; `None` if there is none (any more).
     pub fn next(&mut self, now: Tick) -> Option<Action> {
         if self.rescan.is_some_and(|tick| tick <= now) {
             self.rescan = None;
@@ -153,12 +153,12 @@ impl<P> Scan<P> {
         (tick <= now && self.release.pop_first().is_some()).then_some(id)
     }
 
-    /// A look at every name begins.
+    /// Begins a look at every name.
     pub fn begin_pass(&mut self) {
         self.pass += 1;
     }
 
-    /// A look at every name is over: what was not seen in it is not listed any more.
+    /// Ends a look at every name: names that it has not seen are not listed any more.
     pub fn end_pass(&mut self, now: Tick) {
         let pass = self.pass;
         let gone: Vec<_> =
@@ -168,24 +168,24 @@ impl<P> Scan<P> {
         }
     }
 
-    /// Asks for a look at every name in five seconds, if none is due earlier.
+    /// Asks for a look at every name in five seconds, unless one is due earlier.
     pub fn rescan_later(&mut self, now: Tick) {
         self.rescan.get_or_insert(now.after(PATIENCE));
     }
 
-    /// Whether the directory is one that is waited for to be filled, or is not known yet: then [`seen`](Scan::seen) depends on
+    /// Returns whether the directory is still being filled, or is not known yet: then [`seen`](Scan::seen) needs to know
     /// whether `run` can be executed.
     pub fn is_new(&self, id: Id) -> bool {
         self.slots.get(&id).is_none_or(|slot| slot.filling.is_some())
     }
 
-    /// Whether the directory is one that is waited for to be filled.
+    /// Returns whether the directory is still being filled.
     pub fn is_filling(&self, id: Id) -> bool {
         self.slots.get(&id).is_some_and(|slot| slot.filling.is_some())
     }
 
-    /// The directory `id` is listed as `name`. `complete` says whether its `run` can be executed; it counts only for
-    /// one that [`is_new`](Scan::is_new).
+    /// Notes that the directory `id` is listed as `name`. `complete` says whether its `run` can be executed; it matters
+    /// only if the directory [`is_new`](Scan::is_new).
     pub fn seen(&mut self, now: Tick, name: &OsStr, id: Id, complete: bool) {
         let old = self.names.get(name).map(|&(old, _)| old);
         if old.is_some_and(|old| old != id) {
@@ -204,7 +204,7 @@ impl<P> Scan<P> {
         self.fill(now, id, complete);
     }
 
-    /// The name is there, but cannot be looked at now: it stays what it is.
+    /// Notes that the name is there, but cannot be examined now: it stays what it is.
     pub fn still_listed(&mut self, name: &OsStr) {
         if let Some((_, seen)) = self.names.get_mut(name) {
             *seen = self.pass;
@@ -231,7 +231,7 @@ impl<P> Scan<P> {
         self.schedule(id, Role::Main, if complete { now } else { now.after(PATIENCE) });
     }
 
-    /// A directory that was being filled has changed.
+    /// Notes that a directory that is being filled has changed.
     fn fill(&mut self, now: Tick, id: Id, complete: bool) {
         let Some(since) = self.slots.get(&id).and_then(|slot| slot.filling) else {
             return;
@@ -240,7 +240,7 @@ impl<P> Scan<P> {
         self.schedule(id, Role::Main, if complete { last.min(now.after(QUIET)) } else { last });
     }
 
-    /// The name is not in the scan directory any more, or is none of a directory.
+    /// Notes that the name is not in the scan directory any more, or is not the name of a directory.
     pub fn unlisted(&mut self, now: Tick, name: &OsStr) {
         let Some((id, _)) = self.names.remove(name) else {
             return;
@@ -285,25 +285,26 @@ impl<P> Scan<P> {
         }
     }
 
-    /// The log supervise was told to exit, and the write end is closed.
+    /// Notes that the log supervise was told to exit, and that the write end is closed.
     pub fn released(&mut self, id: Id) {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.released = true;
         }
     }
 
-    /// That could not be done: it is asked for again in five seconds.
+    /// Notes that [`Action::Release`] failed: it is asked for again in five seconds.
     pub fn release_failed(&mut self, now: Tick, id: Id) {
         self.release.insert((now.after(PATIENCE), id));
     }
 
-    /// A child ended: which service's, and as what. `None` for a stranger. `code` is its exit code, `None` if a signal killed it.
+    /// Takes in the end of a child. Returns the service and which of its supervises it was; `None` if it was neither. `code` is
+    /// the exit code, `None` if a signal killed it.
     pub fn died(&mut self, now: Tick, pid: Pid, code: Option<u8>) -> Option<(Id, Role)> {
         let (id, role) = self.pids.remove(&pid)?;
         let slot = self.slots.get_mut(&id)?;
         let supervise = slot.supervise(role);
         supervise.life = Life::None;
-        // Within the pace of its start, which stands there still.
+        // `earliest` is still that of its start: it ended within a second.
         let quick = now < supervise.earliest;
         let failed = quick && code == Some(COULD_NOT_BEGIN);
         if failed {
@@ -315,7 +316,7 @@ impl<P> Scan<P> {
         Some((id, role))
     }
 
-    /// The start that [`Action::Start`] asked for made this process.
+    /// Notes that [`Action::Start`] has made this process.
     pub fn started(&mut self, now: Tick, id: Id, role: Role, pid: Pid) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
@@ -325,7 +326,7 @@ impl<P> Scan<P> {
         self.note_running(now, id, role, Life::Child(pid));
     }
 
-    /// The same in the place of a log supervise, which is a copier.
+    /// Notes that [`Action::Start`] has made a copier in the place of a log supervise.
     pub fn copier_started(&mut self, now: Tick, id: Id, pid: Pid) {
         self.started(now, id, Role::Log, pid);
         if let Some(slot) = self.slots.get_mut(&id) {
@@ -333,11 +334,12 @@ impl<P> Scan<P> {
         }
     }
 
-    /// There was nothing to start: a supervise runs there that is no child of ours. [`lost`](Scan::lost) tells of its end.
+    /// Notes that a supervise runs there that is not a child of this svscan, so there was nothing to start. Its end is
+    /// reported by [`lost`](Scan::lost).
     pub fn found(&mut self, now: Tick, id: Id, role: Role, pid: Option<Pid>) {
         self.unschedule(id, role);
         if let Some(slot) = self.slots.get_mut(&id) {
-            // That one of ours could not begin is explained.
+            // This explains why a supervise of this svscan could not begin.
             let supervise = slot.supervise(role);
             (supervise.earliest, supervise.failed) = (now, false);
         }
@@ -356,7 +358,7 @@ impl<P> Scan<P> {
         }
     }
 
-    /// A supervise that is no child of ours ended.
+    /// Notes that a supervise that is not a child of this svscan has ended.
     pub fn lost(&mut self, now: Tick, id: Id, role: Role) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
@@ -367,7 +369,7 @@ impl<P> Scan<P> {
         }
     }
 
-    /// That start failed.
+    /// Notes that [`Action::Start`] failed.
     pub fn start_failed(&mut self, now: Tick, id: Id, role: Role) {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.filling = None;
@@ -376,12 +378,12 @@ impl<P> Scan<P> {
         }
     }
 
-    /// A name of the service, as it stands in the scan directory.
+    /// A name of the service in the scan directory.
     pub fn name(&self, id: Id) -> Option<Rc<OsStr>> {
         self.slots.get(&id)?.names.first().cloned()
     }
 
-    /// All of them, oldest first.
+    /// All names of the service in the scan directory, oldest first.
     pub fn names(&self, id: Id) -> Vec<Rc<OsStr>> {
         self.slots.get(&id).map(|slot| slot.names.clone()).unwrap_or_default()
     }
@@ -391,17 +393,17 @@ impl<P> Scan<P> {
         self.slots.get_mut(&id)?.pipe.as_mut()
     }
 
-    /// What runs, if anything does, as the log supervise.
+    /// Whether a logger or a copier has the place of the log supervise.
     pub fn reader(&self, id: Id) -> Reader {
         self.slots.get(&id).map(|slot| slot.reader).unwrap_or_default()
     }
 
-    /// What is to be done about the pipe before the service is started, whose output `wanted` shall read.
+    /// What is to be done about the pipe before a start of the service whose output `wanted` is to read.
     pub fn need(&self, id: Id, wanted: Option<Reader>) -> Need {
         self.slots.get(&id).map_or(Need::Nothing, |slot| slot.need(wanted))
     }
 
-    /// Whether that supervise runs.
+    /// Returns whether that supervise runs.
     pub fn runs(&self, id: Id, role: Role) -> bool {
         self.slots.get(&id).is_some_and(|slot| match role {
             Role::Main => slot.main.runs(),
@@ -409,7 +411,7 @@ impl<P> Scan<P> {
         })
     }
 
-    /// From its next start on the service has a logger behind this pipe, or none.
+    /// Sets the pipe to the logger for the next start of the service; `None` for no logger.
     pub fn set_pipe(&mut self, id: Id, pipe: Option<P>) {
         if pipe.is_none() {
             self.unschedule(id, Role::Log);
@@ -419,8 +421,7 @@ impl<P> Scan<P> {
         }
     }
 
-    /// The same behind another pipe than before. What has read that one so far is nobody's from now on, and ends when nobody writes to it any
-    /// more.
+    /// Sets another pipe for the next start of the service. The reader of the old pipe is not tracked any more; it ends at the end of file.
     pub fn change_pipe(&mut self, id: Id, pipe: P) {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
@@ -431,17 +432,17 @@ impl<P> Scan<P> {
         (slot.pipe, slot.reader) = (Some(pipe), Reader::Logger);
     }
 
-    /// How many services are known.
+    /// The number of known services.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether none is.
+    /// Returns whether no service is known.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// As soon as the pace allows.
+    /// Makes a start due as soon as the pace allows.
     fn schedule_restart(&mut self, now: Tick, id: Id, role: Role) {
         if let Some(slot) = self.slots.get_mut(&id) {
             let earliest = slot.supervise(role).earliest;

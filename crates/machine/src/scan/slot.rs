@@ -1,11 +1,11 @@
-//! One service: its two supervises, what reads its output, and the pipe between.
+//! One service: its two supervises, the reader of its output, and the pipe between them.
 
 use std::ffi::OsStr;
 use std::rc::Rc;
 
 use crate::{Pid, Tick};
 
-/// Which directory it is, under whatever name.
+/// The identity of a service directory, under whatever name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
     /// Device number.
@@ -17,26 +17,26 @@ pub struct Id {
 /// Which supervise of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// That of the service directory.
+    /// The supervise of the service directory.
     Main,
-    /// That of its `log/`.
+    /// The supervise of its `log/`.
     Log,
 }
 
 /// Whether a supervise runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Life {
-    /// It does not.
+    /// It does not run.
     #[default]
     None,
-    /// As a child of ours.
+    /// It runs as a child of this svscan.
     Child(Pid),
-    /// As somebody else's; its pid, if it is known.
+    /// It runs as the child of another process; its pid, if that is known.
     Other(Option<Pid>),
 }
 
 impl Life {
-    /// The pid of what runs, if it is known.
+    /// The pid of the supervise, if it runs and the pid is known.
     pub fn pid(self) -> Option<Pid> {
         match self {
             Life::None => None,
@@ -52,30 +52,32 @@ pub enum Reader {
     /// The logger in its `log/`, which has a supervise.
     #[default]
     Logger,
-    /// A process that copies it to the stdout of svscan. It stands in the place of a log supervise, and has none.
+    /// A process that copies the output to the stdout of svscan. It is a child of svscan itself, in the place of a log
+    /// supervise.
     Copier,
 }
 
 /// What is to be done about the pipe of a service that is to be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing: there is none, or what is left of it is still read.
+    /// Nothing: there is no pipe, or its rest is still being read.
     Nothing,
-    /// There is one, and its write end may be closed.
+    /// Use the present pipe; its write end may have to be opened again.
     Reopen,
-    /// The one that still connects service and reader, or a new one, by [`Scan::set_pipe`](super::Scan::set_pipe).
+    /// Set a pipe by [`Scan::set_pipe`](super::Scan::set_pipe): the one that still connects service and reader, or a
+    /// new one.
     Make,
-    /// A new one, by [`Scan::change_pipe`](super::Scan::change_pipe): what reads the present one is no reader of this service any more, and
-    /// would never come to its end.
+    /// Set a new pipe by [`Scan::change_pipe`](super::Scan::change_pipe): the reader of the present pipe is not to be the reader of this
+    /// service any more, and would never come to the end of file.
     Replace,
-    /// It is to be closed, by [`Scan::set_pipe`](super::Scan::set_pipe).
+    /// Close the pipe, by [`Scan::set_pipe`](super::Scan::set_pipe).
     Close,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Supervise {
     pub life: Life,
-    /// Not started again before this.
+    /// The time before which it is not started again.
     pub earliest: Tick,
     /// Whether the last one could not begin.
     pub failed: bool,
@@ -83,7 +85,7 @@ pub(super) struct Supervise {
 }
 
 impl Supervise {
-    /// Whether it neither runs nor is due.
+    /// Returns whether it neither runs nor is due.
     pub fn is_forgotten(&self) -> bool {
         !self.runs() && self.due.is_none()
     }
@@ -100,10 +102,10 @@ pub(super) struct Slot<P> {
     pub names: Vec<Rc<OsStr>>,
     pub main: Supervise,
     pub log: Supervise,
-    /// What runs as its log supervise.
+    /// Whether a logger or a copier has the place of the log supervise.
     pub reader: Reader,
     pub pipe: Option<P>,
-    /// Since when it is known without an executable `run`.
+    /// While the directory is being filled: the time since which it is known.
     pub filling: Option<Tick>,
     pub released: bool,
 }
@@ -120,7 +122,7 @@ impl<P> Slot<P> {
         !self.main.runs() && !self.log.runs()
     }
 
-    /// What the service needs that is to be read by `wanted` from its next start on.
+    /// What is to be done about the pipe if `wanted` is to read the output from the next start on.
     pub fn need(&self, wanted: Option<Reader>) -> Need {
         match wanted {
             None if self.log.runs() || self.pipe.is_none() => Need::Nothing,
@@ -131,13 +133,14 @@ impl<P> Slot<P> {
         }
     }
 
-    /// Whether nobody writes to the pipe any more, and the logger does not know it.
+    /// Returns whether the service is gone and unlisted, so that nobody writes to the pipe any more, but its logger was
+    /// not told to exit.
     pub fn is_drained(&self) -> bool {
         self.names.is_empty() && !self.main.runs() && self.log.runs() && !self.released
     }
 }
 
-/// A supervise, as far as another svscan needs to know of it.
+/// The state of a supervise that is handed over at an upgrade of svscan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptSupervise {
     /// Whether it runs.
@@ -146,20 +149,20 @@ pub struct KeptSupervise {
     pub earliest: Tick,
 }
 
-/// A service, as far as another svscan needs to know of it to go on.
+/// The state of a service that is handed over at an upgrade of svscan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept<P> {
-    /// Which directory.
+    /// Its directory.
     pub id: Id,
-    /// Its names, oldest first; none for one that runs on unlisted.
+    /// Its names, oldest first; none if it runs on unlisted.
     pub names: Vec<Rc<OsStr>>,
-    /// That of the service directory.
+    /// The supervise of the service directory.
     pub main: KeptSupervise,
-    /// That of its `log/`, or a copier.
+    /// The supervise of its `log/`, or a copier.
     pub log: KeptSupervise,
-    /// Which of the two.
+    /// Which of these two `log` is.
     pub reader: Reader,
-    /// The pipe between the two.
+    /// The pipe from the service to its reader.
     pub pipe: Option<P>,
     /// Whether the logger was told to exit at end of file.
     pub released: bool,

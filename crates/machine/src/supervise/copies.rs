@@ -1,13 +1,14 @@
-//! The copies of the service: the main one, which serves, and perhaps a second beside it, of which the [overlap](crate::overlap) decides.
+//! The copies of the service: the main one, which serves, and perhaps a second one beside it, about which the [overlap](crate::overlap) decides.
 //!
 //! | main | second | meaning |
 //! |---|---|---|
 //! | none | none | the service is down, or about to be started: [`Machine`](super::Machine) knows which |
-//! | there | none | the service is up |
-//! | there | there | a new copy is not ready yet; or one that was told to end, old or new, has not ended |
-//! | none | there | the same: the main copy has ended before one that was told to end |
+//! | runs | none | the service is up |
+//! | runs | runs | a new copy is not ready yet; or a copy that was told to end, old or new, has not ended |
+//! | none | runs | the main copy has ended before a copy that was told to end |
 //!
-//! Here stands what is done to copies that run: signals, the words that they tell, the checks about them, and the exchange of the two. When the service is started is decided elsewhere.
+//! This module handles copies that run: their signals, messages and checks, and the exchange of the two. When the service is started is decided
+//! elsewhere.
 
 use svdir::record::{self, Decided, Role};
 use svdir::{Command, Exit};
@@ -24,15 +25,15 @@ use crate::{Pid, Signal, Tick, probe};
 #[derive(Clone, Debug, Default)]
 pub struct Copies {
     main: Option<Copy>,
-    /// The copy beside the one that serves, of which `overlap` decides.
+    /// The second copy, about which `overlap` decides.
     second: Option<Copy>,
     overlap: Overlap,
-    /// As they were with the last event that needed them: a replacement takes its time.
+    /// The knobs from the last event that needed them: a replacement goes on with these.
     knobs: Knobs,
 }
 
 impl Copies {
-    /// The copies that a predecessor has left. Both count as alive.
+    /// Takes over the copies of a predecessor. Both count as alive.
     pub(super) fn resume(now: Tick, left: &Decided, resumed: Resumed) -> Copies {
         let second = left.second.as_ref().map(|(role, second)| (*role, resumed.second(now, *role, second)));
         Copies {
@@ -43,12 +44,12 @@ impl Copies {
         }
     }
 
-    /// The copy that serves, if it runs.
+    /// The main copy, if it runs.
     pub const fn main(&self) -> Option<&Copy> {
         self.main.as_ref()
     }
 
-    /// The process of the copy that serves, if it runs.
+    /// The process of the main copy, if it runs.
     pub fn pid(&self) -> Option<Pid> {
         self.main.map(|copy| copy.pid)
     }
@@ -63,22 +64,22 @@ impl Copies {
         self.second.map(|copy| copy.pid)
     }
 
-    /// Whether nothing runs, and no second copy is being started.
+    /// Returns whether no copy runs, and no second copy is being started.
     pub(super) fn is_empty(&self) -> bool {
         self.main.is_none() && self.overlap.is_idle()
     }
 
-    /// Whether a replacement is remembered.
+    /// Returns whether another replacement is remembered.
     pub(super) const fn is_replaced_again(&self) -> bool {
         self.overlap.is_asked_again()
     }
 
-    /// The second copy, which a predecessor has started, was found alive, and leads a process group.
+    /// Notes that the second copy, which a predecessor has started, was found alive and leads a process group.
     pub(super) const fn know_group(&mut self) {
         self.overlap.know_group();
     }
 
-    /// What a process of ours is for.
+    /// The slot of a process: which copy or job it is.
     pub(super) fn slot(&self, pid: Pid) -> Option<Slot> {
         let checks = |copy: &&Copy| copy.probe.pid() == Some(pid);
         if self.pid() == Some(pid) {
@@ -91,25 +92,26 @@ impl Copies {
         }
     }
 
-    /// When [`timeout`](Copies::timeout) is to be called, or the main copy is overdue.
+    /// The time at which [`timeout`](Copies::timeout) is to be called, or the main copy is overdue.
     pub(super) fn deadline(&self) -> Option<Tick> {
         let checks = [self.main(), self.second()].into_iter().flatten().filter_map(|copy| copy.probe.deadline());
         let own = self.main().and_then(Copy::deadline);
         [own, self.overlap.deadline()].into_iter().flatten().chain(checks).min()
     }
 
-    /// Whether the main copy counts as one that hangs, unless it has told something that was not heard yet.
+    /// Returns whether the watchdog of the main copy has run out, unless there is a message that was not read yet.
     pub(super) fn is_overdue(&self, now: Tick) -> bool {
         self.main().and_then(Copy::hung_at).is_some_and(|hung_at| hung_at <= now)
     }
 
-    /// Whether the process `old` may become `new`: not if it was told to end to make place for another copy, nor if that is a copy already.
+    /// Returns whether the copy `old` may move to the process `new`: not if it was told to end in favour of another copy, nor if `new` is a
+    /// copy already.
     pub(super) fn can_move(&self, old: Pid, new: Pid) -> bool {
         let is_copy = [self.pid(), self.second_pid()].contains(&Some(new));
         !is_copy && (self.pid() == Some(old) || self.overlap.warming() == Some(old))
     }
 
-    /// What stands in the record of the second copy.
+    /// The part of the record about the second copy.
     pub(super) fn record_second(&self) -> Option<(Role, record::Copy)> {
         let role = match self.overlap.second() {
             Second::None | Second::Starting(_) => None,
@@ -120,18 +122,18 @@ impl Copies {
         Some((role?, self.second.as_ref()?.record()?))
     }
 
-    /// The knobs came with an event that needs them.
+    /// Takes the knobs that came with a command.
     pub(super) fn learn(&mut self, command: Command, knobs: Knobs) {
         let Knobs { patience, warm_up, .. } = self.knobs;
         match Needs::of(command) {
             Needs::Nothing => {}
-            // A replacement may be remembered, or go on.
+            // A replacement may be in progress or remembered, so its knobs stay.
             Needs::Signals => self.knobs = Knobs { patience, warm_up, ..knobs },
             Needs::Replacing => self.knobs = knobs,
         }
     }
 
-    /// A process of this slot was started.
+    /// Takes in the start of a process.
     pub(super) fn started(&mut self, now: Tick, slot: Slot, start: Start, todo: &mut Actions) {
         match slot {
             Slot::Main => self.main = Some(Copy::new(now, start)),
@@ -149,19 +151,19 @@ impl Copies {
         }
     }
 
-    /// There is no second copy: it was not started.
+    /// Notes that the second copy was not started.
     pub(super) fn second_not_started(&mut self, now: Tick, todo: &mut Actions) {
         self.overlap(now, overlap::Event::SpawnFailed, todo);
     }
 
-    /// The check about this copy was not started.
+    /// Notes that the check about this copy was not started.
     pub(super) fn check_not_started(&mut self, now: Tick, about: Pid) {
         if let Some(copy) = self.copy(about) {
             copy.probe.not_started(now);
         }
     }
 
-    /// The check about this copy has ended.
+    /// Takes in the end of the check about this copy.
     pub(super) fn check_ended(&mut self, now: Tick, about: Pid, check: Pid, exit: Exit, todo: &mut Actions) {
         let ready = exit == Exit::Code(0);
         let checked = self.copy(about).and_then(|copy| copy.probe.ended(now, check, ready));
@@ -171,7 +173,7 @@ impl Copies {
         }
     }
 
-    /// The process of a copy has ended. Returns the main copy if it was that, and no new one takes its place.
+    /// Takes in the end of a copy. Returns the main copy if it was that one and no new copy takes its place.
     pub(super) fn ended(&mut self, now: Tick, pid: Pid, exit: Exit, todo: &mut Actions) -> Option<Copy> {
         self.overlap(now, overlap::Event::Died(pid, exit), todo);
         let mut main = self.main.take_if(|main| main.pid == pid)?;
@@ -185,7 +187,7 @@ impl Copies {
             self.overlap(now, overlap::Event::Timeout, todo);
             todo.push(Action::Announce);
         }
-        // Behind that: none is run about a copy that is told to end in this step.
+        // This comes last, so that no check is run about a copy that is told to end in this step.
         self.run_checks(now, todo);
         if let Some(Copy { pid, ending: Some(ending), .. }) = &mut self.main
             && ending.kill_at.is_some_and(|at| at <= now)
@@ -202,21 +204,21 @@ impl Copies {
         self.overlap(now, overlap::Event::Cancel, todo);
     }
 
-    /// Begins to replace the main copy, or remembers that.
+    /// Begins to replace the main copy, or remembers the request.
     pub(super) fn replace(&mut self, now: Tick, todo: &mut Actions) {
         let declares = self.main.is_some_and(|main| main.declares);
         self.overlap(now, overlap::Event::Ask(self.knobs.settings(declares)), todo);
         self.announce_unless_starting(todo);
     }
 
-    /// Has the record written, unless a second copy is being started: its start announces itself.
+    /// Announces, unless a second copy is being started: a start announces itself.
     pub(super) fn announce_unless_starting(&self, todo: &mut Actions) {
         if !self.overlap.is_starting() {
             todo.push(Action::Announce);
         }
     }
 
-    /// The main copy has been silent for too long, if that is still so.
+    /// Ends the main copy as one that hangs, if its watchdog has still run out.
     pub(super) fn overdue(&mut self, now: Tick, knobs: Knobs, todo: &mut Actions) {
         if self.is_overdue(now) {
             self.learn(Command::Restart, knobs);
@@ -234,7 +236,7 @@ impl Copies {
         self.signal(if paused { Signal::STOP } else { Signal::CONT }, todo);
     }
 
-    /// Ends a main copy that is up; what follows is the machine's to decide.
+    /// Tells a main copy that is up to end; the machine decides what follows.
     pub(super) fn restart(&mut self, now: Tick, todo: &mut Actions) {
         if self.main.is_some() {
             self.end(now, todo);
@@ -242,7 +244,7 @@ impl Copies {
         }
     }
 
-    /// Tells the main copy to end. One that is paused could not hear it.
+    /// Tells the main copy to end, and continues it, since a paused process would not act on the signal.
     pub(super) fn end(&mut self, now: Tick, todo: &mut Actions) {
         let signal = self.knobs.down_signal;
         self.signal(signal, todo);
@@ -255,7 +257,8 @@ impl Copies {
         }
     }
 
-    /// Sends a signal that ends whatever does not catch it. The status says that TERM was sent, for runit's `sv`; so it is written when that becomes true.
+    /// Sends a signal that ends a process which does not catch it. The status says for runit's `sv` whether TERM was sent, so it is written when that
+    /// changes.
     pub(super) fn end_by(&mut self, signal: Signal, todo: &mut Actions) {
         let Some(copy) = self.main.as_mut() else {
             return;
@@ -292,7 +295,8 @@ impl Copies {
         self.pass_on(self.knobs.reload_signal, todo);
     }
 
-    /// Ends a main copy that hangs, whoever found that out, by a signal that leaves a core dump where one is wanted. `within` is the interval in which it was silent.
+    /// Ends a main copy that hangs, whatever has found that out, by a signal that leaves a core dump if the system is set up for that. `within` is
+    /// the interval in which it was silent, in nanoseconds.
     fn hang(&mut self, now: Tick, within: Option<u64>, todo: &mut Actions) {
         let kill_at = now.after(self.knobs.hung_grace());
         let Some(copy) = self.main.as_mut() else {
@@ -306,7 +310,7 @@ impl Copies {
         todo.push(Action::Announce);
     }
 
-    /// Takes in what the process of a copy tells.
+    /// Takes in a message of a copy.
     pub(super) fn hear(&mut self, now: Tick, pid: Pid, word: Word, todo: &mut Actions) {
         let is_main = self.pid() == Some(pid);
         let Some(copy) = self.copy(pid) else {
@@ -316,7 +320,7 @@ impl Copies {
             Word::Ready => self.ready(now, pid, is_main, todo),
             Word::Unready | Word::Stopping if is_main => {
                 let is_stopping = word == Word::Stopping;
-                // Whatever a check finds, the service will not be ready again.
+                // Whatever a check may find, the service will not be ready again.
                 let was_checked = is_stopping && end_check(copy, todo);
                 if copy.observe_unready(is_stopping) || was_checked {
                     todo.push(Action::Announce);
@@ -340,7 +344,7 @@ impl Copies {
         }
     }
 
-    /// A copy tells, itself or by its check, that it is ready.
+    /// Takes in that a copy is ready, by its own message or by its check.
     fn ready(&mut self, now: Tick, pid: Pid, is_main: bool, todo: &mut Actions) {
         let is_warming = self.overlap.warming() == Some(pid);
         let Some(copy) = self.copy(pid).filter(|_| is_main || is_warming) else {
@@ -357,7 +361,7 @@ impl Copies {
         }
     }
 
-    /// A copy is another process from now on.
+    /// Moves a copy to another process.
     fn moved(&mut self, now: Tick, old: Pid, new: Pid, todo: &mut Actions) {
         if !self.can_move(old, new) {
             return;
@@ -378,7 +382,7 @@ impl Copies {
         todo.push(Action::Announce);
     }
 
-    /// Somebody has stopped this process, or continued it.
+    /// Takes in that a process was stopped or continued, by whomever.
     pub(super) fn observe_pause(&mut self, now: Tick, pid: Pid, paused: bool, todo: &mut Actions) {
         if let Some(copy) = self.main.as_mut().filter(|copy| copy.pid == pid && copy.paused != paused) {
             (copy.paused, copy.alive_at) = (paused, now);
@@ -386,7 +390,7 @@ impl Copies {
         }
     }
 
-    /// Runs the checks that are due, and ends those that hang.
+    /// Runs the checks that are due, and kills those that hang.
     fn run_checks(&mut self, now: Tick, todo: &mut Actions) {
         for pid in [self.pid(), self.second_pid()].into_iter().flatten() {
             match self.copy(pid).and_then(|copy| copy.probe.timeout(now)) {
@@ -399,7 +403,7 @@ impl Copies {
         }
     }
 
-    /// Lets the overlap decide, and does what it says.
+    /// Passes an event to the overlap, and translates its actions.
     fn overlap(&mut self, now: Tick, event: overlap::Event, todo: &mut Actions) {
         let is_timeout = event == overlap::Event::Timeout;
         for action in self.overlap.step(now, self.pid(), event) {
@@ -429,12 +433,12 @@ impl Copies {
         self.second = self.second.filter(|copy| second == Some(copy.pid));
     }
 
-    /// One of the copies.
+    /// The copy with this pid.
     fn copy(&mut self, pid: Pid) -> Option<&mut Copy> {
         [self.main.as_mut(), self.second.as_mut()].into_iter().flatten().find(|copy| copy.pid == pid)
     }
 
-    /// The two copies change places. A main one that is ending is then the second, unless it has ended.
+    /// Exchanges the two copies: the old main copy is the second one then, unless it has ended.
     fn promote(&mut self, now: Tick, pid: Pid, todo: &mut Actions) {
         if self.second_pid() != Some(pid) {
             return;
@@ -453,7 +457,7 @@ impl Copies {
     }
 }
 
-/// Ends the checks about a copy of which nobody waits to be ready any more. Returns whether somebody did.
+/// Ends the checks about a copy whose readiness does not matter any more. Returns whether there were any.
 fn end_check(copy: &mut Copy, todo: &mut Actions) -> bool {
     let was_awaited = !copy.probe.is_over();
     if let Some(check) = copy.probe.stop() {

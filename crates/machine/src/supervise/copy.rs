@@ -1,8 +1,9 @@
-//! One copy of the service: a process, and what is known of it.
+//! One copy of the service: a process, and what is known about it.
 //!
-//! A copy tells when it is ready, or counts as ready when it runs. One that tells so by sd_notify may have a watchdog: from when it is ready until it says that it ends, it must
-//! tell within its interval that it is alive. Whatever says that it is ready or alive, and the end of a pause, begins the interval anew. A copy that is paused, or was told to end, is not
-//! judged, and none that was told to end is checked any more: it shall not be found ready on its way out.
+//! A copy says when it is ready, or counts as ready when it runs. A copy that uses sd_notify may have a watchdog: from when it is ready until it says
+//! that it ends, it must say within its interval that it is alive. Each message that it is ready or alive, and the end of a pause, begins the
+//! interval anew. The watchdog does not judge a copy that is paused or was told to end. A copy that was told to end is not checked any more, so that
+//! it is not found ready while it ends.
 
 use std::num::NonZeroU32;
 
@@ -11,23 +12,23 @@ use svdir::record;
 use crate::probe::Probe;
 use crate::{Pid, Tick};
 
-/// What a start has made.
+/// The outcome of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// The new process.
     pub pid: Pid,
-    /// It has become `run`. If not it will end at once, and why was said.
+    /// It has executed `run`. If not, it ends at once, and a warning was printed.
     pub executed: bool,
-    /// It tells when it is ready, in whatever way.
+    /// It says when it is ready, in whatever way.
     pub declares: bool,
-    /// One of these ways is `check`.
+    /// `check` is one of these ways.
     pub check: bool,
-    /// Within so many nanoseconds it tells that it is alive; 0 if it need not.
+    /// The watchdog interval in nanoseconds; 0 for no watchdog.
     pub watchdog: u64,
 }
 
 impl Start {
-    /// A process of which nothing is to be told.
+    /// The start of a process without readiness and watchdog.
     pub const fn plain(pid: Pid) -> Start {
         Start { pid, executed: true, declares: false, check: false, watchdog: 0 }
     }
@@ -38,9 +39,9 @@ impl Start {
 pub struct Ending {
     /// TERM was sent.
     pub got_term: bool,
-    /// Then it gets KILL; `None` for never, or if it got that already.
+    /// When it gets KILL; `None` for never, or if it got that already.
     pub kill_at: Option<Tick>,
-    /// It was late, and got KILL for that.
+    /// It got KILL because its time was over.
     pub killed: bool,
 }
 
@@ -49,23 +50,23 @@ pub struct Ending {
 pub struct Copy {
     /// The process.
     pub pid: Pid,
-    /// It has become `run`.
+    /// It has executed `run`.
     pub executed: bool,
-    /// It tells when it is ready.
+    /// It says when it is ready.
     pub declares: bool,
-    /// It has told so.
+    /// It has said that it is ready.
     pub ready: bool,
-    /// It was ready, and does not end by itself: it is held to its watchdog.
+    /// Its watchdog runs: it has been ready, and has not said that it ends.
     pub watched: bool,
-    /// Nanoseconds; 0 for none.
+    /// The watchdog interval in nanoseconds; 0 for no watchdog.
     pub watchdog: u64,
-    /// When it told last that it is alive, or the interval began anew.
+    /// When the watchdog interval began, usually the last message that it is alive.
     pub alive_at: Tick,
-    /// It was stopped.
+    /// It is stopped by a signal.
     pub paused: bool,
     /// It was told to end.
     pub ending: Option<Ending>,
-    /// The checks whether it is ready.
+    /// The runs of `check`.
     pub probe: Probe,
     /// It leads a process group of its own.
     pub leads: bool,
@@ -74,7 +75,7 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// A copy that was started now.
+    /// Makes a copy that was started now.
     pub fn new(now: Tick, start: Start) -> Copy {
         let mut probe = Probe::default();
         if start.check {
@@ -96,25 +97,25 @@ impl Copy {
         }
     }
 
-    /// When it counts as one that hangs, if it tells nothing until then.
+    /// The time at which it counts as hanging, if no message comes before.
     pub fn hung_at(&self) -> Option<Tick> {
         let judged = self.watched && self.watchdog > 0 && !self.paused && self.ending.is_none();
         judged.then(|| self.alive_at.after(self.watchdog))
     }
 
-    /// When something is due: KILL, or the judgement that it hangs.
+    /// The time at which KILL is due, or it counts as hanging.
     pub fn deadline(&self) -> Option<Tick> {
         self.ending.map_or(self.hung_at(), |ending| ending.kill_at)
     }
 
-    /// It is the main copy from now on.
+    /// Makes it the main copy, whose watchdog counts.
     pub fn promote(&mut self, now: Tick) {
         self.ready &= self.declares;
         (self.paused, self.ending) = (false, None);
         (self.watched, self.alive_at) = (self.ready, now);
     }
 
-    /// It says that it is ready. Returns whether that is news.
+    /// Takes in that it is ready. Returns whether that is new.
     pub fn observe_ready(&mut self, now: Tick) -> bool {
         if !self.declares {
             return false;
@@ -124,7 +125,8 @@ impl Copy {
         !std::mem::replace(&mut self.ready, true)
     }
 
-    /// It says that it is not ready any more: it reloads, or ends by itself. Returns whether that is news.
+    /// Takes in that it is not ready any more, because it reloads or is `stopping` by itself. Returns whether that is
+    /// new.
     pub fn observe_unready(&mut self, stopping: bool) -> bool {
         let watched = self.watched && !stopping;
         let known = (self.ready, self.watched);
@@ -132,15 +134,15 @@ impl Copy {
         known != (false, watched)
     }
 
-    /// It was told to end, and gets KILL at `kill_at` unless that was said before.
+    /// Notes that it was told to end, and gets KILL at `kill_at` unless an earlier call has set that.
     pub fn end(&mut self, got_term: bool, kill_at: Option<Tick>) {
         let ending = self.ending.get_or_insert_default();
         ending.got_term |= got_term;
         ending.kill_at = ending.kill_at.or(kill_at);
     }
 
-    /// It is another process from now on. Where the old one was told to end, so is this, with `got_term`; and where the old one was killed because it was
-    /// late, this one has until `kill_at`. Returns whether it is to be told.
+    /// Moves it to another process. If the old process was told to end, the new one must be told too, with `got_term`; if the old one was killed
+    /// because its time was over, the new one has until `kill_at`. Returns whether the new process is to be told to end.
     pub fn observe_move(&mut self, now: Tick, pid: Pid, got_term: bool, kill_at: Tick) -> bool {
         (self.pid, self.paused, self.alive_at, self.leads) = (pid, false, now, false);
         let Some(ending) = &mut self.ending else {
@@ -153,7 +155,7 @@ impl Copy {
         true
     }
 
-    /// What stands in the record.
+    /// The part of the record about this copy.
     pub fn record(&self) -> Option<record::Copy> {
         Some(record::Copy {
             pid: NonZeroU32::new(self.pid.0)?,
@@ -174,16 +176,16 @@ impl Copy {
         })
     }
 
-    /// The copy of which a predecessor has left this. Its intervals begin anew; a KILL that was due comes at `kill_at`. `checks` says that it tells by `check`
-    /// when it is ready, and `ours` that the predecessor was in this process, so that its children are ours.
+    /// Takes over a copy from the record of a predecessor. Its intervals begin anew; a KILL that was pending comes at `kill_at`. `checks`: it says by
+    /// `check` that it is ready. `ours`: the predecessor was this same process (an upgrade), so its children are children of this process.
     pub fn resume(now: Tick, left: &record::Copy, kill_at: Tick, checks: bool, ours: bool) -> Copy {
-        // It is followed to its end, even where there is no `check` any more.
+        // A check that runs is watched to its end, even if the file `check` was removed.
         let runs = left.check.filter(|_| ours);
-        // Records of older versions do not say that it is over.
+        // Records of older versions do not say that the checks are over.
         let is_awaited = left.declares && !left.ready && !left.ending && !left.check_over;
         let start = Start {
             pid: Pid(left.pid.get()),
-            // Whoever writes this has waited until it was, or its process has ended.
+            // The writer of the record has waited until `run` was executed, or the process has ended.
             executed: true,
             declares: left.declares,
             check: runs.is_some() || (checks && is_awaited),

@@ -1,4 +1,4 @@
-//! What the machine of supervise is told, and what it asks for.
+//! The events and actions of the machine of supervise.
 
 use svdir::record::Over;
 use svdir::{Command, Exit};
@@ -9,14 +9,14 @@ use super::rules::Rules;
 use crate::overlap::Why;
 use crate::{Pid, Signal};
 
-/// Every process that there may be: a closed set.
+/// The processes of one supervise: a closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// The copy that serves.
+    /// The main copy, which serves.
     Main,
-    /// The copy beside it.
+    /// The second copy, beside the main one.
     Second,
-    /// Something that is not the service.
+    /// A process that is not the service itself.
     Job(Job),
 }
 
@@ -32,18 +32,18 @@ pub enum Job {
 /// Why a process was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotStarted {
-    /// There can be no further process now.
+    /// No further process can be made now.
     Fork,
-    /// It was not even tried, or came to nothing: something that the service needs cannot be had.
+    /// Something that the process needs is not available; or it could not execute its program.
     Refused,
 }
 
-/// What a copy, or one of its processes, tells of it.
+/// A message about a copy, from itself or from one of its processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
     /// The copy is ready.
     Ready,
-    /// The copy is not ready any more, and will tell when it is again.
+    /// The copy is not ready any more, and will say when it is ready again.
     Unready,
     /// The copy is not ready any more, and ends by itself.
     Stopping,
@@ -51,11 +51,11 @@ pub enum Word {
     Alive,
     /// The copy hangs.
     Hangs(Knobs),
-    /// From now on it tells within so many nanoseconds that it is alive; 0 for no more.
+    /// The copy changes its watchdog interval to this many nanoseconds; 0 for no watchdog.
     Watch(u64),
-    /// It needs at least so many nanoseconds more to get ready.
+    /// The copy needs at least this many more nanoseconds to get ready.
     Extend(u64),
-    /// It is this process from now on, and [`Machine::can_move`].
+    /// The copy is this process from now on. Only if [`can_move`](super::Machine::can_move) allows it.
     Moved(Pid),
 }
 
@@ -64,41 +64,42 @@ pub enum Word {
 pub enum Event {
     /// Supervision begins.
     Begin,
-    /// What [`Action::Start`] asked for was made.
+    /// [`Action::Start`] was done.
     Started(Slot, Start),
-    /// What [`Action::Start`] asked for was not made.
+    /// [`Action::Start`] failed.
     NotStarted(Slot, NotStarted),
-    /// A child ended, or a process that was taken over. The rules are needed where it is that of the main copy.
+    /// A child, or a process that was taken over, ended. The rules count only for the main copy.
     Ended(Pid, Exit, Rules),
     /// A child was stopped.
     Stopped(Pid),
     /// A child was continued.
     Continued(Pid),
-    /// This process tells something of its copy.
+    /// This process has sent a message about its copy.
     Word(Pid, Word),
     /// A command came.
     Command(Command, Knobs),
-    /// The main copy [is overdue](Machine::is_overdue), and whatever it may have told before was heard.
+    /// The main copy [is overdue](super::Machine::is_overdue), and all its messages were read.
     Overdue(Knobs),
     /// The deadline has come.
     Timeout,
 }
 
-/// Who gets a signal.
+/// The receiver of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// This process.
     Process(Pid),
-    /// What is left of the process group that this process, a copy which has ended, has led.
+    /// The rest of the process group that this process, a copy that has ended, has led.
     Group(Pid),
-    /// A job of ours that was not reaped, with all that it has started.
+    /// The process group of this job, which was not reaped yet.
     Job(Pid),
 }
 
-/// What is to be said.
+/// A message to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Say {
-    /// This process hangs, and will be ended: it has not told within so many nanoseconds that it is alive, or has said so itself.
+    /// This process hangs and will be ended: it has not said within this many nanoseconds that it is alive, or (`None`) it has
+    /// said itself that it hangs.
     Hung(Pid, Option<u64>),
     /// This process has not ended in time, and is killed.
     Late(Pid),
@@ -110,24 +111,25 @@ pub enum Say {
     Over(Over),
 }
 
-/// What is to be done, in the order given.
+/// What is to be done, in the order of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start this, and say how it went by [`Event::Started`] or [`Event::NotStarted`] before any other event. A copy takes the time itself and
-    /// writes [`Machine::decided_once_started`] before it becomes `run`.
+    /// Start a process, and report the outcome by [`Event::Started`] or [`Event::NotStarted`] before any other event. A copy takes the time
+    /// itself and writes [`decided_once_started`](super::Machine::decided_once_started) before it executes `run`.
     Start(Slot),
     /// Send a signal.
     Signal(Target, Signal),
-    /// The two copies have changed places: the second is the main one from now on, and if there was one before that is the second.
+    /// The two copies have changed places: the second copy is the main one from now on, and the old main copy, if it still runs,
+    /// is the second.
     Promote,
-    /// Take the time: the pid has changed.
+    /// Take the time of the last change of pid.
     Stamp,
-    /// Take the time: the service is ready.
+    /// Take the time at which the service became ready.
     StampReady,
     /// Write the record.
     Announce,
-    /// Say something.
+    /// Print a message.
     Say(Say),
-    /// Leave.
+    /// Exit.
     Quit,
 }

@@ -1,29 +1,30 @@
-//! What the service directory says about signals and replacing. It comes with the event that needs it, read anew each time.
+//! The knobs of the service directory about signals and replacing. They come with the event that needs them, and are read
+//! anew each time.
 
 use svdir::Command;
 
 use crate::overlap::{Readiness, Settings};
 use crate::{SECOND, Signal};
 
-/// So long one that hangs may take to end, in nanoseconds, unless [`Knobs::timeout_kill`] says how long.
+/// How long a copy that hangs may take to end, in nanoseconds, if there is no [`Knobs::timeout_kill`].
 pub const HUNG_GRACE: u64 = 10 * SECOND;
-/// How long a new copy that tells when it is ready may take to get there, in nanoseconds.
+/// The default of `timeout-ready`, in nanoseconds.
 pub const PATIENCE: u64 = 60 * SECOND;
-/// How long a new copy must live before the old one goes, in nanoseconds, where it does not tell when it is ready.
+/// The default of `warmup`, in nanoseconds.
 pub const WARM_UP: u64 = SECOND;
 
 /// The knobs of a service that matter to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knobs {
-    /// Ends the service.
+    /// The signal that ends the service.
     pub down_signal: Signal,
-    /// Makes it read its configuration again.
+    /// The signal that makes the service read its configuration again.
     pub reload_signal: Signal,
-    /// How long it may take to end before it gets KILL, in nanoseconds; for ever if `None`.
+    /// How long the service may take to end before it gets KILL, in nanoseconds; `None` for no limit.
     pub timeout_kill: Option<u64>,
-    /// How long a new copy that tells when it is ready may take to get there, in nanoseconds; for ever if `None`.
+    /// How long a new copy that says when it is ready may take to get ready, in nanoseconds; `None` for no limit.
     pub patience: Option<u64>,
-    /// How long a new copy that does not tell so must live before the old one goes, in nanoseconds.
+    /// How long a new copy that does not say so must live before the old one is told to end, in nanoseconds.
     pub warm_up: u64,
 }
 
@@ -40,17 +41,17 @@ impl Default for Knobs {
 }
 
 impl Knobs {
-    /// When a new copy takes the place of the old one, which depends on whether it tells that it is ready.
+    /// When a new copy counts as ready; `declares` says whether it says so itself.
     pub const fn readiness(&self, declares: bool) -> Readiness {
         if declares { Readiness::Declared(self.patience) } else { Readiness::WarmUp(self.warm_up) }
     }
 
-    /// How a replacement by such a copy is done.
+    /// The settings of a replacement by a copy that `declares` its readiness or does not.
     pub const fn settings(&self, declares: bool) -> Settings {
         Settings { readiness: self.readiness(declares), grace: self.timeout_kill, give_up_grace: self.timeout_kill }
     }
 
-    /// How long one that hangs may take to end, in nanoseconds.
+    /// How long a copy that hangs may take to end, in nanoseconds.
     pub fn hung_grace(&self) -> u64 {
         self.timeout_kill.unwrap_or(HUNG_GRACE)
     }

@@ -1,57 +1,56 @@
-//! What `supervise` decides for its one service.
+//! The decisions of `supervise` about its one service.
 //!
 //! | state | meaning | leaves it by |
 //! |---|---|---|
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `x`: quit |
 //! | waiting | down, and due to start at a deadline: the pace's ([`pace`]) | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
-//! | starting | the loop forks in this moment | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; what it needs cannot be had: the same for a second |
+//! | starting | the loop is forking | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down |
 //! | up | the child runs | its death: finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
 //! | finishing | the child has ended, and [`finish`] runs | its end: what the child's death leads to without it; down for good if it says that the service has failed |
 //!
-//! Besides it knows what is wanted (up, down, once), whether the child is paused, and whether it is to exit, which cannot be
-//! taken back.
+//! It also knows what is wanted (up, down, once), whether the child is paused, and whether supervise is to exit, which no command cancels.
 //!
-//! At least one second passes from one start to the next. That is a deadline, never a sleep: commands act while it runs. A
-//! start that `u` or `o` asked for within that second is made when it is over, also after an `x` (`ox` is "run once, then leave");
-//! a `d` takes it back. A restart that nobody asked for is given up by `x`.
+//! At least one second passes from one start to the next. That is a deadline, never a sleep: commands are obeyed meanwhile. A start that `u` or `o`
+//! asked for within that second is made when it is over, even after an `x` (`ox` means: run once, then exit); a `d` cancels it. A restart that nobody
+//! asked for is cancelled by `x`.
 //!
 //! While `finish` runs, signals reach nobody, and `u`, `o`, `d` and `x` change what follows it: a start that `u` or `o` asked for then is made whatever `finish` says.
 //!
 //! A service that is done, or has failed, is wanted down, and leaves that by `u`, `o` or `R`: its `finish` said so, or it ended in a way that is final ([`finals`]), or too often ([`restarts`]). These commands
 //! start it when a second has passed since the last start, whatever was counted, and that is forgotten.
 //!
-//! A service that `d` or `r` has told to end, and that does not within [`Knobs::timeout_kill`], gets KILL then, whatever was
-//! commanded meanwhile.
+//! If `d` or `r` has told a service to end, and it has not ended within [`Knobs::timeout_kill`], it gets KILL, whatever was commanded meanwhile.
 //!
-//! `R` replaces the process by a new copy ([`crate::overlap`]): for that time there are two, the main one, which is the state above, and
-//! a second. What comes in the middle of it:
+//! `R` replaces the process by a new copy ([`crate::overlap`]). Meanwhile there are two copies: the main one, which has the state above, and a second
+//! one. Commands during a replacement:
 //!
 //! | command | while the new copy is not ready | while the old copy ends |
 //! |---|---|---|
 //! | `u`, `o` | what is wanted changes, the replacement goes on | the same |
-//! | `d` | both are told to end, and none follows | the new one is told to end too |
-//! | `x` | the new copy is told to end; supervise leaves when both have ended | supervise leaves when both have ended |
-//! | `t`, `k`, `r`, and every other signal | the old copy gets it; if it ends, the new one is the main one at once | the new copy gets it |
+//! | `d` | both are told to end, and no other is started | the new one is told to end too |
+//! | `x` | the new copy is told to end; supervise exits when both have ended | supervise exits when both have ended |
+//! | `t`, `k`, `r`, and every other signal | the old copy gets it; if it ends, the new one becomes the main one at once | the new copy gets it |
 //! | `R` | is remembered, once, and done afterwards | the same |
 //!
-//! The death of the main copy while a new one is not ready makes that the main one. While an old copy still ends, a dead main one is started
-//! again as ever.
+//! If the main copy dies while a new one is not ready, the new one becomes the main copy. If the main copy dies while an old one still ends, it is
+//! started again as usual.
 //!
-//! A main copy that has not told in time that it is alive ([`copy`]), or says itself that it hangs, gets ABRT, then KILL when [`Knobs::timeout_kill`] or else
-//! [`HUNG_GRACE`] is over; its death is one like others. Whoever finds that a copy hangs ends it so.
+//! A main copy that has not said in time that it is alive ([`copy`]), or that says itself that it hangs, gets ABRT, then KILL when
+//! [`Knobs::timeout_kill`] (without that, [`HUNG_GRACE`]) is over. Its death is then handled like any other. There is no other way to end a copy that
+//! hangs.
 //!
-//! A process may tell that the service is another one from now on ([`Word::Moved`]). Nothing else changes; that the old one ends means nothing
-//! then. Where the service was told to end, the new process is told so too.
+//! A process may say that the service is another process from now on ([`Word::Moved`]). Nothing else changes, and the end of the old process means
+//! nothing then. If the service was told to end, the new process is told too.
 //!
-//! The parts are values with their own states and tables: what was commanded (`orders`), the processes (`copies`, each a [`copy`], with the overlap ([`crate::overlap`])
-//! and the checks ([`crate::probe`])), the time of the next start ([`pace`]), [`finish`], [`finals`] and [`restarts`]. They meet in one place, the end of the main copy (`main_ended`, and
-//! `finished` where `finish` is over). No event needs that something else was called before.
+//! The parts are values with their own states and tables: the commands (`orders`), the processes (`copies`, each a [`copy`], with the overlap
+//! ([`crate::overlap`]) and the checks ([`crate::probe`])), the time of the next start ([`pace`]), [`finish`], [`finals`] and [`restarts`]. They meet
+//! in one place, the end of the main copy (`main_ended`, and `finished` when `finish` is over). No event requires an earlier call of something else.
 //!
-//! With [`Machine::make_last_run`], a `run` that ends by itself, whatever its code, is the end: supervise leaves. One that was sent a signal
-//! to end it by a command is started again, or not, as always.
+//! With [`Machine::make_last_run`], supervise exits when `run` ends by itself, with whatever code. A `run` that a command has sent a signal to end it
+//! is started again, or not, as always.
 //!
-//! A supervise that was killed comes back with what its status record tells ([`Machine::resume`]): it is up with the same
-//! child, or learns at once that the child ended while nobody looked.
+//! The successor of a supervise that was killed begins from the record ([`Machine::resume`]): it is up with the same process, or learns at once that
+//! the process has ended meanwhile.
 
 mod copies;
 pub mod copy;
@@ -85,7 +84,7 @@ use crate::{Pid, Signal, Tick};
 /// The actions of one step.
 pub type Actions = crate::actions::Actions<Action, 16>;
 
-/// What happens while there is no main copy. It is down while there is one.
+/// The state while there is no main copy. It is `Down` while there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Down,
@@ -106,7 +105,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Nothing runs yet; `want` is up, or down where there is a `down` file.
+    /// Makes the machine. Nothing runs yet; `want` is up, or down if there is a file `down`.
     pub fn new(want: Want) -> Machine {
         Machine {
             phase: Phase::Down,
@@ -118,8 +117,8 @@ impl Machine {
         }
     }
 
-    /// Goes on from what a predecessor had written. Both copies count as alive until [`Event::Ended`]. A KILL that was due comes when the time for it, which begins anew, is over;
-    /// so does the interval within which the service tells that it is alive.
+    /// Goes on from the record of a predecessor. Both copies count as alive until [`Event::Ended`]. The time until a pending KILL begins anew, and so
+    /// does the watchdog interval.
     pub fn resume(now: Tick, left: &Decided, resumed: Resumed) -> Machine {
         let asked = left.service.start_due;
         let finish = left.finish.filter(|_| left.main.is_none());
@@ -138,12 +137,12 @@ impl Machine {
         }
     }
 
-    /// The copy that serves, if it runs.
+    /// The main copy, if it runs.
     pub const fn main(&self) -> Option<&Copy> {
         self.copies.main()
     }
 
-    /// The process of the copy that serves, if it runs.
+    /// The process of the main copy, if it runs.
     pub fn pid(&self) -> Option<Pid> {
         self.copies.pid()
     }
@@ -158,12 +157,12 @@ impl Machine {
         self.copies.second_pid()
     }
 
-    /// The second copy, which a predecessor has started, was found alive, and leads a process group.
+    /// Notes that the second copy, which a predecessor has started, was found alive and leads a process group.
     pub const fn know_group(&mut self) {
         self.copies.know_group();
     }
 
-    /// From now on a `run` that ends by itself is the end.
+    /// Makes supervise exit when `run` next ends by itself.
     pub fn make_last_run(&mut self) {
         self.orders.last_run = true;
     }
@@ -178,12 +177,12 @@ impl Machine {
         self.pace.last_exit()
     }
 
-    /// What a process of ours is for.
+    /// The slot of a process: which copy or job it is.
     pub fn slot(&self, pid: Pid) -> Option<Slot> {
         if self.finish.pid() == Some(pid) { Some(Slot::Job(Job::Finish)) } else { self.copies.slot(pid) }
     }
 
-    /// When an [`Event::Timeout`] is due, or [`Event::Overdue`]; `None` if nothing is.
+    /// The time at which an [`Event::Timeout`] or [`Event::Overdue`] is due; `None` if nothing is.
     pub fn deadline(&self) -> Option<Tick> {
         let start = match self.phase {
             Phase::Waiting { until, .. } => Some(until),
@@ -192,20 +191,22 @@ impl Machine {
         [start, self.finish.deadline(), self.copies.deadline()].into_iter().flatten().min()
     }
 
-    /// Whether the main copy counts as one that hangs, unless it has told something that was not heard yet.
+    /// Returns whether the watchdog of the main copy has run out, unless there is a message that was not read yet.
     pub fn is_overdue(&self, now: Tick) -> bool {
         self.copies.is_overdue(now)
     }
 
-    /// Whether the process `old` may become `new`: not if it was told to end to make place for another copy, nor if that is a copy already.
+    /// Returns whether the copy `old` may move to the process `new`: not if it was told to end in favour of another copy, nor if `new` is a
+    /// copy already.
     pub fn can_move(&self, old: Pid, new: Pid) -> bool {
         self.copies.can_move(old, new)
     }
 
-    /// What stands in the record.
+    /// The part of the record that the machine decides.
     pub fn decided(&self) -> Decided {
         let start_due = match self.phase {
-            // Announced before the start is made, so that a start that was asked for is not forgotten.
+            // This is announced before the start is made, so that a successor does not forget a start that was asked
+            // for.
             Phase::Starting => true,
             Phase::Waiting { asked, .. } | Phase::Finishing { asked, .. } => asked,
             Phase::Down => false,
@@ -226,7 +227,7 @@ impl Machine {
         }
     }
 
-    /// What stands in the record that the new process of the start that is being made writes. It has not become `run` yet.
+    /// The part of the record that a new process writes at its start, when it has not executed `run` yet.
     pub fn decided_once_started(&self, now: Tick, slot: Slot, start: Start) -> Decided {
         // What was counted is left out: a child that takes no memory cannot copy it.
         let mut then = Machine { restarts: Restarts::default(), copies: self.copies.clone(), ..*self };
@@ -234,7 +235,7 @@ impl Machine {
         then.decided()
     }
 
-    /// Takes in one event and returns what is to be done about it.
+    /// Takes in one event, and returns the actions that follow.
     pub fn step(&mut self, now: Tick, event: Event) -> Actions {
         let mut todo = Actions::default();
         match event {
@@ -336,10 +337,10 @@ impl Machine {
         }
     }
 
-    /// The main copy has ended, and no new one takes its place: here the parts meet.
+    /// Handles the end of a main copy when no new copy takes its place: here the parts meet.
     fn main_ended(&mut self, now: Tick, main: &Copy, exit: Exit, rules: &Rules, todo: &mut Actions) {
         self.orders.run_ended(main.ending.is_none());
-        // What has never become `run` was never up.
+        // A process that has never executed `run` was never up.
         if main.executed {
             todo.push(Action::Stamp);
         }
@@ -373,7 +374,7 @@ impl Machine {
         } else if self.orders.is_wanted() {
             self.start(now, false, todo);
         }
-        // What starts at once announces itself: to write a file takes longer than to start a process.
+        // A start that follows at once announces itself; writing the files takes longer than a start.
         if self.phase != Phase::Starting {
             todo.push(Action::Announce);
         }
@@ -463,7 +464,8 @@ impl Machine {
         self.quit_if_done(todo);
     }
 
-    /// What is down is started, and what was told to end is as good as replaced.
+    /// Handles `R`. A service that is down is started. If it was told to end, or supervise is to exit, nothing is
+    /// replaced: a service that is wanted down is only wanted up again.
     fn replace(&mut self, now: Tick, todo: &mut Actions) {
         match self.main() {
             Some(main) if main.ending.is_some() || self.orders.exiting => {

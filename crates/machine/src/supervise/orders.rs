@@ -1,36 +1,36 @@
-//! What was commanded, and stands until something else is.
+//! The commands that stay in force until others change them.
 
 use svdir::Want;
 use svdir::record::{Decided, Over, Service};
 
-/// What is wanted of the service, and of its supervise.
+/// What is wanted of the service and of its supervise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Orders {
     /// Up, down, or up once.
     pub want: Want,
-    /// Supervise leaves when the service is down. That cannot be taken back.
+    /// supervise exits when the service is down. No command cancels that.
     pub exiting: bool,
-    /// A `run` that ends by itself is the end.
+    /// supervise exits when `run` ends by itself.
     pub last_run: bool,
-    /// A `run` has ended by itself, and that is the end.
+    /// `run` has ended by itself, so supervise exits.
     pub ended: bool,
     /// Why it is down for good, if it is so by itself. Then it is wanted down.
     pub over: Option<Over>,
 }
 
 impl Orders {
-    /// Nothing but this is wanted.
+    /// Begins with `want`, and nothing else.
     pub const fn new(want: Want) -> Orders {
         Orders { want, exiting: false, last_run: false, ended: false, over: None }
     }
 
-    /// The orders that a predecessor has had. While `finish` runs, nothing is over.
+    /// Takes over the orders of a predecessor. While `finish` runs, nothing is over.
     pub const fn resume(left: &Decided, finishing: bool) -> Orders {
         let Service { want, exiting, last_run, ended, .. } = left.service;
         Orders { want, exiting, last_run, ended, over: if finishing { None } else { left.over } }
     }
 
-    /// Whether a service that is down is to be started without another command.
+    /// Returns whether a service that is down is to be started without another command.
     pub fn is_wanted(&self) -> bool {
         self.want == Want::Up && !self.exiting
     }
@@ -45,7 +45,7 @@ impl Orders {
         (self.want, self.over) = (Want::Down, Some(over));
     }
 
-    /// The main copy has ended, `by_itself` or because it was told to.
+    /// Takes in the end of the main copy, `by_itself` or because it was told to end.
     pub const fn run_ended(&mut self, by_itself: bool) {
         if self.last_run && by_itself {
             (self.ended, self.exiting) = (true, true);

@@ -1,4 +1,4 @@
-//! When the service is started: at least [`PACE`] passes from one start to the next. That is a deadline, never a sleep.
+//! The pace of starts: at least [`PACE`] passes from one start to the next. That is a deadline, never a sleep.
 //!
 //! Where the directory says so, the pace gets longer with each end that nobody asked for: it doubles, up to a longest one. A service that has lived longer than that begins anew.
 
@@ -6,15 +6,15 @@ use svdir::{Exit, record};
 
 use crate::{SECOND, Tick};
 
-/// From one start to the next at least this passes, in nanoseconds: daemontools' pace.
+/// The least time between two starts, in nanoseconds, as in daemontools.
 pub const PACE: u64 = SECOND;
-/// After a fork that failed, the next is tried by itself this much later, in nanoseconds: Debian's daemontools.
+/// The time from a failed fork to the next attempt, in nanoseconds, as in Debian's daemontools.
 pub const FORK_RETRY: u64 = 60 * SECOND;
 
 /// The starts of a service, as far as they matter to the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// When the last one was tried.
+    /// When the last start was tried.
     last_start: Option<Tick>,
     starts: u32,
     last_exit: Option<Exit>,
@@ -25,13 +25,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The pace of which a predecessor has left this, who made his last start then.
+    /// Takes over the pace of a predecessor from its record, with the time of its last start.
     pub fn resume(left: record::Pace, last_start: Option<Tick>) -> Pace {
         let due = left.next.map(Tick);
         Pace { last_start, starts: left.starts, last_exit: left.last_exit, due, ends: 0 }
     }
 
-    /// The earliest moment for a start; not before `now`.
+    /// The earliest time for the next start; not before `now`.
     pub fn next(&self, now: Tick) -> Tick {
         let paced = self.last_start.map(|last| last.after(PACE));
         [paced, self.due].into_iter().flatten().fold(now, Tick::max)
@@ -52,18 +52,18 @@ impl Pace {
         (self.due, self.ends) = (None, 0);
     }
 
-    /// A start is made now.
+    /// Notes that a start is made now.
     pub const fn start(&mut self, now: Tick) {
         (self.last_start, self.due) = (Some(now), None);
         self.starts = self.starts.wrapping_add(1);
     }
 
-    /// The start that was made does not count: there was no process.
+    /// Takes back the last start, since no process was made.
     pub const fn take_back(&mut self) {
         self.starts = self.starts.wrapping_sub(1);
     }
 
-    /// The main copy has ended.
+    /// Notes how the main copy has ended.
     pub const fn ended(&mut self, exit: Exit) {
         self.last_exit = Some(exit);
     }
@@ -73,7 +73,7 @@ impl Pace {
         self.last_exit
     }
 
-    /// What stands in the record.
+    /// The part of the record about starts.
     pub fn record(&self) -> record::Pace {
         record::Pace { starts: self.starts, last_exit: self.last_exit, next: self.due.map(|due| due.0) }
     }

@@ -1,4 +1,4 @@
-//! What a successor makes of the record that its predecessor has left.
+//! How a successor begins from the record of its predecessor.
 
 use svdir::record::{self, Role};
 
@@ -11,31 +11,32 @@ use crate::probe::Probe;
 /// What a successor knows besides the record.
 #[derive(Clone, Copy, Debug)]
 pub struct Resumed {
-    /// When the last start was made, if that can be told.
+    /// When the last start was made, if that is known.
     pub last_start: Option<Tick>,
-    /// What the service directory says now.
+    /// The knobs of the service directory now.
     pub knobs: Knobs,
-    /// Whether the service tells by `check` when it is ready.
+    /// Whether the service says by `check` that it is ready.
     pub checks: bool,
-    /// Whether it tells so in whatever way. That is asked only where the record does not say it of a copy.
+    /// Whether the service says in whatever way that it is ready. It counts only if the record does not say it for a
+    /// copy.
     pub declares: bool,
-    /// Whether the service can be heard: one that cannot is not ended for its silence.
+    /// Whether messages of the service can be received. If not, its watchdog does not count.
     pub heard: bool,
     /// How long a `finish` that runs may take, in nanoseconds; for ever if `None`.
     pub finish_limit: Option<u64>,
-    /// The predecessor was in the same process, so its children are ours.
+    /// The predecessor was this same process (an upgrade), so its children are children of this process.
     pub ours: bool,
 }
 
 impl Resumed {
-    /// The main copy of which `left` tells.
+    /// The main copy, from its part of the record.
     pub(super) fn main(&self, now: Tick, left: &record::Copy) -> Copy {
         let kill_at = now.after(self.knobs.hung_grace());
         let copy = Copy::resume(now, left, kill_at, self.checks, self.ours);
         Copy { watchdog: if self.heard { copy.watchdog } else { 0 }, ..copy }
     }
 
-    /// The second copy of which `left` tells.
+    /// The second copy, from its part of the record.
     pub(super) fn second(&self, now: Tick, role: Role, left: &record::Copy) -> Copy {
         let declares = left.declares || (left.undeclared && self.declares);
         let mut second = self.main(now, &record::Copy { declares, ..*left });
@@ -46,8 +47,8 @@ impl Resumed {
     }
 }
 
-/// The overlap that a predecessor has left behind. What was to be waited for is waited for anew. A group is not known: the copy
-/// may have ended meanwhile, and its pid be somebody else's.
+/// Takes over the overlap of a predecessor. All times begin anew. The process group is not known: the copy may have ended
+/// meanwhile, and another process may have its pid.
 pub(super) fn overlap(now: Tick, second: Option<(Role, Copy)>, again: bool, knobs: Knobs) -> Overlap {
     let Some((role, Copy { pid, declares, .. })) = second else {
         return Overlap::new();

@@ -1,4 +1,5 @@
-//! A copy of the service in the record. There are at most two, the main one, which serves, and a second; both are the same sections under other tags.
+//! The copies of the service in the record. There are at most two: the main copy, which serves, and a second one; both have the same sections, with
+//! different tags.
 
 use std::num::NonZeroU32;
 
@@ -6,45 +7,46 @@ use tai::Label;
 
 use super::sections::{Fields, Writer};
 
-/// What a second copy is there for.
+/// The role of a second copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It shall take the place of the main one, and is not ready yet.
+    /// It is to replace the main copy, and is not ready yet.
     Warming,
-    /// The main one has taken its place.
+    /// It is the old copy: the main copy has replaced it.
     EndingOld,
-    /// It was to take the place of the main one, and was given up.
+    /// It was to replace the main copy, and was given up.
     EndingNew,
 }
 
-/// What is decided about a copy.
+/// The decisions about a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copy {
     /// Its process.
     pub pid: NonZeroU32,
-    /// That process has become `run`, as far as its supervise knows. A record that the process wrote itself says no.
+    /// The process has executed `run`, as far as its supervise knows. In a record that the process wrote itself it is
+    /// false.
     pub executed: bool,
-    /// It tells when it is ready.
+    /// It says when it is ready.
     pub declares: bool,
-    /// It has told so, and nothing else since.
+    /// It has said that it is ready, and has not taken that back.
     pub ready: bool,
-    /// It has been ready, so it is held to its [`watchdog`](Copy::watchdog).
+    /// It has been ready, so its [`watchdog`](Copy::watchdog) runs.
     pub watched: bool,
-    /// Within so many nanoseconds it tells again that it is alive; 0 if it need not.
+    /// Its watchdog interval in nanoseconds; 0 for no watchdog.
     pub watchdog: u64,
-    /// It was stopped by STOP.
+    /// It is stopped by STOP.
     pub paused: bool,
-    /// It was sent what shall end it: TERM, KILL, or the signal that it has for that.
+    /// It was sent a signal that is to end it: TERM, KILL, or its `down-signal`.
     pub ending: bool,
-    /// TERM was among the signals that shall end it.
+    /// TERM was one of these signals.
     pub got_term: bool,
-    /// It gets KILL if it takes too long over its end.
+    /// It gets KILL if it does not end in time.
     pub kill_due: bool,
-    /// The `check` that runs about it. It matters to a successor in the same process only.
+    /// The process of its `check`, if one runs. It matters only to an upgrade in the same process.
     pub check: Option<NonZeroU32>,
-    /// It is not checked any more whether it is ready: a check has succeeded, it said so itself, it ends, or nobody ever asked.
+    /// No check is run any more: one has succeeded, the copy said itself that it is ready, it is ending, or there is no check.
     pub check_over: bool,
-    /// Whether it [`declares`](Copy::declares) is not known: the first layout does not say it of a second copy.
+    /// It is not known whether it [`declares`](Copy::declares): the first layout does not say it for a second copy.
     pub undeclared: bool,
     /// It leads a process group of its own.
     pub leads: bool,
@@ -53,7 +55,7 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// A process that is up, of which nothing else is to be said.
+    /// A copy that is up as this process, with all else false or 0.
     pub const fn up(pid: NonZeroU32) -> Copy {
         Copy {
             pid,
@@ -91,7 +93,7 @@ impl Copy {
         section.flags([self.check_over, self.undeclared, self.leads, self.asked != ending]);
     }
 
-    /// What [`encode`](Copy::encode) wrote. `None` if there is no pid.
+    /// Reads what [`encode`](Copy::encode) wrote. `None` if there is no pid.
     pub(super) fn decode(section: &mut Fields<'_>) -> Option<(Option<Role>, Copy)> {
         let pid = NonZeroU32::new(section.number())?;
         let [executed, declares, ready, watched, paused, ending, got_term, kill_due] = section.flags();
@@ -128,9 +130,9 @@ impl Copy {
 /// A span of time in which a process was born: nanoseconds since the boot, sleep included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Born {
-    /// Not before this.
+    /// The earliest time.
     pub earliest: u64,
-    /// Not after this.
+    /// The latest time.
     pub latest: u64,
 }
 
@@ -147,16 +149,16 @@ impl Born {
     }
 }
 
-/// What supervise has seen of the process of a copy, or of the last one while none runs.
+/// What supervise has seen of the process of a copy; while no copy runs, of the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// When it was started or, of the main one while none runs, when that ended.
+    /// When it was started; for the main copy while none runs, when the last one ended.
     pub since: Label,
-    /// When it was born, on the clock that a pid is told apart by.
+    /// When it was born, on the clock by which the kernel counts births.
     pub born: Born,
-    /// Since when it is ready.
+    /// The time since which it is ready.
     pub ready: Option<Label>,
-    /// Inode number of the pipe on which it tells that it is ready; 0 for none.
+    /// Inode number of the pipe on which it says that it is ready; 0 for none.
     pub ready_pipe: u64,
 }
 
@@ -169,7 +171,7 @@ impl Process {
         section.long(self.ready_pipe);
     }
 
-    /// What [`encode`](Process::encode) wrote.
+    /// Reads what [`encode`](Process::encode) wrote.
     pub(super) fn decode(section: &mut Fields<'_>) -> Process {
         Process {
             since: section.label(),

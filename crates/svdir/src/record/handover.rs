@@ -1,6 +1,7 @@
-//! What a supervise hands over to its new file when it is upgraded in place: its record, which descriptors it leaves open, and the sockets that it holds.
+//! The state that a supervise hands over to its new file in an upgrade in place: its record, the descriptors that it leaves open, and the sockets
+//! that it holds.
 //!
-//! It is a line, [`MAGIC`], and then [`super::sections`], those of the record and these:
+//! The format is a line, [`MAGIC`], followed by [`super::sections`]: those of the record and these:
 //!
 //! | tag | contents |
 //! |---|---|
@@ -8,53 +9,53 @@
 //! | 0x21 | a socket of `sockets/`: its number (4), whether the copy that was started last got it (1), the length of its name (2), its name, and what stood in its file |
 //! | 0x22 | the OOM score that children get (2), if it is not that of supervise |
 //!
-//! A new fact or a new descriptor is a new tag or a new key, which an older release leaves alone: it closes what it does not know. The layout of the releases before
-//! (`uphold supervise 3`) is read for ever.
+//! A new fact or a new descriptor gets a new tag or a new key. An older release skips tags that it does not know, and closes descriptors with keys
+//! that it does not know. The layout of earlier releases (`uphold supervise 3`) can still be read.
 
 use super::sections::{Fields, Writer};
 use super::{Record, layout1};
 
-/// What it begins with.
+/// The first line.
 pub const MAGIC: &[u8] = b"uphold supervise in sections\n";
-/// What it began with before there were sections.
+/// The first line of the layout before there were sections.
 const MAGIC_3: &[u8] = b"uphold supervise 3\n";
 
 const DESCRIPTOR: u8 = 0x20;
 const SOCKET: u8 = 0x21;
 const OOM: u8 = 0x22;
 
-/// What a descriptor is for. A number that is not here is one of a later release.
+/// The purpose of a descriptor. An unknown number is from a later release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub u8);
 
 impl Key {
     /// The read end of the control FIFO.
     pub const CONTROL: Key = Key(1);
-    /// A write end of it.
+    /// A write end of the control FIFO.
     pub const CONTROL_WRITER: Key = Key(2);
     /// The read end of the FIFO `ok`.
     pub const OK: Key = Key(3);
     /// The lock.
     pub const LOCK: Key = Key(4);
-    /// The process of the main copy, where it is not a child.
+    /// The pidfd of the main copy, if it is not a child.
     pub const MAIN: Key = Key(5);
-    /// The process of the second copy, where it is not a child.
+    /// The pidfd of the second copy, if it is not a child.
     pub const SECOND: Key = Key(6);
     /// The read end of the pipe to the logger.
     pub const LOG_PIPE: Key = Key(7);
-    /// The read end of the pipe on which the main copy tells that it is ready.
+    /// The read end of the pipe on which the main copy says that it is ready.
     pub const MAIN_READY: Key = Key(8);
-    /// The read end of the pipe on which the second copy does so.
+    /// The read end of the pipe on which the second copy says that it is ready.
     pub const SECOND_READY: Key = Key(9);
-    /// The socket on which the service tells of itself.
+    /// The notify socket.
     pub const NOTIFY: Key = Key(10);
     /// The read end of the pipe for signals.
     pub const SIGNALS: Key = Key(11);
-    /// The write end of it.
+    /// The write end of the pipe for signals.
     pub const SIGNALS_WRITER: Key = Key(12);
-    /// The record's file.
+    /// The record file.
     pub const RECORD: Key = Key(13);
-    /// The service directory, with the lock that outlives `supervise/`.
+    /// The service directory, with the lock that remains when `supervise/` is removed.
     pub const DIRECTORY: Key = Key(14);
     /// The process of `finish`, where it is not a child.
     pub const FINISH: Key = Key(15);
@@ -63,22 +64,22 @@ impl Key {
 /// A socket of `sockets/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
-    /// Its number.
+    /// The number of its descriptor.
     pub number: i32,
     /// Whether the copy that was started last got it.
     pub given: bool,
     /// The name of its file.
     pub name: Vec<u8>,
-    /// What stood there.
+    /// The contents of that file.
     pub line: Vec<u8>,
 }
 
-/// All that is handed over.
+/// The whole state that is handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handover {
     /// The record.
     pub record: Record,
-    /// The descriptors, those of unknown keys too.
+    /// The descriptors, including those with unknown keys.
     pub descriptors: Vec<(Key, i32)>,
     /// The sockets.
     pub sockets: Vec<Socket>,
@@ -92,9 +93,10 @@ impl Handover {
         self.descriptors.iter().find(|&&(known, _)| known == key).map(|&(_, number)| number)
     }
 
-    /// As bytes. `None` if a name or a line is longer than a section may be, which no file of a service directory is.
+    /// Encodes the state. `None` if a name or a line is longer than a section may be, which no file of a service
+    /// directory is.
     pub fn encode(&self) -> Option<Vec<u8>> {
-        /// As long as the longest record.
+        /// The length of the longest record, in bytes.
         const RECORD: usize = 1024;
         let around = self.descriptors.len() * 8
             + self.sockets.iter().map(|one| 16 + one.name.len() + one.line.len()).sum::<usize>();
@@ -126,7 +128,7 @@ impl Handover {
         Some(bytes)
     }
 
-    /// What a supervise of this or any other release handed over. `None` if it cannot be understood.
+    /// Decodes the state from a supervise of this or any other release. `None` if it cannot be understood.
     pub fn decode(bytes: &[u8]) -> Option<Handover> {
         let Some(sections) = bytes.strip_prefix(MAGIC) else {
             return decode_3(bytes);
@@ -155,10 +157,11 @@ fn socket(mut fields: Fields<'_>) -> Option<Socket> {
     Some(Socket { number, given, name: name.to_vec(), line: line.to_vec() })
 }
 
-/// In place of a score: none.
+/// The number for no score.
 const NO_SCORE: i32 = i32::MIN;
 
-/// `uphold supervise 3`: the length of the status file (2 bytes) and its bytes, eleven numbers (4 bytes each, -1 for none), and the sockets with two lengths each (2 bytes).
+/// Decodes `uphold supervise 3`: the length of the status file (2 bytes) and its bytes, eleven numbers (4 bytes each, -1 for none), and the sockets
+/// with two lengths each (2 bytes).
 fn decode_3(bytes: &[u8]) -> Option<Handover> {
     const KEYS: [Key; 10] = [
         Key::CONTROL,

@@ -1,4 +1,4 @@
-//! The record of the first layout: what stood behind the first 20 bytes of `supervise/status`. It is read for ever, and written no more.
+//! The record in the first layout, which followed the first 20 bytes of `supervise/status`. It can still be read, but is not written any more.
 //!
 //! | offset | size | contents |
 //! |---|---|---|
@@ -8,26 +8,26 @@
 //! | 24 | 4 | pid of supervise |
 //! | 28 | 4 | how often `run` was started |
 //! | 32 | 16 | id of the boot |
-//! | 48 | 16 | the service's process was born between these two: nanoseconds since the boot, 8 bytes each |
+//! | 48 | 16 | earliest and latest time of birth of the service's process: nanoseconds since the boot, 8 bytes each |
 //! | 64 | 12 | TAI64N label of when it was ready; 0 for not (yet) |
-//! | 76 | 16 | inode numbers of the pipe that is supervise's stdin and of the log pipe on its stdout, 8 bytes each; 0 for what is none |
-//! | 92 | 12 | version of supervise, in text, with NULs behind it |
-//! | 104 | 8 | inode number of the pipe on which the service tells that it is ready; 0 for none |
-//! | 112 | 8 | the last mark that came behind commands |
-//! | 120 | 8 | name of the socket on which the service tells of itself, with NULs behind it |
-//! | 128 | 64 | why the service cannot be started, or was not replaced, in text, with NULs behind it |
+//! | 76 | 16 | inode numbers of the pipe that is supervise's stdin and of the log pipe on its stdout, 8 bytes each; 0 for no pipe |
+//! | 92 | 12 | version of supervise, in text, padded with NULs |
+//! | 104 | 8 | inode number of the pipe on which the service says that it is ready; 0 for none |
+//! | 112 | 8 | the last mark that came after commands |
+//! | 120 | 8 | name of the notify socket, padded with NULs |
+//! | 128 | 64 | why the service cannot be started, or was not replaced, in text, padded with NULs |
 //! | 192 | 1 | the second copy: 0 none, 1 starting, 2 the old one that is ending, 3 a new one that was given up and is ending |
 //! | 193 | 1 | 1: another replacement is asked for |
 //! | 194 | 2 | 0 |
 //! | 196 | 4 | pid of the second copy |
-//! | 200 | 16 | it was born between these two |
+//! | 200 | 16 | earliest and latest time of its birth |
 //! | 216 | 12 | TAI64N label of its start |
-//! | 228 | 8 | inode number of the pipe on which it tells that it is ready |
-//! | 236 | 8 | nanoseconds within which the process is to tell that it is alive; 0 for none |
-//! | 244 | 8 | the same of the second copy |
-//! | 252 | 1 | 1: the process has been ready, so it is held to that |
+//! | 228 | 8 | inode number of the pipe on which it says that it is ready |
+//! | 236 | 8 | watchdog interval of the process in nanoseconds; 0 for none |
+//! | 244 | 8 | watchdog interval of the second copy |
+//! | 252 | 1 | 1: the process has been ready, so its watchdog runs |
 //!
-//! Numbers are little-endian, but for the label. Records of earlier versions end at 104 bytes or later; what is missing is 0.
+//! Numbers are little-endian, except for labels. Records of earlier versions end at 104 bytes or later; missing fields are 0.
 
 use std::num::NonZeroU32;
 
@@ -37,11 +37,11 @@ use super::sections::Fields;
 use super::{Boot, Born, Copy, Decided, Exit, Observed, Pace, Process, Record, Role, Service, Supervise, Text};
 use crate::{Mark, Status};
 
-/// Length in bytes of the longest that was ever written.
+/// Length in bytes of the longest status file of this layout.
 pub const LONGEST: usize = 253;
-/// Length in bytes of the shortest.
+/// Length in bytes of the shortest status file of this layout.
 const LEAST: usize = 104;
-/// The version that stands in front of it.
+/// The version byte.
 const LAYOUT: u8 = 1;
 
 const EXITING: u8 = 1;
@@ -53,7 +53,7 @@ const DECLARES: u8 = 32;
 const LAST_RUN: u8 = 64;
 const ENDED: u8 = 128;
 
-/// The record in a whole status file of that layout. `None` if it is none: too short, or of another suite.
+/// Decodes a whole status file of this layout. `None` if it is too short, or of another suite.
 pub fn decode(file: &[u8]) -> Option<Record> {
     let status = Status::decode(file).ok()?;
     let mut rest = Fields::new(file.get(Status::SIZE..).filter(|_| file.len() >= LEAST)?);
@@ -77,7 +77,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
         executed: true,
         declares: is(DECLARES),
         ready: ready.is_some(),
-        // One that knew no watchdog tells only that it is ready.
+        // A supervise without watchdogs recorded only that the service is ready.
         watched: watched || ready.is_some(),
         watchdog,
         paused: status.paused,
@@ -98,7 +98,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
     };
     let second =
         second.and_then(|pid| Some((role?, Copy { watchdog: second_watchdog, undeclared: true, ..Copy::up(pid) })));
-    Some(Record {
+    let record = Record {
         decided: Decided {
             service: Service {
                 want: status.want,
@@ -132,7 +132,8 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             mark,
             heard: 0,
         },
-    })
+    };
+    Some(record.without_ghost())
 }
 
 fn process(rest: &mut Fields<'_>) -> Process {

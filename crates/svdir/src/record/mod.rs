@@ -1,27 +1,27 @@
-//! The record, `supervise/record`: what a supervise writes so that its successor, after `kill -9` or an upgrade, finds everything again, and from which clients
-//! learn what the status has no place for.
+//! The record, `supervise/record`: supervise writes it so that its successor, after `kill -9` or an upgrade, finds everything again. Clients read
+//! from it what the status has no place for.
 //!
 //! It is made of [`sections`]:
 //!
 //! | tag | section | contents |
 //! |---|---|---|
 //! | 1 | service | [`Service`]: what is wanted |
-//! | 2, 3 | copy | [`Copy`]: what is decided about the main copy, and the second |
-//! | 4, 5 | process | [`Process`]: what supervise has seen of each |
-//! | 6 | supervise | [`Supervise`]: who writes this |
-//! | 7 | pace | [`Pace`]: how the starts went |
+//! | 2, 3 | copy | [`Copy`]: the decisions about the main copy, and about the second |
+//! | 4, 5 | process | [`Process`]: what supervise has seen of the process of each |
+//! | 6 | supervise | [`Supervise`]: the supervise that writes this |
+//! | 7 | pace | [`Pace`]: the starts so far |
 //! | 8 | why | why the service cannot be started, or was not replaced, in text |
-//! | 9 | notify | where the service tells of itself |
-//! | 10 | mark | the last mark that came behind commands, and how many bytes of marks have come |
+//! | 9 | notify | the name of the notify socket |
+//! | 10 | mark | the last mark that came after commands, and how many bytes of marks have come |
 //! | 11 | finish | [`Finish`], while it runs |
 //! | 12 | birth of finish | [`Born`], while it runs |
 //! | 13 | over | [`Over`]: why the service is down for good, if nobody told it to be |
 //!
-//! Every program of a later release reads what an earlier one wrote, and the other way round: a section that is not known is left alone, unless its tag
-//! is [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
+//! Programs of later releases read what earlier ones wrote, and the other way round: an unknown section is skipped, unless its tag is
+//! [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
 //!
-//! [`slots`] says how it stands in the file, [`layout1`] what stood behind the status in its place before there was a file of its own, and [`handover`] what an upgrade in place
-//! hands over besides.
+//! [`slots`] is the layout of the file. [`layout1`] is the earlier record, which followed the status before there was a file for it. [`handover`] is
+//! what an upgrade in place hands over besides.
 
 mod copy;
 mod finish;
@@ -60,14 +60,14 @@ const FINISH: u8 = 11;
 const FINISH_BORN: u8 = 12;
 const OVER: u8 = 13;
 
-/// What the machine of supervise decides.
+/// The part of the record that the machine of supervise decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Decided {
     /// What is wanted.
     pub service: Service,
-    /// The copy that serves.
+    /// The main copy.
     pub main: Option<Copy>,
-    /// The copy beside it.
+    /// The second copy, with its role.
     pub second: Option<(Role, Copy)>,
     /// How the starts went.
     pub pace: Pace,
@@ -77,33 +77,34 @@ pub struct Decided {
     pub over: Option<Over>,
 }
 
-/// What the loop of supervise has seen, and who it is.
+/// The part of the record that the loop of supervise fills in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// Of the process that serves, or the last one.
+    /// The process of the main copy, or of the last one.
     pub main: Process,
-    /// Of the one beside it.
+    /// The process of the second copy.
     pub second: Process,
     /// When the `finish` that runs was born.
     pub finish: Born,
-    /// Who supervises.
+    /// The supervise itself.
     pub supervise: Supervise,
-    /// Why the service cannot be started or, while it is up, was not replaced when that was last tried; empty for nothing.
+    /// Why the service cannot be started or, while it is up, why the last replacement failed; empty if there is nothing to
+    /// say.
     pub why: Text<64>,
-    /// The name of the socket on which the service tells of itself; empty for none.
+    /// The name of the notify socket; empty for none.
     pub notify: Text<16>,
-    /// What a client has sent last behind its commands.
+    /// The last mark that a client has sent after its commands.
     pub mark: Mark,
-    /// How many bytes of marks have come, so that the same mark is news when it comes again.
+    /// How many bytes of marks have come, so that a mark is noticed even if it comes a second time.
     pub heard: u32,
 }
 
-/// All of it.
+/// The whole record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// What is decided.
+    /// The part of the machine.
     pub decided: Decided,
-    /// What was seen.
+    /// The part of the loop.
     pub observed: Observed,
 }
 
@@ -139,19 +140,20 @@ impl Record {
         if let Some(notify) = observed.notify.some() {
             writer.section(NOTIFY, |section| section.put(notify));
         }
-        // As a later release may.
+        // A later release may write a section that this one does not know.
         if cfg!(feature = "from-the-future") {
             writer.section(sections::UNKNOWN, |section| section.put(b"more than is known"));
         }
     }
 
-    /// What [`encode`](Record::encode) wrote, of this version or any other. `None` if the bytes are no sections, say nothing of a supervise, or have a critical section that
-    /// is not known.
+    /// Decodes a record of this version or any other. `None` if the bytes are not sections, lack the section about supervise, or have an unknown
+    /// critical section.
     pub fn decode(bytes: &[u8]) -> Option<Record> {
         Record::decode_with(bytes, |_, _| None)
     }
 
-    /// The record among sections of which some are not its own: `other` takes those, and says `None` for what it does not know either.
+    /// Decodes a record among other sections: `other` gets each section that is not of the record, and returns `None` if it does not
+    /// know it either.
     pub(crate) fn decode_with(bytes: &[u8], mut other: impl FnMut(u8, Fields<'_>) -> Option<()>) -> Option<Record> {
         let (mut record, mut is_there) = (Record::default(), false);
         for section in Sections(bytes) {
@@ -181,15 +183,23 @@ impl Record {
                 }
             }
         }
-        is_there.then_some(record)
+        is_there.then(|| record.without_ghost())
     }
 
-    /// The process that serves, once it has become `run`.
+    /// Without what was seen of a second copy where there is none: that is not written.
+    pub(crate) fn without_ghost(mut self) -> Record {
+        if self.decided.second.is_none() {
+            self.observed.second = Process::default();
+        }
+        self
+    }
+
+    /// The process of the main copy, once it has executed `run`.
     pub fn pid(&self) -> Option<NonZeroU32> {
         self.decided.main.filter(|main| main.executed).map(|main| main.pid)
     }
 
-    /// The status of the older suites: the part of this that they know.
+    /// The status, which the older suites know too.
     pub fn status(&self) -> Status {
         let main = self.decided.main.filter(|main| main.executed);
         let finish = self.decided.finish.filter(|_| self.decided.main.is_none());
@@ -208,12 +218,12 @@ impl Record {
         }
     }
 
-    /// Since when the service is ready, if it is and tells so.
+    /// The time since which the service is ready; `None` if it is not ready or does not say when it is.
     pub fn ready(&self) -> Option<Label> {
         self.observed.main.ready.filter(|_| self.decided.main.is_some_and(|main| main.executed && main.ready))
     }
 
-    /// Why the service cannot be started, or was not replaced, with nothing in it that a terminal or a script would take for more than text.
+    /// Why the service cannot be started, or was not replaced, without characters that a terminal or a script could take for more than text.
     pub fn why(&self) -> Option<String> {
         self.observed.why.some().map(|why| why.escape_ascii().to_string())
     }
@@ -301,6 +311,17 @@ pub(crate) mod tests {
         }
         let nobody = Record { decided: Decided::default(), observed: Observed::default() };
         assert_eq!(Record::decode(&encoded(&nobody)), Some(nobody));
+    }
+
+    #[test]
+    fn what_was_seen_of_a_second_copy_goes_with_it() {
+        let [mut with, mut without] = [example(); 2];
+        without.decided.second = None;
+        without.observed.second = Process::default();
+        let ghost = [&[SECOND_PROCESS, 8, 0][..], &[1; 8]].concat();
+        assert_eq!(Record::decode(&[encoded(&without), ghost].concat()), Some(without));
+        with.decided.second = None;
+        assert_eq!(Record::decode(&encoded(&with)), Some(without));
     }
 
     #[test]

@@ -1,22 +1,22 @@
-//! Sections: what the record of a supervise and the hand-over of an upgrade are made of.
+//! Sections: the format of the record of a supervise and of the state that an upgrade hands over.
 //!
-//! A section is a tag (one byte), a length (two bytes, little-endian) and so many bytes. Within it stand fields of fixed sizes, numbers little-endian. What
-//! was added later stands behind what was there before: a reader takes missing bytes at the end for zeros, and leaves alone what it does not know.
-//! So a program reads what an older one wrote, and what a newer one wrote. A section with the [critical](CRITICAL) bit in its tag must be understood: a reader
-//! that does not know it refuses the whole.
+//! A section is a tag (one byte), a length (two bytes, little-endian) and that many bytes. It contains fields of fixed sizes, numbers in
+//! little-endian. New fields are added at the end: a reader takes missing bytes for zeros, and ignores bytes that it does not know. So a program
+//! reads what older and newer programs wrote. A section with the [critical](CRITICAL) bit in its tag must be understood: a reader that does not know
+//! it refuses everything.
 
 use tai::Label;
 
 /// Set in the tag of a section without which the rest would be misunderstood.
 pub const CRITICAL: u8 = 0x80;
 
-/// A tag that no release gives to anything, nor a descriptor: for programs that are to say more than others understand.
+/// A tag and key that no release uses, for tests of sections and descriptors that are not understood.
 pub const UNKNOWN: u8 = 0x7f;
 
 /// Bytes before the contents of a section: tag and length.
 const HEAD: usize = 3;
 
-/// Writes sections into memory that is there already: a child that must take none writes its own record.
+/// Writes sections into existing memory: a child that must not allocate writes its own record.
 pub struct Writer<'a> {
     bytes: &'a mut [u8],
     length: usize,
@@ -24,7 +24,7 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// A writer that begins at the first of these bytes.
+    /// Makes a writer that begins at the first of these bytes.
     pub const fn new(bytes: &'a mut [u8]) -> Writer<'a> {
         Writer { bytes, length: 0, full: false }
     }
@@ -34,7 +34,7 @@ impl<'a> Writer<'a> {
         if self.full { None } else { Some(self.length) }
     }
 
-    /// Writes one section with what `fill` puts into it.
+    /// Writes one section, whose contents `fill` writes.
     pub fn section(&mut self, tag: u8, fill: impl FnOnce(&mut Self)) {
         let head = self.length;
         self.put(&[tag, 0, 0]);
@@ -84,7 +84,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The sections in some bytes, one after the other: each tag with its contents. Bytes that are no whole section end it as [`Cut`].
+/// Iterates over the sections in some bytes: each tag with its contents. An incomplete section at the end gives [`Cut`].
 pub struct Sections<'a>(pub &'a [u8]);
 
 /// The bytes end in the middle of a section.
@@ -114,11 +114,11 @@ impl<'a> Iterator for Sections<'a> {
     }
 }
 
-/// The fields of one section. What is missing at its end is zero.
+/// Reads the fields of one section. Missing bytes at the end are zero.
 pub struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The fields in these bytes.
+    /// Begins at the first of these bytes.
     pub const fn new(bytes: &'a [u8]) -> Fields<'a> {
         Fields(bytes)
     }
@@ -161,7 +161,7 @@ impl<'a> Fields<'a> {
         Label::unpack(self.array())
     }
 
-    /// All that is left, for the one field of variable length that may stand at the end.
+    /// All remaining bytes, for a field of variable length at the end.
     pub fn rest(self) -> &'a [u8] {
         self.0
     }

@@ -1,33 +1,33 @@
-//! What is decided about the service as a whole, in the record: what is wanted, and how its starts went.
+//! The service as a whole in the record: what is wanted, and the starts so far.
 
 use super::sections::{Fields, Writer};
 use crate::Want;
 
-/// What is wanted of the service, and of its supervise.
+/// What is wanted of the service and of its supervise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// What the operator wants of the service.
     pub want: Want,
     /// Supervise exits as soon as the service is down.
     pub exiting: bool,
-    /// A start is due that `u` or `o` asked for.
+    /// A start that `u` or `o` asked for is due.
     pub start_due: bool,
     /// Supervise exits when `run` ends by itself.
     pub last_run: bool,
-    /// That has happened.
+    /// `run` has ended by itself, with `last_run`.
     pub ended: bool,
     /// Another replacement is asked for.
     pub replace_due: bool,
 }
 
 impl Service {
-    /// Writes want, as it stands in the status, and flags.
+    /// Writes want, as in the status, and flags.
     pub(super) fn encode(&self, section: &mut Writer<'_>) {
         section.byte(self.want.byte());
         section.flags([self.exiting, self.start_due, self.last_run, self.ended, self.replace_due]);
     }
 
-    /// What [`encode`](Service::encode) wrote.
+    /// Reads what [`encode`](Service::encode) wrote.
     pub(super) fn decode(section: &mut Fields<'_>) -> Service {
         let want = Want::from_byte(section.byte());
         let [exiting, start_due, last_run, ended, replace_due] = section.flags();
@@ -38,11 +38,11 @@ impl Service {
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself, with this code.
+    /// It exited with this code.
     Code(u8),
-    /// By this signal.
+    /// This signal killed it.
     Signal(u8),
-    /// Nobody who could be asked has seen it.
+    /// It is unknown how it ended.
     Unknown,
 }
 
@@ -66,12 +66,12 @@ impl Exit {
     }
 }
 
-/// How the starts of `run` went.
+/// The starts of `run` so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// How often it was started.
+    /// How often `run` was started.
     pub starts: u32,
-    /// How the last one ended.
+    /// How the last run ended; `None` if none has ended yet.
     pub last_exit: Option<Exit>,
     /// The next one is not before this moment of the monotonic clock, in nanoseconds, if that is longer than a second after the last one.
     pub next: Option<u64>,
@@ -85,7 +85,7 @@ impl Pace {
         section.long(self.next.unwrap_or(0));
     }
 
-    /// What [`encode`](Pace::encode) wrote.
+    /// Reads what [`encode`](Pace::encode) wrote.
     pub(super) fn decode(section: &mut Fields<'_>) -> Pace {
         let (starts, last_exit) = (section.number(), Exit::from_bytes(section.array()));
         Pace { starts, last_exit, next: Some(section.long()).filter(|&next| next != 0) }

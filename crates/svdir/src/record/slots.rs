@@ -1,15 +1,16 @@
-//! How the record stands in `supervise/record`: in two slots, written in turn, each by one call to a descriptor that stays open.
+//! The layout of the file `supervise/record`: two slots, written in turn, each by one call to a descriptor that stays open.
 //!
 //! | offset in a slot | size | contents |
 //! |---|---|---|
 //! | 0 | 4 | `upR2` |
-//! | 4 | 4 | checksum of all that follows, up to the end of the sections |
+//! | 4 | 4 | checksum of everything that follows, up to the end of the sections |
 //! | 8 | 8 | sequence number |
 //! | 16 | 2 | length of the sections |
 //! | 18 | | [`super::sections`] |
 //!
-//! The slot with the greater number counts, if its checksum is right. A slot that was half written, or is read while it is written, is seen by that, and the other one
-//! holds. Both slots have their place on the disk from the beginning, so a full disk does not matter to what is written later.
+//! Of the slots whose checksum is right, the one with the greater number counts. The checksum is wrong for a slot that is only half written, or that
+//! is read while it is written; then the other slot counts. Both slots have their place on the disk from the beginning, so a disk that fills up later
+//! does not matter.
 
 use super::Record;
 use super::sections::Writer;
@@ -18,31 +19,31 @@ use super::sections::Writer;
 pub const SLOT: usize = 512;
 /// Length in bytes of the file.
 pub const FILE: usize = 2 * SLOT;
-/// Length in bytes of what is before the sections.
+/// Length in bytes of the head, before the sections.
 const HEAD: usize = 18;
-/// The most bytes that the sections may have.
+/// The greatest length in bytes of the sections.
 pub const SECTIONS: usize = SLOT - HEAD;
 
 const MAGIC: &[u8; 4] = b"upR2";
 
-/// The number of a slot's contents: each is greater by one than the one before.
+/// The sequence number of a slot: each write has a number that is greater by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sequence(pub u64);
 
 impl Sequence {
-    /// The number of what is written next.
+    /// The sequence number of the next write.
     #[must_use]
     pub const fn next(self) -> Sequence {
         Sequence(self.0.wrapping_add(1))
     }
 
-    /// Where in the file it stands, in bytes.
+    /// The offset in the file of the slot for this number, in bytes.
     pub const fn offset(self) -> u64 {
         self.0 % 2 * SLOT as u64
     }
 }
 
-/// A slot as it stands in the file. A record that had no room, which no version of ours can make, is left out: then the slot does not count.
+/// Encodes a slot. A record for which there is no room, which no version of this suite can make, is left out, and the slot does not count.
 pub fn encode(sequence: Sequence, record: &Record) -> [u8; SLOT] {
     let mut slot = [0; SLOT];
     let (head, sections) = slot.split_at_mut(HEAD);
@@ -60,14 +61,14 @@ pub fn encode(sequence: Sequence, record: &Record) -> [u8; SLOT] {
     slot
 }
 
-/// The newest record in the bytes of a file, with its number. `None` if there is none that can be read.
+/// Finds the newest record in the bytes of a file, with its number. `None` if no record can be read.
 pub fn newest(file: &[u8]) -> Option<(Sequence, Record)> {
     let mut slots: Vec<_> = file.chunks(SLOT).take(2).filter_map(contents).collect();
     slots.sort_by_key(|&(sequence, _)| std::cmp::Reverse(sequence));
     slots.into_iter().find_map(|(sequence, sections)| Some((sequence, Record::decode(sections)?)))
 }
 
-/// The number and the sections of a slot that is whole.
+/// The number and the sections of a slot; `None` if it is not complete.
 fn contents(slot: &[u8]) -> Option<(Sequence, &[u8])> {
     let rest = slot.strip_prefix(MAGIC)?;
     let (&sum, summed) = rest.split_first_chunk::<4>()?;
@@ -79,7 +80,7 @@ fn contents(slot: &[u8]) -> Option<(Sequence, &[u8])> {
     right.then_some((Sequence(u64::from_le_bytes(sequence)), sections))
 }
 
-/// Fowler, Noll and Vo's hash (FNV-1a, 32 bits): it is to tell a torn slot from a whole one, not to withstand anybody.
+/// The hash of Fowler, Noll and Vo (FNV-1a, 32 bits). It detects torn slots; it does not protect against an attacker.
 fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -1,14 +1,14 @@
-//! The supervise that writes the record, in the record.
+//! The supervise that writes the record, as a section of the record.
 
 use super::sections::{Fields, Writer};
 use super::text::Text;
 
-/// In which life of the system a record was written: pids of another one say nothing.
+/// The boot of the system in which a record was written: pids from another boot mean nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boot {
-    /// The id of the kernel's boot. Records of the first layout have it; it stays the same when a container is started again.
+    /// The boot id of the kernel, in records of the first layout. It stays the same when a container is started again.
     Kernel([u8; 16]),
-    /// Of the kernel's boot, of this PID namespace and of this time namespace together.
+    /// An id of the kernel's boot, of the PID namespace and of the time namespace together.
     Namespace([u8; 16]),
 }
 
@@ -18,22 +18,22 @@ impl Default for Boot {
     }
 }
 
-/// Who supervises.
+/// The supervise that writes the record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Supervise {
     /// Its pid.
     pub pid: u32,
-    /// It has exited because it was told to: its successor begins anew.
+    /// It has exited because it was told to: there is nothing to take over.
     pub exited: bool,
-    /// When. All zeros if that could not be told.
+    /// The boot in which it wrote the record. All zeros if that is unknown.
     pub boot: Boot,
-    /// Inode number of the pipe that is its stdin; 0 if that is no pipe.
+    /// Inode number of the pipe that is its stdin; 0 if that is not a pipe.
     pub stdin: u64,
-    /// Inode number of the log pipe that is its stdout; 0 if that is none.
+    /// Inode number of the log pipe that is its stdout; 0 if that is not a log pipe.
     pub stdout: u64,
     /// Its version.
     pub version: Text<12>,
-    /// Device and inode number of the service directory; both 0 where that is not told.
+    /// Device and inode number of the service directory; both 0 if they are unknown.
     pub directory: (u64, u64),
 }
 
@@ -55,7 +55,7 @@ impl Supervise {
         section.long(self.directory.1);
     }
 
-    /// What [`encode`](Supervise::encode) wrote.
+    /// Reads what [`encode`](Supervise::encode) wrote.
     pub(super) fn decode(section: &mut Fields<'_>) -> Supervise {
         let (pid, exited, kind, id) = (section.number(), section.byte() != 0, section.byte(), section.array());
         Supervise {

@@ -1,4 +1,4 @@
-//! Short texts in a record: bytes in a fixed place, which end at the first NUL.
+//! Short texts in a record: a field of fixed length, in which the text ends at the first NUL.
 
 /// At most `N` bytes of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ impl<const N: usize> Default for Text<N> {
 }
 
 impl<const N: usize> Text<N> {
-    /// These bytes. What is too long is cut; a NUL ends it.
+    /// Makes a text from these bytes, cut off if it is too long, or at the first NUL.
     pub fn new(bytes: &[u8]) -> Text<N> {
         let mut text = [0; N];
         for (place, &byte) in text.iter_mut().zip(bytes.iter().take_while(|&&byte| byte != 0)) {
@@ -20,18 +20,18 @@ impl<const N: usize> Text<N> {
         Text(text)
     }
 
-    /// The bytes, without the NULs behind them.
+    /// The bytes of the text, without padding.
     pub fn bytes(&self) -> &[u8] {
         let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(N);
         self.0.get(..end).unwrap_or_default()
     }
 
-    /// The bytes, with NULs behind them up to the full length.
+    /// The bytes of the text, padded with NULs to the full length.
     pub const fn padded(&self) -> &[u8; N] {
         &self.0
     }
 
-    /// The bytes, unless there is none.
+    /// The bytes of the text; `None` if it is empty.
     pub fn some(&self) -> Option<&[u8]> {
         Some(self.bytes()).filter(|bytes| !bytes.is_empty())
     }

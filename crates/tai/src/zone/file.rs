@@ -1,15 +1,15 @@
-//! The file of a zone: TZif, as RFC 9636 has it. Versions from 2 on hold everything twice, the second time with 64-bit seconds, and end in a rule.
+//! The file of a zone: TZif (RFC 9636). From version 2 on it has everything twice, the second time with 64-bit seconds, and ends in a rule.
 
-/// What a file says.
+/// The contents of a file.
 pub(super) struct File {
     pub changes: Vec<Change>,
     kinds: Vec<Kind>,
     pub leaps: Vec<(i64, i64)>,
-    /// What holds after the last change, as text; often empty.
+    /// The rule that holds after the last change, as text; often empty.
     pub rule: Vec<u8>,
 }
 
-/// A moment from which on another kind of time holds.
+/// A time from which on another kind of time holds.
 pub(super) struct Change {
     pub at: i64,
     pub kind: Kind,
@@ -23,7 +23,7 @@ pub(super) struct Kind {
     summer: bool,
 }
 
-/// How many there are of what follows the header.
+/// The counts in the header, of the parts that follow it.
 struct Counts {
     universal: usize,
     standard: usize,
@@ -34,7 +34,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// How many bytes they take with seconds of that width.
+    /// How many bytes these parts take if seconds have this `width` in bytes.
     fn len(&self, width: usize) -> Option<usize> {
         let each = [
             (self.changes, width + 1),
@@ -49,7 +49,7 @@ impl Counts {
 }
 
 impl File {
-    /// What the bytes of a file say; `None` if they are not such a file.
+    /// Reads the bytes of a file; `None` if they are not such a file.
     pub fn parse(bytes: &[u8]) -> Option<File> {
         let mut bytes = Bytes(bytes);
         let (version, counts) = bytes.header()?;
@@ -65,7 +65,7 @@ impl File {
         Some(file)
     }
 
-    /// What holds before the first change: the first kind that is no summer time.
+    /// The kind of time before the first change: the first kind that is not summer time.
     pub fn first(&self) -> Option<Kind> {
         self.kinds.iter().find(|kind| !kind.summer).or(self.kinds.first()).copied()
     }
@@ -80,7 +80,7 @@ impl<'a> Bytes<'a> {
         Some(front)
     }
 
-    /// The version, 0 for the first, and the counts.
+    /// Reads the version (0 for the first) and the counts.
     fn header(&mut self) -> Option<(u8, Counts)> {
         let (magic, rest) = self.take(44)?.split_at(4);
         if magic != b"TZif" {
@@ -91,7 +91,7 @@ impl<'a> Bytes<'a> {
         Some((rest[0], Counts { universal, standard, leaps, changes, kinds, letters }))
     }
 
-    /// Everything but the rule, with seconds of that width.
+    /// Reads everything but the rule, with seconds of this `width` in bytes.
     fn body(&mut self, counts: &Counts, width: usize) -> Option<File> {
         let mut body = Bytes(self.take(counts.len(width)?)?);
         let times = body.take(counts.changes * width)?;
@@ -111,7 +111,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// The signed number that four or eight bytes are.
+/// Reads a signed number of four or eight bytes.
 fn integer(bytes: &[u8]) -> i64 {
     let unsigned = bytes.iter().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
     let spare = 64 - 8 * bytes.len() as u32;

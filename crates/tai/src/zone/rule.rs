@@ -1,13 +1,14 @@
-//! The rule of a zone: `STDoffset[DST[offset][,start[/time],end[/time]]]`, as POSIX has it for `TZ` and zone files at their end.
+//! The rule of a zone: `STDoffset[DST[offset][,start[/time],end[/time]]]`, the POSIX form of `TZ`, which is also at the end of
+//! zone files.
 
 use super::{DAY, date_of, first_day_of, is_leap};
 
 const HOUR: i64 = 3_600;
-/// When summer begins and ends where nothing is said of it: as in the United States since 2007.
+/// The dates of summer time if a rule has none: as in the United States since 2007.
 const MARCH: Change = Change { day: Day::Weekday { month: 3, week: 2, day: 0 }, time: 2 * HOUR };
 const NOVEMBER: Change = Change { day: Day::Weekday { month: 11, week: 1, day: 0 }, time: 2 * HOUR };
 
-/// Standard time, and when it is summer.
+/// Standard time, and the dates of summer time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     standard: i64,
@@ -15,18 +16,18 @@ pub(super) struct Rule {
     when: When,
 }
 
-/// When it is summer.
+/// The dates of summer time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum When {
     Never,
     Between(Change, Change),
 }
 
-/// A moment in each year, by the clock that holds until then.
+/// A time in each year, by the clock that holds until then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Change {
     day: Day,
-    /// Seconds from midnight on.
+    /// The time of day, in seconds since midnight.
     time: i64,
 }
 
@@ -36,12 +37,12 @@ enum Day {
     Julian(i64),
     /// `n`: 0 to 365, February 29 is counted.
     FromZero(i64),
-    /// `Mm.w.d`: that day of the week in the week of the month, of which 5 is the last.
+    /// `Mm.w.d`: this day of the week in week `w` of month `m`; week 5 is the last one.
     Weekday { month: i64, week: i64, day: i64 },
 }
 
 impl Rule {
-    /// The rule that `text` is; `None` if it names no offset. What cannot be read as a change is no summer.
+    /// Reads a rule; `None` if it has no offset. If its dates cannot be read, there is no summer time.
     pub fn parse(text: &[u8]) -> Option<Rule> {
         let mut text = Text(text);
         text.name()?;
@@ -65,17 +66,17 @@ impl Rule {
         let When::Between(start, end) = &self.when else {
             return self.standard;
         };
-        // glibc knows no rule of the years before 1970.
+        // glibc has no rules for the years before 1970.
         let year = date_of(seconds.div_euclid(DAY)).0.max(1970);
         let (start, end) = (start.in_year(year) - self.standard, end.in_year(year) - self.summer);
-        // In the south the year begins and ends in summer.
+        // On the southern hemisphere the year begins and ends in summer.
         let summer = if start <= end { (start..end).contains(&seconds) } else { !(end..start).contains(&seconds) };
         if summer { self.summer } else { self.standard }
     }
 }
 
 impl Change {
-    /// What the clock shows then, as seconds since 1970.
+    /// The time of the change in this year, as shown by the clock, in seconds since 1970.
     fn in_year(&self, year: i64) -> i64 {
         let first = first_day_of(year);
         let day = match self.day {
@@ -87,7 +88,7 @@ impl Change {
     }
 }
 
-/// The day, counted from 1970, that is this weekday in that week of the month.
+/// The day, in days since 1970-01-01, of a weekday in a week of a month.
 fn weekday(year: i64, month: i64, week: i64, day: i64) -> i64 {
     /// The weekday of 1970-01-01.
     const THURSDAY: i64 = 4;
@@ -98,12 +99,12 @@ fn weekday(year: i64, month: i64, week: i64, day: i64) -> i64 {
 
 fn first_day_of_month(year: i64, month: i64) -> i64 {
     let leap = i64::from(month > 2 && is_leap(year));
-    // The months of a year that begins with March are 30.6 days long; January and February stand before them.
+    // In a year that begins with March, months have 30.6 days on average; January and February come before them.
     let days = if month > 2 { (153 * (month - 3) + 2) / 5 + 59 } else { (month - 1) * 31 };
     first_day_of(year) + days + leap
 }
 
-/// What is left to read.
+/// The rest of the text.
 struct Text<'a>(&'a [u8]);
 
 impl Text<'_> {

@@ -1,5 +1,5 @@
-//! multilog, tai64n, tai64nlocal and readproctitle, black-box. Every case holds for daemontools 0.76, too; where ours is
-//! meant to differ, see `tests/differences`.
+//! multilog, tai64n, tai64nlocal and readproctitle, tested from outside. Every case passes on daemontools 0.76 too; for
+//! differences on purpose see `tests/differences`.
 
 mod actions;
 mod directory;

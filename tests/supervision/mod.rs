@@ -1,4 +1,4 @@
-//! supervise and svscan, as daemontools 0.76 has them. Every case passes on the original too
+//! supervise and svscan, as far as daemontools 0.76 has them. Every case passes on the original too
 //! (`UPHOLD_UNDER_TEST=original`); where we differ on purpose is in `tests/differences`.
 
 mod commands;

@@ -1,4 +1,4 @@
-//! The programs that prepare a process and become another: what daemontools 0.76 does, and so do we.
+//! The programs that prepare a process and execute another program, compared with daemontools 0.76.
 
 mod accounts;
 mod common;

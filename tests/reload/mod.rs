@@ -1,4 +1,4 @@
-//! hupwatch from outside: what it runs, what it says, and what becomes of both.
+//! hupwatch, tested from outside: its copies, its messages, and how both end.
 
 mod broken;
 mod example;

@@ -1,0 +1,197 @@
+//! Worlds in which the loop once broke a promise, and what it says in others.
+
+use machine::SECOND;
+use sys::process::Signal;
+
+use super::run;
+use super::script::{Fault, Happening, Log, Step, Target};
+use super::world::World;
+use crate::service::overheard;
+use Happening::{Dies, Elsewhere, Link, Retarget};
+
+/// Longer than the script of any of these worlds has calls to wait for.
+const LATER: u8 = u8::MAX;
+const DIRECTORY: Target = Target::Directory(0);
+const OTHER: Target = Target::Directory(1);
+
+fn step(calls: u8, after: u64, what: Happening) -> Step {
+    Step { calls, after, what }
+}
+
+/// A world with directories that are complete, and this script.
+fn live(init: bool, steps: impl IntoIterator<Item = (u8, u64, Happening)>) {
+    let script = steps.into_iter().map(|(calls, after, what)| step(calls, after, what)).collect();
+    run(World::new([0, 1].into(), init, script), false);
+}
+
+/// How often svscan has said this.
+fn said(what: &str) -> usize {
+    overheard::take().matches(what).count()
+}
+
+#[test]
+fn a_start_is_tried_again_for_whose_look_there_was_no_child() {
+    live(
+        false,
+        [
+            (0, 0, Link(0, DIRECTORY)),
+            (5, 0, Elsewhere(0, true)),
+            (0, 0, Happening::Fault(Fault::Fork, true)),
+            (LATER, 6 * SECOND, Happening::Fault(Fault::Fork, false)),
+        ],
+    );
+}
+
+#[test]
+fn a_look_that_was_killed_has_not_come_back() {
+    live(
+        false,
+        [
+            (0, 0, Happening::Fault(Fault::Proof, true)),
+            (0, 0, Elsewhere(0, true)),
+            (0, 0, Link(0, DIRECTORY)),
+            (LATER, SECOND, Dies(0, None)),
+            (LATER, 6 * SECOND, Happening::Fault(Fault::Proof, false)),
+        ],
+    );
+}
+
+#[test]
+fn the_supervise_that_has_the_lock_is_not_looked_for_where_the_look_may_last_for_ever() {
+    for calls in 0..60 {
+        live(
+            false,
+            [
+                (0, 0, Elsewhere(0, true)),
+                (0, 0, Happening::Fault(Fault::Exec, true)),
+                (0, 0, Link(0, DIRECTORY)),
+                (calls, SECOND / 50, Happening::Fault(Fault::Wait, true)),
+                (30, 0, Happening::Fault(Fault::Wait, false)),
+                (LATER, SECOND, Happening::Fault(Fault::Exec, false)),
+            ],
+        );
+    }
+}
+
+#[test]
+fn what_has_got_the_name_of_a_service_is_not_started_in_its_place() {
+    live(
+        false,
+        [
+            (0, 0, Link(0, DIRECTORY)),
+            (LATER, 2 * SECOND, Retarget(0, OTHER)),
+            (LATER, SECOND, Dies(0, None)),
+            (LATER, SECOND, Link(1, DIRECTORY)),
+        ],
+    );
+}
+
+/// In the moment in which a service is to be started, its name is given to another directory, whose service runs, and back later.
+fn name_is_lent(log: Log) {
+    let logs = [0, 1].map(|inode| (0, 0, Happening::Log(inode, log)));
+    let names = [
+        (0, 0, Link(0, OTHER)),
+        (LATER, 2 * SECOND, Link(1, DIRECTORY)),
+        (8, 0, Retarget(1, OTHER)),
+        (LATER, SECOND, Link(1, DIRECTORY)),
+    ];
+    live(false, logs.into_iter().chain(names));
+}
+
+#[test]
+fn the_supervise_of_another_directory_that_has_just_got_the_name_is_not_taken_for_that_of_the_service() {
+    name_is_lent(Log::Missing);
+}
+
+#[test]
+fn the_pipe_of_another_directory_that_has_just_got_the_name_is_not_taken_for_that_of_the_service() {
+    name_is_lent(Log::There);
+}
+
+#[test]
+fn a_logger_that_was_taken_away_while_its_start_waited_for_a_look_is_not_started() {
+    live(
+        false,
+        [
+            (0, 0, Elsewhere(0, true)),
+            (0, 0, Happening::Log(0, Log::There)),
+            (0, 0, Link(0, DIRECTORY)),
+            (LATER, 2 * SECOND, Happening::Fault(Fault::Proof, true)),
+            (LATER, 0, Dies(0, None)),
+            (LATER, 0, Dies(0, None)),
+            (LATER, 0, Happening::Log(0, Log::Missing)),
+            (LATER, SECOND, Dies(0, Some(100))),
+        ],
+    );
+}
+
+#[test]
+fn a_svscan_that_finds_after_its_upgrade_that_it_was_told_to_stop_looks_at_nothing() {
+    live(
+        true,
+        [
+            (0, 0, Elsewhere(1, true)),
+            (0, 0, Link(1, DIRECTORY)),
+            (LATER, SECOND / 100 + 1, Happening::Signal(Signal::SIGUSR2)),
+            (9, SECOND / 100 + 1, Link(0, DIRECTORY)),
+            (7, 0, Happening::Signal(Signal::SIGTERM)),
+        ],
+    );
+}
+
+#[test]
+fn a_stop_does_not_start_what_has_got_the_name_of_a_service_that_was_left_behind() {
+    for calls in 0..30 {
+        live(
+            true,
+            [
+                (0, 0, Link(0, DIRECTORY)),
+                // It is not started again within a second.
+                (LATER, SECOND / 2, Dies(0, None)),
+                (LATER, SECOND / 10, Happening::Signal(Signal::SIGTERM)),
+                (calls, 0, Link(0, OTHER)),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_wait_that_fails_is_said_once_and_again_when_it_comes_back() {
+    live(
+        false,
+        [
+            (0, 0, Link(0, DIRECTORY)),
+            (LATER, SECOND, Happening::Fault(Fault::Wait, true)),
+            (LATER, 0, Happening::Signal(Signal::SIGHUP)),
+            (60, 0, Happening::Fault(Fault::Wait, false)),
+            (LATER, SECOND, Happening::Fault(Fault::Wait, true)),
+            (LATER, 0, Happening::Signal(Signal::SIGHUP)),
+            (60, 0, Happening::Fault(Fault::Wait, false)),
+        ],
+    );
+    assert_eq!(said("svscan: warning: unable to wait, trying again in a second: out of memory\n"), 2);
+}
+
+#[test]
+fn a_pipe_that_cannot_be_made_is_said_once_and_again_when_that_comes_back() {
+    live(
+        false,
+        [
+            (0, 0, Happening::Fault(Fault::Pipe, true)),
+            (0, 0, Happening::Log(0, Log::There)),
+            (0, 0, Link(0, DIRECTORY)),
+            // Two more attempts.
+            (LATER, 11 * SECOND, Happening::Fault(Fault::Pipe, false)),
+            // It runs, and then without its logger, which is not started a second time within a second.
+            (LATER, 6 * SECOND, Happening::Log(0, Log::Missing)),
+            (LATER, 0, Dies(1, Some(0))),
+            (LATER, SECOND / 10, Dies(1, Some(0))),
+            (LATER, 0, Dies(0, Some(0))),
+            (LATER, 2 * SECOND, Happening::Log(0, Log::There)),
+            (LATER, 0, Happening::Fault(Fault::Pipe, true)),
+            (LATER, 0, Dies(0, Some(0))),
+            (LATER, 11 * SECOND, Happening::Fault(Fault::Pipe, false)),
+        ],
+    );
+    assert_eq!(said("svscan: warning: unable to create pipe for a: process cannot open more files\n"), 2);
+}

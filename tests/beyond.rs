@@ -1,0 +1,8 @@
+//! What daemontools 0.76 does not have: sockets, readiness and replacing of services, svscan as an init, `uphold boot` and hupwatch.
+//!
+//! One file of tests, as most of them wait: many are run at a time.
+
+mod deploy;
+mod init;
+mod install;
+mod reload;
