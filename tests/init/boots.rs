@@ -32,7 +32,8 @@ fn a_container_that_is_killed_and_started_again_has_its_services_up() {
     let scratch = Scratch::new();
     scratch.service("scan/web", TELLER);
     let first = Init::start(&scratch, &[]);
-    first.wait_up(&["web"]);
+    // It is up before its shell has written anything.
+    wait_until("it was started", || starts(&scratch) == 1);
     assert_eq!(first.svc("-d", "web").code, 0);
     wait_until("it is down", || !first.is_up("web"));
     // As `docker kill` does: all of the namespace goes at once.
