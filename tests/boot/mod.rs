@@ -77,6 +77,8 @@ fn what_an_earlier_run_left_behind_is_ended_first() {
     for dir in ["service/a", "service/a/log"] {
         wait_until("the leftover runs", || scratch.run("svstat", &[dir]).out().contains(": up "));
     }
+    // It is up before its shell has written anything.
+    wait_until("it has run", || scratch.text("service/a/out") == "run\n");
     let _boot = boot(&scratch);
     assert_eq!((left.end(), left_log.end()), (0, 0));
     wait_until("it runs again", || scratch.text("service/a/out") == "run\nrun\n");

@@ -60,6 +60,7 @@ fn svscan_comes_back_and_no_service_notices() {
     let mut boot = boot(&scratch);
     let service = wait_up(&scratch, "service/a");
     let logger = wait_up(&scratch, "service/a/log");
+    wait_until("it has run", || lines(&scratch, "service/a/ran") == 1);
     for _ in 0..2 {
         let old = svscan(&boot);
         signal(old, "KILL");
@@ -92,6 +93,8 @@ fn what_an_earlier_run_left_is_taken_over() {
     let mut first = boot(&scratch);
     let services = ["service/a", "service/a/log", "service/b"];
     let before = services.map(|name| wait_up(&scratch, name));
+    let ran = || (lines(&scratch, "service/a/ran"), lines(&scratch, "service/b/ran"));
+    wait_until("they have run", || ran() == (1, 1));
     let orphan = svscan(&first);
     first.signal("KILL");
     first.end();
@@ -102,7 +105,7 @@ fn what_an_earlier_run_left_is_taken_over() {
     scratch.service("service/c", "exec sleep 1000");
     wait_up(&scratch, "service/c");
     assert_eq!(services.map(|name| wait_up(&scratch, name)), before);
-    assert_eq!((lines(&scratch, "service/a/ran"), lines(&scratch, "service/b/ran")), (1, 1));
+    assert_eq!(ran(), (1, 1));
 }
 
 #[test]
