@@ -1,4 +1,4 @@
-//! What daemontools 0.76 does not have: sockets, readiness and replacing of services, svscan as an init, `uphold boot` and hupwatch.
+//! What daemontools 0.76 does not have: sockets, readiness and replacing of services, rules for their ends, svscan as an init, `uphold boot` and hupwatch.
 //!
 //! One file of tests, as most of them wait: many are run at a time.
 
@@ -6,3 +6,4 @@ mod deploy;
 mod init;
 mod install;
 mod reload;
+mod rules;

@@ -5,7 +5,7 @@
 
 #[path = "../differences/world.rs"]
 #[allow(dead_code)] // Not all of it is needed here.
-mod world;
+pub mod world;
 
 mod cannot_run;
 mod helper;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use testkit::signal;
 
-use crate::service::{ENDS, HELD, LIVES, Service, User, for_each_user};
+use super::service::{ENDS, HELD, LIVES, Service, User, for_each_user};
 
 /// One that ends like this at its first start, and these ends are final.
 fn ending(user: User, end: &str, finals: &str) -> Service {

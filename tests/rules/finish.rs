@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use testkit::{holds_for, lives, signal, wait_for, wait_until};
 
-use crate::service::{ENDS, HELD, LIVES, Service, for_each_user};
+use super::service::{ENDS, HELD, LIVES, Service, for_each_user};
 
 #[test]
 fn finish_is_told_how_run_has_ended() {
@@ -24,13 +24,13 @@ fn finish_is_told_how_run_has_ended() {
 
 #[test]
 fn a_logger_is_called_by_the_name_of_its_service() {
-    let service = Service::new(crate::service::User::Own, LIVES, &[]);
+    let service = Service::new(super::service::User::Own, LIVES, &[]);
     service.scratch.service("web/log", "exec cat");
     service.scratch.script("web/log/finish", "echo \"$@\" >>../ends");
     service.scratch.mkdir("scan");
     symlink("../web", service.scratch.path("scan/site")).expect("a link");
     let _svscan = service.scratch.start("svscan", "svscan", &["scan"]);
-    let logger = crate::world::wait_up(&service.scratch, "scan/site/log");
+    let logger = super::world::wait_up(&service.scratch, "scan/site/log");
     signal(logger, "KILL");
     service.wait_ends("256 9 site/log\n");
 }
@@ -248,7 +248,7 @@ fn a_limit_that_is_nonsense_is_told_once_and_five_seconds_hold() {
 
 #[test]
 fn without_a_limit_finish_may_take_for_ever() {
-    let service = Service::finishing(crate::service::User::Own, LIVES, HELD);
+    let service = Service::finishing(super::service::User::Own, LIVES, HELD);
     service.put("hold", "");
     service.put("timeout-finish", "0");
     let service = service.start();

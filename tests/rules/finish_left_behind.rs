@@ -2,7 +2,7 @@
 
 use testkit::{lives, signal, wait_until};
 
-use crate::service::{HELD, LIVES, Service, for_each_user};
+use super::service::{HELD, LIVES, Service, for_each_user};
 
 #[test]
 fn a_finish_that_runs_is_found_by_the_next_supervise() {

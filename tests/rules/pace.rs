@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{holds_for, signal, wait_until};
 
-use crate::service::{ENDS, LIVES, Service, for_each_user};
+use super::service::{ENDS, LIVES, Service, for_each_user};
 
 /// A `run` that notes the seconds since boot at which it starts, and ends at once.
 const STAMPING: &str = "read up rest </proc/uptime; echo $up >>starts; exit 1";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use testkit::{Finished, Running, Scratch, holds_for, is_root, signal, start, wait_for, wait_until};
 
-use crate::world;
+use super::world;
 
 /// A `run` that notes each start in `starts`, and lives.
 pub const LIVES: &str = "echo >>starts; exec sleep 1000";
@@ -28,11 +28,9 @@ pub enum User {
 }
 
 /// Does this as whoever runs the tests and, where that is root, as an ordinary user.
-pub fn for_each_user(test: impl Fn(User)) {
-    test(User::Own);
-    if is_root() {
-        test(User::Ordinary);
-    }
+pub fn for_each_user(test: impl Fn(User) + Sync) {
+    let users: &[User] = if is_root() { &[User::Own, User::Ordinary] } else { &[User::Own] };
+    testkit::for_each(users, |&user| test(user));
 }
 
 pub struct Service {

@@ -4,9 +4,7 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "../differences/world.rs"]
-#[allow(dead_code)] // Not all of it is needed here.
-mod world;
+use super::deploy::world;
 
 mod finals;
 mod finish;
