@@ -66,7 +66,8 @@ fn the_log_pipe_of_a_daemontools_svscan_is_found_again() {
         })
     };
     said(&["one"]);
-    let logger = pid(&scratch, "scan/a/log").expect("it logs");
+    // What it logs may be there before its supervise has written that it is up.
+    let logger = wait_for("it is up", || pid(&scratch, "scan/a/log"));
     old.signal("TERM");
     old.end();
     let svscan = scratch.start("svscan", "svscan", &["scan"]);
