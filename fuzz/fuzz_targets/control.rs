@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use libfuzzer_sys::fuzz_target;
-use machine::supervise::{Action, Event, Knobs, Machine, NotStarted, Slot, Start, Target};
+use machine::supervise::{Action, Event, Knobs, Machine, NotStarted, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::{Command, Exit, Mark, Want};
 
@@ -16,6 +16,7 @@ struct World {
     second: Option<Pid>,
     dying: Vec<Pid>,
     quit: bool,
+    rules: Rules,
 }
 
 impl World {
@@ -63,7 +64,7 @@ impl World {
                 place.take_if(|known| *known == pid);
             }
             if [self.machine.pid(), self.machine.second_pid()].contains(&Some(pid)) {
-                self.take_in(Event::Ended(pid, Exit::Signal(9)));
+                self.take_in(Event::Ended(pid, Exit::Signal(9), self.rules));
             }
         }
     }
@@ -72,7 +73,9 @@ impl World {
 fuzz_target!(|bytes: &[u8]| {
     let machine = Machine::new(Want::Up);
     let (main, second) = (None, None);
-    let mut world = World { machine, now: Tick(SECOND), pids: 1, main, second, dying: Vec::new(), quit: false };
+    // A `finish`, where there is one, cannot be started.
+    let rules = Rules { finish: bytes.len() % 2 == 1, ..Rules::default() };
+    let mut world = World { machine, now: Tick(SECOND), pids: 1, main, second, dying: Vec::new(), quit: false, rules };
     world.take_in(Event::Begin);
     let mut mark = Mark::default();
     for &byte in bytes {
