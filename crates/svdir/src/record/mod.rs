@@ -186,10 +186,13 @@ impl Record {
         is_there.then(|| record.without_ghost())
     }
 
-    /// Without what was seen of a second copy where there is none: that is not written.
+    /// Removes what was observed of a second copy, and of a `finish`, if there is none: [`encode`](Record::encode) does not write it.
     pub(crate) fn without_ghost(mut self) -> Record {
         if self.decided.second.is_none() {
             self.observed.second = Process::default();
+        }
+        if self.decided.finish.is_none() {
+            self.observed.finish = Born::default();
         }
         self
     }
@@ -314,13 +317,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_seen_of_a_second_copy_goes_with_it() {
+    fn what_was_seen_of_a_second_copy_and_of_a_finish_goes_with_them() {
         let [mut with, mut without] = [example(); 2];
-        without.decided.second = None;
-        without.observed.second = Process::default();
-        let ghost = [&[SECOND_PROCESS, 8, 0][..], &[1; 8]].concat();
+        (without.decided.second, without.decided.finish) = (None, None);
+        (without.observed.second, without.observed.finish) = (Process::default(), Born::default());
+        let ghost = [&[SECOND_PROCESS, 8, 0][..], &[1; 8], &[FINISH_BORN, 8, 0], &[1; 8]].concat();
         assert_eq!(Record::decode(&[encoded(&without), ghost].concat()), Some(without));
-        with.decided.second = None;
+        (with.decided.second, with.decided.finish) = (None, None);
         assert_eq!(Record::decode(&encoded(&with)), Some(without));
     }
 
