@@ -38,7 +38,7 @@ pub struct Hold {
     /// The lock: no other supervise can run here. A child holds it too until it executes `run`, so that no successor
     /// begins before the child is recorded.
     lock: File,
-    /// The service directory, which is marked. To close any other descriptor of it would remove the mark.
+    /// The service directory, which is marked. If supervise closed any other descriptor of it, the mark would be gone.
     directory: Option<File>,
     /// The record and the status.
     pub announcer: Announcer,

@@ -18,7 +18,7 @@ use svdir::record::Decided;
 use sys::limits::{self, Resource};
 use sys::{fd, process};
 
-/// Which of the files are there that matter to a start or to the end of the service.
+/// The files that matter to a start or to the end of the service: which of them are there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Present {
     /// `notification-fd`

@@ -96,8 +96,9 @@ impl Ways {
     }
 }
 
-/// Makes the notify socket, for the first service that asks for it. Returns whether there is one. An abstract socket,
-/// as older releases made it, is kept only for a copy that knows its name; `alone` means that there is no such copy.
+/// Makes the notify socket when a service first asks for it. Returns whether there is one. If the service does not ask
+/// for an abstract socket but there is one, as from an older release, it is kept only for a copy that knows its name;
+/// `alone` means that there is no such copy.
 #[inline(never)]
 fn open_socket(socket: &mut NotifySocket, alone: bool, dir: &OsStr, said: &mut Warnings) -> bool {
     if alone && socket.abstract_name().is_some() && !wants_abstract() {

@@ -1,7 +1,7 @@
 //! Starts processes of every kind: supervise makes a plan, and a child carries it out.
 //!
-//! A child shares the memory of supervise if the system can do that, so it must neither allocate nor free any. All that
-//! does is in the [`Plan`], and [`Birth::become_it`] is the only code that runs in a child.
+//! A child shares the memory of supervise if the system can do that, so it must neither allocate nor free any. Code that
+//! allocates belongs to the [`Plan`]; [`Birth::become_it`] is the only code that runs in a child.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};

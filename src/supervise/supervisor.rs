@@ -227,8 +227,8 @@ impl<K: Kernel> Supervisor<'_, K> {
         self.ended = [None; 3];
     }
 
-    /// Handles all messages of a process before its end: it may have been ready for a moment, or have named another
-    /// process as the main one.
+    /// Handles everything that processes have written before their end is handled: one may have been ready for a moment,
+    /// or have named another process as the main one.
     fn hear_last_words(&mut self) {
         self.hear_ready();
         self.hear_words(LAST_WORDS);

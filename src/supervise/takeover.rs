@@ -37,8 +37,8 @@ impl Beginning {
     /// Goes on from the record of the last supervise if that was killed; otherwise begins anew with `want`.
     ///
     /// # Errors
-    /// If it cannot be found out whether a process that was left behind still lives, or if it is that of another
-    /// service directory.
+    /// If it cannot be found out whether a process that was left behind still lives, or if one lives that belongs to
+    /// another service directory.
     #[inline(never)]
     pub fn find(dir: &OsStr, want: Want, said: &mut Warnings) -> anyhow::Result<Beginning> {
         let found = record::read_own();
@@ -146,7 +146,7 @@ fn look_for(dir: &OsStr, pid: NonZeroU32, born: Born) -> anyhow::Result<Option<A
     }
 }
 
-/// Returns when a process was started that was born in this boot, on the clock of the machine.
+/// Converts the time of birth of a process, which is in nanoseconds since the boot, to the clock of the machine.
 pub fn last_start(born: Born) -> Option<Tick> {
     let ago = clock::since_boot().checked_sub(born.latest)?;
     tick().0.checked_sub(ago).map(Tick)

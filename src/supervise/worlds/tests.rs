@@ -30,7 +30,7 @@ fn bytes(commands: &[u8]) -> Happening {
     Commands(commands.to_vec())
 }
 
-/// Once the loop tried again without a pause, as long as the read failed.
+/// Earlier, the loop tried again without a pause, as long as the read failed.
 #[test]
 fn commands_that_cannot_be_read_are_read_a_second_later() {
     overheard::listen();
@@ -41,7 +41,7 @@ fn commands_that_cannot_be_read_are_read_a_second_later() {
     assert_eq!(life.supervisor.machine.pid(), None, "it was told to be down");
 }
 
-/// Once the files stayed away, because one signal told both of them and of the child.
+/// Earlier, the files stayed away, because one signal stood both for them and for the child.
 #[test]
 fn files_that_were_removed_as_a_child_ended_are_made_anew() {
     let life = Life::live(vec![(AT_REST, Pass(2 * SECOND)), (AT_REST, Ends(0, 1)), (0, FilesRemoved)]);
@@ -57,7 +57,8 @@ fn a_process_that_has_said_that_it_hangs_and_is_reaped_gets_no_signal() {
     Life::live(script).comes_to_rest();
 }
 
-/// Once the service was started again beside the process that it had named, if it ended as the other copy had ended.
+/// Earlier, the service was started again beside the process that it had named, if its end was the same as that of the
+/// other copy.
 #[test]
 fn a_process_of_another_supervise_is_heard_to_its_end() {
     for delay in 0..MOMENTS {
@@ -70,7 +71,7 @@ fn a_process_of_another_supervise_is_heard_to_its_end() {
     }
 }
 
-/// Once it was ended for its silence, although it had sent the message while its knobs were read.
+/// Earlier, it was ended for its silence although it had sent the message while its knobs were read.
 #[test]
 fn a_service_that_tells_at_the_last_moment_that_it_is_alive_does_not_hang() {
     for delay in 0..MOMENTS {
@@ -83,7 +84,7 @@ fn a_service_that_tells_at_the_last_moment_that_it_is_alive_does_not_hang() {
     }
 }
 
-/// Once the new file had nothing to do but exit.
+/// Earlier, the new file had nothing to do but exit.
 #[test]
 fn a_supervise_that_is_on_its_way_out_does_not_become_its_new_file() {
     for commands in [&b"tx"[..], b"dx"] {
