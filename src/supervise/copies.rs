@@ -1,4 +1,4 @@
-//! How the copies of the service, and the checks about them, are started: with what the service directory asks for.
+//! Starts the copies of the service, and its checks, with what the service directory asks for.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -21,32 +21,32 @@ use crate::service::notify::NotifySocket;
 use crate::service::record::Announcer;
 use crate::service::{now, tick};
 
-/// What a service is given beside its directory, or asked for by files there.
+/// What a service gets besides its directory, or asks for by files there.
 #[derive(Default)]
 pub struct Provisions {
-    /// Which of these files there are.
+    /// Which files the service directory has.
     pub presence: Presence,
-    /// Where services tell of themselves.
+    /// The notify socket.
     pub notify: NotifySocket,
     /// The sockets that are held for the service.
     pub sockets: Sockets,
 }
 
-/// What a start is about, and whom it tells.
+/// The context of a start.
 pub struct Scene<'a> {
     /// The service directory, as messages call it.
     pub dir: &'a OsStr,
-    /// What decides.
+    /// The machine that has decided to start something.
     pub machine: &'a Machine,
-    /// What is recorded before the start.
+    /// The record before the start.
     pub now: Record,
-    /// Where the new process writes its record.
+    /// The file to which the new process writes its record.
     pub announcer: &'a mut Announcer,
-    /// What was said.
+    /// The warnings that were printed.
     pub said: &'a mut Warnings,
 }
 
-/// Reads what somebody needs to know.
+/// Reads the knobs that `needs` asks for.
 pub fn knobs_for(needs: Needs, dir: &OsStr, said: &mut Warnings) -> Knobs {
     match needs {
         Needs::Nothing => Knobs::default(),
@@ -56,7 +56,8 @@ pub fn knobs_for(needs: Needs, dir: &OsStr, said: &mut Warnings) -> Knobs {
 }
 
 impl Provisions {
-    /// Starts `run`, unless what it needs cannot be had: that is said. Returns where it tells that it is ready, if it has become `run`.
+    /// Starts `run`, or warns if it lacks something that it needs. Returns the pipe on which the new copy says that it
+    /// is ready, if there is one.
     pub fn start(&mut self, slot: Slot, mut scene: Scene<'_>) -> (Outcome, ReadyPipe) {
         self.try_to_start(slot, &mut scene).unwrap_or_else(|Text(why)| {
             let event = Event::NotStarted(slot, NotStarted::Refused);
@@ -120,7 +121,7 @@ impl Provisions {
         let outcome = match made.failed {
             Some(Failure::Exec(error)) => Outcome {
                 event: match slot {
-                    // It has ended already.
+                    // The process has ended already.
                     Slot::Second => Event::NotStarted(slot, NotStarted::Refused),
                     Slot::Main | Slot::Job(_) => Event::Started(slot, start(pid, false)),
                 },
@@ -136,7 +137,7 @@ impl Provisions {
         Ok((outcome, ready))
     }
 
-    /// Those that the service needs, and no others but those that an old copy has.
+    /// Opens the sockets that the service needs. Closes the others, unless an old copy may still use them.
     fn open_sockets(&mut self, slot: Slot, present: Present, scene: &mut Scene<'_>) -> Result<(), Text> {
         let beside = slot == Slot::Second;
         if present.sockets {
@@ -151,7 +152,8 @@ impl Provisions {
 }
 
 impl Scene<'_> {
-    /// Takes in whether the new process has written its record. One that could not has not become `run`: nobody would know of it.
+    /// Handles the outcome of writing the record. A process that could not write it has not executed `run`, because no
+    /// successor would know of it.
     fn note_record(&mut self, made: &Made) -> Result<(), Text> {
         if let Some(Failure::Record(error)) = &made.failed {
             let shown = shown(self.dir, names::RECORD);
@@ -164,14 +166,14 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// Takes in that the new process has written its record, if it has.
+    /// Notes that the new process has written its record, if it has.
     pub fn note_written(&mut self, made: &Made) {
         if made.recorded {
             self.announcer.was_written();
         }
     }
 
-    /// Says so if the new child has kept our OOM score.
+    /// Warns if the new child has kept the OOM score of supervise.
     fn note_score(&mut self) {
         match oom::failure() {
             Some(error) => self.said.warning("oom", text!("unable to restore the OOM score of ", self.dir), &error),
@@ -180,7 +182,7 @@ impl Scene<'_> {
     }
 }
 
-/// Starts `check` with the pid of the copy as its word.
+/// Starts `check` about a copy, with the pid of that copy as its argument.
 #[inline(never)]
 pub fn start_check(slot: Slot, about: Pid, dir: &OsStr, said: &mut Warnings) -> Event {
     let word = CString::new(about.0.to_string()).unwrap_or_default();
@@ -188,7 +190,7 @@ pub fn start_check(slot: Slot, about: Pid, dir: &OsStr, said: &mut Warnings) -> 
         let plan = Plan::new(c"./check", &[word], &[], &[]).map_err(io::Error::other)?;
         let made = plan.in_group().with_nothing(nowhere).start(None)?;
         match made.failed {
-            // It will be reaped, and nobody misses it.
+            // The process will be reaped, and nothing waits for it.
             Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
             None => Ok(made.pid),
         }

@@ -1,4 +1,4 @@
-//! How `finish` is run: with how `run` has ended in its words, and otherwise as `run` is.
+//! Runs `finish`: its arguments say how `run` has ended; otherwise it is run like `run`.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -16,14 +16,15 @@ use super::kernel::Outcome;
 use super::start::{Failure, Made, Plan};
 use crate::service::tick;
 
-/// What stands in place of an exit code where a signal has ended `run`, or nobody has seen how it ended.
+/// The first argument, in place of an exit code, if `run` was ended by a signal, or it is unknown how it ended. As in
+/// s6.
 const NO_CODE: u32 = 256;
 
-/// Starts `finish` about the copy that has ended. What cannot be run is said, and the service goes on without.
+/// Starts `finish` for the copy that has ended. If that fails, supervise warns and goes on without it.
 #[inline(never)]
 pub fn start_finish(slot: Slot, scene: &mut Scene<'_>) -> Outcome {
     let made = try_to_start(slot, scene).and_then(|made| match made.failed {
-        // It will be reaped, and nobody misses it.
+        // The process will be reaped, and nothing waits for it.
         Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
         None => Ok(made),
     });
@@ -54,7 +55,7 @@ fn try_to_start(slot: Slot, scene: &mut Scene<'_>) -> io::Result<Made> {
     Ok(made)
 }
 
-/// `CODE SIGNAL NAME [PGID]`, as s6 has them.
+/// The arguments `CODE SIGNAL NAME [PGID]`, as in s6.
 fn words(exit: Option<Exit>, group: Option<Pid>, dir: &OsStr) -> Vec<CString> {
     let (code, signal) = match exit {
         Some(Exit::Code(code)) => (u32::from(code), 0),
@@ -66,7 +67,8 @@ fn words(exit: Option<Exit>, group: Option<Pid>, dir: &OsStr) -> Vec<CString> {
     words.map(|word| CString::new(word).unwrap_or_default()).collect()
 }
 
-/// The name of the service: as svscan calls it, `web` or `web/log`; else the last part of the path of its directory, which is the current one.
+/// The name of the service: `web` or `web/log` if svscan calls it so, otherwise the last part of the path of the
+/// service directory, which is the current one.
 fn name(dir: &OsStr) -> Vec<u8> {
     let path = Path::new(dir);
     let parts: Vec<_> = path.components().filter(|part| *part != Component::CurDir).collect();

@@ -1,7 +1,10 @@
-//! What supervise holds in its service directory for as long as it lives: the lock, two FIFOs, the record, and a mark on the directory itself.
+//! What supervise holds in its service directory as long as it lives: the lock, two FIFOs, the record, and a mark on
+//! the directory itself.
 //!
-//! The lock is in `supervise/`. If that is removed while supervise runs, as `git clean` does, somebody else could take a new one there. So the directory is marked too. A
-//! supervise that finds `supervise/` missing asks who has marked the directory; one that runs there is told, by a CHLD for which there is no child, and makes its files anew.
+//! The lock is in `supervise/`. If `supervise/` is removed while supervise runs, as `git clean` does, another supervise
+//! could take a new lock there. So the service directory is marked too. A supervise that finds no `supervise/` looks
+//! for the process that has marked the directory. If a supervise runs there, the new one sends it CHLD and fails; the
+//! running one then looks for its files, and makes them anew.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,25 +28,26 @@ use crate::service::record::{self, Announcer};
 use crate::service::tick;
 use crate::service::{files, running};
 
-/// Lock, FIFOs, record and mark.
+/// The lock, the FIFOs, the record and the mark.
 pub struct Hold {
     control: File,
     /// The control FIFO must keep a writer, or its reader would see the end of file.
     control_writer: File,
-    /// Whoever can open the other end knows that a supervise runs here.
+    /// The FIFO `ok`: whoever can open it for writing knows that a supervise runs here.
     ok: File,
-    /// Nobody else can be supervise here. A child holds it too until it is `run`, so that nobody can be supervise here either
-    /// while a child is not recorded yet.
+    /// The lock: no other supervise can run here. A child holds it too until it executes `run`, so that no successor
+    /// begins before the child is recorded.
     lock: File,
-    /// The service directory, which is marked. No other descriptor of it may be closed.
+    /// The service directory, which is marked. If supervise closed any other descriptor of it, the mark would be gone.
     directory: Option<File>,
-    /// The record, and the status.
+    /// The record and the status.
     pub announcer: Announcer,
 }
 
 impl Hold {
-    /// Takes hold of the directory, which is the current one and which messages call `dir`, in daemontools' order. `first` makes the first record: it is
-    /// called when the directory is ours, and the record is written before anybody can see that.
+    /// Takes hold of the current directory, which messages call `dir`, in the order of daemontools. `first` makes the
+    /// first record: it is called when the directory is ours, and the record is written before clients can see that a
+    /// supervise runs here.
     pub fn take(
         dir: &OsStr,
         said: &mut Warnings,
@@ -56,7 +60,7 @@ impl Hold {
         let directory = mark();
         if let Some(Some(holder)) = directory.as_ref().filter(|_| is_new).map(running::marked_by) {
             drop(lock);
-            // What was made here may be another user's, who could not use it.
+            // The running supervise may be another user's, who could not use files that this user has made.
             let own = [&own.lock, &own.directory].map(|path| OsStr::from_bytes(path.to_bytes()));
             let _ = std::fs::remove_file(own[0]).and_then(|()| std::fs::remove_dir(own[1]));
             running::recall(holder);
@@ -76,10 +80,10 @@ impl Hold {
         Ok(Hold { control, control_writer, ok, lock, directory, announcer })
     }
 
-    /// What a predecessor in the same process held.
+    /// Takes over what was held before an upgrade.
     ///
     /// # Errors
-    /// If something is missing that every release has.
+    /// If something is missing that every release holds.
     pub fn inherit(inherited: &Inherited) -> io::Result<Hold> {
         let missing = || io::Error::from_raw_os_error(sys::EBADF);
         let required = |key| inherited.take(key).map(File::from).ok_or_else(missing);
@@ -93,7 +97,7 @@ impl Hold {
         Ok(Hold { control, control_writer, ok, lock, directory, announcer })
     }
 
-    /// All descriptors, for a successor in the same process.
+    /// All descriptors, to be handed over in an upgrade.
     pub fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
         let always = [
             (Key::CONTROL, self.control.as_fd()),
@@ -106,19 +110,19 @@ impl Hold {
         always.into_iter().chain(record).chain(directory)
     }
 
-    /// Where commands are read.
+    /// The FIFO from which commands are read.
     pub fn control(&self) -> BorrowedFd<'_> {
         self.control.as_fd()
     }
 
-    /// Whether the files in `supervise/` are still ours.
+    /// Returns whether the files in `supervise/` are still ours.
     pub fn is_there(&self) -> bool {
         let there = std::fs::metadata(OsStr::from_bytes(files::own().lock.to_bytes()));
         let ours = self.lock.metadata();
         matches!((there, ours), (Ok(there), Ok(ours)) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
     }
 
-    /// Makes the files in `supervise/` anew, and says so. Returns when it is tried again, if that could not be done.
+    /// Makes the files in `supervise/` anew, with a warning. Returns when to try again if that failed.
     pub fn insist(&mut self, dir: &OsStr, record: &Record, said: &mut Warnings) -> Option<Tick> {
         let shown = files::shown(dir, names::SUPERVISE);
         match self.renew(dir, record, said) {
@@ -135,10 +139,10 @@ impl Hold {
         }
     }
 
-    /// Makes the files in `supervise/` anew, after they were removed.
+    /// Makes the files in `supervise/` anew after they were removed.
     ///
     /// # Errors
-    /// If that cannot be done; what was held is held still.
+    /// If that fails; supervise then holds what it held before.
     fn renew(&mut self, dir: &OsStr, record: &Record, said: &mut Warnings) -> io::Result<()> {
         let own = files::own();
         let _ = make_private_directory(OsStr::from_bytes(own.directory.to_bytes()));
@@ -159,7 +163,7 @@ impl Hold {
     }
 }
 
-/// Marks the current directory. Where the file system has no such locks, nothing is lost but the mark.
+/// Marks the current directory. If the file system has no such locks, supervise works without the mark.
 fn mark() -> Option<File> {
     let directory = fd::open_read(".").ok()?;
     match presence::mark(&directory) {
@@ -171,8 +175,8 @@ fn mark() -> Option<File> {
     }
 }
 
-/// Makes `supervise/`. If it is a link to nowhere, makes what it points to, as Debian's daemontools does; the two
-/// messages that this can give are Debian's too. Returns whether it was missing.
+/// Makes `supervise/`. If that is a dangling link, makes the directory to which it points, as Debian's daemontools
+/// does; the two messages are Debian's too. Returns whether `supervise/` was missing.
 fn make_supervise_directory() -> anyhow::Result<bool> {
     const LONGEST_LINK: usize = 255;
     let directory = OsStr::from_bytes(files::own().directory.to_bytes());
@@ -181,7 +185,7 @@ fn make_supervise_directory() -> anyhow::Result<bool> {
     }
     let failed = match std::fs::read_link(directory) {
         Ok(target) if target.as_os_str().len() <= LONGEST_LINK => {
-            // Its failure shows when the lock cannot be made.
+            // If this fails, the lock cannot be made, and that error is reported.
             return Ok(make_private_directory(target.as_os_str()).is_ok());
         }
         Ok(_) => "unknown error".into(),
@@ -199,9 +203,10 @@ fn make_private_directory(path: &OsStr) -> io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Takes the lock. Whoever holds it but does not read `ok` is starting or dying, and is waited for: a supervise that is being killed loses its
-/// descriptors one after the other, and svscan starts the next one when it has lost the first. Where a supervise was killed while it started
-/// its service, the new process, which holds a copy of all until it has become `run`, is waited for too.
+/// Takes the lock. If another process has it but no supervise reads `ok`, that one is starting or dying, and this waits
+/// for up to a second: a supervise that is killed loses its descriptors one after the other, and svscan starts the next
+/// one when the first descriptor is gone. If supervise was killed while it started its service, the new process has
+/// copies of all descriptors until it executes `run`; this waits for that too.
 fn take_lock() -> io::Result<File> {
     const TRIES: u32 = 500;
     let lock = fd::open_own_append(&*files::own().lock)?;
@@ -216,12 +221,12 @@ fn take_lock() -> io::Result<File> {
     fd::try_lock(&lock).map(|()| lock)
 }
 
-/// Whether no supervise answers here.
+/// Returns whether no supervise reads `ok`.
 fn is_silent() -> bool {
     fd::open_write(&*files::own().ok).is_err()
 }
 
-/// Whether the supervise that has written the record is dead.
+/// Returns whether the supervise that has written the record was killed.
 fn was_killed() -> bool {
     record::left_behind(record::read_own()).is_some_and(|left| {
         let supervise = left.observed.supervise.pid;
@@ -229,7 +234,7 @@ fn was_killed() -> bool {
     })
 }
 
-/// Anything else in place of a FIFO could not wake the loop, or would never let it sleep.
+/// Fails if the file is not a FIFO: any other kind would never wake the loop, or never let it sleep.
 fn require_fifo(file: &File) -> io::Result<()> {
     if fd::is_fifo(file)? { Ok(()) } else { Err(io::Error::other("not a FIFO")) }
 }

@@ -1,5 +1,6 @@
-//! What the loop of supervise asks of the kernel, in the loop's own words. The loop decides in which order; how a thing is done, with which descriptors and calls, is
-//! [`System`](super::system::System)'s to know. So the loop can be driven in worlds where whatever may fail does, at the worst moment.
+//! What the loop of supervise needs from the kernel, in the terms of the loop. The loop decides the order;
+//! [`System`](super::system::System) knows the descriptors and system calls. So tests can drive the loop in worlds
+//! where everything that may fail does, at the worst moment.
 
 use std::io;
 use std::path::Path;
@@ -15,100 +16,102 @@ use tai::Label;
 
 use crate::service::successor::Answer;
 
-/// All that happens outside the loop, and all that the loop does there. A copy is named by its slot; only copies have what is asked of one.
+/// Everything outside the loop. A copy is named by its slot; a method about a copy must get the slot of one.
 pub trait Kernel {
-    /// The present moment.
+    /// Returns the present time on the clock of the machine.
     fn now(&self) -> Tick;
 
-    /// The time of the wall clock.
+    /// Returns the wall clock time, as a label.
     fn label(&self) -> Label;
 
-    /// Waits until there is something to hear, or until then. Commands are waited for only with `commands`.
+    /// Waits until something happens, or until the time `until`. Commands count only if `commands`.
     ///
     /// # Errors
-    /// If it cannot be waited. Then nothing is known.
+    /// If the wait fails. Then it is unknown what has happened.
     fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken>;
 
-    /// Lets a second pass, where it cannot be waited.
+    /// Lets a second pass after a wait that failed.
     fn rest(&mut self);
 
-    /// The earliest moment at which something of the kernel's own is due: [`rewrite`](Kernel::rewrite), [`end_late`](Kernel::end_late), or to be asked again.
+    /// The earliest time at which the kernel has something to do: [`rewrite`](Kernel::rewrite),
+    /// [`end_late`](Kernel::end_late), or a source that is to be read again.
     fn deadline(&self) -> Option<Tick>;
 
-    /// Reads commands. Returns how many bytes.
+    /// Reads command bytes into `batch`. Returns how many.
     ///
     /// # Errors
-    /// WouldBlock if there are none, or what the system says.
+    /// WouldBlock if there are none, or the error of the system.
     fn read_commands(&mut self, batch: &mut [u8]) -> io::Result<usize>;
 
-    /// Whether a child may have changed since [`forget_signals`](Kernel::forget_signals).
+    /// Returns whether a child may have changed since [`forget_signals`](Kernel::forget_signals).
     fn has_signal(&self) -> bool;
 
-    /// Forgets that children may have changed: they are looked at now.
+    /// Forgets that children may have changed: the caller looks at them now.
     fn forget_signals(&mut self);
 
-    /// The next change of a child.
+    /// Returns the next change of a child, and reaps the child if it has ended.
     fn reap(&mut self) -> Option<(Pid, Change)>;
 
-    /// Whether the child that was just reaped was only to help to hear words.
+    /// Returns whether `pid`, which was just reaped, was only a helper that closes descriptors from datagrams.
     fn was_listener(&mut self, pid: Pid) -> bool;
 
-    /// Whether the process of a copy, or that of `finish`, which is no child, is watched.
+    /// Returns whether a process in this slot is watched that is not a child: that of a copy, or `finish`.
     fn is_watched(&self, slot: Slot) -> bool;
 
-    /// The watched processes that have ended, and how, where that can be told. They are watched no more.
+    /// Returns the watched processes that have ended, with their exits where these are known, and stops watching them.
     fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 3];
 
-    /// Whether the second copy, which has this pid, lives and leads a process group.
+    /// Returns whether the second copy, which has this pid, lives and leads a process group.
     fn leads_group(&self, second: Pid) -> bool;
 
-    /// Whether the copy has written, since this was asked last, that it is ready.
+    /// Returns whether the copy has written that it is ready since the last call.
     fn hear_ready(&mut self, slot: Slot) -> bool;
 
-    /// Listens no more whether the copy writes that it is ready.
+    /// Stops listening for the readiness of the copy on its pipe.
     fn forget_ready(&mut self, slot: Slot);
 
-    /// Whether the service may tell of itself at all.
+    /// Returns whether there is a notify socket, so that messages may come.
     fn hears_words(&self) -> bool;
 
-    /// What was told next, judged for which of `copies` it counts.
+    /// Receives the next datagram, and decides for which of `copies` it counts.
     fn receive<'b>(
         &mut self,
         copies: [Option<Pid>; 2],
         buffer: &'b mut [u8; LONGEST],
     ) -> Option<Told<impl Iterator<Item = Notice<'b>> + use<'b, Self>>>;
 
-    /// Takes the process `new` for that of the copy, in place of `old`, if a word of `user` may make it so. Returns when it was born.
+    /// Takes the process `new` for that of the copy in place of `old`, if a message of `user` may do that. Returns when
+    /// `new` was born.
     ///
     /// # Errors
-    /// If it may not, or there is no such process.
+    /// If the message may not do that, or there is no such process.
     fn follow(&mut self, slot: Slot, old: Pid, new: Pid, user: u32) -> io::Result<Born>;
 
-    /// The abstract name under which it is told; empty for none.
+    /// The name of the notify socket in the abstract namespace; empty if it has none there.
     fn notify_name(&self) -> Text<16>;
 
-    /// What the service directory says now.
+    /// Reads those knobs of the service directory that `needs` asks for.
     fn knobs(&mut self, needs: Needs, said: &mut Warnings) -> Knobs;
 
-    /// What the service directory says now about the end of the main copy.
+    /// Reads what the service directory says about the end of the main copy.
     fn rules(&mut self, said: &mut Warnings) -> Rules;
 
-    /// Starts a copy, or `finish`. `now` is what is recorded before the start.
+    /// Starts a copy, or `finish`. `now` is the record before the start.
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome;
 
-    /// Starts `check` about the process of a copy. `slot` is its own.
+    /// Starts `check` in `slot`, about the process `about` of a copy.
     fn start_check(&mut self, slot: Slot, about: Pid, said: &mut Warnings) -> Event;
 
     /// Sends a signal.
     ///
     /// # Errors
-    /// What the system says. That the process has just ended is none.
+    /// The error of the system. It is no error if the process has just ended.
     fn signal(&self, target: Target, signal: Signal) -> io::Result<()>;
 
-    /// The two copies change places, and nobody waits for the second to get ready.
+    /// Exchanges the two copies, and stops listening for the readiness of the one that becomes the second.
     fn promote(&mut self);
 
-    /// A process of the service has ended, which may have shut down what it shares.
+    /// Repairs what a process of the service, which has ended, has done to the sockets that it shares with others.
     fn copy_ended(&mut self, said: &mut Warnings);
 
     /// Writes the record.
@@ -117,71 +120,71 @@ pub trait Kernel {
     /// When a record that could not be written is to be written again.
     fn rewrite(&self) -> Option<Tick>;
 
-    /// Whether the files that others find us by are there.
+    /// Returns whether the files are there by which clients find this supervise.
     fn has_files(&self) -> bool;
 
-    /// Makes them anew. Returns when that is to be tried again, if it failed.
+    /// Makes these files anew. Returns when to try again if that failed.
     fn renew_files(&mut self, record: &Record, said: &mut Warnings) -> Option<Tick>;
 
-    /// What another program needs to go on from here. `None` if that cannot be said.
+    /// Returns the state that the new file of this program needs to go on; `None` if it cannot be encoded.
     fn state(&self, record: Record) -> Option<Vec<u8>>;
 
-    /// Asks the new file of this program whether it understands the state.
+    /// Asks the new file of this program whether it understands `state`.
     fn ask_successor(&mut self, state: &[u8]);
 
-    /// What a change of a child means for an upgrade.
+    /// Returns what the change of a child means for an upgrade.
     fn hear_successor(&mut self, pid: Pid, change: Change) -> Answer;
 
-    /// Becomes the new file. Returns only if that failed, which was said.
+    /// Executes the new file. Returns only if that failed, after a warning.
     fn succeed(&mut self, program: &Path, state: &[u8]);
 
-    /// Ends a new file that has not answered in time.
+    /// Kills a new file that has not answered in time.
     fn end_late(&mut self);
 
-    /// Nobody tells anything any more.
+    /// Removes the notify socket before supervise exits.
     fn leave(&mut self);
 
-    /// The machine takes in this event now. Whoever is not a model of the kernel does not care.
+    /// Called when the machine takes in an event. Only a model of the kernel uses this.
     fn see(&mut self, _: &Event) {}
 }
 
-/// What there is to hear.
+/// What a wait has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Woken {
-    /// Commands.
+    /// There are commands.
     pub commands: bool,
     /// A child may have changed.
     pub signal: bool,
-    /// A copy has written on its pipe.
+    /// A copy has written to its readiness pipe.
     pub ready: bool,
     /// A watched process has ended.
     pub ended: bool,
-    /// Something was told.
+    /// A datagram has come.
     pub word: bool,
 }
 
 impl Woken {
-    /// Where nothing is known, everything is looked at: what is not there says nothing.
+    /// For a wait that failed: the loop looks at everything, which does no harm where there is nothing.
     pub const UNKNOWN: Woken = Woken { commands: true, signal: true, ready: true, ended: true, word: true };
 }
 
-/// Something that was told.
+/// A datagram of the service.
 pub struct Told<W> {
-    /// The copy that it counts for; `None` if it is none of theirs.
+    /// The copy that it counts for; `None` if it counts for none.
     pub by: Option<Pid>,
-    /// Which process has told it.
+    /// The process that has sent it.
     pub sender: Pid,
-    /// Which user that was.
+    /// The user id of the sender.
     pub user: u32,
-    /// What was told.
+    /// The messages in it.
     pub words: W,
 }
 
-/// What came of the start of a copy, or of `finish`.
+/// The result of the start of a copy, or of `finish`.
 pub struct Outcome {
-    /// What the machine is told.
+    /// The event for the machine.
     pub event: Event,
-    /// What was seen of the new process, if it has become `run`.
+    /// What was seen of the new process, if it has executed its program.
     pub seen: Option<Process>,
     /// Why it has not, for the record.
     pub why: Text<64>,

@@ -1,5 +1,5 @@
-//! The knobs of a service directory: files with one value each. They are read when they are needed, so that what the operator
-//! writes there holds for the next command, or the next start. What is wrong with one is said once, and its default holds.
+//! The knobs of a service directory: files with one value each. They are read when they are needed, so a change applies
+//! from the next command or start on. If a value is wrong, supervise warns once and uses the default.
 
 use std::ffi::OsStr;
 use std::io;
@@ -18,7 +18,7 @@ use svdir::record::Decided;
 use sys::limits::{self, Resource};
 use sys::{fd, process};
 
-/// Which of the files are there that matter to a start, or to the end of the service.
+/// The files that matter to a start or to the end of the service: which of them are there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Present {
     /// `notification-fd`
@@ -42,27 +42,29 @@ pub struct Present {
 }
 
 impl Present {
-    /// Whether the service tells when it is ready, in whatever way.
+    /// Returns whether the service says in any way that it is ready.
     pub const fn declares(self) -> bool {
         self.notification_fd || self.sd_notify || self.check
     }
 }
 
-/// Knows which are there, and looks again only if the directory has changed: of an end and the start that follows at once this costs one system call.
+/// Remembers which files are there, and looks again only if the directory has changed. So the end of a service and the
+/// start that follows cost one system call together.
 #[derive(Default)]
 pub struct Presence {
     present: Present,
-    /// When the directory had changed last.
+    /// When the directory was last changed, if that time can be relied on.
     changed: Option<SystemTime>,
-    /// It was looked in this turn of the loop.
+    /// This turn of the loop has looked already.
     fresh: bool,
 }
 
 impl Presence {
-    /// Two changes within this may leave the same time: file systems count in ticks of the kernel, or in seconds, or two.
+    /// Two changes within this time may leave the same time of change: file systems count in ticks of the kernel, in
+    /// seconds, or in steps of two seconds.
     const BLUR: Duration = Duration::from_secs(3);
 
-    /// Those of the current directory.
+    /// Looks which files the current directory has.
     pub fn look(&mut self) -> Present {
         if std::mem::replace(&mut self.fresh, true) {
             return self.present;
@@ -87,7 +89,7 @@ impl Presence {
                 backoff: there(names::BACKOFF),
                 max_restarts: there(names::MAX_RESTARTS),
             };
-            // What a link leads to comes and goes without a change of this directory.
+            // The target of a link can come and go without a change of this directory.
             self.changed = changed
                 .filter(|_| !links)
                 .filter(|&changed| sys::clock::now().duration_since(changed).is_ok_and(|since| since > Presence::BLUR));
@@ -95,13 +97,13 @@ impl Presence {
         self.present
     }
 
-    /// A new turn of the loop begins.
+    /// Notes that a new turn of the loop begins.
     pub const fn forget_turn(&mut self) {
         self.fresh = false;
     }
 }
 
-/// What the current directory, which messages call `dir`, says about signals.
+/// Reads the knobs about signals in the current directory, which messages call `dir`.
 #[inline(never)]
 pub fn signals(dir: &OsStr, said: &mut Warnings) -> Knobs {
     let default = Knobs::default();
@@ -115,7 +117,7 @@ pub fn signals(dir: &OsStr, said: &mut Warnings) -> Knobs {
     }
 }
 
-/// The descriptor on which the service tells that it is ready, if that can be had.
+/// Reads `notification-fd`: the descriptor on which the service says that it is ready; `None` if it cannot be used.
 #[inline(never)]
 pub fn notification_fd(dir: &OsStr, said: &mut Warnings) -> Option<RawFd> {
     let limit = limits::get(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |limit| limit.soft);
@@ -125,7 +127,7 @@ pub fn notification_fd(dir: &OsStr, said: &mut Warnings) -> Option<RawFd> {
         number => Ok(number),
     };
     let number = get(dir, names::NOTIFICATION_FD, "none", descriptor, said)?;
-    // s6 allows it: a service without a log may want it so.
+    // As in s6, this is allowed: a service without a log may want it.
     match ["stdout", "stderr"].get(number as usize - 1) {
         Some(place) => {
             let text = text!("using ", dir, "/", names::NOTIFICATION_FD);
@@ -136,13 +138,13 @@ pub fn notification_fd(dir: &OsStr, said: &mut Warnings) -> Option<RawFd> {
     Some(number)
 }
 
-/// Within how many nanoseconds the service tells again that it is alive; 0 if it need not.
+/// Reads `watchdog`: the interval in nanoseconds within which the service says that it is alive; 0 for no watchdog.
 #[inline(never)]
 pub fn watchdog(dir: &OsStr, said: &mut Warnings) -> u64 {
     get(dir, names::WATCHDOG, "none", milliseconds, said).unwrap_or(0)
 }
 
-/// What [`signals`] returns, and how a new copy gets ready.
+/// Reads the knobs for a replacement: those of [`signals`], and how a new copy gets ready.
 #[inline(never)]
 pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
     let limit = get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE);
@@ -150,7 +152,7 @@ pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
     Knobs { patience: (limit > 0).then_some(limit), warm_up, ..signals(dir, said) }
 }
 
-/// What the current directory, in which these files are, says about the end of the service.
+/// Reads what the current directory says about the end of the service. `present` are the files that it has.
 pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
     let Present { finish, final_exits, backoff, max_restarts, .. } = present;
     let any = finish || final_exits || backoff || max_restarts;
@@ -171,7 +173,7 @@ fn some_rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
     }
 }
 
-/// How often the service may end. That this can never be so often is said.
+/// Reads `max-restarts`: how often the service may end. Warns if that limit can never be reached.
 fn max_restarts(backoff: Option<u64>, dir: &OsStr, said: &mut Warnings) -> Option<Limit> {
     let rate = |bytes: &[u8]| knob::rate(bytes).map_err(Wrong::reason);
     let limit = get(dir, names::MAX_RESTARTS, "no limit", rate, said).map(|(times, within)| Limit { times, within });
@@ -186,19 +188,20 @@ fn max_restarts(backoff: Option<u64>, dir: &OsStr, said: &mut Warnings) -> Optio
     limit
 }
 
-/// How long `finish` may take, in nanoseconds; for ever if `None`.
+/// Reads `timeout-finish`: how long `finish` may take, in nanoseconds; `None` for no limit.
 #[inline(never)]
 fn finish_limit(dir: &OsStr, said: &mut Warnings) -> Option<u64> {
     let limit = get(dir, names::TIMEOUT_FINISH, "5s", milliseconds, said).unwrap_or(finish::LIMIT);
     (limit > 0).then_some(limit)
 }
 
-/// How long a `finish` may take that was left behind, in nanoseconds; for ever if `None`. It is asked only where there is one.
+/// How long a `finish` that was left behind may take, in nanoseconds; `None` for no limit. Reads the file only if there
+/// is such a `finish`.
 pub fn finish_limit_for(left: &Decided, dir: &OsStr, said: &mut Warnings) -> Option<u64> {
     if left.finish.is_some() { finish_limit(dir, said) } else { Some(finish::LIMIT) }
 }
 
-/// The knobs for a successor. They are needed only if a KILL or a replacement is pending.
+/// Reads the knobs for a successor. It needs them only if a KILL or a replacement is pending.
 pub fn for_successor(dir: &OsStr, left: &Decided, said: &mut Warnings) -> Knobs {
     match (left.second, left.main) {
         (Some(_), _) => for_replacing(dir, said),
@@ -218,8 +221,8 @@ fn number_of(signal: Named<'_>) -> Option<u8> {
     }
 }
 
-/// The value of the knob `name`; `None` if there is no such file, or none that can be used, which is said with what is taken
-/// instead.
+/// Reads the knob `name`; `None` if there is no such file or its value cannot be used. In the second case a warning
+/// names the `default` that is used instead.
 fn get<T>(
     dir: &OsStr,
     name: &str,
@@ -244,7 +247,7 @@ fn get<T>(
     }
 }
 
-/// What stands in a file: one byte more than any value has is enough.
+/// Reads a file, up to one byte more than the longest value, so that a longer value is noticed.
 fn read(name: &str) -> io::Result<Vec<u8>> {
     let file = fd::open_read(Path::new(name))?;
     let mut bytes = [0; knob::LONGEST + 1];

@@ -1,7 +1,6 @@
-//! `supervise dir`: runs one service. The loop translates between the kernel and the machine that decides.
+//! `supervise dir`: runs one service. The loop translates between the kernel and the machine, which decides.
 //!
-//! Once the loop runs, no error ends it: what cannot be done is said once for each cause, and done again when there is
-//! reason to.
+//! Once the loop runs, no error ends it: it warns once for each cause, and tries again when there is a reason to.
 
 mod copies;
 mod finish;
@@ -60,17 +59,18 @@ pub fn main(call: Call) -> i32 {
 }
 
 fn run(call: &Call) -> anyhow::Result<u8> {
-    // A file that got the number of a standard one would be written to, and could not be handed over.
+    // If a standard descriptor were closed, a file that is opened later would get its number. It would then be written
+    // to as stdout or stderr, and an upgrade could not hand it over.
     fd::reserve_standard().context(text!("unable to open /"))?;
     cli::init_log(PROGRAM.name);
-    // That nobody reads stderr, or that files may not be longer, is no reason to die.
+    // A write to stderr must not end supervise, even if it has no reader or exceeds the limit on file sizes.
     signals::survive_writes();
-    // Nor to wait for whoever reads it.
+    // Nor may it block, if the reader does not read.
     cli::write_errors_with(sys::fd::write_stderr_at_once);
     keep_to_ourselves();
     let received = successor::received(call);
     if let Received::Question(call, state) = &received {
-        // Releases before this one ask without the words of the call.
+        // Older releases ask without the words of the call.
         let is_callable = call.words().is_empty() || directory(call).is_ok();
         return Ok(successor::answer(is_callable && upgrade::is_understood(state)));
     }
@@ -98,10 +98,10 @@ fn directory(call: &Call) -> Result<&'static OsStr, Usage> {
     }
 }
 
-/// Enters and takes the directory.
+/// Enters the service directory and takes hold of it.
 ///
-/// Here and in [`go_on`] it is put on the heap: what is moved on the stack touches pages of that, which are the
-/// process's for the rest of its life.
+/// Here and in [`go_on`] the supervisor is made on the heap: to move it on the stack would touch stack pages, which
+/// would belong to the process for the rest of its life.
 #[inline(never)]
 fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, System<'_>>>> {
     let signals = catch_signals(dir, None)?;
@@ -110,7 +110,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
     let last_run = environ::take(LAST_RUN).is_some();
     let log_pipe = log_pipe();
     let (us, mut said, mut begin) = (who_we_are(log_pipe), Warnings::new(VOICE), None);
-    // The first record comes before the FIFO that says that there is one.
+    // The first record is written before the FIFO `ok` is made, by which clients find a supervise.
     let hold = Hold::take(dir, &mut said, |said| {
         let mut found = Beginning::find(dir, want, said)?;
         if last_run {
@@ -123,7 +123,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
     })?;
     let Beginning { machine, processes, notify, told } = begin.context("nothing was announced")?;
     let log_pipe = log_pipe.and_then(|_| fd::reopen_for_reading(fd::stdout()).ok());
-    // The sockets of a service that is being replaced are in its second copy too.
+    // The second copy of a service that is being replaced has the sockets too.
     let copy = processes.main.adopted.as_ref().or(processes.second.adopted.as_ref());
     let sockets = match copy.filter(|_| Path::new(names::SOCKETS).exists()) {
         Some(process) => Sockets::adopt(process, dir, &mut said),
@@ -152,7 +152,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
     }))
 }
 
-/// Goes on from the state that was handed over by the program that this one replaces.
+/// Goes on after an upgrade, from the state that the old program has handed over.
 #[inline(never)]
 fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Result<Box<Supervisor<'a, System<'a>>>> {
     let handover = upgrade::decode(dir, state)?;
@@ -229,7 +229,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
     Ok(supervisor)
 }
 
-/// The pipe on stdout, if svscan has made that for our logger.
+/// Returns the inode number of the pipe on stdout if svscan has made that pipe for the logger of this service.
 fn log_pipe() -> Option<u64> {
     environ::take(BELOW_SVSCAN)?;
     fd::pipe_id(fd::stdout())
@@ -244,7 +244,7 @@ fn catch_signals(dir: &OsStr, pipe: Option<(OwnedFd, OwnedFd)>) -> anyhow::Resul
     signals.with_context(|| text!("unable to create pipe for ", dir))
 }
 
-/// Up, unless there is a `down`. A dangling link of that name is none.
+/// Returns what is wanted at first: up, unless there is a file `down`. A dangling link counts as no file.
 fn first_want() -> io::Result<Want> {
     match std::fs::metadata(names::DOWN) {
         Ok(_) => Ok(Want::Down),

@@ -1,4 +1,4 @@
-//! The processes of the two copies and of `finish`, as the loop knows them: under the slots that the machine has for them.
+//! The processes of the two copies and of `finish`, under the slots that the machine has for them.
 
 use std::os::fd::BorrowedFd;
 
@@ -14,20 +14,20 @@ use super::readiness::ReadyPipe;
 /// What is known of one process.
 #[derive(Default)]
 pub struct Known {
-    /// Its descriptor, where it is not our child but was our predecessor's, or one that a child has named.
+    /// Its pidfd, if the process is not our child: it was a child of our predecessor, or the service has named it.
     pub adopted: Option<Adopted>,
-    /// Where it tells that it is ready.
+    /// The pipe on which it says that it is ready.
     pub ready: ReadyPipe,
 }
 
 /// Both copies, and `finish`.
 #[derive(Default)]
 pub struct Processes {
-    /// The one that serves.
+    /// The main copy.
     pub main: Known,
-    /// The one beside it.
+    /// The second copy, beside the main one.
     pub second: Known,
-    /// What runs when the main copy has ended.
+    /// The `finish` that runs when the main copy has ended.
     pub finish: Known,
 }
 
@@ -50,22 +50,23 @@ impl Processes {
         }
     }
 
-    /// The two change places, and nobody waits for the second to get ready.
+    /// Exchanges the two copies, and stops listening for the readiness of the one that becomes the second.
     pub fn promote(&mut self) {
         std::mem::swap(&mut self.main, &mut self.second);
         self.second.ready = ReadyPipe::default();
     }
 
-    /// Takes out those of the adopted ones that have ended.
+    /// Takes out the adopted processes that have ended.
     pub fn take_ended(&mut self) -> [Option<Adopted>; 3] {
         let has_ended = |adopted: &mut Adopted| adopted.has_ended().unwrap_or(false);
         [&mut self.main, &mut self.second, &mut self.finish].map(|known| known.adopted.take_if(has_ended))
     }
 
-    /// Sends a signal. A pid is that of a child which was not reaped, so it can be nobody else's; one that is not a child is reached through its descriptor.
+    /// Sends a signal. The pid of a child that was not reaped cannot belong to another process; a process that is not a
+    /// child is reached through its pidfd.
     ///
     /// # Errors
-    /// What the system says. That the process has just ended is none.
+    /// The error of the system. It is no error if the process has just ended.
     pub fn signal(&self, target: Target, Signal(signal): Signal) -> std::io::Result<()> {
         let sent = match target {
             Target::Process(pid) => {
@@ -79,7 +80,7 @@ impl Processes {
             Target::Job(pid) => {
                 let pid = process_of(pid);
                 match self.finish.adopted.as_ref().filter(|finish| finish.pid() == pid) {
-                    // Its number may be another's.
+                    // If it has ended, another process group may have its number.
                     Some(finish) if finish.has_ended().unwrap_or(true) => Ok(()),
                     Some(_) | None => process::signal_group(pid, signal),
                 }
@@ -95,7 +96,7 @@ impl Processes {
         }
     }
 
-    /// The descriptors, for a successor in the same process.
+    /// All descriptors, to be handed over in an upgrade.
     pub fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
         let copies = [(&self.main, Key::MAIN, Key::MAIN_READY), (&self.second, Key::SECOND, Key::SECOND_READY)];
         let finish = self.finish.adopted.as_ref().map(|adopted| (Key::FINISH, adopted.fd()));
@@ -107,28 +108,29 @@ impl Processes {
     }
 }
 
-/// The same process, as `sys` calls it.
+/// Converts a pid of the machine into one of `sys`.
 pub fn process_of(Pid(pid): Pid) -> process::Pid {
     process::Pid::from_raw(pid.cast_signed())
 }
 
-/// The same process, as the machine calls it.
+/// Converts a pid of `sys` into one of the machine.
 pub fn pid_of(pid: process::Pid) -> Pid {
     Pid(pid.as_raw().unsigned_abs())
 }
 
-/// Signals what is left of a process group. The pid of its leader, which may have ended long ago, is given to nobody else while there is anybody in
-/// it; so where a process has that which lives and is no child of ours, nothing is left.
+/// Signals the processes that are left of a process group. As long as the group has members, no other process gets the
+/// pid of its leader, even if the leader ended long ago. So if a process with that pid lives and is no child of ours,
+/// the group is empty.
 #[inline(never)]
 fn signal_leftovers(leader: Pid, signal: u8) {
     let leader = process_of(leader);
     let lives = match Adopted::open(leader) {
         Ok(found) => found.is_some(),
-        // There nothing is led by anybody but a child of ours.
+        // Without pidfds, only children of ours lead such a group.
         Err(error) => !matches!(error.raw_os_error(), Some(sys::ENOSYS | sys::EPERM)),
     };
     if !lives || proc::parent(leader) == Some(process::own_pid()) {
-        // ESRCH: it has left nothing behind.
+        // ESRCH means that nothing is left.
         let _ = process::signal_group(leader, signal);
     }
 }

@@ -1,9 +1,9 @@
-//! How a service tells that it is ready, where it does: a newline on a descriptor (`notification-fd`), a datagram on a socket
-//! (`sd-notify`), or a program that succeeds (`check`). The first one that does counts.
+//! How a service says that it is ready, if it does: by a newline on a descriptor (`notification-fd`), by a datagram to
+//! a socket (`sd-notify`), or by a program that succeeds (`check`). The first one counts.
 //!
-//! A service must not come to harm by a supervise that is killed while the service is not ready yet. So its end of the pipe is open
-//! for both directions: it cannot break, and what is written there waits for the next supervise, which finds the pipe again through
-//! `/proc`.
+//! A service must not be harmed if supervise is killed before the service is ready. So the service's end of the pipe is
+//! open for reading and writing: the pipe cannot break, and what is written to it waits for the next supervise, which
+//! finds the pipe through `/proc`.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -23,28 +23,28 @@ use crate::service::files;
 use crate::service::notify::NotifySocket;
 use crate::service::ready_pipe::{self, Heard};
 
-/// What is made for a start, so that the service can tell.
+/// The ways in which the service that is being started can say that it is ready.
 #[derive(Default)]
 pub struct Ways {
     pipe: Option<Pipe>,
-    /// It tells by `check`.
+    /// It has a `check`.
     pub check: bool,
-    /// It tells by the socket.
+    /// It can use the notify socket.
     pub socket: bool,
-    /// Within so many nanoseconds it tells by the socket that it is alive; 0 if it need not.
+    /// The interval in nanoseconds within which it says on the socket that it is alive; 0 if it need not.
     pub watchdog: u64,
 }
 
 struct Pipe {
     reader: OwnedFd,
-    /// The service's, which shall have this number.
+    /// The end that the service gets under `number`.
     writer: OwnedFd,
     number: RawFd,
 }
 
 impl Ways {
-    /// Those that the current directory, which messages call `dir`, asks for.
-    /// `alone` says that no copy of the service runs.
+    /// Prepares the ways for which the current directory asks. Messages call that directory `dir`. `alone` means that
+    /// no copy of the service runs.
     pub fn prepare(dir: &OsStr, present: Present, socket: &mut NotifySocket, alone: bool, said: &mut Warnings) -> Ways {
         let number = if present.notification_fd {
             knobs::notification_fd(dir, said)
@@ -68,36 +68,37 @@ impl Ways {
         Ways { pipe, check: present.check, socket, watchdog }
     }
 
-    /// The variable that tells it how often to say that it is alive.
+    /// The environment variable that tells the service its watchdog interval, if it has one.
     pub fn interval(&self) -> Option<(&'static str, Option<Vec<u8>>)> {
         let microseconds = self.watchdog / 1_000;
         (microseconds > 0).then(|| (sys::notify::WATCHDOG_USEC, Some(microseconds.to_string().into_bytes())))
     }
 
-    /// Whether it tells at all.
+    /// Returns whether the service has any way to say that it is ready.
     pub fn any(&self) -> bool {
         self.pipe.is_some() || self.check || self.socket
     }
 
-    /// The inode number of the pipe; 0 if there is none.
+    /// Returns the inode number of the pipe; 0 if there is none.
     pub fn pipe_id(&self) -> u64 {
         self.pipe.as_ref().and_then(|pipe| fd::pipe_id(pipe.reader.as_fd())).unwrap_or(0)
     }
 
-    /// The descriptor that the service tells by.
+    /// The descriptor that the service gets to write to the pipe.
     pub fn gift(&self) -> Option<Gift<'_>> {
         let pipe = self.pipe.as_ref()?;
         Some(Gift { fd: pipe.writer.as_fd(), name: names::NOTIFICATION_FD.as_bytes(), number: Some(pipe.number) })
     }
 
-    /// The end of the pipe that is read, once the service was started.
+    /// Returns the pipe on which the service, once it was started, says that it is ready.
     pub fn listen(self) -> ReadyPipe {
         ReadyPipe(self.pipe.map(|pipe| pipe.reader))
     }
 }
 
-/// Makes the socket on which services tell of themselves, for the first one that asks for it. Whether there is one. An abstract one, as older
-/// releases had it, is only kept for a copy that knows it: `alone` says that there is none.
+/// Makes the notify socket when a service first asks for it. Returns whether there is one. If the service does not ask
+/// for an abstract socket but there is one, as from an older release, it is kept only for a copy that knows its name;
+/// `alone` means that there is no such copy.
 #[inline(never)]
 fn open_socket(socket: &mut NotifySocket, alone: bool, dir: &OsStr, said: &mut Warnings) -> bool {
     if alone && socket.abstract_name().is_some() && !wants_abstract() {
@@ -120,14 +121,14 @@ fn open_socket(socket: &mut NotifySocket, alone: bool, dir: &OsStr, said: &mut W
     socket.is_open()
 }
 
-/// Whether the service asks for a socket that it can reach from another root directory.
+/// Returns whether the service asks for an abstract socket, which it can reach from another root directory.
 fn wants_abstract() -> bool {
     let mut word = [0; 16];
     let count = fd::open_read(names::SD_NOTIFY).and_then(|file| fd::read(file.as_fd(), &mut word));
     count.is_ok_and(|count| word.get(..count).is_some_and(|word| word.trim_ascii() == b"abstract"))
 }
 
-/// The socket that a supervise which was killed had; `abstract_name` is what its record tells.
+/// Finds the notify socket of a killed supervise. `abstract_name` is the name in its record.
 pub fn find_socket(abstract_name: Option<&[u8]>, dir: &OsStr, said: &mut Warnings) -> NotifySocket {
     NotifySocket::find(abstract_name).unwrap_or_else(|error| {
         said.warning("socket", text!("unable to hear from ", dir), &error);
@@ -135,12 +136,12 @@ pub fn find_socket(abstract_name: Option<&[u8]>, dir: &OsStr, said: &mut Warning
     })
 }
 
-/// The abstract name of a socket as the record has it; nothing for a file, which is found in its directory.
+/// The name of the socket for the record, if it is abstract. A socket that is a file is found in its directory.
 pub fn recorded(socket: &NotifySocket) -> Text<16> {
     socket.abstract_name().map(Text::new).unwrap_or_default()
 }
 
-/// The variable that tells a service its name.
+/// The environment variable that tells a service the name of the socket.
 pub fn variable(socket: &NotifySocket) -> (&'static str, Option<Vec<u8>>) {
     (sys::notify::NOTIFY_SOCKET, socket.name().map(<[u8]>::to_vec))
 }
@@ -149,7 +150,7 @@ impl Pipe {
     fn new(number: RawFd) -> io::Result<Pipe> {
         let (reader, writer) = fd::pipe()?;
         fd::set_nonblocking(reader.as_fd())?;
-        // Where there is no /proc, a supervise that is killed breaks the pipe.
+        // Without `/proc`, the pipe breaks if supervise is killed.
         let writer = both_ways(writer.as_fd()).unwrap_or(writer);
         Ok(Pipe { reader, writer, number })
     }
@@ -160,12 +161,14 @@ fn both_ways(writer: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(OpenOptions::new().read(true).write(true).open(path)?.into())
 }
 
-/// Where a copy writes a newline when it is ready; nothing if it does not, or has.
+/// The read end of the pipe to which a copy writes a newline when it is ready; `None` if there is no pipe, or nothing
+/// more will come.
 #[derive(Default)]
 pub struct ReadyPipe(Option<OwnedFd>);
 
 impl ReadyPipe {
-    /// The pipe of the process `pid`, which another supervise has started, by its inode number; nothing for 0.
+    /// Finds the pipe with this inode number in the process `pid`, which another supervise has started. No pipe if the
+    /// number is 0.
     #[inline(never)]
     pub fn find(pid: Pid, pipe: u64, dir: &OsStr, said: &mut Warnings) -> ReadyPipe {
         if pipe == 0 {
@@ -179,17 +182,17 @@ impl ReadyPipe {
         ReadyPipe(found)
     }
 
-    /// The pipe that another program has left in this process.
+    /// Takes over the pipe that was open before an upgrade.
     pub fn inherit(pipe: Option<OwnedFd>) -> ReadyPipe {
         ReadyPipe(pipe)
     }
 
-    /// What to poll.
+    /// The descriptor to poll.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads what the service has written. Whether it says that it is ready.
+    /// Reads what the service has written. Returns whether it says that it is ready.
     pub fn hear(&mut self) -> bool {
         let Some(pipe) = &self.0 else {
             return false;
@@ -205,10 +208,10 @@ impl ReadyPipe {
     }
 }
 
-/// The read end of a pipe that `pid` has open.
+/// Opens the read end of a pipe that `pid` has open.
 fn find_pipe(pid: Pid, id: u64) -> Option<OwnedFd> {
     let process = process::Pid::from_raw(pid.0.cast_signed());
-    // Only what is this pipe is opened: to open may have effects on other files.
+    // Opens nothing but this pipe: an open may have effects on other files.
     let number =
         proc::descriptors(process).ok()?.into_iter().find(|&number| proc::pipe(process, number) == Some(id))?;
     let opened = fd::open_read(Path::new(&format!("/proc/{}/fd/{number}", pid.0))).ok()?;

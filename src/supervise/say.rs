@@ -1,4 +1,4 @@
-//! What supervise says about its service.
+//! The messages of supervise about its service.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,7 +13,8 @@ use svdir::{Exit, knob, names};
 use super::voice::VOICE;
 use crate::service::over;
 
-/// Says it. `why` is why the service cannot be started. Returns why a replacement was given up, for the record.
+/// Prints the message. `why` is the reason why the service cannot be started. If a replacement was given up, returns
+/// the reason, for the record.
 #[inline(never)]
 pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
     match what {
@@ -42,7 +43,7 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
             VOICE.warn(&text!("not starting ", dir, " again: ", over::reason(over).as_str()));
             None
         }
-        // Whoever called it off knows.
+        // Whoever has cancelled it knows.
         Say::GaveUp(Why::Cancelled(pid)) => {
             log::info!("{}: pid {} was called off", dir.display(), pid.0);
             None
@@ -61,7 +62,7 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
 
 fn gave_up(reason: Why, why: &[u8]) -> Text {
     match reason {
-        // What it was refused for is known already.
+        // If the start was refused, `why` has the reason.
         Why::NotStarted if why.is_empty() => text!("there can be no new process"),
         Why::NotStarted => text!(why),
         Why::Died(pid, Exit::Code(code)) => {
@@ -76,7 +77,7 @@ fn gave_up(reason: Why, why: &[u8]) -> Text {
     }
 }
 
-/// Says that `run` could not be executed, in the words of the original. Returns it for the record.
+/// Prints that `run` could not be executed, in the words of daemontools. Returns the reason, for the record.
 #[inline(never)]
 pub fn unable_to_start(dir: &OsStr, error: &io::Error) -> Text {
     VOICE.fatal(&text!("unable to start ", dir, "/", names::RUN), error);

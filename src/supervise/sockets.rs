@@ -1,9 +1,10 @@
-//! The sockets that supervise holds for its service: one for each file in `sockets/`. They outlive every process of the service, so
-//! whoever connects while none runs waits, and is refused by nobody.
+//! The sockets that supervise holds for its service, one for each file in `sockets/`. They outlive every process of the
+//! service: whoever connects while the service is down waits, and is not refused.
 //!
-//! The files are read again at each start. A socket whose address still stands there is kept as it is; the others are closed, and
-//! new ones opened. While an old copy serves beside a new one, what only it has is kept until it is replaced: it may stay.
-//! A service that does not get all of them is not started: it could take it for an order to listen for itself.
+//! The files are read again at each start. A socket stays open if a file still has its address. The other sockets are
+//! closed, and new ones are opened. While an old copy runs beside a new one, the sockets that only the old one has are
+//! kept until it is replaced, because the replacement may fail. If a socket cannot be opened, the service is not
+//! started: without sockets it might listen for itself.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -24,21 +25,22 @@ use super::voice::VOICE;
 use crate::service::listeners;
 use crate::service::look_ups::LookUps;
 
-/// A file that holds more is none of these: the longest path and every option are shorter by far.
+/// From this length on, in bytes, such a file is too long. The longest path with every option is far shorter.
 const LONGEST: usize = 1024;
 
-/// One of them.
+/// One socket.
 struct HeldSocket {
     /// The name of its file.
     name: Vec<u8>,
     listener: Listener,
     socket: OwnedFd,
-    /// Whether the copy that was started last got it.
+    /// The copy that was started last got it.
     given: bool,
 }
 
 impl HeldSocket {
-    /// Whether it is what a file tells of. One that cannot be read may do so.
+    /// Returns whether the file `name`, which was parsed as `listener`, still asks for this socket. If the file cannot
+    /// be read, its name decides.
     fn is_still(&self, name: &OsStr, listener: &io::Result<Listener>) -> bool {
         match listener {
             Ok(listener) => is_same_place(&self.listener.address, &listener.address),
@@ -47,16 +49,16 @@ impl HeldSocket {
     }
 }
 
-/// The sockets, in the order of their names, and then those that were not given; and the names that are looked up for them.
+/// The sockets that were given, sorted by name, then the others; and the look-ups of names for them.
 #[derive(Default)]
 pub struct Sockets(Vec<HeldSocket>, LookUps);
 
 impl Sockets {
-    /// Opens and closes what has changed in `sockets/` of the current directory, which messages call `dir`. Where the service is
-    /// started beside an old copy, nothing is closed.
+    /// Opens and closes what has changed in `sockets/` of the current directory, which messages call `dir`. Closes
+    /// nothing if the service is started `beside` an old copy.
     ///
     /// # Errors
-    /// Why a socket cannot be had; each is said.
+    /// The first reason why a socket cannot be opened, after warnings about all of them.
     #[inline(never)]
     pub fn refresh(&mut self, beside: bool, dir: &OsStr, said: &mut Warnings) -> Result<(), Text> {
         let entries = match list() {
@@ -66,7 +68,7 @@ impl Sockets {
         said.retain(b"sockets/", |name| entries.iter().any(|entry| entry.as_bytes() == name));
         let listed: Vec<_> = entries.into_iter().map(|name| (read(&name), name)).collect();
         if !beside {
-            // First of all: a new address may be an old one in other words.
+            // Close first: a new address may be an old one in other words.
             self.0.retain(|held| listed.iter().any(|(listener, name)| held.is_still(name, listener)));
         }
         let (mut failed, mut held) = (None, Vec::new());
@@ -88,17 +90,18 @@ impl Sockets {
         failed.map_or(Ok(()), Err)
     }
 
-    /// The copy that is started next gets none.
+    /// Notes that the copy that is started next gets no sockets.
     pub fn give_none(&mut self) {
         self.0.iter_mut().for_each(|held| held.given = false);
     }
 
-    /// Closes what the copy that was started last did not get.
+    /// Closes the sockets that the copy that was started last did not get.
     pub fn close_others(&mut self) {
         self.0.retain(|held| held.given);
     }
 
-    /// Listens again where a process of the service, which has ended, has shut down what others have too.
+    /// Listens again on sockets that were shut down by a process of the service, which has ended: other processes use
+    /// them too.
     pub fn listen_again(&self, dir: &OsStr, said: &mut Warnings) {
         for held in &self.0 {
             let file = Path::new(names::SOCKETS).join(OsStr::from_bytes(&held.name));
@@ -115,7 +118,7 @@ impl Sockets {
         }
     }
 
-    /// The socket of a file: the one that is held for its address, or a new one.
+    /// Returns the socket for a file: the one that is held for its address, or a new one.
     fn get(&mut self, name: &OsStr, listener: Listener) -> io::Result<HeldSocket> {
         let same = |held: &HeldSocket| is_same_place(&held.listener.address, &listener.address);
         let socket = match self.0.iter().position(same) {
@@ -125,7 +128,7 @@ impl Sockets {
         Ok(HeldSocket { name: name.as_bytes().into(), listener, socket, given: true })
     }
 
-    /// Takes what a process, whose supervise was killed, has of them.
+    /// Copies the sockets from a process whose supervise was killed.
     #[inline(never)]
     pub fn adopt(process: &Adopted, dir: &OsStr, said: &mut Warnings) -> Sockets {
         let names = list().unwrap_or_default();
@@ -145,13 +148,13 @@ impl Sockets {
         sockets
     }
 
-    /// One descriptor at a time: a service may have more of them than this process may.
+    /// Copies one descriptor at a time: the service may have more of them open than this process may.
     fn search(&mut self, process: &Adopted, wanted: &mut Vec<(OsString, Listener, Place)>) -> io::Result<()> {
         let numbers = if wanted.is_empty() { Vec::new() } else { process.descriptors()? };
         for number in numbers {
             let copy = match process.copy(number) {
                 Ok(copy) => copy,
-                // It was closed in this moment.
+                // The process has closed it meanwhile.
                 Err(error) if error.raw_os_error() == Some(sys::EBADF) => continue,
                 Err(error) => return Err(error),
             };
@@ -163,7 +166,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// What another program has left in this process.
+    /// Takes over the sockets that were open before an upgrade.
     pub fn inherit(left: &[Socket]) -> io::Result<Sockets> {
         let held = left.iter().map(|left| {
             let listener = Listener::from_file(&left.line).map_err(|wrong| io::Error::other(wrong.to_string()))?;
@@ -177,7 +180,7 @@ impl Sockets {
         Ok(Sockets(held.collect::<io::Result<_>>()?, LookUps::default()))
     }
 
-    /// For another program in this process.
+    /// Describes the sockets, to be handed over in an upgrade.
     pub fn leave(&self) -> Vec<Socket> {
         let left = |held: &HeldSocket| Socket {
             number: sealed::number(held.socket.as_fd()),
@@ -188,19 +191,20 @@ impl Sockets {
         self.0.iter().map(left).collect()
     }
 
-    /// Their descriptors.
+    /// The descriptors of all sockets.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.0.iter().map(|held| held.socket.as_fd())
     }
 
-    /// What the service gets.
+    /// The descriptors that the service gets.
     pub fn gifts(&self) -> impl Iterator<Item = Gift<'_>> {
         let given = self.0.iter().filter(|held| held.given);
         given.map(|held| Gift { fd: held.socket.as_fd(), name: &held.name, number: held.listener.fd })
     }
 }
 
-/// Says why a socket cannot be had, unless it is a matter of a moment. Returns that for the status.
+/// Warns that a socket cannot be opened, unless a look-up only takes a little longer. Returns the reason, for the
+/// record.
 fn complain(dir: &OsStr, file: &OsStr, error: &io::Error, said: &mut Warnings) -> Text {
     let why = text!(file, ": ", cli::reason(error).as_ref());
     if error.kind() == io::ErrorKind::TimedOut {
@@ -210,7 +214,7 @@ fn complain(dir: &OsStr, file: &OsStr, error: &io::Error, said: &mut Warnings) -
     why
 }
 
-/// The names of the files, sorted. Those that begin with a dot are none.
+/// Lists the files, sorted by name, without those whose names begin with a dot.
 fn list() -> io::Result<Vec<OsString>> {
     let names: io::Result<Vec<OsString>> =
         std::fs::read_dir(names::SOCKETS)?.map(|entry| entry.map(|entry| entry.file_name())).collect();
@@ -235,7 +239,7 @@ fn read(name: &OsStr) -> io::Result<Listener> {
     Listener::from_file(&bytes[..count]).map_err(|wrong| io::Error::other(wrong.to_string()))
 }
 
-/// Whether two sockets could not have both addresses, whatever else is said about them.
+/// Returns whether two sockets cannot be open at both addresses, because these are the same place.
 fn is_same_place(one: &Address, other: &Address) -> bool {
     match (one, other) {
         (Address::Unix(one), Address::Unix(other)) => one.path == other.path,
@@ -243,7 +247,8 @@ fn is_same_place(one: &Address, other: &Address) -> bool {
     }
 }
 
-/// What would stand in its file: where it is, and which number it gets. The rest was done when it was opened.
+/// Writes the line that a file would have for this listener: only its address and its number. Its other options were
+/// used when it was opened.
 fn line(listener: &Listener) -> Vec<u8> {
     let mut line = match &listener.address {
         Address::Tcp(host, port) => format!("tcp {host}:{port}").into_bytes(),

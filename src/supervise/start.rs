@@ -1,6 +1,7 @@
-//! How a process is started, whatever it is: its plan is made first, and then a child becomes what the plan says.
+//! Starts processes of every kind: supervise makes a plan, and a child carries it out.
 //!
-//! A child borrows the memory of supervise, and may take none. So all that takes memory is in the [`Plan`], and [`Birth::become_it`] is the only code that runs in a child.
+//! A child shares the memory of supervise if the system can do that, so it must neither allocate nor free any. Code that
+//! allocates belongs to the [`Plan`]; [`Birth::become_it`] is the only code that runs in a child.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -18,46 +19,47 @@ use sys::{clock, environ, fd, process};
 use super::processes::pid_of;
 use crate::service::record::Slot;
 
-/// What is to be started, and how.
+/// The program to start, and how to start it.
 pub struct Plan<'a> {
     argv: Vec<CString>,
-    /// `None` for the environment of supervise.
+    /// The environment; `None` for that of supervise.
     environment: Option<Vec<CString>>,
     handed: Handed<'a>,
-    /// It gets this in place of stdin and stdout.
+    /// The file that the process gets as stdin and stdout.
     nowhere: Option<File>,
-    /// It leads a process group of its own.
+    /// The process leads a process group of its own.
     group: bool,
 }
 
-/// Two descriptors were to have the same number.
+/// The error if two descriptors ask for the same number.
 pub use sys::handed::Clash;
 
 /// A process that was made.
 pub struct Made {
-    /// It.
+    /// Its pid.
     pub pid: Pid,
     /// When it was born.
     pub born: Born,
-    /// Whether it has written its own record; false where nothing is known of what it did.
+    /// Whether the process has written its own record; false if that is unknown.
     pub recorded: bool,
-    /// Why it has not become what it should; it ends at once.
+    /// Why the process has not executed its program; then it ends at once.
     pub failed: Option<Failure>,
 }
 
-/// Why a process has not become what it should.
+/// Why a process has not executed its program.
 pub enum Failure {
-    /// Nobody would know of it: its record could not be written.
+    /// Its record could not be written, so no successor would know of the process.
     Record(io::Error),
-    /// The rest.
+    /// A descriptor could not be placed, or the exec failed.
     Exec(io::Error),
 }
 
 impl<'a> Plan<'a> {
-    /// The program `file` of the service directory with these words behind its name, this change of the environment, and these descriptors.
+    /// Plans to execute `file`, a program in the service directory, with these words after its name, these changes of
+    /// the environment, and these descriptors.
     ///
     /// # Errors
-    /// If two descriptors are to have one number.
+    /// If two descriptors ask for the same number.
     pub fn new(
         file: &CStr,
         words: &[CString],
@@ -72,22 +74,25 @@ impl<'a> Plan<'a> {
         Ok(Plan { argv, environment, handed, nowhere: None, group: false })
     }
 
-    /// It leads a process group of its own, by which is found what it leaves behind.
+    /// Makes the process the leader of a process group of its own, by which the processes that it leaves behind are
+    /// found.
     #[must_use]
     pub fn in_group(self) -> Plan<'a> {
         Plan { group: true, ..self }
     }
 
-    /// It reads from nowhere and writes to nowhere: its input would be the log, and its output would come into that.
+    /// Gives the process `nowhere` as stdin and stdout: otherwise its stdin could be the log pipe, or its output would
+    /// go into the log.
     #[must_use]
     pub fn with_nothing(self, nowhere: File) -> Plan<'a> {
         Plan { nowhere: Some(nowhere), ..self }
     }
 
-    /// Makes the process. `record` makes the record that it writes before it becomes what it shall be, from the moment of its birth; it runs in the child, and takes no memory.
+    /// Makes the process. Before it executes the program, the process writes the record that `record` makes from its
+    /// pid and the time of its birth. `record` runs in the child and must not allocate.
     ///
     /// # Errors
-    /// If there can be no further process.
+    /// If no further process can be made.
     pub fn start<'r>(mut self, record: Option<&'r dyn Fn(Pid, Born) -> Slot<'r>>) -> io::Result<Made> {
         let program = Prepared::new(&self.argv, self.environment.as_deref());
         let program = if self.handed.is_counted() { program.telling_pid(LISTEN_PID) } else { program };
@@ -104,13 +109,13 @@ impl<'a> Plan<'a> {
             announced: &announced,
         };
         let pid = process::spawn(|| birth.become_it(), |failure| failed = Some(failure))?;
-        // Where the child's memory is not ours, nothing is known of what it did.
+        // If the child does not share our memory, nothing is known of what it did.
         let (born, recorded) = announced.get().unwrap_or((Born { earliest, latest: clock::since_boot() }, false));
         Ok(Made { pid: pid_of(pid), born, recorded, failed })
     }
 }
 
-/// A plan with all that a child needs in hand.
+/// All that a child needs to carry out a plan.
 struct Birth<'a, 'b, 'r> {
     file: &'a CStr,
     program: &'a Prepared<'a>,
@@ -119,15 +124,15 @@ struct Birth<'a, 'b, 'r> {
     group: bool,
     earliest: u64,
     record: Option<&'r dyn Fn(Pid, Born) -> Slot<'r>>,
-    /// When it was born, and whether its record was written.
+    /// The time of birth, and whether the record was written. The child sets this for supervise.
     announced: &'a Cell<Option<(Born, bool)>>,
 }
 
 impl Birth<'_, '_, '_> {
-    /// In the child: becomes the program. Returns only if that failed, with the reason.
+    /// In the child: executes the program. Returns only if that failed, with the reason.
     ///
-    /// The record comes first of all. Should supervise be killed meanwhile, its successor gets the lock, of
-    /// which the child holds a copy until it has become the program, only when the record is there.
+    /// The record is written first. The child holds a copy of the lock until it executes the program. So if supervise
+    /// is killed meanwhile, its successor gets the lock only when the record is there.
     fn become_it(&mut self) -> Failure {
         let born = Born { earliest: self.earliest, latest: clock::since_boot() };
         let written = self.record.map_or(Ok(()), |record| record(pid_of(process::own_pid()), born).write());
@@ -151,7 +156,8 @@ impl Birth<'_, '_, '_> {
     }
 }
 
-/// Gives the process what is handed to it. On the way each may need a second number for a moment, and so more than it shall have.
+/// Puts the descriptors for the process in their places. On the way each may need a second number for a moment, so if
+/// there are many, the limit of open files is raised meanwhile.
 fn place(handed: &mut Handed<'_>) -> io::Result<()> {
     const FEW: usize = 100;
     let limit = if handed.count() > FEW { limits::get(Resource::RLIMIT_NOFILE).ok() } else { None };

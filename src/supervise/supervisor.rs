@@ -1,4 +1,5 @@
-//! The loop of supervise: what the kernel tells becomes an event, the machine decides, an action becomes a system call.
+//! The loop of supervise: it turns what the kernel reports into events, lets the machine decide, and turns the actions
+//! of the machine into system calls.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -19,38 +20,40 @@ use super::say;
 use crate::service::files::shown;
 use crate::service::successor::Answer;
 
-/// Command bytes are read this many at a time.
+/// How many command bytes are read at a time.
 const BATCH: usize = 256;
 
-/// So many datagrams of a service are read before something else has its turn.
+/// How many datagrams of the service are read before the loop does something else.
 const WORDS: usize = 8;
 
-/// So many are read before it is judged by its silence or its end.
+/// How many datagrams are read before the service is judged by its silence or its end.
 const LAST_WORDS: usize = 64;
 
-/// Everything that the loop has.
+/// The state of the loop.
 pub struct Supervisor<'a, K> {
-    /// As the operator typed it: for messages.
+    /// The service directory as the operator typed it, for messages.
     pub dir: &'a OsStr,
     pub machine: Machine,
-    /// What has happened and was not taken in yet.
+    /// The events that the machine has not taken in yet.
     pub events: VecDeque<Event>,
-    /// What stands in the record besides what the machine says: what was seen of the copies, who we are, why the service cannot be started, which marks have come.
+    /// The part of the record that does not come from the machine: what was seen of the processes, who this supervise
+    /// is, why the service cannot be started, which marks have come.
     pub told: Observed,
-    /// Those of whose end the machine was not told yet, so that it may want to signal them. Their pids may be somebody else's.
+    /// The processes whose end the machine has not been told yet, so that it may still want to signal them. Other
+    /// processes may have their pids by now.
     pub ended: [Option<Pid>; 3],
-    /// Where things happen.
+    /// The kernel, or a model of it.
     pub kernel: K,
-    /// When it is tried again to make our files anew.
+    /// When the loop tries again to make its files anew.
     pub renew: Option<Tick>,
-    /// When it is tried again to read commands, which failed.
+    /// When the loop tries again to read commands, after that has failed.
     pub deaf: Option<Tick>,
     pub said: Warnings,
     pub done: bool,
 }
 
 impl<K: Kernel> Supervisor<'_, K> {
-    /// Becomes the new file of this program, unless nothing is left to be done.
+    /// Executes the new file of this program, unless supervise is about to exit.
     fn succeed(&mut self, program: &Path) {
         if self.done {
             return;
@@ -60,9 +63,10 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
     }
 
-    /// Starts the service, or finds it running or ended.
+    /// Starts the service, or takes over the processes of a killed supervise, whether they still run or have ended.
     pub fn begin(&mut self) {
-        // A process that is up before the machine has begun is our predecessor's.
+        // The machine has not begun, so the processes that it knows are the predecessor's. Those that are not watched
+        // have ended.
         let main = self.machine.pid().filter(|_| !self.kernel.is_watched(Slot::Main));
         let second = self.machine.second_pid().filter(|_| !self.kernel.is_watched(Slot::Second));
         let finish = self.machine.finish().pid().filter(|_| !self.kernel.is_watched(Slot::Job(Job::Finish)));
@@ -76,31 +80,32 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
     }
 
-    /// A process has ended.
+    /// Tells the machine that a process has ended.
     fn ended(&mut self, pid: Pid, exit: Exit) {
         let is_main = self.machine.pid() == Some(pid);
         let rules = if is_main { self.kernel.rules(&mut self.said) } else { Rules::default() };
         self.take_in(Event::Ended(pid, exit, rules));
     }
 
-    /// Goes on where the program has stood that this one replaces.
+    /// Goes on after an upgrade, where the old program stopped.
     pub fn go_on(&mut self) {
         log::info!("{}: going on as version {}", self.dir.display(), self.told.supervise.version().unwrap_or_default());
         self.announce();
         self.know_group();
         self.take_in(Event::Begin);
-        // Deaths of which the old program was not told any more.
+        // Children may have ended whose end the old program did not see any more.
         self.reap();
     }
 
-    /// Looks whether the second copy that was found leads a process group.
+    /// Tells the machine if the second copy, which an earlier supervise has started, leads a process group.
     fn know_group(&mut self) {
         if self.machine.second_pid().is_some_and(|second| self.kernel.leads_group(second)) {
             self.machine.know_group();
         }
     }
 
-    /// Waits for something to happen, and acts on all that has. What a turn seldom needs is not inlined: its stack would be touched always.
+    /// Waits until something happens, and acts on it. Code that a turn seldom needs is not inlined: otherwise every
+    /// turn would touch the stack that it needs.
     #[inline(never)]
     pub fn turn(&mut self) {
         if self.is_due(self.deaf) {
@@ -119,7 +124,7 @@ impl<K: Kernel> Supervisor<'_, K> {
                 Woken::UNKNOWN
             }
         };
-        // The operator comes first: a service that does not stop talking keeps him from nothing.
+        // Commands come first: a service that sends messages without end must not keep the operator waiting.
         if woken.commands && self.deaf.is_none() {
             self.obey();
         }
@@ -134,7 +139,7 @@ impl<K: Kernel> Supervisor<'_, K> {
             self.see_end_of_adopted();
         }
         self.meet_deadlines();
-        // Last, and few at a time.
+        // Messages come last, and few at a time.
         if woken.word {
             self.hear_words(WORDS);
         }
@@ -143,7 +148,7 @@ impl<K: Kernel> Supervisor<'_, K> {
     fn meet_deadlines(&mut self) {
         if self.machine.is_overdue(self.kernel.now()) {
             let knobs = self.kernel.knobs(Needs::Signals, &mut self.said);
-            // What it has told while we did not get to run counts, and also while we read.
+            // All messages count that came before supervise got to run, and while it read the knobs.
             self.hear_words(LAST_WORDS);
             self.take_in(Event::Overdue(knobs));
         }
@@ -163,7 +168,8 @@ impl<K: Kernel> Supervisor<'_, K> {
         deadline.is_some_and(|deadline| deadline <= self.kernel.now())
     }
 
-    /// Takes in what has become of children. That somebody has removed our files is told by the same signal, and one signal may tell of both.
+    /// Handles the changes of children. CHLD also tells that somebody has removed the files, and one CHLD may stand for
+    /// both, so the loop always looks at its files too.
     fn reap(&mut self) {
         while let Some((pid, change)) = self.kernel.reap() {
             if matches!(change, Change::Exited(_) | Change::Killed(_)) {
@@ -203,11 +209,11 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
     }
 
-    /// Looks whether a process that is not our child has ended.
+    /// Handles the end of processes that are not our children.
     fn see_end_of_adopted(&mut self) {
         let ended = self.kernel.take_ended();
         self.ended = ended.map(|ended| ended.map(|(pid, _)| pid));
-        // Behind that: what these have told is there by now.
+        // Only after their end was seen: by now all their messages are there.
         self.hear_last_words();
         for (pid, exit) in ended.into_iter().flatten() {
             match exit {
@@ -221,13 +227,14 @@ impl<K: Kernel> Supervisor<'_, K> {
         self.ended = [None; 3];
     }
 
-    /// Takes in all that was told before an end is: it may have been ready for a moment, or have said that it is another process now.
+    /// Handles everything that processes have written before their end is handled: one may have been ready for a moment,
+    /// or have named another process as the main one.
     fn hear_last_words(&mut self) {
         self.hear_ready();
         self.hear_words(LAST_WORDS);
     }
 
-    /// Takes in who has written that it is ready.
+    /// Tells the machine which copies have written that they are ready.
     fn hear_ready(&mut self) {
         if self.kernel.hear_ready(Slot::Main) {
             self.hear(self.machine.pid(), Word::Ready);
@@ -246,14 +253,15 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
     }
 
-    /// Takes in what the service tells of itself, at most so many datagrams.
+    /// Handles messages of the service, at most `most` datagrams.
     fn hear_words(&mut self, most: usize) {
         if self.kernel.hears_words() {
             self.hear_some_words(most);
         }
     }
 
-    /// Not inlined: its buffer shall be no part of the stack of a supervise whose service tells nothing.
+    /// Handles at most `most` datagrams. Not inlined: the buffer must not be on the stack of a supervise whose service
+    /// sends no messages.
     #[inline(never)]
     fn hear_some_words(&mut self, most: usize) {
         let mut buffer = [0; LONGEST];
@@ -271,7 +279,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
     }
 
-    /// Returns which process the next word is about.
+    /// Handles one message about the process `pid`. Returns the process that the next message is about.
     fn hear_word(&mut self, pid: Pid, user: u32, word: Notice<'_>) -> Pid {
         let word = match word {
             Notice::Ready => Word::Ready,
@@ -286,14 +294,15 @@ impl<K: Kernel> Supervisor<'_, K> {
                 return pid;
             }
             Notice::MainPid(main) if main != pid.0 => return self.follow(pid, Pid(main), user),
-            // The barrier's descriptor is closed already.
+            // The descriptor of a barrier was dealt with when the datagram was received.
             Notice::MainPid(_) | Notice::Barrier => return pid,
         };
         self.hear(Some(pid), word);
         pid
     }
 
-    /// Takes `new` for the service's process in place of `old`, if it may be. Returns which of them that is now.
+    /// Takes `new` for the process of the service in place of `old`, if that is allowed. Returns the one that is the
+    /// process of the service now.
     #[inline(never)]
     fn follow(&mut self, old: Pid, new: Pid, user: u32) -> Pid {
         let is_main = self.machine.pid() == Some(old);
@@ -319,7 +328,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         new
     }
 
-    /// Obeys the commands that have come. Bytes that are none are ignored.
+    /// Obeys the commands that have come. Ignores bytes that are no commands.
     #[inline(never)]
     fn obey(&mut self) {
         let mut batch = [0; BATCH];
@@ -340,7 +349,8 @@ impl<K: Kernel> Supervisor<'_, K> {
             if let Some(mark) = self.told.mark.with(byte) {
                 (self.told.mark, self.told.heard) = (mark, self.told.heard.wrapping_add(1));
             } else if self.done {
-                // It obeys nothing more, and tells that it has read it.
+                // A supervise that exits obeys no more commands, but still counts the marks, so that clients know that
+                // it has read them.
             } else if byte == svdir::UPGRADE {
                 if let Some(state) = self.kernel.state(self.record()) {
                     self.kernel.ask_successor(&state);
@@ -356,7 +366,8 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
     }
 
-    /// Lets the machine decide, and does what it says. What comes of that is taken in before anything else.
+    /// Lets the machine decide about an event, and carries out its actions. The events that come of the actions are
+    /// taken in before any other.
     fn take_in(&mut self, event: Event) {
         self.events.push_back(event);
         while let Some(event) = self.events.pop_front() {
@@ -371,7 +382,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
     }
 
-    /// Does it. Returns what came of it, where that is to be taken in.
+    /// Carries out an action. Returns the event that comes of it, if there is one.
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Start(slot @ (Slot::Main | Slot::Second | Slot::Job(Job::Finish))) => {
@@ -420,7 +431,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         None
     }
 
-    /// Starts a copy of the service, or `finish`.
+    /// Starts a copy of the service, or `finish`. Returns the event that comes of it.
     fn start(&mut self, slot: Slot) -> Event {
         let is_copy = !matches!(slot, Slot::Job(_));
         if is_copy {
@@ -450,7 +461,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         self.kernel.announce(&record, &mut self.said);
     }
 
-    /// Looks whether our files are still there, and makes them anew if somebody has removed them.
+    /// Looks whether our files are still there, and makes them anew if they were removed.
     #[inline(never)]
     fn look_at_files(&mut self) {
         self.renew = None;

@@ -1,4 +1,4 @@
-//! The kernel as it is: the descriptors that supervise holds, and the calls that they are used in.
+//! The real kernel: the descriptors that supervise holds, and the system calls on them.
 
 use std::ffi::OsStr;
 use std::io;
@@ -30,23 +30,24 @@ use super::upgrade::unknown_descriptor;
 use crate::service::successor::{Answer, Successor};
 use crate::service::{now, record, tick};
 
-/// All that supervise holds.
+/// Everything that supervise holds.
 pub struct System<'a> {
-    /// As the operator typed it: for messages.
+    /// The service directory as the operator typed it, for messages.
     pub dir: &'a OsStr,
     pub processes: Processes,
-    /// Held: the read end of the pipe to the logger, which must not break while both svscan and the logger are dead.
+    /// The read end of the log pipe. It is never read, but keeps the pipe from breaking while both svscan and the
+    /// logger are dead.
     pub log_pipe: Option<OwnedFd>,
     pub provisions: Provisions,
     pub signals: Signals,
     pub hold: Hold,
     pub successor: Successor,
-    /// More of the stack was touched than the loop needs.
+    /// More of the stack was touched than the loop needs: it can be given back.
     pub deep: bool,
 }
 
 impl System<'_> {
-    /// All that stays open over an upgrade, but for the sockets of the service.
+    /// All descriptors that stay open in an upgrade, except the sockets of the service.
     fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
         let [reader, writer] = self.signals.descriptors();
         let signals = [(Key::SIGNALS, reader), (Key::SIGNALS_WRITER, writer)];
@@ -68,7 +69,7 @@ impl<'s> Kernel for System<'s> {
 
     fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken> {
         let timeout = self.signals.timeout(until.map(|until| tick().until(until)));
-        // What the beginning or a start has touched is not needed until the next one.
+        // The beginning or a start has touched stack that is not needed until the next one.
         if std::mem::take(&mut self.deep) {
             stack::give_back();
         }
@@ -157,7 +158,7 @@ impl<'s> Kernel for System<'s> {
     fn follow(&mut self, slot: Slot, old: Pid, new: Pid, user: u32) -> io::Result<Born> {
         let process = takeover::find_moved(&self.provisions.notify, old, new, user)?;
         let born = record::born(process.birth());
-        // A child of ours, as the one that was started as `run` is, is heard of by itself.
+        // A child of ours reports its end by itself: only a process that is not our child is watched.
         self.processes.of_mut(slot).adopted =
             Some(process).filter(|process| proc::parent(process.pid()) != Some(process::own_pid()));
         Ok(born)

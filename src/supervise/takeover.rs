@@ -1,4 +1,4 @@
-//! What supervise begins with: nothing, or what a supervise that was killed has left behind.
+//! Finds what supervise begins with: nothing, or what a killed supervise has left behind.
 
 use std::ffi::OsStr;
 use std::io;
@@ -23,21 +23,22 @@ use crate::service::{files, now, record, tick};
 
 /// What supervise begins with.
 pub struct Beginning {
-    /// Where it stands.
+    /// The machine, in the state in which the killed supervise has left it.
     pub machine: Machine,
-    /// What is known of the copies that live, and of those that do not.
+    /// The processes that still live; nothing for those that have ended.
     pub processes: Processes,
-    /// Where the service tells of itself.
+    /// The notify socket of the service.
     pub notify: NotifySocket,
-    /// What stands in the record besides, and is written again.
+    /// The rest of the record, which is written again.
     pub told: Observed,
 }
 
 impl Beginning {
-    /// Where the last supervise was killed, goes on from its record; else begins anew with `want`.
+    /// Goes on from the record of the last supervise if that was killed; otherwise begins anew with `want`.
     ///
     /// # Errors
-    /// If it cannot be found out whether a process lives that it has left behind.
+    /// If it cannot be found out whether a process that was left behind still lives, or if one lives that belongs to
+    /// another service directory.
     #[inline(never)]
     pub fn find(dir: &OsStr, want: Want, said: &mut Warnings) -> anyhow::Result<Beginning> {
         let found = record::read_own();
@@ -98,13 +99,15 @@ impl Beginning {
     }
 }
 
-/// Device and inode number of the service directory, which is the current one.
+/// Returns the device and inode number of the current directory, which is the service directory; zeros if they are
+/// unknown.
 fn here() -> (u64, u64) {
     std::fs::metadata(".").map_or((0, 0), |here| (here.dev(), here.ino()))
 }
 
-/// Below a `SUPERVISEDIR` the files of `web:log` and `web/log` have one place. Where those that lie there are of the service directory `owner` and a process of that lives,
-/// its supervise was killed, and its successor needs them.
+/// Fails if the files here belong to the service directory `owner`, not to this one, and one of its processes lives.
+/// Below a `SUPERVISEDIR`, `web:log` and `web/log` have the same directory for their files. If the supervise of the
+/// other one was killed, its successor needs those files.
 fn refuse_service_of_another(
     dir: &OsStr,
     owner: (u64, u64),
@@ -125,7 +128,7 @@ fn refuse_service_of_another(
     Ok(())
 }
 
-/// The process that a killed supervise has left behind, if it lives.
+/// Finds the process that a killed supervise has left behind; `None` if it has ended, or that cannot be told.
 fn look_for(dir: &OsStr, pid: NonZeroU32, born: Born) -> anyhow::Result<Option<Adopted>> {
     match Adopted::find(process::Pid::from_raw(pid.get().cast_signed()), record::birth(born)) {
         Ok(Some(adopted)) => {
@@ -133,7 +136,7 @@ fn look_for(dir: &OsStr, pid: NonZeroU32, born: Born) -> anyhow::Result<Option<A
             Ok(Some(adopted))
         }
         Ok(None) => Ok(None),
-        // Trying again would not help.
+        // Without `/proc`, trying again would not help.
         Err(error) if error.raw_os_error() == Some(sys::ENOENT) => {
             let text = text!("unable to tell whether pid ", u64::from(pid.get()), " is still ", dir, ", starting anew");
             VOICE.warning(&text, &error);
@@ -143,14 +146,14 @@ fn look_for(dir: &OsStr, pid: NonZeroU32, born: Born) -> anyhow::Result<Option<A
     }
 }
 
-/// When a process that was born in this boot was started, on our clock.
+/// Converts the time of birth of a process, which is in nanoseconds since the boot, to the clock of the machine.
 pub fn last_start(born: Born) -> Option<Tick> {
     let ago = clock::since_boot().checked_sub(born.latest)?;
     tick().0.checked_sub(ago).map(Tick)
 }
 
-/// What this supervise says of itself in every record that it writes. `log_pipe` is the pipe on stdout, if there is one to our logger: what else stands
-/// there is nobody's to take over.
+/// Returns what this supervise says about itself in every record. `log_pipe` is the pipe on stdout if that is the log
+/// pipe: any other pipe on stdout must not be taken over.
 pub fn who_we_are(log_pipe: Option<u64>) -> Supervise {
     Supervise {
         pid: process::own_pid().as_raw().unsigned_abs(),
@@ -163,19 +166,21 @@ pub fn who_we_are(log_pipe: Option<u64>) -> Supervise {
     }
 }
 
-/// Whether the second copy, which has this pid, leads a process group. One that has ended is not asked: its pid may be somebody else's.
+/// Returns whether the second copy, which has this pid, lives and leads a process group. After its end another process
+/// may have its pid.
 pub fn leads_group(pid: Pid, second: &Known) -> bool {
     let leads = process::leads_group(process_of(pid));
-    // Only behind that, so the answer was about it. A child of ours keeps its pid until it is reaped.
+    // This is asked after the question above: if the copy still lives, the answer was about the copy. A child of ours
+    // keeps its pid until it is reaped.
     let lives = second.adopted.as_ref().is_none_or(|second| second.has_ended().is_ok_and(|ended| !ended));
     leads && lives
 }
 
-/// The process `new`, if it is of the service whose process is, or was, `old`. No word of a user makes a process of another user
-/// the service's, unless it stands below that.
+/// Finds the process `new`, if it belongs to the service whose process is, or was, `old`. A message of `user` cannot
+/// make the process of another user that of the service, unless it descends from `old`.
 ///
 /// # Errors
-/// If it is not, or has ended.
+/// If it does not belong to the service, or has ended.
 pub fn find_moved(notify: &NotifySocket, old: Pid, new: Pid, user: u32) -> io::Result<Adopted> {
     let gone = || io::Error::other("there is no such process");
     let found = Adopted::open(process_of(new))?.ok_or_else(gone)?;

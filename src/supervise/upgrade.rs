@@ -1,4 +1,4 @@
-//! The upgrade in place, on supervise's side: what it hands over to its new file, and how that goes on from it.
+//! The upgrade in place, in supervise: what the new program takes over from the old one, and whether it can.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -12,7 +12,8 @@ use cli::{Text, Warnings, text};
 use svdir::record::handover::{Handover, Key};
 use sys::sealed;
 
-/// Whether a program of this release can go on from this state: it is understood, and none of its descriptors has the place of a standard one.
+/// Returns whether this release can go on from the state: it understands the state, and no descriptor has the number of
+/// a standard one.
 #[inline(never)]
 pub fn is_understood(state: &[u8]) -> bool {
     Handover::decode(state).is_some_and(|handover| {
@@ -21,7 +22,7 @@ pub fn is_understood(state: &[u8]) -> bool {
     })
 }
 
-/// A descriptor that no other release knows, where this is to be one of the future.
+/// A descriptor that no other release knows, for the tests of upgrades from a later release.
 #[cfg(feature = "from-the-future")]
 pub fn unknown_descriptor() -> Option<(Key, BorrowedFd<'static>)> {
     static FILE: std::sync::OnceLock<Option<std::fs::File>> = std::sync::OnceLock::new();
@@ -29,26 +30,27 @@ pub fn unknown_descriptor() -> Option<(Key, BorrowedFd<'static>)> {
     Some((Key(svdir::record::sections::UNKNOWN), file.as_fd()))
 }
 
-/// A descriptor that no other release knows: there is none.
+/// A descriptor that no other release knows; a release has none.
 #[cfg(not(feature = "from-the-future"))]
 pub const fn unknown_descriptor() -> Option<(Key, BorrowedFd<'static>)> {
     None
 }
 
-/// The descriptors that a predecessor in the same process has left open, until each has an owner.
+/// The descriptors that were open before an upgrade and have no owner yet.
 pub struct Inherited(RefCell<Vec<(Key, OwnedFd)>>);
 
 impl Inherited {
-    /// All that `handover` names.
+    /// Takes all descriptors that `handover` names.
     ///
     /// # Errors
-    /// If one is not open.
+    /// If one of them is not open.
     pub fn of(handover: &Handover) -> io::Result<Inherited> {
         let take = |&(key, number): &(Key, i32)| Ok((key, sealed::inherit(number)?));
         Ok(Inherited(RefCell::new(handover.descriptors.iter().map(take).collect::<io::Result<_>>()?)))
     }
 
-    /// Takes the one with this key, if it is there. What is not taken, as what a later release has left, is closed in the end.
+    /// Takes the descriptor with this key, if there is one. Descriptors that nobody takes, such as unknown ones of a
+    /// later release, are closed in the end.
     pub fn take(&self, key: Key) -> Option<OwnedFd> {
         let mut all = self.0.borrow_mut();
         let at = all.iter().position(|&(known, _)| known == key)?;
@@ -56,20 +58,20 @@ impl Inherited {
     }
 }
 
-/// The state that was handed over to this program.
+/// Decodes the state that was handed over to this program.
 ///
 /// # Errors
-/// If it cannot be understood, though it was asked.
+/// If this program cannot understand the state, although it has said that it can.
 pub fn decode(dir: &OsStr, state: &[u8]) -> anyhow::Result<Handover> {
     Handover::decode(state).with_context(|| unable(dir))
 }
 
-/// What could not be done.
+/// The text of an error about an upgrade.
 pub fn unable(dir: &OsStr) -> Text {
     text!("unable to go on in ", dir)
 }
 
-/// Says that what was handed over cannot be used, and goes on without.
+/// Returns the value, or warns that it cannot be taken over and goes on with the default.
 pub fn without<T: Default>(result: io::Result<T>, what: &'static str, dir: &OsStr, said: &mut Warnings) -> T {
     result.unwrap_or_else(|error| {
         said.warning(what, text!("unable to go on with ", what, " of ", dir), &error);

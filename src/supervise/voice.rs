@@ -1,8 +1,8 @@
-//! What supervise is called with, and how it speaks.
+//! The command line of supervise, and the prefix of its messages.
 
 use cli::{Program, Voice};
 
-/// What supervise is called with.
+/// The description of the program and its command line.
 pub const PROGRAM: Program = Program {
     name: "supervise",
     synopsis: "dir",
@@ -12,5 +12,5 @@ pub const PROGRAM: Program = Program {
     options: &[("dir", "the service directory")],
 };
 
-/// How supervise speaks.
+/// Prints the messages of supervise.
 pub const VOICE: Voice = PROGRAM.voice();

@@ -1,4 +1,4 @@
-//! What the loop has begun and must do before anything else, and before it waits again.
+//! What the loop owes: what it must do before anything else, and before it waits again.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -7,32 +7,32 @@ use machine::supervise::{Event, Word};
 use svdir::{Command, Exit};
 use sys::process::Change;
 
-/// No turn takes more calls to the kernel.
+/// The most calls to the kernel in a turn.
 const MOST_CALLS: u32 = 2000;
 
-/// It.
+/// What the loop owes.
 #[derive(Default)]
 pub struct Due {
     calls: u32,
-    /// The machine hears of these before anything else.
+    /// The events of starts. The machine must take them in before anything else.
     outcomes: VecDeque<Event>,
-    /// So many of them come of the event that it takes in now.
+    /// How many of them come from the event that the machine takes in now.
     fresh: usize,
-    /// These were read.
+    /// The commands that were read, and not obeyed yet.
     pub commands: VecDeque<Command>,
-    /// There are commands, and they were not read.
+    /// There are commands that were not read yet.
     pub unread: bool,
-    /// These ends were told.
+    /// The ends that the loop has seen, and the machine has not.
     pub ends: Vec<(u32, Option<Change>)>,
-    /// The machine has heard of these.
+    /// The processes whose end the machine has taken in.
     heard: BTreeSet<u32>,
-    /// This one has written that it is ready.
+    /// The process that has written that it is ready.
     pub ready: Option<u32>,
-    /// This one has named another, which was found.
+    /// The process that has named another one, which was found.
     pub moved: Option<u32>,
-    /// What this one has left behind is to be ended.
+    /// The leader of the process group whose rest is to be ended.
     pub group: Option<u32>,
-    /// It could not wait.
+    /// A wait has failed, so the loop must rest.
     pub rest: bool,
 }
 
@@ -42,7 +42,7 @@ impl Due {
         assert!(self.calls < MOST_CALLS, "a turn without an end");
     }
 
-    /// The loop waits.
+    /// Checks that nothing is owed, because the loop waits.
     pub fn is_over(&mut self) {
         let Due { outcomes, commands, unread, ends, ready, moved, group, rest, .. } = &self;
         assert!(outcomes.is_empty(), "nobody has heard of {outcomes:?}");
@@ -55,18 +55,18 @@ impl Due {
         self.calls = 0;
     }
 
-    /// This comes of a start.
+    /// Notes the event of a start.
     pub fn comes(&mut self, outcome: Event) {
         self.outcomes.insert(self.fresh, outcome);
         self.fresh += 1;
     }
 
-    /// The end of this process is nothing to the machine.
+    /// Notes that the machine need not hear of the end of this process.
     pub fn is_heard(&mut self, pid: u32) {
         self.ends.retain(|&(ended, _)| ended != pid);
     }
 
-    /// The machine takes in an event.
+    /// Checks an event that the machine takes in.
     pub fn see(&mut self, event: &Event) {
         self.fresh = 0;
         if let Some(outcome) = self.outcomes.pop_front() {

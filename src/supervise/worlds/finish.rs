@@ -10,7 +10,7 @@ use super::happening::Ability;
 use super::process::{Life, What, place};
 use super::world::World;
 
-/// Starts `finish`: when nobody serves but an old copy that makes place, and once.
+/// Starts `finish`. Checks that the main copy has ended and that no other `finish` runs.
 pub fn start_finish(world: &mut World, slot: Slot, machine: &Machine, now: Record) -> Outcome {
     assert_eq!(machine.pid(), None, "the service has not ended");
     assert_eq!(world.processes.first(What::Finish), None, "another one runs");

@@ -1,91 +1,93 @@
-//! What may happen in a world of supervise, and worlds at random.
+//! What may happen in a world of supervise, and random worlds.
 
 use machine::supervise::restarts::Limit;
 use machine::supervise::{Knobs, Rules};
 use machine::{SECOND, Signal};
 use svdir::finals::Finals;
 
-/// So many calls of the loop to the kernel pass before something happens, unless nothing else is left to be done.
+/// What happens, each with the number of calls of the loop to the kernel before it. It happens earlier if the loop has
+/// nothing else to do.
 pub type Script = Vec<(u32, Happening)>;
 
-/// What may happen. A copy, or what was one, is named by its place among those that run.
+/// What may happen. A copy is named by its place among the processes of the service that live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// These bytes are written to the control FIFO.
     Commands(Vec<u8>),
     /// A copy ends by itself with this code.
     Ends(usize, u8),
-    /// Somebody else stops a copy, or continues it.
+    /// Another process stops a copy, or continues it.
     Stops(usize),
     Continues(usize),
-    /// A copy writes on its pipe that it is ready.
+    /// A copy writes to its pipe that it is ready.
     WritesReady(usize),
-    /// A copy tells something, and perhaps ends at once.
+    /// A copy sends a message. If the flag is set, it ends at once.
     Tells(usize, &'static str, bool),
-    /// A copy starts another process, which it names as its own, and perhaps ends at once.
+    /// A copy starts another process and names it as the main process. If the flag is set, the copy ends at once.
     Moves(usize, bool),
     /// A check that runs ends with this code.
     CheckEnds(u8),
     /// A `finish` that runs ends with this code.
     FinishEnds(u8),
-    /// From now on the end of the service leads to this.
+    /// From now on these rules apply to the end of the service.
     Rules(Rules),
-    /// A child ends that is none of the service: one that helps to hear words, or one that was there before.
+    /// A child ends that is not a process of the service: one that closes descriptors from datagrams, or one that was
+    /// there before.
     ListenerEnds,
     StrangerEnds,
-    /// Another process takes away the files, and tells of it.
+    /// Another process removes the files of supervise, and sends it the signal for that.
     FilesRemoved,
     /// From now on this works, or does not.
     Can(Ability, bool),
-    /// From now on what is started tells in these ways that it is ready.
+    /// From now on a copy that is started says in these ways that it is ready.
     Declares {
         pipe: bool,
         socket: bool,
         check: bool,
     },
-    /// From now on what is started tells within so many nanoseconds that it is alive.
+    /// From now on a copy that is started has this watchdog interval, in nanoseconds; 0 for none.
     Watchdog(u64),
-    /// The knob files are others now.
+    /// The knob files have changed.
     Knobs(Knobs),
-    /// From now on the new file of this program does this.
+    /// From now on the new file of supervise does this.
     NewFile(NewFile),
-    /// Nanoseconds pass. Between two calls to the kernel, supervise does not get to run before they have passed.
+    /// This many nanoseconds pass. If that happens between two calls to the kernel, supervise does not run meanwhile.
     Pass(u64),
     /// Supervise is killed, and another one begins.
     Killed,
 }
 
-/// What may be impossible.
+/// What may work or fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ability {
-    /// There can be another process.
+    /// To make another process.
     Fork,
-    /// What the service needs can be had.
+    /// To get what the service needs.
     Provide,
-    /// A new process can become `run`.
+    /// To execute `run` in a new process.
     Execute,
-    /// The record can be written.
+    /// To write the record.
     Write,
-    /// A process can be signalled.
+    /// To send a signal.
     Signal,
-    /// The control FIFO can be read.
+    /// To read the control FIFO.
     Read,
-    /// It can be waited.
+    /// To wait.
     Wait,
-    /// The files can be made anew.
+    /// To make the files anew.
     Renew,
-    /// It can be told how a process that is no child has ended.
+    /// To find out how a process that is not a child has ended.
     TellExit,
     /// A copy that is started ends when it is told to.
     Obey,
-    /// A new file that understands the state can be executed.
+    /// To execute a new file that understands the state.
     Succeed,
     /// The pipe for signals has room.
     Wake,
 }
 
 impl Ability {
-    /// All of it.
+    /// All abilities.
     pub const ALL: [Ability; 12] = [
         Ability::Fork,
         Ability::Provide,
@@ -102,7 +104,7 @@ impl Ability {
     ];
 }
 
-/// What a new file of this program answers.
+/// What the new file of supervise answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewFile {
     Understands,
@@ -110,7 +112,7 @@ pub enum NewFile {
     Hangs,
 }
 
-/// A row of numbers that looks random and is the same for the same seed, so that a world which fails does so again.
+/// A sequence of pseudo-random numbers. It is the same for the same seed, so a world that fails can be run again.
 pub struct Random(u64);
 
 impl Random {
@@ -125,7 +127,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
@@ -146,12 +148,12 @@ impl Random {
         self.one_of(&[0, 1, 99, 111])
     }
 
-    /// A world in which so many things happen.
+    /// Makes a script in which `length` things happen.
     pub fn script(&mut self, length: u64) -> Script {
         (0..length).map(|_| (self.delay(), self.happening())).collect()
     }
 
-    /// Most things happen when all is quiet, or close upon another.
+    /// Mostly things happen when the loop is at rest, or soon after another thing.
     fn delay(&mut self) -> u32 {
         let most = self.one_of(&[1, 8, 30, 1000]);
         u32::try_from(self.below(most)).expect("it is small")
@@ -189,7 +191,7 @@ impl Random {
     fn commands(&mut self) -> Vec<u8> {
         let letters = b"uuudddooxttkkrrRRRRpchai12qwgGGG\x80\xff?";
         let count = self.one_of(&[1, 1, 2, 3, 5]);
-        // An `x` is the end of most that may happen.
+        // After an `x`, little else can happen.
         let letter = |random: &mut Random| match random.one_of(letters) {
             b'x' if !random.one_in(3) => b'R',
             b'G' => svdir::UPGRADE,

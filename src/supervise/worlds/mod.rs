@@ -1,4 +1,5 @@
-//! The loop of supervise in random worlds, against a model of the kernel that holds it to its promises: whatever fails, whoever dies, and whatever comes between two of its calls.
+//! Runs the loop of supervise in random worlds, against a model of the kernel that checks what the loop promises:
+//! whatever fails, whoever dies, and whatever happens between two calls of the loop.
 
 mod due;
 mod finish;
@@ -29,20 +30,21 @@ use model::Model;
 use process::What;
 use world::{Fate, World};
 
-/// So many worlds are lived through by each run of the tests.
+/// How many worlds each run of the tests tries.
 const WORLDS: u64 = 10_000;
-/// So much happens in each, at most.
+/// How many things happen in a world, at most.
 const LENGTH: u64 = 50;
-/// Within this, whatever can come to rest does: the longest is the pause after a fork that failed.
+/// The time within which everything comes to rest that can, in nanoseconds. The longest wait is the pause after a fork
+/// that failed.
 const LONG: u64 = 300 * SECOND;
 
 type Loop = Supervisor<'static, Model>;
 
-/// A world, and the supervise that lives in it.
+/// A world, and the supervise that runs in it.
 struct Life {
     world: Rc<RefCell<World>>,
     supervisor: Loop,
-    /// The supervise has not begun yet.
+    /// How the supervise begins, if it has not begun yet.
     beginning: Option<Beginning>,
 }
 
@@ -54,7 +56,7 @@ enum Beginning {
 }
 
 impl Life {
-    /// Lives through all that the script tells of.
+    /// Runs everything in the script.
     fn live(script: Script) -> Life {
         Life::live_in(World::new(script))
     }
@@ -67,7 +69,7 @@ impl Life {
         life
     }
 
-    /// Goes on until nothing is left to happen, with one supervise after the other.
+    /// Goes on until nothing is left to happen. When a supervise ends, the next one begins.
     fn go_on(&mut self) {
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take_turns())) {
             let beginning = match *panic.downcast::<Fate>().unwrap_or_else(|panic| resume_unwind(panic)) {
@@ -103,7 +105,7 @@ impl Life {
         assert!(is_recorded, "its successor would take over");
     }
 
-    /// What must be so before each turn.
+    /// Checks what must be true before each turn.
     fn look(&self) {
         let Supervisor { machine, told, renew, deaf, events, .. } = &self.supervisor;
         let mut world = self.world.borrow_mut();
@@ -121,7 +123,8 @@ impl Life {
         self.go_on();
     }
 
-    /// Once everything works, and time has passed, the service is as it is wanted; and one that was told to leaves.
+    /// Checks that, once everything works and time has passed, the service is in the wanted state, and that supervise
+    /// exits when it is told to.
     fn comes_to_rest(&mut self) {
         self.world.borrow_mut().mend();
         self.happens([Happening::Pass(LONG)]);
@@ -153,7 +156,7 @@ impl Life {
     }
 }
 
-/// A supervise that has yet to begin.
+/// Makes a supervise that has not begun yet.
 fn supervisor(world: &Rc<RefCell<World>>, beginning: &Beginning) -> Loop {
     let now = world.borrow().now;
     let (machine, told) = match beginning {
@@ -207,7 +210,7 @@ fn resume(world: &Rc<RefCell<World>>, now: Tick, left: &Record, ours: bool) -> M
     Machine::resume(now, &left.decided, resumed)
 }
 
-/// A world at random.
+/// A random world.
 #[derive(Clone)]
 struct Seed {
     want: Want,
@@ -216,7 +219,7 @@ struct Seed {
 }
 
 impl Seed {
-    /// Lives through it. Returns what is wrong, if something is.
+    /// Runs the world. Returns what is wrong, or `None`.
     fn fails(&self) -> Option<String> {
         let Seed { want, last_run, script } = self.clone();
         let mut world = World::new(script);
@@ -235,7 +238,7 @@ impl Seed {
         Seed { want, last_run, script: random.script(length) }
     }
 
-    /// The world that fails without anything that is not needed for that.
+    /// Removes everything from a world that fails that it does not need to fail.
     fn shrunk(mut self) -> Seed {
         let mut at = 0;
         while at < self.script.len() {

@@ -1,4 +1,4 @@
-//! The kernel of a world, as the loop asks it. Between any two questions something may happen.
+//! The kernel of a world, as the loop calls it. Something may happen between any two calls.
 
 use std::cell::{RefCell, RefMut};
 use std::io;
@@ -182,7 +182,7 @@ impl Kernel for Model {
             Slot::Main | Slot::Second | Slot::Job(Job::Check(_)) => world.start(slot, machine, now),
         };
         world.due.comes(outcome.event);
-        // It may be killed while nobody was told of the new process.
+        // Supervise may be killed before the machine knows of the new process.
         world.call();
         outcome
     }

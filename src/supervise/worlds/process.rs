@@ -1,4 +1,4 @@
-//! The processes of a world. One that is gone is remembered, and its pid is given to nobody else.
+//! The processes of a world. A process is remembered after its end, so no other process gets its pid.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use sys::process::Change;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     Lives,
-    /// Its parent has not reaped it.
+    /// A zombie: its parent has not reaped it.
     Ended(Change),
     Gone(Option<Change>),
 }
@@ -30,23 +30,23 @@ pub enum What {
 #[derive(Clone, Debug)]
 pub struct Process {
     pub pid: u32,
-    /// 0 for a child of supervise.
+    /// The pid of its parent; 0 for a child of supervise.
     pub parent: u32,
     pub what: What,
     pub life: Life,
-    /// It is a child of the supervise that lives now.
+    /// It is a child of the present supervise.
     pub is_child: bool,
-    /// It is what serves now, or shall: there must be no other that nobody meant.
+    /// It serves, or is going to: no second process may do so unless that is meant.
     pub serves: bool,
-    /// The service has named it, and that was heard.
+    /// The service has named it as its main process, and supervise has read that.
     pub is_named: bool,
     pub born: Tick,
     pub obeys: bool,
     pub told_to_end: bool,
     pub has_pipe: bool,
-    /// It has written on its pipe, and nobody has read that.
+    /// It has written to its pipe, and supervise has not read that yet.
     pub has_written: bool,
-    /// Nobody has heard that it was stopped and continued.
+    /// Its stops and continues that supervise has not seen yet.
     pub changes: VecDeque<Change>,
 }
 
@@ -87,12 +87,12 @@ impl Processes {
         self.0.iter_mut().find(|process| process.pid == pid)
     }
 
-    /// The first one for this that lives.
+    /// Returns the first process of this kind that lives.
     pub fn first(&self, what: What) -> Option<u32> {
         self.0.iter().find(|process| process.what == what && process.life == Life::Lives).map(|process| process.pid)
     }
 
-    /// The copy in this place among all that live, or what was one.
+    /// Returns the process at this place among those of the service that live.
     pub fn copy(&self, place: usize) -> Option<u32> {
         let copies = self.0.iter().filter(|process| process.what == What::Run && process.life == Life::Lives);
         copies.map(|process| process.pid).nth(place)
@@ -102,12 +102,12 @@ impl Processes {
         self.get(pid).is_some_and(|process| process.life == Life::Lives)
     }
 
-    /// Those that serve.
+    /// Returns the processes that serve.
     pub fn serving(&self) -> impl Iterator<Item = &Process> {
         self.0.iter().filter(|process| process.serves && process.life == Life::Lives)
     }
 
-    /// Whether this one is a child that was not reaped.
+    /// Returns whether the process is a child that was not reaped.
     pub fn is_unreaped(&self, Pid(pid): Pid) -> bool {
         self.get(pid).is_some_and(|process| process.is_child && !matches!(process.life, Life::Gone(_)))
     }
@@ -117,7 +117,7 @@ impl Processes {
         std::iter::successors(Some(pid), |&pid| parent(pid)).any(|pid| pid == from)
     }
 
-    /// Ends one that lives. Returns whether that is told to supervise, its parent.
+    /// Ends a process if it lives. Returns whether supervise, as its parent, gets a signal for that.
     pub fn end(&mut self, pid: u32, change: Change) -> bool {
         let Some(process) = self.get_mut(pid).filter(|process| process.life == Life::Lives) else {
             return false;
@@ -127,7 +127,7 @@ impl Processes {
         process.is_child
     }
 
-    /// The next change of a child, which is told once.
+    /// Returns the next change of a child. Each change is returned once.
     pub fn reap(&mut self) -> Option<(u32, Change)> {
         for process in self.0.iter_mut().filter(|process| process.is_child) {
             if let Some(change) = process.changes.pop_front() {
@@ -141,24 +141,24 @@ impl Processes {
         None
     }
 
-    /// Their parent is dead: they are somebody else's. `recorded` are those of which its successor will know.
+    /// Makes all processes orphans, since supervise is dead. `recorded` are the pids that its successor knows.
     pub fn are_orphaned(&mut self, recorded: &[u32]) {
         for process in &mut self.0 {
             process.is_child = false;
             process.changes.clear();
             process.life = match process.life {
                 Life::Ended(change) => Life::Gone(Some(change)),
-                // It comes to its end without anybody.
+                // Checks and helpers end by themselves.
                 Life::Lives if !matches!(process.what, What::Run | What::Finish) => Life::Gone(None),
                 life => life,
             };
-            // A word that was heard and not recorded is lost with its supervise.
+            // A message that was read but not recorded is lost with its supervise.
             process.serves = recorded.contains(&process.pid) || (process.serves && !process.is_named);
         }
     }
 }
 
-/// Where what is known of a copy, or of `finish`, stands.
+/// The index of what is known of a copy, or of `finish`.
 pub fn place(slot: Slot) -> usize {
     match slot {
         Slot::Main | Slot::Job(Job::Check(_)) => 0,

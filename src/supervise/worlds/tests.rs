@@ -1,4 +1,4 @@
-//! Worlds that were told by hand: what was found once, and what would be found too seldom.
+//! Worlds that were written by hand, for bugs that were found once, and for what random worlds would find too rarely.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,16 +12,16 @@ use super::{Beginning, Life, supervisor};
 use crate::service::overheard;
 use Happening::{Can, Commands, Declares, Ends, FilesRemoved, Killed, Moves, Pass, Tells, Watchdog};
 
-/// Nothing else is left to be done when this happens.
+/// The delay of what happens only when the loop has nothing else to do.
 const AT_REST: u32 = u32::MAX;
-/// Of what is tried at every moment of a turn, so many moments are tried.
+/// How many moments of a turn are tried, where a test tries them all.
 const MOMENTS: u32 = 60;
 
 fn at_rest(happenings: impl IntoIterator<Item = Happening>) -> Script {
     happenings.into_iter().map(|happening| (AT_REST, happening)).collect()
 }
 
-/// A service that tells of itself.
+/// A service that has a notify socket.
 fn telling() -> Script {
     at_rest([Declares { pipe: false, socket: true, check: false }, Pass(2 * SECOND), Ends(0, 0), Pass(2 * SECOND)])
 }
@@ -30,7 +30,7 @@ fn bytes(commands: &[u8]) -> Happening {
     Commands(commands.to_vec())
 }
 
-/// It tried without a pause, for as long as the trouble lasted.
+/// Earlier, the loop tried again without a pause, as long as the read failed.
 #[test]
 fn commands_that_cannot_be_read_are_read_a_second_later() {
     overheard::listen();
@@ -41,23 +41,24 @@ fn commands_that_cannot_be_read_are_read_a_second_later() {
     assert_eq!(life.supervisor.machine.pid(), None, "it was told to be down");
 }
 
-/// The signal that told of the files was the one that told of the child.
+/// Earlier, the files stayed away, because one signal stood both for them and for the child.
 #[test]
 fn files_that_were_removed_as_a_child_ended_are_made_anew() {
     let life = Life::live(vec![(AT_REST, Pass(2 * SECOND)), (AT_REST, Ends(0, 1)), (0, FilesRemoved)]);
     assert!(life.world.borrow().has_files);
 }
 
-/// Its pid could be somebody else's by then.
+/// Otherwise another process could have its pid by then.
 #[test]
 fn a_process_that_has_said_that_it_hangs_and_is_reaped_gets_no_signal() {
     let mut script = telling();
     script.push((AT_REST, Tells(0, "WATCHDOG=trigger", true)));
-    // The model sees to that.
+    // The model checks that.
     Life::live(script).comes_to_rest();
 }
 
-/// It was started again, beside the process that it had named, where it ended as the other copy had.
+/// Earlier, the service was started again beside the process that it had named, if its end was the same as that of the
+/// other copy.
 #[test]
 fn a_process_of_another_supervise_is_heard_to_its_end() {
     for delay in 0..MOMENTS {
@@ -70,7 +71,7 @@ fn a_process_of_another_supervise_is_heard_to_its_end() {
     }
 }
 
-/// It was ended for its silence where it told so while its knobs were read.
+/// Earlier, it was ended for its silence although it had sent the message while its knobs were read.
 #[test]
 fn a_service_that_tells_at_the_last_moment_that_it_is_alive_does_not_hang() {
     for delay in 0..MOMENTS {
@@ -83,7 +84,7 @@ fn a_service_that_tells_at_the_last_moment_that_it_is_alive_does_not_hang() {
     }
 }
 
-/// The new program had nothing to do but to leave.
+/// Earlier, the new file had nothing to do but exit.
 #[test]
 fn a_supervise_that_is_on_its_way_out_does_not_become_its_new_file() {
     for commands in [&b"tx"[..], b"dx"] {
@@ -93,7 +94,7 @@ fn a_supervise_that_is_on_its_way_out_does_not_become_its_new_file() {
     }
 }
 
-/// A supervise that is killed at any moment leaves a service that its successor has, or starts.
+/// Whenever supervise is killed, its successor takes over the service, or starts it.
 #[test]
 fn it_may_be_killed_at_every_moment_of_a_start_a_replacement_and_an_end() {
     for delay in 0..MOMENTS {
@@ -104,18 +105,18 @@ fn it_may_be_killed_at_every_moment_of_a_start_a_replacement_and_an_end() {
     }
 }
 
-/// Nothing waits there today but what came of the same step.
+/// At present only the other events of the same step wait there.
 #[test]
 fn what_comes_of_a_start_is_taken_in_before_what_waits() {
     let world = Rc::new(RefCell::new(World::new(Script::new())));
     let mut supervisor = supervisor(&world, &Beginning::Anew);
     supervisor.events.push_back(Event::Begin);
-    // The model sees to that.
+    // The model checks that.
     supervisor.begin();
     assert_eq!(world.borrow().serving().first().copied(), supervisor.machine.pid());
 }
 
-/// Twice there is trouble that lasts, and is over in between.
+/// Returns what was printed while the trouble lasted, twice: the trouble is over in between.
 fn said_of(trouble: Ability, during: [Happening; 2], after: Happening) -> Vec<String> {
     overheard::listen();
     let mut life = Life::live(at_rest([Pass(2 * SECOND)]));

@@ -1,4 +1,4 @@
-//! A world without a kernel: processes, a FIFO, a socket, a record, and whatever may go wrong with them.
+//! A world without a kernel: processes, a FIFO, a socket, a record, and everything that may go wrong with them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,62 +18,62 @@ use super::due::Due;
 use super::happening::{Ability, Happening, NewFile, Script};
 use super::process::{Life, Process, Processes, What, place};
 
-/// There are no more turns in a row in which no time passes and nothing new happens.
+/// The most turns in a row in which no time passes and nothing happens.
 const MOST_IDLE_TURNS: u32 = 20;
 
-/// How this supervise comes to its end between two calls to the kernel.
+/// How a supervise ends between two calls to the kernel.
 pub enum Fate {
     /// It is killed.
     Killed,
-    /// It becomes its new file, with this state.
+    /// It executes its new file, with this state.
     Succeeded(Vec<u8>),
 }
 
-/// What the supervise that lives now has in hand.
+/// What the present supervise holds.
 #[derive(Default)]
 pub struct Hand {
     /// The processes of the copies.
     pub copies: [Option<u32>; 2],
-    /// Those of them, and a `finish`, that are no children.
+    /// The copies, and the `finish`, that are watched because they are not children.
     pub watched: [Option<u32>; 3],
-    /// Those that may write that they are ready.
+    /// The copies on whose pipes supervise listens.
     pub pipes: [Option<u32>; 2],
-    /// A new file that was asked.
+    /// The new file that was asked, and when it is killed if it does not answer.
     pub asked: Option<(u32, Tick)>,
     pub rewrite: Option<Tick>,
     pub signal: bool,
     pub socket: bool,
-    /// The second copy, where that is known to lead a group.
+    /// The second copy, if it is known to lead a process group.
     pub group: Option<u32>,
-    /// It was not asked whether it does.
+    /// The loop has not asked yet whether the second copy that it has found leads a process group.
     pub unasked: bool,
 }
 
-/// The world.
+/// A world.
 pub struct World {
     pub now: Tick,
     /// What is wanted at first.
     pub want: Want,
-    /// A `run` that ends by itself is the end.
+    /// Supervise exits when `run` ends by itself.
     pub last_run: bool,
     pub script: VecDeque<(u32, Happening)>,
     /// Nothing is left to happen.
     pub idle: bool,
-    /// The loop must do something then, by what it knows itself.
+    /// The time by which the loop must wake up, from what it knows itself.
     pub expected: Option<Tick>,
     pub record: Record,
     pub has_files: bool,
-    /// It was told that it has no files.
+    /// Supervise was told that its files were removed.
     pub recalled: bool,
     /// A signal could not be sent.
     pub lost_signal: bool,
     pub left: bool,
     pub knobs: Knobs,
     pub rules: Rules,
-    /// Whether what is started tells by a pipe, by the socket, by a check that it is ready.
+    /// Whether a copy that is started says that it is ready: by a pipe, by the socket, by a check.
     pub declares: [bool; 3],
     pub control: VecDeque<u8>,
-    /// Who has told what, and which process that names.
+    /// The messages that were not read yet: their sender, the text, and the process that is named at its end.
     pub words: VecDeque<(u32, &'static str, u32)>,
     pub hand: Hand,
     pub due: Due,
@@ -119,12 +119,12 @@ impl World {
         !self.impossible.contains(&what)
     }
 
-    /// The processes that serve.
+    /// Returns the processes that serve.
     pub fn serving(&self) -> Vec<Pid> {
         self.processes.serving().map(|process| Pid(process.pid)).collect()
     }
 
-    /// From now on everything works, and what was told to end does.
+    /// Makes everything work from now on. Ends the processes that were told to end, checks and `finish`.
     pub fn mend(&mut self) {
         self.impossible.clear();
         (self.declares, self.watchdog, self.rules) = ([false; 3], 0, Rules::default());
@@ -197,7 +197,7 @@ impl World {
             Happening::Knobs(knobs) => self.knobs = knobs,
             Happening::NewFile(new_file) => self.new_file = new_file,
             Happening::Pass(nanoseconds) => self.now = self.now.after(nanoseconds),
-            // Then it has left as well as killed.
+            // A supervise that has recorded its exit may as well be killed: nothing follows.
             Happening::Killed if self.record.observed.supervise.exited => {}
             Happening::Killed => resume_unwind(Box::new(Fate::Killed)),
         }
@@ -220,10 +220,10 @@ impl World {
         }
     }
 
-    /// Supervise is dead, and another one finds what it has left behind.
+    /// Makes a successor find what a killed supervise has left behind.
     pub fn is_taken_over(&mut self) {
         (self.hand, self.due) = (Hand::default(), Due::default());
-        // The next one makes the files that are not there.
+        // The successor makes the files again if they are missing.
         (self.has_files, self.recalled, self.left) = (true, false, false);
         self.words.clear();
         let Record { decided, observed } = self.record;
@@ -247,7 +247,8 @@ impl World {
         self.hand.socket = self.declares[1] && self.hand.watched[..2].iter().any(Option::is_some);
     }
 
-    /// Supervise has become its new file, and goes on with what was handed over. That is not the pipe for signals, as with older releases.
+    /// Makes the new file of supervise go on with what was handed over. Signals that have come are lost, as with older
+    /// releases that did not hand over their pipe.
     pub fn is_upgraded(&mut self, handover: &Handover) {
         let number = |key| handover.descriptor(key).map(i32::unsigned_abs);
         self.due = Due::default();
@@ -268,10 +269,10 @@ impl World {
         copies.map(|pid| pid.map(NonZeroU32::get))
     }
 
-    /// The loop asks for something. Until then other things happen.
+    /// Called before each call of the loop to the kernel: lets things happen first.
     pub fn call(&mut self) {
         self.due.call();
-        // It may be killed now.
+        // Supervise may be killed now.
         let recorded = self.recorded();
         for process in self.processes.serving() {
             let is_known = process.is_named || recorded.contains(&Some(process.pid));
@@ -341,7 +342,7 @@ impl World {
         }
     }
 
-    /// The machine takes in an event.
+    /// Checks an event that the machine takes in.
     pub fn see(&mut self, event: &Event) {
         assert!(!self.left || matches!(event, Event::Ended(..)), "{event:?} after it has left");
         self.due.see(event);
@@ -361,7 +362,7 @@ impl World {
         assert!(self.words.iter().all(|&(sender, ..)| sender != pid), "it has told something before it ended");
         let has_written = self.processes.get(pid).is_some_and(|process| process.has_written);
         assert!(!has_written || !self.hand.pipes.contains(&Some(pid)), "it was ready before it ended");
-        // A new copy that does not get to serve leaves nobody behind, where that can be known.
+        // If a new copy ends before it serves, supervise ends the rest of its process group, if it knows that group.
         let is_new = matches!(self.record.decided.second, Some((Role::Warming | Role::EndingNew, _)));
         if is_new && self.hand.rewrite.is_none() && [self.hand.copies[1], self.hand.group] == [Some(pid); 2] {
             self.due.group = Some(pid);
