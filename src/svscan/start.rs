@@ -21,7 +21,7 @@ pub struct Starter {
     prefix: bool,
     /// The service of `--exit-with`: its supervise exits when `run` ends by itself.
     last: Option<OsString>,
-    /// Whether a logger may take the place of a copier, or a copier that of a logger. False as soon as the stop has begun.
+    /// Whether a logger may take the place of a copier. False as soon as the stop has begun.
     switches: bool,
 }
 
@@ -123,7 +123,7 @@ impl Starter {
         Ok(true)
     }
 
-    /// Starts a supervise in `dir`. If one runs there already, as after the death of another svscan, waits for its end instead.
+    /// Starts a supervise in `dir`. If one runs there already, as after the death of another svscan, svscan watches for its end instead.
     fn start_supervise<S: System>(
         &self,
         system: &mut S,

@@ -55,7 +55,7 @@ impl<S: System> Stopping<S> {
         self.stop.ended(id, role, end);
     }
 
-    /// Takes note that a child has ended that svscan has not started as a supervise or copier.
+    /// Takes note that a child has ended that is neither a supervise nor a copier.
     pub fn orphan_ended(&mut self) {
         self.stop.orphan_ended();
     }
