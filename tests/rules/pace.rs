@@ -1,4 +1,4 @@
-//! The files `backoff` and `max-restarts`: the time between starts, and their greatest number.
+//! The files `backoff` and `max-restarts`: the time between starts, and the number of ends in a time that counts as a failure.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ fn a_long_pace_holds_over_a_kill_and_an_upgrade_of_supervise() {
         service.wait_starts(4);
         let paces = paces(&service);
         assert!(paces[2] > 4.0 - LATE, "{paces:?}");
-        // The pace begins anew after the kill.
+        // After the kill and the upgrade the pace begins anew.
         service.wait_starts(5);
         wait_until("the next start is a second later", || service.starts() >= 5);
         assert!(self::paces(&service)[3] < 4.0 - LATE, "{paces:?}");
