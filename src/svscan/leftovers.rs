@@ -55,7 +55,7 @@ pub struct Spared {
 }
 
 impl Spared {
-    /// Sends `signal` to all services and to what they have left behind, but neither to a supervise nor to any descendant of a logger's supervise.
+    /// Sends `signal` to all services and to what they have left behind, but not to supervises, copiers, or descendants of a logger's supervise.
     /// Before KILL, warns about each process that has a log pipe open. Without `/proc` no process is found.
     pub fn signal_others(&self, sessions: &Sessions, signal: Signal) {
         let Ok(processes) = proc::all() else {
