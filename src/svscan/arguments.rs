@@ -1,4 +1,4 @@
-//! What svscan is called with.
+//! The arguments of svscan.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +10,7 @@ use machine::SECOND;
 use svdir::knob::{self, Unit};
 use sys::process;
 
-/// What svscan is called with.
+/// The program, as its help and its usage line describe it.
 pub const PROGRAM: Program = Program {
     name: "svscan",
     synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [--state DIR] [--prefix] [--default | dir]",
@@ -38,13 +38,13 @@ pub const PROGRAM: Program = Program {
     ],
 };
 
-/// How svscan speaks.
+/// Prints the messages of svscan.
 pub const VOICE: Voice = PROGRAM.voice();
 
-/// How long the stop may take before anything is killed, in nanoseconds. Docker, Podman and the like send KILL after 10 seconds.
+/// The default of `--grace`: how long the stop may take before anything is killed, in nanoseconds. Docker and Podman send KILL after 10 seconds.
 const GRACE: u64 = 8 * SECOND;
 
-/// The options, and the letters that stand for them here.
+/// The options, and the letters that stand for them in this file.
 const OPTIONS: &[(&str, u8)] = &[
     ("init", b'i'),
     ("exit-with=", b'e'),
@@ -58,36 +58,36 @@ const OPTIONS: &[(&str, u8)] = &[
 /// Which directory is the scan directory.
 #[derive(Debug, Default, PartialEq)]
 pub enum Place {
-    /// The current one.
+    /// The current directory.
     #[default]
     Here,
-    /// The one of this name.
+    /// The directory with this name.
     Named(OsString),
-    /// The one in which clients look for names.
+    /// The directory in which clients look for names.
     Default,
 }
 
-/// What svscan was called for.
+/// The parsed arguments.
 #[derive(Debug, Default, PartialEq)]
 pub struct Arguments {
     /// The scan directory.
     pub place: Place,
-    /// Set if this is an init.
+    /// How this svscan ends, if it is an init.
     pub init: Option<Init>,
-    /// Where supervises have their files, if not in the service directories. Absolute.
+    /// The absolute path of the directory for the files of supervises, if these are not in the service directories.
     pub state: Option<PathBuf>,
-    /// Whether the output of services without a logger gets their names.
+    /// Whether the lines of services without a logger get the name of the service as a prefix.
     pub prefix: bool,
 }
 
 /// How an init ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Init {
-    /// The service whose end is svscan's.
+    /// The service with which svscan ends.
     pub exit_with: Option<OsString>,
-    /// Nanoseconds from the beginning of the stop to the first KILL.
+    /// The time from the beginning of the stop to the first KILL, in nanoseconds.
     pub grace: u64,
-    /// What it becomes instead of ending.
+    /// The program that svscan executes at its end, instead of exiting.
     pub halt: Option<PathBuf>,
 }
 
@@ -98,22 +98,23 @@ impl Default for Init {
 }
 
 impl Arguments {
-    /// Whether all options of a call are known. Where that matters, what begins with dashes is no directory but an option of a later release.
+    /// Returns whether this release knows all options of a call. A first word that begins with two dashes counts as an option of a later release here,
+    /// not as a directory.
     pub fn are_known(call: &Call) -> bool {
         let is_known = |word: &OsStr| is_option(word) || !word.as_bytes().starts_with(b"--");
         call.words().first().is_none_or(|word| is_known(word)) && Arguments::of(call).is_ok()
     }
 
-    /// Those of a call.
+    /// Parses the arguments of a call.
     ///
     /// # Errors
-    /// [`Usage`], or a wrong option.
+    /// [`Usage`], or the text for a wrong option.
     pub fn of(call: &Call) -> anyhow::Result<Arguments> {
         let mut arguments = Arguments::default();
         if process::own_pid().as_raw() == 1 {
             arguments.init = Some(Init::default());
         }
-        // The original has no options: unless it is one of ours, whatever begins with dashes is a directory.
+        // The original has no options: a word that begins with dashes is a directory, unless it is one of our options.
         let long = call.words().first().is_some_and(|word| is_option(word));
         let mut options = Options::new(if long { call.words() } else { &[] }, "", LongWords::Known(OPTIONS));
         while let Some((option, value)) = options.next()? {
@@ -150,7 +151,7 @@ impl Arguments {
     }
 }
 
-/// Whether `word` is an option of ours, whatever its value.
+/// Returns whether `word` is one of our options, with or without a value.
 fn is_option(word: &OsStr) -> bool {
     let name = word.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
     OPTIONS.iter().any(|(option, _)| name.strip_prefix(b"--") == Some(option.trim_end_matches('=').as_bytes()))

@@ -1,4 +1,4 @@
-//! A new child of svscan: what it gets that svscan has otherwise.
+//! Starting a child of svscan, with the settings in which it differs from svscan.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -12,19 +12,19 @@ use super::system::Spawned;
 use crate::service::processes::machine_pid;
 use crate::service::programs::Peer;
 
-/// What a child gets that svscan has otherwise.
+/// The settings in which a child differs from svscan.
 pub struct Child {
-    /// The soft limit on open files.
+    /// The soft limit on open files; `None` for that of svscan.
     pub open_files: Option<u64>,
-    /// A session of its own.
+    /// Whether the child leads a session of its own.
     pub own_session: bool,
-    /// The environment.
+    /// The environment; `None` for that of svscan.
     pub environment: Option<Vec<CString>>,
 }
 
 impl Child {
-    /// Becomes `program` in a new child, with each of `descriptors` placed as the number beside it, in this order. In messages it is what it does
-    /// for that directory.
+    /// Executes `program` in a new child, with each of `descriptors` placed, in this order, as the number beside it. `what` and `dir` name the
+    /// child in messages.
     pub fn spawn(
         &self,
         program: &Peer,
@@ -37,7 +37,7 @@ impl Child {
                 let _ = limits::set_soft(Resource::RLIMIT_NOFILE, soft);
             }
             if self.own_session {
-                // It cannot fail: a new process leads no group.
+                // This cannot fail: a new process does not lead a process group.
                 let _ = identity::new_session();
             }
             match descriptors.iter().try_for_each(|&(from, to)| fd::place(from, to)) {

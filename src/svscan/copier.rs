@@ -1,9 +1,9 @@
 //! The copier of `svscan --prefix`: the process that reads the output of one service without a logger, and writes it to the stdout of svscan with
-//! `name | ` before each line. svscan treats it as it treats a logger: it keeps the pipe, and starts the copier again when it dies.
+//! `name | ` before each line. svscan treats the copier like a logger: it keeps the pipe, and starts the copier again when it dies.
 //!
-//! Lines of several services do not get into each other: each is written under a lock. Only the copiers have what is locked, since a lock on the
-//! stdout of svscan could be held by any service that has that too. If the stdout of svscan blocks, the copiers wait, and in the end the services
-//! do; svscan never does.
+//! Lines of several services do not mix, since each copier writes under a lock. The lock is on a pipe that only the copiers have: any service
+//! that has the stdout of svscan could hold a lock on that. If the stdout of svscan blocks, the copiers wait, and in the end the services wait
+//! too; svscan never does.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -20,50 +20,51 @@ use sys::{environ, fd, sealed, signals};
 use super::arguments::VOICE;
 use crate::service::COPIER;
 
-/// What stands between the name and the line.
+/// The text between the name and the line.
 const BETWEEN: &[u8] = b" | ";
-/// A longer line is broken, for the copier has to hold it.
+/// The longest line, in bytes. A longer line is broken, since the copier has to hold a whole line in memory.
 const LONGEST: usize = 1 << 20;
-/// As much as a pipe holds.
+/// The number of bytes to read at once: the capacity of a pipe on Linux.
 const BATCH: usize = 65_536;
 
-/// Set for a copier that has the lock as [`LOCK`].
+/// The variable that tells a copier that descriptor [`LOCK`] is the lock.
 const LOCKED: &str = "UPHOLD_PREFIX_LOCK";
-/// The descriptor of the lock in a copier.
+/// The number of the lock's descriptor in a copier.
 pub const LOCK: RawFd = 3;
 
-/// A new lock for the copiers of one svscan. Where a pipe cannot be locked, only long lines are at risk.
+/// Makes a new lock for the copiers of one svscan. Where a pipe cannot be locked, only long lines may mix.
 pub fn lock() -> io::Result<OwnedFd> {
     fd::pipe().map(|(_, writer)| writer)
 }
 
-/// The environment of the copier of the service `name`, which gets the lock or does not.
+/// Returns the environment for the copier of the service `name`. `locked` says whether the copier gets the lock.
 pub fn environment(name: &OsStr, locked: bool) -> Vec<CString> {
     let name = Some(name.as_bytes().to_vec());
     environ::changed(&[(COPIER, name), (LOCKED, locked.then(|| b"1".to_vec()))])
 }
 
-/// The service of which this process is to be the copier.
+/// Returns the name of the service if this process is to be a copier, and removes the variable that says so.
 pub fn received() -> Option<OsString> {
     environ::take(COPIER)
 }
 
-/// Whether a child of ours is a copier, where that was not written down: all others enter the directory that they serve.
+/// Returns whether the child `pid` is a copier, for a state that does not say: a copier stays in the scan directory, a supervise enters its
+/// service directory.
 pub fn is_copier(pid: Pid) -> bool {
     let place = |path: &str| std::fs::metadata(path).ok().map(|entry| (entry.dev(), entry.ino()));
     let place_of_child = place(&format!("/proc/{}/cwd", pid.0));
     place_of_child.is_some() && place_of_child == place(".")
 }
 
-/// Copies stdin to stdout, to the end of file.
+/// Copies stdin to stdout until the end of file. Returns the exit code.
 pub fn copy(name: &OsStr) -> anyhow::Result<u8> {
-    // Who tells svscan by its name tells its copiers too.
+    // A signal that is sent to svscan by its name, as by pkill, reaches the copiers too.
     [Signal::SIGHUP, Signal::SIGUSR2].into_iter().for_each(signals::survive);
-    // The copier of a svscan that was killed may still read this pipe. What it has begun to read it has to end.
+    // The copier of a svscan that was killed may still read this pipe. It has to finish the line that it has begun.
     if let Err(error) = fd::wait_for_lock(fd::stdin()) {
         VOICE.warning(&text!("unable to lock the output of ", name), &error);
     }
-    // An older svscan gives none.
+    // An older svscan gives no lock.
     let lock = environ::take(LOCKED).and_then(|_| sealed::inherit(LOCK).ok());
     let mut copier = Copier { name, lock, lines: Lines::new(name), said: Warnings::new(VOICE) };
     let mut buffer = Vec::with_capacity(BATCH);
@@ -95,7 +96,7 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    /// Writes what is complete, with nobody else's line in between.
+    /// Writes the complete lines, without lines of other copiers in between.
     fn write(&mut self) {
         if self.lines.complete.is_empty() {
             return;
@@ -107,7 +108,7 @@ impl Copier<'_> {
     }
 
     fn lock(&self, lock: bool) {
-        // Without it only long lines are at risk.
+        // Without the lock only long lines may mix.
         let _ = self.lock.as_ref().map(|file| fd::lock_for_process(file.as_fd(), lock));
     }
 
@@ -120,7 +121,7 @@ impl Copier<'_> {
                     rest = &rest[count..];
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(fd::set_blocking(fd::stdout())),
-                // The service shall not wait for what never comes.
+                // The service must not wait for a reader that never comes.
                 Err(error) if is_for_good(&error) => {
                     let text = text!("unable to write the output of ", self.name, ", dropping it");
                     return self.said.warning("write", text, &error);
@@ -135,8 +136,8 @@ impl Copier<'_> {
     }
 }
 
-/// Whether nobody will ever read what is written to stdout: the pipe has no reader, or the terminal has hung up. Of a terminal that has, the
-/// kernel does not tell any more that it is one.
+/// Returns whether an error of a write to stdout is permanent: the pipe has no reader, or the terminal has hung up. For a terminal that has hung
+/// up, the kernel no longer says that it is a terminal, so every character device counts.
 fn is_for_good(error: &io::Error) -> bool {
     let is_device =
         || File::from(fd::stdout().try_clone_to_owned()?).metadata().map(|file| file.file_type().is_char_device());
@@ -146,12 +147,12 @@ fn is_for_good(error: &io::Error) -> bool {
     }
 }
 
-/// Whole lines, made of whatever pieces.
+/// Joins pieces of output to whole lines.
 struct Lines {
     prefix: Vec<u8>,
-    /// Whole lines with their prefixes, to be written.
+    /// Whole lines with their prefixes, not written yet.
     complete: Vec<u8>,
-    /// The beginning of a line.
+    /// The beginning of a line whose end has not been read yet.
     begun: Vec<u8>,
 }
 
@@ -171,13 +172,13 @@ impl Lines {
         }
     }
 
-    /// What has begun is a line.
+    /// Takes `begun` as a whole line.
     fn finish(&mut self) {
         self.complete.extend_from_slice(&self.prefix);
         self.complete.append(&mut self.begun);
     }
 
-    /// No more will come: ends the line that has begun, if one has.
+    /// Ends the line that has begun, if there is one, with a newline.
     fn end(&mut self) {
         if !self.begun.is_empty() {
             self.begun.push(b'\n');
@@ -185,7 +186,7 @@ impl Lines {
         }
     }
 
-    /// What was complete is written. Memory for an unusual line is not kept.
+    /// Forgets the complete lines, which were written, and gives back the memory of an unusually long line.
     fn written(&mut self) {
         self.complete.clear();
         self.complete.shrink_to(2 * BATCH);

@@ -1,7 +1,7 @@
-//! The scan directory, which is the current one, and the ways in which the kernel tells of changes in it.
+//! The scan directory, which is the current directory, and how the kernel reports changes in it.
 //!
-//! inotify tells of names. It does not tell a process that its current directory was removed, and such a directory reads as
-//! empty: so the parent is watched for removals. A directory that has no executable `run` yet is watched itself.
+//! inotify reports names. It does not report to a process that its current directory was removed, and a removed directory
+//! reads as empty: so the parent is watched for removals. A service directory without an executable `run` is watched too.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -20,26 +20,26 @@ pub struct ScanDirectory {
     watcher: Option<Watcher>,
     /// The watch on the directory itself, while there is one.
     own: Option<Watch>,
-    /// That on its parent.
+    /// The watch on its parent, while there is one.
     parent: Option<Watch>,
-    /// Directories that are watched until their `run` is there.
+    /// The service directories that are watched until they have a `run`.
     filling: Vec<(Watch, Id)>,
-    /// Where it was at the start, to find it again when it was removed and made anew.
+    /// Its path at the start, to find it again if it is removed and made anew.
     home: Option<PathBuf>,
-    /// That of this svscan, where there can be one.
+    /// The lock of this svscan; `None` if the directory cannot be locked.
     lock: Option<DirectoryLock>,
 }
 
 impl ScanDirectory {
-    /// The current directory, locked and not watched yet.
+    /// Locks the current directory. It is not watched yet.
     ///
     /// # Errors
-    /// EAGAIN if another svscan serves it; those of a process or system that has run out of something.
+    /// EAGAIN if another svscan serves the directory; EMFILE, ENFILE or ENOMEM if descriptors or memory have run out.
     pub fn current() -> io::Result<ScanDirectory> {
         Ok(ScanDirectory { lock: DirectoryLock::take(Path::new("."))?, ..ScanDirectory::inherit(None)? })
     }
 
-    /// The current directory, with the lock that another svscan had in this process.
+    /// Takes the current directory with descriptor `lock`, which the program before this one has left open in this process.
     pub fn inherit(lock: Option<RawFd>) -> io::Result<ScanDirectory> {
         let lock = lock.map(DirectoryLock::inherit).transpose()?;
         Ok(ScanDirectory {
@@ -52,27 +52,27 @@ impl ScanDirectory {
         })
     }
 
-    /// The descriptor of the lock, where there is one.
+    /// Returns the descriptor of the lock, if there is a lock.
     pub fn lock(&self) -> Option<BorrowedFd<'_>> {
         self.lock.as_ref().map(DirectoryLock::fd)
     }
 
-    /// Whether somebody holds the lock who may not serve the directory.
+    /// Returns whether the lock is held by a process that may not serve the directory.
     pub fn is_locked_by_a_stranger(&self) -> bool {
         self.lock.as_ref().is_some_and(|lock| !lock.is_held())
     }
 
-    /// Whether the kernel tells of its changes.
+    /// Returns whether the kernel reports changes in the directory.
     pub fn is_watched(&self) -> bool {
         self.own.is_some()
     }
 
-    /// What to poll for changes, if it is watched.
+    /// Returns the descriptor to poll for changes, if there is a watcher.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.watcher.as_ref().map(Watcher::fd)
     }
 
-    /// If it was removed, enters the one that was made anew in its place, if there is one. Then watches it, if it is not watched yet.
+    /// If the directory was removed, and made anew in the same place, enters the new one. Then watches the directory, if it is not watched yet.
     pub fn renew(&mut self) -> io::Result<()> {
         if is_removed() {
             self.own = None;
@@ -91,14 +91,14 @@ impl ScanDirectory {
             None => Watcher::new()?,
         };
         self.own = watcher.add(Path::new(".")).map(Some)?;
-        // The original never notices a removal; so it is no trouble where this cannot be had.
+        // A failure here is no trouble: the original never notices a removal.
         let parent = self.home.as_deref().and_then(Path::parent);
         self.parent = parent.and_then(|path| watcher.add_for_removals(path).ok());
         self.watcher = Some(watcher);
         Ok(())
     }
 
-    /// Watches nothing any more, and keeps the descriptor: the kernel forgets the watches by and by, and a close waits for that.
+    /// Removes all watches, but keeps the descriptor open: the kernel takes its time to free the watches, and a close would wait for that.
     pub fn unwatch(&mut self) {
         let filling = self.filling.drain(..).map(|(watch, _)| watch);
         let watches = filling.chain(self.own.take()).chain(self.parent.take());
@@ -107,10 +107,10 @@ impl ScanDirectory {
         }
     }
 
-    /// Every name in it.
+    /// Reads every name in the directory.
     ///
     /// # Errors
-    /// ENOENT if it was removed: then it reads as empty, but that says nothing about the services.
+    /// ENOENT if the directory was removed: it reads as empty then, but that says nothing about the services.
     pub fn names(&mut self) -> io::Result<Vec<OsString>> {
         if is_removed() {
             return Err(io::Error::from_raw_os_error(sys::ENOENT));
@@ -122,10 +122,10 @@ impl ScanDirectory {
         names
     }
 
-    /// What the changes that have come call for.
+    /// Reads the changes that have arrived, and returns the looks that they call for.
     ///
     /// # Errors
-    /// If they cannot be read. Then it is not watched any more.
+    /// If the changes cannot be read. The directory is not watched any more then.
     pub fn changes(&mut self) -> io::Result<Vec<Look>> {
         let Some(watcher) = &self.watcher else {
             return Ok(Vec::new());
@@ -162,16 +162,17 @@ impl ScanDirectory {
         }
     }
 
-    /// From now on a change in the directory `id`, which has this name, calls for a look at it. Where this cannot be had, its time runs out.
+    /// Watches the service directory `id`, which has this name: from now on a change in it calls for a look at it. If it cannot be watched, its
+    /// supervise is started when the time to fill it is over.
     pub fn watch_filling(&mut self, name: &OsStr, id: Id) {
         let watch = self.watcher.as_ref().and_then(|watcher| watcher.add(Path::new(name)).ok());
-        // Under another name it has the same watch.
+        // A directory has the same watch under each of its names.
         if let Some(entry) = watch.map(|watch| (watch, id)).filter(|entry| !self.filling.contains(entry)) {
             self.filling.push(entry);
         }
     }
 
-    /// Watches no directory any more but those that are waited for: the others may have lost their names.
+    /// Removes the watches on service directories, except on those for which `waited_for` is true.
     pub fn watch_only(&mut self, waited_for: &dyn Fn(Id) -> bool) {
         let watcher = self.watcher.as_ref();
         for (watch, _) in self.filling.extract_if(.., |(_, id)| !waited_for(*id)) {
@@ -180,7 +181,7 @@ impl ScanDirectory {
     }
 }
 
-/// Whether the current directory was removed.
+/// Returns whether the current directory was removed.
 fn is_removed() -> bool {
     std::fs::metadata(".").is_ok_and(|own| own.nlink() == 0)
 }

@@ -1,4 +1,4 @@
-//! How `svscan --init` ends: what the first process of a container or of a machine has to do besides, in order and with the right code.
+//! How `svscan --init` ends, as the first process of a container or of a machine: its exit code, and the end of all processes that are left.
 
 use std::ffi::{CString, OsString};
 use std::path::Path;
@@ -17,31 +17,31 @@ use super::system::System;
 use crate::service::processes::kill_descendants;
 use crate::service::tick;
 
-/// How long what was left behind may take to die of KILL.
+/// How long processes that were left behind may take to die of KILL, in nanoseconds.
 const LAST_LOOK: u64 = SECOND / 2;
-/// A machine's svscan that cannot begin tries again so much later: it must not end.
+/// The time in nanoseconds after which the svscan of a machine, which must not end, tries again to begin or to execute its halt program.
 const AGAIN: u64 = 5 * SECOND;
 
-/// The service with which svscan ends, if it is to end with one.
+/// The service of `--exit-with`, if there is one, and the exit code of svscan.
 pub struct Last {
     name: Option<OsString>,
-    /// What svscan ends with, once that is known.
+    /// The exit code of svscan, once it is known.
     code: Option<u8>,
 }
 
 impl Last {
-    /// The one of this name.
+    /// Makes a `Last` for the service `name`, without an exit code yet.
     pub fn new(name: Option<OsString>) -> Last {
         Last { name, code: None }
     }
 
-    /// What svscan ends with.
+    /// Returns the exit code of svscan.
     pub fn code(&self) -> u8 {
         self.code.unwrap_or(0)
     }
 
-    /// A supervise ended. If it is that of this service, its code is the one of svscan, once a stop has begun or if `run` ended by itself. Returns whether
-    /// that begins the stop.
+    /// Takes note that a supervise has ended. If it was the supervise of this service, and a stop has begun or `run` ended by itself, svscan exits with
+    /// the last exit code of `run`. Returns whether the stop has to begin now.
     pub fn see_end(&mut self, system: &impl System, id: Id, role: Role, stopping: bool) -> bool {
         let Some(name) = self.name.as_deref().filter(|name| role == Role::Main && id_of(system, name) == Some(id))
         else {
@@ -62,7 +62,7 @@ impl Last {
     }
 }
 
-/// The code of a process's end, as a shell gives it.
+/// Returns the exit code that a shell gives for the end of a process.
 fn code(exit: Exit) -> u8 {
     match exit {
         Exit::Code(code) => code,
@@ -71,10 +71,10 @@ fn code(exit: Exit) -> u8 {
     }
 }
 
-/// All services are gone. Ends what they have left behind, collects it, and becomes `halt` if there is one. Returns if there is none, or
-/// tries for ever.
+/// Kills and reaps what the services have left behind. Then returns if `halt` is `None`; otherwise executes `halt`, and tries again for ever if
+/// that fails.
 pub fn end(signals: &Signals, halt: Option<&Path>) {
-    // As process 1 this one takes everything with it when it ends, quicker than it could do that itself.
+    // When process 1 of a container ends, the kernel kills all other processes there, faster than svscan could.
     let first = process::own_pid().as_raw() == 1;
     if first && halt.is_none() {
         return;
@@ -110,7 +110,7 @@ fn kill_leftovers(signals: &Signals, first: bool) {
     }
 }
 
-/// Collects children that end, until a signal comes or the time is over.
+/// Waits until a signal comes or `time` nanoseconds are over, then reaps the children that have ended.
 fn reap(signals: &Signals, time: u64) {
     if sys::poll::readable([signals.fd()], signals.timeout(Some(time))).is_err() {
         sys::poll::rest();
@@ -119,7 +119,7 @@ fn reap(signals: &Signals, time: u64) {
     while process::reap().is_some() {}
 }
 
-/// Waits before the next attempt to begin, as the init of a machine has to.
+/// Waits for five seconds before the next attempt to begin, and reaps children meanwhile.
 pub fn wait_to_begin_again() {
     let until = tick().after(AGAIN);
     while tick() < until {

@@ -1,4 +1,4 @@
-//! The system as it is: what the loop asks for, asked of the kernel.
+//! [`Kernel`], the real [`System`]: it passes the requests of the loop to the kernel.
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;
@@ -30,29 +30,29 @@ use crate::service::running::RunningSupervise;
 use crate::service::successor::{Answer, Successor};
 use crate::service::{BELOW_SVSCAN, LAST_RUN, files, record, tick};
 
-/// The kernel, and what svscan holds of it.
+/// The real system, with the descriptors and other resources that svscan holds.
 pub struct Kernel {
     directory: ScanDirectory,
     signals: Signals,
     mask: Option<Mask>,
     successor: Successor,
     peers: Peers,
-    /// The soft limit on open files that was inherited, for the children; `None` if it is still that.
+    /// The inherited soft limit on open files, for the children; `None` if svscan has not changed it.
     open_files: Option<u64>,
-    /// Whether supervises lead sessions of their own: what is sent to the process group of an init is not meant for them.
+    /// Whether supervises lead sessions of their own: a signal to the process group of an init is not meant for them.
     own_session: bool,
-    /// What the copiers lock to write.
+    /// The lock under which the copiers write.
     lines: Option<OwnedFd>,
-    /// Held by an init until the stop begins, which shall not fail for want of descriptors. A look at `/proc` takes two.
+    /// Two descriptors that an init holds until the stop begins, so that the stop does not run out of descriptors: reading `/proc` takes two.
     spare: Option<[File; 2]>,
-    /// Whether it is one, and the stop has not begun.
+    /// Whether this svscan is an init whose stop has not begun.
     spares: bool,
-    /// Those of the services.
+    /// The sessions of the services.
     sessions: Sessions,
 }
 
 impl Kernel {
-    /// For children that get this soft limit on open files, and copiers that lock `lines`.
+    /// Makes the system. Children get the soft limit `open_files`, and copiers write under the lock `lines`.
     pub fn new(
         call: &Call,
         arguments: &Arguments,
@@ -79,12 +79,12 @@ impl Kernel {
         kernel
     }
 
-    /// The signals that are caught.
+    /// Returns the signals that are caught.
     pub fn signals(&self) -> &Signals {
         &self.signals
     }
 
-    /// Takes two descriptors for the stop, which an upgrade needs only for a moment.
+    /// Takes the two descriptors for the stop again, after an upgrade has used them for a moment.
     fn keep_spare(&mut self) {
         self.spare = self.spares.then(spare).and_then(Result::ok);
     }
@@ -185,7 +185,7 @@ impl System for Kernel {
         fd::leads_elsewhere(Path::new(name))
     }
 
-    /// svok looks at all that svscan does.
+    /// Runs svok, which looks at the same files as svscan.
     fn look_by_child(&mut self, name: &OsStr) -> io::Result<Pid> {
         let dotted = Path::new(".").join(name);
         let null = fd::open_write(c"/dev/null")?;
@@ -216,7 +216,7 @@ impl System for Kernel {
             Role::Log => pipe.map(|pipe| (pipe.reader(), 0)),
         };
         let given = [(BELOW_SVSCAN, role == Role::Main && end.is_some()), (LAST_RUN, is_last)];
-        // A service may be called --help.
+        // The name of a service may look like an option, such as --help.
         let dotted = Path::new(".").join(dir);
         let operand = if dir.as_encoded_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
         let supervise = self.peers.program("supervise", &[operand]);
@@ -224,7 +224,8 @@ impl System for Kernel {
         child.spawn(&supervise, ("supervise ", dir), end.as_slice())
     }
 
-    /// One that was started a moment ago may not read its FIFO yet, or may not even have made it: then it is made here, and returned.
+    /// A supervise that was started a moment ago may not read its FIFO yet, or may not even have made it. Then the FIFO is made here if it is
+    /// missing, and returned open.
     fn tell(&mut self, dir: &Path, letters: &[u8]) -> io::Result<Option<File>> {
         let path = files::of(dir, names::CONTROL);
         let absent = |error: &io::Error| matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER));
@@ -232,7 +233,7 @@ impl System for Kernel {
             Ok(control) => (control, false),
             Err(error) if absent(&error) => {
                 use std::os::unix::fs::DirBuilderExt;
-                // That these are there already is as good; whatever else is wrong shows when it is opened.
+                // They may exist already. Any other error shows when the FIFO is opened.
                 let _ = std::fs::DirBuilder::new().mode(0o700).create(files::of(dir, names::SUPERVISE));
                 let _ = fd::make_fifo(&path);
                 (fd::open_read_write(&path)?, true)
@@ -249,7 +250,7 @@ impl System for Kernel {
     fn release(&mut self, logger: Pid) -> io::Result<bool> {
         match tell_to_exit(&control_of(logger)) {
             Ok(()) => Ok(true),
-            // Where there is no /proc, it stays until the operator ends it, as in the original.
+            // Without /proc the logger stays until the operator ends it, as in the original.
             Err(error) if matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER)) => Ok(false),
             Err(error) => Err(error),
         }
@@ -321,7 +322,7 @@ impl System for Kernel {
     }
 
     fn succeed(&mut self, program: &Path, state: &[u8], pipes: &[&LogPipe], others: &[Known<File>]) {
-        // The new program takes its own.
+        // The new program takes two descriptors itself.
         self.spare = None;
         let own = self.directory.lock().into_iter().chain(self.lines.as_ref().map(AsFd::as_fd));
         let own = own.chain(self.signals.descriptors());
@@ -354,13 +355,13 @@ impl System for Kernel {
     }
 }
 
-/// Two descriptors that can be had.
+/// Opens two descriptors, to be closed when others are needed.
 fn spare() -> io::Result<[File; 2]> {
     let null = fd::open_read(Path::new("/dev/null"))?;
     Ok([null.try_clone()?, null])
 }
 
-/// Tells a supervise to leave when its service is down.
+/// Tells a supervise to exit when its service is down.
 fn tell_to_exit(control: &Path) -> io::Result<()> {
     let control = fd::open_write(control)?;
     if !fd::is_fifo(&control)? {
@@ -369,13 +370,14 @@ fn tell_to_exit(control: &Path) -> io::Result<()> {
     fd::write(control.as_fd(), &[Command::Exit.letter()]).map(drop)
 }
 
-/// The pipe, if there is a descriptor left for the start of the logger. Without that the service would write to a pipe that nobody reads.
+/// Returns the pipe if one more descriptor can be opened, which the start of the logger needs. Without the logger the service would write to
+/// a pipe that nobody reads.
 fn usable(pipe: LogPipe) -> io::Result<LogPipe> {
     drop(pipe.reader().try_clone_to_owned()?);
     Ok(pipe)
 }
 
-/// The environment with those variables that are to be set; `None` for our own.
+/// Returns the environment with those of `variables` set whose flag is true; `None` if none is, for the environment of svscan.
 fn telling<const N: usize>(variables: [(&str, bool); N]) -> Option<Vec<CString>> {
     let set: Vec<_> = variables.iter().filter(|(_, set)| *set).map(|&(name, _)| (name, Some(b"1".to_vec()))).collect();
     (!set.is_empty()).then(|| environ::changed(&set))

@@ -1,7 +1,8 @@
-//! What services leave behind when they end, found in `/proc` by what the kernel says of it: being below this svscan, or in the session of a service.
+//! The processes that services leave behind when they end. They are found in `/proc`: they descend from this svscan, or are in the session of a
+//! service.
 //!
-//! Having a log pipe open says nothing: a service can send its stdout to any process of the system. It only says why a logger does not come to its
-//! end.
+//! An open log pipe does not mark such a process, since a service can pass its stdout to any process of the system. It only explains why a logger
+//! does not come to the end of its input.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -20,29 +21,30 @@ use super::arguments::VOICE;
 use crate::service::processes::{kernel_pid, known, machine_pid, own, signalled};
 use crate::service::record;
 
-/// Sessions that no process has come into but by being born there.
+/// The sessions of services and their supervises. A process can only be born into such a session; it cannot enter it later.
 #[derive(Default)]
 pub struct Sessions(BTreeSet<process::Pid>);
 
 impl Sessions {
-    /// Adds those of a service and its supervise: that of a service that was taken over is older than its supervise.
+    /// Adds the session of the supervise with the pid `supervise`, and the session of the service in `dir`. The two differ if the supervise has
+    /// taken the service over.
     pub fn add(&mut self, supervise: Option<Pid>, dir: Option<&Path>) {
         let service = dir.and_then(service_of);
-        // What else is in the session of svscan may have come from whoever started it.
+        // Other processes in the session of svscan may belong to the program that started svscan.
         let own = proc::session(process::own_pid());
         let found = supervise.map(kernel_pid).into_iter().chain(service).filter_map(proc::session);
         self.0.extend(found.filter(|&session| Some(session) != own));
     }
 }
 
-/// The process of the service in `dir`, by its record, if it lives.
+/// Returns the pid of the service in `dir` according to its record, if that process is alive.
 fn service_of(dir: &Path) -> Option<process::Pid> {
     let Record { decided, observed } = record::read(dir).ok()?.record?;
     let pid = process::Pid::from_raw(decided.main?.pid.get().cast_signed());
     Adopted::find(pid, record::birth(observed.main.born)).ok().flatten().map(|found| found.pid())
 }
 
-/// The supervises, and the pipes from services to loggers.
+/// The supervises and copiers, which get no signal, and the log pipes.
 pub struct Spared {
     /// Supervises of services.
     pub mains: Vec<Pid>,
@@ -53,8 +55,8 @@ pub struct Spared {
 }
 
 impl Spared {
-    /// Sends `signal` to what is neither a supervise nor below that of a logger, and says which of it keeps a logger from its end if it is KILL.
-    /// Where there is no `/proc`, nothing is found.
+    /// Sends `signal` to all services and to what they have left behind, but not to supervises, copiers, or descendants of a logger's supervise.
+    /// Before KILL, warns about each process that has a log pipe open. Without `/proc` no process is found.
     pub fn signal_others(&self, sessions: &Sessions, signal: Signal) {
         let Ok(processes) = proc::all() else {
             return;
@@ -65,7 +67,7 @@ impl Spared {
         let spared: BTreeSet<Pid> =
             readers.chain(self.mains.iter().copied()).chain([own()]).chain(found.clone()).collect();
         let is_kin = |pid: process::Pid| proc::session(pid).is_some_and(|session| sessions.0.contains(&session));
-        // What a service of a svscan before this one has left behind is not below us.
+        // Processes that a service of an earlier svscan has left behind are not our descendants.
         let kin =
             processes.iter().map(|&(pid, _)| pid).filter(|&pid| !spared.contains(&machine_pid(pid)) && is_kin(pid));
         found.extend(kin.map(machine_pid));

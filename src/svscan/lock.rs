@@ -1,8 +1,8 @@
-//! The lock on the scan directory: two svscans in one directory would fight for its services. It takes no file and no right to write.
+//! The lock on the scan directory: two svscans in one directory would fight for its services. The lock needs neither a file nor the right to write.
 //!
-//! flock on the directory is what every svscan of ours has held. But everybody who may read the directory may hold that. So it keeps svscan out
-//! only if the kernel says that it is held by somebody who may serve the directory; and each svscan has a mark on the directory besides, which nobody
-//! can keep it from, and which tells the next one of a svscan that had to go on without the lock.
+//! Every release of svscan holds flock's lock on the directory. But anybody who may read the directory can hold that lock. So the lock keeps svscan
+//! out only if the kernel says that it is held by a process that may serve the directory. Besides, each svscan puts a mark on the directory, which no
+//! process can prevent. By the mark the next svscan recognizes one that had to go on without the lock.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,25 +16,25 @@ use sys::{fd, identity, locks, sealed};
 
 use crate::service::tick;
 
-/// A child of an svscan that was killed holds a copy of its lock until it has become a supervise. So long it is waited for, in nanoseconds.
+/// How long to wait for the lock, in nanoseconds: a child of a svscan that was killed holds a copy of its lock until the child executes supervise.
 const PATIENCE: u64 = SECOND;
-/// It is asked for again so much later, in nanoseconds.
+/// The time between two attempts to take the lock, in nanoseconds.
 const REST: u64 = SECOND / 100;
-/// Who was seen to serve the directory serves it for so long, in nanoseconds, even when he is not seen any more.
+/// How long another svscan counts as serving the directory after it was last seen, in nanoseconds.
 const SEEN: u64 = SECOND / 4;
 
 /// The lock of this process.
 pub struct DirectoryLock {
     directory: File,
-    /// Whether it is held: a stranger may have it.
+    /// Whether this process holds flock's lock. If not, a stranger holds it.
     held: bool,
 }
 
 impl DirectoryLock {
-    /// Takes that of `path`. `None` where the directory may not be read, or the file system has no locks.
+    /// Takes the lock of the directory `path`. Returns `None` if the directory cannot be read, or the file system has no locks.
     ///
     /// # Errors
-    /// EAGAIN if another svscan has it; those of a process or system that has run out of something.
+    /// EAGAIN if another svscan serves the directory; EMFILE, ENFILE or ENOMEM if descriptors or memory have run out.
     pub fn take(path: &Path) -> io::Result<Option<DirectoryLock>> {
         let directory = match fd::open_read(path) {
             Ok(directory) => directory,
@@ -57,7 +57,7 @@ impl DirectoryLock {
             } else if held || (is_last && believed_until.is_none_or(|until| until <= now)) {
                 return Ok(Some(DirectoryLock { directory, held }));
             }
-            // Others that begin shall not take this one for one that serves.
+            // Another svscan that begins now must not conclude that this one serves the directory.
             let _ = locks::mark(directory.as_fd(), false);
             if is_last {
                 return Err(io::Error::from_raw_os_error(sys::EAGAIN));
@@ -66,26 +66,27 @@ impl DirectoryLock {
         }
     }
 
-    /// The one that another svscan had in this process.
+    /// Takes the lock that the program before this one has left in this process, as descriptor `number`.
     pub fn inherit(number: RawFd) -> io::Result<DirectoryLock> {
         let mut lock = DirectoryLock { directory: sealed::inherit(number)?.into(), held: false };
         lock.renew();
         Ok(lock)
     }
 
-    /// The descriptor that it belongs to.
+    /// Returns the descriptor that holds the lock.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
 
-    /// Whether it is held. If not, somebody holds it who may not serve the directory.
+    /// Returns whether this process holds the lock. If not, a process holds it that may not serve the directory.
     pub fn is_held(&self) -> bool {
         self.held
     }
 
-    /// Marks the directory again, which this process has closed a descriptor of, and takes the lock if it has become free.
+    /// Puts the mark on the directory again, since the mark is lost when this process closes any descriptor of the directory. Takes the lock if
+    /// it has become free.
     pub fn renew(&mut self) {
-        // Where it cannot be had, flock's has to do.
+        // Where there are no marks, flock's lock has to do.
         let _ = locks::mark(self.fd(), true);
         self.held = self.held || fd::try_lock(&self.directory).is_ok();
     }
@@ -95,8 +96,8 @@ fn ran_out(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(sys::EMFILE | sys::ENFILE | sys::ENOMEM))
 }
 
-/// Whether somebody who may do so serves the directory; if not, it has the mark of this process now. Where the kernel does not tell who locks what,
-/// whoever has the lock does.
+/// Puts the mark of this process on the directory, and returns whether another process serves the directory and may do so. If the kernel does not
+/// say who holds locks, any holder of flock's lock counts.
 fn is_served(directory: &File, held: bool) -> bool {
     let marked = locks::mark(directory.as_fd(), true);
     let (Ok(()), Ok(others), Ok(own)) = (marked, locks::others(directory.as_fd(), held), directory.metadata()) else {
@@ -106,7 +107,8 @@ fn is_served(directory: &File, held: bool) -> bool {
     others.into_iter().any(|pid| may_serve(pid, trusted))
 }
 
-/// Whether a process is one of these users, and not by a file that made somebody else so: that has the locks of whoever executed it.
+/// Returns whether all user ids of a process are among `trusted`, and its program is neither set-user-ID nor set-group-ID: such a program inherits
+/// the locks of the user who executed it.
 fn may_serve(pid: Pid, trusted: [u32; 3]) -> bool {
     let is_lent = || fs::metadata(format!("/proc/{pid}/exe")).is_ok_and(|file| file.mode() & 0o6000 != 0);
     identity::users_of(pid).is_some_and(|users| users.iter().all(|user| trusted.contains(user))) && !is_lent()

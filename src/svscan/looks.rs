@@ -1,4 +1,4 @@
-//! Looks at the names in the scan directory: which are services, and whether they can be started.
+//! Looks at the names in the scan directory: which of them are services, and which of these can be started.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -15,10 +15,10 @@ use super::said::{name_of, subject};
 use super::services::Services;
 use super::system::{Look, Pass, Sight, System};
 
-/// Warnings about what a name in the scan directory is.
+/// The kind of the warnings about what a name in the scan directory is.
 const NAME: &[u8] = b"name";
 
-/// Looks at every name.
+/// Looks at every name in the scan directory, and watches the directory if it is not watched yet.
 pub fn rescan<S: System>(system: &mut S, services: &mut Services<S>, proofs: &mut Proofs) {
     let Pass { watched, locked_by_a_stranger, names } = system.look_into_directory();
     let is_watched = watched.is_ok();
@@ -50,7 +50,7 @@ pub fn rescan<S: System>(system: &mut S, services: &mut Services<S>, proofs: &mu
     }
 }
 
-/// Looks at whatever has changed.
+/// Reads the changes in the scan directory, and looks at what has changed.
 pub fn take_changes<S: System>(system: &mut S, services: &mut Services<S>, proofs: &mut Proofs) {
     match system.changes() {
         Ok(looks) => {
@@ -89,7 +89,7 @@ pub fn look<S: System>(system: &mut S, services: &mut Services<S>, proofs: &mut 
     }
     if !proofs.may_look(system, name, &mut services.said) {
         if !proofs.is_looked_at(name) {
-            // There could be no child.
+            // No child could be started.
             services.scan.rescan_later(system.now());
         }
         return services.scan.still_listed(name);
@@ -111,13 +111,13 @@ pub fn look<S: System>(system: &mut S, services: &mut Services<S>, proofs: &mut 
         Sight::Unclear(error) => {
             services.said.warning(subject(NAME, name), text!("unable to stat ", name), &error);
             services.scan.unlisted(now, name);
-            // What it points to may appear where nobody watches.
+            // The target of the link may appear in a directory that is not watched.
             services.scan.rescan_later(now);
         }
     }
 }
 
-/// The name is that of a directory.
+/// Takes note that `name` is the name of directory `id`, and finds out whether it is complete.
 fn see<S: System>(system: &mut S, services: &mut Services<S>, name: &OsStr, id: Id) {
     let run = Path::new(name).join(names::RUN);
     let mut complete = !services.scan.is_new(id)
@@ -125,7 +125,7 @@ fn see<S: System>(system: &mut S, services: &mut Services<S>, name: &OsStr, id: 
         || system.find_supervise(Path::new(name)).is_ok_and(|other| other.is_some());
     if !complete && !services.scan.is_filling(id) {
         system.watch_filling(name, id);
-        // It may have been filled before it was watched.
+        // It may have been filled just before the watch began.
         complete = system.can_run(&run);
     }
     services.scan.seen(system.now(), name, id, complete);

@@ -1,8 +1,8 @@
-//! `svscan [dir]`: starts a supervise for each service in the scan directory, and one for its logger, and keeps the pipe between
-//! the two open.
+//! `svscan [dir]`: starts a supervise for each service in the scan directory, and one for its logger, and keeps the log pipe
+//! between the two open.
 //!
-//! The kernel tells it of new names (inotify) and of dead children; while nothing happens it does not wake. Where the
-//! kernel cannot tell, it looks every five seconds, as the original does. Once the loop runs, no error ends it.
+//! The kernel reports new names (inotify) and dead children; while nothing happens, svscan does not wake up. If inotify is
+//! not available, svscan looks every five seconds, as the original does. Once the loop runs, no error ends it.
 
 mod arguments;
 mod child;
@@ -51,9 +51,9 @@ pub fn main(call: Call) -> i32 {
 
 fn run(call: &Call) -> anyhow::Result<u8> {
     cli::init_log(PROGRAM.name);
-    // A supervise that leaves before it is told to, a stderr that nobody reads, or that is as long as a file may be, is no reason to die.
+    // No write kills svscan: neither to a supervise that has just exited, nor to a stderr without a reader or at the limit on file sizes.
     signals::survive_writes();
-    // Nor to wait for whoever reads it.
+    // A slow reader of stderr does not block svscan.
     cli::write_errors_with(sys::fd::write_stderr_at_once);
     if let Some(name) = copier::received() {
         return copier::copy(&name);
@@ -77,7 +77,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     }
 }
 
-/// Begins anew. The init of a machine does not fail: it tries again.
+/// Begins without a state from another svscan. The init of a machine (`--halt`) does not fail: it tries again.
 fn begin(call: &Call) -> anyhow::Result<Scanner<Kernel>> {
     let arguments = Arguments::of(call)?;
     let machine = arguments.init.as_ref().is_some_and(|init| init.halt.is_some());
@@ -92,7 +92,7 @@ fn begin(call: &Call) -> anyhow::Result<Scanner<Kernel>> {
     }
 }
 
-/// Begins in the scan directory.
+/// Enters the scan directory, locks it, and sets up the loop.
 fn begin_in(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner<Kernel>> {
     let dir = enter(&arguments.place)?;
     if let Some(name) = arguments.init.as_ref().and_then(|init| init.exit_with.as_deref()) {
@@ -116,7 +116,7 @@ fn begin_in(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner<Kernel
     Ok(Scanner::new(kernel, arguments))
 }
 
-/// Goes on from the state that was handed over by the program that this one replaces.
+/// Goes on from the state that the program before this one has handed over in this process.
 fn go_on(call: &Call, arguments: &Arguments, state: &[u8]) -> anyhow::Result<Scanner<Kernel>> {
     let unable = || text!("unable to go on from what was handed over");
     let state = ScanState::decode(state).with_context(unable)?;
@@ -131,24 +131,24 @@ fn go_on(call: &Call, arguments: &Arguments, state: &[u8]) -> anyhow::Result<Sca
     Ok(scanner)
 }
 
-/// What each svscan does before it looks at services.
+/// Does what every svscan does before it looks at services.
 fn prepare() {
-    // Set by another svscan: for all, or for a supervise in whose service this one runs.
+    // Another svscan may have set these for the supervise in whose service this svscan runs.
     [BELOW_SVSCAN, LAST_RUN].into_iter().for_each(|name| drop(environ::take(name)));
     keep_to_ourselves();
-    // Services whose supervise was killed, and what services leave behind.
+    // These are services whose supervise was killed, and processes that services leave behind.
     process::adopt_orphans();
 }
 
-/// The signals that svscan hears of.
+/// Returns the signals that svscan catches.
 fn caught(arguments: &Arguments) -> Vec<Signal> {
-    // A HUP that is ignored, as under nohup, stays so.
+    // An ignored HUP, as under nohup, stays ignored.
     let hup = (!signals::is_ignored(Signal::SIGHUP)).then_some(Signal::SIGHUP);
     let stop = arguments.init.iter().flat_map(|_| STOP);
     [Signal::SIGCHLD, Signal::SIGUSR2].into_iter().chain(hup).chain(stop).collect()
 }
 
-/// Makes the scan directory the current one. Returns how messages call it.
+/// Makes the scan directory the current directory. Returns its name for messages.
 fn enter(place: &Place) -> anyhow::Result<OsString> {
     let dir = match place {
         Place::Here => return Ok(".".into()),
@@ -159,7 +159,7 @@ fn enter(place: &Place) -> anyhow::Result<OsString> {
     Ok(dir)
 }
 
-/// The directory in which clients look for names.
+/// Returns the scan directory of `--default`, where clients look for names. Makes it if it is missing.
 fn default_directory() -> anyhow::Result<OsString> {
     let dir = scan_dir::directory().ok_or(Usage)?;
     if scan_dir::make(&dir).with_context(|| text!("unable to make ", dir))? {
@@ -168,8 +168,8 @@ fn default_directory() -> anyhow::Result<OsString> {
     Ok(dir.into())
 }
 
-/// Two descriptors for each service with a logger: so many may be needed as the system gives. Returns the limit that was
-/// inherited, if it is another now.
+/// Raises the soft limit on open files to the hard limit, since each service with a logger takes two descriptors. Returns
+/// the inherited soft limit if it was changed.
 fn raise_open_files() -> Option<u64> {
     let limit = limits::get(Resource::RLIMIT_NOFILE).ok().filter(|limit| limit.soft < limit.hard)?;
     limits::set_soft(Resource::RLIMIT_NOFILE, limit.hard).ok()?;

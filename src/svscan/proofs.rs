@@ -1,6 +1,6 @@
-//! Whether svscan may look at a name: one that leads into another file system could lead into a dead one, where every look lasts for ever.
+//! Whether svscan may look at a name. A name that leads into another file system may lead into a dead one, where a look never returns.
 //!
-//! So a child looks first. When it has come back svscan may look too, for a moment; while it has not, the name stays what it is.
+//! So a child looks first. When its look has returned, svscan may look too, for a second. Until then svscan goes on with what it knew about the name.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -12,24 +12,25 @@ use machine::{Pid, SECOND, Tick};
 use super::said::subject;
 use super::system::System;
 
-/// So long a look that came back is believed.
+/// How long svscan may look itself after a child's look has returned, in nanoseconds.
 const BELIEVED: u64 = SECOND;
-/// After this a look that has not come back is said.
+/// The time in nanoseconds after which a look that has not returned gets a warning.
 const PATIENCE: u64 = 5 * SECOND;
 
-/// The looks of children.
+/// The looks of children, and the starts that wait for them.
 #[derive(Default)]
 pub struct Proofs {
-    /// Those that have not come back, and since when.
+    /// The children whose look has not returned, each with its name and the time of its start.
     running: BTreeMap<Pid, (OsString, Tick)>,
-    /// Those that have.
+    /// The names from which a child's look has returned, and when it did.
     proved: BTreeMap<OsString, Tick>,
-    /// Starts that wait for one.
+    /// Starts that wait for a look.
     starts: Vec<(Id, Role)>,
 }
 
 impl Proofs {
-    /// Whether svscan may look at the name now. If not, a child does, and [`ended`](Proofs::ended) tells when it may.
+    /// Returns whether svscan may look at the name now. If not, starts a child that looks, unless one looks already;
+    /// [`ended`](Proofs::ended) tells when svscan may look.
     pub fn may_look(&mut self, system: &mut impl System, name: &OsStr, said: &mut Warnings) -> bool {
         if !system.leads_elsewhere(name) {
             return true;
@@ -48,13 +49,13 @@ impl Proofs {
         false
     }
 
-    /// Whether a child looks at the name.
+    /// Returns whether a child looks at the name.
     pub fn is_looked_at(&self, name: &OsStr) -> bool {
         self.running.values().any(|(known, _)| known == name)
     }
 
-    /// A process ended. If it looked at a name, returns that, and whether it has come back: then svscan may look too. One that was killed may have been killed because it had
-    /// not.
+    /// Takes note that a process has ended. If it looked at a name, returns the name and `came_back`. If that is true, svscan may look too. `came_back`
+    /// is false for a child that was killed: its look may never have returned.
     pub fn ended(&mut self, now: Tick, pid: Pid, came_back: bool, said: &mut Warnings) -> Option<(OsString, bool)> {
         let (name, _) = self.running.remove(&pid)?;
         if came_back {
@@ -64,24 +65,24 @@ impl Proofs {
         Some((name, came_back))
     }
 
-    /// That start waits until svscan may look.
+    /// Keeps a start until svscan may look.
     pub fn postpone(&mut self, id: Id, role: Role) {
         if !self.starts.contains(&(id, role)) {
             self.starts.push((id, role));
         }
     }
 
-    /// The starts that wait: each is made now, or postponed again.
+    /// Takes the starts that wait. The caller makes each of them now, or postpones it again.
     pub fn postponed(&mut self) -> Vec<(Id, Role)> {
         std::mem::take(&mut self.starts)
     }
 
-    /// When a look that has not come back is to be said.
+    /// Returns the next time at which a look that has not returned gets a warning.
     pub fn deadline(&self, now: Tick) -> Option<Tick> {
         self.running.values().map(|(_, since)| since.after(PATIENCE)).filter(|&deadline| deadline > now).min()
     }
 
-    /// Says which looks have not come back for long.
+    /// Warns about each look that has not returned for five seconds.
     pub fn say_late(&self, now: Tick, said: &mut Warnings) {
         for (name, _) in self.running.values().filter(|(_, since)| since.after(PATIENCE) <= now) {
             let error = std::io::ErrorKind::TimedOut.into();

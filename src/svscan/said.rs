@@ -1,14 +1,14 @@
-//! What warnings are about: each kind of trouble with each directory is said by itself, and forgotten with the name.
+//! The subjects of warnings. Each kind of trouble with each directory gets a warning of its own, which is forgotten when the name is gone.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// The subject of a warning of this kind about a service directory, or its `log`.
+/// Returns the subject of warnings of this kind about a service directory, or about its `log`.
 pub fn subject(kind: &[u8], dir: &OsStr) -> Vec<u8> {
     [kind, b" ", dir.as_bytes()].concat()
 }
 
-/// The name in the scan directory that a [`subject`] is about; `None` for one that is about svscan itself.
+/// Returns the name in the scan directory that a [`subject`] is about; `None` if it is about svscan itself.
 pub fn name_of(subject: &[u8]) -> Option<&OsStr> {
     let at = subject.iter().position(|&byte| byte == b' ')?;
     subject[at + 1..].split(|&byte| byte == b'/').next().map(OsStr::from_bytes)

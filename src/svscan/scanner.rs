@@ -1,4 +1,5 @@
-//! The loop: sleeps until something happens, takes it in, and does what that calls for. What it decides itself is in [`machine::scan`] and [`machine::stop`].
+//! The loop: sleeps until something happens, takes it in, and does what that calls for. The decisions are in [`machine::scan`] and
+//! [`machine::stop`].
 
 use std::path::Path;
 
@@ -20,9 +21,9 @@ use super::system::{System, Woken};
 use super::upgrade::ScanState;
 use crate::service::STOP;
 
-/// A svscan at work.
+/// The state of a running svscan.
 pub struct Scanner<S: System> {
-    /// What it works on.
+    /// The system that it runs on.
     pub system: S,
     /// The services.
     pub services: Services<S>,
@@ -31,12 +32,12 @@ pub struct Scanner<S: System> {
     last: Last,
     /// The stop, once it has begun.
     stopping: Option<Stopping<S>>,
-    /// Set if this is an init.
+    /// How this svscan ends, if it is an init.
     init: Option<Init>,
 }
 
 impl<S: System> Scanner<S> {
-    /// One that knows no service yet.
+    /// Makes a scanner that knows no service yet.
     pub fn new(system: S, arguments: &Arguments) -> Scanner<S> {
         Scanner {
             system,
@@ -49,10 +50,11 @@ impl<S: System> Scanner<S> {
         }
     }
 
-    /// Goes on with the services of the program that this one replaces. `is_copier` tells of one that has left it out which of its children are copiers.
+    /// Goes on with the services of the program that this one replaces. `is_copier` says whether a child is a copier; it is asked only if `state`
+    /// does not say so.
     ///
     /// # Errors
-    /// If a descriptor is not there.
+    /// If a descriptor of the state is not open.
     pub fn go_on(&mut self, state: ScanState, prefix: bool, is_copier: impl Fn(Pid) -> bool) -> anyhow::Result<()> {
         let mut services = state.services;
         if prefix && !state.tells_copiers {
@@ -65,21 +67,21 @@ impl<S: System> Scanner<S> {
             .restore(&mut self.system, services, state.others)
             .with_context(|| text!("unable to go on from what was handed over"))?;
         log::info!("going on as version {}", env!("CARGO_PKG_VERSION"));
-        // Deaths of which the old program was not told any more.
+        // Children may have died after the old program last looked.
         self.hear();
         Ok(())
     }
 
-    /// What another program needs to go on from here.
+    /// Returns the state from which another program can go on.
     fn state(&self) -> ScanState {
         let (services, others) = self.services.kept(&self.system);
         let tells_copiers = services.iter().any(|kept| kept.reader == Reader::Copier);
         ScanState { tells_copiers, services, others, ..self.system.state() }
     }
 
-    /// Becomes the new file of this program, unless svscan was told to stop: of a signal that has come already the new program would not hear.
+    /// Executes the new file of this program, unless svscan was told to stop: the new program would not learn of a signal that has come already.
     fn succeed(&mut self, program: &Path) {
-        // What comes from now on waits for the new program.
+        // Signals that come from now on wait for the new program.
         self.system.hold_signals(true);
         if self.is_told_to_stop() {
             self.obey_stop();
@@ -92,7 +94,7 @@ impl<S: System> Scanner<S> {
         self.system.hold_signals(false);
     }
 
-    /// Looks at every name, unless the stop has begun.
+    /// Looks at every name in the scan directory, unless the stop has begun.
     pub fn rescan(&mut self) {
         if self.stopping.is_none() {
             looks::rescan(&mut self.system, &mut self.services, &mut self.proofs);
@@ -129,7 +131,7 @@ impl<S: System> Scanner<S> {
                 self.services.said.warning("poll", text!("unable to wait, trying again in a second"), &error);
                 self.system.rest();
                 self.hear();
-                // A supervise is not started again when its name has gone before it.
+                // A supervise must not be started again if its name was removed before it died.
                 if self.stopping.is_none() {
                     self.take_changes();
                 }
@@ -137,7 +139,7 @@ impl<S: System> Scanner<S> {
         }
     }
 
-    /// Does all that is due. Returns whether a stop is over.
+    /// Does all that is due. Returns whether the stop is over.
     pub fn act(&mut self) -> bool {
         if let Some(stopping) = &mut self.stopping {
             return stopping.go_on(&mut self.system, &mut self.services, &mut self.starter);
@@ -157,7 +159,7 @@ impl<S: System> Scanner<S> {
         false
     }
 
-    /// Looks for a supervise that has the lock, if it is known that such a look comes back. If not, the next start finds it.
+    /// Looks for a supervise that has the lock, if it is known that the look returns. Otherwise the next start finds the supervise.
     fn look_for_supervise(&mut self, id: Id, role: Role) {
         let name = self.services.scan.name(id);
         if name.is_some_and(|name| self.proofs.may_look(&mut self.system, &name, &mut self.services.said)) {
@@ -165,12 +167,12 @@ impl<S: System> Scanner<S> {
         }
     }
 
-    /// Starts a supervise, as soon as it is known that a look at its directory comes back.
+    /// Starts a supervise, as soon as it is known that a look at its directory returns.
     fn start(&mut self, id: Id, role: Role) {
         let Some(name) = self.services.scan.name(id).filter(|_| !self.services.scan.runs(id, role)) else {
             return;
         };
-        // One that has waited for a look may be for a logger that is not wanted any more.
+        // While the start waited for a look, its logger may have been taken away.
         if role == Role::Log && self.services.scan.pipe(id).is_none() {
             return;
         }
@@ -178,16 +180,16 @@ impl<S: System> Scanner<S> {
             if self.proofs.is_looked_at(&name) {
                 return self.proofs.postpone(id, role);
             }
-            // There could be no child.
+            // No child could be started.
             return self.services.scan.start_failed(self.system.now(), id, role);
         }
-        // It may lead to another directory by now, without a word.
+        // The name may lead to another directory by now, without a report of the change.
         if !self.services.is_named(&self.system, id) {
             looks::look(&mut self.system, &mut self.services, &mut self.proofs, &name);
             if self.services.scan.name(id).is_some_and(|first| first == name) {
                 return self.services.scan.start_failed(self.system.now(), id, role);
             }
-            // By another name it may be there still.
+            // The service may still have another name.
             return self.start(id, role);
         }
         self.system.watch_only(&|known| known != id);
@@ -244,14 +246,14 @@ impl<S: System> Scanner<S> {
         }
     }
 
-    /// A supervise that is no child of ours has ended.
+    /// Takes note that a supervise that is not our child has ended; `place` is its place in `others`.
     fn lose(&mut self, place: usize) {
         let (id, role) = self.services.lose(self.system.now(), place);
         let left = self.stopping.is_none() || self.services.has_left(&self.system, id, role);
         self.see_end(id, role, if left { End::Left } else { End::Killed });
     }
 
-    /// A supervise ended.
+    /// Takes note that a supervise has ended. Begins the stop if svscan ends with this service.
     fn see_end(&mut self, id: Id, role: Role, end: End) {
         if let Some(stopping) = &mut self.stopping {
             stopping.ended(id, role, end);
@@ -261,18 +263,18 @@ impl<S: System> Scanner<S> {
         }
     }
 
-    /// Whether TERM or INT has come since this was asked.
+    /// Returns whether TERM or INT has come to an init since the last call.
     fn is_told_to_stop(&mut self) -> bool {
         self.init.is_some() && STOP.map(|signal| self.system.arrived(signal)) != [false; 2]
     }
 
-    /// TERM or INT came: begins the stop, or cuts it short if one of them came before.
+    /// Obeys TERM or INT: begins the stop, or cuts it short if one of them came before.
     fn obey_stop(&mut self) {
         let now = self.system.now();
         self.stop().ask(now);
     }
 
-    /// Begins the stop, unless it has begun.
+    /// Begins the stop, unless it has begun, and returns it.
     fn stop(&mut self) -> &mut Stopping<S> {
         let Scanner { system, services, starter, init, .. } = self;
         self.stopping.get_or_insert_with(|| {
@@ -283,12 +285,12 @@ impl<S: System> Scanner<S> {
         })
     }
 
-    /// What it becomes when the stop is over, instead of ending.
+    /// Returns the program that svscan executes when the stop is over, if it is not to exit.
     pub fn halt(&self) -> Option<&Path> {
         self.init.as_ref()?.halt.as_deref()
     }
 
-    /// What svscan ends with, when the stop is over.
+    /// Returns the exit code of svscan when the stop is over, and says who had to be killed.
     pub fn code(&self) -> u8 {
         if let Some(stopping) = &self.stopping {
             stopping.say_late(&self.services);

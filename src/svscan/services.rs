@@ -1,4 +1,4 @@
-//! The services that svscan knows, and those of their supervises that are no children of it.
+//! The services that svscan knows, and those of their supervises that are not its children.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,26 +16,26 @@ use super::system::{Known, Sight, System};
 use crate::service::files;
 use crate::service::log_pipe::PipeEnds;
 
-/// A supervise that is no child, and the descriptor that tells of its end.
+/// A supervise that is not a child, and the number of the descriptor that reports its end.
 pub type Other = (Id, Role, RawFd);
 
-/// All of them.
+/// All services.
 pub struct Services<S: System> {
-    /// What is decided about them.
+    /// The state of each service, and what is due.
     pub scan: Scan<S::Pipe>,
-    /// What was said about them.
+    /// The warnings that were given.
     pub said: Warnings,
-    /// The supervises that are no children of ours: the write end of a FIFO that each of them reads for its life.
+    /// The supervises that are not our children, each with the write end of a FIFO that it reads as long as it lives.
     pub others: Vec<Known<S::Fifo>>,
 }
 
 impl<S: System> Services<S> {
-    /// None yet.
+    /// Makes a list without any service.
     pub fn new() -> Services<S> {
         Services { scan: Scan::default(), said: Warnings::new(VOICE), others: Vec::new() }
     }
 
-    /// Takes in those that another program has kept in this process. A look at every name is to follow.
+    /// Takes over the services that the program before this one has left in this process. The caller must look at every name afterwards.
     pub fn restore(&mut self, system: &mut S, kept: Vec<Kept<PipeEnds>>, others: Vec<Other>) -> io::Result<()> {
         for Kept { id, names, main, log, reader, pipe, released } in kept {
             let pipe = pipe.map(|ends| system.inherit_pipe(ends)).transpose()?;
@@ -47,7 +47,7 @@ impl<S: System> Services<S> {
         Ok(())
     }
 
-    /// What another program needs to know to go on with them.
+    /// Returns what another program needs to go on with the services.
     pub fn kept(&self, system: &S) -> (Vec<Kept<PipeEnds>>, Vec<Other>) {
         let with_ends = |kept: Kept<&S::Pipe>| {
             let Kept { id, names, main, log, reader, pipe, released } = kept;
@@ -57,7 +57,7 @@ impl<S: System> Services<S> {
         (self.scan.kept().map(with_ends).collect(), others.collect())
     }
 
-    /// The supervise of which the place in `others` tells has ended.
+    /// Takes note that the supervise at `place` in `others` has ended, and returns which one it was.
     pub fn lose(&mut self, now: Tick, place: usize) -> (Id, Role) {
         let (id, role, _) = self.others.swap_remove(place);
         log::info!("{}: supervise ended", self.describe(id, role));
@@ -65,14 +65,14 @@ impl<S: System> Services<S> {
         (id, role)
     }
 
-    /// A supervise runs there that is no child.
+    /// Takes note of a running supervise that is not a child.
     pub fn found(&mut self, now: Tick, id: Id, role: Role, (fifo, pid): (S::Fifo, Option<Pid>)) {
         log::info!("{}: a supervise runs already", self.describe(id, role));
         self.others.push((id, role, fifo));
         self.scan.found(now, id, role, pid);
     }
 
-    /// Takes a supervise for what it is that had the lock before one of ours could get it.
+    /// Looks for a supervise that had the lock before our child could take it. If there is one, takes note of it.
     pub fn look_for_supervise(&mut self, system: &mut S, id: Id, role: Role) {
         let found = self.named(id, role).map(|dir| system.find_supervise(&dir));
         if let Some(Ok(Some(found))) = found
@@ -82,7 +82,7 @@ impl<S: System> Services<S> {
         }
     }
 
-    /// The service directory, or its `log`, by its name in the scan directory.
+    /// Returns the service directory, or its `log`, by its name in the scan directory.
     pub fn named(&self, id: Id, role: Role) -> Option<PathBuf> {
         let name = self.scan.name(id)?;
         Some(match role {
@@ -91,13 +91,13 @@ impl<S: System> Services<S> {
         })
     }
 
-    /// Whether the name of a service still leads to its directory.
+    /// Returns whether the name of a service still leads to its directory.
     pub fn is_named(&self, system: &S, id: Id) -> bool {
         self.scan.name(id).is_some_and(|name| id_of(system, &name) == Some(id))
     }
 
-    /// Where a supervise is: by its name in the scan directory, or if that is gone, which svscan need not have seen yet, through its own
-    /// process.
+    /// Returns a path to the directory of a supervise: its name in the scan directory or, if the name no longer leads there, its current
+    /// directory in `/proc`.
     pub fn directory_of(&self, system: &S, id: Id, role: Role) -> Option<PathBuf> {
         if self.is_named(system, id) {
             return self.named(id, role);
@@ -106,12 +106,12 @@ impl<S: System> Services<S> {
         Some(format!("/proc/{pid}/cwd").into())
     }
 
-    /// For the log: a service directory, as it is started.
+    /// Returns the service directory, or its `log`, as text for log messages.
     pub fn describe(&self, id: Id, role: Role) -> String {
         self.named(id, role).map_or("not listed".into(), |name| name.display().to_string())
     }
 
-    /// Every supervise whose pid is known.
+    /// Returns every supervise whose pid is known.
     pub fn supervises(&self) -> impl Iterator<Item = (Id, Role, Pid)> {
         self.scan.kept().flat_map(|kept| {
             let pids = [(Role::Main, kept.main.life.pid()), (Role::Log, kept.log.life.pid())];
@@ -119,26 +119,26 @@ impl<S: System> Services<S> {
         })
     }
 
-    /// The inode number of each log pipe, and the service that writes to it.
+    /// Returns the inode number of each log pipe, and the name of the service that writes to it.
     pub fn pipes(&self, system: &S) -> impl Iterator<Item = (u64, Rc<OsStr>)> {
         self.scan.kept().filter_map(|kept| Some((system.pipe_id(kept.pipe?)?, kept.names.first()?.clone())))
     }
 
-    /// Whether the record of a supervise that ended says that it had nothing to do any more.
+    /// Returns whether a supervise that has ended exited because it was told to, according to its record.
     pub fn has_left(&self, system: &S, id: Id, role: Role) -> bool {
         let Some(dir) = self.named(id, role) else {
             return true;
         };
-        // Other suites tell nothing. Theirs are not taken over either.
+        // The supervise of another suite writes no record. Its service is not taken over either.
         system.record(&dir).is_none_or(|record| record.observed.supervise.exited)
     }
 
-    /// The service is gone for good. Its logger shall read what is left in the pipe, and end.
+    /// Tells the logger of a service that is gone for good to read what is left in the pipe, and to end.
     pub fn release(&mut self, system: &mut S, id: Id, logger: Pid) {
         if self.scan.reader(id) == Reader::Logger {
             match system.release(logger) {
                 Ok(true) => self.said.over("release"),
-                // It is heard of.
+                // The logger's supervise has just ended; its end is reported.
                 Ok(false) => return,
                 Err(error) => {
                     let text = text!("unable to write ", control_of(logger), ", trying again in 5 seconds");
@@ -154,12 +154,13 @@ impl<S: System> Services<S> {
     }
 }
 
-/// The control FIFO of a logger's supervise: the name may be gone, but the FIFO is where that supervise is.
+/// Returns the path of the control FIFO of a logger's supervise. It leads through the current directory of the process, since the name may be
+/// gone.
 pub fn control_of(logger: Pid) -> PathBuf {
     files::of(Path::new(&format!("/proc/{}/cwd", logger.0)), names::CONTROL)
 }
 
-/// Which directory a name leads to.
+/// Returns the directory to which a name leads, if it leads to one.
 pub fn id_of(system: &impl System, name: &OsStr) -> Option<Id> {
     match system.examine(Path::new(name)) {
         Sight::Directory(id) => Some(id),

@@ -15,38 +15,38 @@ use super::services::{Services, id_of};
 use super::system::{Sight, Spawned, Start, System};
 use crate::service::files;
 
-/// What it takes.
+/// How supervises and copiers are started.
 pub struct Starter {
     /// Whether services without a logger get a copier.
     prefix: bool,
-    /// The service of which the first end of `run` is the last.
+    /// The service of `--exit-with`: its supervise exits when `run` ends by itself.
     last: Option<OsString>,
-    /// Whether a logger may take the place of a copier: not any more when all is to end.
+    /// Whether a logger may take the place of a copier. False as soon as the stop has begun.
     switches: bool,
 }
 
-/// What became of a start.
+/// The outcome of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A supervise runs.
+    /// A supervise or copier runs.
     Runs,
-    /// None does.
+    /// Nothing runs.
     Failed,
 }
 
 impl Starter {
-    /// For a svscan that was called so.
+    /// Makes a starter for a svscan with these arguments.
     pub fn new(arguments: &Arguments) -> Starter {
         let last = arguments.init.as_ref().and_then(|init| init.exit_with.clone());
         Starter { prefix: arguments.prefix, last, switches: true }
     }
 
-    /// From now on everything that reads is to come to its end.
+    /// Takes note that the stop has begun: from now on each reader of a log pipe reads it to the end.
     pub fn end(&mut self) {
         self.switches = false;
     }
 
-    /// Starts what the machine asks for.
+    /// Starts the supervise or copier for this role of a service. A failure is also reported to `services`.
     pub fn start<S: System>(&mut self, system: &mut S, services: &mut Services<S>, id: Id, role: Role) -> Outcome {
         let Some(name) = services.scan.name(id) else {
             return Outcome::Failed;
@@ -86,12 +86,12 @@ impl Starter {
             Ok(_) => {}
             Err(()) => return Outcome::Failed,
         }
-        // The service's name stands in the logger's messages, unlike in the original's, which are about "log".
+        // The messages of the logger's supervise contain the name of the service. Those of the original only say "log".
         let dir = Path::new(name).join(names::LOG);
         self.start_supervise(system, services, id, Role::Log, dir.as_os_str())
     }
 
-    /// Makes the pipe to what reads the output of a service, each time that is started. `false` if the name is not that of the service any more.
+    /// Makes sure, before each start of a service, that it has the log pipe it needs. Returns false if the name no longer leads to the service.
     fn prepare_pipe<S: System>(
         &self,
         system: &mut S,
@@ -113,7 +113,7 @@ impl Starter {
             Need::Replace => services.scan.change_pipe(id, system.new_pipe()?),
             Need::Make => {
                 let pipe = system.recover_pipe(name)?;
-                // It may be that of another directory, which has got the name in this moment.
+                // It may be the pipe of another directory that has just got the name.
                 if !services.is_named(system, id) {
                     return Ok(false);
                 }
@@ -123,7 +123,7 @@ impl Starter {
         Ok(true)
     }
 
-    /// Starts a supervise in `dir`, unless one runs there already, as after the death of another svscan. Then its end is waited for.
+    /// Starts a supervise in `dir`. If one runs there already, as after the death of another svscan, svscan watches for its end instead.
     fn start_supervise<S: System>(
         &self,
         system: &mut S,
@@ -133,7 +133,7 @@ impl Starter {
         dir: &OsStr,
     ) -> Outcome {
         match system.find_supervise(Path::new(dir)) {
-            // That of another directory, which has got the name in this moment.
+            // The name has just been given to another directory, and this is the supervise of that one.
             Ok(Some(_)) if !services.is_named(system, id) => return Outcome::Failed,
             Ok(Some(found)) => {
                 services.found(system.now(), id, role, found);
@@ -156,7 +156,7 @@ impl Starter {
     }
 }
 
-/// Starts what reads the output of a service without a logger.
+/// Starts the copier of a service without a logger.
 fn start_copier<S: System>(system: &mut S, services: &mut Services<S>, id: Id, name: &OsStr) -> Outcome {
     let spawned = system.start(Start::Copier(name), services.scan.pipe(id).map(|pipe| &*pipe));
     let Some(pid) = tell(services, name, spawned) else {
@@ -166,7 +166,7 @@ fn start_copier<S: System>(system: &mut S, services: &mut Services<S>, id: Id, n
     Outcome::Runs
 }
 
-/// Says what is wrong with a start, and returns the pid of the child, if there is one.
+/// Warns about what went wrong with a start, and returns the pid of the child, if there is one.
 fn tell<S: System>(services: &mut Services<S>, dir: &OsStr, spawned: io::Result<Spawned>) -> Option<Pid> {
     let said = &mut services.said;
     let Spawned { pid, unable, oom } = match spawned {
@@ -189,13 +189,14 @@ fn tell<S: System>(services: &mut Services<S>, dir: &OsStr, spawned: io::Result<
     Some(pid)
 }
 
-/// Whether there is a directory `log`. Anything else gets no pipe: nobody would read it. `Err` if that may be known another time.
+/// Returns whether the service has a directory `log`. Anything else with that name gets no pipe, since nobody would read it. Returns `Err` if a
+/// later attempt may find out.
 fn has_log<S: System>(system: &S, services: &mut Services<S>, name: &OsStr) -> Result<bool, ()> {
     let path = Path::new(name).join(names::LOG);
     let found = match system.examine(&path) {
         Sight::Directory(_) => Ok(true),
         Sight::Gone => Ok(false),
-        // A link that leads nowhere.
+        // This is a dangling link.
         Sight::Unclear(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Sight::Other => {
             Err((text!("starting ", name, " without a logger: ", path), io::ErrorKind::NotADirectory.into()))
@@ -214,7 +215,7 @@ fn has_log<S: System>(system: &S, services: &mut Services<S>, name: &OsStr) -> R
     }
 }
 
-/// Whether what is wrong with a path is the path itself, so that it stays so until somebody changes it.
+/// Returns whether an error is due to the path itself, so that it persists until somebody changes the path.
 fn is_about_the_path(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, NotADirectory, PermissionDenied};
     matches!(error.kind(), NotADirectory | PermissionDenied | InvalidFilename)

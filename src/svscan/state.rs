@@ -1,4 +1,4 @@
-//! The directory of `--state`, in which each supervise has a directory of its own.
+//! The directory of `--state`, in which each supervise has a directory for its files.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -9,13 +9,13 @@ use anyhow::Context;
 use cli::text;
 use sys::identity;
 
-/// For the owner to write, and for all to look, whatever the umask says: clients of other users ask there too.
+/// The mode of the directory, whatever the umask is. Only the owner may write; all users may read, since their clients look there too.
 const MODE: u32 = 0o755;
 
-/// Makes the directory if it is missing, and tries it: what is wrong with it would stop every service.
+/// Makes the directory if it is missing, and checks that it can be written: if not, no service could run.
 ///
 /// # Errors
-/// If it cannot be made or written, or belongs to somebody else than root and this user, who could have what supervises write there.
+/// If it cannot be made or written, or belongs neither to root nor to this user: its owner could then replace the files of supervises.
 pub fn prepare(state: &Path) -> anyhow::Result<()> {
     match DirBuilder::new().mode(MODE).create(state) {
         Ok(()) => fs::set_permissions(state, Permissions::from_mode(MODE)),

@@ -1,4 +1,4 @@
-//! The orderly stop of `svscan --init`: what the machine decides, done to supervises and processes.
+//! The orderly stop of `svscan --init`: carries out the decisions of [`machine::stop`].
 
 use std::ffi::{OsStr, OsString};
 
@@ -20,15 +20,15 @@ use crate::service::files;
 /// A stop that has begun.
 pub struct Stopping<S: System> {
     stop: Stop,
-    /// Control FIFOs with letters that nobody may have read yet, and which last only as long as the FIFO is open.
+    /// Control FIFOs with letters that may not have been read yet. The letters last only as long as the FIFO is open.
     told: Vec<Known<S::Fifo>>,
 }
 
 impl<S: System> Stopping<S> {
-    /// Begins, with `grace` nanoseconds for what ends by itself.
+    /// Begins the stop. What has not ended by itself after `grace` nanoseconds is killed.
     pub fn begin(system: &mut S, services: &mut Services<S>, grace: u64) -> Stopping<S> {
         log::info!("stopping");
-        // A supervise that none of ours has found yet, since it was started by another svscan, is looked for.
+        // Another svscan may have started supervises that this one has not found yet.
         let ids: Vec<Id> = services.scan.kept().map(|kept| kept.id).collect();
         let mut find = |id| {
             let [main, log] = [Role::Main, Role::Log].map(|role| find(system, services, id, role));
@@ -39,34 +39,34 @@ impl<S: System> Stopping<S> {
         Stopping { stop: Stop::new(system.now(), grace, running), told: Vec::new() }
     }
 
-    /// TERM or INT came.
+    /// Takes note that TERM or INT has come. The second one cuts the stop short.
     pub fn ask(&mut self, now: Tick) {
         self.stop.ask(now);
     }
 
-    /// When it has something to do by itself.
+    /// Returns the time at which the stop next has something to do by itself.
     pub fn deadline(&self) -> Option<Tick> {
         self.stop.deadline()
     }
 
-    /// A supervise ended in one of the two ways.
+    /// Takes note that a supervise has ended, and how.
     pub fn ended(&mut self, id: Id, role: Role, end: End) {
         self.told.retain(|&(told, as_what, _)| (told, as_what) != (id, role));
         self.stop.ended(id, role, end);
     }
 
-    /// A process ended that is none of ours.
+    /// Takes note that a child has ended that is neither a supervise nor a copier.
     pub fn orphan_ended(&mut self) {
         self.stop.orphan_ended();
     }
 
-    /// Does what the stop asks for. Returns whether it is over.
+    /// Does all that is due. Returns whether the stop is over.
     pub fn go_on(&mut self, system: &mut S, services: &mut Services<S>, starter: &mut Starter) -> bool {
         while let Some(action) = self.stop.next(system.now()) {
             match action {
                 Action::Tell(id, role, order) => self.tell(system, services, id, role, order),
                 Action::Close(id) => self.stop.closed(id, close_pipe(system, services, id)),
-                // What has got its name meanwhile is not to be started.
+                // Another directory has the name now, and must not be started.
                 Action::Start(id, role) if !services.is_named(system, id) => self.stop.start_failed(id, role),
                 Action::Start(id, role) => match starter.start(system, services, id, role) {
                     Outcome::Runs => self.stop.started(id, role),
@@ -80,7 +80,7 @@ impl<S: System> Stopping<S> {
         self.stop.is_over()
     }
 
-    /// It is over: says who had to be killed.
+    /// Warns about the services that had to be killed. Call it when the stop is over.
     pub fn say_late(&self, services: &Services<S>) {
         let Some(late) = self.stop.late() else {
             return;
@@ -99,7 +99,7 @@ impl<S: System> Stopping<S> {
             Order::Drain => &[Command::Once, Command::Exit],
         };
         let letters: Vec<u8> = letters.iter().map(|letter| letter.letter()).collect();
-        // A copier ends by itself when it comes to the end of file.
+        // A copier ends by itself at the end of file.
         let copier = role == Role::Log && services.scan.reader(id) == Reader::Copier;
         let Some(dir) = services.directory_of(system, id, role).filter(|_| !copier) else {
             return;
@@ -118,7 +118,7 @@ impl<S: System> Stopping<S> {
     }
 }
 
-/// Signals all services, and what they have left behind.
+/// Signals all services, and the processes that they have left behind.
 fn signal_services<S: System>(system: &mut S, services: &Services<S>, signal: Signal) {
     let of = |role| services.supervises().filter(move |&(_, as_what, _)| as_what == role).map(|(.., pid)| pid);
     let spared = Spared {
@@ -154,7 +154,7 @@ fn remember_sessions<S: System>(system: &mut S, services: &Services<S>) {
     }
 }
 
-/// Closes the write end. Returns whether there is anything to read.
+/// Closes the write end of a service's log pipe. Returns whether the pipe holds anything unread.
 fn close_pipe<S: System>(system: &mut S, services: &mut Services<S>, id: Id) -> bool {
     let Some(pipe) = services.scan.pipe(id) else {
         return false;
@@ -163,7 +163,7 @@ fn close_pipe<S: System>(system: &mut S, services: &mut Services<S>, id: Id) -> 
     system.has_unread(pipe)
 }
 
-/// Kills whatever is left.
+/// Kills all processes that are left, supervises too.
 fn kill_all<S: System>(system: &mut S, services: &Services<S>) {
     let supervises: Vec<Pid> = services.supervises().map(|(.., pid)| pid).collect();
     system.kill_all(&supervises);

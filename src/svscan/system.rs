@@ -1,5 +1,5 @@
-//! What the loop of svscan asks of the system that it runs on, and of the files and processes there. [`Kernel`](super::kernel::Kernel) is the only one that a program has; the
-//! tests have another, in which everything can happen between two calls.
+//! [`System`], the interface of the loop of svscan to the kernel, files and processes. The program implements it with
+//! [`Kernel`](super::kernel::Kernel). The tests have another implementation, in which anything can happen between two calls.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -15,21 +15,21 @@ use super::leftovers::Spared;
 use super::upgrade::ScanState;
 use crate::service::log_pipe::PipeEnds;
 
-/// A supervise that is no child, and what tells of its end.
+/// A supervise that is not a child, and the FIFO that reports its end.
 pub type Known<O> = (Id, Role, O);
 
-/// What has ended a sleep.
+/// The reasons why a sleep has ended.
 #[derive(Debug, Default)]
 pub struct Woken {
     /// A signal came.
     pub signalled: bool,
     /// There are changes in the scan directory.
     pub changed: bool,
-    /// Of the supervises that are no children, the places of those that have ended.
+    /// The places, in the list of supervises that are not children, of those that have ended.
     pub ended: Vec<usize>,
 }
 
-/// What a name leads to.
+/// What a path leads to.
 #[derive(Debug)]
 pub enum Sight {
     /// A directory.
@@ -38,15 +38,15 @@ pub enum Sight {
     Other,
     /// There is no such name.
     Gone,
-    /// That cannot be seen.
+    /// It could not be examined.
     Unclear(io::Error),
 }
 
-/// A look into the scan directory.
+/// The result of a look into the scan directory.
 pub struct Pass {
-    /// Whether the kernel tells of changes from now on, or why not.
+    /// Whether the kernel reports changes from now on, or why not.
     pub watched: io::Result<()>,
-    /// Somebody has locked it who may not serve it.
+    /// Whether the directory is locked by a process that may not serve it.
     pub locked_by_a_stranger: bool,
     /// Every name.
     pub names: io::Result<Vec<OsString>>,
@@ -57,20 +57,20 @@ pub struct Pass {
 pub enum Look {
     /// A look at every name.
     Everything,
-    /// A look at this one.
+    /// A look at this name.
     Name(OsString),
-    /// A look at whatever names this directory has.
+    /// A look at all names of this directory, which has no executable `run` yet.
     Filling(Id),
 }
 
-/// What a new child is to become.
+/// What a new child shall execute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start<'a> {
     /// The supervise of this directory.
     Supervise {
         /// The service directory, or its `log`.
         dir: &'a OsStr,
-        /// Which of the two.
+        /// Whether `dir` is the service directory or its `log`.
         role: Role,
         /// Whether svscan ends with the service.
         is_last: bool,
@@ -83,100 +83,100 @@ pub enum Start<'a> {
 pub struct Spawned {
     /// The child.
     pub pid: Pid,
-    /// Why it could not become what it should.
+    /// Why it could not execute its program, if it could not.
     pub unable: Option<(Text, io::Error)>,
-    /// Why it has the OOM score of svscan.
+    /// Why its OOM score could not be restored, so that it has that of svscan.
     pub oom: Option<io::Error>,
 }
 
-/// What the loop asks for.
+/// The requests of the loop.
 pub trait System {
     /// The pipe from a service to its logger, with both ends.
     type Pipe;
-    /// A write end of a FIFO of a supervise.
+    /// The write end of a FIFO of a supervise.
     type Fifo;
 
-    /// The present moment.
+    /// Returns the present time.
     fn now(&self) -> Tick;
-    /// Sleeps until one of `others` ends, a signal comes, the scan directory changes if that is asked for, or the deadline is there.
+    /// Sleeps until one of `others` ends, a signal comes, the scan directory changes (only if `changes` is true), or the deadline has passed.
     fn wait(&mut self, others: &[Known<Self::Fifo>], changes: bool, deadline: Option<Tick>) -> io::Result<Woken>;
     /// Sleeps for a second, because [`wait`](System::wait) failed.
     fn rest(&mut self);
-    /// The next change of a child, if there is one.
+    /// Returns the next change of a child, if there is one.
     fn reap(&mut self) -> Option<(Pid, Change)>;
     /// Forgets that signals have come. Call it before asking [`arrived`](System::arrived).
     fn drain(&mut self);
-    /// Whether the signal has come since this was asked.
+    /// Returns whether the signal has come since the last call.
     fn arrived(&mut self, signal: Signal) -> bool;
-    /// Lets signals wait from now on, or not any more.
+    /// Holds signals back from now on, or delivers them again.
     fn hold_signals(&mut self, hold: bool);
 
-    /// Looks into the scan directory, and has its changes told from then on.
+    /// Looks into the scan directory, and has its changes reported from then on.
     fn look_into_directory(&mut self) -> Pass;
-    /// What the changes that have come call for. If they cannot be read, none is told any more.
+    /// Returns the looks that the reported changes call for. After an error no change is reported any more.
     fn changes(&mut self) -> io::Result<Vec<Look>>;
-    /// From now on a change in the directory `id`, which has this name, is told, if that can be had.
+    /// Has changes in the service directory `id`, which has this name, reported from now on, if that is possible.
     fn watch_filling(&mut self, name: &OsStr, id: Id);
-    /// Of those directories only these are watched from now on.
+    /// Watches only those service directories from now on for which `waited_for` is true.
     fn watch_only(&mut self, waited_for: &dyn Fn(Id) -> bool);
-    /// What is at a path.
+    /// Returns what a path leads to.
     fn examine(&self, path: &Path) -> Sight;
-    /// Whether the file can be executed.
+    /// Returns whether the file can be executed.
     fn can_run(&self, path: &Path) -> bool;
-    /// Whether a look at the name could last for ever.
+    /// Returns whether the name leads into another file system, so that a look at it may never return.
     fn leads_elsewhere(&self, name: &OsStr) -> bool;
-    /// Has a child look at the name, which ends when it has come back.
+    /// Starts a child that looks at the name, and exits when the look has returned.
     fn look_by_child(&mut self, name: &OsStr) -> io::Result<Pid>;
 
-    /// The supervise that runs in a directory, with its pid if that is known.
+    /// Returns the supervise that runs in a directory, with its pid if that is known.
     fn find_supervise(&mut self, dir: &Path) -> io::Result<Option<(Self::Fifo, Option<Pid>)>>;
-    /// What the supervise of a directory has written of itself.
+    /// Reads the record that the supervise of a directory has written.
     fn record(&self, dir: &Path) -> Option<Record>;
-    /// Whether the supervise of a directory was killed, and has left a service behind.
+    /// Returns whether the supervise of a directory was killed, and has left a service behind.
     fn was_left_behind(&self, dir: &Path) -> bool;
-    /// Starts a child, between the ends of this pipe.
+    /// Starts a child. A service gets the write end of `pipe` as its stdout; a logger or copier gets the read end as its stdin.
     fn start(&mut self, start: Start<'_>, pipe: Option<&Self::Pipe>) -> io::Result<Spawned>;
-    /// Writes letters to the supervise of a directory; returns its FIFO where they last only as long as that is open.
+    /// Writes letters to the supervise of a directory. Returns its FIFO if the letters last only as long as the FIFO is open.
     fn tell(&mut self, dir: &Path, letters: &[u8]) -> io::Result<Option<Self::Fifo>>;
-    /// Tells the supervise of a logger to leave when that is down. `false` if it has just ended.
+    /// Tells the supervise of a logger to exit when the logger is down. Returns false if the supervise has just ended.
     fn release(&mut self, logger: Pid) -> io::Result<bool>;
 
-    /// The pipe that still connects the service of this name and its logger, or else a new one.
+    /// Returns the pipe that still connects the service with this name and its logger, or a new one if there is none.
     fn recover_pipe(&mut self, name: &OsStr) -> io::Result<Self::Pipe>;
-    /// A new pipe.
+    /// Makes a new pipe.
     fn new_pipe(&mut self) -> io::Result<Self::Pipe>;
-    /// Opens its write end again if that was closed.
+    /// Opens the write end of a pipe again if it was closed.
     fn reopen(&mut self, pipe: &mut Self::Pipe) -> io::Result<()>;
-    /// Closes its write end.
+    /// Closes the write end of a pipe.
     fn close_writer(&mut self, pipe: &mut Self::Pipe);
-    /// Whether something is in it that nobody has read.
+    /// Returns whether a pipe holds anything unread.
     fn has_unread(&self, pipe: &Self::Pipe) -> bool;
-    /// Its inode number.
+    /// Returns the inode number of a pipe.
     fn pipe_id(&self, pipe: &Self::Pipe) -> Option<u64>;
 
-    /// What the next program in this process needs to know, but for the services.
+    /// Returns the state for the next program in this process, without the services.
     fn state(&self) -> ScanState;
-    /// The numbers of the ends of a pipe.
+    /// Returns the descriptor numbers of the ends of a pipe.
     fn pipe_ends(&self, pipe: &Self::Pipe) -> PipeEnds;
-    /// The number of a FIFO.
+    /// Returns the descriptor number of a FIFO.
     fn fifo_number(&self, fifo: &Self::Fifo) -> i32;
-    /// The pipe that the program before this one has left.
+    /// Takes over a pipe that the program before this one has left open.
     fn inherit_pipe(&mut self, ends: PipeEnds) -> io::Result<Self::Pipe>;
-    /// The FIFO that it has left.
+    /// Takes over a FIFO that the program before this one has left open.
     fn inherit_fifo(&mut self, number: i32) -> io::Result<Self::Fifo>;
-    /// Asks the file that has the name of this program now whether it understands the state.
+    /// Starts the file that now has the name of this program, to ask it whether it understands the state.
     fn ask_successor(&mut self, state: &[u8]);
-    /// A process ended: the program to become, if it was the one that was asked.
+    /// Takes note of a change of a child. If the child was the file that was asked, and its answer was yes, returns the program to execute.
     fn hear_answer(&mut self, pid: Pid, change: Change) -> Option<PathBuf>;
-    /// Becomes this program. Returns only if that failed, which was said.
+    /// Executes this program in place of svscan. Returns only if that has failed, after a warning.
     fn succeed(&mut self, program: &Path, state: &[u8], pipes: &[&Self::Pipe], others: &[Known<Self::Fifo>]);
 
-    /// The stop begins: gives up what was spared for it, and watches nothing any more.
+    /// Takes note that the stop begins: closes the descriptors that were held for it, and watches nothing any more.
     fn begin_stop(&mut self);
-    /// Remembers the session of a service, to find what it leaves behind.
+    /// Remembers the sessions of a service and its supervise, to find the processes that the service leaves behind.
     fn remember_session(&mut self, supervise: Option<Pid>, dir: Option<&Path>);
-    /// Signals what the services have left behind.
+    /// Signals all services and what they have left behind, except the processes in `spared`.
     fn signal_leftovers(&mut self, spared: &Spared, signal: Signal);
-    /// Kills everything, these supervises too.
+    /// Kills all descendants, and these supervises. As process 1, kills all other processes.
     fn kill_all(&mut self, supervises: &[Pid]);
 }

@@ -1,8 +1,9 @@
-//! What a svscan hands over to its new file: the services, their supervises, and which descriptors it holds.
+//! The state that svscan hands over to its new file: the services, their supervises, and the descriptors that it holds.
 //!
-//! In bytes it is a line, [`MAGIC`], and then [`svdir::record::sections`], each with a row of words with a NUL behind each, since names may hold anything else. A section that is not
-//! known is left alone, unless its tag is critical; so are words at the end of one. So a later release may say more. The layout of the releases before, a row of words without
-//! sections (`uphold svscan 1`), is read for ever.
+//! The bytes are the line [`MAGIC`], followed by [`svdir::record::sections`]. Each section is a sequence of words, each of which ends with a NUL,
+//! since names may contain any other byte. Unknown sections are skipped, unless their tag is critical, and so are unknown words at the end of a
+//! section, so that a later release can add to the state. The older layout, a sequence of words without sections (`uphold svscan 1`), stays
+//! readable for ever.
 
 use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -21,70 +22,70 @@ use sys::signals::Signals;
 use super::arguments::VOICE;
 use crate::service::log_pipe::PipeEnds;
 
-/// What it begins with.
+/// The line with which the state begins.
 const MAGIC: &[u8] = b"uphold svscan in sections\n";
-/// The lock and the limit on open files.
+/// The tag of the section with the lock and the limit on open files. The tags of the other sections follow.
 const SVSCAN: u8 = 1;
 /// A service.
 const SERVICE: u8 = 2;
-/// One more name of the service before.
+/// One more name of the service in the last [`SERVICE`].
 const NAME: u8 = 3;
-/// A supervise that is no child.
+/// A supervise that is not a child.
 const OTHER: u8 = 4;
-/// The OOM score.
+/// The OOM score for children.
 const OOM: u8 = 5;
-/// It is told which log supervises are copiers.
+/// The state says which log supervises are copiers.
 const COPIERS: u8 = 6;
-/// The log supervise of the service before is a copier.
+/// The log supervise of the service in the last [`SERVICE`] is a copier.
 const COPIER: u8 = 7;
-/// What the copiers lock.
+/// The descriptor of the copiers' lock.
 const LINES: u8 = 8;
-/// A descriptor: what it is for, and its number.
+/// A descriptor: its [`Key`], and its number.
 const DESCRIPTOR: u8 = 9;
 
-/// In place of a number: none.
+/// The word for a number that is `None`.
 const NONE: &[u8] = b"-";
 
-/// What a descriptor is for. A number that is not here is one of a later release.
+/// The purpose of a descriptor. Numbers without a constant belong to later releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub u8);
 
 impl Key {
     /// The read end of the pipe for signals.
     pub const SIGNALS: Key = Key(1);
-    /// The write end of it.
+    /// The write end of the pipe for signals.
     pub const SIGNALS_WRITER: Key = Key(2);
 }
 
-/// The state.
+/// The state that is handed over.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ScanState {
-    /// The lock on the scan directory, where there is one.
+    /// The descriptor of the lock on the scan directory, if there is a lock.
     pub lock: Option<RawFd>,
-    /// The soft limit on open files that was inherited.
+    /// The inherited soft limit on open files, if svscan has changed it.
     pub open_files: Option<u64>,
-    /// The OOM score that children get, if it is not that of svscan. A svscan that had lowered none left this out.
+    /// The OOM score that children get, if it is not that of svscan. A svscan that has not lowered its own score leaves this out.
     pub oom: Option<i16>,
-    /// Whether it is told which log supervises are copiers. Older svscans left this out, and so do those without any.
+    /// Whether the state says which log supervises are copiers. Older svscans left this out, and so do svscans without copiers.
     pub tells_copiers: bool,
-    /// What the copiers lock to write. Older svscans left this out.
+    /// The descriptor of the copiers' lock. Older svscans left this out.
     pub lines: Option<RawFd>,
-    /// Descriptors that svscan itself needs, those of unknown keys too. Older svscans left this out.
+    /// Descriptors that svscan itself needs, including those with unknown keys. Older svscans left this out.
     pub descriptors: Vec<(Key, RawFd)>,
     /// All services.
     pub services: Vec<Kept<PipeEnds>>,
-    /// The FIFOs of the supervises that are no children.
+    /// The FIFOs of the supervises that are not children.
     pub others: Vec<(Id, Role, RawFd)>,
 }
 
 impl ScanState {
-    /// As bytes.
+    /// Returns the state as bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         let mut section = |tag: u8, fill: &dyn Fn(&mut Words)| {
             let mut words = Words::default();
             fill(&mut words);
-            // The longest has one name of a file.
+            // It fits: the longest section has one file name.
             let length = u16::try_from(words.0.len()).unwrap_or(0);
             bytes.push(tag);
             bytes.extend(length.to_le_bytes());
@@ -131,7 +132,7 @@ impl ScanState {
         bytes
     }
 
-    /// What [`encode`](ScanState::encode) made, of this release or any other; `None` for anything else.
+    /// Parses the bytes that [`encode`](ScanState::encode) of any release has made. Returns `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<ScanState> {
         let Some(sections) = bytes.strip_prefix(MAGIC) else {
             return decode_1(bytes);
@@ -158,8 +159,8 @@ impl ScanState {
     }
 }
 
-/// Catches `caught` for a svscan that goes on, by the pipe that is among `descriptors`. What else is there, of a later release, is closed. An older svscan has left no
-/// pipe: a new one is made then, however long that takes, for without svscan nobody would look after the services.
+/// Catches the signals `caught` again, with the pipe among `descriptors`. Other descriptors, which only a later release knows, are closed. An older
+/// svscan has left no pipe: then a new one is made, however long that takes, since the services need svscan.
 pub fn catch_again(caught: &[Signal], descriptors: &[(Key, RawFd)]) -> Signals {
     let inherit = |&(key, number): &(Key, RawFd)| Some((key, sealed::inherit(number).ok()?));
     let mut open: Vec<(Key, OwnedFd)> = descriptors.iter().filter_map(inherit).collect();
@@ -289,8 +290,8 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The layout before there were sections: all words in a row, first what it is, then each service and each supervise that is no child, and what else
-/// there may be, behind a word that says what follows.
+/// Parses the older layout without sections. The first word is the name of the layout; the lock and the limit on open files follow. Then comes
+/// each item, such as a service or a supervise that is not a child, after a word that names its kind.
 fn decode_1(bytes: &[u8]) -> Option<ScanState> {
     let mut source = Source(bytes);
     if source.word()? != b"uphold svscan 1" {
@@ -383,7 +384,7 @@ mod tests {
         let with = |tag: u8| [example().encode(), vec![tag, 2, 0, b'1', 0]].concat();
         assert_eq!(ScanState::decode(&with(0x7e)), Some(example()));
         assert_eq!(ScanState::decode(&with(0xfe)), None);
-        // One more word at the end of a section that is known.
+        // A known section has one more word at its end.
         let longer = [MAGIC, &[SVSCAN, 6, 0], b"3\0-\x009\0"].concat();
         assert_eq!(ScanState::decode(&longer), Some(ScanState { lock: Some(3), ..ScanState::default() }));
     }
@@ -392,7 +393,7 @@ mod tests {
     fn what_is_cut_short_or_something_else_is_not() {
         let bytes = example().encode();
         let whole = |length: usize| ScanState::decode(&bytes[..length]).is_some();
-        // Between two sections it is a shorter state, nowhere else.
+        // Cut between two sections, the bytes are a shorter state. Cut anywhere else, they are none.
         let sections = Sections(&bytes[MAGIC.len()..]).count();
         assert_eq!((0..bytes.len()).filter(|&length| whole(length)).count(), sections - 1);
         for (at, _) in bytes.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! `final-exits`.
+//! The file `final-exits`: ends of `run` after which the service is not started again.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,7 +7,7 @@ use testkit::signal;
 
 use super::service::{ENDS, HELD, LIVES, Service, User, for_each_user};
 
-/// One that ends like this at its first start, and these ends are final.
+/// Starts a service whose `run` ends with the shell command `end`, and whose `final-exits` is `finals`.
 fn ending(user: User, end: &str, finals: &str) -> Service {
     Service::new(user, ENDS, &[("end", end), ("final-exits", finals)]).start()
 }
@@ -51,7 +51,7 @@ fn an_end_that_was_asked_for_is_never_the_last_one() {
         let mut pid = 0;
         for (count, letter) in ["-t", "-k", "-r", "-i"].into_iter().enumerate() {
             if letter == "-i" {
-                // The shell is sleep by then, which INT ends, and this is how it is told to end.
+                // INT ends the sleep that the shell has executed. As the down-signal, INT counts as an end that was asked for.
                 service.put("down-signal", "INT");
             }
             service.wait_starts(count + 1);
@@ -60,7 +60,7 @@ fn an_end_that_was_asked_for_is_never_the_last_one() {
             service.wait_restart(pid);
         }
         let pid = service.wait_restart(pid);
-        // Nobody has told supervise of this.
+        // supervise does not know of this signal, so the end counts as one that was not asked for.
         service.wait_starts(5);
         signal(pid, "TERM");
         service.wait_svstat("down S seconds, normally up, failed: killed by SIGTERM");
@@ -89,7 +89,7 @@ fn whoever_waits_is_told_at_once_that_it_is_over() {
     for_each_user(|user| {
         let service = ending(user, "exit 0", "0");
         service.wait_svstat("down S seconds, normally up, done");
-        // A job that is done was what it was wanted for.
+        // A job that is done counts as ready.
         assert_eq!(service.wait(&["--wait=ready"]).code, 0);
         let told = |state: &str, why: &str| (1, format!("svc: warning: unable to wait for web to be {state}: {why}\n"));
         let wait = |options: &[&str]| {
@@ -100,7 +100,7 @@ fn whoever_waits_is_told_at_once_that_it_is_over() {
         service.put("final-exits", "3");
         service.put("end", "exit 3");
         for state in ["up", "ready"] {
-            // It may be up for a moment.
+            // After -u it may be up for a moment.
             service.svc("-u");
             service.wait_svstat("down S seconds, normally up, failed: exited 3");
             let options = format!("--wait={state}");

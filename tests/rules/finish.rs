@@ -1,4 +1,4 @@
-//! `finish`.
+//! The script `finish`, which is run after each end of the service.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -44,11 +44,11 @@ fn finish_is_for_a_service_that_has_ended_and_not_for_a_copy_that_made_place() {
         assert_eq!(service.wait(&["-R", "--wait=replaced"]).code, 0);
         wait_until("the old one has ended", || !lives(old));
         let new = service.wait_restart(old);
-        // What cannot be executed is given up, and has not lived.
+        // A new copy that cannot be executed is given up. It was never up, so `finish` is not run for it.
         fs::set_permissions(service.scratch.path("web/run"), fs::Permissions::from_mode(0o644)).expect("it is ours");
         assert_eq!(service.wait(&["-R", "--wait=replaced"]).code, 1);
         assert_eq!(service.ends(), "");
-        // The new one was started in a process group of its own.
+        // The new copy was started in a process group of its own.
         signal(new, "KILL");
         service.wait_ends(&format!("256 9 web {new}\n"));
         holds_for(Duration::from_millis(1500), "it is run once", || service.ends().lines().count() == 1);
@@ -93,7 +93,7 @@ fn what_has_failed_stays_so_over_a_kill_and_an_upgrade_of_supervise() {
         service.stays(1);
         service.svc("-x");
         assert_eq!(service.end(), 0);
-        // One that was told to leave is followed by one that begins anew.
+        // After a supervise that was told to exit, the next one begins anew.
         service.supervise();
         service.wait_starts(2);
     });
@@ -121,7 +121,7 @@ fn while_finish_runs_svstat_and_the_status_say_so_and_signals_reach_nobody() {
     for_each_user(|user| {
         let (service, first, finish) = Service::held(user, HELD);
         assert_eq!(service.svstat(), format!("down S seconds, normally up, want up, finishing pid {finish}"));
-        // As runit has it. The record is written first.
+        // The status has the format of runit. It is written after the record, so it may be a moment late.
         wait_until("the status says so", || {
             let status = service.scratch.read("web/supervise/status");
             status[12..16] == finish.to_le_bytes() && status[19] == 2
@@ -254,7 +254,7 @@ fn without_a_limit_finish_may_take_for_ever() {
     let service = service.start();
     signal(service.wait_up(), "KILL");
     let finish = service.wait_finishing();
-    // The default would be over by then.
+    // The default timeout is shorter than this.
     holds_for(Duration::from_millis(5500), "it lives", || lives(finish));
     assert_eq!(service.said(), "");
 }

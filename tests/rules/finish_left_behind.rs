@@ -1,4 +1,4 @@
-//! A supervise that was killed, or upgraded, around an end of the service: `finish` is run once for each end.
+//! supervise is killed or upgraded around an end of the service: `finish` is still run once for each end.
 
 use testkit::{lives, signal, wait_until};
 
@@ -88,7 +88,7 @@ fn what_was_wanted_while_finish_ran_is_wanted_by_the_next_supervise() {
 fn an_upgrade_goes_on_with_a_finish_that_runs() {
     for_each_user(|user| {
         let (mut service, run, finish) = Service::held(user, HELD);
-        // As its child, and as that of a supervise that was killed.
+        // First `finish` is a child of supervise, then the child of a supervise that was killed.
         for _ in 0..2 {
             for _ in 0..2 {
                 service.obey_while_finishing("--reexec");

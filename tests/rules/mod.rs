@@ -1,6 +1,6 @@
-//! What follows when `run` has ended, as the service directory says. Where none of these files exists, nothing of this is seen; the other suites of tests are about that.
+//! The files of a service directory that say what follows an end of `run`. The other tests cover services without these files.
 //!
-//! Each is tested as whoever runs the tests, and as an ordinary user where that is root.
+//! Each file is tested as the user who runs the tests and, if that is root, also as an ordinary user.
 
 #![cfg(target_os = "linux")]
 

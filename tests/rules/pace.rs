@@ -1,4 +1,4 @@
-//! `backoff` and `max-restarts`.
+//! The files `backoff` and `max-restarts`: the time between starts, and the number of ends in a time that counts as a failure.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use testkit::{holds_for, signal, wait_until};
 
 use super::service::{ENDS, LIVES, Service, for_each_user};
 
-/// A `run` that notes the seconds since boot at which it starts, and ends at once.
+/// A `run` that writes the seconds since boot to `starts`, and ends at once.
 const STAMPING: &str = "read up rest </proc/uptime; echo $up >>starts; exit 1";
 
-/// So much later than it is made a start may be noted on a busy machine.
+/// How much later than it happens a start may be noted on a busy machine, in seconds.
 const LATE: f64 = 0.5;
 
-/// The seconds from each start to the next.
+/// Returns the seconds from each start to the next.
 fn paces(service: &Service) -> Vec<f64> {
     let text = service.scratch.text("web/starts");
     let starts: Vec<f64> = text.lines().map(|line| line.parse().expect("seconds")).collect();
@@ -28,7 +28,7 @@ fn the_pace_doubles_up_to_the_backoff_and_svstat_says_when_the_next_start_is() {
         let paces = paces(&service);
         for (pace, least) in paces.iter().zip([1.0, 2.0, 4.0, 4.0]) {
             assert!(*pace > least - LATE, "{paces:?}");
-            // It could be later for want of a processor only.
+            // Only a busy machine could make it later.
             assert!(*pace < least + 3.0, "{paces:?}");
         }
         assert_eq!(service.said(), "");
@@ -45,7 +45,7 @@ fn up_in_a_long_pace_starts_at_once() {
             service.wait_svstat(line);
             service.put("end", "exec sleep 1000");
             service.svc(letter);
-            // The next one would have been eight seconds after the last.
+            // Without the command the next start would be eight seconds after the last.
             let up = service.wait(&["--wait=up", "--timeout=4s"]);
             assert_eq!((up.code, service.starts()), (0, 5), "{letter}: {}", up.err());
         }
@@ -78,7 +78,7 @@ fn a_long_pace_holds_over_a_kill_and_an_upgrade_of_supervise() {
         service.wait_starts(4);
         let paces = paces(&service);
         assert!(paces[2] > 4.0 - LATE, "{paces:?}");
-        // What was counted begins anew.
+        // After the kill and the upgrade the pace begins anew.
         service.wait_starts(5);
         wait_until("the next start is a second later", || service.starts() >= 5);
         assert!(self::paces(&service)[3] < 4.0 - LATE, "{paces:?}");
@@ -114,7 +114,7 @@ fn ends_that_were_asked_for_are_no_failure() {
         let mut pid = service.wait_up();
         let mut starts = 1;
         let mut restart = |end: &dyn Fn(u32)| {
-            // It may not have noted it yet.
+            // `run` may not have noted its start yet.
             service.wait_starts(starts);
             end(pid);
             pid = service.wait_restart(pid);
@@ -123,7 +123,7 @@ fn ends_that_were_asked_for_are_no_failure() {
         for letter in ["-t", "-t", "-k", "-r", "-t", "-k"] {
             restart(&|_| service.svc(letter));
         }
-        // Nobody has told supervise of these.
+        // supervise does not know of these signals, so the ends count as ends that were not asked for.
         for name in ["KILL", "TERM"] {
             restart(&|pid| signal(pid, name));
         }
@@ -183,7 +183,7 @@ fn nonsense_is_told_once_and_the_default_holds() {
             ("max-restarts", "2/60s\n3/60s", "it holds a blank or a second line"),
             ("max-restarts", &huge, "too large"),
         ];
-        // Side by side, since each takes a second or two.
+        // The services run at the same time, since each takes a second or two.
         let services = cases.map(|(name, contents, why)| {
             (Service::new(user, ENDS, &[("end", "exit 1"), (name, contents)]).start(), name, why)
         });

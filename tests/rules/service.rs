@@ -1,4 +1,4 @@
-//! A service directory `web` with a supervise, of root or of an ordinary user.
+//! A service directory `web` with a supervise, which runs as root or as an ordinary user.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
@@ -9,25 +9,25 @@ use testkit::{Finished, Running, Scratch, holds_for, is_root, signal, start, wai
 
 use super::world;
 
-/// A `run` that notes each start in `starts`, and lives.
+/// A `run` that notes each start in `starts`, and stays up.
 pub const LIVES: &str = "echo >>starts; exec sleep 1000";
 
-/// A `run` that notes each start in `starts` and ends as the file `end` says.
+/// A `run` that notes each start in `starts`, and ends as the shell commands in the file `end` say.
 pub const ENDS: &str = "echo >>starts; . ./end";
 
-/// A `finish` that notes its words in `ends`, and lives for as long as there is a file `hold`.
+/// A `finish` that notes its arguments in `ends`, and runs as long as there is a file `hold`.
 pub const HELD: &str = "echo \"$@\" >>ends; while [ -e hold ]; do sleep 0.02; done";
 
-/// Whose supervise it is.
+/// The user who runs supervise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
-    /// Whoever runs the tests.
+    /// The user who runs the tests.
     Own,
-    /// An ordinary one.
+    /// An ordinary user.
     Ordinary,
 }
 
-/// Does this as whoever runs the tests and, where that is root, as an ordinary user.
+/// Runs `test` for the user who runs the tests and, if that is root, also for an ordinary user.
 pub fn for_each_user(test: impl Fn(User) + Sync) {
     let users: &[User] = if is_root() { &[User::Own, User::Ordinary] } else { &[User::Own] };
     testkit::for_each(users, |&user| test(user));
@@ -40,7 +40,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Makes the directory with this `run` and these other files, those that begin with `#!` executable.
+    /// Makes the service directory, with the body of the script `run` and with these other files.
     pub fn new(user: User, run: &str, files: &[(&str, &str)]) -> Service {
         let scratch = Scratch::new();
         scratch.service("web", run);
@@ -60,14 +60,15 @@ impl Service {
         service
     }
 
-    /// With a `finish` too, which is a shell script.
+    /// Makes the service directory, with the bodies of the scripts `run` and `finish`.
     pub fn finishing(user: User, run: &str, finish: &str) -> Service {
         let service = Service::new(user, run, &[]);
         service.scratch.script("web/finish", finish);
         service
     }
 
-    /// A service that has ended, and whose `finish` runs until the file `hold` is removed; with the pids of both.
+    /// Starts a service and kills its `run`. Its `finish`, if it is [`HELD`], runs until the file `hold` is removed. Returns the service and the pids of
+    /// `run` and `finish`.
     pub fn held(user: User, finish: &str) -> (Service, u32, u32) {
         let service = Service::finishing(user, LIVES, finish);
         service.put("hold", "");
@@ -80,7 +81,7 @@ impl Service {
         (service, run, finish)
     }
 
-    /// Writes a file of the directory in one go, since it may be read in between.
+    /// Replaces a file of the service directory in one step, since supervise may read it at any moment.
     pub fn put(&self, name: &str, contents: &str) {
         let new = self.scratch.write("new", contents);
         fs::rename(new, self.scratch.path("web").join(name)).expect("a file of ours");
@@ -90,7 +91,7 @@ impl Service {
         fs::remove_file(self.scratch.path("web").join(name)).expect("it is there");
     }
 
-    /// Supervises it.
+    /// Starts its supervise, as [`supervise`](Service::supervise) does.
     pub fn start(mut self) -> Service {
         self.supervise();
         self
@@ -111,7 +112,7 @@ impl Service {
         OpenOptions::new().create(true).append(true).open(self.scratch.path(name)).expect("a file")
     }
 
-    /// Kills supervise, and waits until it is gone.
+    /// Kills supervise, and waits for its end.
     pub fn kill_supervise(&mut self) {
         let mut supervise = self.supervise.take().expect("it runs");
         supervise.signal("KILL");
@@ -132,7 +133,7 @@ impl Service {
         self.scratch.run("svc", &[options, &["web"]].concat())
     }
 
-    /// Sends letters, and waits until they are obeyed, which is so while `finish` runs.
+    /// Sends letters while `finish` runs, and waits until supervise has obeyed them and `finish` still runs.
     #[track_caller]
     pub fn obey_while_finishing(&self, letters: &str) {
         self.svc(letters);
@@ -142,7 +143,7 @@ impl Service {
         });
     }
 
-    /// What svstat says, with S for all numbers of seconds.
+    /// Returns what svstat says, with S in place of each number of seconds.
     pub fn svstat(&self) -> String {
         let line = world::svstat(&self.scratch, "web");
         let words: Vec<&str> = line.split(' ').collect();
@@ -161,19 +162,19 @@ impl Service {
         world::wait_up(&self.scratch, "web")
     }
 
-    /// Waits until another process than `old` is up.
+    /// Waits until a process other than `old` is up, and returns its pid.
     #[track_caller]
     pub fn wait_restart(&self, old: u32) -> u32 {
         wait_for("another is up", || world::pid(&self.scratch, "web").filter(|&pid| pid != old))
     }
 
-    /// The pid of the `finish` that runs, as svstat shows it.
+    /// Waits until `finish` runs, and returns its pid as svstat shows it.
     #[track_caller]
     pub fn wait_finishing(&self) -> u32 {
         wait_for("finish runs", || self.svstat().split_once(", finishing pid ").and_then(|(_, pid)| pid.parse().ok()))
     }
 
-    /// How often `run` was started.
+    /// Returns how often `run` was started.
     pub fn starts(&self) -> usize {
         world::lines(&self.scratch, "web/starts")
     }
@@ -183,13 +184,13 @@ impl Service {
         wait_until(&format!("{count} starts, not {}", self.starts()), || self.starts() >= count);
     }
 
-    /// Checks that it is not started again, though it would have been by now.
+    /// Checks for 2.2 seconds, longer than a restart takes, that the number of starts does not change.
     #[track_caller]
     pub fn stays(&self, starts: usize) {
         holds_for(Duration::from_millis(2200), "it is not started again", || self.starts() == starts);
     }
 
-    /// What `finish` was told each time.
+    /// Returns the arguments of each run of `finish`.
     pub fn ends(&self) -> String {
         self.scratch.text("web/ends")
     }
@@ -199,7 +200,7 @@ impl Service {
         wait_until(&format!("finish was told {expected:?}, not {:?}", self.ends()), || self.ends() == expected);
     }
 
-    /// What supervise and the service have said.
+    /// Returns what supervise and the service have written to stderr.
     pub fn said(&self) -> String {
         self.scratch.text("err")
     }

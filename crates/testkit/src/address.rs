@@ -1,8 +1,8 @@
-//! Addresses of a test's own.
+//! Network addresses for tests.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A TCP address on the loopback interface that nobody else asks for: clients of other tests have other addresses, of other processes too.
+/// Returns a TCP address on the loopback interface that no other test uses, neither in this process nor in another one.
 pub fn address() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     let [_, high, low, _] = (std::process::id() << 8).to_be_bytes();

@@ -1,4 +1,4 @@
-//! Cases of one test, side by side: they wait more than they work.
+//! Runs the cases of one test at the same time, since they wait most of the time.
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,13 +8,13 @@ use std::thread;
 /// Runs `check` for each case, many at a time.
 ///
 /// # Panics
-/// When one of them has, after all have ended: it says which.
+/// If `check` has panicked for any case. It panics after all cases have ended, and names the failed ones.
 pub fn for_each<T: Sync + Debug>(cases: &[T], check: impl Fn(&T) + Sync) {
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for case in cases {
             let (check, failed) = (&check, &failed);
-            // What is said in it, for instance that it was skipped, is said of the test.
+            // Messages, such as that a test was skipped, contain the name of the thread, so it gets the name of the test.
             let named = thread::Builder::new().name(thread::current().name().unwrap_or("a test").to_owned());
             let run = move || {
                 let _turn = Turn::wait();
@@ -29,8 +29,8 @@ pub fn for_each<T: Sync + Debug>(cases: &[T], check: impl Fn(&T) + Sync) {
     assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }
 
-/// The right to run a case. Of all tests in this process together, so many run at a time; each svscan among them takes one of the 128 watchers
-/// of files (inotify) that a user may have.
+/// The right to run a case. All tests of this process together run at most 64 cases at a time, since each svscan among them takes one of the 128
+/// inotify instances that a user may have.
 struct Turn;
 
 static FREE: (Mutex<usize>, Condvar) = (Mutex::new(64), Condvar::new());

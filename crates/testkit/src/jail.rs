@@ -1,4 +1,4 @@
-//! A directory that a program of the suite takes for the root: with a passwd file of the test's own.
+//! A directory that a program of the suite sees as the root directory, so that a test can give it a passwd file, for instance.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,14 +7,14 @@ use std::process::Command;
 
 use crate::{Scratch, finish, needs_program, needs_root};
 
-/// A root directory that holds `/bin/sh`, a few programs of the suite in `/bin`, the libraries of all these, and nothing else.
+/// A root directory that holds only `/bin/sh`, a few programs of the suite in `/bin`, and the libraries of all these.
 pub struct Jail {
     chroot: PathBuf,
     scratch: Scratch,
 }
 
 impl Jail {
-    /// One with these programs; `None` where the test may not change its root, and a line that says so.
+    /// Makes a jail with these programs. Returns `None`, and says that the test is skipped, if it does not run as root, or chroot or ldd is missing.
     pub fn new(programs: &[&str]) -> Option<Jail> {
         if !needs_root() {
             return None;
@@ -35,19 +35,20 @@ impl Jail {
         Some(jail)
     }
 
-    /// Its directory.
+    /// Returns the directory that is the root.
     pub fn scratch(&self) -> &Scratch {
         &self.scratch
     }
 
-    /// A command that runs in it, with PATH=/bin.
+    /// Returns a command that runs in the jail, with PATH=/bin.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.chroot);
         command.arg(self.scratch.root()).args(words).env("PATH", "/bin").current_dir("/");
         command
     }
 
-    /// By a program of its own: as long as this process had the copy open for writing, no other thread could execute it.
+    /// Copies a file with `cp`. If this process wrote the copy itself, a child that another thread makes at that moment would keep the copy open for
+    /// writing, and it could not be executed.
     fn copy(&self, from: &Path, to: impl AsRef<Path>) {
         let to = self.scratch.path(to);
         fs::create_dir_all(to.parent().expect("below the root")).expect("a directory");

@@ -1,5 +1,5 @@
-//! For black-box tests of the built programs: which suite is under test, directories and processes that a test owns and that are
-//! gone when it ends, and waiting for a condition with a deadline.
+//! Tools for black-box tests of the built programs: the choice of the suite under test, directories and processes that go away
+//! when the test ends, and waiting for a condition with a deadline.
 
 mod address;
 mod cases;

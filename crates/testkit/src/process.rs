@@ -9,9 +9,9 @@ use std::time::Instant;
 use crate::PATIENCE;
 use crate::wait::pause;
 
-/// Held for reading while a child is made, for writing while a file that may be executed is written. A child that is made
-/// while the file is open for writing keeps it open until its own exec, and executing the file fails with ETXTBSY. To wait for that exec
-/// afterwards does not help: whoever made the child goes on before the kernel has closed the files.
+/// Held for reading while a child is made, for writing while an executable file is written. A child that is made while the file is open for
+/// writing keeps it open until its own exec, and until then executing the file fails with ETXTBSY. It does not help to wait for that exec
+/// afterwards: the thread that made the child continues before the kernel has closed the files.
 static FORKING: RwLock<()> = RwLock::new(());
 
 fn spawn(command: &mut Command) -> Child {
@@ -20,8 +20,8 @@ fn spawn(command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// Makes the standard library start children without a copy of the test's memory. It looks these functions up by weak names,
-/// which bring nothing into a static file by themselves; without them it forks, which costs several times as much.
+/// Makes the standard library start children without a copy of the test's memory. The library finds these functions by weak
+/// symbols, which alone do not link the functions into a static executable. Without them it forks, which takes several times as long.
 fn link_quick_spawn() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     std::hint::black_box([
@@ -30,7 +30,7 @@ fn link_quick_spawn() {
     ]);
 }
 
-/// Runs `command` to its end and lets it say nothing. What goes wrong does not matter.
+/// Runs `command` to its end, without input and output. Errors are ignored.
 pub(crate) fn quietly(command: &mut Command) {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = {
@@ -46,24 +46,24 @@ pub(crate) fn while_nothing_forks<T>(write: impl FnOnce() -> T) -> T {
     write()
 }
 
-/// A program that ended, and what it said.
+/// The exit code and the output of a program that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// The exit code; for a death by signal, 1000 and its number.
+    /// The exit code; for a death by signal, 1000 plus its number.
     pub code: i32,
-    /// What it wrote on stdout.
+    /// The bytes that it wrote to stdout.
     pub stdout: Vec<u8>,
-    /// What it wrote on stderr.
+    /// The bytes that it wrote to stderr.
     pub stderr: Vec<u8>,
 }
 
 impl Finished {
-    /// stdout as text, with what is not UTF-8 replaced.
+    /// Returns stdout as text, with invalid UTF-8 replaced.
     pub fn out(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// stderr as text, with what is not UTF-8 replaced.
+    /// Returns stderr as text, with invalid UTF-8 replaced.
     pub fn err(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
@@ -74,10 +74,10 @@ fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 1000 + status.signal().unwrap_or(0))
 }
 
-/// Runs `command` to its end, with nothing on stdin.
+/// Runs `command` to its end, with an empty stdin.
 ///
 /// # Panics
-/// When it cannot be started, or has not ended within the deadline (it is killed then).
+/// If it cannot be started, or does not end within [`PATIENCE`]; then it is killed.
 #[track_caller]
 pub fn finish(command: &mut Command) -> Finished {
     finish_with(command, b"")
@@ -126,10 +126,10 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
     None
 }
 
-/// Sends the process `pid` a signal by the name that `kill` knows, such as `TERM`.
+/// Sends a signal to the process `pid`, by the name that `kill` knows, such as `TERM`.
 ///
 /// # Panics
-/// When it cannot be sent, or `pid` is none of a single process: 0 would be the test and all that it started.
+/// If the signal cannot be sent, or `pid` is 0 or 1. As a pid, 0 means the whole process group of the test.
 #[track_caller]
 pub fn signal(pid: u32, name: &str) {
     assert!(pid > 1, "kill -{name} {pid}");
@@ -137,44 +137,44 @@ pub fn signal(pid: u32, name: &str) {
     assert_eq!(sent.code, 0, "kill -{name} {pid}: {}", sent.err());
 }
 
-/// A program that runs until it ends or the test does.
+/// A program that is killed when this value is dropped.
 pub struct Running(Child);
 
 /// Starts `command`; it is killed when the result is dropped.
 ///
 /// # Panics
-/// When it cannot be started.
+/// If it cannot be started.
 #[track_caller]
 pub fn start(command: &mut Command) -> Running {
     Running(spawn(command))
 }
 
 impl Running {
-    /// Its pid.
+    /// Returns the pid.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
 
-    /// The process, for its pipes.
+    /// Returns the process, for access to its pipes.
     pub fn child(&mut self) -> &mut Child {
         &mut self.0
     }
 
-    /// Sends a signal by the name that `kill` knows, such as `TERM`.
+    /// Sends it a signal, by the name that `kill` knows, such as `TERM`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
         signal(self.pid(), name);
     }
 
-    /// The exit code if it has ended (see [`Finished::code`]).
+    /// Returns the exit code if it has ended (see [`Finished::code`]).
     pub fn ended(&mut self) -> Option<i32> {
         self.0.try_wait().expect("a child of ours").map(code)
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and returns the exit code (see [`Finished::code`]).
     ///
     /// # Panics
-    /// When it has not ended within the deadline.
+    /// If it does not end within [`PATIENCE`].
     #[track_caller]
     pub fn end(&mut self) -> i32 {
         code(wait(&mut self.0).expect("ends before the deadline"))

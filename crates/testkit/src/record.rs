@@ -1,4 +1,4 @@
-//! The record that one of our supervises writes, as a test looks at it and spoils it.
+//! Reads and changes the record that a supervise of ours has written.
 
 use std::fs;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use svdir::Record;
 use svdir::record::slots::{self, Sequence};
 
-/// The record in the service directory `dir`; `None` while there is none.
+/// Reads the record in the service directory `dir`. Returns `None` if there is none.
 pub fn record(dir: impl AsRef<Path>) -> Option<Record> {
     newest(dir.as_ref()).map(|(_, record)| record)
 }
 
-/// Changes the record in the service directory `dir`, whose supervise does not run.
+/// Changes the record in the service directory `dir`, in which no supervise runs.
 ///
 /// # Panics
-/// If there is none, or it cannot be written.
+/// If there is no record, or it cannot be written.
 pub fn change_record(dir: impl AsRef<Path>, change: impl FnOnce(&mut Record)) {
     let dir = dir.as_ref();
     let (sequence, mut record) = newest(dir).expect("a record");

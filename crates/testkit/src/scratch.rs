@@ -1,4 +1,4 @@
-//! A directory of a test's own, and the processes that work in it.
+//! A temporary directory for one test, and the processes that work in it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -13,54 +13,54 @@ use tempfile::TempDir;
 use crate::process::{quietly, while_nothing_forks};
 use crate::{Finished, Running, Suite, finish, is_root, start};
 
-/// The user and group `nobody`, who does what an ordinary user does where the tests run as root.
+/// The id of the user and group `nobody`, which is the ordinary user if the tests run as root.
 const NOBODY: u32 = 65534;
 
-/// Where programs are copied to for a user who might not get into the directory that they were built in. The dot hides
-/// it from svscan.
+/// The directory to which programs are copied for the ordinary user, who may have no access to the directory in which they
+/// were built. The dot hides it from svscan.
 const LENT: &str = ".programs";
 
-/// A new directory. When it is dropped, every process whose current directory lies in it is killed, and it is removed.
+/// A temporary directory. On drop, every process whose current directory lies in it is killed, and the directory is removed.
 pub struct Scratch {
     directory: TempDir,
     suite: Suite,
 }
 
 impl Scratch {
-    /// A new, empty directory, for the suite that is under test.
+    /// Makes a new, empty directory, for the suite under test.
     pub fn new() -> Scratch {
         Scratch::with(Suite::under_test())
     }
 
-    /// The same for the given suite.
+    /// Makes a new, empty directory, for the given suite.
     pub fn with(suite: Suite) -> Scratch {
         hear_signals();
         let directory = tempfile::Builder::new().prefix("uphold-test-").tempdir().expect("a temporary directory");
-        // Ordinary users that a test turns into shall get in.
+        // The ordinary user needs access.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
         Scratch { directory, suite }
     }
 
-    /// The suite that `command` takes its programs from.
+    /// Returns the suite from which `command` takes its programs.
     pub fn suite(&self) -> &Suite {
         &self.suite
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn root(&self) -> &Path {
         self.directory.path()
     }
 
-    /// A path in it.
+    /// Returns the path of a file in the directory.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.root().join(name)
     }
 
-    /// Writes a file, with the directories above it.
+    /// Writes a file, and makes missing directories above it.
     pub fn write(&self, name: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("below the root")).expect("a directory");
-        // What is never executed keeps nobody from making children.
+        // Only an executable file must be written while no child is being made.
         if fs::metadata(&path).is_ok_and(|file| file.mode() & 0o111 != 0) {
             while_nothing_forks(|| fs::write(&path, contents)).expect("a file");
         } else {
@@ -69,7 +69,7 @@ impl Scratch {
         path
     }
 
-    /// Makes a directory, with those above it.
+    /// Makes a directory, and missing directories above it.
     pub fn mkdir(&self, name: impl AsRef<Path>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(&path).expect("a directory");
@@ -84,7 +84,7 @@ impl Scratch {
         path
     }
 
-    /// Puts an executable file in the place of whatever has this name, as an upgrade does.
+    /// Replaces the file with this name by a new executable file, as an upgrade does.
     pub fn install(&self, name: impl AsRef<Path>, contents: &[u8]) -> PathBuf {
         let path = self.path(name);
         let new = path.with_extension("new");
@@ -100,7 +100,7 @@ impl Scratch {
         self.path(name)
     }
 
-    /// Names that are no directory to enter, each with the reason that the suite gives.
+    /// Returns names of directories that cannot be entered, each with the reason that the suite gives.
     pub fn no_way_in(&self) -> Vec<(String, &'static str)> {
         self.write("file", "");
         std::os::unix::fs::symlink("loop", self.path("loop")).expect("a link");
@@ -115,17 +115,17 @@ impl Scratch {
         reasons.map(|(name, reason)| (name.to_owned(), reason)).into()
     }
 
-    /// What a file holds; empty if there is none.
+    /// Returns the contents of a file; empty if it cannot be read.
     pub fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
         fs::read(self.path(name)).unwrap_or_default()
     }
 
-    /// The same as text.
+    /// Returns the contents of a file as text, with invalid UTF-8 replaced.
     pub fn text(&self, name: impl AsRef<Path>) -> String {
         String::from_utf8_lossy(&self.read(name)).into_owned()
     }
 
-    /// A command of the suite, to be run in this directory.
+    /// Returns a command of the suite that runs in this directory.
     pub fn command(&self, program: &str, words: &[&str]) -> Command {
         let mut command = self.suite.command(program);
         command.args(words).current_dir(self.root());
@@ -138,8 +138,8 @@ impl Scratch {
         finish(&mut self.command(program, words))
     }
 
-    /// Starts a program of the suite in this directory, its stdin empty, stdout going to the file `NAME.out` and stderr
-    /// to `NAME.err`.
+    /// Starts a program of the suite in this directory, with an empty stdin. Its stdout is appended to the file `NAME.out`, its
+    /// stderr to `NAME.err`.
     #[track_caller]
     pub fn start(&self, name: &str, program: &str, words: &[&str]) -> Running {
         let mut command = self.command(program, words);
@@ -154,7 +154,7 @@ impl Scratch {
         fs::OpenOptions::new().create(true).append(true).open(self.path(name)).expect("a file")
     }
 
-    /// A command of the suite, to be run in this directory by an ordinary user.
+    /// Returns a command of the suite that runs in this directory as the ordinary user.
     pub fn ordinary(&self, program: &str, words: &[&str]) -> Command {
         let mut command = Command::new(self.lend(program));
         let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.path(LENT).display());
@@ -162,7 +162,7 @@ impl Scratch {
         self.as_ordinary(command)
     }
 
-    /// A command of any program, to be run by the ordinary user.
+    /// Makes any command run as the ordinary user: as `nobody` if the tests run as root, otherwise as the user who runs them.
     pub fn as_ordinary(&self, mut command: Command) -> Command {
         if is_root() {
             command.uid(NOBODY).gid(NOBODY);
@@ -170,7 +170,7 @@ impl Scratch {
         command
     }
 
-    /// Puts a copy of a program where an ordinary user finds it on PATH.
+    /// Copies a program to a directory that is on the PATH of the ordinary user, and returns the path of the copy.
     pub fn lend(&self, program: &str) -> PathBuf {
         let copy = self.mkdir(LENT).join(program);
         if !copy.exists() {
@@ -180,7 +180,7 @@ impl Scratch {
         copy
     }
 
-    /// Gives the file or directory `name` to the ordinary user.
+    /// Gives the file or directory `name` to the ordinary user, and returns its path.
     pub fn give(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         if is_root() {
@@ -195,7 +195,7 @@ impl Scratch {
         self.give(name)
     }
 
-    /// Processes whose current directory lies in this one.
+    /// Returns the pids of the processes whose current directory is this one or lies in it.
     pub fn processes(&self) -> Vec<u32> {
         let root = fs::canonicalize(self.root()).unwrap_or_else(|_| self.root().to_path_buf());
         let Ok(entries) = fs::read_dir("/proc") else {
@@ -208,7 +208,7 @@ impl Scratch {
     fn kill_processes(&self) {
         let begin = Instant::now();
         loop {
-            // Again until none is left: a supervisor may just have started another.
+            // Repeat until none is left: a supervise may just have started another process.
             let left = self.processes();
             if left.is_empty() || begin.elapsed() > Duration::from_secs(10) {
                 return;
@@ -229,15 +229,15 @@ impl Default for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         self.kill_processes();
-        // What a test locked an ordinary user out of would stay behind.
+        // A test may have made a directory inaccessible to the user who runs it.
         if fs::remove_dir_all(self.root()).is_err() {
             quietly(Command::new("chmod").args(["-R", "u+rwX"]).arg(self.root()));
         }
     }
 }
 
-/// Gives signals their default action that the caller of the tests may have ignored, as nohup and a shell's `&` do: what a test starts would ignore
-/// them too, and a shell cannot trap an ignored one.
+/// Restores the default action of signals that the caller of the tests may ignore, as nohup and a shell's `&` do. Programs that a test starts would
+/// ignore them too, and a shell cannot trap an ignored signal.
 fn hear_signals() {
     use sys::process::Signal::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     static ONCE: Once = Once::new();
@@ -254,10 +254,10 @@ fn write_executable(path: &Path, contents: &[u8]) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
 }
 
-/// Makes a file one of mode 0755 that can be executed at once.
+/// Makes an existing file executable at once, with mode 0755. For a directory, only sets the mode.
 pub fn make_executable(path: &Path) {
     if path.is_file() {
-        // Somebody may still have it open for writing, so it becomes another file.
+        // A process may still have the file open for writing, so a new file takes its place.
         let contents = fs::read(path).expect("a file");
         fs::remove_file(path).expect("its owner may do so");
         write_executable(path, &contents);

@@ -3,25 +3,25 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what must happen. Far longer than it takes, since the machine may be very busy.
+/// How long a test waits for something that must happen: far longer than it takes, since the machine may be very busy.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long at the most what is quick may take all together: for claims that nothing waits for the next look or the next minute.
+/// How long a quick sequence may take at most, for tests that claim that nothing waits for a retry or for the next minute.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Waits until `condition` holds.
+/// Waits until `condition` returns true.
 ///
 /// # Panics
-/// When it does not within [`PATIENCE`]; `what` says what was waited for.
+/// If it does not within [`PATIENCE`]; the message contains `what`.
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     wait_for(what, || condition().then_some(()));
 }
 
-/// Waits until `look` finds something, and returns it.
+/// Waits until `look` returns a value, and returns that.
 ///
 /// # Panics
-/// When it does not within [`PATIENCE`].
+/// If it does not within [`PATIENCE`]; the message contains `what`.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
@@ -34,15 +34,15 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Lets others work before the next look at what was begun at that time: the longer it takes, the seldomer one looks.
+/// Sleeps between two looks of a wait that started at `begin`: from 1 to 20 milliseconds, the longer the wait, the longer the sleep.
 pub(crate) fn pause(begin: Instant) {
     thread::sleep((begin.elapsed() / 16).clamp(Duration::from_millis(1), Duration::from_millis(20)));
 }
 
-/// Watches for `period` that `condition` holds all the time: for what must not happen.
+/// Checks for `period` that `condition` stays true, for something that must not happen.
 ///
 /// # Panics
-/// As soon as it does not hold; `what` says what was expected.
+/// As soon as it is false; the message contains `what`.
 #[track_caller]
 pub fn holds_for(period: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();

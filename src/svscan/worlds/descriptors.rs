@@ -1,24 +1,24 @@
-//! The descriptors that svscan has in a world: each is closed with its owner, unless it is left to the next program.
+//! The descriptors that svscan has in a world. Each is closed when its owner is dropped, unless it is left open for the next program.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::world::{Open, World};
 
-/// A pipe, with both ends.
+/// A log pipe, with the descriptor numbers of its ends.
 pub struct Pipe {
     world: Rc<RefCell<World>>,
     pub reader: i32,
     pub writer: Option<i32>,
 }
 
-/// A write end of a FIFO.
+/// The write end of a FIFO, with its descriptor number.
 pub struct Fifo {
     world: Rc<RefCell<World>>,
     pub number: i32,
 }
 
-/// Opens one.
+/// Opens a descriptor, and returns its number: the lowest free one from 3 on.
 fn open(world: &RefCell<World>, open: Open) -> i32 {
     let mut world = world.borrow_mut();
     let number = (3..).find(|number| !world.open.contains_key(number)).unwrap_or_default();
@@ -34,18 +34,18 @@ fn close(world: &RefCell<World>, number: i32) {
 }
 
 impl Pipe {
-    /// Both ends of this pipe.
+    /// Opens both ends of the pipe with the id `pipe`.
     pub fn open(world: &Rc<RefCell<World>>, pipe: u64) -> Pipe {
         let (reader, writer) = (open(world, Open::Reader(pipe)), Some(open(world, Open::Writer(pipe))));
         Pipe { world: Rc::clone(world), reader, writer }
     }
 
-    /// What the program before has left.
+    /// Takes over the ends that the program before has left open.
     pub fn inherit(world: &Rc<RefCell<World>>, reader: i32, writer: Option<i32>) -> Pipe {
         Pipe { world: Rc::clone(world), reader, writer }
     }
 
-    /// Which pipe it is.
+    /// Returns the id of the pipe.
     pub fn id(&self) -> u64 {
         match self.world.borrow().open[&self.reader] {
             Open::Reader(id) => id,
@@ -70,12 +70,12 @@ impl Drop for Pipe {
 }
 
 impl Fifo {
-    /// That of this process.
+    /// Opens the FIFO `of`.
     pub fn open(world: &Rc<RefCell<World>>, of: Open) -> Fifo {
         Fifo { world: Rc::clone(world), number: open(world, of) }
     }
 
-    /// What the program before has left.
+    /// Takes over the FIFO that the program before has left open.
     pub fn inherit(world: &Rc<RefCell<World>>, number: i32) -> Fifo {
         Fifo { world: Rc::clone(world), number }
     }

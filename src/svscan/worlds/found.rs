@@ -1,4 +1,4 @@
-//! Worlds in which the loop once broke a promise, and what it says in others.
+//! Worlds in which the loop once broke a promise, and worlds in which its warnings are checked.
 
 use machine::SECOND;
 use sys::process::Signal;
@@ -9,7 +9,7 @@ use super::world::World;
 use crate::service::overheard;
 use Happening::{Dies, Elsewhere, Link, Retarget};
 
-/// Longer than the script of any of these worlds has calls to wait for.
+/// More calls than the loop makes before it sleeps: the step happens during a sleep.
 const LATER: u8 = u8::MAX;
 const DIRECTORY: Target = Target::Directory(0);
 const OTHER: Target = Target::Directory(1);
@@ -18,13 +18,13 @@ fn step(calls: u8, after: u64, what: Happening) -> Step {
     Step { calls, after, what }
 }
 
-/// A world with directories that are complete, and this script.
+/// Runs svscan in a world with two complete directories and this script.
 fn live(init: bool, steps: impl IntoIterator<Item = (u8, u64, Happening)>) {
     let script = steps.into_iter().map(|(calls, after, what)| step(calls, after, what)).collect();
     run(World::new([0, 1].into(), init, script), false);
 }
 
-/// How often svscan has said this.
+/// Returns how often svscan has said `what` since the last call.
 fn said(what: &str) -> usize {
     overheard::take().matches(what).count()
 }
@@ -86,7 +86,8 @@ fn what_has_got_the_name_of_a_service_is_not_started_in_its_place() {
     );
 }
 
-/// In the moment in which a service is to be started, its name is given to another directory, whose service runs, and back later.
+/// Runs a world in which a name is given to another directory, whose service runs, at the moment when a service is to be started by that name.
+/// Later the name is given back.
 fn name_is_lent(log: Log) {
     let logs = [0, 1].map(|inode| (0, 0, Happening::Log(inode, log)));
     let names = [
@@ -146,7 +147,7 @@ fn a_stop_does_not_start_what_has_got_the_name_of_a_service_that_was_left_behind
             true,
             [
                 (0, 0, Link(0, DIRECTORY)),
-                // It is not started again within a second.
+                // Nothing is started twice within a second.
                 (LATER, SECOND / 2, Dies(0, None)),
                 (LATER, SECOND / 10, Happening::Signal(Signal::SIGTERM)),
                 (calls, 0, Link(0, OTHER)),
@@ -180,9 +181,9 @@ fn a_pipe_that_cannot_be_made_is_said_once_and_again_when_that_comes_back() {
             (0, 0, Happening::Fault(Fault::Pipe, true)),
             (0, 0, Happening::Log(0, Log::There)),
             (0, 0, Link(0, DIRECTORY)),
-            // Two more attempts.
+            // Two more attempts fail in this time.
             (LATER, 11 * SECOND, Happening::Fault(Fault::Pipe, false)),
-            // It runs, and then without its logger, which is not started a second time within a second.
+            // The service runs with its logger, and then without: the logger dies twice, and is not started twice within a second.
             (LATER, 6 * SECOND, Happening::Log(0, Log::Missing)),
             (LATER, 0, Dies(1, Some(0))),
             (LATER, SECOND / 10, Dies(1, Some(0))),

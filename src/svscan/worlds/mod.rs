@@ -1,4 +1,4 @@
-//! The loop of svscan in random worlds: whatever happens between two of its calls, it keeps its promises.
+//! Tests of the loop of svscan in random worlds: whatever happens between two of its calls, it keeps its promises.
 
 mod descriptors;
 mod found;
@@ -34,7 +34,7 @@ fn arguments(prefix: bool, init: bool) -> Arguments {
     Arguments { prefix, init: init.then(Init::default), ..Arguments::default() }
 }
 
-/// Runs svscan in this world to its end, over all its deaths and upgrades.
+/// Runs svscan in this world to the end, and starts it again after each of its deaths and upgrades.
 fn run(world: World, prefix: bool) -> Rc<RefCell<World>> {
     overheard::listen();
     let _ = overheard::take();
@@ -55,7 +55,7 @@ fn run(world: World, prefix: bool) -> Rc<RefCell<World>> {
     }
 }
 
-/// One svscan, to the end of the world or of the stop.
+/// Runs one svscan until the end of the world or of the stop.
 fn live(model: Model, arguments: &Arguments, state: Option<Vec<u8>>) {
     let world = Rc::clone(&model.0);
     let mut scanner = Scanner::new(model, arguments);
@@ -81,7 +81,7 @@ fn live(model: Model, arguments: &Arguments, state: Option<Vec<u8>>) {
     }
 }
 
-/// After every turn: nothing is open that belongs to no service.
+/// Checks, after every turn, that each open descriptor belongs to a service.
 fn check(scanner: &Scanner<Model>) {
     let ends = |pipe: &Pipe| {
         let (reader, writer) = scanner.system.pipe_ends(pipe);
@@ -93,7 +93,7 @@ fn check(scanner: &Scanner<Model>) {
     check_open(&scanner.system.0.borrow(), numbers.into_iter().chain(fifos));
 }
 
-/// When nothing has failed for long: all that is wanted runs, and svscan knows what runs.
+/// Checks, when nothing has failed for long, that all wanted services run, and that svscan knows what runs.
 fn check_rest(scanner: &Scanner<Model>) {
     let world = scanner.system.0.borrow();
     for inode in 0..DIRECTORIES {

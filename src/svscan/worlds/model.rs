@@ -1,4 +1,4 @@
-//! The system that a world is for svscan.
+//! The [`System`] of a world: it answers the calls of the loop.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -21,10 +21,10 @@ use crate::svscan::leftovers::Spared;
 use crate::svscan::system::{Known, Look, Pass, Sight, Spawned, Start, System, Woken};
 use crate::svscan::upgrade::ScanState;
 
-/// So many calls in one turn are too many.
+/// The number of calls in one turn that counts as an endless loop.
 const TURN: u32 = 3000;
 
-/// What the loop sees of it.
+/// The world as the loop sees it.
 #[derive(Clone)]
 pub struct Model(pub Rc<RefCell<World>>);
 
@@ -33,7 +33,7 @@ fn error(errno: i32) -> io::Error {
 }
 
 impl Model {
-    /// The loop makes a call: now something else may happen.
+    /// Counts a call of the loop, and lets the steps of the script happen that are due.
     fn call(&self) {
         let mut world = self.0.borrow_mut();
         world.calls += 1;
@@ -53,7 +53,7 @@ impl Model {
         }
     }
 
-    /// Sleeps until there is something to wake for.
+    /// Lets time pass until there is a reason to wake.
     fn sleep(&self, others: &[Known<Fifo>], changes: bool, deadline: Option<Tick>) -> Woken {
         loop {
             let mut world = self.0.borrow_mut();
@@ -127,7 +127,7 @@ impl System for Model {
         let mut world = self.0.borrow_mut();
         world.calls = 0;
         world.pass(SECOND);
-        // There is nothing more that would end it.
+        // No step is left that would end the fault.
         if world.script.is_empty() {
             world.faults.remove(&Fault::Wait);
         }
@@ -309,7 +309,7 @@ impl System for Model {
                 world.make(Job::Supervise(place.0, place.1), true, end, astray)
             }
             (Start::Copier(_), Some((id, _))) => world.make(Job::Copier(id), true, end, astray),
-            // It does not find its directory.
+            // It does not find its directory, and will die.
             (_, None) => world.make(Job::Successor, true, None, true),
         };
         if fails || place.is_none() {
@@ -353,7 +353,7 @@ impl System for Model {
             let world = self.0.borrow();
             let id = world.id_of(name);
             let supervise = |role| world.processes[&world.holder(id?, role)?].pipe;
-            // By the record of a supervise that was killed, if what it has left behind has that still.
+            // A supervise that was killed has left a record. It counts if the service that it has left behind still has the same pipe.
             let service = |role| {
                 let pipe = world.services.get(&(id?, role))?;
                 (world.recorded.get(&(id?, role)) == Some(pipe)).then_some(*pipe)?

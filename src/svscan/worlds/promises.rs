@@ -1,4 +1,4 @@
-//! What svscan must never do, whatever happens.
+//! The promises of svscan: checks for what it must never do, whatever happens.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ use machine::{Pid, SECOND, Tick};
 use super::script::Log;
 use super::world::{Job, Open, Process, World};
 
-/// Nothing is open but this. In the stop there are FIFOs besides.
+/// Checks that no descriptors are open except `numbers`. During the stop, other FIFOs may be open too.
 pub fn check_open(world: &World, numbers: impl Iterator<Item = i32>) {
     let owned: BTreeSet<i32> = numbers.collect();
     let open = world.open.iter().filter(|(_, open)| world.stopping.is_none() || !matches!(open, Open::Fifo(_)));
@@ -18,7 +18,7 @@ pub fn check_open(world: &World, numbers: impl Iterator<Item = i32>) {
     assert!(leaked.is_empty(), "open, and nobody's: {leaked:?}");
 }
 
-/// svscan looks at a path: it must know that the look comes back.
+/// Checks, when svscan looks at a path, that it knows that the look returns.
 pub fn check_look(world: &World, path: &Path) {
     let Some(name) = path.iter().find(|word| *word != ".").filter(|_| world.stopping.is_none()) else { return };
     if world.known_elsewhere.contains(name) {
@@ -27,7 +27,7 @@ pub fn check_look(world: &World, path: &Path) {
     }
 }
 
-/// Nothing is to be done before the deadline, or before something happens.
+/// Checks, when svscan sleeps, that it has nothing to do before the deadline, or before something happens.
 pub fn check_sleep(world: &World, deadline: Option<Tick>) {
     assert!(world.zombies.is_empty(), "a death was not heard of: {:?}", world.zombies);
     if world.stopping.is_some() {
@@ -36,7 +36,7 @@ pub fn check_sleep(world: &World, deadline: Option<Tick>) {
     }
     assert!(deadline.is_none_or(|deadline| world.now.until(deadline) <= PATIENCE), "it sleeps too long");
     assert!(deadline.is_some() || world.watching, "nobody tells of changes, and it does not look");
-    // Another name of the same directory may be what is looked at.
+    // A child may be looking at another name of the same directory.
     if world.is_astray() || world.processes.values().any(|process| matches!(process.job, Job::Proof(_))) {
         return;
     }
@@ -47,7 +47,8 @@ pub fn check_sleep(world: &World, deadline: Option<Tick>) {
     }
 }
 
-/// A supervise is started: there is none yet, it is wanted, and service and logger have the same pipe.
+/// Checks, when a supervise is started, that svscan knows of no other for the same place, that the start is wanted, and that service and logger
+/// have the same pipe.
 pub fn check_start(world: &World, dir: &OsStr, place: (Id, Role), pipe: Option<u64>) {
     let first = Path::new(dir).iter().next().unwrap_or_default();
     assert!(world.looked_at.contains(first), "started by a name that was not looked at: {first:?}");
@@ -80,11 +81,11 @@ pub fn check_start(world: &World, dir: &OsStr, place: (Id, Role), pipe: Option<u
     };
     let stranger = world.processes.values().filter(is_strange).find(|process| pipe.is_some() && process.pipe == pipe);
     assert!(stranger.is_none() || world.strayed, "{place:?} shares its pipe with {stranger:?}");
-    // In the stop it takes over what was left behind.
+    // During the stop it takes over a logger that was left behind.
     assert!(role == Role::Main || pipe.is_some() || world.stopping.is_some(), "a logger without a pipe");
 }
 
-/// A logger is told to end: its service is gone, and has no name.
+/// Checks, when a logger is told to end, that its service is down and has no name any more, as far as svscan can know.
 pub fn check_release(world: &World, logger: &Process) {
     let Job::Supervise(id, Role::Log) = logger.job else { panic!("released {logger:?}") };
     if logger.astray {
@@ -97,7 +98,7 @@ pub fn check_release(world: &World, logger: &Process) {
     assert!(!seen, "released the logger of a service that is listed");
 }
 
-/// Whether svscan knows of a process, as what it is.
+/// Returns whether svscan knows of a process, and what that process does.
 fn is_known(world: &World, pid: Pid) -> bool {
     let is_child = world.processes.get(&pid).is_some_and(|process| process.child && !process.astray);
     is_child || world.open.values().any(|open| *open == Open::Fifo(pid))

@@ -20,11 +20,11 @@ pub enum Log {
     #[default]
     Missing,
     There,
-    /// It cannot be examined now.
+    /// The kernel does not say whether it is there.
     Unclear,
 }
 
-/// What may fail.
+/// What can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     Fork,
@@ -38,25 +38,25 @@ pub enum Fault {
     Reopen,
     Upgrade,
     Answer,
-    /// Children that look at a name do not come back.
+    /// The looks of children do not return.
     Proof,
-    /// Services do not end when they are told to.
+    /// Services ignore the request to end.
     Stubborn,
     Wait,
 }
 
 #[derive(Clone, Debug)]
 pub enum Happening {
-    /// A name is now that of something, and that is told if anything is.
+    /// A name now leads to something, and this is reported if the directory is watched.
     Link(u8, Target),
     Unlink(u8),
-    /// What it leads to is another directory, and nobody is told.
+    /// A name that exists now leads to something else, and this is not reported.
     Retarget(u8, Target),
-    /// It leads into another file system, or not.
+    /// A name leads into another file system, or no longer does.
     Elsewhere(u8, bool),
     Fill(u64),
     Log(u64, Log),
-    /// One of the processes ends, with that code or by a signal.
+    /// One of the processes ends, with this code or, if it is `None`, by a signal.
     Dies(usize, Option<u8>),
     /// Somebody starts a supervise by hand.
     ByHand(u64, Role),
@@ -68,7 +68,7 @@ pub enum Happening {
     Overflow,
 }
 
-/// What happens after so many calls of the loop, or after that time if it sleeps.
+/// One thing that happens, after `calls` calls of the loop, or after `after` nanoseconds of sleep, whichever comes first.
 #[derive(Clone)]
 pub struct Step {
     pub calls: u8,
@@ -77,7 +77,7 @@ pub struct Step {
 }
 
 impl Debug for Step {
-    /// On one line.
+    /// Writes the step on one line.
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let Step { calls, after, what } = self;
         f.write_str(&format!("{calls} {after} {what:?}"))

@@ -1,4 +1,4 @@
-//! A scan directory, processes and pipes that are only written down, and what happens to them.
+//! A simulated world: a scan directory, processes and pipes, and what happens to them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -12,16 +12,16 @@ use sys::process::{Change, Signal};
 use super::script::{Fault, Happening, Log, Step, Target, id, name};
 use crate::svscan::system::Look;
 
-/// So long it goes on when the script is over.
+/// How long the world goes on after the end of the script, in nanoseconds.
 const REST: u64 = 60 * SECOND;
-/// So long it takes a new process to show itself.
+/// How long a new process takes to show itself, in nanoseconds. A process that was told to end takes as long.
 pub const BIRTH: u64 = SECOND / 100;
 
-/// Thrown through the loop.
+/// The end of one svscan, which unwinds through the loop like a panic.
 pub enum End {
     /// svscan was killed.
     Killed,
-    /// It became its new file, with this state.
+    /// svscan has executed its new file, with this state.
     Upgraded(Vec<u8>),
 }
 
@@ -38,15 +38,15 @@ pub struct Process {
     pub job: Job,
     /// Whether it is a child of the svscan that runs.
     pub child: bool,
-    /// Whether it is what its job says: it has the lock, and shows itself. It is a new process before.
+    /// Whether it does its job, has the lock, and shows itself. Before that it is a new process.
     pub holds: bool,
-    /// When it becomes that.
+    /// When `holds` becomes true.
     pub begins: Tick,
-    /// When it ends by itself.
+    /// When it ends by itself, if it does.
     pub leaves: Option<Tick>,
-    /// The pipe that it has as its stdout or stdin.
+    /// The id of the log pipe that is its stdout or stdin.
     pub pipe: Option<u64>,
-    /// Started by a name that led to another directory than svscan could know.
+    /// Whether it was started by a name that led, unknown to svscan, to another directory.
     pub astray: bool,
 }
 
@@ -61,32 +61,32 @@ pub enum Open {
 pub struct World {
     pub now: Tick,
     pub script: VecDeque<Step>,
-    /// Set when the script is over: then this is the end.
+    /// The end of the world, once the script is over.
     pub end: Option<Tick>,
     pub init: bool,
     pub names: BTreeMap<OsString, Target>,
-    /// Those that have changed since svscan has looked at them.
+    /// The names that have changed since svscan last looked at them.
     pub unseen: BTreeSet<OsString>,
     pub elsewhere: BTreeSet<OsString>,
-    /// Whether svscan knows of a name that it leads elsewhere, and when a child has come back from it.
+    /// The names of which svscan knows that they lead elsewhere.
     pub known_elsewhere: BTreeSet<OsString>,
     pub came_back: BTreeMap<Pid, OsString>,
     pub proved: BTreeMap<OsString, Tick>,
     pub complete: BTreeSet<u64>,
     pub logs: BTreeMap<u64, Log>,
     pub processes: BTreeMap<Pid, Process>,
-    /// What runs below a supervise, and goes on if that is killed.
+    /// The services that run, each with its pipe. A service goes on if its supervise is killed.
     pub services: BTreeMap<(Id, Role), Option<u64>>,
-    /// The pipe of the last supervise.
+    /// The pipe of the last supervise of each place.
     pub recorded: BTreeMap<(Id, Role), Option<u64>>,
-    /// Whose last supervise has left.
+    /// The places whose last supervise has exited by itself.
     pub left: BTreeSet<(Id, Role)>,
-    /// Whose last supervise was killed.
+    /// The places whose last supervise was killed.
     pub killed: BTreeSet<(Id, Role)>,
     pub letters: BTreeSet<(Id, Role)>,
     pub zombies: VecDeque<(Pid, Change)>,
     pub open: BTreeMap<i32, Open>,
-    /// Left open for the next program.
+    /// The descriptors that are left open for the next program.
     pub kept: BTreeSet<i32>,
     pub exec: bool,
     pub last: u64,
@@ -105,13 +105,13 @@ pub struct World {
     pub looked_at: BTreeSet<OsString>,
     /// The supervises that were found in this turn.
     pub shown: BTreeSet<Pid>,
-    /// Whether something was ever astray.
+    /// Whether any process or logger was ever astray.
     pub strayed: bool,
 }
 
 impl World {
     pub fn new(complete: BTreeSet<u64>, init: bool, script: Vec<Step>) -> World {
-        // The first pid is not that of an init.
+        // The first pid must not be 1, the pid of an init.
         World { now: Tick(SECOND), script: script.into(), complete, init, last: 2, ..World::default() }
     }
 
@@ -135,7 +135,7 @@ impl World {
         self.names.keys().any(|name| self.id_of(name) == Some(id))
     }
 
-    /// The process that does this, and shows it.
+    /// Returns the supervise of this place that has the lock.
     pub fn holder(&self, id: Id, role: Role) -> Option<Pid> {
         let holds = |process: &Process| process.holds && process.job == Job::Supervise(id, role);
         self.processes.iter().find(|(_, process)| holds(process)).map(|(&pid, _)| pid)
@@ -165,7 +165,7 @@ impl World {
             && process.holds
         {
             self.letters.remove(&(id, role));
-            // Killed, it leaves its service behind.
+            // A supervise that is killed leaves its service behind.
             if code.is_some() {
                 self.services.remove(&(id, role));
                 self.left.insert((id, role));
@@ -187,7 +187,7 @@ impl World {
         pid
     }
 
-    /// When the next process does something by itself.
+    /// Returns the next time at which a process does something by itself.
     pub fn event(&self) -> Option<Tick> {
         let of = |process: &Process| if process.holds { process.leaves } else { Some(process.begins) };
         self.processes.values().filter_map(of).min()
@@ -236,7 +236,7 @@ impl World {
         }
     }
 
-    /// Loggers and copiers that were told to come to the end of file when nobody writes to their pipe.
+    /// Ends each copier, and each logger that was told to end, when nobody can write to its pipe any more.
     pub fn end_readers(&mut self) {
         let written: BTreeSet<u64> = self
             .open
@@ -295,7 +295,7 @@ impl World {
                 }
             }
             Happening::Log(inode, log) => {
-                // A logger that runs goes on in a directory that nobody finds any more.
+                // A logger that runs goes on in a directory that has no name any more.
                 let is_logger = |process: &Process| process.job == Job::Supervise(id(inode), Role::Log);
                 self.strayed |= log == Log::Missing && self.processes.values().any(is_logger);
                 self.logs.insert(inode, log);
@@ -329,7 +329,7 @@ impl World {
         None
     }
 
-    /// Nothing fails any more, and svscan is told to look at everything.
+    /// Ends all faults, tells svscan to look at everything, and sets the end of the world.
     pub fn rest(&mut self) {
         self.faults.clear();
         self.elsewhere.clear();
@@ -345,7 +345,7 @@ impl World {
         self.end = Some(self.now.after(REST));
     }
 
-    /// The svscan is gone, or another program: what becomes of all that was its own.
+    /// Deals with all that belonged to a svscan that was killed or has executed its new file.
     pub fn leave_behind(&mut self, end: &End) {
         (self.calls, self.held, self.watching) = (0, false, false);
         self.filling.clear();
@@ -376,7 +376,7 @@ impl World {
         }
     }
 
-    /// So much time passes.
+    /// Lets this many nanoseconds pass.
     pub fn pass(&mut self, time: u64) {
         let until = self.now.after(time);
         loop {
@@ -388,7 +388,7 @@ impl World {
         self.now = until;
     }
 
-    /// What a path in the scan directory, or that of a process, is: a directory, and as what.
+    /// Returns the place to which a path leads: a directory and a role. The path begins with a name in the scan directory, or with `/proc`.
     pub fn place(&self, path: &Path) -> Option<(Id, Role)> {
         if let Ok(rest) = path.strip_prefix("/proc") {
             let pid = rest.iter().next()?.to_str()?.parse().ok()?;
@@ -400,7 +400,7 @@ impl World {
         Some((id, if words.next().is_some_and(|word| word == names::LOG) { Role::Log } else { Role::Main }))
     }
 
-    /// Whether svscan could not know what it has started.
+    /// Returns whether a child of svscan is astray.
     pub fn is_astray(&self) -> bool {
         self.processes.values().any(|process| process.astray && process.child)
     }
