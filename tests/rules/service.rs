@@ -72,6 +72,8 @@ impl Service {
     pub fn held(user: User, finish: &str) -> (Service, u32, u32) {
         let service = Service::finishing(user, LIVES, finish);
         service.put("hold", "");
+        // On a busy machine a test may take longer than the five seconds that `finish` has otherwise.
+        service.put("timeout-finish", "0");
         let service = service.start();
         service.wait_starts(1);
         let run = service.wait_up();
