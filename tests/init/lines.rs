@@ -7,24 +7,15 @@ use testkit::Scratch;
 
 use super::world::{FOREVER, Init, lines};
 
-#[test]
-fn no_line_is_lost_in_a_stop_under_load() {
-    stops_under_load(20);
-}
+const STOPS: usize = 100;
 
 #[test]
-#[ignore = "takes long: `cargo test --test beyond -- --ignored a_hundred_stops`"]
 fn no_line_is_lost_in_a_hundred_stops_under_load() {
-    stops_under_load(100);
-}
-
-/// So many stops, four at a time.
-fn stops_under_load(stops: usize) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                while next.fetch_add(1, Ordering::Relaxed) < stops {
+                while next.fetch_add(1, Ordering::Relaxed) < STOPS {
                     stop_under_load();
                 }
             });

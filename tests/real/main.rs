@@ -15,17 +15,11 @@ mod server;
 mod broken;
 mod growth;
 mod measure;
-mod replaces;
+mod replaced;
 mod site;
 
 /// The server of `examples/deploy/rust`, as a part of this test's own file: see [`site::Site::server`].
 #[test]
 fn helper() {
-    if let Some(page) = std::env::var_os("REAL_SERVE") {
-        server::serve(page.as_ref()).expect("it serves");
-        // One that takes no more requests after TERM, and does not end.
-        while std::env::var_os("REAL_STAY").is_some() {
-            std::thread::park();
-        }
-    }
+    site::be_the_server();
 }

@@ -9,9 +9,13 @@ use std::time::Duration;
 use testkit::{Running, Scratch, Suite, wait_until};
 
 use crate::load::{Load, Options, Target};
+use crate::server;
 
 /// Far longer than anything takes: six of these tests run at a time on a machine that may be busy.
 pub const PATIENCE: &str = "5m";
+
+/// How often a server is replaced in a row.
+const REPLACES: usize = 20;
 
 /// A site in a directory of its own.
 pub struct Site {
@@ -129,12 +133,45 @@ impl Site {
         })
     }
 
+    /// Deploys releases 2 and 1 in turn, twenty times, while clients ask.
+    #[track_caller]
+    pub fn deploy_under_load(&self, name: &str, targets: &[Target]) {
+        let loads = load(targets);
+        for replace in 1..=REPLACES {
+            wait_for_answers(&loads);
+            let said = self.deploy(name, if replace % 2 == 1 { "2" } else { "1" });
+            assert_eq!(said, "", "replacement {replace}: {}", self.logs());
+        }
+        self.settled(name);
+        wait_for_answers(&loads);
+        finish(loads, self);
+        // The last release answers, and no copy of another one.
+        let loads = load(targets);
+        wait_for_answers(&loads);
+        for load in loads {
+            let tally = load.finish();
+            assert_eq!(tally.answers().keys().collect::<Vec<_>>(), ["release 1"], "{}", tally.table());
+        }
+        assert_eq!(self.scratch.text(format!("{name}.err")), "");
+    }
+
     /// What supervises and services wrote.
     pub fn logs(&self) -> String {
         let files = std::fs::read_dir(self.scratch.root()).expect("it is there").flatten();
         let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
         let logs = names.filter(|name| name.ends_with(".out") || name.ends_with(".err"));
         logs.map(|name| format!("{name}:\n{}\n", self.scratch.text(&name))).collect()
+    }
+}
+
+/// What the test `helper` of each of these targets is: in a site, where [`Site::server`] names it as its program, the server in Rust.
+pub fn be_the_server() {
+    if let Some(page) = std::env::var_os("REAL_SERVE") {
+        server::serve(page.as_ref()).expect("it serves");
+        // One that takes no more requests after TERM, and does not end.
+        while std::env::var_os("REAL_STAY").is_some() {
+            std::thread::park();
+        }
     }
 }
 
