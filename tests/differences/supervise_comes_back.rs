@@ -56,7 +56,6 @@ impl Place<'_> {
         self.scratch.text(format!("{}/starts", self.dir)).lines().count()
     }
 
-    /// That one copy runs, whoever asks and starts what, after the files are removed.
     /// It has been started so often, and not more often.
     #[track_caller]
     fn has_started(&self, times: usize) {
@@ -64,6 +63,7 @@ impl Place<'_> {
         assert_eq!(self.starts(), times);
     }
 
+    /// One copy runs, whoever asks and starts what, after the files are removed.
     #[track_caller]
     fn stays_one(&self) {
         let child = wait_for("it is up", || self.pid());

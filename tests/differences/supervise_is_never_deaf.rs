@@ -3,11 +3,11 @@
 //! operator who types `svc -d` at a service that dies at once must not wait while it is started once more.
 
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use testkit::{Scratch, holds_for, needs_program, start, wait_until};
+use testkit::{STAMP, Scratch, assert_paced, holds_for, needs_program, start, uptime, wait_until};
 
-use crate::world::{assert_paced, lines, svc, svstat, wait_down, wait_up};
+use crate::world::{lines, svc, svstat, wait_down, wait_up};
 
 #[test]
 fn a_down_in_the_first_second_comes_before_the_next_start() {
@@ -36,14 +36,13 @@ fn a_service_that_cannot_be_started_is_shown_as_down() {
 #[test]
 fn a_service_that_dies_in_its_first_second_is_down_at_once_and_up_a_second_after_its_start() {
     let scratch = Scratch::new();
-    scratch.service("a", "date +%s.%N; test -e stay || exit 1; exec sleep 1000");
-    let begin = SystemTime::now();
+    scratch.service("a", &format!("{STAMP}; test -e stay || exit 1; exec sleep 1000"));
+    let begin = uptime();
     let _supervise = scratch.start("supervise", "supervise", &["a"]);
     wait_down(&scratch, "a");
     scratch.write("a/stay", "");
     wait_up(&scratch, "a");
-    let starts: Vec<f64> = scratch.text("supervise.out").lines().map(|line| line.parse().expect("a time")).collect();
-    assert_paced(begin, &starts);
+    assert_paced(begin, &scratch.text("supervise.out"), (0..).map(f64::from));
 }
 
 /// A user that has no process.

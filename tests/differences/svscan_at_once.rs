@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use testkit::{DEADLINE, Running, Scratch, holds_for, wait_until, watches};
+use testkit::{DEADLINE, Running, STAMP, Scratch, assert_paced, holds_for, uptime, wait_until, watches};
 
-use crate::world::{A_LOOK, assert_paced, pid, process, wait_up};
+use crate::world::{A_LOOK, pid, process, wait_up};
 
 #[test]
 fn links_are_served_one_after_the_other_in_far_less_than_a_look_each() {
@@ -49,16 +49,15 @@ fn supervise(scratch: &Scratch) -> Option<u32> {
 #[test]
 fn a_supervise_that_ends_is_not_started_twice_within_a_second() {
     let scratch = Scratch::new();
-    scratch.service("service/a", "date +%s.%N >>starts; exec sleep 1000");
-    let begin = SystemTime::now();
+    scratch.service("service/a", &format!("{STAMP} >>starts; exec sleep 1000"));
+    let begin = uptime();
     let _svscan = scratch.start("svscan", "svscan", &["service"]);
     for known in 1..=3 {
         wait_until("started again", || crate::world::lines(&scratch, "service/a/starts") >= known);
         wait_up(&scratch, "service/a");
         crate::world::svc(&scratch, "-dx", "service/a");
     }
-    let starts: Vec<f64> = scratch.text("service/a/starts").lines().map(|line| line.parse().expect("a time")).collect();
-    assert_paced(begin, &starts);
+    assert_paced(begin, &scratch.text("service/a/starts"), (0..).map(f64::from));
 }
 
 /// How often a process went to sleep by itself: it grows with every wakeup.

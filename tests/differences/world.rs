@@ -1,6 +1,6 @@
 //! What the tests of supervise and svscan have in common.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use testkit::{Scratch, wait_for, wait_until};
 
@@ -53,15 +53,4 @@ pub fn process(scratch: &Scratch, words: &[&str]) -> Option<u32> {
             .filter(|word| !word.is_empty())
             .eq(words.iter().copied())
     })
-}
-
-/// Checks that starts lie at least a second apart, the first of them after `begin`. A service notes its start some time after it, on a busy
-/// machine even after the next is due: so each is held against the beginning, not against the one before.
-#[track_caller]
-pub fn assert_paced(begin: SystemTime, starts: &[f64]) {
-    let begin = begin.duration_since(UNIX_EPOCH).expect("it is later").as_secs_f64();
-    for (number, start) in starts.iter().enumerate() {
-        // The two clocks are read by others, and the kernel's for labels is coarse.
-        assert!(start - begin > number as f64 - 0.01, "started again too early: {begin}, {starts:?}");
-    }
 }

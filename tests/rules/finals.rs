@@ -24,7 +24,7 @@ fn a_listed_end_is_the_last_one_and_says_how_it_was() {
         ] {
             let service = ending(user, end, finals);
             service.wait_svstat(&format!("down S seconds, normally up, {state}"));
-            assert_eq!(service.scratch.read("web/supervise/status")[17], b'd', "daemontools' svstat shows it so");
+            service.wait_wanted_down();
             service.stays(1);
             let warning = state.replace("failed: ", "supervise: warning: not starting web again: ") + "\n";
             assert_eq!(service.said(), if state == "done" { "" } else { &warning });
@@ -99,9 +99,10 @@ fn whoever_waits_is_told_at_once_that_it_is_over() {
         assert_eq!(wait(&["--wait=up"]), told("up", "it is done"));
         service.put("final-exits", "3");
         service.put("end", "exit 3");
-        for state in ["up", "ready"] {
+        for (count, state) in ["up", "ready"].into_iter().enumerate() {
             // After -u it may be up for a moment.
             service.svc("-u");
+            service.wait_starts(count + 2);
             service.wait_svstat("down S seconds, normally up, failed: exited 3");
             let options = format!("--wait={state}");
             assert_eq!(wait(&[&options]), told(state, "it has failed: exited 3"));
@@ -132,7 +133,8 @@ fn what_is_over_stays_so_over_a_kill_and_an_upgrade_of_supervise() {
 fn that_the_end_was_final_is_known_to_a_supervise_that_finds_finish_running() {
     for_each_user(|user| {
         for command in ["", "-u"] {
-            let mut service = Service::new(user, ENDS, &[("end", "exit 3"), ("final-exits", "3"), ("hold", "")]);
+            let files = [("end", "exit 3"), ("final-exits", "3"), ("hold", ""), ("timeout-finish", "0")];
+            let mut service = Service::new(user, ENDS, &files);
             service.scratch.script("web/finish", HELD);
             service = service.start();
             service.wait_ends("3 0 web\n");

@@ -62,7 +62,7 @@ fn a_finish_that_exits_125_says_that_the_service_has_failed() {
         service.put("end", "exit 1");
         let service = service.start();
         service.wait_svstat("down S seconds, normally up, failed: finish said so");
-        assert_eq!(service.scratch.read("web/supervise/status")[17], b'd');
+        service.wait_wanted_down();
         service.stays(1);
         let waited = service.wait(&["--wait=up"]);
         let why = "svc: warning: unable to wait for web to be up: it has failed: finish said so\n";
@@ -177,7 +177,10 @@ fn a_finish_that_cannot_be_run_is_told_once_and_the_service_goes_on() {
         ] {
             let service = Service::new(user, ENDS, &[("end", "exit 1"), ("finish", contents)]);
             let file = service.scratch.path("web/finish");
-            fs::set_permissions(file, fs::Permissions::from_mode(mode)).expect("it is ours");
+            match mode {
+                0o755 => testkit::make_executable(&file),
+                mode => fs::set_permissions(file, fs::Permissions::from_mode(mode)).expect("it is ours"),
+            }
             let service = service.start();
             service.wait_starts(3);
             assert_eq!(service.said(), warning(why));
@@ -199,7 +202,7 @@ fn a_finish_that_cannot_be_run_is_told_once_and_the_service_goes_on() {
 fn where_run_cannot_be_executed_nothing_has_lived_that_finish_could_be_about() {
     for_each_user(|user| {
         let service = Service::finishing(user, LIVES, HELD);
-        fs::write(service.scratch.path("web/run"), "#!/no/such/interpreter\n").expect("a file of ours");
+        service.scratch.write("web/run", "#!/no/such/interpreter\n");
         let service = service.start();
         wait_until("it was tried twice", || service.said().lines().count() >= 2);
         assert_eq!(service.ends(), "");

@@ -2,35 +2,33 @@
 
 use std::time::Duration;
 
-use testkit::{holds_for, signal, wait_until};
+use testkit::{STAMP, assert_paced, holds_for, signal, uptime, wait_for, wait_until};
 
 use super::service::{ENDS, LIVES, Service, for_each_user};
 
-/// A `run` that writes the seconds since boot to `starts`, and ends at once.
-const STAMPING: &str = "read up rest </proc/uptime; echo $up >>starts; exit 1";
+/// The process of the service, which is up, was born at or after this moment of the monotonic clock, in nanoseconds since boot.
+fn born(service: &Service) -> u64 {
+    let asleep = sys::clock::since_boot().saturating_sub(sys::clock::monotonic());
+    service.record().observed.main.born.latest - asleep
+}
 
-/// How much later than it happens a start may be noted on a busy machine, in seconds.
-const LATE: f64 = 0.5;
-
-/// Returns the seconds from each start to the next.
-fn paces(service: &Service) -> Vec<f64> {
-    let text = service.scratch.text("web/starts");
-    let starts: Vec<f64> = text.lines().map(|line| line.parse().expect("seconds")).collect();
-    starts.windows(2).map(|pair| pair[1] - pair[0]).collect()
+/// Waits until the service has been started so often, and returns the moment of the next start, which is a long way off.
+#[track_caller]
+fn due_after(service: &Service, starts: u32) -> u64 {
+    wait_for("the next start is in the record", || {
+        let pace = service.record().decided.pace;
+        pace.next.filter(|_| pace.starts == starts)
+    })
 }
 
 #[test]
 fn the_pace_doubles_up_to_the_backoff_and_svstat_says_when_the_next_start_is() {
     for_each_user(|user| {
-        let service = Service::new(user, STAMPING, &[("backoff", "4s")]).start();
+        let begin = uptime();
+        let service = Service::new(user, &format!("{STAMP} >>starts; exit 1"), &[("backoff", "4s")]).start();
         service.wait_svstat("down S seconds, normally up, want up, next start in S seconds");
         service.wait_starts(5);
-        let paces = paces(&service);
-        for (pace, least) in paces.iter().zip([1.0, 2.0, 4.0, 4.0]) {
-            assert!(*pace > least - LATE, "{paces:?}");
-            // Only a busy machine could make it later.
-            assert!(*pace < least + 3.0, "{paces:?}");
-        }
+        assert_paced(begin, &service.scratch.text("web/starts"), [0.0, 1.0, 3.0, 7.0, 11.0]);
         assert_eq!(service.said(), "");
     });
 }
@@ -40,14 +38,14 @@ fn up_in_a_long_pace_starts_at_once() {
     for_each_user(|user| {
         for letter in ["-u", "-o", "-R"] {
             let service = Service::new(user, ENDS, &[("end", "exit 1"), ("backoff", "1h")]).start();
-            service.wait_starts(4);
-            let line = "down S seconds, normally up, want up, next start in S seconds";
-            service.wait_svstat(line);
+            service.wait_svstat("down S seconds, normally up, want up, next start in S seconds");
+            let due = due_after(&service, 4);
             service.put("end", "exec sleep 1000");
             service.svc(letter);
-            // Without the command the next start would be eight seconds after the last.
-            let up = service.wait(&["--wait=up", "--timeout=4s"]);
-            assert_eq!((up.code, service.starts()), (0, 5), "{letter}: {}", up.err());
+            assert_eq!(service.wait(&["--wait=up"]).code, 0, "{letter}");
+            service.wait_starts(5);
+            // Without the command it would have been eight seconds after the last start.
+            assert!(born(&service) < due, "{letter}");
         }
     });
 }
@@ -68,20 +66,13 @@ fn down_in_a_long_pace_takes_the_start_back() {
 #[test]
 fn a_long_pace_holds_over_a_kill_and_an_upgrade_of_supervise() {
     for_each_user(|user| {
-        let mut service = Service::new(user, STAMPING, &[("backoff", "4s")]).start();
-        service.wait_starts(3);
-        service.wait_svstat("down S seconds, normally up, want up, next start in S seconds");
+        let mut service = Service::new(user, ENDS, &[("end", "exit 1"), ("backoff", "4s")]).start();
+        let due = due_after(&service, 3);
+        service.put("end", "exec sleep 1000");
         service.kill_supervise();
         service.supervise();
-        service.svc("--reexec");
-        assert_eq!(service.svstat(), "down S seconds, normally up, want up, next start in S seconds");
-        service.wait_starts(4);
-        let paces = paces(&service);
-        assert!(paces[2] > 4.0 - LATE, "{paces:?}");
-        // After the kill and the upgrade the pace begins anew.
-        service.wait_starts(5);
-        wait_until("the next start is a second later", || service.starts() >= 5);
-        assert!(self::paces(&service)[3] < 4.0 - LATE, "{paces:?}");
+        assert_eq!(service.wait(&["--reexec", "--wait=up"]).code, 0);
+        assert!(born(&service) >= due);
     });
 }
 
@@ -136,7 +127,7 @@ fn ends_that_were_asked_for_are_no_failure() {
 fn what_cannot_be_started_is_no_failure() {
     for_each_user(|user| {
         let service = Service::new(user, LIVES, &[("max-restarts", "2/1m"), ("backoff", "1h"), ("final-exits", "any")]);
-        std::fs::write(service.scratch.path("web/run"), "#!/no/such/interpreter\n").expect("a file of ours");
+        service.scratch.write("web/run", "#!/no/such/interpreter\n");
         let service = service.start();
         wait_until("it is tried every second", || service.scratch.text("err").lines().count() >= 4);
         assert!(!service.svstat().contains("next start"), "{}", service.svstat());

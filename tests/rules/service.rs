@@ -202,6 +202,17 @@ impl Service {
         wait_until(&format!("finish was told {expected:?}, not {:?}", self.ends()), || self.ends() == expected);
     }
 
+    /// Waits until the status says that the service is wanted down, as daemontools' svstat shows one that is down for good. The status is written
+    /// after the record.
+    #[track_caller]
+    pub fn wait_wanted_down(&self) {
+        wait_until("the status says so", || self.scratch.read("web/supervise/status").get(17) == Some(&b'd'));
+    }
+
+    pub fn record(&self) -> svdir::Record {
+        testkit::record(self.scratch.path("web")).expect("a record")
+    }
+
     /// Returns what supervise and the service have written to stderr.
     pub fn said(&self) -> String {
         self.scratch.text("err")

@@ -4,6 +4,7 @@
 mod address;
 mod cases;
 mod jail;
+mod pace;
 mod process;
 mod record;
 mod scratch;
@@ -14,6 +15,7 @@ mod wait;
 pub use address::address;
 pub use cases::for_each;
 pub use jail::Jail;
+pub use pace::{STAMP, assert_paced, uptime};
 pub use process::{Finished, Running, finish, finish_with, signal, start};
 pub use record::{change_record, record};
 pub use scratch::{Scratch, make_executable};
