@@ -192,7 +192,7 @@ fn what_is_written_while_supervise_runs_holds_from_the_next_end_on() {
     for_each_user(|user| {
         let service = Service::new(user, ENDS, &[("end", "exit 1")]).start();
         service.wait_starts(2);
-        assert_eq!(service.svstat(), "down S seconds, normally up, want up");
+        service.wait_svstat("down S seconds, normally up, want up");
         service.put("backoff", "1h");
         service.wait_svstat("down S seconds, normally up, want up, next start in S seconds");
         service.remove("backoff");
