@@ -20,7 +20,7 @@ macro_rules! entry {
         ///
         /// # Safety
         /// Called once, with the process's argv.
-        #[unsafe(no_mangle)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn main(argc: i32, argv: *const *const ::std::ffi::c_char) -> i32 {
             // SAFETY: by contract this is the process's argv.
             $main(unsafe { $crate::argv::collect(argc, argv) }.into())
