@@ -59,3 +59,15 @@ pub fn title() -> &'static mut [u8] {
     // process; it gave out a copy of it, so nobody else holds a reference; the swap makes this the only one.
     unsafe { std::slice::from_raw_parts_mut(start, LAST_LEN.load(Ordering::Relaxed)) }
 }
+
+// In a static program glibc asks `/proc` for the program's own path before `main`, for libraries that are loaded by `$ORIGIN`. No program here loads any, and the
+// question is a twentieth of a start of supervise. This function says instead that the path is unknown (-1). It is weak, so that a glibc that must have its own keeps it.
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", target_feature = "crt-static"))]
+std::arch::global_asm!(
+    ".weak _dl_get_origin",
+    ".type _dl_get_origin, @function",
+    "_dl_get_origin:",
+    "mov rax, -1",
+    "ret",
+    ".size _dl_get_origin, . - _dl_get_origin",
+);
