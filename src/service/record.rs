@@ -17,7 +17,7 @@ use machine::{SECOND, Tick};
 use svdir::record::slots::{self, Sequence};
 use svdir::record::{Boot, Born, Record, layout1};
 use svdir::{Status, names};
-use sys::{adopted, fd};
+use sys::{adopted, environ, fd};
 
 use super::{files, tick};
 
@@ -101,10 +101,37 @@ fn newest(record: impl FnOnce() -> io::Result<File>) -> Option<Record> {
     slots::newest(bytes.get(..length)?).map(|(_, record)| record)
 }
 
+/// The variable by which svscan tells the supervises that it starts which boot this is: the pid of svscan, a colon, and the id in hexadecimal
+/// digits. To find the id takes several files of `/proc`, a tenth of all that a supervise does until its service runs. supervise removes the variable from the
+/// environment of the service.
+const BOOT: &str = "UPHOLD_BOOT";
+
+static THIS_BOOT: OnceLock<Option<[u8; 16]>> = OnceLock::new();
+
 /// The current boot of the system; `None` if nothing identifies it. It is asked for once.
 pub fn this_boot() -> Option<Boot> {
-    static BOOT: OnceLock<Option<[u8; 16]>> = OnceLock::new();
-    BOOT.get_or_init(adopted::same_boot_id).map(Boot::Namespace)
+    THIS_BOOT.get_or_init(adopted::same_boot_id).map(Boot::Namespace)
+}
+
+/// Tells the children of this process which boot this is.
+pub fn tell_boot() {
+    if let Some(Boot::Namespace(id)) = this_boot() {
+        let value = format!("{}:{:032x}", std::process::id(), u128::from_be_bytes(id));
+        environ::set(BOOT, OsStr::new(&value));
+    }
+}
+
+/// Believes what the parent of this process has told about the boot, so that [`this_boot`] need not ask. What anybody else has left in the environment is not
+/// believed: it may have been copied from a process of another boot.
+pub fn hear_boot() {
+    let told = environ::take(BOOT).and_then(|told| told.into_string().ok());
+    let from_parent = told
+        .as_deref()
+        .and_then(|told| told.split_once(':'))
+        .filter(|(teller, id)| teller.parse() == Ok(std::os::unix::process::parent_id()) && id.len() == 32);
+    if let Some(id) = from_parent.and_then(|(_, id)| u128::from_str_radix(id, 16).ok()) {
+        let _ = THIS_BOOT.set(Some(id.to_be_bytes()));
+    }
 }
 
 /// Returns whether `boot` is the current boot of the system.

@@ -68,6 +68,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
     // Nor may it block, if the reader does not read.
     cli::write_errors_with(sys::fd::write_stderr_at_once);
     keep_to_ourselves();
+    record::hear_boot();
     let received = successor::received(call);
     if let Received::Question(call, state) = &received {
         // Older releases ask without the words of the call.

@@ -62,6 +62,37 @@ fn a_killed_supervise_comes_back_to_its_child() {
 }
 
 #[test]
+fn what_another_process_has_been_told_about_the_boot_is_not_believed() {
+    let scratch = Scratch::new();
+    scratch.service("a", SLEEPER);
+    let first = supervise(&scratch);
+    let child = wait_up(&scratch, "a");
+    kill(first);
+    let mut command = scratch.command("supervise", &["a"]);
+    let parent = std::process::id();
+    let _second = start(command.env("UPHOLD_BOOT", format!("{}:{:032x}", parent - 1, 7)));
+    wait_supervised(&scratch);
+    assert_eq!(pid(&scratch, "a"), Some(child));
+}
+
+#[test]
+fn the_supervises_of_svscan_and_of_a_shell_know_the_same_boot() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", SLEEPER);
+    let mut svscan = scratch.start("svscan", "svscan", &["scan"]);
+    let child = wait_up(&scratch, "scan/a");
+    let boot = || testkit::record(scratch.path("scan/a")).expect("a record").observed.supervise.boot;
+    let told = boot();
+    svscan.signal("KILL");
+    svscan.end();
+    svc(&scratch, "-dx", "scan/a");
+    wait_until("it is gone", || !lives(child) && scratch.run("svok", &["scan/a"]).code != 0);
+    let _supervise = scratch.start("supervise", "supervise", &["scan/a"]);
+    wait_until("another runs", || scratch.run("svok", &["scan/a"]).code == 0);
+    assert_eq!(boot(), told);
+}
+
+#[test]
 fn what_is_wanted_is_carried_over() {
     for (letters, want) in [("-d", ", want down"), ("-o", ""), ("-p", ", paused"), ("-x", "")] {
         let scratch = Scratch::new();
