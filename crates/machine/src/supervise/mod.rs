@@ -346,7 +346,7 @@ impl Machine {
         }
         let is_judged = main.executed && !main.asked && self.orders.is_wanted();
         let over = if is_judged {
-            self.pace.slow_down(now, rules.backoff);
+            self.pace.slow_down(now, main.since, rules.backoff);
             finals::judge(&rules.finals, exit).or_else(|| self.restarts.count(now, rules.restarts))
         } else {
             None
