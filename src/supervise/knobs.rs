@@ -11,7 +11,7 @@ use cli::{Warnings, text};
 use machine::Signal;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish};
-use svdir::finals::Finals;
+use svdir::finals::{self, Finals};
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::names;
 use svdir::record::Decided;
@@ -247,10 +247,10 @@ fn get<T>(
     }
 }
 
-/// Reads a file, up to one byte more than the longest value, so that a longer value is noticed.
+/// Reads a file, up to one byte more than the longest file may have, so that a longer one is noticed.
 fn read(name: &str) -> io::Result<Vec<u8>> {
     let file = fd::open_read(Path::new(name))?;
-    let mut bytes = [0; knob::LONGEST + 1];
+    let mut bytes = [0; finals::LONGEST + 1];
     let count = fd::read(file.as_fd(), &mut bytes)?;
     Ok(bytes.get(..count).unwrap_or_default().to_vec())
 }
