@@ -832,12 +832,13 @@ impl World {
         };
         let service = self.decided().service;
         let exit = finish.ended.unwrap_or(Exit::Unknown);
-        let has_failed = exit == Exit::Code(FAILED) || self.decided().over.is_some();
+        let is_wanted = service.want == Want::Up && !service.exiting;
+        let has_failed = (exit == Exit::Code(FAILED) && is_wanted) || self.decided().over.is_some();
         let has_failed = has_failed && !service.start_due;
         self.step(Event::Ended(Pid(finish.pid), exit, Rules::default()));
         let decided = self.decided();
         assert_eq!(decided.over.is_some(), has_failed);
-        let is_wanted = service.start_due || (service.want == Want::Up && !service.exiting && !has_failed);
+        let is_wanted = service.start_due || (is_wanted && !has_failed);
         let goes_on = self.child.is_some() || self.machine.deadline().is_some() || self.finish.is_some();
         let once = service.want != Want::Up && (!self.forks_work || self.refuse);
         let is_known = self.quit || once || self.second.is_some();
@@ -2154,6 +2155,25 @@ fn what_finish_has_failed_is_started_by_commands_only() {
         }
         world.command(command);
         assert_eq!((world.starts.len(), world.decided().over), (2, None), "{command:?}");
+    }
+}
+
+/// A service that somebody had taken down was said to have failed.
+#[test]
+fn finish_fails_nothing_that_is_not_wanted_up() {
+    for (command, over) in
+        [(Command::Term, Some(Over::Finish)), (Command::Down, None), (Command::Exit, None), (Command::Once, None)]
+    {
+        for before in [true, false] {
+            let mut world = World::new(Want::Up, true);
+            world.rules = Rules { finish: true, ..Rules::default() };
+            world.finish_does = FinishDoes::Hangs;
+            let (first, second) = (Happening::Command(command), Happening::ChildEnds);
+            let mut world = world.live(&if before { [first, second] } else { [second, first] });
+            let asked = world.decided().service.start_due;
+            world = world.live(&[Happening::FinishEnds(FAILED)]);
+            assert_eq!((world.decided().over, asked), (over, command == Command::Once && !before), "{command:?}");
+        }
     }
 }
 
