@@ -4,7 +4,7 @@
 //! same for what it counts.
 
 use crate::Exit;
-use crate::knob::{Named, Wrong, digits, value};
+use crate::knob::{Named, Wrong, digits, signal_of, value};
 
 /// The greatest length of the file, in bytes: a hundred codes and more have room.
 pub const LONGEST: usize = 512;
@@ -41,12 +41,8 @@ impl Finals {
         let part = part.to_ascii_uppercase();
         if part == b"ANY" {
             *self = Finals::ANY;
-        } else if let Some(rest) = part.strip_prefix(b"SIG") {
-            let named = match digits(rest) {
-                Some(number) => Named::Number(u8::try_from(number).ok()?),
-                None => Named::Name(std::str::from_utf8(&part).ok()?),
-            };
-            self.signals |= signal_bit(number_of(named)?)?;
+        } else if part.starts_with(b"SIG") {
+            self.signals |= signal_bit(signal_of(&part, number_of).ok()?)?;
         } else {
             let mut ends = part.splitn(2, |&byte| byte == b'-').map(code);
             let first = ends.next()??;

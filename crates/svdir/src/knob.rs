@@ -163,21 +163,23 @@ pub fn descriptor(bytes: &[u8]) -> Result<i32, Wrong> {
     i32::try_from(number).map_err(|_| Wrong::TooLarge)
 }
 
-/// Parses a signal: a number, or a name with or without `SIG`, in upper or lower case. `number_of` returns the number of a
-/// signal of this system; names are passed to it in the form `SIGTERM`.
+/// Parses a signal: a name or a number, with or without `SIG` before it, in upper or lower case. `number_of` returns the
+/// number of a signal of this system; names are passed to it in the form `SIGTERM`.
 ///
 /// # Errors
 /// If it is not a signal.
 pub fn signal(bytes: &[u8], number_of: impl Fn(Named<'_>) -> Option<u8>) -> Result<u8, Wrong> {
-    let value = value(bytes, LONGEST)?;
-    let found = if value.iter().all(u8::is_ascii_digit) {
-        u8::try_from(number(value, Wrong::NoSignal)?).ok().and_then(|number| number_of(Named::Number(number)))
+    signal_of(value(bytes, LONGEST)?, number_of)
+}
+
+/// Parses a word as [`signal`] does.
+pub(crate) fn signal_of(word: &[u8], number_of: impl Fn(Named<'_>) -> Option<u8>) -> Result<u8, Wrong> {
+    let name = std::str::from_utf8(word).map_err(|_| Wrong::NoSignal)?.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let found = if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        u8::try_from(number(name.as_bytes(), Wrong::NoSignal)?).ok().and_then(|number| number_of(Named::Number(number)))
     } else {
-        let mut name = std::str::from_utf8(value).map_err(|_| Wrong::NoSignal)?.to_ascii_uppercase();
-        if !name.starts_with("SIG") {
-            name.insert_str(0, "SIG");
-        }
-        number_of(Named::Name(&name))
+        number_of(Named::Name(&format!("SIG{name}")))
     };
     found.ok_or(Wrong::NoSignal)
 }
@@ -335,10 +337,10 @@ mod tests {
             Named::Number(15) | Named::Name("SIGTERM") => Some(15),
             Named::Number(_) | Named::Name(_) => None,
         };
-        for text in ["TERM", "SIGTERM", "term\n", "sigterm", "15"] {
+        for text in ["TERM", "SIGTERM", "term\n", "sigterm", "15", "SIG15"] {
             assert_eq!(signal(text.as_bytes(), known), Ok(15), "{text:?}");
         }
-        for text in ["0", "64", "300", "SIG", "TERMINATE", "15x", "\u{df}"] {
+        for text in ["0", "64", "300", "SIG", "SIG300", "SIGSIGTERM", "TERMINATE", "15x", "\u{df}"] {
             assert_eq!(signal(text.as_bytes(), known), Err(Wrong::NoSignal), "{text:?}");
         }
         assert_eq!(signal(b"-15", known), Err(Wrong::Negative));
