@@ -188,15 +188,10 @@ pub fn start_check(slot: Slot, about: Pid, dir: &OsStr, said: &mut Warnings) -> 
     let word = CString::new(about.0.to_string()).unwrap_or_default();
     let made = fd::open_read_write(c"/dev/null").and_then(|nowhere| {
         let plan = Plan::new(c"./check", &[word], &[], &[]).map_err(io::Error::other)?;
-        let made = plan.in_group().with_nothing(nowhere).start(None)?;
-        match made.failed {
-            // The process will be reaped, and nothing waits for it.
-            Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
-            None => Ok(made.pid),
-        }
+        plan.in_group().with_nothing(nowhere).start(None)?.executed()
     });
     match made {
-        Ok(pid) => {
+        Ok(Made { pid, .. }) => {
             said.over("check");
             Event::Started(slot, Start::plain(pid))
         }
