@@ -81,8 +81,9 @@ impl World {
 
     fn reap(&mut self) {
         while let Some((pid, exit)) = self.dying.pop().filter(|_| !self.quit) {
-            let mut places = [&mut self.main, &mut self.second, &mut self.finish].into_iter();
-            if places.any(|place| place.take_if(|known| *known == pid).is_some()) {
+            let places = [&mut self.main, &mut self.second, &mut self.finish];
+            let ended = places.into_iter().find_map(|place| place.take_if(|known| *known == pid));
+            if ended.is_some() {
                 self.take_in(Event::Ended(pid, exit, self.rules));
             }
         }
