@@ -139,12 +139,12 @@ impl Provisions {
 
     /// Opens the sockets that the service needs. Closes the others, unless an old copy may still use them.
     fn open_sockets(&mut self, slot: Slot, present: Present, scene: &mut Scene<'_>) -> Result<(), Text> {
-        let beside = slot == Slot::Second;
+        let second = slot == Slot::Second;
         if present.sockets {
-            return self.sockets.refresh(beside, scene.dir, scene.said);
+            return self.sockets.refresh(second, scene.dir, scene.said);
         }
         self.sockets.give_none();
-        if !beside {
+        if !second {
             self.sockets.close_others();
         }
         Ok(())
