@@ -1,11 +1,14 @@
-//! Any bytes in the control FIFO: the machine never has more children than it knows, signals nobody else, and quits only when all is down.
+//! Any bytes in the control FIFO, and ends of `run` and `finish` between them, where any rules hold for those: the machine never has more children than it
+//! knows, signals nobody else, starts nothing that is over, and quits only when all is down.
 #![no_main]
 
 use std::collections::VecDeque;
 
 use libfuzzer_sys::fuzz_target;
-use machine::supervise::{Action, Event, Knobs, Machine, NotStarted, Rules, Slot, Start, Target};
+use machine::supervise::restarts::Limit;
+use machine::supervise::{Action, Event, Job, Knobs, Machine, NotStarted, Rules, Slot, Start, Target, finish};
 use machine::{Pid, SECOND, Signal, Tick};
+use svdir::finals::Finals;
 use svdir::{Command, Exit, Mark, Want};
 
 struct World {
@@ -14,7 +17,9 @@ struct World {
     pids: u32,
     main: Option<Pid>,
     second: Option<Pid>,
-    dying: Vec<Pid>,
+    finish: Option<Pid>,
+    /// What ends before anything else happens, and how.
+    dying: Vec<(Pid, Exit)>,
     quit: bool,
     rules: Rules,
 }
@@ -29,28 +34,44 @@ impl World {
             }
             outcomes.into_iter().rev().for_each(|outcome| events.push_front(outcome));
         }
-        assert_eq!((self.machine.pid(), self.machine.second_pid()), (self.main, self.second));
+        let known = (self.machine.pid(), self.machine.second_pid(), self.machine.finish().pid());
+        assert_eq!(known, (self.main, self.second, self.finish));
+        let decided = self.machine.decided();
+        let is_over = decided.over.is_some() && self.finish.is_none();
+        assert!(!is_over || (self.main.is_none() && decided.service.want == Want::Down), "it is over and goes on");
     }
 
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Start(slot @ (Slot::Main | Slot::Second)) => {
+            Action::Start(slot @ Slot::Job(Job::Check(_))) => {
+                return Some(Event::NotStarted(slot, NotStarted::Refused));
+            }
+            Action::Start(slot) => {
+                assert!(self.finish.is_none() || slot == Slot::Second, "a start beside `finish`");
+                assert!(self.main.is_none() || slot == Slot::Second, "a start beside the main copy");
                 self.pids += 1;
                 let pid = Pid(self.pids);
-                let place = if slot == Slot::Main { &mut self.main } else { &mut self.second };
+                let place = match slot {
+                    Slot::Main => &mut self.main,
+                    Slot::Second => &mut self.second,
+                    Slot::Job(_) => &mut self.finish,
+                };
                 assert!(place.replace(pid).is_none(), "one too many");
                 return Some(Event::Started(slot, Start::plain(pid)));
             }
-            Action::Start(slot @ Slot::Job(_)) => return Some(Event::NotStarted(slot, NotStarted::Refused)),
             Action::Signal(Target::Process(pid), signal) => {
                 assert!([self.main, self.second].contains(&Some(pid)), "a signal to somebody else");
                 if [Signal::TERM, Signal::KILL].contains(&signal) {
-                    self.dying.push(pid);
+                    self.dying.push((pid, Exit::Signal(signal.0)));
                 }
+            }
+            Action::Signal(Target::Job(pid), signal) => {
+                assert_eq!((self.finish, signal), (Some(pid), Signal::KILL), "a signal to somebody else");
+                self.dying.push((pid, Exit::Signal(signal.0)));
             }
             Action::Promote => std::mem::swap(&mut self.main, &mut self.second),
             Action::Quit => {
-                assert_eq!((self.main, self.second), (None, None), "it quits with a child");
+                assert_eq!((self.main, self.second, self.finish), (None, None, None), "it quits with a child");
                 self.quit = true;
             }
             Action::Signal(..) | Action::Stamp | Action::StampReady | Action::Announce | Action::Say(_) => {}
@@ -59,37 +80,65 @@ impl World {
     }
 
     fn reap(&mut self) {
-        while let Some(pid) = self.dying.pop().filter(|_| !self.quit) {
-            for place in [&mut self.main, &mut self.second] {
-                place.take_if(|known| *known == pid);
-            }
-            if [self.machine.pid(), self.machine.second_pid()].contains(&Some(pid)) {
-                self.take_in(Event::Ended(pid, Exit::Signal(9), self.rules));
+        while let Some((pid, exit)) = self.dying.pop().filter(|_| !self.quit) {
+            let places = [&mut self.main, &mut self.second, &mut self.finish];
+            let ended = places.into_iter().find_map(|place| place.take_if(|known| *known == pid));
+            if ended.is_some() {
+                self.take_in(Event::Ended(pid, exit, self.rules));
             }
         }
+    }
+
+    /// Time passes, or all that is needed for what is due next.
+    fn pass(&mut self, nanoseconds: Option<u64>) {
+        let due = self.machine.deadline().map_or(self.now, |deadline| deadline.max(self.now));
+        self.now = nanoseconds.map_or(due, |nanoseconds| self.now.after(nanoseconds));
+        self.take_in(Event::Timeout);
+    }
+}
+
+/// What the directory says about an end; each byte is one file, and 0 is none.
+fn rules([finish, limit, finals, backoff, times, within]: [u8; 6]) -> Rules {
+    let seconds = |byte: u8| (byte > 0).then(|| u64::from(byte) * SECOND);
+    let codes = format!("{}-255", finals.saturating_sub(1));
+    Rules {
+        finish: finish > 0,
+        finish_limit: seconds(limit),
+        finals: if finals > 0 { Finals::parse(codes.as_bytes(), |_| None).expect("codes") } else { Finals::default() },
+        backoff: seconds(backoff),
+        restarts: seconds(within).filter(|_| times > 0).map(|within| Limit { times, within }),
     }
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let machine = Machine::new(Want::Up);
-    let (main, second) = (None, None);
-    // A `finish`, where there is one, cannot be started.
-    let rules = Rules { finish: bytes.len() % 2 == 1, ..Rules::default() };
-    let mut world = World { machine, now: Tick(SECOND), pids: 1, main, second, dying: Vec::new(), quit: false, rules };
+    let (files, bytes) = bytes.split_first_chunk().unwrap_or((&[0; 6], bytes));
+    let mut world = World {
+        machine: Machine::new(Want::Up),
+        now: Tick(SECOND),
+        pids: 1,
+        main: None,
+        second: None,
+        finish: None,
+        dying: Vec::new(),
+        quit: false,
+        rules: rules(*files),
+    };
     world.take_in(Event::Begin);
     let mut mark = Mark::default();
     for &byte in bytes {
         if world.quit {
             break;
         }
-        match (mark.with(byte), Command::from_letter(byte)) {
-            (Some(next), _) => mark = next,
-            (None, Some(command)) => world.take_in(Event::Command(command, Knobs::default())),
-            // Anything else is time that passes.
-            (None, None) => {
-                world.now = world.now.after(u64::from(byte) * SECOND / 64);
-                world.take_in(Event::Timeout);
+        match (mark.with(byte), Command::from_letter(byte), byte) {
+            (Some(next), ..) => mark = next,
+            (None, Some(command), _) => world.take_in(Event::Command(command, Knobs::default())),
+            // What is no letter is something else that happens.
+            (None, None, 0..=15) => world.dying.extend(world.main.map(|pid| (pid, Exit::Code(byte)))),
+            (None, None, 16..=31) => {
+                world.dying.extend(world.finish.map(|pid| (pid, Exit::Code(finish::FAILED + byte - 16))));
             }
+            (None, None, b'~') => world.pass(None),
+            (None, None, _) => world.pass(Some(u64::from(byte) * SECOND / 64)),
         }
         world.reap();
     }

@@ -12,7 +12,7 @@ use sys::{fd, oom};
 
 use super::kernel::Outcome;
 use super::knobs::{self, Presence, Present};
-use super::readiness::{self, ReadyPipe, Ways};
+use super::readiness::{self, Notification, ReadyPipe};
 use super::say;
 use super::sockets::Sockets;
 use super::start::{Clash, Failure, Made, Plan};
@@ -70,10 +70,10 @@ impl Provisions {
         let present = self.presence.look();
         self.open_sockets(slot, present, scene)?;
         let alone = scene.machine.pid().is_none() && scene.machine.second_pid().is_none();
-        let ways = Ways::prepare(dir, present, &mut self.notify, alone, scene.said);
-        let gifts: Vec<_> = self.sockets.gifts().chain(ways.gift()).collect();
-        let socket = ways.socket.then(|| readiness::variable(&self.notify));
-        let changes: Vec<_> = socket.into_iter().chain(ways.interval()).collect();
+        let notification = Notification::prepare(dir, present, &mut self.notify, alone, scene.said);
+        let gifts: Vec<_> = self.sockets.gifts().chain(notification.gift()).collect();
+        let socket = notification.socket.then(|| readiness::variable(&self.notify));
+        let changes: Vec<_> = socket.into_iter().chain(notification.interval()).collect();
         let plan = match Plan::new(c"./run", &[], &changes, &gifts) {
             Ok(plan) if slot == Slot::Second => plan.in_group(),
             Ok(plan) => plan,
@@ -85,8 +85,8 @@ impl Provisions {
         };
         scene.said.over("clash");
         let (since, at) = (now(), tick());
-        let seen = Process { since, ready_pipe: ways.pipe_id(), ..Process::default() };
-        let (declares, check, watchdog) = (ways.any(), ways.check, ways.watchdog);
+        let seen = Process { since, ready_pipe: notification.pipe_id(), ..Process::default() };
+        let (declares, check, watchdog) = (notification.any(), notification.check, notification.watchdog);
         let start = move |pid, executed| Start { pid, executed, declares, check, watchdog };
         let mut observed = scene.now.observed;
         observed.notify = readiness::recorded(&self.notify);
@@ -100,7 +100,7 @@ impl Provisions {
             let decided = machine.decided_once_started(at, slot, start(pid, false));
             announcer.prepare(&Record { decided, observed })
         }));
-        let ready = ways.listen();
+        let ready = notification.listen();
         let made = match made {
             Ok(made) => made,
             Err(error) => {
@@ -139,12 +139,12 @@ impl Provisions {
 
     /// Opens the sockets that the service needs. Closes the others, unless an old copy may still use them.
     fn open_sockets(&mut self, slot: Slot, present: Present, scene: &mut Scene<'_>) -> Result<(), Text> {
-        let beside = slot == Slot::Second;
+        let second = slot == Slot::Second;
         if present.sockets {
-            return self.sockets.refresh(beside, scene.dir, scene.said);
+            return self.sockets.refresh(second, scene.dir, scene.said);
         }
         self.sockets.give_none();
-        if !beside {
+        if !second {
             self.sockets.close_others();
         }
         Ok(())
@@ -188,15 +188,10 @@ pub fn start_check(slot: Slot, about: Pid, dir: &OsStr, said: &mut Warnings) -> 
     let word = CString::new(about.0.to_string()).unwrap_or_default();
     let made = fd::open_read_write(c"/dev/null").and_then(|nowhere| {
         let plan = Plan::new(c"./check", &[word], &[], &[]).map_err(io::Error::other)?;
-        let made = plan.in_group().with_nothing(nowhere).start(None)?;
-        match made.failed {
-            // The process will be reaped, and nothing waits for it.
-            Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
-            None => Ok(made.pid),
-        }
+        plan.in_group().with_nothing(nowhere).start(None)?.executed()
     });
     match made {
-        Ok(pid) => {
+        Ok(Made { pid, .. }) => {
             said.over("check");
             Event::Started(slot, Start::plain(pid))
         }

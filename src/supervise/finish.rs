@@ -13,7 +13,7 @@ use svdir::{Exit, names};
 
 use super::copies::Scene;
 use super::kernel::Outcome;
-use super::start::{Failure, Made, Plan};
+use super::start::{Made, Plan};
 use crate::service::tick;
 
 /// The first argument, in place of an exit code, if `run` was ended by a signal, or it is unknown how it ended. As in
@@ -23,12 +23,7 @@ const NO_CODE: u32 = 256;
 /// Starts `finish` for the copy that has ended. If that fails, supervise warns and goes on without it.
 #[inline(never)]
 pub fn start_finish(slot: Slot, scene: &mut Scene<'_>) -> Outcome {
-    let made = try_to_start(slot, scene).and_then(|made| match made.failed {
-        // The process will be reaped, and nothing waits for it.
-        Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
-        None => Ok(made),
-    });
-    let (event, seen) = match made {
+    let (event, seen) = match try_to_start(slot, scene).and_then(Made::executed) {
         Ok(Made { pid, born, .. }) => {
             scene.said.over(names::FINISH);
             log::info!("{}: finishing as pid {}", scene.dir.display(), pid.0);

@@ -11,7 +11,7 @@ use cli::{Warnings, text};
 use machine::Signal;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish};
-use svdir::finals::Finals;
+use svdir::finals::{self, Finals};
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::names;
 use svdir::record::Decided;
@@ -152,31 +152,29 @@ pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
     Knobs { patience: (limit > 0).then_some(limit), warm_up, ..signals(dir, said) }
 }
 
-/// Reads what the current directory says about the end of the service. `present` are the files that it has.
-pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
-    let Present { finish, final_exits, backoff, max_restarts, .. } = present;
-    let any = finish || final_exits || backoff || max_restarts;
-    if any { some_rules(present, dir, said) } else { Rules::default() }
-}
-
+/// Reads what the current directory says about the end of the service. `present` are the files that it has: only these
+/// are opened.
 #[inline(never)]
-fn some_rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
+pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
     let finals = |bytes: &[u8]| Finals::parse(bytes, number_of).map_err(Wrong::reason);
     let longest = |bytes: &[u8]| knob::duration(bytes, Unit::Nothing).map_err(Wrong::reason);
-    let backoff = get(dir, names::BACKOFF, "1s", longest, said);
+    let backoff = get_if(present.backoff, dir, names::BACKOFF, "1s", longest, said);
     Rules {
         finish: present.finish,
         finish_limit: if present.finish { finish_limit(dir, said) } else { None },
-        finals: get(dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default(),
+        finals: get_if(present.final_exits, dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default(),
         backoff,
-        restarts: max_restarts(backoff, dir, said),
+        restarts: max_restarts(present, backoff, dir, said),
     }
 }
 
 /// Reads `max-restarts`: how often the service may end. Warns if that limit can never be reached.
-fn max_restarts(backoff: Option<u64>, dir: &OsStr, said: &mut Warnings) -> Option<Limit> {
-    let rate = |bytes: &[u8]| knob::rate(bytes).map_err(Wrong::reason);
-    let limit = get(dir, names::MAX_RESTARTS, "no limit", rate, said).map(|(times, within)| Limit { times, within });
+fn max_restarts(present: Present, backoff: Option<u64>, dir: &OsStr, said: &mut Warnings) -> Option<Limit> {
+    let rate = |bytes: &[u8]| {
+        let (times, within) = knob::rate(bytes).map_err(Wrong::reason)?;
+        Ok(Limit { times, within })
+    };
+    let limit = get_if(present.max_restarts, dir, names::MAX_RESTARTS, "no limit", rate, said);
     match limit.map(|limit| (limit, limit.least(backoff))).filter(|(limit, least)| *least > limit.within) {
         Some((Limit { times, .. }, least)) => {
             let never = format!("it is never reached, since {times} ends take at least {}", knob::shown(least));
@@ -221,6 +219,22 @@ fn number_of(signal: Named<'_>) -> Option<u8> {
     }
 }
 
+/// Reads the knob `name` like [`get`], but only if it `is_there`; otherwise it opens nothing.
+fn get_if<T>(
+    is_there: bool,
+    dir: &OsStr,
+    name: &str,
+    default: &str,
+    parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
+    said: &mut Warnings,
+) -> Option<T> {
+    if is_there {
+        return get(dir, name, default, parse, said);
+    }
+    said.over(name);
+    None
+}
+
 /// Reads the knob `name`; `None` if there is no such file or its value cannot be used. In the second case a warning
 /// names the `default` that is used instead.
 fn get<T>(
@@ -247,10 +261,12 @@ fn get<T>(
     }
 }
 
-/// Reads a file, up to one byte more than the longest value, so that a longer value is noticed.
+/// Reads a file, up to one byte more than the longest file may have, so that a longer one is noticed. Not inlined:
+/// the buffer must not be on the stack of a supervise whose service has no such file.
+#[inline(never)]
 fn read(name: &str) -> io::Result<Vec<u8>> {
     let file = fd::open_read(Path::new(name))?;
-    let mut bytes = [0; knob::LONGEST + 1];
+    let mut bytes = [0; finals::LONGEST + 1];
     let count = fd::read(file.as_fd(), &mut bytes)?;
     Ok(bytes.get(..count).unwrap_or_default().to_vec())
 }

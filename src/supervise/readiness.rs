@@ -25,7 +25,7 @@ use crate::service::ready_pipe::{self, Heard};
 
 /// The ways in which the service that is being started can say that it is ready.
 #[derive(Default)]
-pub struct Ways {
+pub struct Notification {
     pipe: Option<Pipe>,
     /// It has a `check`.
     pub check: bool,
@@ -42,10 +42,16 @@ struct Pipe {
     number: RawFd,
 }
 
-impl Ways {
+impl Notification {
     /// Prepares the ways for which the current directory asks. Messages call that directory `dir`. `alone` means that
     /// no copy of the service runs.
-    pub fn prepare(dir: &OsStr, present: Present, socket: &mut NotifySocket, alone: bool, said: &mut Warnings) -> Ways {
+    pub fn prepare(
+        dir: &OsStr,
+        present: Present,
+        socket: &mut NotifySocket,
+        alone: bool,
+        said: &mut Warnings,
+    ) -> Notification {
         let number = if present.notification_fd {
             knobs::notification_fd(dir, said)
         } else {
@@ -65,7 +71,7 @@ impl Ways {
         });
         let socket = present.sd_notify && open_socket(socket, alone, dir, said);
         let watchdog = if socket && present.watchdog { knobs::watchdog(dir, said) } else { 0 };
-        Ways { pipe, check: present.check, socket, watchdog }
+        Notification { pipe, check: present.check, socket, watchdog }
     }
 
     /// The environment variable that tells the service its watchdog interval, if it has one.

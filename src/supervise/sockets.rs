@@ -55,19 +55,19 @@ pub struct Sockets(Vec<HeldSocket>, LookUps);
 
 impl Sockets {
     /// Opens and closes what has changed in `sockets/` of the current directory, which messages call `dir`. Closes
-    /// nothing if the service is started `beside` an old copy.
+    /// nothing if the service is started as the `second` copy.
     ///
     /// # Errors
     /// The first reason why a socket cannot be opened, after warnings about all of them.
     #[inline(never)]
-    pub fn refresh(&mut self, beside: bool, dir: &OsStr, said: &mut Warnings) -> Result<(), Text> {
+    pub fn refresh(&mut self, second: bool, dir: &OsStr, said: &mut Warnings) -> Result<(), Text> {
         let entries = match list() {
             Ok(entries) => entries,
             Err(error) => return Err(complain(dir, names::SOCKETS.as_ref(), &error, said)),
         };
         said.retain(b"sockets/", |name| entries.iter().any(|entry| entry.as_bytes() == name));
         let listed: Vec<_> = entries.into_iter().map(|name| (read(&name), name)).collect();
-        if !beside {
+        if !second {
             // Close first: a new address may be an old one in other words.
             self.0.retain(|held| listed.iter().any(|(listener, name)| held.is_still(name, listener)));
         }

@@ -46,6 +46,19 @@ pub struct Made {
     pub failed: Option<Failure>,
 }
 
+impl Made {
+    /// Returns the process, once it has executed its program.
+    ///
+    /// # Errors
+    /// Why it has not. It ends by itself, and will be reaped without anybody waiting for it.
+    pub fn executed(self) -> io::Result<Made> {
+        match self.failed {
+            Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
+            None => Ok(self),
+        }
+    }
+}
+
 /// Why a process has not executed its program.
 pub enum Failure {
     /// Its record could not be written, so no successor would know of the process.

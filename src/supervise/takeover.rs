@@ -56,21 +56,16 @@ impl Beginning {
             return Ok(Beginning { machine, processes: Processes::default(), notify, told });
         };
         let (decided, observed) = (&left.decided, &left.observed);
-        let processes = [
-            decided.main.map(|main| (main.pid, observed.main)),
-            decided.second.map(|(_, second)| (second.pid, observed.second)),
-        ];
-        refuse_service_of_another(dir, observed.supervise.directory, &processes)?;
-        let known = |pid: Option<NonZeroU32>, seen: Process| {
-            let adopted = pid.map(|pid| look_for(dir, pid, seen.born)).transpose()?.flatten();
+        let known = |pid: Option<NonZeroU32>, born: Born| {
+            let adopted = pid.map(|pid| look_for(dir, pid, born)).transpose()?.flatten();
             anyhow::Ok(Known { adopted, ready: ReadyPipe::default() })
         };
-        let finish = Process { born: observed.finish, ..Process::default() };
         let mut processes = Processes {
-            main: known(decided.main.map(|main| main.pid), observed.main)?,
-            second: known(decided.second.map(|(_, second)| second.pid), observed.second)?,
-            finish: known(decided.finish.map(|finish| finish.pid), finish)?,
+            main: known(decided.main.map(|main| main.pid), observed.main.born)?,
+            second: known(decided.second.map(|(_, second)| second.pid), observed.second.born)?,
+            finish: known(decided.finish.map(|finish| finish.pid), observed.finish)?,
         };
+        refuse_service_of_another(dir, observed.supervise.directory, &processes)?;
         let lives = processes.main.adopted.is_some() || processes.second.adopted.is_some();
         let name = observed.notify.some();
         let notify = if lives { find_socket(name, dir, said) } else { NotifySocket::default() };
@@ -105,27 +100,20 @@ fn here() -> (u64, u64) {
     std::fs::metadata(".").map_or((0, 0), |here| (here.dev(), here.ino()))
 }
 
-/// Fails if the files here belong to the service directory `owner`, not to this one, and one of its processes lives.
-/// Below a `SUPERVISEDIR`, `web:log` and `web/log` have the same directory for their files. If the supervise of the
-/// other one was killed, its successor needs those files.
-fn refuse_service_of_another(
-    dir: &OsStr,
-    owner: (u64, u64),
-    processes: &[Option<(NonZeroU32, Process)>],
-) -> anyhow::Result<()> {
-    if owner == (0, 0) || owner == here() || !files::are_named_by_path() {
+/// Fails if the files here belong to the service directory `owner`, not to this one, and one of its processes lives: a
+/// copy of the service, or its `finish`. Below a `SUPERVISEDIR`, `web:log` and `web/log` have the same directory for
+/// their files. If the supervise of the other one was killed, its successor needs those files.
+fn refuse_service_of_another(dir: &OsStr, owner: (u64, u64), processes: &Processes) -> anyhow::Result<()> {
+    let Processes { main, second, finish } = processes;
+    let lives = [main, second, finish].into_iter().find_map(|known| known.adopted.as_ref());
+    let Some(process) = lives.filter(|_| owner != (0, 0) && owner != here() && files::are_named_by_path()) else {
         return Ok(());
-    }
-    for (pid, seen) in processes.iter().flatten() {
-        if look_for(dir, *pid, seen.born)?.is_some() {
-            let why = format!(
-                "it is that of another service, which runs as pid {pid} and whose path differs only by a colon; rename one of the two"
-            );
-            return Err(io::Error::other(why))
-                .with_context(|| text!("unable to acquire ", files::shown(dir, names::LOCK).0.as_slice()));
-        }
-    }
-    Ok(())
+    };
+    let why = format!(
+        "it is that of another service, which runs as pid {} and whose path differs only by a colon; rename one of the two",
+        process.pid()
+    );
+    Err(io::Error::other(why)).with_context(|| text!("unable to acquire ", files::shown(dir, names::LOCK).0.as_slice()))
 }
 
 /// Finds the process that a killed supervise has left behind; `None` if it has ended, or that cannot be told.

@@ -153,6 +153,18 @@ fn that_the_end_was_final_is_known_to_a_supervise_that_finds_finish_running() {
 }
 
 #[test]
+fn a_long_list_holds_up_to_its_last_entry() {
+    for_each_user(|user| {
+        let longest = "1,".repeat(254) + "2-3\n";
+        assert_eq!(longest.len(), 512);
+        let service = ending(user, "exit 3", &longest);
+        service.wait_svstat("down S seconds, normally up, failed: exited 3");
+        let service = ending(user, "exit 3", &format!("{longest}\n"));
+        service.wait_said("supervise: warning: unable to use web/final-exits, taking none: too large\n");
+    });
+}
+
+#[test]
 fn a_list_that_is_nonsense_is_told_once_and_no_end_is_final() {
     let exits = "not exit codes from 0 to 255, ranges of them, signals or any, with commas between";
     let huge = "1,".repeat(50_000);

@@ -68,12 +68,49 @@ fn a_finish_that_exits_125_says_that_the_service_has_failed() {
         let why = "svc: warning: unable to wait for web to be up: it has failed: finish said so\n";
         assert_eq!((waited.code, waited.err().as_str()), (1, why));
         assert_eq!(service.wait(&["--wait=down"]).code, 0);
-        for (count, letter) in ["-u", "-o", "-R"].into_iter().enumerate() {
+        for (count, letter) in ["-u", "-R", "-du"].into_iter().enumerate() {
             service.svc(letter);
             service.wait_starts(count + 2);
             service.wait_svstat("down S seconds, normally up, failed: finish said so");
         }
         service.wait_said(&"supervise: warning: not starting web again: finish said so\n".repeat(4));
+    });
+}
+
+/// The service is down, after its `finish` has exited 125, or after `-x` its supervise has left; and nothing says that it has failed.
+#[track_caller]
+fn is_down_without_failure(mut service: Service, letters: &str) {
+    if letters.contains('x') {
+        assert_eq!(service.end(), 0);
+    } else {
+        assert_eq!(service.wait(&["--wait=down"]).code, 0);
+        assert_eq!(service.svstat(), "down S seconds, normally up");
+    }
+    assert_eq!((service.record().decided.over, service.said().as_str()), (None, ""), "{letters}");
+}
+
+/// It was said to have failed.
+#[test]
+fn what_is_not_wanted_up_does_not_fail_by_its_finish() {
+    for_each_user(|user| {
+        for letters in ["-d", "-dx", "-o"] {
+            let service = Service::finishing(user, LIVES, "exit 125").start();
+            service.wait_starts(1);
+            let run = service.wait_up();
+            service.svc(letters);
+            if letters == "-o" {
+                // When this returns, -o was obeyed.
+                assert_eq!(service.wait(&["--wait=up"]).code, 0);
+                signal(run, "KILL");
+            }
+            is_down_without_failure(service, letters);
+        }
+        for letters in ["-d", "-dx"] {
+            let (service, ..) = Service::held(user, &format!("{HELD}; exit 125"));
+            service.obey_while_finishing(letters);
+            service.remove("hold");
+            is_down_without_failure(service, letters);
+        }
     });
 }
 

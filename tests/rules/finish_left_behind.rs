@@ -1,6 +1,9 @@
 //! supervise is killed or upgraded around an end of the service: `finish` is still run once for each end.
 
-use testkit::{lives, signal, wait_until};
+use std::fs;
+use std::process::Stdio;
+
+use testkit::{Scratch, lives, signal, start, wait_for, wait_until};
 
 use super::service::{HELD, LIVES, Service, for_each_user};
 
@@ -82,6 +85,40 @@ fn what_was_wanted_while_finish_ran_is_wanted_by_the_next_supervise() {
             assert_eq!(service.ends(), "256 9 web\n");
         }
     });
+}
+
+/// Below a `SUPERVISEDIR`, `web:log` and `web/log` have the same directory for their files.
+#[test]
+fn the_finish_of_a_killed_supervise_is_not_taken_over_by_one_whose_path_differs_by_a_colon() {
+    let scratch = Scratch::new();
+    for name in ["scan/web:log", "scan/web/log"] {
+        scratch.service(name, "exit 1");
+        scratch.script(
+            format!("{name}/finish"),
+            "echo $$ >pid.new; mv pid.new pid; while [ -e ../hold ]; do sleep 0.02; done",
+        );
+        scratch.write(format!("{name}/timeout-finish"), "0");
+    }
+    scratch.write("scan/hold", "");
+    let state = scratch.mkdir("state");
+    let supervise = |dir: &str| {
+        let mut command = scratch.command("supervise", &[dir]);
+        command.stdin(Stdio::null()).env("SUPERVISEDIR", &state);
+        command
+    };
+    let mut first = start(&mut supervise("scan/web:log"));
+    let pid = || fs::read_to_string(scratch.path("scan/web:log/pid")).ok()?.trim_end().parse::<u32>().ok();
+    let finish = wait_for("finish runs", pid);
+    first.signal("KILL");
+    first.end();
+    let other = testkit::finish(&mut supervise("scan/web/log"));
+    let why = format!(
+        ": it is that of another service, which runs as pid {finish} and whose path differs only by a colon; rename one of the two\n"
+    );
+    assert!(other.code == 111 && other.err().ends_with(&why), "{}", other.err());
+    let _second = start(&mut supervise("scan/web:log"));
+    fs::remove_file(scratch.path("scan/hold")).expect("it is there");
+    wait_until("its own supervise runs the next one", || pid().is_some_and(|next| next != finish));
 }
 
 #[test]

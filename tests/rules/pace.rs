@@ -187,6 +187,33 @@ fn nonsense_is_told_once_and_the_default_holds() {
     });
 }
 
+/// It was said again only if another of these files was there meanwhile.
+#[test]
+fn a_warning_is_said_again_when_the_file_was_removed_and_is_wrong_again() {
+    for_each_user(|user| {
+        let cases = [("final-exits", "x"), ("backoff", "x"), ("max-restarts", "x"), ("max-restarts", "5/3s")];
+        // The services run at the same time, since each takes a second or two.
+        let services = cases
+            .map(|(name, wrong)| (Service::new(user, ENDS, &[("end", "exit 1"), (name, wrong)]).start(), name, wrong));
+        let warnings = |service: &Service, count| {
+            wait_until("it is said", || service.said().lines().count() == count);
+        };
+        let removed = services.each_ref().map(|(service, name, _)| {
+            warnings(service, 1);
+            service.remove(name);
+            service.starts()
+        });
+        for ((service, name, wrong), starts) in services.iter().zip(removed) {
+            // Between two starts there is an end, at which the files are looked at.
+            service.wait_starts(starts + 2);
+            service.put(name, wrong);
+        }
+        for (service, ..) in &services {
+            warnings(service, 2);
+        }
+    });
+}
+
 #[test]
 fn what_is_written_while_supervise_runs_holds_from_the_next_end_on() {
     for_each_user(|user| {

@@ -120,6 +120,7 @@ enum Happening {
 #[derive(Clone, Debug, Default)]
 struct Child {
     pid: u32,
+    started: Tick,
     /// It has become `run`, as far as its supervise can know.
     executed: bool,
     /// How it has ended. Supervise has not heard of that yet.
@@ -238,8 +239,6 @@ struct World {
     check_does: CheckDoes,
     rules: Rules,
     finish_does: FinishDoes,
-    /// When a start was tried last.
-    tried: Option<Tick>,
     /// How many ends in a row have made the pace longer.
     slowed: u32,
     /// When the next start may be made because of that.
@@ -285,7 +284,6 @@ impl World {
             check_does: CheckDoes::Fails,
             rules: Rules::default(),
             finish_does: FinishDoes::Ends(0),
-            tried: None,
             slowed: 0,
             slowed_until: Tick(0),
             unasked: Vec::new(),
@@ -531,6 +529,7 @@ impl World {
         let start = Start { pid: Pid(pid), executed, declares, check: self.has_check, watchdog };
         let child = Child {
             pid,
+            started: self.now,
             executed,
             ended: (!executed).then_some(NOT_EXECUTED),
             stubborn: self.stubborn,
@@ -569,7 +568,7 @@ impl World {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
         assert!(self.now >= self.slowed_until, "started before the pace is over");
-        (self.tried, self.slowed_until) = (Some(self.now), Tick(0));
+        self.slowed_until = Tick(0);
         self.starts.push(self.now);
         if self.refuse {
             return Some(Event::NotStarted(slot, NotStarted::Refused));
@@ -591,7 +590,7 @@ impl World {
     fn start_second(&mut self, slot: Slot) -> Option<Event> {
         assert!(self.child.is_some(), "a second copy without a first");
         assert!(self.second.is_none(), "a third copy");
-        (self.tried, self.slowed_until) = (Some(self.now), Tick(0));
+        self.slowed_until = Tick(0);
         if self.refuse || !self.forks_work {
             let why = if self.refuse { NotStarted::Refused } else { NotStarted::Fork };
             return Some(Event::NotStarted(slot, why));
@@ -710,16 +709,15 @@ impl World {
         self.unasked.clear();
     }
 
-    /// The service has ended, and nobody has asked for that. Returns whether that was once too often.
-    fn count(&mut self) -> bool {
-        let last = self.tried.unwrap_or(self.now);
+    /// The service has ended, which was started then, and nobody has asked for that. Returns whether that was once too often.
+    fn count(&mut self, started: Tick) -> bool {
         let longest = self.rules.backoff.unwrap_or(PACE).max(PACE);
-        if self.rules.backoff.is_none() || last.until(self.now) > longest {
+        if self.rules.backoff.is_none() || started.until(self.now) > longest {
             self.slowed = 0;
         }
         let pace = (0..self.slowed).fold(PACE, |pace, _| pace.saturating_mul(2)).min(longest);
         self.slowed += 1;
-        self.slowed_until = if pace > PACE { last.after(pace) } else { Tick(0) };
+        self.slowed_until = if pace > PACE { started.after(pace) } else { Tick(0) };
         // Final ends are not counted, since nothing follows them.
         let Some(limit) = self.rules.restarts else {
             self.unasked.clear();
@@ -793,10 +791,14 @@ impl World {
         let beside = self.second.as_ref().filter(|_| self.role() == Some(Role::Warming)).map(|second| second.pid);
         let is_wanted = want == Want::Up && !self.decided().service.exiting;
         let is_counted = is_wanted && child.executed && !child.asked && beside.is_none();
-        let is_last = beside.is_none() && ((is_listed && is_wanted) | (is_counted && self.count()));
+        let is_last = beside.is_none() && ((is_listed && is_wanted) | (is_counted && self.count(child.started)));
         let finishes = self.finishes;
         self.step(Event::Ended(Pid(child.pid), exit, self.rules));
         let is_replaced = beside.is_some() && self.child.as_ref().map(|child| child.pid) == beside;
+        if is_counted && !is_last {
+            let next = Some(self.slowed_until).filter(|&until| until > self.now);
+            assert_eq!(self.decided().pace.next.map(Tick), next, "the pace");
+        }
         let lived = child.executed && !is_replaced;
         assert_eq!(self.decided().over.is_some(), is_last && !is_replaced, "whether that was the last end");
         let expected = finishes + u32::from(lived && self.rules.finish);
@@ -830,12 +832,13 @@ impl World {
         };
         let service = self.decided().service;
         let exit = finish.ended.unwrap_or(Exit::Unknown);
-        let has_failed = exit == Exit::Code(FAILED) || self.decided().over.is_some();
+        let is_wanted = service.want == Want::Up && !service.exiting;
+        let has_failed = (exit == Exit::Code(FAILED) && is_wanted) || self.decided().over.is_some();
         let has_failed = has_failed && !service.start_due;
         self.step(Event::Ended(Pid(finish.pid), exit, Rules::default()));
         let decided = self.decided();
         assert_eq!(decided.over.is_some(), has_failed);
-        let is_wanted = service.start_due || (service.want == Want::Up && !service.exiting && !has_failed);
+        let is_wanted = service.start_due || (is_wanted && !has_failed);
         let goes_on = self.child.is_some() || self.machine.deadline().is_some() || self.finish.is_some();
         let once = service.want != Want::Up && (!self.forks_work || self.refuse);
         let is_known = self.quit || once || self.second.is_some();
@@ -1092,7 +1095,7 @@ impl World {
         assert_eq!(left, self.announced, "the successor reads something else");
         let waits = self.machine.deadline().is_some() && self.second.is_none() && self.finish.is_none();
         let last_start = self.starts.last().copied();
-        (self.tried, self.slowed) = (last_start, 0);
+        self.slowed = 0;
         self.unasked.clear();
         let (checks, declares) = (self.has_check, self.declares || self.has_check);
         let resumed = Resumed {
@@ -2155,6 +2158,25 @@ fn what_finish_has_failed_is_started_by_commands_only() {
     }
 }
 
+/// A service that somebody had taken down was said to have failed.
+#[test]
+fn finish_fails_nothing_that_is_not_wanted_up() {
+    for (command, over) in
+        [(Command::Term, Some(Over::Finish)), (Command::Down, None), (Command::Exit, None), (Command::Once, None)]
+    {
+        for before in [true, false] {
+            let mut world = World::new(Want::Up, true);
+            world.rules = Rules { finish: true, ..Rules::default() };
+            world.finish_does = FinishDoes::Hangs;
+            let (first, second) = (Happening::Command(command), Happening::ChildEnds);
+            let mut world = world.live(&if before { [first, second] } else { [second, first] });
+            let asked = world.decided().service.start_due;
+            world = world.live(&[Happening::FinishEnds(FAILED)]);
+            assert_eq!((world.decided().over, asked), (over, command == Command::Once && !before), "{command:?}");
+        }
+    }
+}
+
 /// One whose ends are all final.
 fn final_always() -> World {
     let mut world = World::new(Want::Up, false);
@@ -2239,6 +2261,23 @@ fn up_in_a_long_pace_starts_at_once_and_the_pace_is_short_again() {
         world = world.live(&[Happening::ChildEnds]);
         world.pass(PACE);
         assert_eq!(world.starts.len(), starts + 2, "{command:?}");
+    }
+}
+
+/// A new copy that was given up counted as the last start, so a service that had lived for long was taken for one that dies at once.
+#[test]
+fn a_life_is_as_long_as_that_copy_has_lived_whatever_was_started_beside_it() {
+    for (before, after) in [
+        (Happening::Executes(true), Happening::SecondEnds),
+        (Happening::Executes(false), Happening::Executes(true)),
+        (Happening::ForksWork(false), Happening::ForksWork(true)),
+    ] {
+        let mut world = slowed(4, None);
+        world.pass(100 * SECOND);
+        let happenings = [before, Happening::Command(Command::Replace), after, Happening::ChildEnds];
+        let world = world.live(&happenings);
+        assert_eq!((world.machine.pid(), world.machine.second_pid()), (None, None));
+        assert_eq!(world.machine.deadline(), Some(world.now.after(PACE)));
     }
 }
 

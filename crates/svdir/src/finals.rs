@@ -4,7 +4,10 @@
 //! same for what it counts.
 
 use crate::Exit;
-use crate::knob::{Named, Wrong, digits, value};
+use crate::knob::{Named, Wrong, digits, signal_of, value};
+
+/// The greatest length of the file, in bytes: a hundred codes and more have room.
+pub const LONGEST: usize = 512;
 
 /// A set of ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +30,7 @@ impl Finals {
     /// For what is no such list.
     pub fn parse(bytes: &[u8], number_of: impl Fn(Named<'_>) -> Option<u8>) -> Result<Finals, Wrong> {
         let mut finals = Finals::default();
-        for part in value(bytes)?.split(|&byte| byte == b',') {
+        for part in value(bytes, LONGEST)?.split(|&byte| byte == b',') {
             finals.add(part, &number_of).ok_or(Wrong::NoExits)?;
         }
         Ok(finals)
@@ -38,12 +41,8 @@ impl Finals {
         let part = part.to_ascii_uppercase();
         if part == b"ANY" {
             *self = Finals::ANY;
-        } else if let Some(rest) = part.strip_prefix(b"SIG") {
-            let named = match digits(rest) {
-                Some(number) => Named::Number(u8::try_from(number).ok()?),
-                None => Named::Name(std::str::from_utf8(&part).ok()?),
-            };
-            self.signals |= signal_bit(number_of(named)?)?;
+        } else if part.starts_with(b"SIG") {
+            self.signals |= signal_bit(signal_of(&part, number_of).ok()?)?;
         } else {
             let mut ends = part.splitn(2, |&byte| byte == b'-').map(code);
             let first = ends.next()??;
@@ -117,6 +116,14 @@ mod tests {
     }
 
     #[test]
+    fn all_codes_in_a_row_are_not_too_long() {
+        let twice = (100..=227).map(|code| code.to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(twice.len(), LONGEST - 1);
+        let finals = Finals::parse(twice.as_bytes(), number_of).expect("a list");
+        assert!(finals.holds(Exit::Code(227)) && !finals.holds(Exit::Code(228)));
+    }
+
+    #[test]
     fn nonsense_is_no_list() {
         for text in [
             "256", "3,", ",3", "3,,4", "5-3", "3-", "3-4-5", "SEGV", "SIG", "SIG0", "SIG65", "SIGNONE", "x", "+3",
@@ -124,7 +131,7 @@ mod tests {
         ] {
             assert_eq!(Finals::parse(text.as_bytes(), number_of), Err(Wrong::NoExits), "{text:?}");
         }
-        let long = "3,".repeat(40);
+        let long = "3,".repeat(LONGEST / 2) + "3";
         for (text, wrong) in
             [("", Wrong::Empty), ("1 2", Wrong::Spaces), ("-1", Wrong::Negative), (&long, Wrong::TooLarge)]
         {

@@ -8,7 +8,8 @@
 
 use std::fmt;
 
-/// The greatest length of a knob, in bytes. A reader need not read more than one byte beyond it.
+/// The greatest length of a knob, in bytes; only [`final-exits`](crate::finals::LONGEST) may be longer. A reader need not read more than one byte beyond
+/// the length.
 pub const LONGEST: usize = 64;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -81,7 +82,7 @@ pub enum Unit {
 /// # Errors
 /// If it is not a duration, or longer than 584 years.
 pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
-    let value = value(bytes)?;
+    let value = value(bytes, LONGEST)?;
     let end = value.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
     let (decimal, unit) = value.split_at(end);
     let unit = match (unit, bare) {
@@ -108,7 +109,7 @@ pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
 /// # Errors
 /// For what is none.
 pub fn rate(bytes: &[u8]) -> Result<(u8, u64), Wrong> {
-    let value = value(bytes)?;
+    let value = value(bytes, LONGEST)?;
     let slash = value.iter().position(|&byte| byte == b'/').ok_or(Wrong::NoRate)?;
     let times = digits(&value[..slash]).filter(|times| (1..=100).contains(times)).ok_or(Wrong::NoRate)?;
     match duration(&value[slash + 1..], Unit::Nothing) {
@@ -158,25 +159,27 @@ pub fn shown(nanoseconds: u64) -> String {
 /// # Errors
 /// If it is not a number that a descriptor can have. The limits of the process are not considered.
 pub fn descriptor(bytes: &[u8]) -> Result<i32, Wrong> {
-    let number = number(value(bytes)?, Wrong::NoNumber)?;
+    let number = number(value(bytes, LONGEST)?, Wrong::NoNumber)?;
     i32::try_from(number).map_err(|_| Wrong::TooLarge)
 }
 
-/// Parses a signal: a number, or a name with or without `SIG`, in upper or lower case. `number_of` returns the number of a
-/// signal of this system; names are passed to it in the form `SIGTERM`.
+/// Parses a signal: a name or a number, with or without `SIG` before it, in upper or lower case. `number_of` returns the
+/// number of a signal of this system; names are passed to it in the form `SIGTERM`.
 ///
 /// # Errors
 /// If it is not a signal.
 pub fn signal(bytes: &[u8], number_of: impl Fn(Named<'_>) -> Option<u8>) -> Result<u8, Wrong> {
-    let value = value(bytes)?;
-    let found = if value.iter().all(u8::is_ascii_digit) {
-        u8::try_from(number(value, Wrong::NoSignal)?).ok().and_then(|number| number_of(Named::Number(number)))
+    signal_of(value(bytes, LONGEST)?, number_of)
+}
+
+/// Parses a word as [`signal`] does.
+pub(crate) fn signal_of(word: &[u8], number_of: impl Fn(Named<'_>) -> Option<u8>) -> Result<u8, Wrong> {
+    let name = std::str::from_utf8(word).map_err(|_| Wrong::NoSignal)?.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let found = if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        u8::try_from(number(name.as_bytes(), Wrong::NoSignal)?).ok().and_then(|number| number_of(Named::Number(number)))
     } else {
-        let mut name = std::str::from_utf8(value).map_err(|_| Wrong::NoSignal)?.to_ascii_uppercase();
-        if !name.starts_with("SIG") {
-            name.insert_str(0, "SIG");
-        }
-        number_of(Named::Name(&name))
+        number_of(Named::Name(&format!("SIG{name}")))
     };
     found.ok_or(Wrong::NoSignal)
 }
@@ -190,9 +193,9 @@ pub enum Named<'a> {
     Name(&'a str),
 }
 
-/// The only word in the contents of a file.
-pub(crate) fn value(bytes: &[u8]) -> Result<&[u8], Wrong> {
-    if bytes.len() > LONGEST {
+/// The only word in the contents of a file, which has at most `longest` bytes.
+pub(crate) fn value(bytes: &[u8], longest: usize) -> Result<&[u8], Wrong> {
+    if bytes.len() > longest {
         return Err(Wrong::TooLarge);
     }
     let end = bytes.iter().rposition(|&byte| byte != b'\n').map_or(0, |last| last + 1);
@@ -334,10 +337,10 @@ mod tests {
             Named::Number(15) | Named::Name("SIGTERM") => Some(15),
             Named::Number(_) | Named::Name(_) => None,
         };
-        for text in ["TERM", "SIGTERM", "term\n", "sigterm", "15"] {
+        for text in ["TERM", "SIGTERM", "term\n", "sigterm", "15", "SIG15"] {
             assert_eq!(signal(text.as_bytes(), known), Ok(15), "{text:?}");
         }
-        for text in ["0", "64", "300", "SIG", "TERMINATE", "15x", "\u{df}"] {
+        for text in ["0", "64", "300", "SIG", "SIG300", "SIGSIGTERM", "TERMINATE", "15x", "\u{df}"] {
             assert_eq!(signal(text.as_bytes(), known), Err(Wrong::NoSignal), "{text:?}");
         }
         assert_eq!(signal(b"-15", known), Err(Wrong::Negative));

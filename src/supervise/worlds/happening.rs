@@ -3,6 +3,10 @@
 use machine::supervise::restarts::Limit;
 use machine::supervise::{Knobs, Rules};
 use machine::{SECOND, Signal};
+use proptest::bool::weighted;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 use svdir::finals::Finals;
 
 /// What happens, each with the number of calls of the loop to the kernel before it. It happens earlier if the loop has
@@ -112,127 +116,101 @@ pub enum NewFile {
     Hangs,
 }
 
-/// A sequence of pseudo-random numbers. It is the same for the same seed, so a world that fails can be run again.
-pub struct Random(u64);
+/// Any script of less than `length` happenings. What is simpler comes first, since a world that fails is reduced to that.
+pub fn any_script(length: usize) -> impl Strategy<Value = Script> {
+    vec((any_delay(), any_happening()), 0..length)
+}
 
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
+/// Mostly things happen when the loop is at rest, or soon after another thing.
+fn any_delay() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), 0..8_u32, 0..30_u32, 0..1000_u32]
+}
 
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
+fn any_happening() -> impl Strategy<Value = Happening> {
+    let declares = (weighted(1.0 / 3.0), any::<bool>(), weighted(0.25));
+    let foreign = select(&[Happening::ListenerEnds, Happening::StrangerEnds][..]);
+    let new_file = select(&[NewFile::Understands, NewFile::Refuses, NewFile::Hangs][..]);
+    prop_oneof![
+        3 => any_time().prop_map(Happening::Pass),
+        7 => any_commands().prop_map(Happening::Commands),
+        4 => (any_place(), any_code()).prop_map(|(place, code)| Happening::Ends(place, code)),
+        1 => any_place().prop_map(Happening::Stops),
+        1 => any_place().prop_map(Happening::Continues),
+        2 => any_place().prop_map(Happening::WritesReady),
+        3 => (any_place(), any_word(), weighted(1.0 / 3.0)).prop_map(|(place, word, ends)| Happening::Tells(place, word, ends)),
+        2 => (any_place(), any::<bool>()).prop_map(|(place, ends)| Happening::Moves(place, ends)),
+        1 => any_code().prop_map(Happening::CheckEnds),
+        1 => foreign,
+        1 => Just(Happening::FilesRemoved),
+        3 => (select(&Ability::ALL[..]), weighted(2.0 / 3.0)).prop_map(|(what, can)| Happening::Can(what, can)),
+        1 => declares.prop_map(|(pipe, socket, check)| Happening::Declares { pipe, socket, check }),
+        1 => select(&[0, SECOND, 3 * SECOND][..]).prop_map(Happening::Watchdog),
+        1 => any_knobs().prop_map(Happening::Knobs),
+        1 => new_file.prop_map(Happening::NewFile),
+        3 => select(&[0, 1, 125][..]).prop_map(Happening::FinishEnds),
+        3 => any_rules().prop_map(Happening::Rules),
+        1 => Just(Happening::Killed),
+    ]
+}
 
-    /// Returns a number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
+/// The place of the first copy, or of the second.
+fn any_place() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => Just(0_usize), 1 => Just(1_usize)]
+}
 
-    fn one_in(&mut self, of: u64) -> bool {
-        self.below(of) == 0
-    }
+fn any_code() -> impl Strategy<Value = u8> {
+    select(&[0, 1, 99, 111][..])
+}
 
-    fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
-        all[usize::try_from(self.below(all.len() as u64)).expect("it is small")].clone()
-    }
+fn any_time() -> impl Strategy<Value = u64> {
+    prop_oneof![0..SECOND / 50, 0..SECOND, 0..2 * SECOND, 0..12 * SECOND, 0..100 * SECOND]
+}
 
-    fn place(&mut self) -> usize {
-        usize::from(self.one_in(3))
-    }
+fn any_commands() -> impl Strategy<Value = Vec<u8>> {
+    // After an `x`, little else can happen.
+    let letter = prop_oneof![
+        90 => select(&b"uuudddoottkkrrRRRRRpchai12qwg\x80\xff?"[..]),
+        9 => Just(svdir::UPGRADE),
+        1 => Just(b'x'),
+    ];
+    vec(letter, 1..=4)
+}
 
-    fn code(&mut self) -> u8 {
-        self.one_of(&[0, 1, 99, 111])
-    }
+fn any_rules() -> impl Strategy<Value = Rules> {
+    let finals = prop_oneof![3 => Just(Finals::default()), 1 => Just(Finals::ANY)];
+    let restarts = prop_oneof![2 => Just(None), 1 => Just(Some(Limit { times: 3, within: 10 * SECOND }))];
+    let finish_limit = select(&[None, Some(SECOND), Some(5 * SECOND)][..]);
+    let backoff = select(&[None, Some(4 * SECOND), Some(60 * SECOND)][..]);
+    (weighted(2.0 / 3.0), finish_limit, finals, backoff, restarts).prop_map(
+        |(finish, finish_limit, finals, backoff, restarts)| Rules { finish, finish_limit, finals, backoff, restarts },
+    )
+}
 
-    /// Makes a script in which `length` things happen.
-    pub fn script(&mut self, length: u64) -> Script {
-        (0..length).map(|_| (self.delay(), self.happening())).collect()
-    }
+fn any_word() -> impl Strategy<Value = &'static str> {
+    const WORDS: &[&str] = &[
+        "READY=1",
+        "READY=1",
+        "READY=1\nSTATUS=well",
+        "RELOADING=1",
+        "STOPPING=1",
+        "WATCHDOG=1",
+        "WATCHDOG=trigger",
+        "WATCHDOG_USEC=500000",
+        "READY=1\nWATCHDOG_USEC=500000",
+        "EXTEND_TIMEOUT_USEC=3000000",
+        "MAINPID=7",
+        "READY=1\nWATCHDOG_USEC=0",
+    ];
+    select(WORDS)
+}
 
-    /// Mostly things happen when the loop is at rest, or soon after another thing.
-    fn delay(&mut self) -> u32 {
-        let most = self.one_of(&[1, 8, 30, 1000]);
-        u32::try_from(self.below(most)).expect("it is small")
-    }
-
-    fn happening(&mut self) -> Happening {
-        match self.below(40) {
-            0..=6 => Happening::Commands(self.commands()),
-            7..=10 => Happening::Ends(self.place(), self.code()),
-            11 => Happening::Stops(self.place()),
-            12 => Happening::Continues(self.place()),
-            13 | 14 => Happening::WritesReady(self.place()),
-            15..=17 => Happening::Tells(self.place(), self.word(), self.one_in(3)),
-            18 | 19 => Happening::Moves(self.place(), self.one_in(2)),
-            20 => Happening::CheckEnds(self.code()),
-            21 => self.one_of(&[Happening::ListenerEnds, Happening::StrangerEnds]),
-            22 => Happening::FilesRemoved,
-            23..=25 => Happening::Can(self.one_of(&Ability::ALL), !self.one_in(3)),
-            26 => Happening::Declares { pipe: self.one_in(3), socket: self.one_in(2), check: self.one_in(4) },
-            27 => Happening::Watchdog(self.one_of(&[0, SECOND, 3 * SECOND])),
-            28 => Happening::Knobs(self.knobs()),
-            29 => Happening::NewFile(self.one_of(&[NewFile::Understands, NewFile::Refuses, NewFile::Hangs])),
-            30..=32 => Happening::Pass(self.time()),
-            33..=35 => Happening::FinishEnds(self.one_of(&[0, 1, 125])),
-            36..=38 => Happening::Rules(self.rules()),
-            _ => Happening::Killed,
-        }
-    }
-
-    fn time(&mut self) -> u64 {
-        let most = self.one_of(&[SECOND / 50, SECOND, 2 * SECOND, 12 * SECOND, 100 * SECOND]);
-        self.below(most)
-    }
-
-    fn commands(&mut self) -> Vec<u8> {
-        let letters = b"uuudddooxttkkrrRRRRpchai12qwgGGG\x80\xff?";
-        let count = self.one_of(&[1, 1, 2, 3, 5]);
-        // After an `x`, little else can happen.
-        let letter = |random: &mut Random| match random.one_of(letters) {
-            b'x' if !random.one_in(3) => b'R',
-            b'G' => svdir::UPGRADE,
-            letter => letter,
-        };
-        (0..count).map(|_| letter(self)).collect()
-    }
-
-    fn rules(&mut self) -> Rules {
-        Rules {
-            finish: !self.one_in(3),
-            finish_limit: self.one_of(&[None, Some(SECOND), Some(5 * SECOND)]),
-            finals: self.one_of(&[Finals::default(), Finals::default(), Finals::default(), Finals::ANY]),
-            backoff: self.one_of(&[None, Some(4 * SECOND), Some(60 * SECOND)]),
-            restarts: self.one_of(&[None, None, Some(Limit { times: 3, within: 10 * SECOND })]),
-        }
-    }
-
-    fn word(&mut self) -> &'static str {
-        self.one_of(&[
-            "READY=1",
-            "READY=1",
-            "READY=1\nSTATUS=well",
-            "RELOADING=1",
-            "STOPPING=1",
-            "WATCHDOG=1",
-            "WATCHDOG=trigger",
-            "WATCHDOG_USEC=500000",
-            "READY=1\nWATCHDOG_USEC=500000",
-            "EXTEND_TIMEOUT_USEC=3000000",
-            "MAINPID=7",
-            "READY=1\nWATCHDOG_USEC=0",
-        ])
-    }
-
-    fn knobs(&mut self) -> Knobs {
-        Knobs {
-            down_signal: self.one_of(&[Signal::TERM, Signal::INT, Signal::KILL]),
-            timeout_kill: self.one_of(&[None, Some(SECOND), Some(5 * SECOND)]),
-            patience: Some(4 * SECOND),
-            ..Knobs::default()
-        }
-    }
+fn any_knobs() -> impl Strategy<Value = Knobs> {
+    let down_signal = select(&[Signal::TERM, Signal::INT, Signal::KILL][..]);
+    let timeout_kill = select(&[None, Some(SECOND), Some(5 * SECOND)][..]);
+    (down_signal, timeout_kill).prop_map(|(down_signal, timeout_kill)| Knobs {
+        down_signal,
+        timeout_kill,
+        patience: Some(4 * SECOND),
+        ..Knobs::default()
+    })
 }

@@ -18,6 +18,7 @@ use std::rc::Rc;
 use cli::Warnings;
 use machine::supervise::{Machine, Resumed};
 use machine::{Pid, SECOND, Tick};
+use proptest::prelude::*;
 use svdir::Want;
 use svdir::record::handover::Handover;
 use svdir::record::{Observed, Record, Supervise};
@@ -25,15 +26,15 @@ use svdir::record::{Observed, Record, Supervise};
 use super::supervisor::Supervisor;
 use super::voice::VOICE;
 use crate::service::overheard;
-use happening::{Happening, Random, Script};
+use happening::{Happening, Script, any_script};
 use model::Model;
 use process::What;
 use world::{Fate, World};
 
 /// How many worlds each run of the tests tries.
-const WORLDS: u64 = 10_000;
-/// How many things happen in a world, at most.
-const LENGTH: u64 = 50;
+const WORLDS: u32 = 4096;
+/// Fewer things than this happen in a world.
+const LENGTH: usize = 50;
 /// The time within which everything comes to rest that can, in nanoseconds. The longest wait is the pause after a fork
 /// that failed.
 const LONG: u64 = 300 * SECOND;
@@ -210,62 +211,23 @@ fn resume(world: &Rc<RefCell<World>>, now: Tick, left: &Record, ours: bool) -> M
     Machine::resume(now, &left.decided, resumed)
 }
 
-/// A random world.
-#[derive(Clone)]
-struct Seed {
-    want: Want,
-    last_run: bool,
-    script: Script,
-}
+proptest! {
+    // PROPTEST_CASES in the environment may ask for more worlds.
+    #![proptest_config(ProptestConfig {
+        cases: WORLDS.max(ProptestConfig::default().cases),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
-impl Seed {
-    /// Runs the world. Returns what is wrong, or `None`.
-    fn fails(&self) -> Option<String> {
-        let Seed { want, last_run, script } = self.clone();
+    #[test]
+    fn no_world_makes_the_loop_break_a_promise(
+        want in prop_oneof![3 => Just(Want::Up), 1 => Just(Want::Down)],
+        last_run in prop::bool::weighted(0.1),
+        script in any_script(LENGTH),
+    ) {
+        overheard::listen();
         let mut world = World::new(script);
         (world.want, world.last_run) = (want, last_run);
-        let lived = catch_unwind(AssertUnwindSafe(|| Life::live_in(world).comes_to_rest()));
-        lived.err().map(|panic| match panic.downcast::<String>() {
-            Ok(text) => *text,
-            Err(panic) => panic.downcast::<&str>().map_or_else(|_| "?".to_owned(), |text| (*text).to_owned()),
-        })
-    }
-
-    fn of(seed: u64) -> Seed {
-        let mut random = Random::new(seed);
-        let want = if random.below(4) == 0 { Want::Down } else { Want::Up };
-        let (last_run, length) = (random.below(10) == 0, random.below(LENGTH));
-        Seed { want, last_run, script: random.script(length) }
-    }
-
-    /// Removes everything from a world that fails that it does not need to fail.
-    fn shrunk(mut self) -> Seed {
-        let mut at = 0;
-        while at < self.script.len() {
-            let (mut shorter, mut sooner) = (self.clone(), self.clone());
-            shorter.script.remove(at);
-            sooner.script[at].0 = 0;
-            if shorter.fails().is_some() {
-                self = shorter;
-            } else if self.script[at].0 > 0 && sooner.fails().is_some() {
-                self = sooner;
-            } else {
-                at += 1;
-            }
-        }
-        self
-    }
-}
-
-#[test]
-fn no_world_makes_the_loop_break_a_promise() {
-    overheard::listen();
-    for number in 0..WORLDS {
-        let seed = Seed::of(number);
-        if seed.fails().is_some() {
-            let seed = seed.shrunk();
-            let why = seed.fails().unwrap_or_default();
-            panic!("world {number}: {why}\n{:?}, last run {}, {:#?}", seed.want, seed.last_run, seed.script);
-        }
+        Life::live_in(world).comes_to_rest();
     }
 }

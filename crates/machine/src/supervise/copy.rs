@@ -50,6 +50,8 @@ pub struct Ending {
 pub struct Copy {
     /// The process.
     pub pid: Pid,
+    /// When it was started; if it was taken over, when that was: what was counted begins anew then.
+    pub since: Tick,
     /// It has executed `run`.
     pub executed: bool,
     /// It says when it is ready.
@@ -83,6 +85,7 @@ impl Copy {
         }
         Copy {
             pid: start.pid,
+            since: now,
             executed: start.executed,
             declares: start.declares,
             ready: false,

@@ -6,7 +6,7 @@
 //! | waiting | down, and due to start at a deadline: the pace's ([`pace`]) | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
 //! | starting | the loop is forking | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down |
 //! | up | the child runs | its death: finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
-//! | finishing | the child has ended, and [`finish`] runs | its end: what the child's death leads to without it; down for good if it says that the service has failed |
+//! | finishing | the child has ended, and [`finish`] runs | its end: what the child's death leads to without it; down for good if it says that the service has failed, which is still wanted up |
 //!
 //! It also knows what is wanted (up, down, once), whether the child is paused, and whether supervise is to exit, which no command cancels.
 //!
@@ -346,7 +346,7 @@ impl Machine {
         }
         let is_judged = main.executed && !main.asked && self.orders.is_wanted();
         let over = if is_judged {
-            self.pace.slow_down(now, rules.backoff);
+            self.pace.slow_down(now, main.since, rules.backoff);
             finals::judge(&rules.finals, exit).or_else(|| self.restarts.count(now, rules.restarts))
         } else {
             None
@@ -366,7 +366,8 @@ impl Machine {
             return;
         };
         self.finish.end();
-        let over = if said == Some(Exit::Code(finish::FAILED)) { Some(Over::Finish) } else { over };
+        let has_failed = said == Some(Exit::Code(finish::FAILED)) && self.orders.is_wanted();
+        let over = if has_failed { Some(Over::Finish) } else { over };
         if asked {
             self.start(now, true, todo);
         } else if let Some(over) = over {

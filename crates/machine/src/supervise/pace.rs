@@ -37,14 +37,14 @@ impl Pace {
         [paced, self.due].into_iter().flatten().fold(now, Tick::max)
     }
 
-    /// The service has ended, and nobody has asked for it. The longest pace is `longest`, in nanoseconds.
-    pub fn slow_down(&mut self, now: Tick, longest: Option<u64>) {
-        let last = self.last_start.unwrap_or(now);
-        let has_lived = last.until(now) > longest.unwrap_or(PACE).max(PACE);
+    /// The copy that was started at `since` has ended, and nobody has asked for it. Another copy may have been started, and given up, after it. The longest
+    /// pace is `longest`, in nanoseconds.
+    pub fn slow_down(&mut self, now: Tick, since: Tick, longest: Option<u64>) {
+        let has_lived = since.until(now) > longest.unwrap_or(PACE).max(PACE);
         let ends = if has_lived || longest.is_none() { 0 } else { self.ends };
         let pace = after(ends, longest);
         self.ends = ends.saturating_add(1);
-        self.due = Some(last.after(pace)).filter(|&due| pace > PACE && due > now);
+        self.due = Some(since.after(pace)).filter(|&due| pace > PACE && due > now);
     }
 
     /// What has made it longer does not matter any more.
@@ -95,8 +95,9 @@ mod tests {
         for _ in 0..count {
             pace.start(now);
             starts.push(now.0 / SECOND);
-            now = now.after(lives);
-            pace.slow_down(now, longest);
+            let since = now;
+            now = since.after(lives);
+            pace.slow_down(now, since, longest);
             now = pace.next(now);
         }
         starts
@@ -122,8 +123,9 @@ mod tests {
     fn a_longer_pace_holds_for_a_successor_and_is_forgotten_on_demand() {
         let mut pace = Pace::default();
         for second in [0, 1] {
-            pace.start(Tick(second * SECOND));
-            pace.slow_down(Tick(second * SECOND), Some(4 * SECOND));
+            let at = Tick(second * SECOND);
+            pace.start(at);
+            pace.slow_down(at, at, Some(4 * SECOND));
         }
         let now = Tick(SECOND);
         let mut next = Pace::resume(pace.record(), Some(now));

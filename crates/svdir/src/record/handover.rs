@@ -8,11 +8,13 @@
 //! | 0x20 | a descriptor: its [`Key`] (1 byte) and its number (4 bytes) |
 //! | 0x21 | a socket of `sockets/`: its number (4), whether the copy that was started last got it (1), the length of its name (2), its name, and what stood in its file |
 //! | 0x22 | the OOM score that children get (2), if it is not that of supervise |
+//! | 0xa3 | nothing; it is there while `finish` runs |
 //!
 //! A new fact or a new descriptor gets a new tag or a new key. An older release skips tags that it does not know, and closes descriptors with keys
-//! that it does not know. The layout of earlier releases (`uphold supervise 3`) can still be read.
+//! that it does not know. It refuses everything if the tag is [critical](super::sections::CRITICAL): a release that does not know `finish` would
+//! forget the one that runs, and start the service beside it. The layout of earlier releases (`uphold supervise 3`) can still be read.
 
-use super::sections::{Fields, Writer};
+use super::sections::{CRITICAL, Fields, Writer};
 use super::{Record, layout1};
 
 /// The first line.
@@ -23,6 +25,7 @@ const MAGIC_3: &[u8] = b"uphold supervise 3\n";
 const DESCRIPTOR: u8 = 0x20;
 const SOCKET: u8 = 0x21;
 const OOM: u8 = 0x22;
+const FINISH_RUNS: u8 = CRITICAL | 0x23;
 
 /// The purpose of a descriptor. An unknown number is from a later release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +126,9 @@ impl Handover {
         if let Some(oom) = self.oom {
             writer.section(OOM, |section| section.put(&oom.to_le_bytes()));
         }
+        if self.record.decided.finish.is_some() {
+            writer.section(FINISH_RUNS, |_| ());
+        }
         let length = writer.finish()?;
         bytes.truncate(length);
         Some(bytes)
@@ -142,6 +148,7 @@ impl Handover {
                 }
                 SOCKET => handover.sockets.push(socket(fields)?),
                 OOM => handover.oom = Some(i16::from_le_bytes(fields.array())),
+                FINISH_RUNS => {}
                 _ => return None,
             }
             Some(())
@@ -245,6 +252,20 @@ mod tests {
         let with = |tag: u8| [handover().encode().expect("short"), vec![tag, 1, 0, 7]].concat();
         assert_eq!(Handover::decode(&with(0x7e)), Some(handover()));
         assert_eq!(Handover::decode(&with(0xfe)), None);
+    }
+
+    /// A release that does not know `finish` reads sections as a record is read: it skips what it does not know. It would start the service beside
+    /// the `finish` that runs.
+    #[test]
+    fn a_release_that_does_not_know_finish_refuses_while_one_runs() {
+        let understands = |handover: &Handover| {
+            let bytes = handover.encode().expect("short");
+            Record::decode(bytes.strip_prefix(MAGIC).expect("sections")).is_some()
+        };
+        let mut handover = handover();
+        assert!(handover.record.decided.finish.is_some() && !understands(&handover));
+        handover.record.decided.finish = None;
+        assert!(understands(&handover));
     }
 
     #[test]
