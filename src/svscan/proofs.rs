@@ -10,7 +10,7 @@ use machine::scan::{Id, Role};
 use machine::{Pid, SECOND, Tick};
 
 use super::said::subject;
-use super::system::System;
+use super::system::{Spawned, System};
 
 /// How long svscan may look itself after a child's look has returned, in nanoseconds.
 const BELIEVED: u64 = SECOND;
@@ -42,7 +42,11 @@ impl Proofs {
         }
         if !self.is_looked_at(name) {
             match system.look_by_child(name) {
-                Ok(pid) => drop(self.running.insert(pid, (name.to_os_string(), now))),
+                Ok(Spawned { unable: None, pid, .. }) => drop(self.running.insert(pid, (name.to_os_string(), now))),
+                // Its end says nothing about the name.
+                Ok(Spawned { unable: Some((text, error)), .. }) => {
+                    said.warning(subject(b"proof", name), text, &error);
+                }
                 Err(error) => said.warning(subject(b"proof", name), text!("unable to fork for ", name), &error),
             }
         }

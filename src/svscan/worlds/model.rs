@@ -244,14 +244,14 @@ impl System for Model {
         elsewhere
     }
 
-    fn look_by_child(&mut self, name: &OsStr) -> io::Result<Pid> {
+    fn look_by_child(&mut self, name: &OsStr) -> io::Result<Spawned> {
         self.call();
         let mut world = self.0.borrow_mut();
         assert!(world.stopping.is_none(), "the stop does not ask first");
         if world.fails(Fault::Fork) {
             return Err(error(sys::EAGAIN));
         }
-        Ok(world.make(Job::Proof(name.into()), true, None, false))
+        Ok(world.look(name))
     }
 
     fn find_supervise(&mut self, dir: &Path) -> io::Result<Option<(Fifo, Option<Pid>)>> {

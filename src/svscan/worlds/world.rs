@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::Path;
 
+use cli::text;
 use machine::scan::{Id, Role};
 use machine::{Pid, SECOND, Tick};
 use svdir::names;
 use sys::process::{Change, Signal};
 
 use super::script::{Fault, Happening, Log, Step, Target, id, name};
-use crate::svscan::system::Look;
+use crate::svscan::system::{Look, Spawned};
 
 /// How long the world goes on after the end of the script, in nanoseconds.
 const REST: u64 = 60 * SECOND;
@@ -185,6 +187,17 @@ impl World {
         let begins = self.now.after(BIRTH);
         self.processes.insert(pid, Process { job, child, holds: false, begins, leaves: None, pipe, astray });
         pid
+    }
+
+    /// Makes a child that looks at a name. If it cannot be executed, it ends without a look.
+    pub fn look(&mut self, name: &OsStr) -> Spawned {
+        if self.fails(Fault::Exec) {
+            let pid = self.make(Job::Successor, true, None, false);
+            self.dies(pid, Some(111));
+            let unable = (text!("unable to start svok ", name), io::Error::from_raw_os_error(sys::EIO));
+            return Spawned { pid, unable: Some(unable), oom: None };
+        }
+        Spawned { pid: self.make(Job::Proof(name.into()), true, None, false), unable: None, oom: None }
     }
 
     /// Returns the next time at which a process does something by itself.
