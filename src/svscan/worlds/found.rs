@@ -71,6 +71,24 @@ fn a_look_that_was_killed_has_not_come_back() {
 }
 
 #[test]
+fn a_start_whose_look_was_killed_is_tried_again_in_five_seconds() {
+    let kill = (LATER, SECOND / 1000, Dies(0, None));
+    live(
+        false,
+        [
+            (0, 0, Happening::Fault(Fault::Proof, true)),
+            (0, 0, Link(0, DIRECTORY)),
+            (0, 0, Elsewhere(0, true)),
+            kill.clone(),
+            kill.clone(),
+            kill,
+            (LATER, 6 * SECOND, Happening::Fault(Fault::Proof, false)),
+        ],
+    );
+    assert_eq!(said("unable to stat a, trying again in 5 seconds: svok was killed"), 1);
+}
+
+#[test]
 fn the_supervise_that_has_the_lock_is_not_looked_for_where_the_look_may_last_for_ever() {
     for calls in 0..60 {
         live(

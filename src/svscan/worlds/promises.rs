@@ -27,6 +27,16 @@ pub fn check_look(world: &World, path: &Path) {
     }
 }
 
+/// Checks, when svscan starts a child to look at a name, that none looks already, that no look has just come back, and that the last one that failed
+/// did so five seconds ago.
+pub fn check_look_by_child(world: &World, name: &OsStr) {
+    assert!(!world.looks.values().any(|known| known == name), "two looks at {name:?}");
+    let proved = world.proved.get(name).is_some_and(|proved| proved.until(world.now) < SECOND);
+    assert!(!proved, "a look at {name:?} has just come back");
+    let failed = world.failed.get(name).is_some_and(|failed| failed.until(world.now) < PATIENCE);
+    assert!(!failed, "a look at {name:?} has just failed");
+}
+
 /// Checks, when svscan sleeps, that it has nothing to do before the deadline, or before something happens.
 pub fn check_sleep(world: &World, deadline: Option<Tick>) {
     assert!(world.zombies.is_empty(), "a death was not heard of: {:?}", world.zombies);

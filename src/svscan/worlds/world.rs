@@ -72,8 +72,11 @@ pub struct World {
     pub elsewhere: BTreeSet<OsString>,
     /// The names of which svscan knows that they lead elsewhere.
     pub known_elsewhere: BTreeSet<OsString>,
-    pub came_back: BTreeMap<Pid, OsString>,
+    /// The children that look at a name for this svscan, until it hears of their end.
+    pub looks: BTreeMap<Pid, OsString>,
     pub proved: BTreeMap<OsString, Tick>,
+    /// When svscan learned that a child could not look at a name.
+    pub failed: BTreeMap<OsString, Tick>,
     pub complete: BTreeSet<u64>,
     pub logs: BTreeMap<u64, Log>,
     pub processes: BTreeMap<Pid, Process>,
@@ -173,9 +176,6 @@ impl World {
                 self.left.insert((id, role));
             }
         }
-        if let (Job::Proof(name), Some(_)) = (&process.job, code) {
-            self.came_back.insert(pid, name.clone());
-        }
         if process.child {
             self.zombies.push_back((pid, code.map_or(Change::Killed(9), Change::Exited)));
             self.signal(Signal::SIGCHLD);
@@ -194,10 +194,13 @@ impl World {
         if self.fails(Fault::Exec) {
             let pid = self.make(Job::Successor, true, None, false);
             self.dies(pid, Some(111));
+            self.failed.insert(name.into(), self.now);
             let unable = (text!("unable to start svok ", name), io::Error::from_raw_os_error(sys::EIO));
             return Spawned { pid, unable: Some(unable), oom: None };
         }
-        Spawned { pid: self.make(Job::Proof(name.into()), true, None, false), unable: None, oom: None }
+        let pid = self.make(Job::Proof(name.into()), true, None, false);
+        self.looks.insert(pid, name.into());
+        Spawned { pid, unable: None, oom: None }
     }
 
     /// Returns the next time at which a process does something by itself.
@@ -366,6 +369,8 @@ impl World {
         self.arrived.clear();
         self.known_elsewhere.clear();
         self.proved.clear();
+        self.failed.clear();
+        self.looks.clear();
         match end {
             End::Killed => {
                 self.unseen = self.names.keys().cloned().collect();
