@@ -93,9 +93,10 @@ impl Proofs {
         std::mem::take(&mut self.starts)
     }
 
-    /// Returns the next time at which a look that has not returned gets a warning.
+    /// Returns the next time at which a look that has not returned gets a warning, or one that failed may be tried again.
     pub fn deadline(&self, now: Tick) -> Option<Tick> {
-        self.running.values().map(|(_, since)| since.after(PATIENCE)).filter(|&deadline| deadline > now).min()
+        let since = self.running.values().map(|(_, since)| since).chain(self.failed.values());
+        since.map(|since| since.after(PATIENCE)).filter(|&deadline| deadline > now).min()
     }
 
     /// Warns about each look that has not returned for five seconds.

@@ -15,7 +15,7 @@ use crate::world::{pid, process, svstat, wait_up};
 /// Mounts a file system of which nobody answers on `dead`, in a namespace of its own, and becomes svscan there. Another file system is on `live`.
 const SCRIPT: &str = "mount -t tmpfs live live && mkdir live/b && cp run live/b/run || exit 1
 exec 3<>/dev/fuse && mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead dead || exit 1
-sleep 100000 & exec 3<&-; echo $! >holder; exec \"$0\" scan 2>err";
+sleep 100000 & exec 3<&-; echo $! >holder; exec \"$@\" scan 2>err";
 
 /// Says why the tests cannot be run here, if so, and returns false.
 fn is_possible() -> bool {
@@ -31,9 +31,9 @@ struct Holder<'s>(&'s Scratch);
 
 impl Holder<'_> {
     fn end(&self) {
+        // svscan may have killed it in its stop.
         if let Ok(pid) = std::fs::read_to_string(self.0.path("holder")) {
-            signal(pid.trim().parse().expect("a pid"), "KILL");
-            std::fs::remove_file(self.0.path("holder")).expect("it is ours");
+            testkit::finish(Command::new("kill").args(["-KILL", pid.trim()]));
         }
     }
 }
@@ -44,8 +44,9 @@ impl Drop for Holder<'_> {
     }
 }
 
-/// Makes a service `a` in the scan directory, and links `dead` and `live` that lead into other file systems, and starts this svscan there.
-fn start_svscan<'s>(scratch: &'s Scratch, svscan: &Path) -> (Running, Holder<'s>) {
+/// Makes a service `a` in the scan directory, and links `dead` and `live` that lead into other file systems, and starts this svscan there, with
+/// these options.
+fn start_svscan<'s>(scratch: &'s Scratch, svscan: &Path, options: &[&str]) -> (Running, Holder<'s>) {
     scratch.service("scan/a", "exec sleep 1000");
     scratch.script("run", "exec sleep 1000");
     for name in ["dead", "live"] {
@@ -53,7 +54,7 @@ fn start_svscan<'s>(scratch: &'s Scratch, svscan: &Path) -> (Running, Holder<'s>
         symlink(format!("../{name}/b"), scratch.path(format!("scan/{name}"))).expect("a link");
     }
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", SCRIPT]).arg(svscan).current_dir(scratch.root());
+    command.args(["--mount", "sh", "-c", SCRIPT, "sh"]).arg(svscan).args(options).current_dir(scratch.root());
     (start(command.env("PATH", scratch.suite().search_path()).stdin(Stdio::null())), Holder(scratch))
 }
 
@@ -63,7 +64,7 @@ fn a_link_into_a_dead_file_system_keeps_nothing_else_from_being_served() {
         return;
     }
     let scratch = Scratch::new();
-    let (mut svscan, holder) = start_svscan(&scratch, &scratch.suite().path("svscan"));
+    let (mut svscan, holder) = start_svscan(&scratch, &scratch.suite().path("svscan"), &[]);
     // Whatever comes first.
     wait_up(&scratch, "scan/a");
     wait_until("what is in another file system that lives is served", || process(&scratch, &["live"]).is_some());
@@ -103,7 +104,7 @@ fn a_look_that_no_child_could_take_proves_nothing() {
     }
     let scratch = Scratch::new();
     let svscan = without_svok(&scratch);
-    let (mut svscan, _holder) = start_svscan(&scratch, &svscan);
+    let (mut svscan, _holder) = start_svscan(&scratch, &svscan, &[]);
     wait_up(&scratch, "scan/a");
     let said = |name| format!("svscan: warning: unable to start svok {name}: access denied\n");
     wait_until("it is said", || ["dead", "live"].iter().all(|name| scratch.text("err").contains(&said(*name))));
@@ -122,7 +123,7 @@ fn a_svscan_without_a_descriptor_waits_for_no_file_system() {
         return;
     };
     let scratch = Scratch::new();
-    let (mut svscan, _holder) = start_svscan(&scratch, &scratch.suite().path("svscan"));
+    let (mut svscan, _holder) = start_svscan(&scratch, &scratch.suite().path("svscan"), &[]);
     wait_up(&scratch, "scan/a");
     wait_until("all is looked at", || process(&scratch, &["live"]).is_some());
     let limit = |files: &str| {
@@ -138,4 +139,27 @@ fn a_svscan_without_a_descriptor_waits_for_no_file_system() {
     scratch.service("scan/c", "exec sleep 1000");
     wait_up(&scratch, "scan/c");
     assert_eq!(svscan.ended(), None);
+}
+
+#[test]
+fn a_stop_waits_for_no_file_system() {
+    if !is_possible() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.service("dies", "exec sleep 1000");
+    scratch.service("scan/b", "trap 'echo >>ended; exit' TERM; echo >>begun; while :; do sleep 1000 & wait $!; done");
+    symlink("../dies", scratch.path("scan/dies")).expect("a link");
+    let (mut svscan, _holder) = start_svscan(&scratch, &scratch.suite().path("svscan"), &["--init", "--grace", "5"]);
+    for name in ["dies", "scan/a", "scan/b"] {
+        wait_up(&scratch, name);
+    }
+    wait_until("it hears TERM", || scratch.path("scan/b/begun").exists());
+    // From now on nothing can be learned by this name any more.
+    symlink("../dead/b", scratch.path("scan/.new")).expect("a link");
+    std::fs::rename(scratch.path("scan/.new"), scratch.path("scan/dies")).expect("it is ours");
+    svscan.signal("TERM");
+    assert_eq!((svscan.end(), scratch.path("scan/b/ended").exists()), (0, true));
+    let said = "svscan: warning: the stop took too long, and what was left was killed: dies\n";
+    assert!(scratch.text("err").ends_with(said), "{}", scratch.text("err"));
 }

@@ -249,7 +249,6 @@ impl System for Model {
     fn look_by_child(&mut self, name: &OsStr) -> io::Result<Spawned> {
         self.call();
         let mut world = self.0.borrow_mut();
-        assert!(world.stopping.is_none(), "the stop does not ask first");
         check_look_by_child(&world, name);
         if world.fails(Fault::Fork) {
             let now = world.now;
