@@ -12,7 +12,7 @@ use std::path::Path;
 
 use machine::SECOND;
 use sys::process::Pid;
-use sys::{fd, identity, locks, sealed};
+use sys::{fd, identity, locks, proc, sealed};
 
 use crate::service::tick;
 
@@ -111,5 +111,5 @@ fn is_served(directory: &File, held: bool) -> bool {
 /// the locks of the user who executed it.
 fn may_serve(pid: Pid, trusted: [u32; 3]) -> bool {
     let is_lent = || fs::metadata(format!("/proc/{pid}/exe")).is_ok_and(|file| file.mode() & 0o6000 != 0);
-    identity::users_of(pid).is_some_and(|users| users.iter().all(|user| trusted.contains(user))) && !is_lent()
+    proc::users(pid).is_some_and(|users| users.iter().all(|user| trusted.contains(user))) && !is_lent()
 }

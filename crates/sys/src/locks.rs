@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use crate::proc;
 use crate::process::{Pid, Signal};
 
 /// A process that holds a lock.
@@ -24,7 +25,7 @@ pub struct Facts {
     /// The pid of its parent; 0 if that is not visible in this PID namespace.
     pub parent: i32,
     /// Its user ids: real, effective, saved, and that for files.
-    pub users: Vec<u32>,
+    pub users: [u32; 4],
     /// The signals that it catches or blocks: bit 0 is signal 1.
     heard: u64,
 }
@@ -39,7 +40,7 @@ impl Facts {
         let text = String::from_utf8_lossy(status);
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let bits = |name: &str| u64::from_str_radix(field(name).unwrap_or_default().trim(), 16).unwrap_or(0);
-        let users = field("Uid")?.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+        let users = proc::users_in(status)?;
         Some(Facts { parent: field("PPid")?.trim().parse().ok()?, users, heard: bits("SigCgt") | bits("SigBlk") })
     }
 
@@ -342,7 +343,7 @@ mod tests {
     fn a_status_tells_of_the_parent_the_users_and_the_signals() {
         let text = b"Name:\tx\nUid:\t1\t2\t3\t4\nPPid:\t9\nSigBlk:\t0000000000000001\nSigCgt:\t0000000000000800\n";
         let facts = Facts::parse(text).expect("well formed");
-        assert_eq!((facts.parent, facts.users.as_slice()), (9, &[1, 2, 3, 4][..]));
+        assert_eq!((facts.parent, facts.users), (9, [1, 2, 3, 4]));
         assert!(facts.hears(Signal::SIGUSR2) && facts.hears(Signal::SIGHUP) && !facts.hears(Signal::SIGTERM));
         assert_eq!(Facts::parse(b"Name:\tx\n"), None);
     }
