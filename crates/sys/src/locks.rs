@@ -69,13 +69,14 @@ pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: impl Fn(&Facts) -> bo
     imp::holders(file, kind, &|_, facts| believed(facts))
 }
 
-/// Returns the other processes that have flock's lock or a [mark](mark) on `file`, and have that open now. `held` says that this process has flock's
-/// lock, so that no other has it. The kernel's list is read only if there may be somebody to find.
+/// Returns the other processes that have flock's lock or a [mark](mark) on `file`, have that open now, and are `believed`. `held` says that this
+/// process has flock's lock, so that no other has it. The kernel's list is read only if there may be somebody to find, and again, since it may have
+/// lacked one, until a process is found that is believed.
 ///
 /// # Errors
 /// If there is no `/proc/locks` to be read.
-pub fn others(file: BorrowedFd<'_>, held: bool) -> io::Result<Vec<Pid>> {
-    let is_other = |pid, _: &Facts| pid != crate::process::own_pid();
+pub fn others(file: BorrowedFd<'_>, held: bool, believed: impl Fn(Pid, &Facts) -> bool) -> io::Result<Vec<Pid>> {
+    let is_other = |pid, facts: &Facts| pid != crate::process::own_pid() && believed(pid, facts);
     let kinds = [(Kind::Lock, !held), (Kind::Mark, imp::is_marked(file)?)];
     let mut found: Vec<Pid> = Vec::new();
     for (kind, _) in kinds.into_iter().filter(|(_, possible)| *possible) {
