@@ -77,7 +77,8 @@ pub fn reach() -> Result<File, Unreachable> {
 fn open(name: &str) -> Result<File, Unreachable> {
     let mut file = fd::open_write(&*files::here(name));
     if file.as_ref().is_err_and(|error| matches!(error.raw_os_error(), Some(sys::ENOENT | fd::NO_READER))) {
-        // `supervise/` was removed, and supervise may be making its files anew; or there never was one.
+        // No supervise runs here; or one does, but `supervise/` was removed. Such a supervise is told to make its files anew, and waited for; if none
+        // runs, this returns at once.
         running::wait_for_recalled(|| fd::open_write(&*files::here(names::OK)).is_ok());
         file = fd::open_write(&*files::here(name));
     }

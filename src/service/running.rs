@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use machine::{Pid, SECOND};
 use svdir::names;
-use sys::{fd, identity, poll, presence, process};
+use sys::{fd, identity, poll, presence, proc, process};
 
 use super::{files, record};
 
@@ -70,10 +70,7 @@ pub fn marked_by(directory: &File) -> Option<process::Pid> {
 /// Returns whether all user ids of a process are among `users`. The real one matters too: a set-user-id program keeps that
 /// of its caller.
 fn is_of(pid: process::Pid, users: &[u32]) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let own = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-    let is_one = |user: &str| user.parse().is_ok_and(|user| users.contains(&user));
-    own.is_some_and(|own| own.split_ascii_whitespace().all(is_one))
+    proc::users(pid).is_some_and(|own| own.iter().all(|user| users.contains(user)))
 }
 
 /// Tells a supervise that its files were removed: when it gets CHLD but no child has ended, it looks for its files and makes

@@ -1,6 +1,6 @@
 //! How `svscan --init` ends, as the first process of a container or of a machine: its exit code, and the end of all processes that are left.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::path::Path;
 
 use cli::text;
@@ -12,7 +12,7 @@ use sys::process;
 use sys::signals::Signals;
 
 use super::arguments::VOICE;
-use super::services::id_of;
+use super::services::Services;
 use super::system::System;
 use crate::service::processes::kill_descendants;
 use crate::service::tick;
@@ -40,11 +40,18 @@ impl Last {
         self.code.unwrap_or(0)
     }
 
-    /// Takes note that a supervise has ended. If it was the supervise of this service, and a stop has begun or `run` ended by itself, svscan exits with
+    /// Takes note that a supervise has exited. If it was the supervise of this service, and a stop has begun or `run` ended by itself, svscan exits with
     /// the last exit code of `run`. Returns whether the stop has to begin now.
-    pub fn see_end(&mut self, system: &impl System, id: Id, role: Role, stopping: bool) -> bool {
-        let Some(name) = self.name.as_deref().filter(|name| role == Role::Main && id_of(system, name) == Some(id))
-        else {
+    pub fn see_exit<S: System>(
+        &mut self,
+        system: &S,
+        services: &Services<S>,
+        id: Id,
+        role: Role,
+        stopping: bool,
+    ) -> bool {
+        let is_it = |name: &&OsStr| role == Role::Main && services.is_called(system, id, name);
+        let Some(name) = self.name.as_deref().filter(is_it) else {
             return false;
         };
         let record = system.record(Path::new(name));

@@ -29,7 +29,7 @@ impl Sessions {
     /// Adds the session of the supervise with the pid `supervise`, and the session of the service in `dir`. The two differ if the supervise has
     /// taken the service over.
     pub fn add(&mut self, supervise: Option<Pid>, dir: Option<&Path>) {
-        let service = dir.and_then(service_of);
+        let service = dir.into_iter().flat_map(processes_of);
         // Other processes in the session of svscan may belong to the program that started svscan.
         let own = proc::session(process::own_pid());
         let found = supervise.map(kernel_pid).into_iter().chain(service).filter_map(proc::session);
@@ -37,11 +37,16 @@ impl Sessions {
     }
 }
 
-/// Returns the pid of the service in `dir` according to its record, if that process is alive.
-fn service_of(dir: &Path) -> Option<process::Pid> {
-    let Record { decided, observed } = record::read(dir).ok()?.record?;
-    let pid = process::Pid::from_raw(decided.main?.pid.get().cast_signed());
-    Adopted::find(pid, record::birth(observed.main.born)).ok().flatten().map(|found| found.pid())
+/// Returns the pids of the service in `dir`, and of its `finish`, according to its record, of those processes that are alive.
+fn processes_of(dir: &Path) -> impl Iterator<Item = process::Pid> {
+    let record = record::read(dir).ok().and_then(|found| found.record).unwrap_or_default();
+    let Record { decided, observed } = record;
+    let main = decided.main.map(|main| (main.pid, observed.main.born));
+    let finish = decided.finish.map(|finish| (finish.pid, observed.finish));
+    [main, finish].into_iter().flatten().filter_map(|(pid, born)| {
+        let pid = process::Pid::from_raw(pid.get().cast_signed());
+        Some(Adopted::find(pid, record::birth(born)).ok()??.pid())
+    })
 }
 
 /// The supervises and copiers, which get no signal, and the log pipes.

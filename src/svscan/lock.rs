@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use machine::SECOND;
+use sys::locks::Facts;
 use sys::process::Pid;
 use sys::{fd, identity, locks, sealed};
 
@@ -100,16 +101,17 @@ fn ran_out(error: &io::Error) -> bool {
 /// say who holds locks, any holder of flock's lock counts.
 fn is_served(directory: &File, held: bool) -> bool {
     let marked = locks::mark(directory.as_fd(), true);
-    let (Ok(()), Ok(others), Ok(own)) = (marked, locks::others(directory.as_fd(), held), directory.metadata()) else {
+    let (Ok(()), Ok(own)) = (marked, directory.metadata()) else {
         return !held;
     };
     let trusted = [0, own.uid(), identity::effective_user()];
-    others.into_iter().any(|pid| may_serve(pid, trusted))
+    let others = locks::others(directory.as_fd(), held, |pid, facts| may_serve(pid, facts, trusted));
+    others.map_or(!held, |others| !others.is_empty())
 }
 
 /// Returns whether all user ids of a process are among `trusted`, and its program is neither set-user-ID nor set-group-ID: such a program inherits
 /// the locks of the user who executed it.
-fn may_serve(pid: Pid, trusted: [u32; 3]) -> bool {
+fn may_serve(pid: Pid, facts: &Facts, trusted: [u32; 3]) -> bool {
     let is_lent = || fs::metadata(format!("/proc/{pid}/exe")).is_ok_and(|file| file.mode() & 0o6000 != 0);
-    identity::users_of(pid).is_some_and(|users| users.iter().all(|user| trusted.contains(user))) && !is_lent()
+    facts.users.iter().all(|user| trusted.contains(user)) && !is_lent()
 }

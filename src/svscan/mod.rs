@@ -109,8 +109,9 @@ fn begin_in(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner<Kernel
         anyhow::Error::from(error).context(text)
     })?;
     be_spared(None);
-    let open_files = raise_open_files();
     let signals = Signals::catch(&caught(arguments)).with_context(|| text!("unable to create pipe"))?;
+    // Nothing fails from here on: a second attempt would take the raised limit for the inherited one.
+    let open_files = raise_open_files();
     prepare();
     let kernel = Kernel::new(call, arguments, directory, signals, open_files, None);
     Ok(Scanner::new(kernel, arguments))

@@ -4,18 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 
 use cli::{Warnings, text};
 use machine::scan::{Id, Role};
 use machine::{Pid, SECOND, Tick};
 
 use super::said::subject;
-use super::system::System;
+use super::system::{Spawned, System};
 
 /// How long svscan may look itself after a child's look has returned, in nanoseconds.
 const BELIEVED: u64 = SECOND;
-/// The time in nanoseconds after which a look that has not returned gets a warning.
-const PATIENCE: u64 = 5 * SECOND;
+/// The time in nanoseconds after which a look that has not returned gets a warning, and after which a look that failed is tried again.
+const PATIENCE: u64 = machine::scan::PATIENCE;
 
 /// The looks of children, and the starts that wait for them.
 #[derive(Default)]
@@ -24,13 +25,15 @@ pub struct Proofs {
     running: BTreeMap<Pid, (OsString, Tick)>,
     /// The names from which a child's look has returned, and when it did.
     proved: BTreeMap<OsString, Tick>,
+    /// The names at which no child could look, and when that was found out.
+    failed: BTreeMap<OsString, Tick>,
     /// Starts that wait for a look.
     starts: Vec<(Id, Role)>,
 }
 
 impl Proofs {
-    /// Returns whether svscan may look at the name now. If not, starts a child that looks, unless one looks already;
-    /// [`ended`](Proofs::ended) tells when svscan may look.
+    /// Returns whether svscan may look at the name now. If not, starts a child that looks, unless one looks already or has failed in the last five
+    /// seconds; [`ended`](Proofs::ended) tells when svscan may look.
     pub fn may_look(&mut self, system: &mut impl System, name: &OsStr, said: &mut Warnings) -> bool {
         if !system.leads_elsewhere(name) {
             return true;
@@ -40,12 +43,21 @@ impl Proofs {
         if self.proved.contains_key(name) {
             return true;
         }
-        if !self.is_looked_at(name) {
-            match system.look_by_child(name) {
-                Ok(pid) => drop(self.running.insert(pid, (name.to_os_string(), now))),
-                Err(error) => said.warning(subject(b"proof", name), text!("unable to fork for ", name), &error),
-            }
+        self.failed.retain(|_, failed| failed.after(PATIENCE) > now);
+        if self.is_looked_at(name) || self.failed.contains_key(name) {
+            return false;
         }
+        let (text, error) = match system.look_by_child(name) {
+            Ok(Spawned { unable: None, pid, .. }) => {
+                self.running.insert(pid, (name.to_os_string(), now));
+                return false;
+            }
+            // Its end says nothing about the name.
+            Ok(Spawned { unable: Some(unable), .. }) => unable,
+            Err(error) => (text!("unable to fork for ", name), error),
+        };
+        said.warning(subject(b"proof", name), text, &error);
+        self.failed.insert(name.to_os_string(), now);
         false
     }
 
@@ -61,6 +73,10 @@ impl Proofs {
         if came_back {
             said.over(subject(b"proof", &name));
             self.proved.insert(name.clone(), now);
+        } else {
+            let text = text!("unable to stat ", &*name, ", trying again in 5 seconds");
+            said.warning(subject(b"proof", &name), text, &io::Error::other("svok was killed"));
+            self.failed.insert(name.clone(), now);
         }
         Some((name, came_back))
     }
@@ -77,15 +93,16 @@ impl Proofs {
         std::mem::take(&mut self.starts)
     }
 
-    /// Returns the next time at which a look that has not returned gets a warning.
+    /// Returns the next time at which a look that has not returned gets a warning, or one that failed may be tried again.
     pub fn deadline(&self, now: Tick) -> Option<Tick> {
-        self.running.values().map(|(_, since)| since.after(PATIENCE)).filter(|&deadline| deadline > now).min()
+        let since = self.running.values().map(|(_, since)| since).chain(self.failed.values());
+        since.map(|since| since.after(PATIENCE)).filter(|&deadline| deadline > now).min()
     }
 
     /// Warns about each look that has not returned for five seconds.
     pub fn say_late(&self, now: Tick, said: &mut Warnings) {
         for (name, _) in self.running.values().filter(|(_, since)| since.after(PATIENCE) <= now) {
-            let error = std::io::ErrorKind::TimedOut.into();
+            let error = io::ErrorKind::TimedOut.into();
             said.warning(subject(b"proof", name), text!("unable to stat ", name, ", going on without"), &error);
         }
     }

@@ -141,10 +141,10 @@ impl<S: System> Scanner<S> {
 
     /// Does all that is due. Returns whether the stop is over.
     pub fn act(&mut self) -> bool {
-        if let Some(stopping) = &mut self.stopping {
-            return stopping.go_on(&mut self.system, &mut self.services, &mut self.starter);
-        }
         self.proofs.say_late(self.system.now(), &mut self.services.said);
+        if let Some(stopping) = &mut self.stopping {
+            return stopping.go_on(&mut self.system, &mut self.services, &mut self.proofs, &mut self.starter);
+        }
         for (id, role) in self.proofs.postponed() {
             self.start(id, role);
         }
@@ -249,7 +249,14 @@ impl<S: System> Scanner<S> {
     /// Takes note that a supervise that is not our child has ended; `place` is its place in `others`.
     fn lose(&mut self, place: usize) {
         let (id, role) = self.services.lose(self.system.now(), place);
-        let left = self.stopping.is_none() || self.services.has_left(&self.system, id, role);
+        let Some(stopping) = &mut self.stopping else {
+            return self.see_end(id, role, End::Left);
+        };
+        if !self.services.may_look(&mut self.system, &mut self.proofs, id) {
+            // Its record cannot be read. If it was killed, what it has left is ended with all that is left.
+            return stopping.ended(id, role, End::Left);
+        }
+        let left = self.services.has_left(&self.system, id, role);
         self.see_end(id, role, if left { End::Left } else { End::Killed });
     }
 
@@ -258,7 +265,8 @@ impl<S: System> Scanner<S> {
         if let Some(stopping) = &mut self.stopping {
             stopping.ended(id, role, end);
         }
-        if self.last.see_end(&self.system, id, role, self.stopping.is_some()) {
+        // One that was killed has left no code. One that has exited has just written it.
+        if end == End::Left && self.last.see_exit(&self.system, &self.services, id, role, self.stopping.is_some()) {
             self.stop();
         }
     }
@@ -276,12 +284,12 @@ impl<S: System> Scanner<S> {
 
     /// Begins the stop, unless it has begun, and returns it.
     fn stop(&mut self) -> &mut Stopping<S> {
-        let Scanner { system, services, starter, init, .. } = self;
+        let Scanner { system, services, proofs, starter, init, .. } = self;
         self.stopping.get_or_insert_with(|| {
             let grace = init.as_ref().map_or(0, |init| init.grace);
             system.begin_stop();
             starter.end();
-            Stopping::begin(system, services, grace)
+            Stopping::begin(system, services, proofs, grace)
         })
     }
 

@@ -12,6 +12,7 @@ use machine::{Pid, Tick};
 use svdir::names;
 
 use super::arguments::VOICE;
+use super::proofs::Proofs;
 use super::system::{Known, Sight, System};
 use crate::service::files;
 use crate::service::log_pipe::PipeEnds;
@@ -94,6 +95,19 @@ impl<S: System> Services<S> {
     /// Returns whether the name of a service still leads to its directory.
     pub fn is_named(&self, system: &S, id: Id) -> bool {
         self.scan.name(id).is_some_and(|name| id_of(system, &name) == Some(id))
+    }
+
+    /// Returns whether svscan may look at the directory of a service by its name now (see [`Proofs::may_look`]).
+    pub fn may_look(&mut self, system: &mut S, proofs: &mut Proofs, id: Id) -> bool {
+        self.scan.name(id).is_none_or(|name| proofs.may_look(system, &name, &mut self.said))
+    }
+
+    /// Returns whether `name` leads to the directory `id`. A name that svscan knows is not looked at.
+    pub fn is_called(&self, system: &S, id: Id, name: &OsStr) -> bool {
+        match self.scan.named(name) {
+            Some(known) => known == id,
+            None => id_of(system, name) == Some(id),
+        }
     }
 
     /// Returns a path to the directory of a supervise: its name in the scan directory or, if the name no longer leads there, its current

@@ -11,7 +11,7 @@ use svdir::names;
 
 use super::arguments::Arguments;
 use super::said::subject;
-use super::services::{Services, id_of};
+use super::services::Services;
 use super::system::{Sight, Spawned, Start, System};
 use crate::service::files;
 
@@ -146,7 +146,8 @@ impl Starter {
                 return Outcome::Failed;
             }
         }
-        let is_last = role == Role::Main && self.last.as_deref().is_some_and(|name| id_of(system, name) == Some(id));
+        let is_last =
+            role == Role::Main && self.last.as_deref().is_some_and(|name| services.is_called(system, id, name));
         let spawned = system.start(Start::Supervise { dir, role, is_last }, services.scan.pipe(id).map(|pipe| &*pipe));
         let Some(pid) = tell(services, dir, spawned) else {
             return Outcome::Failed;

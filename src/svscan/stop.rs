@@ -1,5 +1,6 @@
 //! The orderly stop of `svscan --init`: carries out the decisions of [`machine::stop`].
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
 use cli::text;
@@ -11,6 +12,7 @@ use sys::process::Signal;
 
 use super::arguments::VOICE;
 use super::leftovers::Spared;
+use super::proofs::Proofs;
 use super::said::subject;
 use super::services::Services;
 use super::start::{Outcome, Starter};
@@ -22,21 +24,25 @@ pub struct Stopping<S: System> {
     stop: Stop,
     /// Control FIFOs with letters that may not have been read yet. The letters last only as long as the FIFO is open.
     told: Vec<Known<S::Fifo>>,
+    /// What waits until it is known that a look at the service's directory returns.
+    waiting: Vec<Action>,
 }
 
 impl<S: System> Stopping<S> {
     /// Begins the stop. What has not ended by itself after `grace` nanoseconds is killed.
-    pub fn begin(system: &mut S, services: &mut Services<S>, grace: u64) -> Stopping<S> {
+    pub fn begin(system: &mut S, services: &mut Services<S>, proofs: &mut Proofs, grace: u64) -> Stopping<S> {
         log::info!("stopping");
         // Another svscan may have started supervises that this one has not found yet.
         let ids: Vec<Id> = services.scan.kept().map(|kept| kept.id).collect();
+        let looked: BTreeSet<Id> = ids.iter().copied().filter(|&id| services.may_look(system, proofs, id)).collect();
         let mut find = |id| {
-            let [main, log] = [Role::Main, Role::Log].map(|role| find(system, services, id, role));
+            let [main, log] =
+                [Role::Main, Role::Log].map(|role| find(system, services, id, role, looked.contains(&id)));
             Running { id, main, log }
         };
         let running: Vec<Running> = ids.into_iter().map(&mut find).collect();
-        remember_sessions(system, services);
-        Stopping { stop: Stop::new(system.now(), grace, running), told: Vec::new() }
+        remember_sessions(system, services, &looked);
+        Stopping { stop: Stop::new(system.now(), grace, running), told: Vec::new(), waiting: Vec::new() }
     }
 
     /// Takes note that TERM or INT has come. The second one cuts the stop short.
@@ -52,6 +58,8 @@ impl<S: System> Stopping<S> {
     /// Takes note that a supervise has ended, and how.
     pub fn ended(&mut self, id: Id, role: Role, end: End) {
         self.told.retain(|&(told, as_what, _)| (told, as_what) != (id, role));
+        self.waiting
+            .retain(|action| !matches!(*action, Action::Tell(told, as_what, _) if (told, as_what) == (id, role)));
         self.stop.ended(id, role, end);
     }
 
@@ -61,23 +69,46 @@ impl<S: System> Stopping<S> {
     }
 
     /// Does all that is due. Returns whether the stop is over.
-    pub fn go_on(&mut self, system: &mut S, services: &mut Services<S>, starter: &mut Starter) -> bool {
+    pub fn go_on(
+        &mut self,
+        system: &mut S,
+        services: &mut Services<S>,
+        proofs: &mut Proofs,
+        starter: &mut Starter,
+    ) -> bool {
+        for action in std::mem::take(&mut self.waiting) {
+            self.act(system, services, proofs, starter, action);
+        }
         while let Some(action) = self.stop.next(system.now()) {
-            match action {
-                Action::Tell(id, role, order) => self.tell(system, services, id, role, order),
-                Action::Close(id) => self.stop.closed(id, close_pipe(system, services, id)),
-                // Another directory has the name now, and must not be started.
-                Action::Start(id, role) if !services.is_named(system, id) => self.stop.start_failed(id, role),
-                Action::Start(id, role) => match starter.start(system, services, id, role) {
-                    Outcome::Runs => self.stop.started(id, role),
-                    Outcome::Failed => self.stop.start_failed(id, role),
-                },
-                Action::EndLeftovers => signal_services(system, services, Signal::SIGTERM),
-                Action::KillServices => signal_services(system, services, Signal::SIGKILL),
-                Action::KillAll => kill_all(system, services),
-            }
+            self.act(system, services, proofs, starter, action);
         }
         self.stop.is_over()
+    }
+
+    fn act(
+        &mut self,
+        system: &mut S,
+        services: &mut Services<S>,
+        proofs: &mut Proofs,
+        starter: &mut Starter,
+        action: Action,
+    ) {
+        match action {
+            Action::Tell(id, ..) | Action::Start(id, _) if !services.may_look(system, proofs, id) => {
+                self.waiting.push(action);
+            }
+            Action::Tell(id, role, order) => self.tell(system, services, id, role, order),
+            Action::Close(id) => self.stop.closed(id, close_pipe(system, services, id)),
+            // Another directory has the name now, and must not be started.
+            Action::Start(id, role) if !services.is_named(system, id) => self.stop.start_failed(id, role),
+            Action::Start(id, role) => match starter.start(system, services, id, role) {
+                Outcome::Runs => self.stop.started(id, role),
+                Outcome::Failed => self.stop.start_failed(id, role),
+            },
+            Action::EndLeftovers => signal_services(system, services, Signal::SIGTERM),
+            Action::KillServices => signal_services(system, services, Signal::SIGKILL),
+            Action::KillAll => kill_all(system, services),
+        }
     }
 
     /// Warns about the services that had to be killed. Call it when the stop is over.
@@ -129,11 +160,12 @@ fn signal_services<S: System>(system: &mut S, services: &Services<S>, signal: Si
     system.signal_leftovers(&spared, signal);
 }
 
-fn find<S: System>(system: &mut S, services: &mut Services<S>, id: Id, role: Role) -> Found {
+/// Finds out whether a supervise runs. Where svscan may not look, only one that it knows of is found.
+fn find<S: System>(system: &mut S, services: &mut Services<S>, id: Id, role: Role, may_look: bool) -> Found {
     if services.scan.runs(id, role) {
         return Found::Runs;
     }
-    let Some(dir) = services.directory_of(system, id, role) else {
+    let Some(dir) = may_look.then(|| services.directory_of(system, id, role)).flatten() else {
         return Found::Nothing;
     };
     services.look_for_supervise(system, id, role);
@@ -146,10 +178,11 @@ fn find<S: System>(system: &mut S, services: &mut Services<S>, id: Id, role: Rol
     }
 }
 
-/// Remembers the sessions of all services with a log pipe.
-fn remember_sessions<S: System>(system: &mut S, services: &Services<S>) {
+/// Remembers the sessions of all services with a log pipe: that of the supervise and, where svscan may look, that of the service.
+fn remember_sessions<S: System>(system: &mut S, services: &Services<S>, looked: &BTreeSet<Id>) {
     for kept in services.scan.kept().filter(|kept| kept.pipe.is_some()) {
-        let dir = services.directory_of(system, kept.id, Role::Main);
+        let may_look = looked.contains(&kept.id);
+        let dir = may_look.then(|| services.directory_of(system, kept.id, Role::Main)).flatten();
         system.remember_session(kept.main.life.pid(), dir.as_deref());
     }
 }

@@ -126,7 +126,7 @@ pub trait System {
     /// Returns whether the name leads into another file system, so that a look at it may never return.
     fn leads_elsewhere(&self, name: &OsStr) -> bool;
     /// Starts a child that looks at the name, and exits when the look has returned.
-    fn look_by_child(&mut self, name: &OsStr) -> io::Result<Pid>;
+    fn look_by_child(&mut self, name: &OsStr) -> io::Result<Spawned>;
 
     /// Returns the supervise that runs in a directory, with its pid if that is known.
     fn find_supervise(&mut self, dir: &Path) -> io::Result<Option<(Self::Fifo, Option<Pid>)>>;

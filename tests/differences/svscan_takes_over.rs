@@ -141,6 +141,33 @@ fn a_pipe_that_only_the_service_and_its_logger_hold_is_found_again() {
     wait_until("it is logged by another logger", || log(&scratch) == ["1", "2", "3"]);
 }
 
+#[test]
+fn a_pipe_that_only_a_finish_holds_is_found_again() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exit 0");
+    scratch.script(
+        "scan/a/finish",
+        "[ -e begun ] && exit 125; echo >begun; until [ -e go ]; do sleep 0.1; done; echo finished",
+    );
+    scratch.write("scan/a/timeout-finish", "0");
+    scratch.service("scan/a/log", "exec cat >>lines");
+    let first = svscan(&scratch);
+    let logger = wait_up(&scratch, "scan/a/log");
+    wait_until("finish runs", || scratch.path("scan/a/begun").exists());
+    let supervises = [supervise_of(&scratch, "a"), supervise_of(&scratch, "a/log")];
+    kill(first);
+    for pid in [supervises[0], supervises[1], logger] {
+        signal(pid, "KILL");
+        wait_until("it is gone", || is_gone(pid) || parent(pid) == Some(1));
+    }
+    let _second = svscan(&scratch);
+    for dir in ["scan/a", "scan/a/log"] {
+        wait_until("it is supervised", || scratch.run("svok", &[dir]).code == 0);
+    }
+    scratch.write("scan/a/go", "");
+    wait_until("its line is logged", || scratch.text("scan/a/log/lines").starts_with("finished\n"));
+}
+
 /// Where a descriptor of a process leads.
 fn descriptor(pid: u32, number: u32) -> PathBuf {
     std::fs::read_link(format!("/proc/{pid}/fd/{number}")).expect("it lives")

@@ -244,6 +244,26 @@ fn what_was_said_is_said_again_when_it_comes_back() {
 }
 
 #[test]
+fn a_machine_whose_svscan_begins_at_the_second_attempt_has_the_limit_that_it_was_started_with() {
+    let Some(strace) = needs_strace().then_some("strace") else { return };
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "ulimit -Sn >limit.new; mv limit.new limit; exec sleep 1000");
+    let inject = "inject=?pipe,?pipe2,?socketpair:error=EMFILE:when=1";
+    let mut command = std::process::Command::new("sh");
+    let script = "ulimit -Sn 200 && exec \"$@\" --init --halt /bin/true \"$PWD/scan\"";
+    command.args(["-c", script, "sh", strace, "-qq", "-o", "/dev/null", "-e", inject]);
+    command.arg(scratch.suite().path("svscan")).current_dir(scratch.root());
+    let err = fs::File::create(scratch.path("err")).expect("a file");
+    let mut strace = testkit::start(command.env("PATH", scratch.suite().search_path()).stderr(err));
+    wait_until("the service says its limit", || scratch.path("scan/a/limit").exists());
+    assert_eq!(scratch.text("scan/a/limit"), "200\n");
+    assert!(scratch.text("err").starts_with("svscan: fatal: unable to create pipe: "), "{}", scratch.text("err"));
+    let svscan = testkit::children(strace.pid())[0];
+    signal(svscan, "TERM");
+    strace.end();
+}
+
+#[test]
 fn a_log_that_cannot_be_examined_once_is_looked_at_again() {
     let Some(strace) = needs_strace().then_some("strace") else { return };
     let scratch = Scratch::new();

@@ -85,6 +85,28 @@ fn the_end_of_the_service_is_that_of_svscan() {
 }
 
 #[test]
+fn finish_comes_first_and_does_not_change_the_code() {
+    let scratch = services("echo run >>order; exit 7");
+    // It can see that nothing has been stopped yet.
+    let other = r#"until read pid <../../pid; do sleep 0.1; done; kill -0 "$pid""#;
+    scratch.script("scan/web/finish", &format!("{other} && echo finish $1 >>order; exit 125"));
+    scratch.write("scan/web/timeout-finish", "0");
+    scratch.service("scan/other", "echo $$ >../../pid; exec sleep 100000");
+    let code = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]).end();
+    assert_eq!((code, scratch.text("scan/web/order").as_str()), (7, "run\nfinish 7\n"));
+}
+
+#[test]
+fn a_stop_waits_for_finish() {
+    let scratch = services(&format!("echo >up; {MORTAL}"));
+    scratch.script("scan/web/finish", "echo finish $1 $2; exit 125");
+    scratch.service("scan/web/log", "exec cat >lines");
+    let init = Init::start(&scratch, &["--grace", FOREVER, "--exit-with", "web"]);
+    init.wait_lines("scan/web/up", 1);
+    assert_eq!((init.stop(), scratch.text("scan/web/log/lines").as_str()), (143, "finish 256 15\n"));
+}
+
+#[test]
 fn a_death_by_signal_is_128_and_its_number() {
     for (name, code) in [("KILL", 137), ("SEGV", 139), ("TERM", 143)] {
         assert_eq!(ends_with(&format!("kill -{name} $$")).0, code);

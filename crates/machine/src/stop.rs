@@ -14,7 +14,7 @@
 //! | phase | meaning | leaves it by |
 //! |---|---|---|
 //! | orderly | every service has the time that it needs; when all are down, the processes that they have left behind get TERM, and KILL after [`LAST_LINES`] | the end of the grace, or a second request to stop: killing |
-//! | killing | every process that is neither a supervise nor a logger gets KILL, so that the loggers come to the end of file | [`LAST_LINES`]: last |
+//! | killing | every process that is neither a supervise nor a logger gets KILL, and those that have begun since get it after half the time, so that the loggers come to the end of file | [`LAST_LINES`]: last |
 //! | last | every process that is left gets KILL | [`LAST_LOOK`]: over |
 //! | over | nothing is left, or nothing can be done about it | |
 //!
@@ -145,6 +145,8 @@ pub struct Stop {
     leftovers: Leftovers,
     /// Whether there may be more processes to kill.
     sweep: bool,
+    /// When there may be more without an event: a supervise runs `finish` when its `run` was killed.
+    second_sweep: Option<Tick>,
     /// The supervises that had not exited when the phase of killing began; `None` if it did not begin.
     late: Option<Vec<(Id, Role)>>,
     /// Whether the stop was asked for by a signal: it may have begun by `--exit-with`.
@@ -161,6 +163,7 @@ impl Stop {
             todo: VecDeque::new(),
             leftovers: Leftovers::Unknown,
             sweep: false,
+            second_sweep: None,
             late: None,
             asked: false,
         };
@@ -185,7 +188,7 @@ impl Stop {
         match (self.phase, self.leftovers) {
             (Phase::Over, _) => None,
             (Phase::Orderly, Leftovers::Asked(kill)) => Some(self.until.min(kill)),
-            _ => Some(self.until),
+            _ => Some(self.second_sweep.map_or(self.until, |second| second.min(self.until))),
         }
     }
 
@@ -204,6 +207,9 @@ impl Stop {
     pub fn next(&mut self, now: Tick) -> Option<Action> {
         if self.until <= now {
             self.go_on(now);
+        }
+        if self.second_sweep.take_if(|second| *second <= now).is_some() {
+            self.sweep = true;
         }
         if let Some(action) = self.todo.pop_front() {
             return Some(action);
@@ -263,6 +269,7 @@ impl Stop {
             return;
         }
         (self.phase, self.until, self.sweep) = (Phase::Killing, now.after(LAST_LINES), true);
+        self.second_sweep = Some(now.after(LAST_LINES / 2));
         let late = |(&id, slot): (&Id, &Slot)| match (slot.main, slot.log) {
             (true, _) => Some((id, Role::Main)),
             (false, true) => Some((id, Role::Log)),

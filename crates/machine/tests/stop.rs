@@ -305,7 +305,7 @@ proptest! {
             prop_assert!(world.stop.is_over() || world.stop.deadline().is_some());
         }
         // From deadline to deadline, with nobody ending by himself any more.
-        for _ in 0..4 {
+        for _ in 0..5 {
             if let Some(deadline) = world.stop.deadline() {
                 prop_assert!(deadline <= world.end.max(world.now.after(LAST_LINES + LAST_LOOK)));
                 world.now = world.now.max(deadline);
@@ -408,6 +408,32 @@ fn a_supervise_that_does_not_even_die_of_kill_is_not_waited_for_for_ever() {
         done.extend(std::iter::from_fn(|| stop.next(deadline)));
     }
     let tell = |order| Action::Tell(id(0), Role::Main, order);
-    assert_eq!(done, [tell(Order::Down), tell(Order::Kill), Action::KillServices, Action::KillAll]);
+    assert_eq!(
+        done,
+        [tell(Order::Down), tell(Order::Kill), Action::KillServices, Action::KillServices, Action::KillAll]
+    );
     assert_eq!((stop.is_over(), stop.late()), (true, Some(&[(id(0), Role::Main)][..])));
+}
+
+#[test]
+fn what_begins_after_the_first_kill_gets_one_too_while_the_loggers_have_time() {
+    let mut now = Tick(77);
+    let running = Running { id: id(0), main: Found::Runs, log: Found::Runs };
+    let mut stop = Stop::new(now, GRACE, [running]);
+    let due = |stop: &mut Stop, now| std::iter::from_fn(|| stop.next(now)).collect::<Vec<_>>();
+    assert_eq!(due(&mut stop, now), [Action::Tell(id(0), Role::Main, Order::Down)]);
+    now = stop.deadline().expect("the end of the grace");
+    assert_eq!(due(&mut stop, now), [Action::Tell(id(0), Role::Main, Order::Kill), Action::KillServices]);
+    // `run` has ended, and its supervise waits for `finish`, which does not end.
+    let late = now;
+    now = stop.deadline().expect("there is more to do");
+    assert!(now > late && now < late.after(LAST_LINES), "{now:?}");
+    assert_eq!(due(&mut stop, now), [Action::KillServices]);
+    stop.ended(id(0), Role::Main, End::Left);
+    assert_eq!(due(&mut stop, now), [Action::Close(id(0)), Action::KillServices]);
+    stop.closed(id(0), false);
+    assert_eq!(due(&mut stop, now), [Action::Tell(id(0), Role::Log, Order::Exit)]);
+    assert_eq!(stop.deadline(), Some(late.after(LAST_LINES)));
+    stop.ended(id(0), Role::Log, End::Left);
+    assert!(stop.is_over());
 }

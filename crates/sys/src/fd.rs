@@ -120,13 +120,15 @@ fn open_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P, flags: OFl
 }
 
 /// Returns whether `path` leads into another file system, or mount, than that of the current directory. It finds that out without touching the
-/// other one, which may be dead. False if the system cannot tell, or the path does not exist.
+/// other one, which may be dead. True too if descriptors or memory have run out, so that this could not be found out. False if the system cannot
+/// tell, or the path does not exist.
 pub fn leads_elsewhere<P: FilePath + ?Sized>(path: &P) -> bool {
     #[cfg(target_os = "linux")]
     {
         use nix::fcntl::{OpenHow, ResolveFlag, openat2};
         let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_XDEV);
-        openat2(AT_FDCWD, path, how).map(drop) == Err(Errno::EXDEV)
+        let opened = openat2(AT_FDCWD, path, how).map(drop);
+        matches!(opened, Err(Errno::EXDEV | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
     }
     #[cfg(not(target_os = "linux"))]
     {

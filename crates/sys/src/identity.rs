@@ -15,14 +15,6 @@ pub fn effective_user() -> u32 {
     Uid::effective().as_raw()
 }
 
-/// The user ids of a process: real, effective, saved, and that for files. `None` if it has ended, or without `/proc`.
-pub fn users_of(pid: crate::process::Pid) -> Option<[u32; 4]> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let users: Vec<u32> = line.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect();
-    users.try_into().ok()
-}
-
 /// Makes `gid` the only group: supplementary, real, effective and saved.
 pub fn set_group(gid: u32) -> io::Result<()> {
     // By libc: nix has no setgroups for macOS.

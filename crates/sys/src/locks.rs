@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use crate::proc;
 use crate::process::{Pid, Signal};
 
 /// A process that holds a lock.
@@ -24,7 +25,7 @@ pub struct Facts {
     /// The pid of its parent; 0 if that is not visible in this PID namespace.
     pub parent: i32,
     /// Its user ids: real, effective, saved, and that for files.
-    pub users: Vec<u32>,
+    pub users: [u32; 4],
     /// The signals that it catches or blocks: bit 0 is signal 1.
     heard: u64,
 }
@@ -39,7 +40,7 @@ impl Facts {
         let text = String::from_utf8_lossy(status);
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let bits = |name: &str| u64::from_str_radix(field(name).unwrap_or_default().trim(), 16).unwrap_or(0);
-        let users = field("Uid")?.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+        let users = proc::users_in(status)?;
         Some(Facts { parent: field("PPid")?.trim().parse().ok()?, users, heard: bits("SigCgt") | bits("SigBlk") })
     }
 
@@ -68,13 +69,14 @@ pub fn holders(file: BorrowedFd<'_>, kind: Kind, believed: impl Fn(&Facts) -> bo
     imp::holders(file, kind, &|_, facts| believed(facts))
 }
 
-/// Returns the other processes that have flock's lock or a [mark](mark) on `file`, and have that open now. `held` says that this process has flock's
-/// lock, so that no other has it. The kernel's list is read only if there may be somebody to find.
+/// Returns the other processes that have flock's lock or a [mark](mark) on `file`, have that open now, and are `believed`. `held` says that this
+/// process has flock's lock, so that no other has it. The kernel's list is read only if there may be somebody to find, and again, since it may have
+/// lacked one, until a process is found that is believed.
 ///
 /// # Errors
 /// If there is no `/proc/locks` to be read.
-pub fn others(file: BorrowedFd<'_>, held: bool) -> io::Result<Vec<Pid>> {
-    let is_other = |pid, _: &Facts| pid != crate::process::own_pid();
+pub fn others(file: BorrowedFd<'_>, held: bool, believed: impl Fn(Pid, &Facts) -> bool) -> io::Result<Vec<Pid>> {
+    let is_other = |pid, facts: &Facts| pid != crate::process::own_pid() && believed(pid, facts);
     let kinds = [(Kind::Lock, !held), (Kind::Mark, imp::is_marked(file)?)];
     let mut found: Vec<Pid> = Vec::new();
     for (kind, _) in kinds.into_iter().filter(|(_, possible)| *possible) {
@@ -342,7 +344,7 @@ mod tests {
     fn a_status_tells_of_the_parent_the_users_and_the_signals() {
         let text = b"Name:\tx\nUid:\t1\t2\t3\t4\nPPid:\t9\nSigBlk:\t0000000000000001\nSigCgt:\t0000000000000800\n";
         let facts = Facts::parse(text).expect("well formed");
-        assert_eq!((facts.parent, facts.users.as_slice()), (9, &[1, 2, 3, 4][..]));
+        assert_eq!((facts.parent, facts.users), (9, [1, 2, 3, 4]));
         assert!(facts.hears(Signal::SIGUSR2) && facts.hears(Signal::SIGHUP) && !facts.hears(Signal::SIGTERM));
         assert_eq!(Facts::parse(b"Name:\tx\n"), None);
     }

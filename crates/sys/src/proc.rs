@@ -105,21 +105,25 @@ pub fn exists(pid: Pid) -> bool {
 /// False if there is no such process.
 pub fn may_be_signalled(pid: Pid, user: u32) -> bool {
     match users(pid) {
-        Some([real, _, saved]) => user == 0 || [real, saved].contains(&user),
+        Some([real, _, saved, _]) => user == 0 || [real, saved].contains(&user),
         None => false,
     }
 }
 
-/// The user ids of a process: real, effective, saved. The owner of `/proc/PID` cannot be used for this: it is root for a process
-/// that may not be dumped.
-fn users(pid: Pid) -> Option<[u32; 3]> {
+/// The user ids of a process: real, effective, saved, and that for files; `None` if it has ended, or is not visible. The owner of `/proc/PID` is
+/// something else: it is root for a process that may not be dumped.
+pub fn users(pid: Pid) -> Option<[u32; 4]> {
     // The line is one of the first.
     let mut text = [0; 1024];
-    let status = read_file(&*format!("/proc/{pid}/status"), &mut text).ok()?;
+    users_in(read_file(&*format!("/proc/{pid}/status"), &mut text).ok()?)
+}
+
+/// The user ids, as [`users`] returns them, in the text of `/proc/PID/status`.
+pub(crate) fn users_in(status: &[u8]) -> Option<[u32; 4]> {
     // The name, in the first line, has no newline in it: that is written as \n.
     let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
     let mut ids = std::str::from_utf8(line).ok()?.split_ascii_whitespace().map(|id| id.parse().ok());
-    Some([ids.next()??, ids.next()??, ids.next()??])
+    Some([ids.next()??, ids.next()??, ids.next()??, ids.next()??])
 }
 
 /// Whether a string is in the environment with which a process was executed.
@@ -220,6 +224,17 @@ mod tests {
         {
             assert!(parse(text).is_none());
         }
+    }
+
+    #[test]
+    fn the_users_are_those_of_the_line_about_users() {
+        let status = b"Name:\tUid:\\nUid:\nGid:\t5\t6\t7\t8\nUid:\t1\t2\t3\t4\nGroups:\t9 \n";
+        assert_eq!(users_in(status), Some([1, 2, 3, 4]));
+        for cut in [&b""[..], b"Uid:\t1\t2\t3", b"Uid:\t1\t2\t3\tx\n", b"Uid:\n"] {
+            assert_eq!(users_in(cut), None);
+        }
+        let (user, own) = (crate::identity::effective_user(), users(own_pid()));
+        assert_eq!(own.map(|users| users[1]), Some(user));
     }
 
     #[test]

@@ -43,6 +43,20 @@ fn a_start_is_tried_again_for_whose_look_there_was_no_child() {
 }
 
 #[test]
+fn a_look_whose_child_could_not_be_executed_has_not_come_back() {
+    live(
+        false,
+        [
+            (0, 0, Happening::Fault(Fault::Exec, true)),
+            (0, 0, Elsewhere(0, true)),
+            (0, 0, Link(0, DIRECTORY)),
+            (LATER, 12 * SECOND, Happening::Fault(Fault::Exec, false)),
+        ],
+    );
+    assert_eq!(said("unable to start svok a: "), 1);
+}
+
+#[test]
 fn a_look_that_was_killed_has_not_come_back() {
     live(
         false,
@@ -54,6 +68,24 @@ fn a_look_that_was_killed_has_not_come_back() {
             (LATER, 6 * SECOND, Happening::Fault(Fault::Proof, false)),
         ],
     );
+}
+
+#[test]
+fn a_start_whose_look_was_killed_is_tried_again_in_five_seconds() {
+    let kill = (LATER, SECOND / 1000, Dies(0, None));
+    live(
+        false,
+        [
+            (0, 0, Happening::Fault(Fault::Proof, true)),
+            (0, 0, Link(0, DIRECTORY)),
+            (0, 0, Elsewhere(0, true)),
+            kill.clone(),
+            kill.clone(),
+            kill,
+            (LATER, 6 * SECOND, Happening::Fault(Fault::Proof, false)),
+        ],
+    );
+    assert_eq!(said("unable to stat a, trying again in 5 seconds: svok was killed"), 1);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use svdir::{Command, Record};
 use sys::process::{Change, Signal};
 
 use super::descriptors::{Fifo, Pipe};
-use super::promises::{check_look, check_release, check_sleep, check_start};
+use super::promises::{check_look, check_look_by_child, check_release, check_sleep, check_start};
 use super::script::{Fault, Log, Target, id};
 use super::world::{BIRTH, End, Job, Open, World};
 use crate::service::log_pipe::PipeEnds;
@@ -137,9 +137,11 @@ impl System for Model {
         self.call();
         let mut world = self.0.borrow_mut();
         let ended = world.zombies.pop_front();
-        if let Some(name) = ended.and_then(|(pid, _)| world.came_back.remove(&pid)) {
-            let now = world.now;
-            world.proved.insert(name, now);
+        if let Some((pid, change)) = ended
+            && let Some(name) = world.looks.remove(&pid)
+        {
+            let (now, came_back) = (world.now, matches!(change, Change::Exited(_)));
+            if came_back { &mut world.proved } else { &mut world.failed }.insert(name, now);
         }
         ended
     }
@@ -244,14 +246,16 @@ impl System for Model {
         elsewhere
     }
 
-    fn look_by_child(&mut self, name: &OsStr) -> io::Result<Pid> {
+    fn look_by_child(&mut self, name: &OsStr) -> io::Result<Spawned> {
         self.call();
         let mut world = self.0.borrow_mut();
-        assert!(world.stopping.is_none(), "the stop does not ask first");
+        check_look_by_child(&world, name);
         if world.fails(Fault::Fork) {
+            let now = world.now;
+            world.failed.insert(name.into(), now);
             return Err(error(sys::EAGAIN));
         }
-        Ok(world.make(Job::Proof(name.into()), true, None, false))
+        Ok(world.look(name))
     }
 
     fn find_supervise(&mut self, dir: &Path) -> io::Result<Option<(Fifo, Option<Pid>)>> {

@@ -20,11 +20,21 @@ pub fn check_open(world: &World, numbers: impl Iterator<Item = i32>) {
 
 /// Checks, when svscan looks at a path, that it knows that the look returns.
 pub fn check_look(world: &World, path: &Path) {
-    let Some(name) = path.iter().find(|word| *word != ".").filter(|_| world.stopping.is_none()) else { return };
+    let Some(name) = path.iter().find(|word| *word != ".") else { return };
     if world.known_elsewhere.contains(name) {
         let proved = world.proved.get(name).is_some_and(|proved| proved.until(world.now) <= SECOND);
         assert!(proved, "looked at {name:?}, which may last for ever");
     }
+}
+
+/// Checks, when svscan starts a child to look at a name, that none looks already, that no look has just come back, and that the last one that failed
+/// did so five seconds ago.
+pub fn check_look_by_child(world: &World, name: &OsStr) {
+    assert!(!world.looks.values().any(|known| known == name), "two looks at {name:?}");
+    let proved = world.proved.get(name).is_some_and(|proved| proved.until(world.now) < SECOND);
+    assert!(!proved, "a look at {name:?} has just come back");
+    let failed = world.failed.get(name).is_some_and(|failed| failed.until(world.now) < PATIENCE);
+    assert!(!failed, "a look at {name:?} has just failed");
 }
 
 /// Checks, when svscan sleeps, that it has nothing to do before the deadline, or before something happens.

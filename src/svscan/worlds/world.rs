@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::Path;
 
+use cli::text;
 use machine::scan::{Id, Role};
 use machine::{Pid, SECOND, Tick};
 use svdir::names;
 use sys::process::{Change, Signal};
 
 use super::script::{Fault, Happening, Log, Step, Target, id, name};
-use crate::svscan::system::Look;
+use crate::svscan::system::{Look, Spawned};
 
 /// How long the world goes on after the end of the script, in nanoseconds.
 const REST: u64 = 60 * SECOND;
@@ -70,8 +72,11 @@ pub struct World {
     pub elsewhere: BTreeSet<OsString>,
     /// The names of which svscan knows that they lead elsewhere.
     pub known_elsewhere: BTreeSet<OsString>,
-    pub came_back: BTreeMap<Pid, OsString>,
+    /// The children that look at a name for this svscan, until it hears of their end.
+    pub looks: BTreeMap<Pid, OsString>,
     pub proved: BTreeMap<OsString, Tick>,
+    /// When svscan learned that a child could not look at a name.
+    pub failed: BTreeMap<OsString, Tick>,
     pub complete: BTreeSet<u64>,
     pub logs: BTreeMap<u64, Log>,
     pub processes: BTreeMap<Pid, Process>,
@@ -171,9 +176,6 @@ impl World {
                 self.left.insert((id, role));
             }
         }
-        if let (Job::Proof(name), Some(_)) = (&process.job, code) {
-            self.came_back.insert(pid, name.clone());
-        }
         if process.child {
             self.zombies.push_back((pid, code.map_or(Change::Killed(9), Change::Exited)));
             self.signal(Signal::SIGCHLD);
@@ -185,6 +187,20 @@ impl World {
         let begins = self.now.after(BIRTH);
         self.processes.insert(pid, Process { job, child, holds: false, begins, leaves: None, pipe, astray });
         pid
+    }
+
+    /// Makes a child that looks at a name. If it cannot be executed, it ends without a look.
+    pub fn look(&mut self, name: &OsStr) -> Spawned {
+        if self.fails(Fault::Exec) {
+            let pid = self.make(Job::Successor, true, None, false);
+            self.dies(pid, Some(111));
+            self.failed.insert(name.into(), self.now);
+            let unable = (text!("unable to start svok ", name), io::Error::from_raw_os_error(sys::EIO));
+            return Spawned { pid, unable: Some(unable), oom: None };
+        }
+        let pid = self.make(Job::Proof(name.into()), true, None, false);
+        self.looks.insert(pid, name.into());
+        Spawned { pid, unable: None, oom: None }
     }
 
     /// Returns the next time at which a process does something by itself.
@@ -353,6 +369,8 @@ impl World {
         self.arrived.clear();
         self.known_elsewhere.clear();
         self.proved.clear();
+        self.failed.clear();
+        self.looks.clear();
         match end {
             End::Killed => {
                 self.unseen = self.names.keys().cloned().collect();

@@ -383,6 +383,11 @@ impl<P> Scan<P> {
         self.slots.get(&id)?.names.first().cloned()
     }
 
+    /// The service that has this name in the scan directory.
+    pub fn named(&self, name: &OsStr) -> Option<Id> {
+        self.names.get(name).map(|&(id, _)| id)
+    }
+
     /// All names of the service in the scan directory, oldest first.
     pub fn names(&self, id: Id) -> Vec<Rc<OsStr>> {
         self.slots.get(&id).map(|slot| slot.names.clone()).unwrap_or_default()
