@@ -25,6 +25,7 @@ const PROGRAMS: &[(&str, Main)] = &[
     ("svscan", svscan::main),
     ("svscanboot", svscanboot::main),
     ("svstat", control::svstat::main),
+    ("svup", control::svup::main),
     ("tai64n", logging::tai64n::main),
     ("tai64nlocal", logging::tai64nlocal::main),
 ];
@@ -37,7 +38,7 @@ const UPHOLD: cli::Program = cli::Program {
     about: "All programs of the suite in one file. Under the name of one of them it is that program.",
     options: &[(
         "PROGRAM",
-        "boot (see uphold-boot(8)), envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, tai64n or tai64nlocal",
+        "boot (see uphold-boot(8)), envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal",
     )],
 };
 

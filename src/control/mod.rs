@@ -5,6 +5,7 @@ mod supervised;
 pub mod svc;
 pub mod svok;
 pub mod svstat;
+pub mod svup;
 mod wait;
 
 use home::Home;

@@ -3,7 +3,7 @@
 
 use testkit::Scratch;
 
-const PROGRAMS: [&str; 19] = [
+const PROGRAMS: [&str; 20] = [
     "envdir",
     "envuidgid",
     "fghack",
@@ -20,6 +20,7 @@ const PROGRAMS: [&str; 19] = [
     "svscan",
     "svscanboot",
     "svstat",
+    "svup",
     "tai64n",
     "tai64nlocal",
     "uphold",

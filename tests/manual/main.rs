@@ -27,6 +27,7 @@ const NEEDS_WORDS: &[&str] = &[
     "softlimit",
     "supervise",
     "svok",
+    "svup",
     "uphold",
     "uphold-boot",
 ];
