@@ -30,10 +30,11 @@ const NEEDS_WORDS: &[&str] = &[
     "svup",
     "uphold",
     "uphold-boot",
+    "uphold-usage",
 ];
 
 /// Pages of what is a word of a program and no program of its own.
-const COMMANDS: &[(&str, [&str; 2])] = &[("uphold-boot", ["uphold", "boot"])];
+const COMMANDS: &[(&str, [&str; 2])] = &[("uphold-boot", ["uphold", "boot"]), ("uphold-usage", ["uphold", "usage"])];
 
 /// What `--help` says.
 struct Help {
