@@ -10,3 +10,4 @@ pub mod service;
 pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;
+pub mod usage;

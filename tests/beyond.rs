@@ -1,7 +1,8 @@
-//! What daemontools 0.76 does not have: sockets, readiness and replacing of services, rules for their ends, svscan as an init, `uphold boot` and hupwatch.
+//! What daemontools 0.76 does not have: svup, sockets, readiness and replacing of services, rules for their ends, svscan as an init, `uphold boot`, `uphold usage` and hupwatch.
 //!
 //! One file of tests, as most of them wait: many are run at a time.
 
+mod clients;
 mod deploy;
 mod init;
 mod install;

@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use cli::Call;
-use uphold::{boot, chain, control, hupwatch, logging, supervise, svscan, svscanboot};
+use uphold::{boot, chain, control, hupwatch, logging, supervise, svscan, svscanboot, usage};
 
 type Main = fn(Call) -> i32;
 
@@ -25,9 +25,13 @@ const PROGRAMS: &[(&str, Main)] = &[
     ("svscan", svscan::main),
     ("svscanboot", svscanboot::main),
     ("svstat", control::svstat::main),
+    ("svup", control::svup::main),
     ("tai64n", logging::tai64n::main),
     ("tai64nlocal", logging::tai64nlocal::main),
 ];
+
+/// The words for what is no program of its own: no file is linked under them.
+const WORDS: &[(&str, Main)] = &[("boot", boot::main), ("usage", usage::main)];
 
 const UPHOLD: cli::Program = cli::Program {
     name: "uphold",
@@ -37,7 +41,7 @@ const UPHOLD: cli::Program = cli::Program {
     about: "All programs of the suite in one file. Under the name of one of them it is that program.",
     options: &[(
         "PROGRAM",
-        "boot (see uphold-boot(8)), envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, tai64n or tai64nlocal",
+        "boot (see uphold-boot(8)), usage (see uphold-usage(8)), envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal",
     )],
 };
 
@@ -45,25 +49,21 @@ sys::entry!(run);
 
 /// By the name that the file is called under, else by the first word.
 fn run(call: Call) -> i32 {
-    if let Some(main) = program(call.name()) {
+    if let Some(main) = named(PROGRAMS, call.name()) {
         return main(call.of_all_in_one(0));
     }
-    if let Some(main) = call.words().first().and_then(|word| program(word)) {
+    if let Some(main) = call.words().first().and_then(|word| named(PROGRAMS, word).or_else(|| named(WORDS, word))) {
         return main(call.of_all_in_one(1));
-    }
-    // No program: no file is linked under this name.
-    if call.words().first().is_some_and(|word| *word == "boot") {
-        return boot::main(call.of_all_in_one(1));
     }
     UPHOLD.run(&call, |call| {
         if let Some(word) = call.words().first() {
-            let known: Vec<&str> = std::iter::once("boot").chain(PROGRAMS.iter().map(|&(name, _)| name)).collect();
+            let known: Vec<&str> = WORDS.iter().chain(PROGRAMS).map(|&(name, _)| name).collect();
             UPHOLD.voice().say(&[&"unknown program ", word, &": none of ", &known.join(", ").as_str()]);
         }
         Err(cli::Usage.into())
     })
 }
 
-fn program(name: &std::ffi::OsStr) -> Option<Main> {
-    PROGRAMS.iter().find(|&&(known, _)| name == known).map(|&(_, main)| main)
+fn named(table: &[(&str, Main)], name: &std::ffi::OsStr) -> Option<Main> {
+    table.iter().find(|&&(known, _)| name == known).map(|&(_, main)| main)
 }

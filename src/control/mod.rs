@@ -1,9 +1,11 @@
 //! Clients of a service directory.
 
 mod home;
+mod supervised;
 pub mod svc;
 pub mod svok;
 pub mod svstat;
+pub mod svup;
 mod wait;
 
 use home::Home;

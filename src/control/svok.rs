@@ -1,14 +1,12 @@
 //! `svok`: says by its exit code whether a supervise runs in a service directory. It only checks whether `supervise/ok`
 //! has a reader; it looks neither at the lock nor at the state of the service.
 
-use std::io;
 use std::path::Path;
 
 use anyhow::Context;
 use cli::text;
-use svdir::names;
 
-use crate::service::client::{self, Unreachable};
+use super::supervised::is_supervised;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svok",
@@ -27,11 +25,5 @@ pub fn main(call: cli::Call) -> i32 {
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let dir = Path::new(call.words().first().ok_or(cli::Usage)?);
     super::home::enter(dir).with_context(|| text!("unable to chdir to ", dir))?;
-    match client::find() {
-        Ok(()) => Ok(0),
-        Err(Unreachable::System(error)) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| text!("unable to open ", dir, "/", names::OK))
-        }
-        Err(_) => Ok(cli::USAGE),
-    }
+    Ok(if is_supervised(dir)? { 0 } else { cli::USAGE })
 }

@@ -27,12 +27,14 @@ const NEEDS_WORDS: &[&str] = &[
     "softlimit",
     "supervise",
     "svok",
+    "svup",
     "uphold",
     "uphold-boot",
+    "uphold-usage",
 ];
 
 /// Pages of what is a word of a program and no program of its own.
-const COMMANDS: &[(&str, [&str; 2])] = &[("uphold-boot", ["uphold", "boot"])];
+const COMMANDS: &[(&str, [&str; 2])] = &[("uphold-boot", ["uphold", "boot"]), ("uphold-usage", ["uphold", "usage"])];
 
 /// What `--help` says.
 struct Help {

@@ -13,6 +13,9 @@ use nix::errno::Errno;
 use crate::fd::read_file;
 use crate::process::Pid;
 
+/// A tick of `/proc/PID/stat` in nanoseconds: a hundredth of a second (USER_HZ) in every kernel that this runs on.
+pub const TICK: u64 = 10_000_000;
+
 /// Some fields of `/proc/PID/stat`. proc(5) counts them from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -22,10 +25,14 @@ pub struct Stat {
     pub parent: Pid,
     /// Field 6: its session.
     pub session: Pid,
+    /// Fields 14 and 15: the processor time that all its threads have used, in ticks.
+    pub cpu: u64,
     /// Field 22: when it was born, in clock ticks since the boot.
     pub start: u64,
     /// Field 23: the size of its address space in bytes; 0 for a kernel thread, or a process that has ended.
     pub memory: u64,
+    /// Field 24: how much of it is in memory, in pages.
+    pub resident: u64,
     /// Field 51: the address of the end of its environment; 0 in the middle of an exec, and for a reader that may not
     /// look.
     pub environment_end: u64,
@@ -49,13 +56,15 @@ fn parse(text: &[u8]) -> Option<Stat> {
     let rest = std::str::from_utf8(text.get(name_end + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     let field = |number: usize| fields.get(number - 3).copied();
-    let later = |number| field(number).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let later = |number| field(number).and_then(|digits| digits.parse::<u64>().ok()).unwrap_or(0);
     Some(Stat {
         state: *field(3)?.as_bytes().first()?,
         parent: Pid::from_raw(field(4)?.parse().ok()?),
         session: Pid::from_raw(field(6)?.parse().ok()?),
+        cpu: later(14).saturating_add(later(15)),
         start: field(22)?.parse().ok()?,
         memory: later(23),
+        resident: later(24),
         environment_end: later(51),
         exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
     })
@@ -162,17 +171,32 @@ pub fn may_look(pid: Pid) -> bool {
     }
 }
 
+/// The pid of every process that `/proc` shows. Some may have ended when they are asked about.
+///
+/// # Errors
+/// If there is no `/proc`.
+pub fn pids() -> io::Result<impl Iterator<Item = Pid>> {
+    let entries = fs::read_dir("/proc")?.flatten();
+    Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).map(Pid::from_raw))
+}
+
 /// Reads every process and its parent. This is not done at a single moment: a process that is born meanwhile may be missing,
 /// and one that ends may be there.
 ///
 /// # Errors
 /// If there is no `/proc`.
 pub fn all() -> io::Result<Vec<(Pid, Pid)>> {
-    let entries = fs::read_dir("/proc")?.flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).map(Pid::from_raw);
-    let found: Vec<_> = pids.filter_map(|pid| Some((pid, stat(pid).ok()?.parent))).collect();
+    let found: Vec<_> = pids()?.filter_map(|pid| Some((pid, stat(pid).ok()?.parent))).collect();
     // Without any process, this is not a mounted /proc.
     if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
+}
+
+/// The size of a page in bytes.
+pub fn page() -> u64 {
+    // SAFETY: the call takes a number.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    // Every system has pages.
+    u64::try_from(size).unwrap_or(4096)
 }
 
 /// The numbers of the descriptors that the process has open.
@@ -211,9 +235,10 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_is_no_field() {
-        let text = b"7 (a) R (b) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 12 0";
+        let text = b"7 (a) R (b\nc) S 1 7 7 0 -1 0 0 0 0 0 3 4 0 0 20 0 1 0 4711 12 5";
         let stat = parse(text).expect("well formed");
         assert_eq!((stat.state, stat.parent, stat.start, stat.memory), (b'S', Pid::from_raw(1), 4711, 12));
+        assert_eq!((stat.cpu, stat.resident), (7, 5));
         assert_eq!((stat.environment_end, stat.exit_code), (0, 0));
     }
 
