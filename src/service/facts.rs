@@ -114,6 +114,9 @@ impl Facts {
             };
             line.add(&[&doing, &u64::from(second.pid.get())]);
         }
+        if let Some(first) = self.first_failure() {
+            line.add(&[&", unhealthy ", &(first.until(tick) / SECOND), &" seconds"]);
+        }
         if let Some(finish) = self.finish() {
             line.add(&[&", finishing pid ", &u64::from(finish.get())]);
         } else if let Some(next) = self.next_start() {
@@ -188,6 +191,12 @@ impl Facts {
     fn comes_up(&self) -> bool {
         let service = self.record.unwrap_or_default().decided.service;
         service.start_due || (self.status.want == Want::Up && !service.exiting)
+    }
+
+    /// When the first run of `health` had failed in a row that has not ended.
+    fn first_failure(&self) -> Option<Tick> {
+        let health = self.record?.decided.health.filter(|_| self.pid().is_some())?;
+        (health.fails > 0).then_some(Tick(health.since))
     }
 
     /// When a service that is down is started, if its pace has become longer.

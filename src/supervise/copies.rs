@@ -5,7 +5,7 @@ use std::io;
 
 use cli::{Text, Warnings, text};
 use machine::Pid;
-use machine::supervise::{Event, Knobs, Machine, Needs, NotStarted, Slot, Start};
+use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Slot, Start};
 use svdir::names;
 use svdir::record::{self as sections, Observed, Process, Record};
 use sys::{fd, oom};
@@ -87,7 +87,8 @@ impl Provisions {
         let (since, at) = (now(), tick());
         let seen = Process { since, ready_pipe: notification.pipe_id(), ..Process::default() };
         let (declares, check, watchdog) = (notification.any(), notification.check, notification.watchdog);
-        let start = move |pid, executed| Start { pid, executed, declares, check, watchdog };
+        let health = if present.health { knobs::health_interval(dir, scene.said) } else { 0 };
+        let start = move |pid, executed| Start { pid, executed, declares, check, watchdog, health };
         let mut observed = scene.now.observed;
         observed.notify = readiness::recorded(&self.notify);
         let (machine, announcer) = (scene.machine, &*scene.announcer);
@@ -182,21 +183,25 @@ impl Scene<'_> {
     }
 }
 
-/// Starts `check` about a copy, with the pid of that copy as its argument.
+/// Starts `check` or `health` about a copy, with the pid of that copy as its argument.
 #[inline(never)]
 pub fn start_check(slot: Slot, about: Pid, dir: &OsStr, said: &mut Warnings) -> Event {
+    let (file, name) = match slot {
+        Slot::Job(Job::Health(_)) => (c"./health", names::HEALTH),
+        Slot::Main | Slot::Second | Slot::Job(_) => (c"./check", names::CHECK),
+    };
     let word = CString::new(about.0.to_string()).unwrap_or_default();
     let made = fd::open_read_write(c"/dev/null").and_then(|nowhere| {
-        let plan = Plan::new(c"./check", &[word], &[], &[]).map_err(io::Error::other)?;
+        let plan = Plan::new(file, &[word], &[], &[]).map_err(io::Error::other)?;
         plan.in_group().with_nothing(nowhere).start(None)?.executed()
     });
     match made {
         Ok(Made { pid, .. }) => {
-            said.over("check");
+            said.over(name);
             Event::Started(slot, Start::plain(pid))
         }
         Err(error) => {
-            said.warning("check", text!("unable to run ", dir, "/", names::CHECK, ", trying again"), &error);
+            said.warning(name, text!("unable to run ", dir, "/", name, ", trying again"), &error);
             Event::NotStarted(slot, NotStarted::Refused)
         }
     }

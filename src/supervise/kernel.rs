@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use cli::Warnings;
+use machine::supervise::health::Settings;
 use machine::supervise::{Event, Knobs, Machine, Needs, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::notify::Notice;
@@ -96,10 +97,13 @@ pub trait Kernel {
     /// Reads what the service directory says about the end of the main copy.
     fn rules(&mut self, said: &mut Warnings) -> Rules;
 
+    /// Reads what the service directory says about the runs of `health`.
+    fn health(&mut self, said: &mut Warnings) -> Settings;
+
     /// Starts a copy, or `finish`. `now` is the record before the start.
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome;
 
-    /// Starts `check` in `slot`, about the process `about` of a copy.
+    /// Starts `check` or `health`, as `slot` says, about the process `about` of a copy.
     fn start_check(&mut self, slot: Slot, about: Pid, said: &mut Warnings) -> Event;
 
     /// Sends a signal.

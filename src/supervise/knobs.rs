@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use cli::{Warnings, text};
 use machine::Signal;
 use machine::supervise::restarts::Limit;
-use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish};
+use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish, health};
 use svdir::finals::{self, Finals};
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::names;
@@ -31,6 +31,8 @@ pub struct Present {
     pub check: bool,
     /// `sockets/`
     pub sockets: bool,
+    /// `health`
+    pub health: bool,
     /// `finish`
     pub finish: bool,
     /// `final-exits`
@@ -84,6 +86,7 @@ impl Presence {
                 watchdog: there(names::WATCHDOG),
                 check: there(names::CHECK),
                 sockets: there(names::SOCKETS),
+                health: there(names::HEALTH),
                 finish: there(names::FINISH),
                 final_exits: there(names::FINAL_EXITS),
                 backoff: there(names::BACKOFF),
@@ -150,6 +153,26 @@ pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
     let limit = get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE);
     let warm_up = get(dir, names::WARMUP, "1s", milliseconds, said).unwrap_or(WARM_UP);
     Knobs { patience: (limit > 0).then_some(limit), warm_up, ..signals(dir, said) }
+}
+
+/// Reads `health-interval`: how long after one run of `health` the next one comes, in nanoseconds.
+pub fn health_interval(dir: &OsStr, said: &mut Warnings) -> u64 {
+    let interval = |bytes: &[u8]| match knob::duration(bytes, Unit::Nothing).map_err(Wrong::reason)? {
+        0 => Err("there must be some time between two runs"),
+        interval => Ok(interval),
+    };
+    get(dir, names::HEALTH_INTERVAL, "30s", interval, said).unwrap_or(health::INTERVAL)
+}
+
+/// Reads what the current directory says about the runs of `health`.
+#[inline(never)]
+pub fn health(dir: &OsStr, said: &mut Warnings) -> health::Settings {
+    let times = |bytes: &[u8]| {
+        let number = knob::descriptor(bytes).map_err(Wrong::reason)?;
+        u8::try_from(number).ok().filter(|&times| times > 0).ok_or("not a number from 1 to 255")
+    };
+    let fails = get(dir, names::HEALTH_FAILS, "3", times, said).unwrap_or(health::FAILS);
+    health::Settings { interval: health_interval(dir, said), fails }
 }
 
 /// Reads what the current directory says about the end of the service. `present` are the files that it has: only these

@@ -37,7 +37,7 @@ impl Processes {
         match slot {
             Slot::Second => &self.second,
             Slot::Job(Job::Finish) => &self.finish,
-            Slot::Main | Slot::Job(Job::Check(_)) => &self.main,
+            Slot::Main | Slot::Job(_) => &self.main,
         }
     }
 
@@ -46,7 +46,7 @@ impl Processes {
         match slot {
             Slot::Second => &mut self.second,
             Slot::Job(Job::Finish) => &mut self.finish,
-            Slot::Main | Slot::Job(Job::Check(_)) => &mut self.main,
+            Slot::Main | Slot::Job(_) => &mut self.main,
         }
     }
 

@@ -35,6 +35,11 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
             VOICE.warn(&text!("unable to end ", dir, "/", names::FINISH, " in time, killing pid ", number(pid)));
             None
         }
+        Say::Unhealthy(pid, fails) => {
+            let row = if fails == 1 { " has failed".to_owned() } else { format!(" has failed {fails} times in a row") };
+            VOICE.warn(&text!(dir, "/", names::HEALTH, row.as_str(), ", ending pid ", number(pid)));
+            None
+        }
         Say::Over(Over::Done) => {
             log::info!("{}: done", dir.display());
             None

@@ -82,9 +82,21 @@ impl<K: Kernel> Supervisor<'_, K> {
 
     /// Tells the machine that a process has ended.
     fn ended(&mut self, pid: Pid, exit: Exit) {
+        if let Some(Slot::Job(Job::Health(_))) = self.machine.slot(pid) {
+            return self.judged(pid, exit);
+        }
         let is_main = self.machine.pid() == Some(pid);
         let rules = if is_main { self.kernel.rules(&mut self.said) } else { Rules::default() };
         self.take_in(Event::Ended(pid, exit, rules));
+    }
+
+    /// Tells the machine what a run of `health` has found.
+    #[inline(never)]
+    fn judged(&mut self, pid: Pid, exit: Exit) {
+        let settings = self.kernel.health(&mut self.said);
+        let needs = if exit == Exit::Code(0) { Needs::Nothing } else { Needs::Signals };
+        let knobs = self.kernel.knobs(needs, &mut self.said);
+        self.take_in(Event::Judged(pid, exit, settings, knobs));
     }
 
     /// Goes on after an upgrade, where the old program stopped.
@@ -388,7 +400,7 @@ impl<K: Kernel> Supervisor<'_, K> {
             Action::Start(slot @ (Slot::Main | Slot::Second | Slot::Job(Job::Finish))) => {
                 return Some(self.start(slot));
             }
-            Action::Start(slot @ Slot::Job(Job::Check(about))) => {
+            Action::Start(slot @ Slot::Job(Job::Check(about) | Job::Health(about))) => {
                 return Some(self.kernel.start_check(slot, about, &mut self.said));
             }
             Action::Signal(Target::Process(pid) | Target::Job(pid), _) if self.ended.contains(&Some(pid)) => {}

@@ -6,8 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use cli::Warnings;
-use machine::supervise::{Event, Job, Knobs, Machine, Needs, Rules, Slot, Target};
+use machine::supervise::health::Settings;
+use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
+use svdir::names;
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{Born, Record, Text};
@@ -22,7 +24,7 @@ use super::copies::{self, Provisions, Scene};
 use super::finish::start_finish;
 use super::hold::Hold;
 use super::kernel::{Kernel, Outcome, Told, Woken};
-use super::knobs::rules;
+use super::knobs::{health, rules};
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
 use super::takeover;
@@ -176,12 +178,16 @@ impl<'s> Kernel for System<'s> {
         rules(self.provisions.presence.look(), self.dir, said)
     }
 
+    fn health(&mut self, said: &mut Warnings) -> Settings {
+        health(self.dir, said)
+    }
+
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome {
         let mut scene = Scene { dir: self.dir, machine, now, announcer: &mut self.hold.announcer, said };
         self.deep = true;
         let (outcome, ready) = match slot {
             Slot::Job(Job::Finish) => (start_finish(slot, &mut scene), ReadyPipe::default()),
-            Slot::Main | Slot::Second | Slot::Job(Job::Check(_)) => self.provisions.start(slot, scene),
+            Slot::Main | Slot::Second | Slot::Job(_) => self.provisions.start(slot, scene),
         };
         if outcome.seen.is_some() {
             *self.processes.of_mut(slot) = Known { adopted: None, ready };
@@ -190,6 +196,11 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn start_check(&mut self, slot: Slot, about: Pid, said: &mut Warnings) -> Event {
+        let is_gone = matches!(slot, Slot::Job(Job::Health(_))) && !self.provisions.presence.look().health;
+        if is_gone {
+            said.over(names::HEALTH);
+            return Event::NotStarted(slot, NotStarted::Gone);
+        }
         copies::start_check(slot, about, self.dir, said)
     }
 

@@ -75,6 +75,7 @@ impl Beginning {
             knobs: knobs::for_successor(dir, decided, said),
             checks: present.check,
             declares: present.declares(),
+            health: if present.health { knobs::health_interval(dir, said) } else { 0 },
             heard: notify.is_open(),
             finish_limit: knobs::finish_limit_for(decided, dir, said),
             ours: false,

@@ -9,5 +9,6 @@ use super::deploy::world;
 mod finals;
 mod finish;
 mod finish_left_behind;
+mod health;
 mod pace;
 mod service;

@@ -145,6 +145,7 @@ fn a_successor_knows() {
             last_start: None,
             knobs: Knobs::default(),
             checks: false,
+            health: 0,
             declares: false,
             heard: true,
             finish_limit: None,

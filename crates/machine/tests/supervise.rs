@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use machine::overlap::Why;
 use machine::probe::{FIRST_PAUSE, LIMIT};
 use machine::supervise::finish::FAILED;
+use machine::supervise::health;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{
     Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Machine, Needs, NotStarted, PACE, Resumed, Rules, Say,
@@ -73,6 +74,11 @@ enum Happening {
     CheckDoes(CheckDoes),
     /// One that runs, if there is one, ends with this code.
     CheckEnds(u8),
+    /// From now on there is a `health` that is run so, or none if the interval is 0; what is started does this.
+    Health(health::Settings),
+    HealthDoes(CheckDoes),
+    /// One that runs, if there is one, ends with this code.
+    HealthEnds(u8),
     /// From now on the end of the service leads to this.
     Rules(Rules),
     /// From now on a `finish` that is started does this.
@@ -143,6 +149,12 @@ struct Child {
     /// Within so many nanoseconds from then on it tells that it is alive.
     watchdog: u64,
     heard: Tick,
+    /// The interval of `health` about it; 0 if that is not run.
+    health: u64,
+    /// How many of its runs have failed in a row.
+    row: u8,
+    /// Since when it is judged and `health` does not run.
+    unasked_since: Option<Tick>,
 }
 
 impl Child {
@@ -173,7 +185,7 @@ impl Child {
     }
 }
 
-/// A process that runs `check`.
+/// A process that runs `check` or `health`.
 #[derive(Clone, Debug)]
 struct CheckRun {
     pid: u32,
@@ -209,6 +221,7 @@ struct World {
     second: Option<Child>,
     /// Those that supervise has not reaped.
     checks: Vec<CheckRun>,
+    healths: Vec<CheckRun>,
     /// The one that supervise has not reaped.
     finish: Option<FinishRun>,
     /// How many there were, also those that could not be run.
@@ -237,6 +250,8 @@ struct World {
     declares: bool,
     has_check: bool,
     check_does: CheckDoes,
+    health: health::Settings,
+    health_does: CheckDoes,
     rules: Rules,
     finish_does: FinishDoes,
     /// How many ends in a row have made the pace longer.
@@ -261,6 +276,7 @@ impl World {
             child: None,
             second: None,
             checks: Vec::new(),
+            healths: Vec::new(),
             finish: None,
             finishes: 0,
             strangers: Vec::new(),
@@ -282,6 +298,8 @@ impl World {
             declares: false,
             has_check: false,
             check_does: CheckDoes::Fails,
+            health: health::Settings { interval: 0, ..health::Settings::default() },
+            health_does: CheckDoes::Succeeds,
             rules: Rules::default(),
             finish_does: FinishDoes::Ends(0),
             slowed: 0,
@@ -354,6 +372,7 @@ impl World {
                 queue.push_front(outcome);
             }
             if queue.is_empty() {
+                self.note_rest();
                 self.look(event);
             }
         }
@@ -373,6 +392,24 @@ impl World {
         }
         let is_down = after.status().want == Want::Down || after.decided.finish.is_some();
         assert!(after.decided.over.is_none() || is_down, "what is over is wanted");
+    }
+
+    /// Whether `health` judges the main copy.
+    fn is_judged(&self) -> bool {
+        let paused = self.status().paused;
+        let is_up = |child: &Child| child.executed && (child.ready || !child.declares) && !child.ending;
+        self.child.as_ref().is_some_and(|child| is_up(child) && !paused && child.health > 0)
+    }
+
+    /// Notes since when `health` might run.
+    fn note_rest(&mut self) {
+        let (now, judged) = (self.now, self.is_judged());
+        if let Some(child) = &mut self.child {
+            child.unasked_since = judged.then(|| child.unasked_since.unwrap_or(now));
+        }
+        if let Some(second) = &mut self.second {
+            second.unasked_since = None;
+        }
     }
 
     fn handle(&mut self, event: Event) -> Vec<Event> {
@@ -432,6 +469,11 @@ impl World {
                 Some(at) => assert!(at != self.now || late || !awaited, "a check was killed for no reason"),
             }
         }
+        for run in self.healths.iter().filter(|run| run.ended.is_none()) {
+            let main = self.child.as_ref().map(|child| child.pid);
+            assert!(self.is_judged() && main == Some(run.about), "`health` about what is not judged");
+            assert_eq!(self.machine.slot(Pid(run.pid)), Some(Slot::Job(Job::Health(Pid(run.about)))));
+        }
     }
 
     /// Whether it is looked by `check` whether this copy is ready.
@@ -446,6 +488,7 @@ impl World {
             Action::Start(slot @ Slot::Main) => return self.start_main(slot),
             Action::Start(slot @ Slot::Second) => return self.start_second(slot),
             Action::Start(slot @ Slot::Job(Job::Check(about))) => return Some(self.start_check(slot, about)),
+            Action::Start(slot @ Slot::Job(Job::Health(about))) => return Some(self.start_health(slot, about)),
             Action::Start(slot @ Slot::Job(Job::Finish)) => return Some(self.start_finish(slot)),
             Action::Promote => {
                 assert!(self.second.is_some(), "nobody is there to be promoted");
@@ -457,6 +500,13 @@ impl World {
                 }
             }
             Action::Say(Say::Hung(pid, within)) => self.hang(pid, within),
+            Action::Say(Say::Unhealthy(pid, fails)) => {
+                let doomed = Some(self.now.after(self.knobs.timeout_kill.unwrap_or(HUNG_GRACE)));
+                assert!(self.is_judged(), "it is not judged");
+                let child = self.child.as_mut().expect("nobody is unhealthy");
+                assert_eq!((child.pid, child.row), (pid.0, fails));
+                (child.ending, child.checked, child.doomed) = (true, false, doomed);
+            }
             Action::Say(Say::Late(pid)) => self.is_late(pid),
             Action::Say(Say::GaveUp(why)) => self.gave_up(why),
             Action::Say(Say::FinishLate(Pid(pid))) => {
@@ -472,6 +522,7 @@ impl World {
             Action::Quit => {
                 assert!(self.child.is_none() && self.second.is_none(), "quit with a child");
                 assert!(self.checks.iter().all(|check| check.ended.is_some()), "quit with a check");
+                assert!(self.healths.iter().all(|run| run.ended.is_some()), "quit with a health");
                 assert!(self.finish.is_none(), "quit with a finish");
                 self.quit = true;
             }
@@ -526,7 +577,8 @@ impl World {
         self.next_pid += 1;
         let (pid, executed, watchdog) = (self.next_pid, self.executes, self.watchdog);
         let declares = self.declares || self.has_check;
-        let start = Start { pid: Pid(pid), executed, declares, check: self.has_check, watchdog };
+        let health = self.health.interval;
+        let start = Start { pid: Pid(pid), executed, declares, check: self.has_check, watchdog, health };
         let child = Child {
             pid,
             started: self.now,
@@ -536,6 +588,7 @@ impl World {
             declares,
             checked: self.has_check,
             watchdog,
+            health,
             ..Child::default()
         };
         if !executed {
@@ -625,6 +678,37 @@ impl World {
         Event::Started(slot, Start::plain(Pid(self.next_pid)))
     }
 
+    fn start_health(&mut self, slot: Slot, Pid(about): Pid) -> Event {
+        assert!(self.is_judged(), "`health` about what is not judged");
+        assert!(self.healths.iter().all(|run| run.ended.is_some()), "two at a time");
+        let (now, gone) = (self.now, self.health.interval == 0);
+        let child = self.child.as_mut().expect("it is judged");
+        let since = child.unasked_since.expect("it is judged");
+        assert_eq!(child.pid, about, "about another than the main copy");
+        assert!(since.until(now) >= child.health, "after {} ns of {}", since.until(now), child.health);
+        child.unasked_since = Some(now);
+        if gone {
+            (child.health, child.row) = (0, 0);
+            return Event::NotStarted(slot, NotStarted::Gone);
+        }
+        if !self.forks_work {
+            return Event::NotStarted(slot, NotStarted::Fork);
+        }
+        self.next_pid += 1;
+        let ended = match self.health_does {
+            CheckDoes::Succeeds => Some(Exit::Code(0)),
+            CheckDoes::Fails => Some(EXIT),
+            CheckDoes::Hangs => None,
+        };
+        self.healths.push(CheckRun { pid: self.next_pid, about, started: now, ended, killed: None });
+        Event::Started(slot, Start::plain(Pid(self.next_pid)))
+    }
+
+    /// How long a run of `health` about this copy may take.
+    fn health_limit(child: &Child) -> u64 {
+        child.health.min(health::LIMIT)
+    }
+
     fn start_finish(&mut self, slot: Slot) -> Event {
         assert!(self.child.is_none() && self.finish.is_none(), "`finish` beside another process");
         assert_eq!(self.machine.last_exit(), self.last_exit, "it is told something else");
@@ -651,6 +735,8 @@ impl World {
     }
 
     fn signal(&mut self, target: Target, signal: Signal) {
+        let judged = self.child.as_ref().filter(|_| self.is_judged());
+        let judged = judged.map(|child| (child.pid, World::health_limit(child)));
         assert_ne!(signal, NOBODYS, "a signal of knobs that were not asked for");
         let copies = [&mut self.child, &mut self.second].into_iter().flatten();
         match target {
@@ -670,6 +756,14 @@ impl World {
                 assert_eq!(signal, Signal::KILL);
                 if let Some(finish) = self.finish.as_mut().filter(|finish| finish.pid == pid.0) {
                     finish.ended.get_or_insert(Exit::Signal(signal.0));
+                    return;
+                }
+                if let Some(run) = self.healths.iter_mut().find(|run| run.pid == pid.0) {
+                    let judged = judged.filter(|(about, _)| *about == run.about);
+                    let is_late = judged.map(|(_, limit)| run.started.until(self.now) >= limit);
+                    assert_ne!(is_late, Some(false), "`health` was killed for no reason");
+                    run.killed = run.killed.or((is_late.is_none()).then_some(self.now));
+                    run.ended.get_or_insert(Exit::Signal(signal.0));
                     return;
                 }
                 let check = self.checks.iter_mut().find(|check| check.pid == pid.0).expect("KILL to no check");
@@ -732,6 +826,7 @@ impl World {
         while !self.quit && self.is_any_ended() {
             self.reap_strangers();
             self.reap_check();
+            self.reap_health();
             self.reap_second();
             self.reap_child();
             self.reap_finish();
@@ -740,7 +835,7 @@ impl World {
 
     fn is_any_ended(&self) -> bool {
         let copies = [&self.child, &self.second].into_iter().flatten().any(|child| child.ended.is_some());
-        let jobs = self.checks.iter().any(|check| check.ended.is_some());
+        let jobs = self.checks.iter().chain(&self.healths).any(|check| check.ended.is_some());
         copies || jobs || self.has_finished() || !self.strangers.is_empty()
     }
 
@@ -765,6 +860,28 @@ impl World {
             }
         }
         self.step(Event::Ended(Pid(pid), exit, Rules::default()));
+    }
+
+    /// Tells the machine of a `health` that has ended. It counts unless it was called off.
+    fn reap_health(&mut self) {
+        let Some(at) = self.healths.iter().position(|run| run.ended.is_some()).filter(|_| !self.quit) else {
+            return;
+        };
+        let CheckRun { pid, about, ended, killed, .. } = self.healths.remove(at);
+        let exit = ended.unwrap_or(Exit::Unknown);
+        if killed.is_some() || !self.is_judged() {
+            assert_eq!(self.machine.slot(Pid(pid)), None, "it was called off");
+            return self.step(Event::Ended(Pid(pid), exit, Rules::default()));
+        }
+        let gone = self.health.interval == 0;
+        let (now, settings) = (self.now, if gone { health::Settings::default() } else { self.health });
+        let child = self.child.as_mut().expect("it is judged");
+        assert_eq!((child.pid, self.machine.slot(Pid(pid))), (about, Some(Slot::Job(Job::Health(Pid(about))))));
+        child.row = if exit == Exit::Code(0) { 0 } else { child.row.saturating_add(1) };
+        (child.health, child.unasked_since) = (settings.interval, Some(now));
+        let is_unhealthy = child.row > 0 && child.row >= settings.fails;
+        self.step(Event::Judged(Pid(pid), exit, settings, self.knobs));
+        assert_eq!(self.child.as_ref().is_some_and(|child| child.ending), is_unhealthy, "whether it is unhealthy");
     }
 
     fn reap_second(&mut self) {
@@ -870,6 +987,14 @@ impl World {
         }
         let is_in_time = |check: &CheckRun| check.started.after(LIMIT) > end;
         assert!(self.checks.iter().all(is_in_time), "a check hangs, and nobody minds");
+        if let Some(child) = self.child.as_ref().filter(|_| self.is_judged()) {
+            let run = self.healths.iter().find(|run| run.ended.is_none());
+            let (since, span) = match run {
+                Some(run) => (run.started, World::health_limit(child)),
+                None => (child.unasked_since.expect("it is judged"), child.health),
+            };
+            assert!(since.after(span) > end, "`health` is forgotten");
+        }
         let late_at = self.finish.as_ref().and_then(FinishRun::late_at);
         assert!(late_at.is_none_or(|at| at > end), "a finish hangs, and nobody minds");
         let before = (self.record(), self.machine.deadline());
@@ -938,6 +1063,13 @@ impl World {
             Happening::Declares(declares) => self.declares = declares,
             Happening::HasCheck(has_check) => self.has_check = has_check,
             Happening::CheckDoes(does) => self.check_does = does,
+            Happening::Health(settings) => self.health = settings,
+            Happening::HealthDoes(does) => self.health_does = does,
+            Happening::HealthEnds(code) => {
+                if let Some(run) = self.healths.first_mut() {
+                    run.ended.get_or_insert(Exit::Code(code));
+                }
+            }
             Happening::Rules(rules) => self.rules = rules,
             Happening::FinishDoes(does) => self.finish_does = does,
             Happening::FinishEnds(code) => {
@@ -1024,7 +1156,8 @@ impl World {
             Word::Moved(Pid(stranger.0 + 1)),
         ];
         let ends = [Exit::Code(0), EXIT].map(|exit| Event::Ended(stranger, exit, Rules::default()));
-        let events = [Event::Stopped(stranger), Event::Continued(stranger)].into_iter().chain(ends);
+        let judged = Event::Judged(stranger, EXIT, self.health, self.knobs);
+        let events = [Event::Stopped(stranger), Event::Continued(stranger), judged].into_iter().chain(ends);
         for event in events.chain(words.map(|word| Event::Word(stranger, word))) {
             let actions = self.machine.step(self.now, event);
             assert_eq!(actions, Actions::default(), "a stranger's {event:?} did something");
@@ -1062,7 +1195,7 @@ impl World {
     }
 
     fn follow_checks(&mut self, old: u32, new: u32) {
-        for check in self.checks.iter_mut().filter(|check| check.about == old) {
+        for check in self.checks.iter_mut().chain(&mut self.healths).filter(|check| check.about == old) {
             check.about = new;
         }
     }
@@ -1103,6 +1236,7 @@ impl World {
             knobs: self.knobs,
             checks,
             declares,
+            health: self.health.interval,
             heard,
             finish_limit: self.rules.finish_limit,
             ours,
@@ -1121,6 +1255,7 @@ impl World {
         let expected = Decided {
             main: left.decided.main.map(known),
             second: left.decided.second.map(|(role, second)| (role, known(second))),
+            health: left.decided.health.filter(|_| ours),
             ..left.decided
         };
         let without_checks = |decided: Decided| Decided {
@@ -1161,11 +1296,12 @@ impl World {
         if !ours {
             // They end without it.
             self.checks.clear();
+            self.healths.clear();
         }
         if let Some(finish) = &mut self.finish {
             (finish.started, finish.limit) = (now, self.rules.finish_limit);
         }
-        for check in &mut self.checks {
+        for check in self.checks.iter_mut().chain(&mut self.healths) {
             // It has its time anew, as all has.
             check.started = now;
         }
@@ -1173,6 +1309,8 @@ impl World {
             copy.executed = true;
             self.never_run.remove(&copy.pid);
             copy.watchdog = if heard { copy.watchdog } else { 0 };
+            (copy.health, copy.unasked_since) = (self.health.interval, None);
+            copy.row = if ours { copy.row } else { 0 };
         }
         if let Some(child) = &mut self.child {
             let timeout = self.knobs.timeout_kill.unwrap_or(HUNG_GRACE);
@@ -1221,6 +1359,11 @@ fn any_check() -> impl Strategy<Value = CheckDoes> {
     prop::sample::select(&[CheckDoes::Succeeds, CheckDoes::Fails, CheckDoes::Hangs][..])
 }
 
+fn any_health() -> impl Strategy<Value = health::Settings> {
+    let interval = prop_oneof![1 => Just(0), 4 => SECOND / 4..3 * SECOND, 1 => Just(20 * SECOND)];
+    (interval, 1..4u8).prop_map(|(interval, fails)| health::Settings { interval, fails })
+}
+
 fn any_finish() -> impl Strategy<Value = FinishDoes> {
     prop_oneof![
         3 => Just(FinishDoes::Ends(0)),
@@ -1263,6 +1406,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Moves),
         1 => Just(Happening::SecondMoves),
         2 => (0..2u8).prop_map(Happening::CheckEnds),
+        2 => (0..2u8).prop_map(Happening::HealthEnds),
         1 => (0..1000u32).prop_map(Happening::StrangerEnds),
         2 => prop::sample::select(&[0, 1, FAILED][..]).prop_map(Happening::FinishEnds),
     ];
@@ -1279,6 +1423,8 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => any::<bool>().prop_map(Happening::Declares),
         2 => any::<bool>().prop_map(Happening::HasCheck),
         2 => any_check().prop_map(Happening::CheckDoes),
+        3 => any_health().prop_map(Happening::Health),
+        2 => any_check().prop_map(Happening::HealthDoes),
         3 => any_rules().prop_map(Happening::Rules),
         2 => any_finish().prop_map(Happening::FinishDoes),
     ];
@@ -1329,6 +1475,8 @@ proptest! {
             Happening::Executes(true),
             Happening::Watchdog(0),
             Happening::CheckDoes(CheckDoes::Succeeds),
+            Happening::HealthDoes(CheckDoes::Succeeds),
+            Happening::HealthEnds(0),
             Happening::FinishDoes(FinishDoes::Ends(0)),
             Happening::FinishEnds(0),
             Happening::Pass(2 * FORK_RETRY),
@@ -1842,6 +1990,7 @@ fn a_record_that_does_not_say_how_the_new_copy_gets_ready_leaves_that_to_the_dir
             last_start: None,
             knobs: patient(),
             checks: false,
+            health: 0,
             declares,
             heard: true,
             finish_limit: None,
@@ -2021,6 +2170,7 @@ fn what_was_not_ready_yet_is_checked_by_the_successor_of_an_older_version_too() 
         last_start: None,
         knobs: world.knobs,
         checks: true,
+        health: 0,
         declares: true,
         heard: true,
         finish_limit: None,

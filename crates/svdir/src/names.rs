@@ -36,6 +36,12 @@ pub const FINAL_EXITS: &str = "final-exits";
 pub const BACKOFF: &str = "backoff";
 /// Knob: how often [`RUN`] may end in how much time.
 pub const MAX_RESTARTS: &str = "max-restarts";
+/// The program that finds out again and again whether the service still works.
+pub const HEALTH: &str = "health";
+/// Knob: the time from the end of one run of [`HEALTH`] to the next.
+pub const HEALTH_INTERVAL: &str = "health-interval";
+/// Knob: how many runs of [`HEALTH`] must fail in a row.
+pub const HEALTH_FAILS: &str = "health-fails";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.

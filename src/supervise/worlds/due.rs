@@ -86,6 +86,7 @@ impl Due {
             Event::Command(command, _) => assert_eq!(self.commands.pop_front(), Some(command)),
             Event::Begin => {}
             Event::Ended(..)
+            | Event::Judged(..)
             | Event::Stopped(_)
             | Event::Continued(_)
             | Event::Word(..)
@@ -94,7 +95,7 @@ impl Due {
                 assert!(self.commands.is_empty() && !self.unread, "{event:?} comes before a command");
             }
         }
-        if let Event::Ended(Pid(pid), exit, _) = *event {
+        if let Event::Ended(Pid(pid), exit, _) | Event::Judged(Pid(pid), exit, ..) = *event {
             self.see_end(pid, exit);
         }
     }

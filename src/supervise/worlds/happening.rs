@@ -1,5 +1,6 @@
 //! What may happen in a world of supervise, and random worlds.
 
+use machine::supervise::health::Settings;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{Knobs, Rules};
 use machine::{SECOND, Signal};
@@ -29,10 +30,12 @@ pub enum Happening {
     Tells(usize, &'static str, bool),
     /// A copy starts another process and names it as the main process. If the flag is set, the copy ends at once.
     Moves(usize, bool),
-    /// A check that runs ends with this code.
+    /// A `check` or `health` that runs ends with this code.
     CheckEnds(u8),
     /// A `finish` that runs ends with this code.
     FinishEnds(u8),
+    /// From now on `health` is run so; there is none if the interval is 0.
+    Health(Settings),
     /// From now on these rules apply to the end of the service.
     Rules(Rules),
     /// A child ends that is not a process of the service: one that closes descriptors from datagrams, or one that was
@@ -139,7 +142,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => any_place().prop_map(Happening::WritesReady),
         3 => (any_place(), any_word(), weighted(1.0 / 3.0)).prop_map(|(place, word, ends)| Happening::Tells(place, word, ends)),
         2 => (any_place(), any::<bool>()).prop_map(|(place, ends)| Happening::Moves(place, ends)),
-        1 => any_code().prop_map(Happening::CheckEnds),
+        2 => any_code().prop_map(Happening::CheckEnds),
         1 => foreign,
         1 => Just(Happening::FilesRemoved),
         3 => (select(&Ability::ALL[..]), weighted(2.0 / 3.0)).prop_map(|(what, can)| Happening::Can(what, can)),
@@ -149,6 +152,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => new_file.prop_map(Happening::NewFile),
         3 => select(&[0, 1, 125][..]).prop_map(Happening::FinishEnds),
         3 => any_rules().prop_map(Happening::Rules),
+        2 => any_health().prop_map(Happening::Health),
         1 => Just(Happening::Killed),
     ]
 }
@@ -174,6 +178,11 @@ fn any_commands() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b'x'),
     ];
     vec(letter, 1..=4)
+}
+
+fn any_health() -> impl Strategy<Value = Settings> {
+    let interval = select(&[0, SECOND / 2, SECOND, 20 * SECOND][..]);
+    (interval, 1..3_u8).prop_map(|(interval, fails)| Settings { interval, fails })
 }
 
 fn any_rules() -> impl Strategy<Value = Rules> {

@@ -204,6 +204,7 @@ fn resume(world: &Rc<RefCell<World>>, now: Tick, left: &Record, ours: bool) -> M
         knobs: world.knobs,
         checks: world.declares[2],
         declares: world.declares[2],
+        health: world.health.interval,
         heard: world.hand.socket,
         finish_limit: world.rules.finish_limit,
         ours,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cli::Warnings;
+use machine::supervise::health::Settings;
 use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::Command;
@@ -175,11 +176,18 @@ impl Kernel for Model {
         self.call().rules
     }
 
+    fn health(&mut self, _: &mut Warnings) -> Settings {
+        match self.call().health {
+            Settings { interval: 0, .. } => Settings::default(),
+            settings => settings,
+        }
+    }
+
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, _: &mut Warnings) -> Outcome {
         let mut world = self.call();
         let outcome = match slot {
             Slot::Job(Job::Finish) => start_finish(&mut world, slot, machine, now),
-            Slot::Main | Slot::Second | Slot::Job(Job::Check(_)) => world.start(slot, machine, now),
+            Slot::Main | Slot::Second | Slot::Job(_) => world.start(slot, machine, now),
         };
         world.due.comes(outcome.event);
         // Supervise may be killed before the machine knows of the new process.
@@ -189,7 +197,10 @@ impl Kernel for Model {
 
     fn start_check(&mut self, slot: Slot, _: Pid, _: &mut Warnings) -> Event {
         let mut world = self.call();
-        let event = if world.can(Ability::Fork) {
+        let is_health = matches!(slot, Slot::Job(Job::Health(_)));
+        let event = if is_health && world.health.interval == 0 {
+            Event::NotStarted(slot, NotStarted::Gone)
+        } else if world.can(Ability::Fork) {
             Event::Started(slot, Start::plain(Pid(world.make(What::Check, Life::Lives).pid)))
         } else {
             Event::NotStarted(slot, NotStarted::Refused)

@@ -20,6 +20,7 @@ pub enum Life {
 pub enum What {
     Run,
     Finish,
+    /// `check` or `health`.
     Check,
     NewFile,
     Listener,
@@ -161,7 +162,7 @@ impl Processes {
 /// The index of what is known of a copy, or of `finish`.
 pub fn place(slot: Slot) -> usize {
     match slot {
-        Slot::Main | Slot::Job(Job::Check(_)) => 0,
+        Slot::Main | Slot::Job(Job::Check(_) | Job::Health(_)) => 0,
         Slot::Second => 1,
         Slot::Job(Job::Finish) => 2,
     }

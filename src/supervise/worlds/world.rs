@@ -5,6 +5,7 @@ use std::io;
 use std::num::NonZeroU32;
 use std::panic::resume_unwind;
 
+use machine::supervise::health::Settings;
 use machine::supervise::{Event, Knobs, Machine, NotStarted, Rules, Slot, Start, Target, Word};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::Want;
@@ -70,6 +71,8 @@ pub struct World {
     pub left: bool,
     pub knobs: Knobs,
     pub rules: Rules,
+    /// How `health` is run; there is none if the interval is 0.
+    pub health: Settings,
     /// Whether a copy that is started says that it is ready: by a pipe, by the socket, by a check.
     pub declares: [bool; 3],
     pub control: VecDeque<u8>,
@@ -101,6 +104,7 @@ impl World {
             left: false,
             knobs: Knobs { patience: Some(4 * SECOND), ..Knobs::default() },
             rules: Rules::default(),
+            health: Settings { interval: 0, fails: 1 },
             declares: [false; 3],
             control: VecDeque::new(),
             words: VecDeque::new(),
@@ -128,6 +132,7 @@ impl World {
     pub fn mend(&mut self) {
         self.impossible.clear();
         (self.declares, self.watchdog, self.rules) = ([false; 3], 0, Rules::default());
+        self.health.interval = 0;
         let mut ending = Vec::new();
         for process in self.processes.all() {
             process.obeys = true;
@@ -186,6 +191,7 @@ impl World {
                     self.end(pid, Change::Exited(code));
                 }
             }
+            Happening::Health(settings) => self.health = settings,
             Happening::Rules(rules) => self.rules = rules,
             Happening::ListenerEnds => drop(self.make(What::Listener, Life::Ended(Change::Exited(0)))),
             Happening::StrangerEnds => drop(self.make(What::Stranger, Life::Ended(Change::Exited(1)))),
@@ -395,7 +401,8 @@ impl World {
         let pid = process.pid;
         let declares = has_pipe || socket || check;
         let watchdog = if socket { self.watchdog } else { 0 };
-        let start = |executed| Start { pid: Pid(pid), executed, declares, check, watchdog };
+        let health = self.health.interval;
+        let start = |executed| Start { pid: Pid(pid), executed, declares, check, watchdog, health };
         if !writes {
             self.end(pid, Change::Exited(111));
             return failed(NotStarted::Refused, b"nobody would know of it");

@@ -15,8 +15,9 @@ use svdir::{Command, Exit};
 
 use super::Actions;
 use super::copy::{Copy, Start};
-use super::events::{Action, Job, Say, Slot, Target, Word};
-use super::knobs::{Knobs, Needs};
+use super::events::{Action, Job, NotStarted, Say, Slot, Target, Word};
+use super::health::Settings;
+use super::knobs::Knobs;
 use super::resume::{self, Resumed};
 use crate::overlap::{self, Overlap, Second};
 use crate::{Pid, Signal, Tick, probe};
@@ -37,7 +38,7 @@ impl Copies {
     pub(super) fn resume(now: Tick, left: &Decided, resumed: Resumed) -> Copies {
         let second = left.second.as_ref().map(|(role, second)| (*role, resumed.second(now, *role, second)));
         Copies {
-            main: left.main.as_ref().map(|main| resumed.main(now, main)),
+            main: left.main.as_ref().map(|main| resumed.main(now, main, left.health)),
             second: second.map(|(_, copy)| copy),
             overlap: resume::overlap(now, second, left.service.replace_due, resumed.knobs),
             knobs: resumed.knobs,
@@ -81,14 +82,12 @@ impl Copies {
 
     /// The slot of a process: which copy or job it is.
     pub(super) fn slot(&self, pid: Pid) -> Option<Slot> {
-        let checks = |copy: &&Copy| copy.probe.pid() == Some(pid);
         if self.pid() == Some(pid) {
             Some(Slot::Main)
         } else if self.second_pid() == Some(pid) {
             Some(Slot::Second)
         } else {
-            let about = self.main().filter(checks).or(self.second().filter(checks));
-            about.map(|copy| Slot::Job(Job::Check(copy.pid)))
+            [self.main(), self.second()].into_iter().flatten().find_map(|copy| copy.job(pid)).map(Slot::Job)
         }
     }
 
@@ -96,7 +95,8 @@ impl Copies {
     pub(super) fn deadline(&self) -> Option<Tick> {
         let checks = [self.main(), self.second()].into_iter().flatten().filter_map(|copy| copy.probe.deadline());
         let own = self.main().and_then(Copy::deadline);
-        [own, self.overlap.deadline()].into_iter().flatten().chain(checks).min()
+        let health = self.main().and_then(|copy| copy.health.deadline());
+        [own, health, self.overlap.deadline()].into_iter().flatten().chain(checks).min()
     }
 
     /// Returns whether the watchdog of the main copy has run out, unless there is a message that was not read yet.
@@ -124,13 +124,7 @@ impl Copies {
 
     /// Takes the knobs that came with a command.
     pub(super) fn learn(&mut self, command: Command, knobs: Knobs) {
-        let Knobs { patience, warm_up, .. } = self.knobs;
-        match Needs::of(command) {
-            Needs::Nothing => {}
-            // A replacement may be in progress or remembered, so its knobs stay.
-            Needs::Signals => self.knobs = Knobs { patience, warm_up, ..knobs },
-            Needs::Replacing => self.knobs = knobs,
-        }
+        self.knobs.learn(command, knobs);
     }
 
     /// Takes in the start of a process.
@@ -147,6 +141,11 @@ impl Copies {
                     copy.probe.started(now, start.pid);
                 }
             }
+            Slot::Job(Job::Health(about)) => {
+                if let Some(copy) = self.copy(about) {
+                    copy.health.started(now, start.pid);
+                }
+            }
             Slot::Job(Job::Finish) => {}
         }
     }
@@ -156,10 +155,38 @@ impl Copies {
         self.overlap(now, overlap::Event::SpawnFailed, todo);
     }
 
-    /// Notes that the check about this copy was not started.
-    pub(super) fn check_not_started(&mut self, now: Tick, about: Pid) {
-        if let Some(copy) = self.copy(about) {
-            copy.probe.not_started(now);
+    /// Notes that this job was not started.
+    pub(super) fn job_not_started(&mut self, now: Tick, job: Job, why: NotStarted, todo: &mut Actions) {
+        match job {
+            Job::Check(about) => self.copy(about).into_iter().for_each(|copy| copy.probe.not_started(now)),
+            Job::Health(about) => {
+                let gone = why == NotStarted::Gone;
+                self.copy(about).into_iter().for_each(|copy| copy.health.not_started(now, gone));
+                todo.push(Action::Announce);
+            }
+            Job::Finish => {}
+        }
+    }
+
+    /// Takes in the end of `health`. Ends the main copy if it is unhealthy.
+    pub(super) fn judged(&mut self, now: Tick, health: Pid, exit: Exit, said: (Settings, Knobs), todo: &mut Actions) {
+        let (settings, knobs) = said;
+        let Some(copy) = self.main.as_mut().filter(|copy| copy.health.pid() == Some(health)) else {
+            return;
+        };
+        if let Some(fails) = copy.health.ended(now, exit == Exit::Code(0), settings) {
+            todo.push(Action::Say(Say::Unhealthy(copy.pid, fails)));
+            self.learn(Command::Restart, knobs);
+            let (signal, kill_at) = (self.knobs.down_signal, now.after(self.knobs.hung_grace()));
+            self.end_by_itself(signal, kill_at, todo);
+        }
+        todo.push(Action::Announce);
+    }
+
+    /// Plans what `health` is to find out: it judges the main copy, and only that.
+    pub(super) fn plan_health(&mut self, now: Tick, todo: &mut Actions) {
+        for (copy, is_main) in [(&mut self.main, true), (&mut self.second, false)] {
+            copy.iter_mut().for_each(|copy| copy.judge(now, is_main, todo));
         }
     }
 
@@ -177,7 +204,8 @@ impl Copies {
     pub(super) fn ended(&mut self, now: Tick, pid: Pid, exit: Exit, todo: &mut Actions) -> Option<Copy> {
         self.overlap(now, overlap::Event::Died(pid, exit), todo);
         let mut main = self.main.take_if(|main| main.pid == pid)?;
-        end_check(&mut main, todo);
+        main.end_check(todo);
+        main.judge(now, false, todo);
         Some(main)
     }
 
@@ -253,7 +281,7 @@ impl Copies {
         if let Some(copy) = self.main.as_mut() {
             (copy.paused, copy.asked) = (false, true);
             copy.end(signal == Signal::TERM, kill_at);
-            end_check(copy, todo);
+            copy.end_check(todo);
         }
     }
 
@@ -267,7 +295,7 @@ impl Copies {
         copy.end(signal == Signal::TERM, None);
         copy.asked = true;
         let is_news = (copy.ending, copy.asked) != before;
-        end_check(copy, todo);
+        copy.end_check(todo);
         self.signal(signal, todo);
         if is_news {
             todo.push(Action::Announce);
@@ -299,15 +327,21 @@ impl Copies {
     /// the interval in which it was silent, in nanoseconds.
     fn hang(&mut self, now: Tick, within: Option<u64>, todo: &mut Actions) {
         let kill_at = now.after(self.knobs.hung_grace());
-        let Some(copy) = self.main.as_mut() else {
-            return;
-        };
-        copy.end(false, Some(kill_at));
-        end_check(copy, todo);
-        todo.push(Action::Say(Say::Hung(copy.pid, within)));
-        self.signal(Signal::ABRT, todo);
-        self.signal(Signal::CONT, todo);
-        todo.push(Action::Announce);
+        if let Some(pid) = self.pid() {
+            todo.push(Action::Say(Say::Hung(pid, within)));
+            self.end_by_itself(Signal::ABRT, kill_at, todo);
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// Ends the main copy, though nobody has asked for that.
+    fn end_by_itself(&mut self, signal: Signal, kill_at: Tick, todo: &mut Actions) {
+        if let Some(copy) = self.main.as_mut() {
+            copy.end(signal == Signal::TERM, Some(kill_at));
+            copy.end_check(todo);
+            self.signal(signal, todo);
+            self.signal(Signal::CONT, todo);
+        }
     }
 
     /// Takes in a message of a copy.
@@ -321,7 +355,7 @@ impl Copies {
             Word::Unready | Word::Stopping if is_main => {
                 let is_stopping = word == Word::Stopping;
                 // Whatever a check may find, the service will not be ready again.
-                let was_checked = is_stopping && end_check(copy, todo);
+                let was_checked = is_stopping && copy.end_check(todo);
                 if copy.observe_unready(is_stopping) || was_checked {
                     todo.push(Action::Announce);
                 }
@@ -351,7 +385,7 @@ impl Copies {
             return;
         };
         let is_news = copy.observe_ready(now);
-        end_check(copy, todo);
+        copy.end_check(todo);
         if is_main && is_news {
             todo.push(Action::StampReady);
             todo.push(Action::Announce);
@@ -390,8 +424,15 @@ impl Copies {
         }
     }
 
-    /// Runs the checks that are due, and kills those that hang.
+    /// Runs the checks and `health` if they are due, and kills those that hang.
     fn run_checks(&mut self, now: Tick, todo: &mut Actions) {
+        let main = self.main.as_mut().filter(|copy| copy.is_judged());
+        if let Some((about, due)) = main.and_then(|copy| Some((copy.pid, copy.health.timeout(now)?))) {
+            todo.push(match due {
+                probe::Action::Run => Action::Start(Slot::Job(Job::Health(about))),
+                probe::Action::Kill(health) => Action::Signal(Target::Job(health), Signal::KILL),
+            });
+        }
         for pid in [self.pid(), self.second_pid()].into_iter().flatten() {
             match self.copy(pid).and_then(|copy| copy.probe.timeout(now)) {
                 None => {}
@@ -423,7 +464,7 @@ impl Copies {
                 overlap::Action::EndGroup(pid) => todo.push(Action::Signal(Target::Group(pid), Signal::KILL)),
                 overlap::Action::GiveUp(why) => {
                     if let Some(copy) = &mut self.second {
-                        end_check(copy, todo);
+                        copy.end_check(todo);
                     }
                     todo.push(Action::Say(Say::GaveUp(why)));
                 }
@@ -444,10 +485,11 @@ impl Copies {
             return;
         }
         std::mem::swap(&mut self.main, &mut self.second);
-        if let Some(old) = &mut self.second {
-            end_check(old, todo);
-        }
         todo.push(Action::Promote);
+        if let Some(old) = &mut self.second {
+            old.end_check(todo);
+            old.judge(now, false, todo);
+        }
         if let Some(new) = &mut self.main {
             new.promote(now);
             if new.ready {
@@ -455,13 +497,4 @@ impl Copies {
             }
         }
     }
-}
-
-/// Ends the checks about a copy whose readiness does not matter any more. Returns whether there were any.
-fn end_check(copy: &mut Copy, todo: &mut Actions) -> bool {
-    let was_awaited = !copy.probe.is_over();
-    if let Some(check) = copy.probe.stop() {
-        todo.push(Action::Signal(Target::Job(check), Signal::KILL));
-    }
-    was_awaited
 }

@@ -9,8 +9,11 @@ use std::num::NonZeroU32;
 
 use svdir::record;
 
+use super::Actions;
+use super::events::{Action, Job, Target};
+use super::health::Health;
 use crate::probe::Probe;
-use crate::{Pid, Tick};
+use crate::{Pid, Signal, Tick};
 
 /// The outcome of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +28,14 @@ pub struct Start {
     pub check: bool,
     /// The watchdog interval in nanoseconds; 0 for no watchdog.
     pub watchdog: u64,
+    /// The interval of `health` in nanoseconds; 0 if there is no `health`.
+    pub health: u64,
 }
 
 impl Start {
     /// The start of a process without readiness and watchdog.
     pub const fn plain(pid: Pid) -> Start {
-        Start { pid, executed: true, declares: false, check: false, watchdog: 0 }
+        Start { pid, executed: true, declares: false, check: false, watchdog: 0, health: 0 }
     }
 }
 
@@ -70,6 +75,8 @@ pub struct Copy {
     pub ending: Option<Ending>,
     /// The runs of `check`.
     pub probe: Probe,
+    /// The runs of `health`.
+    pub health: Health,
     /// It leads a process group of its own.
     pub leads: bool,
     /// Somebody has told it to end by a command. A watchdog is nobody.
@@ -95,6 +102,7 @@ impl Copy {
             paused: false,
             ending: None,
             probe,
+            health: Health::new(start.health),
             leads: false,
             asked: false,
         }
@@ -104,6 +112,21 @@ impl Copy {
     pub fn hung_at(&self) -> Option<Tick> {
         let judged = self.watched && self.watchdog > 0 && !self.paused && self.ending.is_none();
         judged.then(|| self.alive_at.after(self.watchdog))
+    }
+
+    /// Which job about this copy runs as this process.
+    pub fn job(&self, pid: Pid) -> Option<Job> {
+        if self.probe.pid() == Some(pid) {
+            Some(Job::Check(self.pid))
+        } else {
+            (self.health.pid() == Some(pid)).then_some(Job::Health(self.pid))
+        }
+    }
+
+    /// Returns whether `health` may judge it, if it is the main copy: it has executed `run`, is ready if it says when it is, does not pause, and was not told to
+    /// end.
+    pub fn is_judged(&self) -> bool {
+        self.executed && (self.ready || !self.declares) && !self.paused && self.ending.is_none()
     }
 
     /// The time at which KILL is due, or it counts as hanging.
@@ -142,6 +165,22 @@ impl Copy {
         let ending = self.ending.get_or_insert_default();
         ending.got_term |= got_term;
         ending.kill_at = ending.kill_at.or(kill_at);
+    }
+
+    /// Ends the checks about it, since its readiness does not matter any more. Returns whether there were any.
+    pub(super) fn end_check(&mut self, todo: &mut Actions) -> bool {
+        let was_awaited = !self.probe.is_over();
+        if let Some(check) = self.probe.stop() {
+            todo.push(Action::Signal(Target::Job(check), Signal::KILL));
+        }
+        was_awaited
+    }
+
+    /// Plans what `health` is to find out about it. Calls that off, with a run that is under way, while it is not judged.
+    pub(super) fn judge(&mut self, now: Tick, is_main: bool, todo: &mut Actions) {
+        if let Some(health) = self.health.judge(now, is_main && self.is_judged()) {
+            todo.push(Action::Signal(Target::Job(health), Signal::KILL));
+        }
     }
 
     /// Moves it to another process. If the old process was told to end, the new one must be told too, with `got_term`; if the old one was killed
@@ -193,6 +232,7 @@ impl Copy {
             declares: left.declares,
             check: runs.is_some() || (checks && is_awaited),
             watchdog: left.watchdog,
+            health: 0,
         };
         let ending = Ending { got_term: left.got_term, kill_at: left.kill_due.then_some(kill_at), killed: false };
         let mut copy = Copy {

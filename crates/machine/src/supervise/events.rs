@@ -4,6 +4,7 @@ use svdir::record::Over;
 use svdir::{Command, Exit};
 
 use super::copy::Start;
+use super::health;
 use super::knobs::Knobs;
 use super::rules::Rules;
 use crate::overlap::Why;
@@ -27,6 +28,8 @@ pub enum Job {
     Check(Pid),
     /// `finish`: is told how the main copy has ended.
     Finish,
+    /// `health`: finds out whether this copy, the main one, still works.
+    Health(Pid),
 }
 
 /// Why a process was not started.
@@ -36,6 +39,8 @@ pub enum NotStarted {
     Fork,
     /// Something that the process needs is not available; or it could not execute its program.
     Refused,
+    /// There is no such program any more.
+    Gone,
 }
 
 /// A message about a copy, from itself or from one of its processes.
@@ -70,6 +75,8 @@ pub enum Event {
     NotStarted(Slot, NotStarted),
     /// A child, or a process that was taken over, ended. The rules count only for the main copy.
     Ended(Pid, Exit, Rules),
+    /// The run of `health` about this copy has ended. The knobs count only if it has failed.
+    Judged(Pid, Exit, health::Settings, Knobs),
     /// A child was stopped.
     Stopped(Pid),
     /// A child was continued.
@@ -109,6 +116,8 @@ pub enum Say {
     FinishLate(Pid),
     /// The service is not started again.
     Over(Over),
+    /// This process is ended, since so many runs of `health` have failed in a row.
+    Unhealthy(Pid, u8),
 }
 
 /// What is to be done, in the order of the list.

@@ -41,6 +41,16 @@ impl Default for Knobs {
 }
 
 impl Knobs {
+    /// Takes those that came with this command. A replacement may be in progress or remembered, so its knobs stay unless the command is about that.
+    pub fn learn(&mut self, command: Command, knobs: Knobs) {
+        let Knobs { patience, warm_up, .. } = *self;
+        match Needs::of(command) {
+            Needs::Nothing => {}
+            Needs::Signals => *self = Knobs { patience, warm_up, ..knobs },
+            Needs::Replacing => *self = knobs,
+        }
+    }
+
     /// When a new copy counts as ready; `declares` says whether it says so itself.
     pub const fn readiness(&self, declares: bool) -> Readiness {
         if declares { Readiness::Declared(self.patience) } else { Readiness::WarmUp(self.warm_up) }

@@ -39,11 +39,14 @@
 //! [`Knobs::timeout_kill`] (without that, [`HUNG_GRACE`]) is over. Its death is then handled like any other. There is no other way to end a copy that
 //! hangs.
 //!
+//! Where there is a `health` ([`health`]), it is run about the main copy again and again, as long as that is ready. A copy that is unhealthy is told to end as by `r`, but nobody has asked
+//! for that.
+//!
 //! A process may say that the service is another process from now on ([`Word::Moved`]). Nothing else changes, and the end of the old process means
 //! nothing then. If the service was told to end, the new process is told too.
 //!
 //! The parts are values with their own states and tables: the commands (`orders`), the processes (`copies`, each a [`copy`], with the overlap
-//! ([`crate::overlap`]) and the checks ([`crate::probe`])), the time of the next start ([`pace`]), [`finish`], [`finals`] and [`restarts`]. They meet
+//! ([`crate::overlap`]), the checks ([`crate::probe`]) and [`health`]), the time of the next start ([`pace`]), [`finish`], [`finals`] and [`restarts`]. They meet
 //! in one place, the end of the main copy (`main_ended`, and `finished` when `finish` is over). No event requires an earlier call of something else.
 //!
 //! With [`Machine::make_last_run`], supervise exits when `run` ends by itself, with whatever code. A `run` that a command has sent a signal to end it
@@ -57,6 +60,7 @@ pub mod copy;
 mod events;
 mod finals;
 pub mod finish;
+pub mod health;
 pub mod knobs;
 mod orders;
 pub mod pace;
@@ -224,6 +228,7 @@ impl Machine {
             pace: self.pace.record(),
             finish: self.finish.record(),
             over,
+            health: self.main().and_then(|main| main.health.record()),
         }
     }
 
@@ -243,6 +248,9 @@ impl Machine {
             Event::Started(slot, start) => self.started(now, slot, start, &mut todo),
             Event::NotStarted(slot, why) => self.not_started(now, slot, why, &mut todo),
             Event::Ended(pid, exit, rules) => self.any_ended(now, pid, exit, &rules, &mut todo),
+            Event::Judged(pid, exit, settings, knobs) => {
+                self.copies.judged(now, pid, exit, (settings, knobs), &mut todo);
+            }
             Event::Stopped(pid) => self.copies.observe_pause(now, pid, true, &mut todo),
             Event::Continued(pid) => self.copies.observe_pause(now, pid, false, &mut todo),
             Event::Word(pid, word) => self.copies.hear(now, pid, word, &mut todo),
@@ -250,6 +258,7 @@ impl Machine {
             Event::Overdue(knobs) => self.copies.overdue(now, knobs, &mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
         }
+        self.copies.plan_health(now, &mut todo);
         todo
     }
 
@@ -283,7 +292,7 @@ impl Machine {
             Slot::Main => self.phase = Phase::Down,
             Slot::Second => self.pace.start(now),
             Slot::Job(Job::Finish) => self.finish.started(now, start.pid),
-            Slot::Job(Job::Check(_)) => {}
+            Slot::Job(Job::Check(_) | Job::Health(_)) => {}
         }
         self.copies.started(now, slot, start, todo);
         todo.push(Action::Announce);
@@ -294,7 +303,7 @@ impl Machine {
             Slot::Main => {
                 let pause = match why {
                     NotStarted::Fork => FORK_RETRY,
-                    NotStarted::Refused => {
+                    NotStarted::Refused | NotStarted::Gone => {
                         self.pace.take_back();
                         PACE
                     }
@@ -310,8 +319,8 @@ impl Machine {
                 self.pace.take_back();
                 self.copies.second_not_started(now, todo);
             }
-            Slot::Job(Job::Check(about)) => return self.copies.check_not_started(now, about),
             Slot::Job(Job::Finish) => return self.finished(now, None, todo),
+            Slot::Job(job) => return self.copies.job_not_started(now, job, why, todo),
         }
         todo.push(Action::Announce);
         self.quit_if_done(todo);
@@ -321,6 +330,8 @@ impl Machine {
         match self.slot(pid) {
             None => {}
             Some(Slot::Job(Job::Check(about))) => self.copies.check_ended(now, about, pid, exit, todo),
+            // Its end comes as [`Event::Judged`].
+            Some(Slot::Job(Job::Health(_))) => {}
             Some(Slot::Job(Job::Finish)) => self.finished(now, Some(exit), todo),
             Some(slot @ (Slot::Main | Slot::Second)) => {
                 if slot == Slot::Main {

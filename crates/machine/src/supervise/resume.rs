@@ -3,6 +3,7 @@
 use svdir::record::{self, Role};
 
 use super::copy::Copy;
+use super::health::Health;
 use super::knobs::Knobs;
 use crate::Tick;
 use crate::overlap::{Overlap, Readiness, Second};
@@ -20,6 +21,8 @@ pub struct Resumed {
     /// Whether the service says in whatever way that it is ready. It counts only if the record does not say it for a
     /// copy.
     pub declares: bool,
+    /// The interval of `health` in nanoseconds; 0 if there is no `health`.
+    pub health: u64,
     /// Whether messages of the service can be received. If not, its watchdog does not count.
     pub heard: bool,
     /// How long a `finish` that runs may take, in nanoseconds; for ever if `None`.
@@ -30,16 +33,17 @@ pub struct Resumed {
 
 impl Resumed {
     /// The main copy, from its part of the record.
-    pub(super) fn main(&self, now: Tick, left: &record::Copy) -> Copy {
+    pub(super) fn main(&self, now: Tick, left: &record::Copy, health: Option<record::Health>) -> Copy {
         let kill_at = now.after(self.knobs.hung_grace());
         let copy = Copy::resume(now, left, kill_at, self.checks, self.ours);
-        Copy { watchdog: if self.heard { copy.watchdog } else { 0 }, ..copy }
+        let health = Health::resume(now, self.health, health.filter(|_| self.ours));
+        Copy { watchdog: if self.heard { copy.watchdog } else { 0 }, health, ..copy }
     }
 
     /// The second copy, from its part of the record.
     pub(super) fn second(&self, now: Tick, role: Role, left: &record::Copy) -> Copy {
         let declares = left.declares || (left.undeclared && self.declares);
-        let mut second = self.main(now, &record::Copy { declares, ..*left });
+        let mut second = self.main(now, &record::Copy { declares, ..*left }, None);
         if role != Role::Warming {
             second.probe = Probe::default();
         }

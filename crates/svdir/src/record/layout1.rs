@@ -112,6 +112,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             second,
             pace: Pace { starts, last_exit, next: None },
             finish: None,
+            health: None,
             over: None,
         },
         observed: Observed {

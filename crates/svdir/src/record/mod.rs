@@ -16,6 +16,7 @@
 //! | 11 | finish | [`Finish`], while it runs |
 //! | 12 | birth of finish | [`Born`], while it runs |
 //! | 13 | over | [`Over`]: why the service is down for good, if nobody told it to be |
+//! | 14 | health | [`Health`]: the run of `health`, and the failures in a row |
 //!
 //! Programs of later releases read what earlier ones wrote, and the other way round: an unknown section is skipped, unless its tag is
 //! [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
@@ -26,6 +27,7 @@
 mod copy;
 mod finish;
 pub mod handover;
+mod health;
 pub mod layout1;
 pub mod sections;
 mod service;
@@ -39,6 +41,7 @@ use tai::Label;
 
 pub use copy::{Born, Copy, Process, Role};
 pub use finish::{Finish, Over};
+pub use health::Health;
 pub use service::{Exit, Pace, Service};
 pub use supervise::{Boot, Supervise};
 pub use text::Text;
@@ -59,6 +62,7 @@ const MARK: u8 = 10;
 const FINISH: u8 = 11;
 const FINISH_BORN: u8 = 12;
 const OVER: u8 = 13;
+const HEALTH: u8 = 14;
 
 /// The part of the record that the machine of supervise decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +79,8 @@ pub struct Decided {
     pub finish: Option<Finish>,
     /// Why the service is down for good, if it is so by itself.
     pub over: Option<Over>,
+    /// The runs of `health` about the main copy.
+    pub health: Option<Health>,
 }
 
 /// The part of the record that the loop of supervise fills in.
@@ -134,6 +140,9 @@ impl Record {
         if let Some(over) = decided.over {
             writer.section(OVER, |section| over.encode(section));
         }
+        if let Some(health) = decided.health {
+            writer.section(HEALTH, |section| health.encode(section));
+        }
         if let Some(why) = observed.why.some() {
             writer.section(WHY, |section| section.put(why));
         }
@@ -172,6 +181,7 @@ impl Record {
                 FINISH => decided.finish = Finish::decode(&mut fields),
                 FINISH_BORN => observed.finish = Born::decode(&mut fields),
                 OVER => decided.over = Some(Over::decode(&mut fields)),
+                HEALTH => decided.health = Health::decode(&mut fields),
                 MARK => (observed.mark, observed.heard) = (Mark(fields.long()), fields.number()),
                 WHY => observed.why = Text::new(fields.rest()),
                 NOTIFY => observed.notify = Text::new(fields.rest()),
@@ -257,6 +267,7 @@ pub(crate) mod tests {
                 pace: Pace { starts: 3, last_exit: Some(Exit::Signal(9)), next: Some(18) },
                 finish: NonZeroU32::new(17).map(|pid| Finish { pid }),
                 over: Some(Over::Often { times: 5, seconds: 60 }),
+                health: Some(Health { pid: NonZeroU32::new(19), fails: 2, since: 20 }),
             },
             observed: Observed {
                 main: process(1),
