@@ -27,6 +27,7 @@ mod worlds;
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::AsFd;
 
 use anyhow::Context;
 use cli::{Call, Usage, text};
@@ -81,11 +82,15 @@ fn run(call: &Call) -> anyhow::Result<u8> {
 fn begin(call: &Call) -> anyhow::Result<Scanner<Kernel>> {
     let arguments = Arguments::of(call)?;
     let machine = arguments.init.as_ref().is_some_and(|init| init.halt.is_some());
+    // The name of the scan directory may be relative to this one.
+    let home = if machine { fd::open_read(".").ok() } else { None };
     loop {
         match begin_in(call, &arguments) {
             Err(error) if machine => {
                 PROGRAM.complain(call, &error);
                 end::wait_to_begin_again();
+                // If this fails, so does the next attempt, which says so.
+                let _ = home.as_ref().map(|home| fd::change_directory(home.as_fd()));
             }
             done => return done,
         }

@@ -250,7 +250,7 @@ fn a_machine_whose_svscan_begins_at_the_second_attempt_has_the_limit_that_it_was
     scratch.service("scan/a", "ulimit -Sn >limit.new; mv limit.new limit; exec sleep 1000");
     let inject = "inject=?pipe,?pipe2,?socketpair:error=EMFILE:when=1";
     let mut command = std::process::Command::new("sh");
-    let script = "ulimit -Sn 200 && exec \"$@\" --init --halt /bin/true \"$PWD/scan\"";
+    let script = "ulimit -Sn 200 && exec \"$@\" --init --halt /bin/true scan";
     command.args(["-c", script, "sh", strace, "-qq", "-o", "/dev/null", "-e", inject]);
     command.arg(scratch.suite().path("svscan")).current_dir(scratch.root());
     let err = fs::File::create(scratch.path("err")).expect("a file");
