@@ -19,8 +19,8 @@ use machine::{Pid, Tick};
 use svdir::Exit;
 use svdir::notify::Notice;
 use sys::exec::Prepared;
-use sys::handed::{FIRST, Gift, Handed, LISTEN_PID};
 use sys::notify::{self, NOTIFY_SOCKET};
+use sys::passed::{FIRST, LISTEN_PID, PassedFd, PassedFds};
 use sys::process::{self, Change, Signal};
 use sys::signals::{self, Signals};
 use sys::{environ, fd};
@@ -107,7 +107,7 @@ impl<'a> Watch<'a> {
         // Check the descriptor numbers before anything is made. The signal pipe stands in for the descriptors that each
         // copy will get.
         let stand_ins = settled.listeners.iter().map(|_| signals.fd());
-        Handed::new(&gifts(settled, stand_ins, signals.fd()))
+        PassedFds::new(&passed(settled, stand_ins, signals.fd()))
             .map_err(|clash| options::wrong(text!(clash.to_string().as_str())))?;
         let inherited = inherited_sockets().filter(|_| settled.listeners.is_empty());
         if let (Ready::Descriptor(number), Some(sockets)) = (&settled.ready, &inherited)
@@ -390,7 +390,7 @@ impl<'a> Watch<'a> {
 
     /// Starts a copy. Returns its pid, and whether the command could be executed, as far as that is known.
     fn start_with(&self, ready: BorrowedFd<'_>) -> io::Result<(Pid, bool)> {
-        let mut handed = Handed::new(&gifts(self.settled, self.sockets.iter().map(AsFd::as_fd), ready))
+        let mut handed = PassedFds::new(&passed(self.settled, self.sockets.iter().map(AsFd::as_fd), ready))
             .map_err(|clash| io::Error::other(clash.to_string()))?;
         let argv = exec::c_strings(&self.settled.command);
         let environment = self.environment(&handed);
@@ -411,7 +411,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The environment of a copy, if it differs from that of hupwatch.
-    fn environment(&self, handed: &Handed<'_>) -> Option<Vec<std::ffi::CString>> {
+    fn environment(&self, handed: &PassedFds<'_>) -> Option<Vec<std::ffi::CString>> {
         let mut changes = Vec::new();
         if self.inherited {
             changes.push(("LISTEN_PID", None));
@@ -443,15 +443,19 @@ fn inherited_sockets() -> Option<Range<RawFd>> {
 }
 
 /// The descriptors that a copy gets; `ready` is the write end of its readiness pipe.
-fn gifts<'a>(settled: &Settled, sockets: impl Iterator<Item = BorrowedFd<'a>>, ready: BorrowedFd<'a>) -> Vec<Gift<'a>> {
-    let sockets = settled.listeners.iter().zip(sockets).map(|(listener, fd)| Gift {
+fn passed<'a>(
+    settled: &Settled,
+    sockets: impl Iterator<Item = BorrowedFd<'a>>,
+    ready: BorrowedFd<'a>,
+) -> Vec<PassedFd<'a>> {
+    let sockets = settled.listeners.iter().zip(sockets).map(|(listener, fd)| PassedFd {
         fd,
         // The name that systemd gives to a socket without a name.
         name: b"unknown",
         number: listener.fd,
     });
     let pipe = match settled.ready {
-        Ready::Descriptor(number) => Some(Gift { fd: ready, name: b"", number: Some(number) }),
+        Ready::Descriptor(number) => Some(PassedFd { fd: ready, name: b"", number: Some(number) }),
         Ready::WarmUp | Ready::Notify | Ready::Check(_) => None,
     };
     sockets.chain(pipe).collect()

@@ -71,10 +71,10 @@ impl Provisions {
         self.open_sockets(slot, present, scene)?;
         let alone = scene.machine.pid().is_none() && scene.machine.second_pid().is_none();
         let notification = Notification::prepare(dir, present, &mut self.notify, alone, scene.said);
-        let gifts: Vec<_> = self.sockets.gifts().chain(notification.gift()).collect();
+        let passed: Vec<_> = self.sockets.passed().chain(notification.passed_fd()).collect();
         let socket = notification.socket.then(|| readiness::variable(&self.notify));
         let changes: Vec<_> = socket.into_iter().chain(notification.interval()).collect();
-        let plan = match Plan::new(c"./run", &[], &changes, &gifts) {
+        let plan = match Plan::new(c"./run", &[], &changes, &passed) {
             Ok(plan) if slot == Slot::Second => plan.in_group(),
             Ok(plan) => plan,
             Err(Clash { number, .. }) => {

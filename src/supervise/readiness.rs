@@ -15,7 +15,7 @@ use cli::{Warnings, text};
 use machine::Pid;
 use svdir::names;
 use svdir::record::Text;
-use sys::handed::Gift;
+use sys::passed::PassedFd;
 use sys::{fd, proc, process, sealed};
 
 use super::knobs::{self, Present};
@@ -91,9 +91,9 @@ impl Notification {
     }
 
     /// The descriptor that the service gets to write to the pipe.
-    pub fn gift(&self) -> Option<Gift<'_>> {
+    pub fn passed_fd(&self) -> Option<PassedFd<'_>> {
         let pipe = self.pipe.as_ref()?;
-        Some(Gift { fd: pipe.writer.as_fd(), name: names::NOTIFICATION_FD.as_bytes(), number: Some(pipe.number) })
+        Some(PassedFd { fd: pipe.writer.as_fd(), name: names::NOTIFICATION_FD.as_bytes(), number: Some(pipe.number) })
     }
 
     /// Returns the pipe on which the service, once it was started, says that it is ready.

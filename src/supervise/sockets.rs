@@ -17,8 +17,8 @@ use svdir::listener::{Address, is_name};
 use svdir::record::handover::Socket;
 use svdir::{Listener, names};
 use sys::adopted::Adopted;
-use sys::handed::Gift;
 use sys::listen::Place;
+use sys::passed::PassedFd;
 use sys::{fd, sealed};
 
 use super::voice::VOICE;
@@ -197,9 +197,9 @@ impl Sockets {
     }
 
     /// The descriptors that the service gets.
-    pub fn gifts(&self) -> impl Iterator<Item = Gift<'_>> {
+    pub fn passed(&self) -> impl Iterator<Item = PassedFd<'_>> {
         let given = self.0.iter().filter(|held| held.given);
-        given.map(|held| Gift { fd: held.socket.as_fd(), name: &held.name, number: held.listener.fd })
+        given.map(|held| PassedFd { fd: held.socket.as_fd(), name: &held.name, number: held.listener.fd })
     }
 }
 

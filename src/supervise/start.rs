@@ -12,8 +12,8 @@ use std::os::fd::AsFd;
 use machine::Pid;
 use svdir::record::Born;
 use sys::exec::Prepared;
-use sys::handed::{Gift, Handed, LISTEN_PID};
 use sys::limits::{self, Resource};
+use sys::passed::{LISTEN_PID, PassedFd, PassedFds};
 use sys::{clock, environ, fd, process};
 
 use super::processes::pid_of;
@@ -24,7 +24,7 @@ pub struct Plan<'a> {
     argv: Vec<CString>,
     /// The environment; `None` for that of supervise.
     environment: Option<Vec<CString>>,
-    handed: Handed<'a>,
+    handed: PassedFds<'a>,
     /// The file that the process gets as stdin and stdout.
     nowhere: Option<File>,
     /// The process leads a process group of its own.
@@ -32,7 +32,7 @@ pub struct Plan<'a> {
 }
 
 /// The error if two descriptors ask for the same number.
-pub use sys::handed::Clash;
+pub use sys::passed::Clash;
 
 /// A process that was made.
 pub struct Made {
@@ -77,9 +77,9 @@ impl<'a> Plan<'a> {
         file: &CStr,
         words: &[CString],
         changes: &[(&str, Option<Vec<u8>>)],
-        gifts: &[Gift<'a>],
+        passed: &[PassedFd<'a>],
     ) -> Result<Plan<'a>, Clash> {
-        let handed = Handed::new(gifts)?;
+        let handed = PassedFds::new(passed)?;
         let argv = std::iter::once(file.to_owned()).chain(words.iter().cloned()).collect();
         let counted = handed.is_counted().then(|| handed.variables());
         let changes: Vec<_> = counted.into_iter().flatten().chain(changes.iter().cloned()).collect();
@@ -132,7 +132,7 @@ impl<'a> Plan<'a> {
 struct Birth<'a, 'b, 'r> {
     file: &'a CStr,
     program: &'a Prepared<'a>,
-    handed: &'a mut Handed<'b>,
+    handed: &'a mut PassedFds<'b>,
     nowhere: Option<&'a File>,
     group: bool,
     earliest: u64,
@@ -171,7 +171,7 @@ impl Birth<'_, '_, '_> {
 
 /// Puts the descriptors for the process in their places. On the way each may need a second number for a moment, so if
 /// there are many, the limit of open files is raised meanwhile.
-fn place(handed: &mut Handed<'_>) -> io::Result<()> {
+fn place(handed: &mut PassedFds<'_>) -> io::Result<()> {
     const FEW: usize = 100;
     let limit = if handed.count() > FEW { limits::get(Resource::RLIMIT_NOFILE).ok() } else { None };
     if let Some(limit) = limit {

@@ -11,8 +11,8 @@ use machine::scan::Id;
 use svdir::names;
 
 use super::proofs::Proofs;
-use super::said::{name_of, subject};
 use super::services::Services;
+use super::subjects::{name_of, subject};
 use super::system::{Look, Pass, Sight, System};
 
 /// The kind of the warnings about what a name in the scan directory is.

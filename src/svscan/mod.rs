@@ -14,12 +14,12 @@ mod leftovers;
 mod lock;
 mod looks;
 mod proofs;
-mod said;
 mod scanner;
 mod services;
 mod start;
 mod state;
 mod stop;
+mod subjects;
 mod system;
 mod upgrade;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use cli::{Warnings, text};
 use machine::scan::{Id, Role};
 use machine::{Pid, SECOND, Tick};
 
-use super::said::subject;
+use super::subjects::subject;
 use super::system::{Spawned, System};
 
 /// How long svscan may look itself after a child's look has returned, in nanoseconds.

@@ -209,7 +209,7 @@ impl<S: System> Scanner<S> {
             match self.services.scan.died(now, pid, code) {
                 Some((id, role)) => {
                     log::info!("{}: supervise pid {} {change}", self.services.describe(id, role), pid.0);
-                    self.see_end(id, role, if code.is_some() { End::Left } else { End::Killed });
+                    self.see_end(id, role, if code.is_some() { End::Exited } else { End::Killed });
                 }
                 None => {
                     match self.proofs.ended(now, pid, code.is_some(), &mut self.services.said) {
@@ -250,14 +250,14 @@ impl<S: System> Scanner<S> {
     fn lose(&mut self, place: usize) {
         let (id, role) = self.services.lose(self.system.now(), place);
         let Some(stopping) = &mut self.stopping else {
-            return self.see_end(id, role, End::Left);
+            return self.see_end(id, role, End::Exited);
         };
         if !self.services.may_look(&mut self.system, &mut self.proofs, id) {
             // Its record cannot be read. If it was killed, what it has left is ended with all that is left.
-            return stopping.ended(id, role, End::Left);
+            return stopping.ended(id, role, End::Exited);
         }
-        let left = self.services.has_left(&self.system, id, role);
-        self.see_end(id, role, if left { End::Left } else { End::Killed });
+        let left = self.services.has_exited(&self.system, id, role);
+        self.see_end(id, role, if left { End::Exited } else { End::Killed });
     }
 
     /// Takes note that a supervise has ended. Begins the stop if svscan ends with this service.
@@ -266,7 +266,7 @@ impl<S: System> Scanner<S> {
             stopping.ended(id, role, end);
         }
         // One that was killed has left no code. One that has exited has just written it.
-        if end == End::Left && self.last.see_exit(&self.system, &self.services, id, role, self.stopping.is_some()) {
+        if end == End::Exited && self.last.see_exit(&self.system, &self.services, id, role, self.stopping.is_some()) {
             self.stop();
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cli::{Warnings, text};
-use machine::scan::{Id, Kept, Reader, Role, Scan};
+use machine::scan::{HandedOverService, Id, Reader, Role, Scan};
 use machine::{Pid, Tick};
 use svdir::names;
 
@@ -37,10 +37,15 @@ impl<S: System> Services<S> {
     }
 
     /// Takes over the services that the program before this one has left in this process. The caller must look at every name afterwards.
-    pub fn restore(&mut self, system: &mut S, kept: Vec<Kept<PipeEnds>>, others: Vec<Other>) -> io::Result<()> {
-        for Kept { id, names, main, log, reader, pipe, released } in kept {
+    pub fn restore(
+        &mut self,
+        system: &mut S,
+        kept: Vec<HandedOverService<PipeEnds>>,
+        others: Vec<Other>,
+    ) -> io::Result<()> {
+        for HandedOverService { id, names, main, log, reader, pipe, released } in kept {
             let pipe = pipe.map(|ends| system.inherit_pipe(ends)).transpose()?;
-            self.scan.restore(system.now(), Kept { id, names, main, log, reader, pipe, released });
+            self.scan.restore(system.now(), HandedOverService { id, names, main, log, reader, pipe, released });
         }
         for (id, role, number) in others {
             self.others.push((id, role, system.inherit_fifo(number)?));
@@ -49,10 +54,10 @@ impl<S: System> Services<S> {
     }
 
     /// Returns what another program needs to go on with the services.
-    pub fn kept(&self, system: &S) -> (Vec<Kept<PipeEnds>>, Vec<Other>) {
-        let with_ends = |kept: Kept<&S::Pipe>| {
-            let Kept { id, names, main, log, reader, pipe, released } = kept;
-            Kept { id, names, main, log, reader, pipe: pipe.map(|pipe| system.pipe_ends(pipe)), released }
+    pub fn kept(&self, system: &S) -> (Vec<HandedOverService<PipeEnds>>, Vec<Other>) {
+        let with_ends = |kept: HandedOverService<&S::Pipe>| {
+            let HandedOverService { id, names, main, log, reader, pipe, released } = kept;
+            HandedOverService { id, names, main, log, reader, pipe: pipe.map(|pipe| system.pipe_ends(pipe)), released }
         };
         let others = self.others.iter().map(|(id, role, fifo)| (*id, *role, system.fifo_number(fifo)));
         (self.scan.kept().map(with_ends).collect(), others.collect())
@@ -139,7 +144,7 @@ impl<S: System> Services<S> {
     }
 
     /// Returns whether a supervise that has ended exited because it was told to, according to its record.
-    pub fn has_left(&self, system: &S, id: Id, role: Role) -> bool {
+    pub fn has_exited(&self, system: &S, id: Id, role: Role) -> bool {
         let Some(dir) = self.named(id, role) else {
             return true;
         };

@@ -10,8 +10,8 @@ use machine::scan::{Id, Need, Reader, Role};
 use svdir::names;
 
 use super::arguments::Arguments;
-use super::said::subject;
 use super::services::Services;
+use super::subjects::subject;
 use super::system::{Sight, Spawned, Start, System};
 use crate::service::files;
 

@@ -13,9 +13,9 @@ use sys::process::Signal;
 use super::arguments::VOICE;
 use super::leftovers::Spared;
 use super::proofs::Proofs;
-use super::said::subject;
 use super::services::Services;
 use super::start::{Outcome, Starter};
+use super::subjects::subject;
 use super::system::{Known, System};
 use crate::service::files;
 

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 
 use cli::{Warnings, text};
-use machine::scan::{Id, Kept, KeptSupervise, Life, Reader, Role};
+use machine::scan::{HandedOverService, HandedOverSupervise, Id, Life, Reader, Role};
 use machine::{Pid, Tick};
 use svdir::record::sections::{self, Sections};
 use sys::process::Signal;
@@ -73,7 +73,7 @@ pub struct ScanState {
     /// Descriptors that svscan itself needs, including those with unknown keys. Older svscans left this out.
     pub descriptors: Vec<(Key, RawFd)>,
     /// All services.
-    pub services: Vec<Kept<PipeEnds>>,
+    pub services: Vec<HandedOverService<PipeEnds>>,
     /// The FIFOs of the supervises that are not children.
     pub others: Vec<(Id, Role, RawFd)>,
 }
@@ -207,7 +207,7 @@ impl Words {
         self.number(id.inode);
     }
 
-    fn service(&mut self, service: &Kept<PipeEnds>) {
+    fn service(&mut self, service: &HandedOverService<PipeEnds>) {
         self.id(service.id);
         self.supervise(service.main);
         self.supervise(service.log);
@@ -216,7 +216,7 @@ impl Words {
         self.number(u8::from(service.released));
     }
 
-    fn supervise(&mut self, supervise: KeptSupervise) {
+    fn supervise(&mut self, supervise: HandedOverSupervise) {
         let (life, pid) = match supervise.life {
             Life::None => (0, None),
             Life::Child(pid) => (1, Some(pid)),
@@ -267,18 +267,18 @@ impl<'a> Source<'a> {
         Some(if self.flag()? { Role::Log } else { Role::Main })
     }
 
-    fn service(&mut self) -> Option<Kept<PipeEnds>> {
+    fn service(&mut self) -> Option<HandedOverService<PipeEnds>> {
         let (id, main, log) = (self.id()?, self.supervise()?, self.supervise()?);
         let (input, writer) = (self.option()?, self.option()?);
         let (names, pipe) = (Vec::new(), input.map(|input| (input, writer)));
-        Some(Kept { id, names, main, log, reader: Reader::Logger, pipe, released: self.flag()? })
+        Some(HandedOverService { id, names, main, log, reader: Reader::Logger, pipe, released: self.flag()? })
     }
 
     fn name(&mut self) -> Option<Rc<OsStr>> {
         Some(Rc::from(OsStr::from_bytes(self.word()?)))
     }
 
-    fn supervise(&mut self) -> Option<KeptSupervise> {
+    fn supervise(&mut self) -> Option<HandedOverSupervise> {
         let (life, pid) = (self.number::<u8>()?, self.option()?.map(Pid));
         let life = match (life, pid) {
             (0, None) => Life::None,
@@ -286,7 +286,7 @@ impl<'a> Source<'a> {
             (2, pid) => Life::Other(pid),
             _ => return None,
         };
-        Some(KeptSupervise { life, earliest: Tick(self.number()?) })
+        Some(HandedOverSupervise { life, earliest: Tick(self.number()?) })
     }
 }
 
@@ -331,7 +331,7 @@ mod tests {
 
     fn example() -> ScanState {
         let id = |inode| Id { device: 7, inode };
-        let kept = |life, earliest| KeptSupervise { life, earliest: Tick(earliest) };
+        let kept = |life, earliest| HandedOverSupervise { life, earliest: Tick(earliest) };
         let name = |name: &[u8]| Rc::from(OsStr::from_bytes(name));
         ScanState {
             lock: Some(3),
@@ -341,7 +341,7 @@ mod tests {
             lines: Some(9),
             descriptors: vec![(Key::SIGNALS, 11), (Key::SIGNALS_WRITER, 12), (Key(200), 77)],
             services: vec![
-                Kept {
+                HandedOverService {
                     id: id(1),
                     names: vec![name(b"a"), name(b"\xff\n-")],
                     main: kept(Life::Child(Pid(9)), 5),
@@ -350,7 +350,7 @@ mod tests {
                     pipe: Some((4, Some(5))),
                     released: false,
                 },
-                Kept {
+                HandedOverService {
                     id: id(2),
                     names: Vec::new(),
                     main: kept(Life::None, 0),

@@ -50,7 +50,7 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// It has exited because it was told to, and its service is down.
-    Left,
+    Exited,
     /// It ended in any other way: its service may live.
     Killed,
 }

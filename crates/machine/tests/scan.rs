@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::rc::Rc;
 
-use machine::scan::{Action, Id, Kept, Need, PACE, PATIENCE, QUIET, Reader, Role, Scan};
+use machine::scan::{Action, HandedOverService, Id, Need, PACE, PATIENCE, QUIET, Reader, Role, Scan};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 
@@ -323,8 +323,8 @@ impl World {
         let old = std::mem::take(&mut self.scan);
         for kept in old.kept() {
             let pipe = kept.pipe.map(|_| Pipe::new(&self.pipes));
-            let Kept { id, names, main, log, reader, released, .. } = kept;
-            self.scan.restore(self.now, Kept { id, names, main, log, reader, pipe, released });
+            let HandedOverService { id, names, main, log, reader, released, .. } = kept;
+            self.scan.restore(self.now, HandedOverService { id, names, main, log, reader, pipe, released });
         }
         drop(old);
         // How often is not handed over.

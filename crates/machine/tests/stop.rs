@@ -224,7 +224,7 @@ impl World {
         if !std::mem::take(runs) {
             return;
         }
-        if role == Role::Main && end == End::Left {
+        if role == Role::Main && end == End::Exited {
             service.process = false;
         }
         self.stop.ended(id(at), role, end);
@@ -239,7 +239,7 @@ impl World {
                     ready.extend(service.log_may_end().then_some((at, Role::Log)));
                 }
                 if let Some(&(at, role)) = ready.get(n % ready.len().max(1)) {
-                    self.dies(at, role, End::Left);
+                    self.dies(at, role, End::Exited);
                 }
             }
             Happening::Killed(n) => {
@@ -387,14 +387,14 @@ fn what_stands_in_a_pipe_that_nobody_reads_gets_a_logger() {
     let running = Running { id: id(0), main: Found::Runs, log: Found::Nothing };
     let mut stop = Stop::new(Tick(1), GRACE, [running]);
     assert_eq!(stop.next(Tick(1)), Some(Action::Tell(id(0), Role::Main, Order::Down)));
-    stop.ended(id(0), Role::Main, End::Left);
+    stop.ended(id(0), Role::Main, End::Exited);
     assert!(!stop.is_over(), "nobody has looked into the pipe yet");
     assert_eq!(stop.next(Tick(2)), Some(Action::Close(id(0))));
     stop.closed(id(0), true);
     assert_eq!(stop.next(Tick(2)), Some(Action::Start(id(0), Role::Log)));
     stop.started(id(0), Role::Log);
     assert_eq!(stop.next(Tick(2)), Some(Action::Tell(id(0), Role::Log, Order::Exit)));
-    stop.ended(id(0), Role::Log, End::Left);
+    stop.ended(id(0), Role::Log, End::Exited);
     assert!(stop.is_over());
 }
 
@@ -429,11 +429,11 @@ fn what_begins_after_the_first_kill_gets_one_too_while_the_loggers_have_time() {
     now = stop.deadline().expect("there is more to do");
     assert!(now > late && now < late.after(LAST_LINES), "{now:?}");
     assert_eq!(due(&mut stop, now), [Action::KillServices]);
-    stop.ended(id(0), Role::Main, End::Left);
+    stop.ended(id(0), Role::Main, End::Exited);
     assert_eq!(due(&mut stop, now), [Action::Close(id(0)), Action::KillServices]);
     stop.closed(id(0), false);
     assert_eq!(due(&mut stop, now), [Action::Tell(id(0), Role::Log, Order::Exit)]);
     assert_eq!(stop.deadline(), Some(late.after(LAST_LINES)));
-    stop.ended(id(0), Role::Log, End::Left);
+    stop.ended(id(0), Role::Log, End::Exited);
     assert!(stop.is_over());
 }

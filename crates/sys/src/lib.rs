@@ -15,7 +15,7 @@ pub mod clock;
 pub mod environ;
 pub mod exec;
 pub mod fd;
-pub mod handed;
+
 pub mod identity;
 pub mod input;
 pub mod limits;
@@ -24,6 +24,7 @@ pub mod locks;
 pub mod names;
 pub mod notify;
 pub mod oom;
+pub mod passed;
 pub mod poll;
 pub mod presence;
 pub mod proc;

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::rc::Rc;
 
-pub use slot::{Id, Kept, KeptSupervise, Life, Need, Reader, Role};
+pub use slot::{HandedOverService, HandedOverSupervise, Id, Life, Need, Reader, Role};
 use slot::{Slot, Supervise};
 
 use crate::{Pid, SECOND, Tick};
@@ -84,9 +84,9 @@ impl<P> Default for Scan<P> {
 
 impl<P> Scan<P> {
     /// All services but those that are still being filled, for an upgrade.
-    pub fn kept(&self) -> impl Iterator<Item = Kept<&P>> {
-        let kept = |supervise: &Supervise| KeptSupervise { life: supervise.life, earliest: supervise.earliest };
-        self.slots.iter().filter(|(_, slot)| slot.filling.is_none()).map(move |(&id, slot)| Kept {
+    pub fn kept(&self) -> impl Iterator<Item = HandedOverService<&P>> {
+        let kept = |supervise: &Supervise| HandedOverSupervise { life: supervise.life, earliest: supervise.earliest };
+        self.slots.iter().filter(|(_, slot)| slot.filling.is_none()).map(move |(&id, slot)| HandedOverService {
             id,
             names: slot.names.clone(),
             main: kept(&slot.main),
@@ -98,8 +98,8 @@ impl<P> Scan<P> {
     }
 
     /// Takes over a service at an upgrade. A look at every name must follow.
-    pub fn restore(&mut self, now: Tick, kept: Kept<P>) {
-        let Kept { id, names, main, log, reader, pipe, released } = kept;
+    pub fn restore(&mut self, now: Tick, kept: HandedOverService<P>) {
+        let HandedOverService { id, names, main, log, reader, pipe, released } = kept;
         for name in &names {
             self.names.insert(Rc::clone(name), (id, self.pass));
         }

@@ -142,7 +142,7 @@ impl<P> Slot<P> {
 
 /// The state of a supervise that is handed over at an upgrade of svscan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeptSupervise {
+pub struct HandedOverSupervise {
     /// Whether it runs.
     pub life: Life,
     /// Not started again before this.
@@ -151,15 +151,15 @@ pub struct KeptSupervise {
 
 /// The state of a service that is handed over at an upgrade of svscan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept<P> {
+pub struct HandedOverService<P> {
     /// Its directory.
     pub id: Id,
     /// Its names, oldest first; none if it runs on unlisted.
     pub names: Vec<Rc<OsStr>>,
     /// The supervise of the service directory.
-    pub main: KeptSupervise,
+    pub main: HandedOverSupervise,
     /// The supervise of its `log/`, or a copier.
-    pub log: KeptSupervise,
+    pub log: HandedOverSupervise,
     /// Which of these two `log` is.
     pub reader: Reader,
     /// The pipe from the service to its reader.

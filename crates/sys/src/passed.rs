@@ -19,14 +19,14 @@ pub const FIRST: RawFd = 3;
 pub const LISTEN_PID: &std::ffi::CStr = c"LISTEN_PID";
 
 /// The descriptors to pass to a child, with their numbers.
-pub struct Handed<'a> {
+pub struct PassedFds<'a> {
     moves: Vec<Move<'a>>,
     names: Vec<&'a [u8]>,
 }
 
 /// One descriptor that a child gets.
 #[derive(Clone, Copy)]
-pub struct Gift<'a> {
+pub struct PassedFd<'a> {
     /// The descriptor in this process.
     pub fd: BorrowedFd<'a>,
     /// Its name in `LISTEN_FDNAMES`, unless it has a number of its own.
@@ -44,14 +44,14 @@ struct Move<'a> {
     parked: RawFd,
 }
 
-/// Two gifts with the same number.
+/// Two passed descriptors with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clash {
     /// The number.
     pub number: RawFd,
-    /// The index of the gift that has it.
+    /// The index of the passed descriptor that has it.
     pub first: usize,
-    /// The index of the other gift.
+    /// The index of the other passed descriptor.
     pub second: usize,
 }
 
@@ -63,26 +63,27 @@ impl fmt::Display for Clash {
 
 impl std::error::Error for Clash {}
 
-impl<'a> Handed<'a> {
-    /// Finds a number for each gift.
+impl<'a> PassedFds<'a> {
+    /// Finds a number for each passed descriptor.
     ///
     /// # Errors
     /// [`Clash`] if two would have the same number.
-    pub fn new(gifts: &[Gift<'a>]) -> Result<Handed<'a>, Clash> {
-        let wanted: Vec<_> = gifts.iter().map(|gift| gift.number).collect();
+    pub fn new(passed: &[PassedFd<'a>]) -> Result<PassedFds<'a>, Clash> {
+        let wanted: Vec<_> = passed.iter().map(|passed_fd| passed_fd.number).collect();
         let numbers = numbers(&wanted)?;
-        let place = |(gift, &to): (&Gift<'a>, &RawFd)| Move {
-            from: gift.fd,
+        let place = |(passed_fd, &to): (&PassedFd<'a>, &RawFd)| Move {
+            from: passed_fd.fd,
             to,
-            in_the_way: numbers.contains(&gift.fd.as_raw_fd()),
-            parked: gift.fd.as_raw_fd(),
+            in_the_way: numbers.contains(&passed_fd.fd.as_raw_fd()),
+            parked: passed_fd.fd.as_raw_fd(),
         };
-        let moves = gifts.iter().zip(&numbers).map(place).collect();
-        let names = gifts.iter().filter(|gift| gift.number.is_none()).map(|gift| gift.name).collect();
-        Ok(Handed { moves, names })
+        let moves = passed.iter().zip(&numbers).map(place).collect();
+        let names =
+            passed.iter().filter(|passed_fd| passed_fd.number.is_none()).map(|passed_fd| passed_fd.name).collect();
+        Ok(PassedFds { moves, names })
     }
 
-    /// Returns whether the variables are needed, since there is a gift without a number of its own.
+    /// Returns whether the variables are needed, since there is a passed descriptor without a number of its own.
     pub fn is_counted(&self) -> bool {
         !self.names.is_empty()
     }
@@ -122,7 +123,7 @@ impl<'a> Handed<'a> {
     }
 }
 
-/// The numbers of all gifts; `wanted` has the numbers that are asked for.
+/// The numbers of all passed descriptors; `wanted` has the numbers that are asked for.
 fn numbers(wanted: &[Option<RawFd>]) -> Result<Vec<RawFd>, Clash> {
     let mut next = FIRST;
     let mut numbers: Vec<RawFd> = Vec::with_capacity(wanted.len());
@@ -140,7 +141,7 @@ fn numbers(wanted: &[Option<RawFd>]) -> Result<Vec<RawFd>, Clash> {
     Ok(numbers)
 }
 
-/// Copies `fd` to a free number that is not the number of any gift. The copies that are made on the way are closed by the exec, or
+/// Copies `fd` to a free number that is not the number of any passed descriptor. The copies that are made on the way are closed by the exec, or
 /// replaced.
 fn park(fd: BorrowedFd<'_>, is_taken: impl Fn(RawFd) -> bool) -> io::Result<RawFd> {
     let mut lowest = FIRST;
@@ -178,16 +179,17 @@ mod tests {
         assert_eq!(numbers(&[Some(9), Some(9)]), Err(Clash { number: 9, first: 0, second: 1 }));
     }
 
-    fn gift<'a>(fd: &'a OwnedFd, name: &'a str, number: Option<RawFd>) -> Gift<'a> {
-        Gift { fd: fd.as_fd(), name: name.as_bytes(), number }
+    fn passed_fd<'a>(fd: &'a OwnedFd, name: &'a str, number: Option<RawFd>) -> PassedFd<'a> {
+        PassedFd { fd: fd.as_fd(), name: name.as_bytes(), number }
     }
 
     #[test]
     fn what_has_a_number_of_its_own_is_not_told_of() {
         let (a, b) = fd::pipe().expect("a pipe");
-        let told = |gifts: &[Gift<'_>]| Handed::new(gifts).expect("no clash").variables().map(|(_, value)| value);
-        assert_eq!(told(&[gift(&a, "a", Some(0))]), [None, None, None]);
-        let both = [gift(&a, "a", None), gift(&b, "b", Some(0)), gift(&b, "c", None)];
+        let told =
+            |passed: &[PassedFd<'_>]| PassedFds::new(passed).expect("no clash").variables().map(|(_, value)| value);
+        assert_eq!(told(&[passed_fd(&a, "a", Some(0))]), [None, None, None]);
+        let both = [passed_fd(&a, "a", None), passed_fd(&b, "b", Some(0)), passed_fd(&b, "c", None)];
         assert_eq!(told(&both), [None, Some(b"2".to_vec()), Some(b"a:c".to_vec())]);
     }
 
@@ -198,15 +200,15 @@ mod tests {
         File::open(path).expect("it is there").into()
     }
 
-    /// What a shell says that gets `gifts`.
-    fn heard(gifts: &[Gift<'_>], settings: &[(&str, Option<Vec<u8>>)], script: &str) -> String {
-        let mut handed = Handed::new(gifts).expect("no clash");
+    /// What a shell says that gets `passed descriptors`.
+    fn heard(passed: &[PassedFd<'_>], settings: &[(&str, Option<Vec<u8>>)], script: &str) -> String {
+        let mut handed = PassedFds::new(passed).expect("no clash");
         let changes: Vec<_> = handed.variables().into_iter().chain(settings.iter().cloned()).collect();
         let environment = crate::environ::changed(&changes);
         let argv = ["/bin/sh", "-c", script].map(|word| CString::new(word).expect("no NUL"));
         let program = Prepared::new(&argv, Some(&environment)).telling_pid(LISTEN_PID);
         let (reader, low) = fd::pipe().expect("a pipe");
-        // By a number that no gift stands on.
+        // By a number that no passed descriptor stands on.
         let writer: OwnedFd = fcntl(&low, FcntlArg::F_DUPFD_CLOEXEC(100)).map(owned).expect("a copy");
         drop(low);
         let become_shell = || match fd::place(writer.as_fd(), 1).and_then(|()| handed.place()) {
@@ -239,13 +241,16 @@ mod tests {
             if second == FIRST || third == FIRST {
                 continue;
             }
-            let gifts =
-                [gift(&files[0], "x", None), gift(&files[1], "y", Some(second)), gift(&files[2], "z", Some(third))];
+            let passed = [
+                passed_fd(&files[0], "x", None),
+                passed_fd(&files[1], "y", Some(second)),
+                passed_fd(&files[2], "z", Some(third)),
+            ];
             let cat = |number: RawFd| format!("cat /dev/fd/{number} | head -c 1;");
             let script =
                 format!("{}{}{}echo \" $LISTEN_FDS $LISTEN_FDNAMES $LISTEN_PID\"", cat(3), cat(second), cat(third));
             // Each run reads from the start: /dev/fd opens the file anew.
-            assert_eq!(heard(&gifts, &[], &script), "abc 1 x PID\n", "{numbers:?} {second} {third}");
+            assert_eq!(heard(&passed, &[], &script), "abc 1 x PID\n", "{numbers:?} {second} {third}");
         }
     }
 
@@ -255,14 +260,14 @@ mod tests {
         let file = marked(&directory, "f");
         let script = "echo \"$LISTEN_FDS-$LISTEN_FDNAMES-$MORE-${HOME+home}\"; env | grep -c ^LISTEN_PID=";
         let more = [("MORE", Some(b"more".to_vec())), ("HOME", None)];
-        assert_eq!(heard(&[gift(&file, "web", None)], &more, script), "1-web-more-\n1\n");
+        assert_eq!(heard(&[passed_fd(&file, "web", None)], &more, script), "1-web-more-\n1\n");
     }
 
     #[test]
     fn a_number_beyond_the_limit_is_an_error() {
         let (a, _b) = fd::pipe().expect("a pipe");
-        let gifts = [gift(&a, "a", Some(i32::MAX))];
-        let mut handed = Handed::new(&gifts).expect("no clash");
+        let passed = [passed_fd(&a, "a", Some(i32::MAX))];
+        let mut handed = PassedFds::new(&passed).expect("no clash");
         assert_eq!(handed.place().expect_err("an error").raw_os_error(), Some(libc::EBADF));
     }
 }
