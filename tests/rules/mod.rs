@@ -6,6 +6,7 @@
 
 use super::deploy::world;
 
+mod examples;
 mod finals;
 mod finish;
 mod finish_left_behind;

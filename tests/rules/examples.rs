@@ -1,0 +1,51 @@
+//! The services of `examples/rules` do what they say.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use testkit::{Scratch, start, wait_until};
+
+use super::world::{svstat, wait_up};
+
+/// Copies the services to the scan directory `rules`, as git has them.
+fn copy(scratch: &Scratch) {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/rules");
+    for service in fs::read_dir(examples).expect("it is there").flatten() {
+        let dir = Path::new("rules").join(service.file_name());
+        scratch.mkdir(&dir);
+        for file in fs::read_dir(service.path()).expect("it is a directory").flatten() {
+            // Whoever has started the examples has other files there too.
+            if file.path().is_file() {
+                let to = scratch.path(&dir).join(file.file_name());
+                fs::copy(file.path(), to).expect("a file");
+            }
+        }
+    }
+    for made in ["cleanup/last", "job/result", "health/sick"] {
+        let _ = fs::remove_file(scratch.path("rules").join(made));
+    }
+}
+
+#[test]
+fn each_service_of_the_examples_does_what_it_says() {
+    let scratch = Scratch::new();
+    copy(&scratch);
+    scratch.mkdir("target/release");
+    symlink(scratch.suite().path("uphold"), scratch.path("target/release/uphold")).expect("a link");
+    let mut command = scratch.command("svscan", &["rules"]);
+    let _svscan = start(command.env("CARGO_TARGET_DIR", scratch.path("target")));
+    let said = |name: &str| svstat(&scratch, Path::new("rules").join(name).to_str().expect("a name"));
+    let said_so = |name: &'static str, clause: &'static str| {
+        wait_until(&format!("{name} is {clause}: {}", said(name)), || said(name).contains(clause));
+    };
+    said_so("job", ", done");
+    assert!(scratch.path("rules/job/result").exists());
+    said_so("pace", ", next start in ");
+    said_so("limit", ", failed: ended 5 times in ");
+    let first = wait_up(&scratch, "rules/health");
+    scratch.write("rules/health/sick", "");
+    wait_until("it is started again", || wait_up(&scratch, "rules/health") != first);
+    let told = || fs::read_to_string(scratch.path("rules/cleanup/last")).unwrap_or_default();
+    wait_until("finish was told", || told() == "cleanup: exit code 3, signal 0\n");
+}
