@@ -65,6 +65,10 @@ impl Starter {
         let Ok(has_log) = has_log(system, services, name) else {
             return Outcome::Failed;
         };
+        // This comes first: a service that runs keeps its log pipe, and nothing is done about that while it is unknown whether it runs.
+        let Ok(found) = find_supervise(system, services, id, Path::new(name)) else {
+            return Outcome::Failed;
+        };
         match self.prepare_pipe(system, services, id, name, has_log) {
             Ok(named) => {
                 services.said.over(subject(b"pipe", name));
@@ -77,7 +81,7 @@ impl Starter {
                 return Outcome::Failed;
             }
         }
-        self.start_supervise(system, services, id, Role::Main, name)
+        self.start_unless_found(system, services, (id, Role::Main), name, found)
     }
 
     fn start_log<S: System>(&self, system: &mut S, services: &mut Services<S>, id: Id, name: &OsStr) -> Outcome {
@@ -88,7 +92,10 @@ impl Starter {
         }
         // The messages of the logger's supervise contain the name of the service. Those of the original only say "log".
         let dir = Path::new(name).join(names::LOG);
-        self.start_supervise(system, services, id, Role::Log, dir.as_os_str())
+        let Ok(found) = find_supervise(system, services, id, &dir) else {
+            return Outcome::Failed;
+        };
+        self.start_unless_found(system, services, (id, Role::Log), dir.as_os_str(), found)
     }
 
     /// Makes sure, before each start of a service, that it has the log pipe it needs. Returns false if the name no longer leads to the service.
@@ -123,28 +130,18 @@ impl Starter {
         Ok(true)
     }
 
-    /// Starts a supervise in `dir`. If one runs there already, as after the death of another svscan, svscan watches for its end instead.
-    fn start_supervise<S: System>(
+    /// Starts a supervise in `dir`. If one was found that runs there already, svscan watches for its end instead.
+    fn start_unless_found<S: System>(
         &self,
         system: &mut S,
         services: &mut Services<S>,
-        id: Id,
-        role: Role,
+        (id, role): (Id, Role),
         dir: &OsStr,
+        found: Option<Found<S>>,
     ) -> Outcome {
-        match system.find_supervise(Path::new(dir)) {
-            // The name has just been given to another directory, and this is the supervise of that one.
-            Ok(Some(_)) if !services.is_named(system, id) => return Outcome::Failed,
-            Ok(Some(found)) => {
-                services.found(system.now(), id, role, found);
-                return Outcome::Runs;
-            }
-            Ok(None) => services.said.over(subject(b"ok", dir)),
-            Err(error) => {
-                let text = text!("unable to open ", files::of(Path::new(dir), names::OK));
-                services.said.warning(subject(b"ok", dir), text, &error);
-                return Outcome::Failed;
-            }
+        if let Some(found) = found {
+            services.found(system.now(), id, role, found);
+            return Outcome::Runs;
         }
         let is_last =
             role == Role::Main && self.last.as_deref().is_some_and(|name| services.is_called(system, id, name));
@@ -154,6 +151,32 @@ impl Starter {
         };
         services.scan.started(system.now(), id, role, pid);
         Outcome::Runs
+    }
+}
+
+/// A supervise that runs, as the system tells of it.
+type Found<S> = (<S as System>::Fifo, Option<Pid>);
+
+/// Returns the supervise that runs in `dir`, as after the death of another svscan. Returns `Err` if a later attempt may find out, or find that the name leads
+/// elsewhere.
+fn find_supervise<S: System>(
+    system: &mut S,
+    services: &mut Services<S>,
+    id: Id,
+    dir: &Path,
+) -> Result<Option<Found<S>>, ()> {
+    match system.find_supervise(dir) {
+        // The name has just been given to another directory, and this is the supervise of that one.
+        Ok(Some(_)) if !services.is_named(system, id) => Err(()),
+        Ok(found) => {
+            services.said.over(subject(b"ok", dir.as_os_str()));
+            Ok(found)
+        }
+        Err(error) => {
+            let text = text!("unable to open ", files::of(dir, names::OK));
+            services.said.warning(subject(b"ok", dir.as_os_str()), text, &error);
+            Err(())
+        }
     }
 }
 
