@@ -102,6 +102,7 @@ fn rules([finish, limit, finals, backoff, times, within]: [u8; 6]) -> Rules {
     let seconds = |byte: u8| (byte > 0).then(|| u64::from(byte) * SECOND);
     let codes = format!("{}-255", finals.saturating_sub(1));
     Rules {
+        tally: 0,
         finish: finish > 0,
         finish_limit: seconds(limit),
         finals: if finals > 0 { Finals::parse(codes.as_bytes(), |_| None).expect("codes") } else { Finals::default() },

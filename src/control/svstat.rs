@@ -1,28 +1,31 @@
 //! `svstat`: one line on stdout for each service directory. Scripts parse the lines, so their wording is that of
 //! daemontools 0.76, including `1 seconds`, and the exit code is 0 whatever they say.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use cli::{Text, Word, WrongOption, reason, text};
 use svdir::names;
+use svdir::tally::{self, Death};
+use sys::fd;
 
 use crate::service::client::{self, Unreachable};
 use crate::service::facts::Facts;
-use crate::service::{now, tick};
+use crate::service::{files, now, over, tick};
 
 use super::Home;
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svstat",
-    synopsis: "[--long] [dir ...]",
-    usage: "svstat: usage: svstat [--long] [dir ...]",
+    synopsis: "[--long | --deaths] [dir ...]",
+    usage: "svstat: usage: svstat [--long | --deaths] [dir ...]",
     usage_exit: cli::USAGE,
     about: "Prints one line for each service directory: whether the service is up, for how long, and what is wanted.",
     options: &[
         ("--long", "tell besides who supervises the service, how often it was started and how it ended last"),
+        ("--deaths", "a line for each end of the service that is in its death tally, the oldest first"),
         ("dir", "a service directory; -- goes before one whose name begins with --"),
     ],
 };
@@ -33,33 +36,51 @@ pub fn main(call: cli::Call) -> i32 {
 }
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
-    let (long, dirs) = operands(call.words())?;
+    let (shown, dirs) = operands(call.words())?;
     let mut lines = Text::default();
-    let done = describe_all(dirs, long, &mut lines);
+    let done = describe_all(dirs, shown, &mut lines);
     // If stdout cannot be written, there is nobody to tell.
     let _ = sys::fd::write_all(sys::fd::stdout(), &lines.0);
     done.map(|()| 0)
 }
 
-/// Splits the words into whether `--long` is among them, and the service directories. `-x` is a directory: only words with two dashes are options.
-fn operands(words: &[Word]) -> Result<(bool, &[Word]), WrongOption> {
-    match words.split_first() {
-        Some((word, rest)) if *word == "--long" => operands(rest).map(|(_, dirs)| (true, dirs)),
-        Some((word, rest)) if *word == "--" => Ok((false, rest)),
-        Some((word, _)) if word.as_bytes().starts_with(b"--") => Err(WrongOption::Long(word)),
-        Some(_) | None => Ok((false, words)),
-    }
+/// What is shown of each service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Line,
+    LongLine,
+    Deaths,
 }
 
-fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<()> {
+/// Splits the words into the options, of which the first counts, and the service directories. `-x` is a directory: only words with two dashes are options.
+fn operands(words: &[Word]) -> Result<(Shown, &[Word]), WrongOption> {
+    let (option, rest) = match words.split_first() {
+        Some((word, rest)) if *word == "--long" => (Shown::LongLine, rest),
+        Some((word, rest)) if *word == "--deaths" => (Shown::Deaths, rest),
+        Some((word, rest)) if *word == "--" => return Ok((Shown::Line, rest)),
+        Some((word, _)) if word.as_bytes().starts_with(b"--") => return Err(WrongOption::Long(word)),
+        Some(_) | None => return Ok((Shown::Line, words)),
+    };
+    operands(rest).map(|(_, dirs)| (option, dirs))
+}
+
+fn describe_all(dirs: &[Word], shown: Shown, lines: &mut Text) -> anyhow::Result<()> {
     let home = Home::open()?;
     for dir in dirs {
+        if shown == Shown::Deaths {
+            match home.visit(Path::new(dir), deaths)? {
+                Ok(Ok(deaths)) => deaths.iter().for_each(|death| add_death(dir, *death, lines)),
+                Ok(Err(Text(why))) => lines.add(&[dir, &": ", &why.as_slice(), &"\n"]),
+                Err(error) => lines.add(&[dir, &": unable to chdir: ", &reason(&error).as_ref(), &"\n"]),
+            }
+            continue;
+        }
         let found = home.visit(Path::new(dir), look)?;
         lines.add(&[dir, &": "]);
         match found {
             Ok(Ok((facts, normally_up))) => {
                 lines.add(&[&facts.line(normally_up, now(), tick()).0.as_slice()]);
-                if long {
+                if shown == Shown::LongLine {
                     lines.add(&[&facts.more().0.as_slice()]);
                 }
             }
@@ -69,6 +90,23 @@ fn describe_all(dirs: &[Word], long: bool, lines: &mut Text) -> anyhow::Result<(
         lines.add(&[&"\n"]);
     }
     Ok(())
+}
+
+/// Reads the death tally of the current directory. An error is the text that says why there is none.
+fn deaths() -> Result<Vec<Death>, Text> {
+    let most = usize::from(tally::MOST) * tally::DEATH;
+    let read = || {
+        let mut bytes = Vec::new();
+        let file = fd::open_read(&*files::here(names::DEATH_TALLY))?;
+        file.take(most as u64).read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = read().map_err(|error| text!("unable to read ", names::DEATH_TALLY, ": ", reason(&error).as_ref()))?;
+    Ok(tally::deaths(&bytes).collect())
+}
+
+/// Adds a line that begins with a label, so that tai64nlocal can show the time.
+fn add_death(dir: &Word, death: Death, lines: &mut Text) {
+    lines.add(&[&death.at.text().as_slice(), &" ", dir, &": ", &over::ended(death.exit).as_str(), &"\n"]);
 }
 
 /// Reads the facts about the service of the current directory, and whether it is normally up. An error is the text that says why they are not

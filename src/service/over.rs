@@ -21,13 +21,20 @@ pub fn reason(over: Over) -> String {
             let word = if times == 1 { "time" } else { "times" };
             format!("ended {times} {word} in {seconds} seconds")
         }
-        Over::Ended(Exit::Code(code)) => format!("exited {code}"),
-        Over::Ended(Exit::Signal(signal)) => match Signal::try_from(i32::from(signal)) {
+        Over::Ended(exit) => ended(exit),
+        Over::Unknown => "a later version knows why".to_owned(),
+    }
+}
+
+/// How the service has ended.
+pub fn ended(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited {code}"),
+        Exit::Signal(signal) => match Signal::try_from(i32::from(signal)) {
             Ok(signal) => format!("killed by {signal}"),
             Err(_) => format!("killed by signal {signal}"),
         },
-        Over::Ended(Exit::Unknown) => "ended unseen".to_owned(),
-        Over::Unknown => "a later version knows why".to_owned(),
+        Exit::Unknown => "ended unseen".to_owned(),
     }
 }
 

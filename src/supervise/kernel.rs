@@ -11,6 +11,7 @@ use machine::supervise::{Event, Knobs, Machine, Needs, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::notify::Notice;
 use svdir::record::{Born, Process, Record, Text};
+use svdir::tally::Death;
 use sys::notify::LONGEST;
 use sys::process::Change;
 use tai::Label;
@@ -117,6 +118,9 @@ pub trait Kernel {
 
     /// Repairs what a process of the service, which has ended, has done to the sockets that it shares with others.
     fn copy_ended(&mut self, said: &mut Warnings);
+
+    /// Adds a death to the death tally, of which `most` are kept.
+    fn tally(&mut self, death: Death, most: u16, said: &mut Warnings);
 
     /// Writes the record.
     fn announce(&mut self, record: &Record, said: &mut Warnings);

@@ -15,6 +15,7 @@ use svdir::finals::{self, Finals};
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::names;
 use svdir::record::Decided;
+use svdir::tally::MOST;
 use sys::limits::{self, Resource};
 use sys::{fd, process};
 
@@ -31,6 +32,8 @@ pub struct Present {
     pub check: bool,
     /// `sockets/`
     pub sockets: bool,
+    /// `max-death-tally`
+    pub max_death_tally: bool,
     /// `health`
     pub health: bool,
     /// `finish`
@@ -86,6 +89,7 @@ impl Presence {
                 watchdog: there(names::WATCHDOG),
                 check: there(names::CHECK),
                 sockets: there(names::SOCKETS),
+                max_death_tally: there(names::MAX_DEATH_TALLY),
                 health: there(names::HEALTH),
                 finish: there(names::FINISH),
                 final_exits: there(names::FINAL_EXITS),
@@ -182,7 +186,12 @@ pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
     let finals = |bytes: &[u8]| Finals::parse(bytes, number_of).map_err(Wrong::reason);
     let longest = |bytes: &[u8]| knob::duration(bytes, Unit::Nothing).map_err(Wrong::reason);
     let backoff = get_if(present.backoff, dir, names::BACKOFF, "1s", longest, said);
+    let most = |bytes: &[u8]| {
+        let number = knob::descriptor(bytes).map_err(Wrong::reason)?;
+        u16::try_from(number).ok().filter(|&most| most <= MOST).ok_or("not a number from 0 to 4096")
+    };
     Rules {
+        tally: get_if(present.max_death_tally, dir, names::MAX_DEATH_TALLY, "none", most, said).unwrap_or(0),
         finish: present.finish,
         finish_limit: if present.finish { finish_limit(dir, said) } else { None },
         finals: get_if(present.final_exits, dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default(),

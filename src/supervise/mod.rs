@@ -15,6 +15,7 @@ mod start;
 mod supervisor;
 mod system;
 mod takeover;
+mod tally;
 mod upgrade;
 mod voice;
 #[cfg(test)]

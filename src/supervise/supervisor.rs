@@ -11,6 +11,7 @@ use machine::supervise::{Action, Event, Job, Machine, Needs, Rules, Say, Slot, T
 use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
 use svdir::record::{self as sections, Observed, Record};
+use svdir::tally::Death;
 use svdir::{Command, Exit, names};
 use sys::notify::LONGEST;
 use sys::process::Change;
@@ -424,6 +425,9 @@ impl<K: Kernel> Supervisor<'_, K> {
                 self.kernel.forget_ready(Slot::Main);
             }
             Action::Announce => self.announce(),
+            Action::Tally(exit, most) => {
+                self.kernel.tally(Death { at: self.told.main.since, exit }, most, &mut self.said);
+            }
             Action::Say(what) => {
                 if let Some(Text(why)) = say::say(self.dir, what, self.told.why.bytes()) {
                     self.told.why = sections::Text::new(&why);

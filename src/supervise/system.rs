@@ -13,6 +13,7 @@ use svdir::names;
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{Born, Record, Text};
+use svdir::tally::Death;
 use sys::adopted::Adopted;
 use sys::notify::LONGEST;
 use sys::process::{self, Change};
@@ -28,6 +29,7 @@ use super::knobs::{health, rules};
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
 use super::takeover;
+use super::tally;
 use super::upgrade::unknown_descriptor;
 use crate::service::successor::{Answer, Successor};
 use crate::service::{now, record, tick};
@@ -215,6 +217,10 @@ impl<'s> Kernel for System<'s> {
 
     fn copy_ended(&mut self, said: &mut Warnings) {
         self.provisions.sockets.listen_again(self.dir, said);
+    }
+
+    fn tally(&mut self, death: Death, most: u16, said: &mut Warnings) {
+        tally::add(self.dir, death, most, said);
     }
 
     fn announce(&mut self, record: &Record, said: &mut Warnings) {

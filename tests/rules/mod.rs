@@ -13,3 +13,4 @@ mod finish_left_behind;
 mod health;
 mod pace;
 mod service;
+mod tally;

@@ -226,6 +226,8 @@ struct World {
     finish: Option<FinishRun>,
     /// How many there were, also those that could not be run.
     finishes: u32,
+    /// How many ends were noted in the death tally.
+    tallied: u32,
     /// Children of supervise that have ended and are no copies: what could not become `run` beside the child.
     strangers: Vec<u32>,
     /// Those that are known not to have become `run`.
@@ -279,6 +281,7 @@ impl World {
             healths: Vec::new(),
             finish: None,
             finishes: 0,
+            tallied: 0,
             strangers: Vec::new(),
             never_run: BTreeSet::new(),
             next_pid: 100,
@@ -516,6 +519,10 @@ impl World {
             }
             Action::Say(Say::Over(over)) => assert_eq!(self.decided().over, Some(over)),
             Action::Signal(target, signal) => self.signal(target, signal),
+            Action::Tally(exit, most) => {
+                assert_eq!((Some(exit), most), (self.last_exit, self.rules.tally));
+                self.tallied += 1;
+            }
             Action::Stamp => self.seen[0].since = self.label(),
             Action::StampReady => self.seen[0].ready = Some(self.label()),
             Action::Announce => self.announce(self.record()),
@@ -909,7 +916,7 @@ impl World {
         let is_wanted = want == Want::Up && !self.decided().service.exiting;
         let is_counted = is_wanted && child.executed && !child.asked && beside.is_none();
         let is_last = beside.is_none() && ((is_listed && is_wanted) | (is_counted && self.count(child.started)));
-        let finishes = self.finishes;
+        let (finishes, tallied) = (self.finishes, self.tallied);
         self.step(Event::Ended(Pid(child.pid), exit, self.rules));
         let is_replaced = beside.is_some() && self.child.as_ref().map(|child| child.pid) == beside;
         if is_counted && !is_last {
@@ -918,6 +925,7 @@ impl World {
         }
         let lived = child.executed && !is_replaced;
         assert_eq!(self.decided().over.is_some(), is_last && !is_replaced, "whether that was the last end");
+        assert_eq!(self.tallied, tallied + u32::from(lived && self.rules.tally > 0), "the death tally");
         let expected = finishes + u32::from(lived && self.rules.finish);
         assert_eq!(self.finishes, expected, "`finish` is run once for each life, and for nothing else");
         if !child.executed && self.child.is_none() {
@@ -1379,8 +1387,9 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     let finals = prop::sample::select(vec![Finals::default(), Finals::default(), Finals::ANY, one]);
     let backoff = prop::option::of(prop_oneof![0..40 * SECOND, Just(100 * SECOND)]);
     let restart_limit = (1..5_u8, 1..20 * SECOND).prop_map(|(times, within)| Limit { times, within });
-    let rules = (any::<bool>(), limit, finals, backoff, prop::option::of(restart_limit));
-    rules.prop_map(|(finish, finish_limit, finals, backoff, restarts)| Rules {
+    let rules = (0..2_u16, any::<bool>(), limit, finals, backoff, prop::option::of(restart_limit));
+    rules.prop_map(|(tally, finish, finish_limit, finals, backoff, restarts)| Rules {
+        tally,
         finish,
         finish_limit,
         finals,

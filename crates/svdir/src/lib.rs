@@ -13,6 +13,7 @@ pub mod names;
 pub mod notify;
 pub mod record;
 mod status;
+pub mod tally;
 
 pub use command::{Command, Mark, UPGRADE};
 pub use listener::Listener;

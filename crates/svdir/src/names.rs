@@ -36,6 +36,8 @@ pub const FINAL_EXITS: &str = "final-exits";
 pub const BACKOFF: &str = "backoff";
 /// Knob: how often [`RUN`] may end in how much time.
 pub const MAX_RESTARTS: &str = "max-restarts";
+/// Knob: how many ends of [`RUN`] are kept in the death tally.
+pub const MAX_DEATH_TALLY: &str = "max-death-tally";
 /// The program that finds out again and again whether the service still works.
 pub const HEALTH: &str = "health";
 /// Knob: the time from the end of one run of [`HEALTH`] to the next.
@@ -48,6 +50,10 @@ pub const LOG: &str = "log";
 pub const SUPERVISE: &str = "supervise";
 /// The file that the supervise which runs here has locked, for as long as it lives.
 pub const LOCK: &str = "supervise/lock";
+/// The death tally ([`crate::tally`]).
+pub const DEATH_TALLY: &str = "supervise/death_tally";
+/// The next death tally, before it is renamed.
+pub const DEATH_TALLY_NEW: &str = "supervise/death_tally.new";
 /// FIFO from which supervise reads commands.
 pub const CONTROL: &str = "supervise/control";
 /// FIFO that has a reader exactly while a supervise runs here.

@@ -190,9 +190,15 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     let restarts = prop_oneof![2 => Just(None), 1 => Just(Some(Limit { times: 3, within: 10 * SECOND }))];
     let finish_limit = select(&[None, Some(SECOND), Some(5 * SECOND)][..]);
     let backoff = select(&[None, Some(4 * SECOND), Some(60 * SECOND)][..]);
-    (weighted(2.0 / 3.0), finish_limit, finals, backoff, restarts).prop_map(
-        |(finish, finish_limit, finals, backoff, restarts)| Rules { finish, finish_limit, finals, backoff, restarts },
-    )
+    let rules = (select(&[0, 100][..]), weighted(2.0 / 3.0), finish_limit, finals, backoff, restarts);
+    rules.prop_map(|(tally, finish, finish_limit, finals, backoff, restarts)| Rules {
+        tally,
+        finish,
+        finish_limit,
+        finals,
+        backoff,
+        restarts,
+    })
 }
 
 fn any_word() -> impl Strategy<Value = &'static str> {

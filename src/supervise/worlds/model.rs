@@ -14,6 +14,7 @@ use svdir::Command;
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{Born, Record, Text};
+use svdir::tally::Death;
 use sys::notify::LONGEST;
 use sys::process::Change;
 use tai::Label;
@@ -222,6 +223,11 @@ impl Kernel for Model {
     }
 
     fn copy_ended(&mut self, _: &mut Warnings) {
+        drop(self.call());
+    }
+
+    fn tally(&mut self, _: Death, most: u16, _: &mut Warnings) {
+        assert!(most > 0, "nobody keeps a tally");
         drop(self.call());
     }
 

@@ -137,6 +137,8 @@ pub enum Action {
     StampReady,
     /// Write the record.
     Announce,
+    /// Note in the death tally, of which so many are kept, that the main copy has ended so, at the time of the stamp.
+    Tally(Exit, u16),
     /// Print a message.
     Say(Say),
     /// Exit.

@@ -354,6 +354,9 @@ impl Machine {
         // A process that has never executed `run` was never up.
         if main.executed {
             todo.push(Action::Stamp);
+            if rules.tally > 0 {
+                todo.push(Action::Tally(exit, rules.tally));
+            }
         }
         let is_judged = main.executed && !main.asked && self.orders.is_wanted();
         let over = if is_judged {

@@ -8,6 +8,8 @@ use super::restarts::Limit;
 /// The rules for what follows the end of the main copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
+    /// How many ends of the service are kept in the death tally; 0 for none.
+    pub tally: u16,
     /// There is a `finish`.
     pub finish: bool,
     /// How long that may take before it is killed, in nanoseconds; for ever if `None`.
@@ -23,6 +25,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Rules {
         Rules {
+            tally: 0,
             finish: false,
             finish_limit: Some(finish::LIMIT),
             finals: Finals::default(),
