@@ -14,7 +14,7 @@ fn finish_is_told_how_run_has_ended() {
         let service = Service::finishing(user, ENDS, HELD);
         service.put("end", "exit 3");
         let service = service.start();
-        service.wait_ends("3 0 web\n");
+        wait_until("it is told of an exit", || service.ends().starts_with("3 0 web\n"));
         service.put("end", "kill -9 $$");
         wait_until("it is told of a signal", || service.ends().ends_with("256 9 web\n"));
         let first = service.ends().replace("3 0 web\n", "");
