@@ -49,6 +49,8 @@ fn supervise_becomes_its_new_file_and_the_service_does_not_notice() {
     scratch.service("a", SLEEPER);
     let supervise = supervise(&scratch);
     let child = wait_up(&scratch, "a");
+    // One that is stopped before its first line, and ended then, never writes it.
+    wait_until("it was started", || lines(&scratch, "supervise.out") == 1);
     svc(&scratch, "-p", "a");
     wait_until("it is paused", || svstat(&scratch, "a").ends_with(", paused"));
     for _ in 0..3 {

@@ -134,7 +134,9 @@ fn live_socket_is_refused_and_a_stale_one_taken_over() {
     refused_in(&scratch, &["--listen", "unix:s"], "unix:s: address already used");
     UnixStream::connect(scratch.path("s")).expect("it still listens");
     drop(live);
-    assert_eq!(scratch.run("hupwatch", &["--listen", "unix:s", "--", "./command"]).code, 0);
+    // A process that another test starts in this moment has the socket open until it has executed its program.
+    let hupwatch = || scratch.run("hupwatch", &["--listen", "unix:s", "--", "./command"]);
+    testkit::wait_until("the stale one is taken over", || hupwatch().code == 0);
     assert_eq!(scratch.text("notes"), "ran\n");
     scratch.write("f", "x");
     std::fs::remove_file(scratch.path("notes")).expect("it is there");
