@@ -66,16 +66,19 @@ impl Proofs {
         self.running.values().any(|(known, _)| known == name)
     }
 
-    /// Takes note that a process has ended. If it looked at a name, returns the name and `came_back`. If that is true, svscan may look too. `came_back`
-    /// is false for a child that was killed: its look may never have returned.
-    pub fn ended(&mut self, now: Tick, pid: Pid, came_back: bool, said: &mut Warnings) -> Option<(OsString, bool)> {
+    /// Takes note that a process has ended, with this exit code or by a signal. If it looked at a name, returns the name, and whether its look has
+    /// returned. Then svscan may look too. The look of a child that was killed may never have returned; nor may one have begun that has another
+    /// exit code than svok has, as from the dynamic loader.
+    pub fn ended(&mut self, now: Tick, pid: Pid, code: Option<u8>, said: &mut Warnings) -> Option<(OsString, bool)> {
         let (name, _) = self.running.remove(&pid)?;
+        let came_back = matches!(code, Some(0 | cli::USAGE | cli::TEMPORARY));
         if came_back {
             said.over(subject(b"proof", &name));
             self.proved.insert(name.clone(), now);
         } else {
             let text = text!("unable to stat ", &*name, ", trying again in 5 seconds");
-            said.warning(subject(b"proof", &name), text, &io::Error::other("svok was killed"));
+            let why = code.map_or("svok was killed".to_owned(), |code| format!("svok exited {code}"));
+            said.warning(subject(b"proof", &name), text, &io::Error::other(why));
             self.failed.insert(name.clone(), now);
         }
         Some((name, came_back))

@@ -212,7 +212,7 @@ impl<S: System> Scanner<S> {
                     self.see_end(id, role, if code.is_some() { End::Exited } else { End::Killed });
                 }
                 None => {
-                    match self.proofs.ended(now, pid, code.is_some(), &mut self.services.said) {
+                    match self.proofs.ended(now, pid, code, &mut self.services.said) {
                         Some((name, true)) => proved.push(name),
                         Some((_, false)) => self.services.scan.rescan_later(now),
                         None => {}
