@@ -63,7 +63,7 @@ fn messages_of_a_loggers_supervise_name_the_service() {
 
 /// A service that leaves 50 lines in the pipe when it ends, and a logger that reads only when it is told to.
 fn a_lazy_logger(scratch: &Scratch) {
-    let body = "trap 'i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo $i; done; exit' TERM; echo up; while :; do sleep 0.05; done";
+    let body = "trap 'i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo $i; done; exit' TERM; echo up; : >hears; while :; do sleep 0.05; done";
     scratch.service("a", body);
     scratch.script("a/log/run", "while [ ! -e ../read ]; do sleep 0.05; done; exec cat >>../got");
     scratch.mkdir("service");
@@ -77,6 +77,7 @@ fn the_logger_of_a_removed_service_reads_to_the_end_and_leaves() {
     let _svscan = scratch.start("svscan", "svscan", &["service"]);
     wait_up(&scratch, "service/a");
     wait_up(&scratch, "service/a/log");
+    wait_until("it hears TERM", || scratch.path("a/hears").exists());
     fs::remove_file(scratch.path("service/a")).expect("removes");
     svc(&scratch, "-dx", "a");
     wait_until("the service is gone", || svstat(&scratch, "a") == "supervise not running");
@@ -92,6 +93,7 @@ fn a_service_that_is_listed_again_while_its_logger_still_reads_uses_the_same_pip
     let _svscan = scratch.start("svscan", "svscan", &["service"]);
     let first = wait_up(&scratch, "service/a");
     let logger = wait_up(&scratch, "service/a/log");
+    wait_until("it hears TERM", || scratch.path("a/hears").exists());
     fs::remove_file(scratch.path("service/a")).expect("removes");
     svc(&scratch, "-dx", "a");
     wait_until("the service is gone", || svstat(&scratch, "a") == "supervise not running");
