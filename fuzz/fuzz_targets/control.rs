@@ -43,7 +43,7 @@ impl World {
 
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Start(slot @ Slot::Job(Job::Check(_))) => {
+            Action::Start(slot @ Slot::Job(Job::Check(_) | Job::Health(_))) => {
                 return Some(Event::NotStarted(slot, NotStarted::Refused));
             }
             Action::Start(slot) => {
@@ -74,7 +74,8 @@ impl World {
                 assert_eq!((self.main, self.second, self.finish), (None, None, None), "it quits with a child");
                 self.quit = true;
             }
-            Action::Signal(..) | Action::Stamp | Action::StampReady | Action::Announce | Action::Say(_) => {}
+            Action::Signal(..) | Action::Stamp | Action::StampReady => {}
+            Action::Announce | Action::Tally(..) | Action::Say(_) => {}
         }
         None
     }
@@ -102,7 +103,7 @@ fn rules([finish, limit, finals, backoff, times, within]: [u8; 6]) -> Rules {
     let seconds = |byte: u8| (byte > 0).then(|| u64::from(byte) * SECOND);
     let codes = format!("{}-255", finals.saturating_sub(1));
     Rules {
-        tally: 0,
+        tally: u16::from(finish),
         finish: finish > 0,
         finish_limit: seconds(limit),
         finals: if finals > 0 { Finals::parse(codes.as_bytes(), |_| None).expect("codes") } else { Finals::default() },
