@@ -15,7 +15,7 @@ use super::end::Last;
 use super::looks;
 use super::proofs::Proofs;
 use super::services::Services;
-use super::start::Starter;
+use super::start::{Outcome, Starter};
 use super::stop::Stopping;
 use super::system::{System, Woken};
 use super::upgrade::ScanState;
@@ -193,7 +193,11 @@ impl<S: System> Scanner<S> {
             return self.start(id, role);
         }
         self.system.watch_only(&|known| known != id);
-        self.starter.start(&mut self.system, &mut self.services, id, role);
+        let outcome = self.starter.start(&mut self.system, &mut self.services, id, role);
+        // Or it leads there since a moment ago: what was found out must not be known for nothing.
+        if outcome == Outcome::Failed && !self.services.is_named(&self.system, id) {
+            looks::look(&mut self.system, &mut self.services, &mut self.proofs, &name);
+        }
     }
 
     fn hear(&mut self) {
