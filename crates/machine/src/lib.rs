@@ -8,6 +8,7 @@ pub mod actions;
 pub mod hupwatch;
 pub mod overlap;
 pub mod probe;
+pub mod runs;
 pub mod scan;
 mod signal;
 pub mod speaker;

@@ -10,6 +10,8 @@
 //! There is one run at a time, and each may take [`LIMIT`]. A service that is ready at once is found ready at once, and a service
 //! that never gets ready costs one process a second.
 
+pub use crate::runs::Action;
+use crate::runs::Runs;
 use crate::{Pid, SECOND, Tick};
 
 /// The pause from the start of the service to the first run, and from the failure of that to the second, in
@@ -20,27 +22,10 @@ pub const LONGEST_PAUSE: u64 = SECOND;
 /// The limit of one run, in nanoseconds: a run that takes longer has failed.
 pub const LIMIT: u64 = 10 * SECOND;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Idle,
-    Due(Tick),
-    Running(Pid, Tick),
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Run `check`, and report the outcome by [`Probe::started`] or [`Probe::not_started`].
-    Run,
-    /// Kill the `check` that runs.
-    Kill(Pid),
-}
-
 /// The state of the checks of one start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
-    state: State,
+    runs: Runs,
     pause: u64,
 }
 
@@ -48,54 +33,37 @@ impl Probe {
     /// Begins the checks of a service that was just started.
     pub fn begin(&mut self, now: Tick) {
         self.pause = FIRST_PAUSE;
-        self.state = State::Due(now.after(self.pause));
+        self.runs = Runs::Due(now.after(self.pause));
     }
 
     /// Ends the checks. Returns the process that runs, which is to be killed.
     pub fn stop(&mut self) -> Option<Pid> {
-        match std::mem::take(&mut self.state) {
-            State::Running(pid, _) => Some(pid),
-            State::Idle | State::Due(_) => None,
-        }
+        self.runs.stop()
     }
 
     /// The process that runs, if one does.
     pub const fn pid(&self) -> Option<Pid> {
-        match self.state {
-            State::Running(pid, _) => Some(pid),
-            State::Idle | State::Due(_) => None,
-        }
+        self.runs.pid()
     }
 
     /// Returns whether no check is to be run any more.
     pub fn is_over(&self) -> bool {
-        self.state == State::Idle
+        self.runs == Runs::Idle
     }
 
     /// The time at which [`timeout`](Probe::timeout) is to be called.
-    pub fn deadline(&self) -> Option<Tick> {
-        match self.state {
-            State::Idle => None,
-            State::Due(at) | State::Running(_, at) => Some(at),
-        }
+    pub const fn deadline(&self) -> Option<Tick> {
+        self.runs.deadline()
     }
 
-    /// Returns the action that is due.
+    /// Returns the action that is due; the outcome of a run is reported by [`Probe::started`] or [`Probe::not_started`].
     pub fn timeout(&mut self, now: Tick) -> Option<Action> {
-        match self.state {
-            State::Due(at) if at <= now => Some(Action::Run),
-            State::Running(pid, at) if at <= now => {
-                // KILL works; if it should not, it is sent again after another LIMIT.
-                self.state = State::Running(pid, now.after(LIMIT));
-                Some(Action::Kill(pid))
-            }
-            State::Idle | State::Due(_) | State::Running(..) => None,
-        }
+        self.runs.timeout(now, LIMIT)
     }
 
     /// Notes that `check` was started as this process.
     pub fn started(&mut self, now: Tick, pid: Pid) {
-        self.state = State::Running(pid, now.after(LIMIT));
+        self.runs = Runs::Running(pid, now.after(LIMIT));
     }
 
     /// Notes that `check` could not be run.
@@ -105,21 +73,21 @@ impl Probe {
 
     /// Takes in the end of a process. `None` if it was not the check that runs; otherwise whether the service is ready.
     pub fn ended(&mut self, now: Tick, pid: Pid, success: bool) -> Option<bool> {
-        match self.state {
-            State::Running(check, _) if check == pid => {
+        match self.runs {
+            Runs::Running(check, _) if check == pid => {
                 if success {
-                    self.state = State::Idle;
+                    self.runs = Runs::Idle;
                 } else {
                     self.again(now);
                 }
                 Some(success)
             }
-            State::Idle | State::Due(_) | State::Running(..) => None,
+            Runs::Idle | Runs::Due(_) | Runs::Running(..) => None,
         }
     }
 
     fn again(&mut self, now: Tick) {
-        self.state = State::Due(now.after(self.pause));
+        self.runs = Runs::Due(now.after(self.pause));
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
 }

@@ -13,7 +13,8 @@ use std::num::NonZeroU32;
 
 use svdir::record;
 
-use crate::{Pid, SECOND, Tick, probe};
+use crate::runs::{Action, Runs};
+use crate::{Pid, SECOND, Tick};
 
 /// The default of `health-interval`, in nanoseconds.
 pub const INTERVAL: u64 = 30 * SECOND;
@@ -37,18 +38,10 @@ impl Default for Settings {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Idle,
-    Due(Tick),
-    Running(Pid, Tick),
-}
-
 /// The runs of `health` about one copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    state: State,
+    runs: Runs,
     /// In nanoseconds; 0 if there is no `health`.
     interval: u64,
     /// How many runs have failed since the last success.
@@ -78,49 +71,32 @@ impl Health {
     /// Plans the next run if the copy is judged; otherwise calls off what is planned. Returns the process that runs, which is to be killed.
     pub fn judge(&mut self, now: Tick, judged: bool) -> Option<Pid> {
         if judged && self.interval > 0 {
-            if self.state == State::Idle {
-                self.state = State::Due(now.after(self.interval));
+            if self.runs == Runs::Idle {
+                self.runs = Runs::Due(now.after(self.interval));
             }
             return None;
         }
-        match std::mem::take(&mut self.state) {
-            State::Running(pid, _) => Some(pid),
-            State::Idle | State::Due(_) => None,
-        }
+        self.runs.stop()
     }
 
     /// The process that runs, if one does.
     pub const fn pid(&self) -> Option<Pid> {
-        match self.state {
-            State::Running(pid, _) => Some(pid),
-            State::Idle | State::Due(_) => None,
-        }
+        self.runs.pid()
     }
 
     /// The time at which [`timeout`](Health::timeout) is to be called.
     pub const fn deadline(&self) -> Option<Tick> {
-        match self.state {
-            State::Idle => None,
-            State::Due(at) | State::Running(_, at) => Some(at),
-        }
+        self.runs.deadline()
     }
 
     /// Returns the action that is due.
-    pub fn timeout(&mut self, now: Tick) -> Option<probe::Action> {
-        match self.state {
-            State::Due(at) if at <= now => Some(probe::Action::Run),
-            State::Running(pid, at) if at <= now => {
-                // KILL works; if it should not, it is sent again.
-                self.state = State::Running(pid, now.after(LIMIT));
-                Some(probe::Action::Kill(pid))
-            }
-            State::Idle | State::Due(_) | State::Running(..) => None,
-        }
+    pub fn timeout(&mut self, now: Tick) -> Option<Action> {
+        self.runs.timeout(now, LIMIT)
     }
 
     /// Notes that `health` was started as this process.
     pub fn started(&mut self, now: Tick, pid: Pid) {
-        self.state = State::Running(pid, now.after(self.interval.min(LIMIT)));
+        self.runs = Runs::Running(pid, now.after(self.interval.min(LIMIT)));
     }
 
     /// Notes that `health` could not be run, which says nothing about the copy. If it is `gone`, it is not run again.
@@ -128,14 +104,14 @@ impl Health {
         if gone {
             *self = Health::default();
         } else {
-            self.state = State::Due(now.after(self.interval));
+            self.runs = Runs::Due(now.after(self.interval));
         }
     }
 
     /// Takes in the end of the run. If the copy is unhealthy, returns how many have failed in a row.
     pub fn ended(&mut self, now: Tick, success: bool, settings: Settings) -> Option<u8> {
         self.interval = settings.interval;
-        self.state = State::Due(now.after(self.interval));
+        self.runs = Runs::Due(now.after(self.interval));
         if success {
             self.fails = 0;
             return None;
@@ -169,7 +145,7 @@ mod tests {
             let deadline = health.deadline().expect("one is planned");
             assert_eq!((now.until(deadline), health.timeout(now)), (SETTINGS.interval, None));
             now = deadline;
-            assert_eq!(health.timeout(now), Some(probe::Action::Run));
+            assert_eq!(health.timeout(now), Some(Action::Run));
             health.started(now, Pid(count as u32 + 1));
             found.push(health.ended(now, success, SETTINGS));
         }
@@ -188,7 +164,7 @@ mod tests {
         health.started(Tick(1), Pid(7));
         assert_eq!(health.timeout(Tick(SETTINGS.interval)), None);
         let late = Tick(1 + SETTINGS.interval);
-        assert_eq!((health.deadline(), health.timeout(late)), (Some(late), Some(probe::Action::Kill(Pid(7)))));
+        assert_eq!((health.deadline(), health.timeout(late)), (Some(late), Some(Action::Kill(Pid(7)))));
         assert_eq!((health.ended(late, false, SETTINGS), health.record().map(|left| left.fails)), (None, Some(1)));
         let mut seldom = Health::new(60 * SECOND);
         seldom.started(Tick(1), Pid(7));
