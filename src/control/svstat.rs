@@ -1,7 +1,7 @@
 //! `svstat`: one line on stdout for each service directory. Scripts parse the lines, so their wording is that of
 //! daemontools 0.76, including `1 seconds`, and the exit code is 0 whatever they say.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -9,11 +9,10 @@ use std::path::Path;
 use cli::{Text, Word, WrongOption, reason, text};
 use svdir::names;
 use svdir::tally::{self, Death};
-use sys::fd;
 
 use crate::service::client::{self, Unreachable};
 use crate::service::facts::Facts;
-use crate::service::{files, now, over, tick};
+use crate::service::{self, now, over, tick};
 
 use super::Home;
 
@@ -94,13 +93,8 @@ fn describe_all(dirs: &[Word], shown: Shown, lines: &mut Text) -> anyhow::Result
 
 /// Reads the death tally of the current directory. An error is the text that says why there is none.
 fn deaths() -> Result<Vec<Death>, Text> {
-    let most = usize::from(tally::MOST) * tally::DEATH;
-    let read = || {
-        let mut bytes = Vec::new();
-        let file = fd::open_read(&*files::here(names::DEATH_TALLY))?;
-        file.take(most as u64).read_to_end(&mut bytes).map(|_| bytes)
-    };
-    let bytes = read().map_err(|error| text!("unable to read ", names::DEATH_TALLY, ": ", reason(&error).as_ref()))?;
+    let bytes = service::tally::read()
+        .map_err(|error| text!("unable to read ", names::DEATH_TALLY, ": ", reason(&error).as_ref()))?;
     Ok(tally::deaths(&bytes).collect())
 }
 

@@ -20,6 +20,7 @@ pub mod record;
 pub mod running;
 pub mod scan_dir;
 pub mod successor;
+pub mod tally;
 
 /// The signals that make svscan as an init, and svscanboot, stop everything. A second one cuts the stop short.
 pub const STOP: [sys::process::Signal; 2] = [sys::process::Signal::SIGTERM, sys::process::Signal::SIGINT];
