@@ -28,7 +28,7 @@ mod imp {
 
     use super::{Birth, Change, Pid, Signal, io};
     use crate::clock::monotonic;
-    use crate::proc::{self, Stat};
+    use crate::proc::{self, Stat, TICK};
     use crate::process;
 
     /// The interval between two looks at a process whose end the kernel does not report, in nanoseconds.
@@ -279,9 +279,6 @@ mod imp {
         /// PIDFD_INFO_EXIT.
         const EXIT: u64 = 1 << 3;
     }
-
-    /// A tick of `/proc/PID/stat` in nanoseconds: a hundredth of a second (USER_HZ) in every kernel that this runs on.
-    const TICK: u64 = 10_000_000;
 
     /// The tick in which a process was born.
     fn birth(stat: &Stat) -> Birth {

@@ -15,7 +15,6 @@ pub mod clock;
 pub mod environ;
 pub mod exec;
 pub mod fd;
-
 pub mod identity;
 pub mod input;
 pub mod limits;
