@@ -2108,6 +2108,20 @@ fn a_replacement_of_what_is_down_is_a_start() {
     assert_eq!(world.status().want, Want::Up);
 }
 
+#[test]
+fn a_health_that_is_gone_at_an_upgrade_is_called_off_and_the_record_says_so() {
+    let settings = |interval| Happening::Health(health::Settings { interval, fails: 1 });
+    let world = World::new(Want::Down, false).live(&[
+        settings(SECOND),
+        Happening::HealthDoes(CheckDoes::Hangs),
+        Happening::Command(Command::Up),
+        Happening::Pass(SECOND),
+    ]);
+    assert!(world.record().decided.health.is_some_and(|health| health.pid.is_some()));
+    let world = world.live(&[settings(0), Happening::Upgrade]);
+    assert_eq!((world.announced.decided.health, world.healths.len()), (None, 0));
+}
+
 /// One that tells by `check` that it is ready.
 fn checked(does: CheckDoes) -> World {
     let mut world = World::new(Want::Down, false);

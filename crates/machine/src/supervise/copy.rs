@@ -180,6 +180,7 @@ impl Copy {
     pub(super) fn judge(&mut self, now: Tick, is_main: bool, todo: &mut Actions) {
         if let Some(health) = self.health.judge(now, is_main && self.is_judged()) {
             todo.push(Action::Signal(Target::Job(health), Signal::KILL));
+            todo.push(Action::Announce);
         }
     }
 
