@@ -28,14 +28,13 @@ fn thousands_of_orphans_leave_no_zombie() {
         for pid in &zombies {
             oldest = oldest.max(now - *seen.entry(*pid).or_insert(now));
         }
-        scratch.path("scan/maker/made").exists() && zombies.is_empty()
+        // In the end there is the supervise, and nothing else: the last orphans may live for a moment longer than their maker.
+        scratch.path("scan/maker/made").exists() && zombies.is_empty() && children(init.pid()).len() == 1
     });
     let _ = std::io::Write::write_all(
         &mut std::io::stderr(),
         format!("{ORPHANS} orphans: the oldest zombie that was seen was so for {oldest:?}\n").as_bytes(),
     );
-    // The supervise, and nothing else.
-    assert_eq!(children(init.pid()).len(), 1);
     assert_eq!(init.stop(), 0);
 }
 
