@@ -15,5 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let cut: Vec<Notice<'_>> = parse(bytes, true).collect();
-    assert_eq!(cut[..], whole[..cut.len()]);
+    assert!(cut.len() <= whole.len());
+    for (cut, whole) in cut.iter().zip(&whole) {
+        // What belongs to it may stand in the line that does not count.
+        assert!(cut == whole || (*cut == Notice::Reloading(None) && matches!(whole, Notice::Reloading(_))));
+    }
 });

@@ -159,8 +159,16 @@ fn control_and_wait(dir: &Path, letters: &[u8], waiting: &mut Waiting) {
             return waiting.fail();
         }
     };
+    let asks = letters.contains(&Command::Reload.letter());
+    let reload = match if asks { waiting.expect_reload(&mut watched) } else { Ok(None) } {
+        Ok(reload) => reload,
+        Err(why) => {
+            PROGRAM.voice().warn(&text!("unable to wait for ", dir, ": ", why.0.as_slice()));
+            return waiting.fail();
+        }
+    };
     if was_sent(dir, watched.send(letters)) {
-        waiting.add(dir, watched);
+        waiting.add(dir, watched, reload);
     } else {
         waiting.fail();
     }

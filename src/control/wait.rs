@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use cli::{Text, Voice, text};
 use machine::Tick;
-use machine::wait::{Verdict, Wanted};
+use machine::wait::{Reload, Verdict, Wanted};
+use svdir::knob;
 
 use crate::service::client::{News, Watched, Watching};
 use crate::service::tick;
+
+use super::reload::{self, Limit};
 
 /// All services that are waited for.
 pub struct Waiting {
@@ -27,6 +30,8 @@ struct Service {
     /// The directory as the operator typed it, for messages only: a bare name may lead elsewhere.
     dir: PathBuf,
     watched: Watched,
+    /// It is to tell that it reloads.
+    reload: Option<Limit>,
 }
 
 /// How far a service is from the wanted state.
@@ -51,9 +56,31 @@ impl Waiting {
         self.watching.watch(fifo)
     }
 
-    /// Adds a service to wait for. Messages call it `dir`.
-    pub fn add(&mut self, dir: &Path, watched: Watched) {
-        self.services.push(Service { dir: dir.to_path_buf(), watched });
+    /// Prepares to wait for the end of a reload, which the letters that are sent next ask for. Returns by when the service of the current directory is to tell
+    /// that it reloads; `None` if it is not waited for that.
+    ///
+    /// # Errors
+    /// A text for the user, if the service could tell of that, and its supervise does not say so.
+    pub fn expect_reload(&self, watched: &mut Watched) -> Result<Option<Limit>, Text> {
+        if self.wanted != Wanted::Ready {
+            return Ok(None);
+        }
+        let facts = watched.facts()?;
+        if facts.tells_of_reloads() {
+            watched.expect_reload();
+            return Ok(Some(Limit::of_here()));
+        }
+        if facts.pid().is_some() && reload::is_told() {
+            return Err(text!(
+                "its supervise cannot tell when a reload is over: it is of an older version, or has started the service without a notify socket"
+            ));
+        }
+        Ok(None)
+    }
+
+    /// Adds a service to wait for. Messages call it `dir`. `reload` says by when it is to tell that it reloads.
+    pub fn add(&mut self, dir: &Path, watched: Watched, reload: Option<Limit>) {
+        self.services.push(Service { dir: dir.to_path_buf(), watched, reload });
     }
 
     /// Notes a service that cannot be waited for. The caller has printed the reason.
@@ -72,8 +99,10 @@ impl Waiting {
                 self.give_up();
                 return false;
             }
+            let limits = self.services.iter().filter_map(|service| service.reload.as_ref().and_then(Limit::deadline));
+            let deadline = limits.chain(self.deadline).min();
             let mut watched: Vec<&mut Watched> = self.services.iter_mut().map(|service| &mut service.watched).collect();
-            self.watching.sleep(&mut watched, self.deadline);
+            self.watching.sleep(&mut watched, deadline);
         }
     }
 
@@ -83,9 +112,9 @@ impl Waiting {
         let mut services = std::mem::take(&mut self.services);
         services.retain_mut(|service| {
             let progress = match service.watched.news() {
-                News::None => return true,
+                News::None if !service.is_due() => return true,
                 News::Killed => Progress::Never(text!("supervise was killed, and no other was started")),
-                News::Some => service.progress(wanted),
+                News::None | News::Some => service.progress(wanted),
             };
             if let Progress::Never(why) = &progress {
                 self.complain(&service.dir, why);
@@ -96,8 +125,8 @@ impl Waiting {
         self.services = services;
     }
 
-    fn give_up(&self) {
-        for service in &self.services {
+    fn give_up(&mut self) {
+        for mut service in std::mem::take(&mut self.services) {
             let why = match service.progress(self.wanted) {
                 Progress::NotYet(state) => text!("timed out, ", state.as_str()),
                 Progress::Never(why) => why,
@@ -114,7 +143,12 @@ impl Waiting {
 }
 
 impl Service {
-    fn progress(&self, wanted: Wanted) -> Progress {
+    /// Returns whether it may be too late for it to tell that it reloads.
+    fn is_due(&self) -> bool {
+        self.reload.as_ref().and_then(Limit::deadline).is_some_and(|deadline| deadline <= tick())
+    }
+
+    fn progress(&mut self, wanted: Wanted) -> Progress {
         let facts = match self.watched.facts() {
             Ok(facts) => facts,
             Err(why) => return Progress::Never(why),
@@ -122,11 +156,26 @@ impl Service {
         if !self.watched.was_heard() {
             return Progress::NotYet("its supervise has not obeyed yet".to_owned());
         }
-        match facts.judge(wanted, self.watched.commanded()) {
+        let commanded = self.watched.commanded();
+        match facts.judge(wanted, commanded) {
             Verdict::There => Progress::There,
-            Verdict::NotYet => Progress::NotYet(facts.clause(wanted)),
+            Verdict::NotYet if facts.reload(commanded) == Reload::Untold => self.untold(&facts.clause(wanted)),
+            Verdict::NotYet => {
+                self.reload = None;
+                Progress::NotYet(facts.clause(wanted))
+            }
             Verdict::Never if facts.has_exited() => Progress::Never(text!("supervise has exited")),
             Verdict::Never => Progress::Never(text!(facts.clause(wanted).as_str())),
+        }
+    }
+    /// How far it is while it has not told that it reloads. `state` is the state that it is in.
+    fn untold(&mut self, state: &str) -> Progress {
+        match self.reload.as_mut().and_then(Limit::is_over) {
+            Some(within) => {
+                let within = knob::shown(within);
+                Progress::Never(text!("it has not told within ", within.as_str(), " that it reloads"))
+            }
+            None => Progress::NotYet(format!("{state}, and has not told that it reloads")),
         }
     }
 }

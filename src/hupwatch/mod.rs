@@ -279,7 +279,7 @@ impl<'a> Watch<'a> {
                 match notice {
                     Notice::Ready => self.step(Event::Ready(copy)),
                     Notice::ExtendTimeout(nanoseconds) => self.step(Event::Extend(copy, nanoseconds)),
-                    Notice::Reloading
+                    Notice::Reloading(_)
                     | Notice::Stopping
                     | Notice::Status(_)
                     | Notice::MainPid(_)

@@ -201,7 +201,7 @@ impl Watching {
             watch,
             fifo,
             mark: self.mark,
-            before: Before { pid: facts.pid() },
+            before: Before { pid: facts.pid(), reload: None },
             commanded: false,
             unheard: false,
             author: facts.author(),
@@ -264,6 +264,11 @@ impl Watched {
             (self.commanded, self.unheard) = (true, true);
         }
         Ok(())
+    }
+
+    /// Notes that the letters which are sent next ask for a reload, of which the service tells. Call this when the configuration is as it is to be read.
+    pub fn expect_reload(&mut self) {
+        self.before.reload = Some(clock::monotonic());
     }
 
     /// The state before commands were sent; `None` if none were.

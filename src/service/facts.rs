@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use cli::{Text, text};
-use machine::wait::{self, Before, Verdict, Wanted};
+use machine::wait::{self, Before, Reload, Verdict, Wanted};
 use machine::{SECOND, Tick};
 use svdir::record::{Over, Record, Role};
 use svdir::{Exit, Mark, Run, Status, Want};
@@ -78,6 +78,16 @@ impl Facts {
     /// sent and obeyed.
     pub fn judge(&self, wanted: Wanted, commanded: Option<Before>) -> Verdict {
         wait::judge(wanted, commanded, &self.record.unwrap_or_default())
+    }
+
+    /// How far the reload is that was asked for by the commands.
+    pub fn reload(&self, commanded: Option<Before>) -> Reload {
+        wait::reload(commanded, &self.record.unwrap_or_default())
+    }
+
+    /// Whether the service is up and can tell of its reloads, on a notify socket.
+    pub fn tells_of_reloads(&self) -> bool {
+        self.record.is_some_and(|record| record.decided.reload.is_some())
     }
 
     /// The line of `svstat`: exactly that of daemontools, then our clauses. `normally_up` says that there is no file

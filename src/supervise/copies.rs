@@ -86,9 +86,10 @@ impl Provisions {
         scene.said.over("clash");
         let (since, at) = (now(), tick());
         let seen = Process { since, ready_pipe: notification.pipe_id(), ..Process::default() };
-        let (declares, check, watchdog) = (notification.any(), notification.check, notification.watchdog);
+        let (declares, check, tells) = (notification.any(), notification.check, notification.socket);
+        let watchdog = notification.watchdog;
         let health = if present.health { knobs::health_interval(dir, scene.said) } else { 0 };
-        let start = move |pid, executed| Start { pid, executed, declares, check, watchdog, health };
+        let start = move |pid, executed| Start { pid, executed, declares, check, tells, watchdog, health };
         let mut observed = scene.now.observed;
         observed.notify = readiness::recorded(&self.notify);
         let (machine, announcer) = (scene.machine, &*scene.announcer);

@@ -297,7 +297,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         let word = match word {
             Notice::Ready => Word::Ready,
             Notice::ExtendTimeout(nanoseconds) => Word::Extend(nanoseconds),
-            Notice::Reloading => Word::Unready,
+            Notice::Reloading(began) => Word::Reloading(began),
             Notice::Stopping => Word::Stopping,
             Notice::Watchdog => Word::Alive,
             Notice::WatchdogTrigger => Word::Hangs(self.kernel.knobs(Needs::Signals, &mut self.said)),

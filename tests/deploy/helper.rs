@@ -77,6 +77,41 @@ fn live() {
     }
 }
 
+/// Says that it is ready, and on each HUP what the file `how` says of the reload: it `tells` of it, and is ready again when there is no `holdN` for
+/// the N-th; is `silent`; tells of one in the `past`, or of a `timeless` one; or `dies`.
+fn reload() {
+    use sys::process::Signal;
+    let signals = sys::signals::Signals::catch(&[Signal::SIGHUP]).expect("it can be caught");
+    let socket = env::var("NOTIFY_SOCKET").expect("it is set");
+    let mut heard = std::fs::OpenOptions::new().append(true).create(true).open("heard").expect("a file of ours");
+    tell(&socket, b"READY=1");
+    let mut reload = 0;
+    loop {
+        let _ = sys::poll::readable([signals.fd()], None);
+        signals.drain();
+        if !signals.arrived(Signal::SIGHUP) {
+            continue;
+        }
+        reload += 1;
+        let began = match std::fs::read_to_string("how").expect("a file of ours").as_str() {
+            "tells" => format!("MONOTONIC_USEC={}\n", sys::clock::monotonic() / 1000),
+            "past" => "MONOTONIC_USEC=7\n".to_owned(),
+            "timeless" => String::new(),
+            "silent" => {
+                writeln!(heard).expect("a file of ours");
+                continue;
+            }
+            _ => std::process::exit(1),
+        };
+        writeln!(heard).expect("a file of ours");
+        tell(&socket, format!("{began}RELOADING=1").as_bytes());
+        while std::path::Path::new(&format!("hold{reload}")).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        tell(&socket, b"READY=1");
+    }
+}
+
 /// Answers on every socket that it was given, by its pid and the names of the sockets: on stdin if `word` says so, else on those that
 /// the variables tell of.
 fn serve(word: &str) {
@@ -147,6 +182,7 @@ fn helper() {
         "live" => live(),
         "move-on" => move_on(&word),
         "move-on-and-leave-a-worker" => move_on_and_leave_a_worker(),
+        "reload" => reload(),
         "serve" => serve(&word),
         "shut" => shut(),
         "serve-gently" => serve_gently(),

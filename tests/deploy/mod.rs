@@ -11,6 +11,7 @@ mod cannot_run;
 mod helper;
 mod knobs;
 mod readiness;
+mod reload;
 mod replace;
 mod sd_notify;
 mod signals;

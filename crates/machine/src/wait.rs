@@ -15,7 +15,7 @@ pub enum Wanted {
     Up,
     /// It does not run, and is not about to be started.
     Down,
-    /// It is up and, if it says when it is ready, ready.
+    /// It is up and, if it says when it is ready, ready; if a reload was asked for, it has told that this is over.
     Ready,
     /// It is ready, and no new copy is being started. If commands were sent, it is another process than before, and the last new
     /// copy was not given up.
@@ -23,10 +23,40 @@ pub enum Wanted {
 }
 
 /// The state before commands were sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Before {
     /// The process of the service.
     pub pid: Option<NonZeroU32>,
+    /// If one of the commands asks for a reload, and the service is to tell when that is over: the moment before them, in nanoseconds on the
+    /// monotonic clock.
+    pub reload: Option<u64>,
+}
+
+/// How far a reload is that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// The service has not told that it reloads.
+    Untold,
+    /// The service has told so, and not yet that it is ready again.
+    UnderWay,
+    /// It is over; or none was asked for, or another process is the service, which has read its configuration later.
+    Over,
+}
+
+/// How far the reload is that was asked for by commands after which the record says this. A reload that has begun before them does not count: the
+/// service may have read its configuration before that was changed.
+pub fn reload(commanded: Option<Before>, record: &Record) -> Reload {
+    /// The service tells the moment in microseconds.
+    const MICROSECOND: u64 = 1_000;
+    let Some(Before { pid: Some(pid), reload: Some(asked) }) = commanded else {
+        return Reload::Over;
+    };
+    match record.decided.reload.unwrap_or_default() {
+        _ if record.pid() != Some(pid) => Reload::Over,
+        told if told.began / MICROSECOND < asked / MICROSECOND => Reload::Untold,
+        told if told.under_way => Reload::UnderWay,
+        _ => Reload::Over,
+    }
 }
 
 impl Wanted {
@@ -77,7 +107,7 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
     let there = match wanted {
         Wanted::Up => is_up,
         // A job that is done was what it was wanted for.
-        Wanted::Ready => is_ready || over == Some(Over::Done),
+        Wanted::Ready => (is_ready && reload(commanded, record) == Reload::Over) || over == Some(Over::Done),
         Wanted::Replaced => is_ready && !replacing && !same && !given_up,
         Wanted::Down => is_down && (!comes_up || exited),
     };
@@ -100,7 +130,7 @@ mod tests {
     use super::Verdict::{Never, NotYet, There};
     use super::*;
 
-    const COMMANDED: Option<Before> = Some(Before { pid: None });
+    const COMMANDED: Option<Before> = Some(Before { pid: None, reload: None });
 
     fn pid(pid: u32) -> NonZeroU32 {
         NonZeroU32::new(pid).expect("it is not 0")
@@ -149,7 +179,7 @@ mod tests {
     fn one_that_has_not_become_run_is_neither_up_nor_ready_nor_down() {
         for declares in [false, true] {
             let record = with_main(Some(Copy { executed: false, declares, ..copy() }));
-            for commanded in [None, COMMANDED, Some(Before { pid: Some(pid(7)) })] {
+            for commanded in [None, COMMANDED, Some(Before { pid: Some(pid(7)), reload: None })] {
                 assert_eq!(all(commanded, &record), [NotYet, NotYet, NotYet]);
                 assert_eq!(judge(Wanted::Replaced, commanded, &record), NotYet);
             }
@@ -191,7 +221,7 @@ mod tests {
 
     #[test]
     fn one_is_replaced_when_another_process_serves_and_no_further_one_is_coming() {
-        let before = |pid: Option<NonZeroU32>| Some(Before { pid });
+        let before = |pid: Option<NonZeroU32>| Some(Before { pid, ..Before::default() });
         let judge = |commanded, record: &Record| judge(Wanted::Replaced, commanded, record);
         let due = with_service(up(), Service { replace_due: true, ..Service::default() });
         for commanded in [before(Some(pid(9))), before(None), None] {
@@ -216,7 +246,7 @@ mod tests {
         let due = with_service(up(), Service { replace_due: true, ..Service::default() });
         let judge = |commanded, record: Record| judge(Wanted::Replaced, commanded, &given_up(record));
         for pid in [up().pid(), Some(pid(9)), None] {
-            let commanded = Some(Before { pid });
+            let commanded = Some(Before { pid, ..Before::default() });
             assert_eq!(judge(commanded, up()), Never);
             assert_eq!(judge(commanded, with_second(up(), Role::EndingNew, 11)), Never);
             // Another is tried.
@@ -263,6 +293,34 @@ mod tests {
             let finishing = Record { decided: Decided { finish, ..done.decided }, ..done };
             assert_ne!(judge(Wanted::Ready, commanded, &finishing), There);
         }
+    }
+
+    #[test]
+    fn a_reload_is_over_when_one_that_began_after_the_command_is_followed_by_ready() {
+        let told = |began, under_way: bool| {
+            let copy = Copy { declares: true, ready: !under_way, ..copy() };
+            let reload = Some(svdir::record::Reload { began, under_way });
+            Record { decided: Decided { reload, ..with_main(Some(copy)).decided }, observed: Observed::default() }
+        };
+        let asked = Some(Before { pid: Some(pid(7)), reload: Some(5_500) });
+        for (record, far, ready) in [
+            (told(0, false), Reload::Untold, NotYet),
+            (told(4_000, false), Reload::Untold, NotYet),
+            (told(4_000, true), Reload::Untold, NotYet),
+            (told(5_000, true), Reload::UnderWay, NotYet),
+            (told(6_000, true), Reload::UnderWay, NotYet),
+            (told(5_000, false), Reload::Over, There),
+            (told(6_000, false), Reload::Over, There),
+        ] {
+            assert_eq!((reload(asked, &record), judge(Wanted::Ready, asked, &record)), (far, ready));
+            assert_eq!(judge(Wanted::Up, asked, &record), There, "that is nothing but up");
+            // Another process serves, or none was asked to reload.
+            for other in [None, COMMANDED, Some(Before { pid: Some(pid(9)), reload: Some(5_500) })] {
+                assert_eq!(reload(other, &record), Reload::Over);
+            }
+        }
+        let silent = with_main(Some(Copy { declares: true, ready: true, ..copy() }));
+        assert_eq!(judge(Wanted::Ready, asked, &silent), NotYet, "its supervise does not tell any more");
     }
 
     #[test]

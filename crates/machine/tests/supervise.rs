@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use svdir::finals::Finals;
 use svdir::record::handover::Handover;
 use svdir::record::slots::{self, Sequence};
-use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Role};
+use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Reload, Role};
 use svdir::{Command, Exit, Status, Want};
 use tai::Label;
 
@@ -149,6 +149,8 @@ struct Child {
     /// Within so many nanoseconds from then on it tells that it is alive.
     watchdog: u64,
     heard: Tick,
+    /// What it has told of its last reload, if it can tell.
+    reload: Option<Reload>,
     /// The interval of `health` about it; 0 if that is not run.
     health: u64,
     /// How many of its runs have failed in a row.
@@ -180,6 +182,7 @@ impl Child {
     fn is_ready(&mut self, now: Tick) {
         if self.declares {
             (self.ready, self.watched, self.heard) = (true, true, now);
+            self.reload.iter_mut().for_each(|reload| reload.under_way = false);
         }
         self.checked = false;
     }
@@ -441,6 +444,7 @@ impl World {
         let judged = |child: &Child| (child.watched, child.ending, child.asked);
         let shown = |main: Copy| (main.watched, main.ending, main.asked);
         assert_eq!(main.map(shown), self.child.as_ref().map(judged));
+        assert_eq!(record.decided.reload, self.child.as_ref().and_then(|child| child.reload));
         let runs = self.child.as_ref().filter(|child| child.executed);
         assert_eq!(record.pid().map(NonZeroU32::get), runs.map(|child| child.pid));
         let finish = self.finish.as_ref().map(|finish| finish.pid);
@@ -585,7 +589,8 @@ impl World {
         let (pid, executed, watchdog) = (self.next_pid, self.executes, self.watchdog);
         let declares = self.declares || self.has_check;
         let health = self.health.interval;
-        let start = Start { pid: Pid(pid), executed, declares, check: self.has_check, watchdog, health };
+        let (check, tells) = (self.has_check, self.declares);
+        let start = Start { pid: Pid(pid), executed, declares, check, tells, watchdog, health };
         let child = Child {
             pid,
             started: self.now,
@@ -594,6 +599,7 @@ impl World {
             stubborn: self.stubborn,
             declares,
             checked: self.has_check,
+            reload: tells.then(Reload::default),
             watchdog,
             health,
             ..Child::default()
@@ -1096,8 +1102,11 @@ impl World {
                         child.is_ready(now);
                     } else {
                         child.ready = false;
+                        child.reload = child.reload.map(|_| Reload { began: now.0, under_way: true });
                     }
-                    self.step(Event::Word(pid, if ready { Word::Ready } else { Word::Unready }));
+                    // What it says of the future cannot be.
+                    let reloading = Word::Reloading(Some(now.0 + SECOND));
+                    self.step(Event::Word(pid, if ready { Word::Ready } else { reloading }));
                 }
             }
             Happening::Watchdog(nanoseconds) => self.watchdog = nanoseconds,
@@ -1155,7 +1164,7 @@ impl World {
     fn stranger_tells(&mut self, stranger: Pid) {
         let words = [
             Word::Ready,
-            Word::Unready,
+            Word::Reloading(Some(0)),
             Word::Stopping,
             Word::Alive,
             Word::Hangs(self.knobs),
@@ -1264,6 +1273,11 @@ impl World {
             main: left.decided.main.map(known),
             second: left.decided.second.map(|(role, second)| (role, known(second))),
             health: left.decided.health.filter(|_| ours),
+            reload: left.decided.reload.or(left
+                .decided
+                .main
+                .filter(|main| heard && main.declares)
+                .map(|_| Reload::default())),
             ..left.decided
         };
         let without_checks = |decided: Decided| Decided {
@@ -1313,8 +1327,13 @@ impl World {
             // It has its time anew, as all has.
             check.started = now;
         }
+        if let Some(second) = &mut self.second {
+            // It matters only of a main copy.
+            second.reload = None;
+        }
         for copy in [&mut self.child, &mut self.second].into_iter().flatten() {
             copy.executed = true;
+            copy.reload = copy.reload.or((heard && copy.declares).then(Reload::default));
             self.never_run.remove(&copy.pid);
             copy.watchdog = if heard { copy.watchdog } else { 0 };
             (copy.health, copy.unasked_since) = (self.health.interval, None);
@@ -2513,4 +2532,46 @@ fn a_new_copy_that_cannot_become_run_leaves_the_old_one_as_it_was() {
     world.command(Command::Replace);
     world.reap();
     assert_eq!((world.record(), world.machine.deadline()), (before, None));
+}
+
+/// A main copy that is ready, and says these words, each a second after the last one.
+fn says(words: &[Word]) -> Machine {
+    let mut machine = Machine::new(Want::Up);
+    machine.step(Tick(0), Event::Begin);
+    let start = Start { declares: true, tells: true, ..Start::plain(Pid(7)) };
+    machine.step(Tick(0), Event::Started(Slot::Main, start));
+    for (at, word) in (1..).zip(words) {
+        machine.step(Tick(at * SECOND), Event::Word(Pid(7), *word));
+    }
+    machine
+}
+
+#[test]
+fn the_last_reload_is_known_by_the_moment_that_the_service_tells() {
+    let known = |words: &[Word]| says(words).decided().reload;
+    let reload = |began, under_way| Some(Reload { began, under_way });
+    let reloading = |began| Word::Reloading(Some(began));
+    assert_eq!(known(&[]), reload(0, false));
+    assert_eq!(known(&[Word::Ready]), reload(0, false));
+    assert_eq!(known(&[Word::Ready, reloading(5)]), reload(5, true));
+    assert_eq!(known(&[Word::Ready, reloading(5), Word::Ready]), reload(5, false));
+    assert_eq!(known(&[reloading(5), reloading(6), Word::Ready]), reload(6, false));
+    // Nobody has told yet of what is to come.
+    assert_eq!(known(&[reloading(u64::MAX)]), reload(SECOND, true));
+    assert_eq!(known(&[reloading(5), Word::Reloading(None)]), reload(5, true));
+    assert_eq!(known(&[reloading(5), Word::Ready, Word::Reloading(None)]), reload(0, true));
+    let mut machine = says(&[reloading(5)]);
+    let again = machine.step(Tick(2 * SECOND), Event::Word(Pid(7), reloading(6)));
+    assert_eq!(again.into_iter().collect::<Vec<_>>(), [Action::Announce]);
+    let same = machine.step(Tick(2 * SECOND), Event::Word(Pid(7), reloading(6)));
+    assert_eq!(same, Actions::default());
+}
+
+#[test]
+fn a_copy_that_cannot_tell_of_a_reload_has_none() {
+    let mut machine = Machine::new(Want::Up);
+    machine.step(Tick(0), Event::Begin);
+    machine.step(Tick(0), Event::Started(Slot::Main, Start { declares: true, ..Start::plain(Pid(7)) }));
+    machine.step(Tick(0), Event::Word(Pid(7), Word::Ready));
+    assert_eq!(machine.decided().reload, None);
 }

@@ -9,8 +9,9 @@ use crate::knob;
 pub enum Notice<'a> {
     /// `READY=1`: a start, or a reload, is complete.
     Ready,
-    /// `RELOADING=1`: the service reads its configuration again; [`Notice::Ready`] follows.
-    Reloading,
+    /// `RELOADING=1`: the service reads its configuration again; [`Notice::Ready`] follows. With it comes the moment at which that began, by
+    /// `MONOTONIC_USEC=` in the same datagram, in nanoseconds on the monotonic clock, if the service says it.
+    Reloading(Option<u64>),
     /// `STOPPING=1`: the service is ending.
     Stopping,
     /// `STATUS=`: a line for people, as it was sent.
@@ -35,7 +36,7 @@ impl Notice<'_> {
     fn kind(&self) -> u16 {
         1 << match self {
             Notice::Ready => 0,
-            Notice::Reloading => 1,
+            Notice::Reloading(_) => 1,
             Notice::Stopping => 2,
             Notice::Status(_) => 3,
             Notice::MainPid(_) => 4,
@@ -62,7 +63,18 @@ pub fn parse(datagram: &[u8], cut: bool) -> impl Iterator<Item = Notice<'_>> {
         kinds |= notice.kind();
         first
     };
-    datagram[..end].split(|&byte| byte == b'\n').filter_map(line).filter(is_first)
+    let datagram = &datagram[..end];
+    let complete = move |notice| match notice {
+        Notice::Reloading(_) => Notice::Reloading(value(datagram, b"MONOTONIC_USEC").and_then(microseconds)),
+        notice => notice,
+    };
+    datagram.split(|&byte| byte == b'\n').filter_map(line).filter(is_first).map(complete)
+}
+
+/// The value of the first line of the datagram that has this key.
+fn value<'a>(datagram: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let mut lines = datagram.split(|&byte| byte == b'\n');
+    lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(b"="))
 }
 
 fn line(line: &[u8]) -> Option<Notice<'_>> {
@@ -70,7 +82,7 @@ fn line(line: &[u8]) -> Option<Notice<'_>> {
     let value = &line[equals + 1..];
     match (&line[..equals], value) {
         (b"READY", b"1") => Some(Notice::Ready),
-        (b"RELOADING", b"1") => Some(Notice::Reloading),
+        (b"RELOADING", b"1") => Some(Notice::Reloading(None)),
         (b"STOPPING", b"1") => Some(Notice::Stopping),
         (b"STATUS", text) => Some(Notice::Status(text)),
         (b"MAINPID", digits) => {
@@ -104,7 +116,7 @@ mod tests {
         assert_eq!(said("READY=1"), [Notice::Ready]);
         assert_eq!(
             said("RELOADING=1\nMONOTONIC_USEC=5\nSTATUS=re=reading\nREADY=1\nSTOPPING=1\n"),
-            [Notice::Reloading, Notice::Status(b"re=reading"), Notice::Ready, Notice::Stopping]
+            [Notice::Reloading(Some(5_000)), Notice::Status(b"re=reading"), Notice::Ready, Notice::Stopping]
         );
         assert_eq!(
             said("MAINPID=12\nWATCHDOG=1\nWATCHDOG=trigger\nEXTEND_TIMEOUT_USEC=30\nBARRIER=1"),
@@ -125,13 +137,27 @@ mod tests {
     #[test]
     fn of_each_kind_the_first_counts() {
         assert_eq!(said(&"MAINPID=12\nMAINPID=13\n".repeat(100)), [Notice::MainPid(12)]);
-        assert_eq!(said(&"READY=1\nRELOADING=1\n".repeat(100)), [Notice::Ready, Notice::Reloading]);
+        assert_eq!(said(&"READY=1\nRELOADING=1\n".repeat(100)), [Notice::Ready, Notice::Reloading(None)]);
         assert_eq!(said("MAINPID=x\nMAINPID=7\nREADY=0\nREADY=1"), [Notice::MainPid(7), Notice::Ready]);
         let all = "READY=1\nRELOADING=1\nSTOPPING=1\nSTATUS=\nMAINPID=1\nWATCHDOG=1\nWATCHDOG=trigger\n\
                    WATCHDOG_USEC=1\nEXTEND_TIMEOUT_USEC=1\nBARRIER=1\n";
         let kinds: Vec<u16> = said(all).iter().map(Notice::kind).collect();
         assert_eq!(kinds, (0..10).map(|bit| 1 << bit).collect::<Vec<u16>>());
         assert_eq!(said(&all.repeat(3)), said(all));
+    }
+
+    #[test]
+    fn a_reload_has_the_moment_that_stands_beside_it() {
+        let reloading = |began| [Notice::Reloading(began)];
+        assert_eq!(said("MONOTONIC_USEC=7\nRELOADING=1"), reloading(Some(7_000)));
+        assert_eq!(said("RELOADING=1\nMONOTONIC_USEC=8\nMONOTONIC_USEC=9"), reloading(Some(8_000)));
+        assert_eq!(said("RELOADING=1\nMONOTONIC_USEC=18446744073709551615"), reloading(Some(u64::MAX)));
+        for none in ["", "\nMONOTONIC_USEC=", "\nMONOTONIC_USEC=-1", "\nMONOTONIC_USEC", "\nXMONOTONIC_USEC=1"] {
+            assert_eq!(said(&format!("RELOADING=1{none}")), reloading(None), "{none:?}");
+        }
+        assert_eq!(said("MONOTONIC_USEC=7"), []);
+        let cut = parse(b"RELOADING=1\nMONOTONIC_USEC=12", true);
+        assert_eq!(cut.collect::<Vec<_>>(), reloading(None), "its digits may not be all");
     }
 
     #[test]

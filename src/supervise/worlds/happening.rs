@@ -207,6 +207,7 @@ fn any_word() -> impl Strategy<Value = &'static str> {
         "READY=1",
         "READY=1\nSTATUS=well",
         "RELOADING=1",
+        "RELOADING=1\nMONOTONIC_USEC=700000",
         "STOPPING=1",
         "WATCHDOG=1",
         "WATCHDOG=trigger",

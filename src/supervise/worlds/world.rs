@@ -402,7 +402,7 @@ impl World {
         let declares = has_pipe || socket || check;
         let watchdog = if socket { self.watchdog } else { 0 };
         let health = self.health.interval;
-        let start = |executed| Start { pid: Pid(pid), executed, declares, check, watchdog, health };
+        let start = |executed| Start { pid: Pid(pid), executed, declares, check, tells: socket, watchdog, health };
         if !writes {
             self.end(pid, Change::Exited(111));
             return failed(NotStarted::Refused, b"nobody would know of it");

@@ -38,7 +38,7 @@ impl Copies {
     pub(super) fn resume(now: Tick, left: &Decided, resumed: Resumed) -> Copies {
         let second = left.second.as_ref().map(|(role, second)| (*role, resumed.second(now, *role, second)));
         Copies {
-            main: left.main.as_ref().map(|main| resumed.main(now, main, left.health)),
+            main: left.main.as_ref().map(|main| resumed.main(now, main, (left.health, left.reload))),
             second: second.map(|(_, copy)| copy),
             overlap: resume::overlap(now, second, left.service.replace_due, resumed.knobs),
             knobs: resumed.knobs,
@@ -352,20 +352,14 @@ impl Copies {
         };
         match word {
             Word::Ready => self.ready(now, pid, is_main, todo),
-            Word::Unready | Word::Stopping if is_main => {
-                let is_stopping = word == Word::Stopping;
-                // Whatever a check may find, the service will not be ready again.
-                let was_checked = is_stopping && copy.end_check(todo);
-                if copy.observe_unready(is_stopping) || was_checked {
-                    todo.push(Action::Announce);
-                }
-            }
+            Word::Reloading(began) if is_main => copy.observe_reload(now, began, todo),
+            Word::Stopping if is_main => copy.observe_stopping(todo),
             Word::Alive if is_main => copy.alive_at = now,
             Word::Hangs(knobs) if is_main && copy.ending.is_none() && !copy.paused => {
                 self.learn(Command::Restart, knobs);
                 self.hang(now, None, todo);
             }
-            Word::Unready | Word::Stopping | Word::Alive | Word::Hangs(_) => {}
+            Word::Reloading(_) | Word::Stopping | Word::Alive | Word::Hangs(_) => {}
             Word::Watch(interval) => {
                 let is_news = copy.watchdog != interval;
                 (copy.watchdog, copy.alive_at) = (interval, now);

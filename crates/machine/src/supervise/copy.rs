@@ -7,7 +7,7 @@
 
 use std::num::NonZeroU32;
 
-use svdir::record;
+use svdir::record::{self, Reload};
 
 use super::Actions;
 use super::events::{Action, Job, Target};
@@ -26,6 +26,8 @@ pub struct Start {
     pub declares: bool,
     /// `check` is one of these ways.
     pub check: bool,
+    /// It has a notify socket to say things by.
+    pub tells: bool,
     /// The watchdog interval in nanoseconds; 0 for no watchdog.
     pub watchdog: u64,
     /// The interval of `health` in nanoseconds; 0 if there is no `health`.
@@ -35,7 +37,7 @@ pub struct Start {
 impl Start {
     /// The start of a process without readiness and watchdog.
     pub const fn plain(pid: Pid) -> Start {
-        Start { pid, executed: true, declares: false, check: false, watchdog: 0, health: 0 }
+        Start { pid, executed: true, declares: false, check: false, tells: false, watchdog: 0, health: 0 }
     }
 }
 
@@ -77,6 +79,8 @@ pub struct Copy {
     pub probe: Probe,
     /// The runs of `health`.
     pub health: Health,
+    /// Its last reload, if it can tell of that.
+    pub reload: Option<Reload>,
     /// It leads a process group of its own.
     pub leads: bool,
     /// Somebody has told it to end by a command. A watchdog is nobody.
@@ -103,6 +107,7 @@ impl Copy {
             ending: None,
             probe,
             health: Health::new(start.health),
+            reload: start.tells.then(Reload::default),
             leads: false,
             asked: false,
         }
@@ -148,16 +153,31 @@ impl Copy {
         }
         self.alive_at = now;
         self.watched = true;
+        self.reload.iter_mut().for_each(|reload| reload.under_way = false);
         !std::mem::replace(&mut self.ready, true)
     }
 
-    /// Takes in that it is not ready any more, because it reloads or is `stopping` by itself. Returns whether that is
-    /// new.
-    pub fn observe_unready(&mut self, stopping: bool) -> bool {
-        let watched = self.watched && !stopping;
-        let known = (self.ready, self.watched);
-        (self.ready, self.watched) = (false, watched);
-        known != (false, watched)
+    /// Takes in that it reloads, since the moment `began` as it says, and is not ready any more.
+    pub(super) fn observe_reload(&mut self, now: Tick, began: Option<u64>, todo: &mut Actions) {
+        let known = (self.ready, self.reload);
+        self.ready = false;
+        if let Some(reload) = &mut self.reload {
+            // What it says without a moment may be about the reload that is under way.
+            let unknown = if reload.under_way { reload.began } else { 0 };
+            *reload = Reload { began: began.map_or(unknown, |began| began.min(now.0)), under_way: true };
+        }
+        if known != (self.ready, self.reload) {
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// Takes in that it ends by itself. Whatever a check may find, it will not be ready again.
+    pub(super) fn observe_stopping(&mut self, todo: &mut Actions) {
+        let was_checked = self.end_check(todo);
+        if was_checked || self.ready || self.watched {
+            todo.push(Action::Announce);
+        }
+        (self.ready, self.watched) = (false, false);
     }
 
     /// Notes that it was told to end, and gets KILL at `kill_at` unless an earlier call has set that.
@@ -232,6 +252,7 @@ impl Copy {
             executed: true,
             declares: left.declares,
             check: runs.is_some() || (checks && is_awaited),
+            tells: false,
             watchdog: left.watchdog,
             health: 0,
         };

@@ -48,8 +48,9 @@ pub enum NotStarted {
 pub enum Word {
     /// The copy is ready.
     Ready,
-    /// The copy is not ready any more, and will say when it is ready again.
-    Unready,
+    /// The copy reads its configuration again, since this moment as it says, in nanoseconds on the monotonic clock. It is not ready any more, and
+    /// will say when it is ready again.
+    Reloading(Option<u64>),
     /// The copy is not ready any more, and ends by itself.
     Stopping,
     /// The copy is alive.

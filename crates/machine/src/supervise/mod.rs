@@ -229,6 +229,7 @@ impl Machine {
             finish: self.finish.record(),
             over,
             health: self.main().and_then(|main| main.health.record()),
+            reload: self.main().and_then(|main| main.reload),
         }
     }
 

@@ -1,6 +1,6 @@
 //! How a successor begins from the record of its predecessor.
 
-use svdir::record::{self, Role};
+use svdir::record::{self, Health as Runs, Reload, Role};
 
 use super::copy::Copy;
 use super::health::Health;
@@ -33,17 +33,20 @@ pub struct Resumed {
 
 impl Resumed {
     /// The main copy, from its part of the record.
-    pub(super) fn main(&self, now: Tick, left: &record::Copy, health: Option<record::Health>) -> Copy {
+    pub(super) fn main(&self, now: Tick, left: &record::Copy, more: (Option<Runs>, Option<Reload>)) -> Copy {
+        let (health, reload) = more;
         let kill_at = now.after(self.knobs.hung_grace());
         let copy = Copy::resume(now, left, kill_at, self.checks, self.ours);
         let health = Health::resume(now, self.health, health.filter(|_| self.ours));
-        Copy { watchdog: if self.heard { copy.watchdog } else { 0 }, health, ..copy }
+        // Earlier releases do not say that a copy can tell.
+        let reload = reload.or_else(|| (self.heard && copy.declares).then(Reload::default));
+        Copy { watchdog: if self.heard { copy.watchdog } else { 0 }, health, reload, ..copy }
     }
 
     /// The second copy, from its part of the record.
     pub(super) fn second(&self, now: Tick, role: Role, left: &record::Copy) -> Copy {
         let declares = left.declares || (left.undeclared && self.declares);
-        let mut second = self.main(now, &record::Copy { declares, ..*left }, None);
+        let mut second = self.main(now, &record::Copy { declares, ..*left }, (None, None));
         if role != Role::Warming {
             second.probe = Probe::default();
         }

@@ -113,6 +113,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             pace: Pace { starts, last_exit, next: None },
             finish: None,
             health: None,
+            reload: None,
             over: None,
         },
         observed: Observed {

@@ -17,6 +17,7 @@
 //! | 12 | birth of finish | [`Born`], while it runs |
 //! | 13 | over | [`Over`]: why the service is down for good, if nobody told it to be |
 //! | 14 | health | [`Health`]: the run of `health`, and the failures in a row |
+//! | 15 | reload | [`Reload`]: the last reload of a main copy that can tell of it |
 //!
 //! Programs of later releases read what earlier ones wrote, and the other way round: an unknown section is skipped, unless its tag is
 //! [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
@@ -29,6 +30,7 @@ mod finish;
 pub mod handover;
 mod health;
 pub mod layout1;
+mod reload;
 pub mod sections;
 mod service;
 pub mod slots;
@@ -42,6 +44,7 @@ use tai::Label;
 pub use copy::{Born, Copy, Process, Role};
 pub use finish::{Finish, Over};
 pub use health::Health;
+pub use reload::Reload;
 pub use service::{Exit, Pace, Service};
 pub use supervise::{Boot, Supervise};
 pub use text::Text;
@@ -63,6 +66,7 @@ const FINISH: u8 = 11;
 const FINISH_BORN: u8 = 12;
 const OVER: u8 = 13;
 const HEALTH: u8 = 14;
+const RELOAD: u8 = 15;
 
 /// The part of the record that the machine of supervise decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub struct Decided {
     pub over: Option<Over>,
     /// The runs of `health` about the main copy.
     pub health: Option<Health>,
+    /// The last reload of the main copy, if that can tell of it.
+    pub reload: Option<Reload>,
 }
 
 /// The part of the record that the loop of supervise fills in.
@@ -143,6 +149,9 @@ impl Record {
         if let Some(health) = decided.health {
             writer.section(HEALTH, |section| health.encode(section));
         }
+        if let Some(reload) = decided.reload {
+            writer.section(RELOAD, |section| reload.encode(section));
+        }
         if let Some(why) = observed.why.some() {
             writer.section(WHY, |section| section.put(why));
         }
@@ -182,6 +191,7 @@ impl Record {
                 FINISH_BORN => observed.finish = Born::decode(&mut fields),
                 OVER => decided.over = Some(Over::decode(&mut fields)),
                 HEALTH => decided.health = Health::decode(&mut fields),
+                RELOAD => decided.reload = Some(Reload::decode(&mut fields)),
                 MARK => (observed.mark, observed.heard) = (Mark(fields.long()), fields.number()),
                 WHY => observed.why = Text::new(fields.rest()),
                 NOTIFY => observed.notify = Text::new(fields.rest()),
@@ -268,6 +278,7 @@ pub(crate) mod tests {
                 finish: NonZeroU32::new(17).map(|pid| Finish { pid }),
                 over: Some(Over::Often { times: 5, seconds: 60 }),
                 health: Some(Health { pid: NonZeroU32::new(19), fails: 2, since: 20 }),
+                reload: Some(Reload { began: 21, under_way: true }),
             },
             observed: Observed {
                 main: process(1),
