@@ -11,6 +11,7 @@ pub mod adopted;
 pub mod arena;
 pub mod argv;
 mod boot;
+pub mod cgroup;
 pub mod clock;
 pub mod environ;
 pub mod exec;
