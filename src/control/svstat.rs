@@ -74,13 +74,13 @@ fn describe_all(dirs: &[Word], shown: Shown, lines: &mut Text) -> anyhow::Result
             }
             continue;
         }
-        let found = home.visit(Path::new(dir), look)?;
+        let found = home.visit(Path::new(dir), || look(shown))?;
         lines.add(&[dir, &": "]);
         match found {
-            Ok(Ok((facts, normally_up))) => {
+            Ok(Ok((facts, normally_up, used))) => {
                 lines.add(&[&facts.line(normally_up, now(), tick()).0.as_slice()]);
                 if shown == Shown::LongLine {
-                    lines.add(&[&facts.more().0.as_slice()]);
+                    lines.add(&[&facts.more().0.as_slice(), &used.0.as_slice()]);
                 }
             }
             Ok(Err(Text(why))) => lines.add(&[&why.as_slice()]),
@@ -100,12 +100,16 @@ fn deaths() -> Result<Vec<Death>, Text> {
 
 /// Adds a line that begins with a label, so that tai64nlocal can show the time.
 fn add_death(dir: &Word, death: Death, lines: &mut Text) {
-    lines.add(&[&death.at.text().as_slice(), &" ", dir, &": ", &over::ended(death.exit).as_str(), &"\n"]);
+    lines.add(&[&death.at.text().as_slice(), &" ", dir, &": ", &over::ended(death.exit).as_str()]);
+    if death.memory {
+        lines.add(&[&", ", &over::MEMORY]);
+    }
+    lines.add(&[&"\n"]);
 }
 
-/// Reads the facts about the service of the current directory, and whether it is normally up. An error is the text that says why they are not
-/// known.
-fn look() -> Result<(Facts, bool), Text> {
+/// Reads the facts about the service of the current directory, whether it is normally up, and what its cgroup uses if that is `shown`. An error is the text that
+/// says why they are not known.
+fn look(shown: Shown) -> Result<(Facts, bool, Text), Text> {
     let normally_up = normally_up()?;
     client::find().map_err(|why| match why {
         Unreachable::NotRunning => text!("supervise not running"),
@@ -118,7 +122,23 @@ fn look() -> Result<(Facts, bool), Text> {
         }
     })?;
     let facts = client::read().map_err(|why| why.text())?;
-    Ok((facts, normally_up))
+    let used = if shown == Shown::LongLine && facts.has_cgroup() { used() } else { Text::default() };
+    Ok((facts, normally_up, used))
+}
+
+/// The clauses that tell what the cgroup of the service uses, with all processes there. What cannot be read is left out.
+fn used() -> Text {
+    let mut clauses = Text::default();
+    let Some(cgroup) = service::cgroup::recorded() else {
+        return clauses;
+    };
+    if let Ok(processes) = cgroup.processes() {
+        clauses.add(&[&", processes ", &processes]);
+    }
+    if let Some(memory) = cgroup.memory() {
+        clauses.add(&[&", memory ", &memory, &" bytes"]);
+    }
+    clauses
 }
 
 /// A clause that says what is wrong with `run` if it cannot be executed: then the service was never started.

@@ -158,10 +158,18 @@ impl Facts {
             Some(Exit::Signal(signal)) => line.add(&[&", last killed by signal ", &u64::from(signal)]),
             Some(Exit::Unknown) => line.add(&[&", last ended unseen"]),
         }
+        if observed.memory {
+            line.add(&[&", ", &over::MEMORY]);
+        }
         if let Some(why) = self.why_not_replaced() {
             line.add(&[&", not replaced: ", &why.as_str()]);
         }
         line
+    }
+
+    /// Whether it is up in a cgroup of its own.
+    pub fn has_cgroup(&self) -> bool {
+        self.pid().is_some() && self.record.is_some_and(|record| record.observed.main.life != 0)
     }
 
     /// A clause for a message about a service that is not in the state that is `wanted`: its state, and the reason if that matters here. The reason
@@ -261,6 +269,15 @@ mod tests {
         assert_eq!(up.more().to_string(), ", supervise pid 0 version unknown, started 0 times, not replaced: no file");
         assert_eq!(up.clause(Wanted::Replaced), "it is up (pid 7), no file");
         assert_eq!(up.clause(Wanted::Ready), "it is up (pid 7)");
+    }
+
+    #[test]
+    fn an_end_for_want_of_memory_is_named() {
+        let mut facts = facts(None, Service::default(), b"");
+        let record = facts.record.as_mut().expect("there is one");
+        (record.decided.pace.last_exit, record.observed.memory) = (Some(Exit::Signal(9)), true);
+        let more = facts.more().to_string();
+        assert!(more.ends_with(", started 0 times, last killed by signal 9, killed for memory"), "{more}");
     }
 
     #[test]

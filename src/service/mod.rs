@@ -1,6 +1,7 @@
 //! What all programs know about a service directory and the processes that serve it. Each room of `src` uses this one, and no room uses another.
 
 pub mod account;
+pub mod cgroup;
 pub mod client;
 pub mod exec;
 pub mod facts;

@@ -4,6 +4,9 @@ use svdir::Exit;
 use svdir::record::Over;
 use sys::process::Signal;
 
+/// What is said where the kernel has killed a service because memory ran out.
+pub const MEMORY: &str = "killed for memory";
+
 /// The clause of `svstat`: that it is done, or why it has failed.
 pub fn clause(over: Over) -> String {
     match over {

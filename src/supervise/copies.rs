@@ -10,6 +10,7 @@ use svdir::names;
 use svdir::record::{self as sections, Observed, Process, Record};
 use sys::{fd, oom};
 
+use super::cgroup::{self, Life};
 use super::kernel::Outcome;
 use super::knobs::{self, Presence, Present};
 use super::readiness::{self, Notification, ReadyPipe};
@@ -69,6 +70,8 @@ impl Provisions {
         let dir = scene.dir;
         let present = self.presence.look();
         self.open_sockets(slot, present, scene)?;
+        let life = prepare_life(present, scene)?;
+        let number = life.as_ref().map_or(0, |life| life.number);
         let alone = scene.machine.pid().is_none() && scene.machine.second_pid().is_none();
         let notification = Notification::prepare(dir, present, &mut self.notify, alone, scene.said);
         let passed: Vec<_> = self.sockets.passed().chain(notification.passed_fd()).collect();
@@ -84,8 +87,9 @@ impl Provisions {
             }
         };
         scene.said.over("clash");
+        let plan = plan.within(life.map(|life| life.entrance));
         let (since, at) = (now(), tick());
-        let seen = Process { since, ready_pipe: notification.pipe_id(), ..Process::default() };
+        let seen = Process { since, ready_pipe: notification.pipe_id(), life: number, ..Process::default() };
         let (declares, check, tells) = (notification.any(), notification.check, notification.socket);
         let watchdog = notification.watchdog;
         let health = if present.health { knobs::health_interval(dir, scene.said) } else { 0 };
@@ -120,6 +124,7 @@ impl Provisions {
         log::info!("{}: started as pid {}", dir.display(), pid.0);
         scene.note_score();
         scene.note_record(&made)?;
+        scene.note_cgroup(&made)?;
         let outcome = match made.failed {
             Some(Failure::Exec(error)) => Outcome {
                 event: match slot {
@@ -130,7 +135,7 @@ impl Provisions {
                 seen: None,
                 why: sections::Text::new(&say::unable_to_start(dir, &error).0),
             },
-            Some(Failure::Record(_)) | None => Outcome {
+            Some(Failure::Record(_) | Failure::Cgroup(_)) | None => Outcome {
                 event: Event::Started(slot, start(pid, true)),
                 seen: Some(Process { born, ..seen }),
                 why: sections::Text::default(),
@@ -168,6 +173,16 @@ impl Scene<'_> {
         Ok(())
     }
 
+    /// Handles the outcome of entering the cgroup. A process that could not has not executed `run`.
+    fn note_cgroup(&mut self, made: &Made) -> Result<(), Text> {
+        if let Some(Failure::Cgroup(error)) = &made.failed {
+            self.said.warning("enter", text!("unable to enter the cgroup of ", self.dir), error);
+            return Err(text!(names::CGROUP, ": ", cli::reason(error).as_ref()));
+        }
+        self.said.over("enter");
+        Ok(())
+    }
+
     /// Notes that the new process has written its record, if it has.
     pub fn note_written(&mut self, made: &Made) {
         if made.recorded {
@@ -182,6 +197,19 @@ impl Scene<'_> {
             None => self.said.over("oom"),
         }
     }
+}
+
+/// Makes a cgroup for the copy that is to be started, if the service asks for one; otherwise removes what was made before.
+fn prepare_life(present: Present, scene: &mut Scene<'_>) -> Result<Option<Life>, Text> {
+    let Observed { main, second, .. } = scene.now.observed;
+    let alive = [scene.machine.pid().map_or(0, |_| main.life), scene.machine.second_pid().map_or(0, |_| second.life)];
+    if present.cgroup {
+        return cgroup::prepare(alive, scene.dir, scene.said).map(Some);
+    }
+    if [main.life, second.life] != [0; 2] {
+        cgroup::leave();
+    }
+    Ok(None)
 }
 
 /// Starts `check` or `health` about a copy, with the pid of that copy as its argument.

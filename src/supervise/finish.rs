@@ -2,8 +2,6 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
 
 use cli::text;
 use machine::Pid;
@@ -13,6 +11,7 @@ use svdir::{Exit, names};
 
 use super::copies::Scene;
 use super::kernel::Outcome;
+use super::name::name;
 use super::start::{Made, Plan};
 use crate::service::tick;
 
@@ -62,23 +61,6 @@ fn words(exit: Option<Exit>, group: Option<Pid>, dir: &OsStr) -> Vec<CString> {
     words.map(|word| CString::new(word).unwrap_or_default()).collect()
 }
 
-/// The name of the service: `web` or `web/log` if svscan calls it so, otherwise the last part of the path of the
-/// service directory, which is the current one.
-fn name(dir: &OsStr) -> Vec<u8> {
-    let path = Path::new(dir);
-    let parts: Vec<_> = path.components().filter(|part| *part != Component::CurDir).collect();
-    match parts.as_slice() {
-        [Component::Normal(service), Component::Normal(log)] if *log == names::LOG => {
-            [service.as_bytes(), b"/", log.as_bytes()].concat()
-        }
-        [.., Component::Normal(last)] => last.as_bytes().to_vec(),
-        _ => {
-            let here = std::env::current_dir().unwrap_or_default();
-            here.file_name().map(|last| last.as_bytes().to_vec()).unwrap_or_default()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,21 +74,5 @@ mod tests {
         assert_eq!(words(Some(Exit::Code(3)), None), "3 0 web");
         assert_eq!(words(Some(Exit::Signal(9)), Some(Pid(12))), "256 9 web 12");
         assert_eq!(words(Some(Exit::Unknown), None), "256 0 web");
-    }
-
-    #[test]
-    fn the_name_is_that_in_the_scan_directory() {
-        for (dir, expected) in [
-            ("web", "web"),
-            ("./web/", "web"),
-            ("web/log", "web/log"),
-            ("/etc/sv/web", "web"),
-            ("/etc/sv/web/log", "log"),
-            ("log", "log"),
-        ] {
-            assert_eq!(name(OsStr::new(dir)), expected.as_bytes(), "{dir}");
-        }
-        let here = std::env::current_dir().expect("it is there");
-        assert_eq!(name(OsStr::new(".")), here.file_name().expect("it has a name").as_bytes());
     }
 }

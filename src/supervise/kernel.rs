@@ -9,6 +9,7 @@ use cli::Warnings;
 use machine::supervise::health::Settings;
 use machine::supervise::{Event, Knobs, Machine, Needs, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
+use svdir::Exit;
 use svdir::notify::Notice;
 use svdir::record::{Born, Process, Record, Text};
 use svdir::tally::Death;
@@ -119,6 +120,10 @@ pub trait Kernel {
     /// Repairs what a process of the service, which has ended, has done to the sockets that it shares with others.
     fn copy_ended(&mut self, said: &mut Warnings);
 
+    /// Leaves the cgroup of a life of the service that has ended with the process `pid`. Returns whether the kernel has killed a process there because memory ran
+    /// out, after a warning.
+    fn life_ended(&mut self, life: u32, pid: Pid, exit: Exit) -> bool;
+
     /// Adds a death to the death tally, of which `most` are kept.
     fn tally(&mut self, death: Death, most: u16, said: &mut Warnings);
 
@@ -149,8 +154,8 @@ pub trait Kernel {
     /// Kills a new file that has not answered in time.
     fn end_late(&mut self);
 
-    /// Removes the notify socket before supervise exits.
-    fn leave(&mut self);
+    /// Removes the notify socket, and the cgroup of a service that `has_cgroup`, before supervise exits.
+    fn leave(&mut self, has_cgroup: bool);
 
     /// Called when the machine takes in an event. Only a model of the kernel uses this.
     fn see(&mut self, _: &Event) {}

@@ -32,6 +32,8 @@ pub struct Present {
     pub check: bool,
     /// `sockets/`
     pub sockets: bool,
+    /// `cgroup/`
+    pub cgroup: bool,
     /// `max-death-tally`
     pub max_death_tally: bool,
     /// `health`
@@ -89,6 +91,7 @@ impl Presence {
                 watchdog: there(names::WATCHDOG),
                 check: there(names::CHECK),
                 sockets: there(names::SOCKETS),
+                cgroup: there(names::CGROUP),
                 max_death_tally: there(names::MAX_DEATH_TALLY),
                 health: there(names::HEALTH),
                 finish: there(names::FINISH),

@@ -2,11 +2,13 @@
 //!
 //! Once the loop runs, no error ends it: it warns once for each cause, and tries again when there is a reason to.
 
+mod cgroup;
 mod copies;
 mod finish;
 mod hold;
 mod kernel;
 mod knobs;
+mod name;
 mod processes;
 mod readiness;
 mod say;

@@ -13,6 +13,9 @@ use svdir::{Exit, knob, names};
 use super::voice::VOICE;
 use crate::service::over;
 
+/// The number of the signal by which the kernel kills for memory.
+const KILL: u8 = 9;
+
 /// Prints the message. `why` is the reason why the service cannot be started. If a replacement was given up, returns
 /// the reason, for the record.
 #[inline(never)]
@@ -87,6 +90,13 @@ fn gave_up(reason: Why, why: &[u8]) -> Text {
 pub fn unable_to_start(dir: &OsStr, error: &io::Error) -> Text {
     VOICE.fatal(&text!("unable to start ", dir, "/", names::RUN), error);
     text!("unable to start ", names::RUN, ": ", cli::reason(error).as_ref())
+}
+
+/// Prints that the kernel has killed the copy `pid`, which has ended so, or another process of its life, because memory ran out.
+#[inline(never)]
+pub fn killed_for_memory(dir: &OsStr, pid: Pid, exit: Exit) {
+    let what = if exit == Exit::Signal(KILL) { "pid " } else { "a process of the life of pid " };
+    VOICE.warn(&text!(dir, ": ", what, number(pid), " was killed for memory"));
 }
 
 fn number(Pid(pid): Pid) -> u64 {

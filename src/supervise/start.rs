@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 
 use machine::Pid;
 use svdir::record::Born;
+use sys::cgroup::Entrance;
 use sys::exec::Prepared;
 use sys::limits::{self, Resource};
 use sys::passed::{LISTEN_PID, PassedFd, PassedFds};
@@ -29,6 +30,8 @@ pub struct Plan<'a> {
     nowhere: Option<File>,
     /// The process leads a process group of its own.
     group: bool,
+    /// The way into the cgroup in which the process is to be.
+    entrance: Option<Entrance>,
 }
 
 /// The error if two descriptors ask for the same number.
@@ -53,7 +56,7 @@ impl Made {
     /// Why it has not. It ends by itself, and will be reaped without anybody waiting for it.
     pub fn executed(self) -> io::Result<Made> {
         match self.failed {
-            Some(Failure::Record(error) | Failure::Exec(error)) => Err(error),
+            Some(Failure::Record(error) | Failure::Cgroup(error) | Failure::Exec(error)) => Err(error),
             None => Ok(self),
         }
     }
@@ -63,6 +66,8 @@ impl Made {
 pub enum Failure {
     /// Its record could not be written, so no successor would know of the process.
     Record(io::Error),
+    /// It could not enter its cgroup.
+    Cgroup(io::Error),
     /// A descriptor could not be placed, or the exec failed.
     Exec(io::Error),
 }
@@ -84,7 +89,7 @@ impl<'a> Plan<'a> {
         let counted = handed.is_counted().then(|| handed.variables());
         let changes: Vec<_> = counted.into_iter().flatten().chain(changes.iter().cloned()).collect();
         let environment = (!changes.is_empty()).then(|| environ::changed(&changes));
-        Ok(Plan { argv, environment, handed, nowhere: None, group: false })
+        Ok(Plan { argv, environment, handed, nowhere: None, group: false, entrance: None })
     }
 
     /// Makes the process the leader of a process group of its own, by which the processes that it leaves behind are
@@ -92,6 +97,12 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn in_group(self) -> Plan<'a> {
         Plan { group: true, ..self }
+    }
+
+    /// Puts the process into a cgroup before it executes the program, if there is one.
+    #[must_use]
+    pub fn within(self, entrance: Option<Entrance>) -> Plan<'a> {
+        Plan { entrance, ..self }
     }
 
     /// Gives the process `nowhere` as stdin and stdout: otherwise its stdin could be the log pipe, or its output would
@@ -117,6 +128,7 @@ impl<'a> Plan<'a> {
             handed: &mut self.handed,
             nowhere: self.nowhere.as_ref(),
             group: self.group,
+            entrance: self.entrance.as_ref(),
             earliest,
             record,
             announced: &announced,
@@ -135,6 +147,7 @@ struct Birth<'a, 'b, 'r> {
     handed: &'a mut PassedFds<'b>,
     nowhere: Option<&'a File>,
     group: bool,
+    entrance: Option<&'a Entrance>,
     earliest: u64,
     record: Option<&'r dyn Fn(Pid, Born) -> Slot<'r>>,
     /// The time of birth, and whether the record was written. The child sets this for supervise.
@@ -150,8 +163,9 @@ impl Birth<'_, '_, '_> {
         let born = Born { earliest: self.earliest, latest: clock::since_boot() };
         let written = self.record.map_or(Ok(()), |record| record(pid_of(process::own_pid()), born).write());
         self.announced.set(Some((born, written.is_ok())));
-        match written {
-            Err(error) => Failure::Record(error),
+        let entered = || self.entrance.map_or(Ok(()), Entrance::enter);
+        match written.map_err(Failure::Record).and_then(|()| entered().map_err(Failure::Cgroup)) {
+            Err(failure) => failure,
             Ok(()) => Failure::Exec(self.prepare().err().unwrap_or_else(|| self.program.exec(self.file))),
         }
     }

@@ -16,6 +16,7 @@ use svdir::{Command, Exit, names};
 use sys::notify::LONGEST;
 use sys::process::Change;
 
+use super::cgroup::life_of;
 use super::kernel::{Kernel, Outcome, Told, Woken};
 use super::say;
 use crate::service::files::shown;
@@ -87,6 +88,9 @@ impl<K: Kernel> Supervisor<'_, K> {
             return self.judged(pid, exit);
         }
         let is_main = self.machine.pid() == Some(pid);
+        let life = life_of(pid, &self.machine, &self.told);
+        let for_memory = life.is_some_and(|life| self.kernel.life_ended(life, pid, exit));
+        self.told.memory = if is_main { for_memory } else { self.told.memory };
         let rules = if is_main { self.kernel.rules(&mut self.said) } else { Rules::default() };
         self.take_in(Event::Ended(pid, exit, rules));
     }
@@ -426,7 +430,8 @@ impl<K: Kernel> Supervisor<'_, K> {
             }
             Action::Announce => self.announce(),
             Action::Tally(exit, most) => {
-                self.kernel.tally(Death { at: self.told.main.since, exit }, most, &mut self.said);
+                let death = Death { at: self.told.main.since, exit, memory: self.told.memory };
+                self.kernel.tally(death, most, &mut self.said);
             }
             Action::Say(what) => {
                 if let Some(Text(why)) = say::say(self.dir, what, self.told.why.bytes()) {
@@ -439,7 +444,7 @@ impl<K: Kernel> Supervisor<'_, K> {
             Action::Quit => {
                 log::info!("{}: leaving", self.dir.display());
                 self.told.supervise.exited = true;
-                self.kernel.leave();
+                self.kernel.leave([self.told.main.life, self.told.second.life] != [0; 2]);
                 self.announce();
                 self.done = true;
             }

@@ -9,6 +9,7 @@ use cli::Warnings;
 use machine::supervise::health::Settings;
 use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
+use svdir::Exit;
 use svdir::names;
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
@@ -21,6 +22,7 @@ use sys::signals::Signals;
 use sys::{fd, oom, proc, sealed, stack};
 use tai::Label;
 
+use super::cgroup;
 use super::copies::{self, Provisions, Scene};
 use super::finish::start_finish;
 use super::hold::Hold;
@@ -28,6 +30,7 @@ use super::kernel::{Kernel, Outcome, Told, Woken};
 use super::knobs::{health, rules};
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
+use super::say::killed_for_memory;
 use super::takeover;
 use super::tally;
 use super::upgrade::unknown_descriptor;
@@ -219,6 +222,14 @@ impl<'s> Kernel for System<'s> {
         self.provisions.sockets.listen_again(self.dir, said);
     }
 
+    fn life_ended(&mut self, life: u32, pid: Pid, exit: Exit) -> bool {
+        let for_memory = cgroup::ended(life);
+        if for_memory {
+            killed_for_memory(self.dir, pid, exit);
+        }
+        for_memory
+    }
+
     fn tally(&mut self, death: Death, most: u16, said: &mut Warnings) {
         tally::add(self.dir, death, most, said);
     }
@@ -264,7 +275,10 @@ impl<'s> Kernel for System<'s> {
         self.successor.timeout();
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, has_cgroup: bool) {
         self.provisions.notify.remove();
+        if has_cgroup {
+            cgroup::leave();
+        }
     }
 }

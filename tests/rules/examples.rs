@@ -14,16 +14,22 @@ fn copy(scratch: &Scratch) {
     for service in fs::read_dir(examples).expect("it is there").flatten() {
         let dir = Path::new("rules").join(service.file_name());
         scratch.mkdir(&dir);
-        for file in fs::read_dir(service.path()).expect("it is a directory").flatten() {
-            // Whoever has started the examples has other files there too.
-            if file.path().is_file() {
-                let to = scratch.path(&dir).join(file.file_name());
-                fs::copy(file.path(), to).expect("a file");
-            }
+        copy_files(&service.path(), &scratch.path(&dir));
+        let limits = service.path().join("cgroup");
+        if limits.exists() {
+            copy_files(&limits, &scratch.mkdir(dir.join("cgroup")));
         }
     }
     for made in ["cleanup/last", "job/result", "health/sick"] {
         let _ = fs::remove_file(scratch.path("rules").join(made));
+    }
+}
+
+/// Copies the files of a directory. Whoever has started the examples has directories there too.
+fn copy_files(from: &Path, to: &Path) {
+    let files = fs::read_dir(from).expect("it is a directory").flatten().filter(|file| file.path().is_file());
+    for file in files {
+        fs::copy(file.path(), to.join(file.file_name())).expect("a file");
     }
 }
 
@@ -43,6 +49,9 @@ fn each_service_of_the_examples_does_what_it_says() {
     assert!(scratch.path("rules/job/result").exists());
     said_so("pace", ", next start in ");
     said_so("limit", ", failed: ended 5 times in ");
+    // Where the kernel gives no limits, that is said.
+    let long = || scratch.run("svstat", &["--long", "rules/memory"]).out();
+    wait_until("it is limited", || long().contains(", killed for memory") || long().contains(", cgroup"));
     let first = wait_up(&scratch, "rules/health");
     scratch.write("rules/health/sick", "");
     wait_until("it is started again", || wait_up(&scratch, "rules/health") != first);

@@ -6,6 +6,7 @@
 
 use super::deploy::world;
 
+mod cgroup;
 mod examples;
 mod finals;
 mod finish;

@@ -20,6 +20,8 @@ pub const SD_NOTIFY: &str = "sd-notify";
 pub const WATCHDOG: &str = "watchdog";
 /// Directory of the sockets that supervise holds for the service, one file each.
 pub const SOCKETS: &str = "sockets";
+/// Directory of the limits of the service: one file for each file of its cgroup that is to be written.
+pub const CGROUP: &str = "cgroup";
 /// The program that succeeds when the service is ready.
 pub const CHECK: &str = "check";
 /// Knob: how long a new copy may take to get ready before it is given up.
@@ -54,6 +56,10 @@ pub const LOCK: &str = "supervise/lock";
 pub const DEATH_TALLY: &str = "supervise/death_tally";
 /// The next death tally, before it is renamed.
 pub const DEATH_TALLY_NEW: &str = "supervise/death_tally.new";
+/// The path of the cgroup of a service that has [`CGROUP`], in the hierarchy.
+pub const CGROUP_PATH: &str = "supervise/cgroup";
+/// The next path, before it is renamed.
+pub const CGROUP_PATH_NEW: &str = "supervise/cgroup.new";
 /// FIFO from which supervise reads commands.
 pub const CONTROL: &str = "supervise/control";
 /// FIFO that has a reader exactly while a supervise runs here.

@@ -1,7 +1,7 @@
 //! The death tally, `supervise/death_tally`: how the last lives of a service have ended, in the format of s6.
 //!
 //! Each death has 14 bytes, the oldest first: a TAI64N label (12), an exit code (1) and a signal (1). Where a signal has ended the service, the exit code is
-//! 128 and the signal. s6 knows how each of its services has ended; where we do not, as when nobody supervised it, both bytes are 255.
+//! 128 and the signal; the signal alone if the kernel has killed it because memory ran out, which s6 does not tell. s6 knows how each of its services has ended; where we do not, as when nobody supervised it, both bytes are 255.
 
 use tai::Label;
 
@@ -22,6 +22,8 @@ pub struct Death {
     pub at: Label,
     /// How it was.
     pub exit: Exit,
+    /// The kernel had killed it because memory ran out. This is kept only if a signal has ended it.
+    pub memory: bool,
 }
 
 impl Death {
@@ -29,6 +31,7 @@ impl Death {
     pub fn encode(self) -> [u8; DEATH] {
         let end = match self.exit {
             Exit::Code(code) => [code, 0],
+            Exit::Signal(signal) if self.memory => [signal, signal],
             Exit::Signal(signal) => [signal.wrapping_add(128), signal],
             Exit::Unknown => UNSEEN,
         };
@@ -48,7 +51,8 @@ impl Death {
             [_, signal] => Exit::Signal(signal),
         };
         let at = Label::unpack(label);
-        Death { at, exit }
+        let memory = matches!(exit, Exit::Signal(signal) if signal == code);
+        Death { at, exit, memory }
     }
 }
 
@@ -70,7 +74,7 @@ mod tests {
     use super::*;
 
     fn death(seconds: i64, exit: Exit) -> Death {
-        Death { at: Label::from_unix(seconds, 7), exit }
+        Death { at: Label::from_unix(seconds, 7), exit, memory: false }
     }
 
     #[test]
@@ -88,6 +92,10 @@ mod tests {
         let exits = [Exit::Code(0), Exit::Code(255), Exit::Signal(9), Exit::Signal(64), Exit::Unknown];
         for exit in exits {
             assert_eq!(Death::decode(&death(5, exit).encode()), death(5, exit));
+        }
+        for (exit, kept) in [(Exit::Signal(9), true), (Exit::Code(9), false), (Exit::Unknown, false)] {
+            let death = Death { memory: true, ..death(5, exit) };
+            assert_eq!(Death::decode(&death.encode()), Death { memory: kept, ..death });
         }
     }
 

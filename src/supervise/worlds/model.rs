@@ -10,11 +10,11 @@ use cli::Warnings;
 use machine::supervise::health::Settings;
 use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
-use svdir::Command;
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{Born, Record, Text};
 use svdir::tally::Death;
+use svdir::{Command, Exit};
 use sys::notify::LONGEST;
 use sys::process::Change;
 use tai::Label;
@@ -226,6 +226,14 @@ impl Kernel for Model {
         drop(self.call());
     }
 
+    /// A life has the number of the process with which it begins, and is left when that has ended, or the one to which the service has moved.
+    fn life_ended(&mut self, life: u32, _: Pid, _: Exit) -> bool {
+        let world = self.call();
+        let runs = world.hand.copies.contains(&Some(life)) && world.processes.lives(life);
+        assert!(!runs, "the life of a copy that runs is left");
+        false
+    }
+
     fn tally(&mut self, _: Death, most: u16, _: &mut Warnings) {
         assert!(most > 0, "nobody keeps a tally");
         drop(self.call());
@@ -305,7 +313,7 @@ impl Kernel for Model {
         }
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, _: bool) {
         let mut world = self.call();
         world.due.commands.clear();
         world.left = true;

@@ -400,14 +400,14 @@ impl World {
         (process.has_pipe, process.obeys, process.serves) = (has_pipe, obeys, executed && writes);
         let pid = process.pid;
         let declares = has_pipe || socket || check;
-        let watchdog = if socket { self.watchdog } else { 0 };
-        let health = self.health.interval;
+        let (watchdog, health) = (if socket { self.watchdog } else { 0 }, self.health.interval);
         let start = |executed| Start { pid: Pid(pid), executed, declares, check, tells: socket, watchdog, health };
         if !writes {
             self.end(pid, Change::Exited(111));
             return failed(NotStarted::Refused, b"nobody would know of it");
         }
-        let seen = Seen { since: self.label(), born: Born { earliest: at.0, latest: at.0 }, ..Seen::default() };
+        let born = Born { earliest: at.0, latest: at.0 };
+        let seen = Seen { since: self.label(), born, life: pid, ..Seen::default() };
         let observed = match slot {
             Slot::Second => Observed { second: seen, ..now.observed },
             Slot::Main | Slot::Job(_) => Observed { main: seen, ..now.observed },

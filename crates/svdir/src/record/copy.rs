@@ -160,15 +160,18 @@ pub struct Process {
     pub ready: Option<Label>,
     /// Inode number of the pipe on which it says that it is ready; 0 for none.
     pub ready_pipe: u64,
+    /// The number of its cgroup in that of the service; 0 if it has none.
+    pub life: u32,
 }
 
 impl Process {
-    /// Writes since, born, ready and pipe.
+    /// Writes since, born, ready, pipe and life.
     pub(super) fn encode(&self, section: &mut Writer<'_>) {
         section.label(self.since);
         self.born.encode(section);
         section.put(&self.ready.map_or([0; Label::PACKED], Label::pack));
         section.long(self.ready_pipe);
+        section.number(self.life);
     }
 
     /// Reads what [`encode`](Process::encode) wrote.
@@ -178,6 +181,7 @@ impl Process {
             born: Born::decode(section),
             ready: Some(section.array()).filter(|ready| *ready != [0; Label::PACKED]).map(Label::unpack),
             ready_pipe: section.long(),
+            life: section.number(),
         }
     }
 }

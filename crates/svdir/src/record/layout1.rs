@@ -117,7 +117,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             over: None,
         },
         observed: Observed {
-            main: Process { since: status.since, born, ready, ready_pipe },
+            main: Process { since: status.since, born, ready, ready_pipe, life: 0 },
             second: second_process,
             finish: Born::default(),
             supervise: Supervise {
@@ -133,6 +133,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             notify,
             mark,
             heard: 0,
+            memory: false,
         },
     };
     Some(record.without_ghost())
@@ -140,7 +141,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
 
 fn process(rest: &mut Fields<'_>) -> Process {
     let (born, since) = (Born::decode(rest), rest.label());
-    Process { since, born, ready: None, ready_pipe: rest.long() }
+    Process { since, born, ready: None, ready_pipe: rest.long(), life: 0 }
 }
 
 #[cfg(test)]
@@ -213,6 +214,7 @@ mod tests {
             born: Born { earliest: 5, latest: 6 },
             ready: Some(Label::from_unix(1, 2)),
             ready_pipe: 10,
+            life: 0,
         };
         assert_eq!(observed.main, main);
         let second = Process {
@@ -220,6 +222,7 @@ mod tests {
             born: Born { earliest: 13, latest: 14 },
             ready: None,
             ready_pipe: 17,
+            life: 0,
         };
         assert_eq!((observed.second, observed.mark, observed.notify), (second, Mark(11), Text::new(b"@00abc")));
         assert_eq!(observed.why, Text::new(&[b'x'; 64]));

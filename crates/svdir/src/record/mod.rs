@@ -18,6 +18,7 @@
 //! | 13 | over | [`Over`]: why the service is down for good, if nobody told it to be |
 //! | 14 | health | [`Health`]: the run of `health`, and the failures in a row |
 //! | 15 | reload | [`Reload`]: the last reload of a main copy that can tell of it |
+//! | 19 | memory | nothing; it is there if the kernel has killed the last main copy because memory ran out |
 //!
 //! Programs of later releases read what earlier ones wrote, and the other way round: an unknown section is skipped, unless its tag is
 //! [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
@@ -67,6 +68,7 @@ const FINISH_BORN: u8 = 12;
 const OVER: u8 = 13;
 const HEALTH: u8 = 14;
 const RELOAD: u8 = 15;
+const MEMORY: u8 = 19;
 
 /// The part of the record that the machine of supervise decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +107,8 @@ pub struct Observed {
     pub why: Text<64>,
     /// The name of the notify socket; empty for none.
     pub notify: Text<16>,
+    /// The kernel has killed the last main copy that has ended, or a process of its life, because memory ran out.
+    pub memory: bool,
     /// The last mark that a client has sent after its commands.
     pub mark: Mark,
     /// How many bytes of marks have come, so that a mark is noticed even if it comes a second time.
@@ -152,6 +156,9 @@ impl Record {
         if let Some(reload) = decided.reload {
             writer.section(RELOAD, |section| reload.encode(section));
         }
+        if observed.memory {
+            writer.section(MEMORY, |_| ());
+        }
         if let Some(why) = observed.why.some() {
             writer.section(WHY, |section| section.put(why));
         }
@@ -192,6 +199,7 @@ impl Record {
                 OVER => decided.over = Some(Over::decode(&mut fields)),
                 HEALTH => decided.health = Health::decode(&mut fields),
                 RELOAD => decided.reload = Some(Reload::decode(&mut fields)),
+                MEMORY => observed.memory = true,
                 MARK => (observed.mark, observed.heard) = (Mark(fields.long()), fields.number()),
                 WHY => observed.why = Text::new(fields.rest()),
                 NOTIFY => observed.notify = Text::new(fields.rest()),
@@ -268,6 +276,7 @@ pub(crate) mod tests {
             born: Born { earliest: 5, latest: 6 },
             ready: Some(Label::from_unix(1, 2)),
             ready_pipe: 10,
+            life: 21,
         };
         Record {
             decided: Decided {
@@ -295,6 +304,7 @@ pub(crate) mod tests {
                 },
                 why: Text::new(b"because"),
                 notify: Text::new(b"@0001"),
+                memory: true,
                 mark: Mark(11),
                 heard: 12,
             },

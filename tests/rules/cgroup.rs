@@ -1,0 +1,393 @@
+//! The directory `cgroup/`: the service gets a cgroup, and in it one for each of its lives.
+//!
+//! Each service here has its supervise in a cgroup that the test has made. What needs controllers, which not every machine passes on, is tested in a virtual
+//! machine by `.ci/boots`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sys::cgroup::Cgroup;
+use testkit::{is_root, lives, signal, skip, wait_for, wait_until};
+
+use super::service::{LIVES, Service, User, for_each_user};
+
+/// A cgroup for one test.
+struct Place {
+    own: Cgroup,
+    name: OsString,
+    cgroup: Cgroup,
+}
+
+impl Place {
+    /// Makes a cgroup that belongs to the user. `None`, and a line on stderr, if there can be none.
+    fn new(user: User) -> Option<Place> {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = OsString::from(format!("uphold-test-{}-{number}", std::process::id()));
+        let made = Cgroup::own().and_then(|own| Ok((own.make(&name)?, own)));
+        let (cgroup, own) = match made {
+            Ok(made) => made,
+            Err(error) if is_root() => {
+                skip(&format!("no cgroup can be made: {error}"));
+                return None;
+            }
+            // An ordinary user rarely has a cgroup of his own.
+            Err(error) => {
+                let line = format!("skipped a test of cgroup/: no cgroup can be made: {error}\n");
+                let _ = io::stderr().write_all(line.as_bytes());
+                return None;
+            }
+        };
+        let place = Place { own, name, cgroup };
+        if user == User::Ordinary {
+            let owner = nobody();
+            for file in ["", "cgroup.procs", "cgroup.subtree_control"] {
+                chown(place.path().join(file), Some(owner), Some(owner)).expect("root may do that");
+            }
+        }
+        Some(place)
+    }
+
+    /// The directory of the cgroup.
+    fn path(&self) -> PathBuf {
+        path(&self.cgroup)
+    }
+
+    /// Moves a process there.
+    fn take(&self, pid: u32) {
+        self.cgroup.write(OsStr::new("cgroup.procs"), pid.to_string().as_bytes()).expect("it is ours");
+    }
+
+    /// The names of the cgroups in it.
+    fn names(&self) -> Vec<OsString> {
+        let mut names = self.cgroup.names().expect("they are told");
+        names.sort();
+        names
+    }
+
+    /// The cgroup of the service, which is the only one in it.
+    fn service(&self) -> Cgroup {
+        let names = self.names();
+        assert_eq!(names.len(), 1, "{names:?}");
+        self.cgroup.below(&names[0]).expect("it is there")
+    }
+
+    /// The lives that the cgroup of the service has.
+    fn lives(&self) -> Vec<OsString> {
+        let mut lives = self.service().names().expect("they are told");
+        lives.sort();
+        lives
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = self.cgroup.kill();
+        for _ in 0..500 {
+            if self.own.remove(&self.name).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+}
+
+fn path(cgroup: &Cgroup) -> PathBuf {
+    format!("/proc/self/fd/{}/", cgroup.as_fd().as_raw_fd()).into()
+}
+
+fn nobody() -> u32 {
+    65534
+}
+
+/// The path of the cgroup of a process.
+fn cgroup_of(pid: u32) -> PathBuf {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it lives");
+    text.lines().find_map(|line| line.strip_prefix("0::")).expect("there are cgroups of version 2").into()
+}
+
+/// Starts the supervise of a service that has `cgroup/` in that place, and then the service.
+fn start(place: &Place, service: Service) -> Service {
+    service.scratch.mkdir("web/cgroup");
+    service.put("down", "");
+    let service = service.start();
+    place.take(service.record().observed.supervise.pid);
+    service.svc("-u");
+    service
+}
+
+/// Makes the place and the service, and starts that.
+fn begin(user: User, run: &str) -> Option<(Place, Service)> {
+    let place = Place::new(user)?;
+    let service = start(&place, Service::new(user, run, &[]));
+    Some((place, service))
+}
+
+#[test]
+fn each_life_has_a_cgroup_in_that_of_the_service() {
+    for_each_user(|user| {
+        let Some((place, mut service)) = begin(user, LIVES) else {
+            return;
+        };
+        let first = service.wait_up();
+        let cgroup = place.service();
+        let name = cgroup.path().file_name().expect("it has one").to_string_lossy().into_owned();
+        let here = fs::metadata(service.scratch.path("web")).expect("it is there");
+        assert_eq!(name, format!("uphold-web-{:x}.{:x}", here.dev(), here.ino()));
+        assert_eq!(cgroup_of(first), cgroup.path().join("1"));
+        assert_eq!(cgroup_of(service.record().observed.supervise.pid), place.cgroup.path());
+        signal(first, "KILL");
+        let second = service.wait_restart(first);
+        assert_eq!(cgroup_of(second).parent(), Some(cgroup.path()));
+        assert_eq!(place.lives().len(), 1, "the first is gone");
+        let noted = service.scratch.text("web/supervise/cgroup");
+        assert_eq!(Path::new(noted.trim_end()), cgroup.path());
+        service.svc("-d");
+        assert_eq!(service.wait(&["--wait=down"]).code, 0);
+        assert_eq!(place.lives(), [""; 0]);
+        service.svc("-x");
+        assert_eq!(service.end(), 0);
+        assert_eq!(place.names(), [""; 0]);
+        assert!(!service.scratch.path("web/supervise/cgroup").exists());
+        assert_eq!(service.said(), "");
+    });
+}
+
+#[test]
+fn svstat_tells_how_many_processes_live_there() {
+    let Some((_place, service)) = begin(User::Own, "sleep 1000 & exec sleep 1000") else {
+        return;
+    };
+    service.wait_up();
+    let long = || service.scratch.run("svstat", &["--long", "web"]).out();
+    wait_until(&format!("two live there: {}", long()), || long().contains(", processes 2"));
+    assert!(!service.svstat().contains("processes"));
+    service.svc("-d");
+    assert_eq!(service.wait(&["--wait=down"]).code, 0);
+    assert!(!long().contains("processes"), "{}", long());
+}
+
+#[test]
+fn who_is_left_behind_keeps_the_cgroup_of_its_life() {
+    for_each_user(|user| {
+        let run = "sleep 1000 & echo $! >left.new; [ -e left ] || mv left.new left; exec sleep 1000";
+        let service = Service::new(user, run, &[]);
+        let Some(place) = Place::new(user) else {
+            return;
+        };
+        let mut service = start(&place, service);
+        let first = service.wait_up();
+        let left = wait_for("it has a child", || service.scratch.text("web/left").trim().parse::<u32>().ok());
+        let life = cgroup_of(first);
+        signal(first, "KILL");
+        let second = service.wait_restart(first);
+        assert_eq!(cgroup_of(left), life);
+        assert_ne!(cgroup_of(second), life);
+        assert_eq!(place.lives().len(), 2);
+        signal(left, "KILL");
+        wait_until("it is gone", || !lives(left));
+        service.svc("-dx");
+        assert_eq!(service.end(), 0);
+        assert_eq!(place.names().len(), 1, "a child of the second lives there");
+        service.supervise();
+        place.take(service.record().observed.supervise.pid);
+        service.svc("-u");
+        let third = service.wait_up();
+        assert_eq!(place.lives().len(), 2, "the second, in which a child is left, and the third");
+        assert!(cgroup_of(third).starts_with(place.service().path()));
+    });
+}
+
+#[test]
+fn a_new_copy_and_the_old_one_do_not_live_in_the_same() {
+    for_each_user(|user| {
+        let Some((place, service)) = begin(user, LIVES) else {
+            return;
+        };
+        let old = service.wait_up();
+        let life = cgroup_of(old);
+        service.put("warmup", "1ms");
+        assert_eq!(service.wait(&["-R", "--wait=replaced"]).code, 0);
+        let new = service.wait_restart(old);
+        assert_ne!(cgroup_of(new), life);
+        assert_eq!(cgroup_of(new).parent(), life.parent());
+        wait_until("the old one is gone, with its cgroup", || place.lives().len() == 1);
+        assert_eq!(place.lives(), [cgroup_of(new).file_name().expect("it has one")]);
+        assert_eq!(service.said(), "");
+    });
+}
+
+#[test]
+fn a_successor_finds_it_wherever_it_is_started() {
+    for_each_user(|user| {
+        let Some((place, mut service)) = begin(user, LIVES) else {
+            return;
+        };
+        let first = service.wait_up();
+        let life = cgroup_of(first);
+        service.kill_supervise();
+        service.supervise();
+        if user == User::Ordinary {
+            // Where the test runs, an ordinary user can make none.
+            place.take(service.record().observed.supervise.pid);
+        }
+        assert_eq!(service.wait(&["--reexec"]).code, 0);
+        assert_eq!((cgroup_of(first), place.lives().len()), (life.clone(), 1));
+        signal(first, "KILL");
+        let second = service.wait_restart(first);
+        assert_eq!(cgroup_of(second).starts_with(place.cgroup.path()), user == User::Ordinary);
+        assert_eq!(place.names().len(), usize::from(user == User::Ordinary), "{} is gone", life.display());
+        service.svc("-dx");
+        assert_eq!(service.end(), 0);
+        assert_eq!(place.names(), [""; 0]);
+        assert!(!service.scratch.path("web/supervise/cgroup").exists());
+        assert_eq!(service.said(), "");
+    });
+}
+
+/// What keeps the service from its start: the file `name` in `cgroup/`, and what svstat says.
+#[track_caller]
+fn is_held_back(service: &Service, name: &str, contents: &str, why: &str) {
+    let file = service.scratch.write(Path::new("web/cgroup").join(name), contents);
+    let before = service.said();
+    service.svc("-u");
+    service.wait_svstat(&format!("down S seconds, want up, cgroup/{name}: {why}"));
+    let warning = format!("supervise: warning: unable to set web/cgroup/{name}: {why}\n");
+    service.wait_said(&(before + &warning));
+    service.svc("-d");
+    service.wait_svstat(&format!("down S seconds, cgroup/{name}: {why}"));
+    fs::remove_file(file).expect("it is there");
+}
+
+#[test]
+fn a_limit_that_cannot_be_set_holds_the_start_back() {
+    let Some(place) = Place::new(User::Own) else {
+        return;
+    };
+    let service = Service::new(User::Own, LIVES, &[("down", "")]);
+    service.scratch.mkdir("web/cgroup");
+    let service = service.start();
+    place.take(service.record().observed.supervise.pid);
+    for name in ["cgroup.kill", "cgroup.procs", "cgroup.freeze", "cgroup.type"] {
+        is_held_back(&service, name, "1", "it is no limit");
+    }
+    is_held_back(&service, "pids.max", "", "it is empty");
+    is_held_back(&service, "memory.max", "\n\n", "it is empty");
+    is_held_back(&service, "cpu.max", &"1".repeat(4097), "it is too long");
+    is_held_back(&service, "none.max", "1", "there is no such controller here");
+    is_held_back(&service, "none", "1", "file does not exist");
+    let controllers = place.cgroup.controllers().expect("they are told");
+    if controllers.is_empty() {
+        is_held_back(&service, "memory.max", "32M", "there is no such controller here");
+    }
+    // A link is as good as a file, and one that leads nowhere says so.
+    symlink("nowhere", service.scratch.path("web/cgroup/none.max")).expect("a link");
+    service.svc("-u");
+    service.wait_svstat("down S seconds, want up, cgroup/none.max: file does not exist");
+    fs::remove_file(service.scratch.path("web/cgroup/none.max")).expect("it is there");
+    // What begins with a dot does not count.
+    service.scratch.write("web/cgroup/.cgroup.kill", "1");
+    service.wait_up();
+    assert_eq!(service.starts(), 1);
+}
+
+#[test]
+fn without_a_cgroup_the_service_is_not_started() {
+    let Some(place) = Place::new(User::Own) else {
+        return;
+    };
+    let service = Service::new(User::Own, LIVES, &[("cgroup", "")]).start();
+    service.wait_svstat("down S seconds, normally up, want up, cgroup: not a directory");
+    service.wait_said("supervise: warning: unable to make a cgroup for web: not a directory\n");
+    service.remove("cgroup");
+    let first = service.wait_up();
+    // More files than there may be.
+    service.put("down", "");
+    service.scratch.mkdir("web/cgroup");
+    for number in 0..=1000 {
+        service.scratch.write(format!("web/cgroup/.{number}"), "");
+    }
+    signal(first, "KILL");
+    service.wait_svstat("down S seconds, want up, cgroup: it has more than 1000 files");
+    for number in 0..=1000 {
+        fs::remove_file(service.scratch.path(format!("web/cgroup/.{number}"))).expect("it is there");
+    }
+    let second = service.wait_up();
+    // Somebody else, who could kill what lives there, has one of the same name in which a process lives.
+    service.svc("-d");
+    assert_eq!(service.wait(&["--wait=down"]).code, 0);
+    place.take(service.record().observed.supervise.pid);
+    if is_root() {
+        let name = cgroup_name(&service);
+        let theirs = place.cgroup.make(&name).expect("it is ours");
+        let mut sleep = Command::new("sleep").arg("1000").spawn().expect("sleep");
+        theirs.write(OsStr::new("cgroup.procs"), sleep.id().to_string().as_bytes()).expect("it is ours");
+        chown(path(&theirs), Some(nobody()), None).expect("root may do that");
+        service.svc("-u");
+        service.wait_svstat("down S seconds, want up, cgroup: it belongs to another user");
+        sleep.kill().expect("it is ours");
+        sleep.wait().expect("it is ours");
+        let third = service.wait_restart(second);
+        assert_eq!(cgroup_of(third), theirs.path().join("1").as_path());
+    }
+}
+
+fn cgroup_name(service: &Service) -> OsString {
+    let here = fs::metadata(service.scratch.path("web")).expect("it is there");
+    format!("uphold-web-{:x}.{:x}", here.dev(), here.ino()).into()
+}
+
+#[test]
+fn an_ordinary_user_who_may_not_make_one_is_told_so() {
+    if !is_root() || Cgroup::own().is_err() {
+        return;
+    }
+    let service = Service::new(User::Ordinary, LIVES, &[]);
+    service.scratch.mkdir("web/cgroup");
+    let service = service.start();
+    service.wait_svstat("down S seconds, normally up, want up, cgroup: access denied");
+}
+
+#[test]
+fn it_goes_with_the_directory() {
+    for_each_user(|user| {
+        let Some((place, service)) = begin(user, LIVES) else {
+            return;
+        };
+        let first = service.wait_up();
+        fs::remove_dir(service.scratch.path("web/cgroup")).expect("it is empty");
+        signal(first, "KILL");
+        let second = service.wait_restart(first);
+        assert_eq!(cgroup_of(second), place.cgroup.path());
+        assert_eq!(place.names(), [""; 0]);
+    });
+}
+
+/// What somebody has copied is not taken for the first one's.
+#[test]
+fn the_copy_of_a_service_directory_has_another() {
+    let Some((place, service)) = begin(User::Own, LIVES) else {
+        return;
+    };
+    let first = service.wait_up();
+    let noted = service.scratch.text("web/supervise/cgroup");
+    service.scratch.service("other", "exec sleep 1000");
+    service.scratch.mkdir("other/cgroup");
+    service.scratch.write("other/supervise/cgroup", noted);
+    service.scratch.write("other/down", "");
+    let mut other = service.scratch.start("other", "supervise", &["other"]);
+    wait_until("a supervise runs", || service.scratch.run("svok", &["other"]).code == 0);
+    place.take(other.pid());
+    super::world::svc(&service.scratch, "-u", "other");
+    let copy = super::world::wait_up(&service.scratch, "other");
+    assert_ne!(cgroup_of(copy).parent(), cgroup_of(first).parent());
+    super::world::svc(&service.scratch, "-dx", "other");
+    assert_eq!(other.end(), 0);
+    assert!(lives(first));
+    assert_eq!(place.lives(), ["1"]);
+}
