@@ -13,8 +13,8 @@ use sys::process;
 /// The program, as its help and its usage line describe it.
 pub const PROGRAM: Program = Program {
     name: "svscan",
-    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [--state DIR] [--prefix] [--default | dir]",
-    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [--state dir] [--prefix] [--default | dir]",
+    synopsis: "[--init] [--exit-with NAME] [--grace SEC] [--halt PROGRAM] [--state DIR] [--prefix] [--cgroup] [--default | dir]",
+    usage: "svscan: usage: svscan [--init] [--exit-with name] [--grace sec] [--halt program] [--state dir] [--prefix] [--cgroup] [--default | dir]",
     usage_exit: cli::USAGE,
     about: "Supervises every service directory in the scan directory.",
     options: &[
@@ -30,6 +30,7 @@ pub const PROGRAM: Program = Program {
         ),
         ("--state DIR", "supervises have their files in DIR, not in the service directories; sets SUPERVISEDIR"),
         ("--prefix", "write the name of the service before each line of a service without a logger"),
+        ("--cgroup", "move, with the supervises, to a cgroup in the present one: limits of services are possible then"),
         (
             "--default",
             "the scan directory is $SVDIR, else for root /service, or /etc/service if only that is there, else service in $XDG_CONFIG_HOME or ~/.config",
@@ -52,6 +53,7 @@ const OPTIONS: &[(&str, u8)] = &[
     ("halt=", b'h'),
     ("state=", b's'),
     ("prefix", b'p'),
+    ("cgroup", b'c'),
     ("default", b'd'),
 ];
 
@@ -78,6 +80,8 @@ pub struct Arguments {
     pub state: Option<PathBuf>,
     /// Whether the lines of services without a logger get the name of the service as a prefix.
     pub prefix: bool,
+    /// Whether svscan moves to a cgroup of its own.
+    pub cgroup: bool,
 }
 
 /// How an init ends.
@@ -121,6 +125,10 @@ impl Arguments {
             let value = OsStr::from_bytes(value);
             if option == b'p' {
                 arguments.prefix = true;
+                continue;
+            }
+            if option == b'c' {
+                arguments.cgroup = true;
                 continue;
             }
             if option == b'd' {
@@ -192,6 +200,7 @@ mod tests {
         let expected = Arguments { state: Some("/run/x".into()), ..Arguments::default() };
         assert_eq!(arguments(&["--state", "/run/x"]), Some(expected));
         assert_eq!(arguments(&["--prefix"]), Some(Arguments { prefix: true, ..Arguments::default() }));
+        assert_eq!(arguments(&["--cgroup"]), Some(Arguments { cgroup: true, ..Arguments::default() }));
         let expected = Arguments { place: Place::Default, prefix: true, ..Arguments::default() };
         assert_eq!(arguments(&["--default", "--prefix"]), Some(expected));
         assert_eq!(arguments(&["--init"]).and_then(|arguments| arguments.init), Some(Init::default()));

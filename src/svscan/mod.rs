@@ -5,6 +5,7 @@
 //! not available, svscan looks every five seconds, as the original does. Once the loop runs, no error ends it.
 
 mod arguments;
+mod cgroup;
 mod child;
 mod copier;
 mod directory;
@@ -114,6 +115,9 @@ fn begin_in(call: &Call, arguments: &Arguments) -> anyhow::Result<Scanner<Kernel
         anyhow::Error::from(error).context(text)
     })?;
     be_spared(None);
+    if arguments.cgroup {
+        cgroup::enter();
+    }
     let signals = Signals::catch(&caught(arguments)).with_context(|| text!("unable to create pipe"))?;
     // Nothing fails from here on: a second attempt would take the raised limit for the inherited one.
     let open_files = raise_open_files();
@@ -128,6 +132,9 @@ fn go_on(call: &Call, arguments: &Arguments, state: &[u8]) -> anyhow::Result<Sca
     let state = ScanState::decode(state).with_context(unable)?;
     let directory = ScanDirectory::inherit(state.lock).with_context(unable)?;
     be_spared(state.oom);
+    if arguments.cgroup {
+        cgroup::enter();
+    }
     let lines = state.lines.map(sealed::inherit).transpose().with_context(unable)?;
     let signals = upgrade::catch_again(&caught(arguments), &state.descriptors);
     prepare();

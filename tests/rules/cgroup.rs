@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use sys::cgroup::Cgroup;
 use testkit::{is_root, lives, signal, skip, wait_for, wait_until};
@@ -390,4 +390,29 @@ fn the_copy_of_a_service_directory_has_another() {
     assert_eq!(other.end(), 0);
     assert!(lives(first));
     assert_eq!(place.lives(), ["1"]);
+}
+
+#[test]
+fn svscan_moves_to_a_leaf_and_the_services_are_beside_it() {
+    let Some(place) = Place::new(User::Own) else {
+        return;
+    };
+    let service = Service::new(User::Own, LIVES, &[]);
+    service.scratch.mkdir("web/cgroup");
+    service.scratch.mkdir("scan");
+    symlink("../web", service.scratch.path("scan/web")).expect("a link");
+    let mut command = Command::new("sh");
+    let enter = "echo 0 >\"$0/cgroup.procs\" && exec \"$@\"";
+    command.args(["-c", enter]).arg(format!("/proc/{}/fd/{}", std::process::id(), place.cgroup.as_fd().as_raw_fd()));
+    command.arg(service.scratch.suite().path("svscan")).args(["--cgroup", "scan"]).current_dir(service.scratch.root());
+    let svscan = testkit::start(command.stdin(Stdio::null()));
+    let first = super::world::wait_up(&service.scratch, "scan/web");
+    let leaf = cgroup_of(svscan.pid());
+    assert_eq!(leaf, place.cgroup.path().join("uphold-svscan"));
+    assert_eq!(cgroup_of(service.record().observed.supervise.pid), leaf);
+    assert_eq!(cgroup_of(first).parent().and_then(Path::parent), leaf.parent());
+    // Another one, which begins in that cgroup, stays there.
+    drop(svscan);
+    let svscan = testkit::start(&mut command);
+    wait_until("it has moved", || cgroup_of(svscan.pid()) == leaf);
 }
