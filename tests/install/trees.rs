@@ -179,7 +179,10 @@ fn systemd_has_nothing_to_say_about_its_unit() {
     tree.boots("install", &[]);
     let unit = tree.path("etc/systemd/system/svscan.service");
     let read = finish(std::process::Command::new(analyze).args(["verify", "--man=no"]).arg(unit));
-    let about_it: Vec<String> =
-        read.err().lines().filter(|line| line.contains("svscan.service")).map(str::to_owned).collect();
+    // Versions before 254 do not know that line, and go on without it; the unit says so.
+    let unknown = "Unknown key 'DelegateSubgroup' in section [Service], ignoring.";
+    let said = read.err();
+    let lines = said.lines().filter(|line| line.contains("svscan.service") && !line.ends_with(unknown));
+    let about_it: Vec<String> = lines.map(str::to_owned).collect();
     assert_eq!(about_it, Vec::<String>::new());
 }
