@@ -1,12 +1,12 @@
-//! Any bytes in the control FIFO, and ends of `run` and `finish` between them, where any rules hold for those: the machine never has more children than it
-//! knows, signals nobody else, starts nothing that is over, and quits only when all is down.
+//! Any bytes in the control FIFO, and ends of `run`, `finish` and `health` between them, where any rules hold for those: the machine never has more children than
+//! it knows, signals nobody else, starts nothing that is over, judges nobody but the main copy, and quits only when all is down.
 #![no_main]
 
 use std::collections::VecDeque;
 
 use libfuzzer_sys::fuzz_target;
 use machine::supervise::restarts::Limit;
-use machine::supervise::{Action, Event, Job, Knobs, Machine, NotStarted, Rules, Slot, Start, Target, finish};
+use machine::supervise::{Action, Event, Job, Knobs, Machine, NotStarted, Rules, Slot, Start, Target, finish, health};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::finals::Finals;
 use svdir::{Command, Exit, Mark, Want};
@@ -18,10 +18,22 @@ struct World {
     main: Option<Pid>,
     second: Option<Pid>,
     finish: Option<Pid>,
+    health: Option<Run>,
     /// What ends before anything else happens, and how.
     dying: Vec<(Pid, Exit)>,
     quit: bool,
     rules: Rules,
+    /// How `health` is run; not at all if the interval is 0.
+    settings: health::Settings,
+}
+
+/// A run of `health`.
+#[derive(Clone, Copy)]
+struct Run {
+    pid: Pid,
+    about: Pid,
+    /// It got KILL: it took too long, or does not count any more.
+    killed: bool,
 }
 
 impl World {
@@ -39,12 +51,24 @@ impl World {
         let decided = self.machine.decided();
         let is_over = decided.over.is_some() && self.finish.is_none();
         assert!(!is_over || (self.main.is_none() && decided.service.want == Want::Down), "it is over and goes on");
+        if let Some(run) = self.health.filter(|run| !run.killed) {
+            assert_eq!(self.main, Some(run.about), "another one than the main copy is judged");
+            assert_eq!(self.machine.slot(run.pid), Some(Slot::Job(Job::Health(run.about))), "a run is forgotten");
+        }
     }
 
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Start(slot @ Slot::Job(Job::Check(_) | Job::Health(_))) => {
+            Action::Start(slot @ Slot::Job(Job::Check(_))) => {
                 return Some(Event::NotStarted(slot, NotStarted::Refused));
+            }
+            Action::Start(slot @ Slot::Job(Job::Health(about))) => {
+                assert!(self.settings.interval > 0, "there is no `health`");
+                assert!(self.health.is_none_or(|run| run.killed), "two runs of `health` at a time");
+                self.pids += 1;
+                let pid = Pid(self.pids);
+                self.health = Some(Run { pid, about, killed: false });
+                return Some(Event::Started(slot, Start::plain(pid)));
             }
             Action::Start(slot) => {
                 assert!(self.finish.is_none() || slot == Slot::Second, "a start beside `finish`");
@@ -57,7 +81,8 @@ impl World {
                     Slot::Job(_) => &mut self.finish,
                 };
                 assert!(place.replace(pid).is_none(), "one too many");
-                return Some(Event::Started(slot, Start::plain(pid)));
+                let interval = if matches!(slot, Slot::Job(_)) { 0 } else { self.settings.interval };
+                return Some(Event::Started(slot, Start { health: interval, ..Start::plain(pid) }));
             }
             Action::Signal(Target::Process(pid), signal) => {
                 assert!([self.main, self.second].contains(&Some(pid)), "a signal to somebody else");
@@ -66,12 +91,16 @@ impl World {
                 }
             }
             Action::Signal(Target::Job(pid), signal) => {
-                assert_eq!((self.finish, signal), (Some(pid), Signal::KILL), "a signal to somebody else");
+                let run = self.health.as_mut().filter(|run| run.pid == pid);
+                assert!(run.is_some() || self.finish == Some(pid), "a signal to somebody else");
+                assert_eq!(signal, Signal::KILL);
+                run.into_iter().for_each(|run| run.killed = true);
                 self.dying.push((pid, Exit::Signal(signal.0)));
             }
             Action::Promote => std::mem::swap(&mut self.main, &mut self.second),
             Action::Quit => {
                 assert_eq!((self.main, self.second, self.finish), (None, None, None), "it quits with a child");
+                assert!(self.health.is_none_or(|run| run.killed), "it quits while `health` runs");
                 self.quit = true;
             }
             Action::Signal(..) | Action::Stamp | Action::StampReady => {}
@@ -86,6 +115,9 @@ impl World {
             let ended = places.into_iter().find_map(|place| place.take_if(|known| *known == pid));
             if ended.is_some() {
                 self.take_in(Event::Ended(pid, exit, self.rules));
+            } else if self.health.take_if(|run| run.pid == pid).is_some() {
+                // A run that was called off does not count, whatever is told of it.
+                self.take_in(Event::Judged(pid, exit, self.settings, Knobs::default()));
             }
         }
     }
@@ -99,7 +131,7 @@ impl World {
 }
 
 /// What the directory says about an end; each byte is one file, and 0 is none.
-fn rules([finish, limit, finals, backoff, times, within]: [u8; 6]) -> Rules {
+fn rules([finish, limit, finals, backoff, times, within, ..]: [u8; 8]) -> Rules {
     let seconds = |byte: u8| (byte > 0).then(|| u64::from(byte) * SECOND);
     let codes = format!("{}-255", finals.saturating_sub(1));
     Rules {
@@ -112,8 +144,13 @@ fn rules([finish, limit, finals, backoff, times, within]: [u8; 6]) -> Rules {
     }
 }
 
+/// How `health` is run; no file for its interval is no `health`.
+fn settings([.., interval, fails]: [u8; 8]) -> health::Settings {
+    health::Settings { interval: u64::from(interval) * SECOND, fails: fails.max(1) }
+}
+
 fuzz_target!(|bytes: &[u8]| {
-    let (files, bytes) = bytes.split_first_chunk().unwrap_or((&[0; 6], bytes));
+    let (files, bytes) = bytes.split_first_chunk().unwrap_or((&[0; 8], bytes));
     let mut world = World {
         machine: Machine::new(Want::Up),
         now: Tick(SECOND),
@@ -121,9 +158,11 @@ fuzz_target!(|bytes: &[u8]| {
         main: None,
         second: None,
         finish: None,
+        health: None,
         dying: Vec::new(),
         quit: false,
         rules: rules(*files),
+        settings: settings(*files),
     };
     world.take_in(Event::Begin);
     let mut mark = Mark::default();
@@ -139,6 +178,7 @@ fuzz_target!(|bytes: &[u8]| {
             (None, None, 16..=31) => {
                 world.dying.extend(world.finish.map(|pid| (pid, Exit::Code(finish::FAILED + byte - 16))));
             }
+            (None, None, 32..=47) => world.dying.extend(world.health.map(|run| (run.pid, Exit::Code(byte - 32)))),
             (None, None, b'~') => world.pass(None),
             (None, None, _) => world.pass(Some(u64::from(byte) * SECOND / 64)),
         }
