@@ -20,6 +20,7 @@ use super::child::Child;
 use super::copier;
 use super::directory::ScanDirectory;
 use super::leftovers::{Sessions, Spared};
+use super::mounts::RecentMounts;
 use super::services::control_of;
 use super::system::{Known, Look, Pass, Sight, Spawned, Start, System, Woken};
 use super::upgrade::{Key, ScanState};
@@ -49,6 +50,7 @@ pub struct Kernel {
     spares: bool,
     /// The sessions of the services.
     sessions: Sessions,
+    mounts: RecentMounts,
 }
 
 impl Kernel {
@@ -74,6 +76,7 @@ impl Kernel {
             spare: None,
             spares: is_init,
             sessions: Sessions::default(),
+            mounts: RecentMounts::default(),
         };
         kernel.keep_spare();
         kernel
@@ -181,8 +184,9 @@ impl System for Kernel {
         std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     }
 
-    fn leads_elsewhere(&self, name: &OsStr) -> bool {
-        fd::leads_elsewhere(Path::new(name))
+    fn leads_elsewhere(&mut self, name: &OsStr) -> bool {
+        let path = Path::new(name);
+        fd::leads_elsewhere(path) && !self.mounts.hold_target_of(tick(), path)
     }
 
     /// Runs svok, which looks at the same files as svscan.

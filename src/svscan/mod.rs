@@ -14,6 +14,7 @@ mod kernel;
 mod leftovers;
 mod lock;
 mod looks;
+mod mounts;
 mod proofs;
 mod scanner;
 mod services;

@@ -123,8 +123,8 @@ pub trait System {
     fn examine(&self, path: &Path) -> Sight;
     /// Returns whether the file can be executed.
     fn can_run(&self, path: &Path) -> bool;
-    /// Returns whether the name leads into another file system, so that a look at it may never return.
-    fn leads_elsewhere(&self, name: &OsStr) -> bool;
+    /// Returns whether the name leads into another file system that may be dead, so that a look at it may never return.
+    fn leads_elsewhere(&mut self, name: &OsStr) -> bool;
     /// Starts a child that looks at the name, and exits when the look has returned.
     fn look_by_child(&mut self, name: &OsStr) -> io::Result<Spawned>;
 

@@ -21,6 +21,7 @@ pub mod input;
 pub mod limits;
 pub mod listen;
 pub mod locks;
+pub mod mounts;
 pub mod names;
 pub mod notify;
 pub mod oom;

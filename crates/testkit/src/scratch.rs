@@ -34,8 +34,18 @@ impl Scratch {
 
     /// Makes a new, empty directory, for the given suite.
     pub fn with(suite: Suite) -> Scratch {
+        Scratch::make(&std::env::temp_dir(), suite)
+    }
+
+    /// Makes a new, empty directory in `place`, which must be writable, for the suite under test.
+    pub fn below(place: impl AsRef<Path>) -> Scratch {
+        Scratch::make(place.as_ref(), Suite::under_test())
+    }
+
+    fn make(place: &Path, suite: Suite) -> Scratch {
         hear_signals();
-        let directory = tempfile::Builder::new().prefix("uphold-test-").tempdir().expect("a temporary directory");
+        let directory =
+            tempfile::Builder::new().prefix("uphold-test-").tempdir_in(place).expect("a temporary directory");
         // The ordinary user needs access.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("its owner may chmod");
         Scratch { directory, suite }

@@ -234,7 +234,7 @@ impl System for Model {
         world.place(path).is_some_and(|(id, _)| world.complete.contains(&id.inode))
     }
 
-    fn leads_elsewhere(&self, name: &OsStr) -> bool {
+    fn leads_elsewhere(&mut self, name: &OsStr) -> bool {
         self.call();
         let mut world = self.0.borrow_mut();
         let elsewhere = world.elsewhere.contains(name);
