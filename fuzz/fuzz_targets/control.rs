@@ -1,15 +1,18 @@
 //! Any bytes in the control FIFO, and ends of `run`, `finish` and `health` between them, where any rules hold for those: the machine never has more children than
-//! it knows, signals nobody else, starts nothing that is over, judges nobody but the main copy, and quits only when all is down.
+//! it knows, signals nobody else, starts nothing that is over nor beside what an earlier copy has left behind, judges nobody but the main copy, and quits only when
+//! all is down.
 #![no_main]
 
 use std::collections::VecDeque;
 
 use libfuzzer_sys::fuzz_target;
 use machine::supervise::restarts::Limit;
-use machine::supervise::{Action, Event, Job, Knobs, Machine, NotStarted, Rules, Slot, Start, Target, finish, health};
+use machine::supervise::{
+    Action, Event, Job, Knobs, Left, Machine, NotStarted, Rules, Slot, Start, Target, finish, health,
+};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::finals::Finals;
-use svdir::{Command, Exit, Mark, Want};
+use svdir::{Command, Exit, KillMode, Mark, Want};
 
 struct World {
     machine: Machine,
@@ -25,6 +28,11 @@ struct World {
     rules: Rules,
     /// How `health` is run; not at all if the interval is 0.
     settings: health::Settings,
+    mode: KillMode,
+    /// Only KILL ends what a copy makes.
+    stubborn: bool,
+    /// The leaders of the process groups in which another process lives.
+    helped: Vec<Pid>,
 }
 
 /// A run of `health`.
@@ -73,6 +81,7 @@ impl World {
             Action::Start(slot) => {
                 assert!(self.finish.is_none() || slot == Slot::Second, "a start beside `finish`");
                 assert!(self.main.is_none() || slot == Slot::Second, "a start beside the main copy");
+                assert!(!self.is_left(), "a start beside what is left of another");
                 self.pids += 1;
                 let pid = Pid(self.pids);
                 let place = match slot {
@@ -81,14 +90,32 @@ impl World {
                     Slot::Job(_) => &mut self.finish,
                 };
                 assert!(place.replace(pid).is_none(), "one too many");
-                let interval = if matches!(slot, Slot::Job(_)) { 0 } else { self.settings.interval };
-                return Some(Event::Started(slot, Start { health: interval, ..Start::plain(pid) }));
+                if matches!(slot, Slot::Job(_)) {
+                    return Some(Event::Started(slot, Start::plain(pid)));
+                }
+                self.helped.extend(self.mode.leads().then_some(pid));
+                let (health, mode) = (self.settings.interval, self.mode);
+                return Some(Event::Started(slot, Start { health, mode, ..Start::plain(pid) }));
             }
             Action::Signal(Target::Process(pid), signal) => {
                 assert!([self.main, self.second].contains(&Some(pid)), "a signal to somebody else");
                 if [Signal::TERM, Signal::KILL].contains(&signal) {
                     self.dying.push((pid, Exit::Signal(signal.0)));
                 }
+            }
+            Action::Signal(Target::Led(pid, leader), signal) => {
+                assert_eq!(pid, leader, "nobody has moved");
+                self.signal_group(leader, signal);
+                return self.act(Action::Signal(Target::Process(pid), signal));
+            }
+            Action::Signal(Target::Group(leader), signal) => {
+                assert!(![self.main, self.second].contains(&Some(leader)), "the group of a copy that lives");
+                self.signal_group(leader, signal);
+            }
+            Action::Look(leader, _) => {
+                assert!(![self.main, self.second].contains(&Some(leader)), "its copy lives");
+                let left = self.helped.contains(&leader).then_some(Left { pid: None, told: false });
+                return Some(Event::Left(leader, left));
             }
             Action::Signal(Target::Job(pid), signal) => {
                 let run = self.health.as_mut().filter(|run| run.pid == pid);
@@ -101,12 +128,23 @@ impl World {
             Action::Quit => {
                 assert_eq!((self.main, self.second, self.finish), (None, None, None), "it quits with a child");
                 assert!(self.health.is_none_or(|run| run.killed), "it quits while `health` runs");
+                assert!(!self.is_left(), "it quits with something left");
                 self.quit = true;
             }
-            Action::Signal(..) | Action::Stamp | Action::StampReady => {}
+            Action::Stamp | Action::StampReady => {}
             Action::Announce | Action::Tally(..) | Action::Say(_) => {}
         }
         None
+    }
+
+    /// Whether something is left of a copy that has ended.
+    fn is_left(&self) -> bool {
+        self.helped.iter().any(|leader| ![self.main, self.second].contains(&Some(*leader)))
+    }
+
+    fn signal_group(&mut self, leader: Pid, signal: Signal) {
+        let ends = signal == Signal::KILL || (signal == Signal::TERM && !self.stubborn);
+        self.helped.retain(|helped| *helped != leader || !ends);
     }
 
     fn reap(&mut self) {
@@ -131,7 +169,7 @@ impl World {
 }
 
 /// What the directory says about an end; each byte is one file, and 0 is none.
-fn rules([finish, limit, finals, backoff, times, within, ..]: [u8; 8]) -> Rules {
+fn rules([finish, limit, finals, backoff, times, within, ..]: [u8; 9]) -> Rules {
     let seconds = |byte: u8| (byte > 0).then(|| u64::from(byte) * SECOND);
     let codes = format!("{}-255", finals.saturating_sub(1));
     Rules {
@@ -141,16 +179,17 @@ fn rules([finish, limit, finals, backoff, times, within, ..]: [u8; 8]) -> Rules 
         finals: if finals > 0 { Finals::parse(codes.as_bytes(), |_| None).expect("codes") } else { Finals::default() },
         backoff: seconds(backoff),
         restarts: seconds(within).filter(|_| times > 0).map(|within| Limit { times, within }),
+        signals: Some(Knobs::default()),
     }
 }
 
 /// How `health` is run; no file for its interval is no `health`.
-fn settings([.., interval, fails]: [u8; 8]) -> health::Settings {
+fn settings([.., interval, fails, _]: [u8; 9]) -> health::Settings {
     health::Settings { interval: u64::from(interval) * SECOND, fails: fails.max(1) }
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let (files, bytes) = bytes.split_first_chunk().unwrap_or((&[0; 8], bytes));
+    let (files, bytes) = bytes.split_first_chunk().unwrap_or((&[0; 9], bytes));
     let mut world = World {
         machine: Machine::new(Want::Up),
         now: Tick(SECOND),
@@ -163,6 +202,9 @@ fuzz_target!(|bytes: &[u8]| {
         quit: false,
         rules: rules(*files),
         settings: settings(*files),
+        mode: KillMode::from_number(files[8] % 3),
+        stubborn: files[8] >= 128,
+        helped: Vec::new(),
     };
     world.take_in(Event::Begin);
     let mut mark = Mark::default();

@@ -4,10 +4,13 @@
 use libfuzzer_sys::fuzz_target;
 use svdir::finals::Finals;
 use svdir::knob::{self, Named, Unit};
-use svdir::Exit;
+use svdir::{Exit, KillMode};
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = knob::duration(bytes, Unit::Seconds);
+    if let Ok(mode) = KillMode::parse(bytes) {
+        assert_eq!(KillMode::from_number(mode.number()), mode);
+    }
     let number_of = |signal: Named<'_>| match signal {
         Named::Number(number) => Some(number),
         Named::Name(name) => u8::try_from(name.len()).ok(),

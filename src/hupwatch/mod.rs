@@ -97,7 +97,7 @@ impl<'a> Watch<'a> {
     fn open(settled: &'a Settled) -> anyhow::Result<Box<Watch<'a>>> {
         // So that hupwatch learns of the end of all members of a process group, not only of the copy that leads it.
         if settled.plan.kill_at_exit.is_some() {
-            process::adopt_orphans();
+            process::adopt_orphans(true);
         }
         // hupwatch must not die because nobody reads its log, or because the log has reached its size limit.
         signals::survive_writes();

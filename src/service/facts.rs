@@ -129,6 +129,8 @@ impl Facts {
         }
         if let Some(finish) = self.finish() {
             line.add(&[&", finishing pid ", &u64::from(finish.get())]);
+        } else if let Some(left) = self.left_behind() {
+            line.add(&[&", leftovers ", &left.as_str()]);
         } else if let Some(next) = self.next_start() {
             line.add(&[&", next start in ", &tick.until(next).div_ceil(SECOND), &" seconds"]);
         } else if let Some(over) = self.over() {
@@ -187,6 +189,7 @@ impl Facts {
         let decided = self.record.unwrap_or_default().decided;
         match (self.pid(), decided.main) {
             (None, _) if let Some(finish) = self.finish() => format!("its finish runs (pid {finish})"),
+            (None, _) if let Some(left) = self.left_behind() => format!("what it has left behind still runs ({left})"),
             (None, _) if self.over() == Some(Over::Done) => "it is done".to_owned(),
             (None, _) if let Some(over) = self.over() => format!("it has {}", over::clause(over)),
             (None, _) if self.comes_up() => "it is down and will be started".to_owned(),
@@ -198,6 +201,13 @@ impl Facts {
             (Some(pid), Some(main)) if main.declares && !main.ready => format!("it is up (pid {pid}) and not ready"),
             (Some(pid), _) => format!("it is up (pid {pid})"),
         }
+    }
+
+    /// What copies that have ended have left behind, while that is waited for.
+    fn left_behind(&self) -> Option<String> {
+        let left = self.record?.decided.leftovers;
+        let group = left.rests.into_iter().flatten().next()?.group;
+        Some(left.pid().map_or_else(|| format!("of process group {group}"), |pid| format!("pid {pid}")))
     }
 
     /// Why it is down for good, if nobody told it to be.
@@ -241,7 +251,8 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
-    use svdir::record::{Copy, Service, Text as Why};
+    use svdir::KillMode;
+    use svdir::record::{Copy, Leftovers, Rest, Service, Text as Why};
 
     use super::*;
 
@@ -292,6 +303,26 @@ mod tests {
         ] {
             let clause = facts(None, service, b"").clause(Wanted::Up);
             assert_eq!(clause, if starts { "it is down and will be started" } else { "it is down" }, "{service:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_behind_is_named_by_a_process_or_its_group() {
+        let rest = |group, pid| {
+            let group = NonZeroU32::new(group).expect("not 0");
+            Some(Rest { group, mode: KillMode::Group, pid: NonZeroU32::new(pid), kill_due: true })
+        };
+        for (rests, shown) in [
+            ([rest(7, 9), rest(8, 10)], "pid 9"),
+            ([rest(7, 0), rest(8, 10)], "pid 10"),
+            ([None, rest(8, 0)], "of process group 8"),
+        ] {
+            let mut facts = facts(None, Service { want: Want::Down, ..Service::default() }, b"");
+            if let Some(record) = &mut facts.record {
+                record.decided.leftovers = Leftovers { rests, ..Leftovers::default() };
+            }
+            assert_eq!(line(&facts), format!("down 0 seconds, normally up, leftovers {shown}"));
+            assert_eq!(facts.clause(Wanted::Down), format!("what it has left behind still runs ({shown})"));
         }
     }
 

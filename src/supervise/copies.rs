@@ -13,6 +13,7 @@ use sys::{fd, oom};
 use super::cgroup::{self, Life};
 use super::kernel::Outcome;
 use super::knobs::{self, Presence, Present};
+use super::leftovers::Children;
 use super::readiness::{self, Notification, ReadyPipe};
 use super::say;
 use super::sockets::Sockets;
@@ -43,6 +44,8 @@ pub struct Scene<'a> {
     pub now: Record,
     /// The file to which the new process writes its record.
     pub announcer: &'a mut Announcer,
+    /// The children of supervise.
+    pub children: &'a mut Children,
     /// The warnings that were printed.
     pub said: &'a mut Warnings,
 }
@@ -69,6 +72,7 @@ impl Provisions {
     fn try_to_start(&mut self, slot: Slot, scene: &mut Scene<'_>) -> Result<(Outcome, ReadyPipe), Text> {
         let dir = scene.dir;
         let present = self.presence.look();
+        let mode = knobs::kill_mode(present, dir, scene.said)?;
         self.open_sockets(slot, present, scene)?;
         let life = prepare_life(present, scene)?;
         let number = life.as_ref().map_or(0, |life| life.number);
@@ -78,7 +82,7 @@ impl Provisions {
         let socket = notification.socket.then(|| readiness::variable(&self.notify));
         let changes: Vec<_> = socket.into_iter().chain(notification.interval()).collect();
         let plan = match Plan::new(c"./run", &[], &changes, &passed) {
-            Ok(plan) if slot == Slot::Second => plan.in_group(),
+            Ok(plan) if slot == Slot::Second || mode.leads() => plan.in_group(),
             Ok(plan) => plan,
             Err(Clash { number, .. }) => {
                 let why = format!("descriptor {number} is given twice, see sockets/ and notification-fd");
@@ -93,9 +97,10 @@ impl Provisions {
         let (declares, check, tells) = (notification.any(), notification.check, notification.socket);
         let watchdog = notification.watchdog;
         let health = if present.health { knobs::health_interval(dir, scene.said) } else { 0 };
-        let start = move |pid, executed| Start { pid, executed, declares, check, tells, watchdog, health };
+        let start = move |pid, executed| Start { pid, executed, declares, check, tells, watchdog, health, mode };
         let mut observed = scene.now.observed;
         observed.notify = readiness::recorded(&self.notify);
+        scene.children.adopt(mode.leads() || scene.machine.leads_groups());
         let (machine, announcer) = (scene.machine, &*scene.announcer);
         let made = plan.start(Some(&|pid, born| {
             let seen = Process { born, ..seen };

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cli::Warnings;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Knobs, Machine, Needs, Rules, Slot, Target};
+use machine::supervise::{Event, Knobs, Left, Machine, Needs, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::Exit;
 use svdir::notify::Notice;
@@ -52,8 +52,12 @@ pub trait Kernel {
     /// Forgets that children may have changed: the caller looks at them now.
     fn forget_signals(&mut self);
 
-    /// Returns the next change of a child, and reaps the child if it has ended.
+    /// Returns the next change of a child. One that has ended is reaped by the next call of this, or of
+    /// [`look`](Kernel::look), at the latest.
     fn reap(&mut self) -> Option<(Pid, Change)>;
+
+    /// Looks for what is left of the process group that `leader`, which has ended, has led. `known` was found before.
+    fn look(&mut self, leader: Pid, known: Option<Pid>) -> Option<Left>;
 
     /// Returns whether `pid`, which was just reaped, was only a helper that closes descriptors from datagrams.
     fn was_listener(&mut self, pid: Pid) -> bool;

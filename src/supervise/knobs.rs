@@ -7,15 +7,15 @@ use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cli::{Warnings, text};
+use cli::{Text, Warnings, text};
 use machine::Signal;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish, health};
 use svdir::finals::{self, Finals};
 use svdir::knob::{self, Named, Unit, Wrong};
-use svdir::names;
 use svdir::record::Decided;
 use svdir::tally::MOST;
+use svdir::{KillMode, UnknownKillMode, names};
 use sys::limits::{self, Resource};
 use sys::{fd, process};
 
@@ -46,6 +46,12 @@ pub struct Present {
     pub backoff: bool,
     /// `max-restarts`
     pub max_restarts: bool,
+    /// `kill-mode`
+    pub kill_mode: bool,
+    /// `flag-timeout-killpg`, of s6
+    pub flag_timeout_killpg: bool,
+    /// `flag-newpidns`, of s6
+    pub flag_newpidns: bool,
 }
 
 impl Present {
@@ -85,6 +91,11 @@ impl Presence {
                 links |= is_link;
                 if is_link { std::fs::metadata(name).is_ok() } else { found.is_ok() }
             };
+            // What asks for isolation and cannot be read must not be taken for absent.
+            let asked = |name| {
+                let found = std::fs::symlink_metadata(name);
+                found.map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true)
+            };
             self.present = Present {
                 notification_fd: there(names::NOTIFICATION_FD),
                 sd_notify: there(names::SD_NOTIFY),
@@ -98,6 +109,9 @@ impl Presence {
                 final_exits: there(names::FINAL_EXITS),
                 backoff: there(names::BACKOFF),
                 max_restarts: there(names::MAX_RESTARTS),
+                kill_mode: asked(names::KILL_MODE),
+                flag_timeout_killpg: asked(names::FLAG_TIMEOUT_KILLPG),
+                flag_newpidns: asked(names::FLAG_NEWPIDNS),
             };
             // The target of a link can come and go without a change of this directory.
             self.changed = changed
@@ -200,6 +214,7 @@ pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
         finals: get_if(present.final_exits, dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default(),
         backoff,
         restarts: max_restarts(present, backoff, dir, said),
+        signals: None,
     }
 }
 
@@ -236,11 +251,54 @@ pub fn finish_limit_for(left: &Decided, dir: &OsStr, said: &mut Warnings) -> Opt
 
 /// Reads the knobs for a successor. It needs them only if a KILL or a replacement is pending.
 pub fn for_successor(dir: &OsStr, left: &Decided, said: &mut Warnings) -> Knobs {
-    match (left.second, left.main) {
-        (Some(_), _) => for_replacing(dir, said),
-        (None, Some(main)) if main.kill_due => signals(dir, said),
-        (None, _) => Knobs::default(),
+    let is_kill_due = left.main.is_some_and(|main| main.kill_due);
+    if left.second.is_some() || left.service.replace_due {
+        for_replacing(dir, said)
+    } else if is_kill_due || left.leftovers.rests.into_iter().flatten().any(|rest| rest.kill_due) {
+        signals(dir, said)
+    } else {
+        Knobs::default()
     }
+}
+
+/// Reads `kill-mode`: what of the service must have ended before it is started again.
+///
+/// # Errors
+/// Why that cannot be known. Then the service is not started: it might run beside what an earlier life has left behind.
+pub fn kill_mode(present: Present, dir: &OsStr, said: &mut Warnings) -> Result<KillMode, Text> {
+    if !(present.kill_mode || present.flag_timeout_killpg || present.flag_newpidns) {
+        said.over(names::KILL_MODE);
+        return Ok(KillMode::Process);
+    }
+    let mode = read_kill_mode(present);
+    match &mode {
+        Ok(_) => said.over(names::KILL_MODE),
+        Err(why) => {
+            let why = io::Error::other(why.0.escape_ascii().to_string());
+            said.warning(names::KILL_MODE, text!("unable to start ", dir), &why);
+        }
+    }
+    mode
+}
+
+#[inline(never)]
+fn read_kill_mode(present: Present) -> Result<KillMode, Text> {
+    if present.flag_newpidns {
+        return Err(text!(names::FLAG_NEWPIDNS, ": not supported, see ", names::KILL_MODE));
+    }
+    if !present.kill_mode {
+        return Ok(KillMode::Mixed);
+    }
+    let why = |why: &str| text!(names::KILL_MODE, ": ", why);
+    let bytes = read(names::KILL_MODE).map_err(|error| why(&cli::reason(&error)))?;
+    KillMode::parse(&bytes).map_err(|unknown| match unknown {
+        UnknownKillMode::Word(word) => {
+            // A zero would end the reason in the record.
+            let word: Vec<u8> = word.iter().map(|&byte| if byte == 0 { b'?' } else { byte }).collect();
+            text!(names::KILL_MODE, ": ", word.as_slice(), ": not known")
+        }
+        UnknownKillMode::NoWord(wrong) => why(wrong.reason()),
+    })
 }
 
 fn milliseconds(bytes: &[u8]) -> Result<u64, &'static str> {

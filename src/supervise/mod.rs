@@ -8,6 +8,7 @@ mod finish;
 mod hold;
 mod kernel;
 mod knobs;
+mod leftovers;
 mod name;
 mod processes;
 mod readiness;
@@ -43,6 +44,7 @@ use sys::{environ, fd, signals};
 use copies::Provisions;
 use hold::Hold;
 use knobs::Presence;
+use leftovers::Children;
 use processes::{Known, Processes};
 use readiness::ReadyPipe;
 use sockets::Sockets;
@@ -133,6 +135,8 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
         Some(process) => Sockets::adopt(process, dir, &mut said),
         None => Sockets::default(),
     };
+    let mut children = Children::default();
+    children.adopt(machine.leads_groups());
     Ok(Box::new(Supervisor {
         dir,
         machine,
@@ -142,6 +146,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
         kernel: System {
             dir,
             processes,
+            children,
             log_pipe,
             provisions: Provisions { presence: Presence::default(), notify, sockets },
             signals,
@@ -197,9 +202,12 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         finish_limit: knobs::finish_limit_for(&decided, dir, &mut said),
         ours: true,
     };
+    let machine = Machine::resume(tick(), &decided, resumed);
+    let mut children = Children::default();
+    children.adopt(machine.leads_groups());
     let mut supervisor = Box::new(Supervisor {
         dir,
-        machine: Machine::resume(tick(), &decided, resumed),
+        machine,
         events: VecDeque::new(),
         told: Observed {
             supervise: Supervise {
@@ -214,6 +222,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         kernel: System {
             dir,
             processes,
+            children,
             log_pipe: inherited.take(Key::LOG_PIPE),
             provisions: Provisions {
                 presence: Presence::default(),

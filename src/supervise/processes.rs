@@ -85,6 +85,15 @@ impl Processes {
                     Some(_) | None => process::signal_group(pid, signal),
                 }
             }
+            Target::Led(pid, leader) => {
+                if self.is_in(pid, leader) {
+                    // A member that lives, or that was not reaped, keeps the number of the group.
+                    process::signal_group(process_of(leader), signal)
+                } else {
+                    signal_leftovers(leader, signal);
+                    return self.signal(Target::Process(pid), Signal(signal));
+                }
+            }
             Target::Group(leader) => {
                 signal_leftovers(leader, signal);
                 Ok(())
@@ -94,6 +103,18 @@ impl Processes {
             Err(error) if error.raw_os_error() == Some(sys::ESRCH) => Ok(()),
             sent => sent,
         }
+    }
+
+    /// Returns whether this process, a copy, is in the process group that `leader` leads or has led.
+    fn is_in(&self, pid: Pid, Pid(leader): Pid) -> bool {
+        let pid = process_of(pid);
+        let group = process::group_of(pid);
+        let mut adopted = [&self.main.adopted, &self.second.adopted].into_iter().flatten();
+        // This is asked after the question above: if the process still lives, the answer was about it. A child of ours
+        // keeps its pid until it is reaped.
+        let adopted = adopted.find(|adopted| adopted.pid() == pid);
+        let lives = adopted.is_none_or(|adopted| adopted.has_ended().is_ok_and(|ended| !ended));
+        lives && group == Some(process_of(Pid(leader)))
     }
 
     /// All descriptors, to be handed over in an upgrade.
@@ -118,18 +139,23 @@ pub fn pid_of(pid: process::Pid) -> Pid {
     Pid(pid.as_raw().unsigned_abs())
 }
 
-/// Signals the processes that are left of a process group. As long as the group has members, no other process gets the
-/// pid of its leader, even if the leader ended long ago. So if a process with that pid lives and is no child of ours,
-/// the group is empty.
-#[inline(never)]
-fn signal_leftovers(leader: Pid, signal: u8) {
-    let leader = process_of(leader);
-    let lives = match Adopted::open(leader) {
+/// Returns whether the number of a group, whose leader has ended, is that of a process that lives and is no child of ours.
+/// As long as the group has members, no other process gets the pid of its leader, even if that ended long ago. So such a
+/// group is empty.
+pub fn is_anothers(group: process::Pid) -> bool {
+    let lives = match Adopted::open(group) {
         Ok(found) => found.is_some(),
         // Without pidfds, only children of ours lead such a group.
         Err(error) => !matches!(error.raw_os_error(), Some(sys::ENOSYS | sys::EPERM)),
     };
-    if !lives || proc::parent(leader) == Some(process::own_pid()) {
+    lives && proc::parent(group) != Some(process::own_pid())
+}
+
+/// Signals the processes that are left of a process group.
+#[inline(never)]
+fn signal_leftovers(leader: Pid, signal: u8) {
+    let leader = process_of(leader);
+    if !is_anothers(leader) {
         // ESRCH means that nothing is left.
         let _ = process::signal_group(leader, signal);
     }

@@ -34,6 +34,11 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
             VOICE.warn(&text!("unable to end ", dir, " in time, killing pid ", number(pid)));
             None
         }
+        Say::LeftLate(group) => {
+            let late = " has left behind in time, killing process group ";
+            VOICE.warn(&text!("unable to end what ", dir, late, number(group)));
+            None
+        }
         Say::FinishLate(pid) => {
             VOICE.warn(&text!("unable to end ", dir, "/", names::FINISH, " in time, killing pid ", number(pid)));
             None

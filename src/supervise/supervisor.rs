@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use cli::{Text, Warnings, text};
-use machine::supervise::{Action, Event, Job, Machine, Needs, Rules, Say, Slot, Target, Word};
+use machine::supervise::{Action, Event, Job, Machine, Needs, Rules, Say, Slot, Word};
 use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
 use svdir::record::{self as sections, Observed, Record};
@@ -91,7 +91,8 @@ impl<K: Kernel> Supervisor<'_, K> {
         let life = life_of(pid, &self.machine, &self.told);
         let for_memory = life.is_some_and(|life| self.kernel.life_ended(life, pid, exit));
         self.told.memory = if is_main { for_memory } else { self.told.memory };
-        let rules = if is_main { self.kernel.rules(&mut self.said) } else { Rules::default() };
+        let mut rules = if is_main { self.kernel.rules(&mut self.said) } else { Rules::default() };
+        rules.signals = self.machine.needs_signals(pid).then(|| self.kernel.knobs(Needs::Signals, &mut self.said));
         self.take_in(Event::Ended(pid, exit, rules));
     }
 
@@ -198,6 +199,9 @@ impl<K: Kernel> Supervisor<'_, K> {
             }
             self.change(pid, change);
             self.ended = [None; 3];
+        }
+        if !self.machine.leftovers().is_empty() {
+            self.take_in(Event::Orphans);
         }
         self.look_at_files();
     }
@@ -408,10 +412,11 @@ impl<K: Kernel> Supervisor<'_, K> {
             Action::Start(slot @ Slot::Job(Job::Check(about) | Job::Health(about))) => {
                 return Some(self.kernel.start_check(slot, about, &mut self.said));
             }
-            Action::Signal(Target::Process(pid) | Target::Job(pid), _) if self.ended.contains(&Some(pid)) => {}
-            Action::Signal(target, signal) => match self.kernel.signal(target, signal) {
-                Ok(()) => self.said.over("kill"),
-                Err(error) => self.said.warning("kill", text!("unable to signal ", self.dir), &error),
+            Action::Look(group, known) => return Some(Event::Left(group, self.kernel.look(group, known))),
+            Action::Signal(to, signal) => match to.without(&self.ended).map(|to| self.kernel.signal(to, signal)) {
+                None => {}
+                Some(Ok(())) => self.said.over("kill"),
+                Some(Err(error)) => self.said.warning("kill", text!("unable to signal ", self.dir), &error),
             },
             Action::Promote => {
                 self.kernel.promote();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cli::Warnings;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Target};
+use machine::supervise::{Event, Job, Knobs, Left, Machine, Needs, NotStarted, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::Exit;
 use svdir::names;
@@ -28,6 +28,7 @@ use super::finish::start_finish;
 use super::hold::Hold;
 use super::kernel::{Kernel, Outcome, Told, Woken};
 use super::knobs::{health, rules};
+use super::leftovers::Children;
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
 use super::say::killed_for_memory;
@@ -42,6 +43,7 @@ pub struct System<'a> {
     /// The service directory as the operator typed it, for messages.
     pub dir: &'a OsStr,
     pub processes: Processes,
+    pub children: Children,
     /// The read end of the log pipe. It is never read, but keeps the pipe from breaking while both svscan and the
     /// logger are dead.
     pub log_pipe: Option<OwnedFd>,
@@ -120,7 +122,11 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn reap(&mut self) -> Option<(Pid, Change)> {
-        process::reap().map(|(pid, change)| (pid_of(pid), change))
+        self.children.reap()
+    }
+
+    fn look(&mut self, leader: Pid, known: Option<Pid>) -> Option<Left> {
+        self.children.look(leader, known)
     }
 
     fn was_listener(&mut self, pid: Pid) -> bool {
@@ -188,7 +194,14 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome {
-        let mut scene = Scene { dir: self.dir, machine, now, announcer: &mut self.hold.announcer, said };
+        let mut scene = Scene {
+            dir: self.dir,
+            machine,
+            now,
+            announcer: &mut self.hold.announcer,
+            children: &mut self.children,
+            said,
+        };
         self.deep = true;
         let (outcome, ready) = match slot {
             Slot::Job(Job::Finish) => (start_finish(slot, &mut scene), ReadyPipe::default()),

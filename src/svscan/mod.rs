@@ -152,7 +152,7 @@ fn prepare() {
     keep_to_ourselves();
     record::tell_boot();
     // These are services whose supervise was killed, and processes that services leave behind.
-    process::adopt_orphans();
+    process::adopt_orphans(true);
 }
 
 /// Returns the signals that svscan catches.

@@ -67,7 +67,7 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         return Ok(wait_for_stop(&signals));
     }
     // When a svscan dies, its children become children of this process.
-    process::adopt_orphans();
+    process::adopt_orphans(true);
     end_leftovers(&peers, &dir).with_context(|| text!("unable to fork"))?;
     end_orphan(&dir);
     let (reader, writer) = fd::pipe().with_context(|| text!("unable to create pipe"))?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use testkit::{Scratch, start, wait_until};
+use testkit::{Scratch, lives, signal, start, wait_for, wait_until};
 
 use super::world::{svstat, wait_up};
 
@@ -20,7 +20,7 @@ fn copy(scratch: &Scratch) {
             copy_files(&limits, &scratch.mkdir(dir.join("cgroup")));
         }
     }
-    for made in ["cleanup/last", "job/result", "health/sick"] {
+    for made in ["cleanup/last", "job/result", "health/sick", "helpers/helper"] {
         let _ = fs::remove_file(scratch.path("rules").join(made));
     }
 }
@@ -55,6 +55,12 @@ fn each_service_of_the_examples_does_what_it_says() {
     let first = wait_up(&scratch, "rules/health");
     scratch.write("rules/health/sick", "");
     wait_until("it is started again", || wait_up(&scratch, "rules/health") != first);
+    let run = wait_up(&scratch, "rules/helpers");
+    let helper = || fs::read_to_string(scratch.path("rules/helpers/helper")).ok()?.trim_end().parse().ok();
+    let helper = wait_for("it has a helper", helper);
+    signal(run, "KILL");
+    wait_until("it is started again", || wait_up(&scratch, "rules/helpers") != run);
+    assert!(!lives(helper), "it was waited for");
     let told = || fs::read_to_string(scratch.path("rules/cleanup/last")).unwrap_or_default();
     wait_until("finish was told", || told() == "cleanup: exit code 3, signal 0\n");
 }

@@ -12,6 +12,7 @@ mod finals;
 mod finish;
 mod finish_left_behind;
 mod health;
+mod kill_mode;
 mod pace;
 mod service;
 mod tally;

@@ -101,9 +101,10 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
     // The process may also have changed because of another client's command, or by itself. Each start clears the reason, so a reason is
     // about a copy that was started since.
     let given_up = commanded.is_some() && record.observed.why.some().is_some();
-    // While `finish` runs, it is not yet.
-    let over = decided.over.filter(|_| decided.finish.is_none() && !exited);
-    let is_down = decided.main.is_none() && decided.second.is_none() && decided.finish.is_none();
+    // While `finish` runs, or something is left behind, it is not yet.
+    let ends = decided.finish.is_some() || !decided.leftovers.is_empty();
+    let over = decided.over.filter(|_| !ends && !exited);
+    let is_down = decided.main.is_none() && decided.second.is_none() && !ends;
     let there = match wanted {
         Wanted::Up => is_up,
         // A job that is done was what it was wanted for.
@@ -125,7 +126,8 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
 
 #[cfg(test)]
 mod tests {
-    use svdir::record::{Copy, Decided, Finish, Observed, Over, Service, Supervise, Text};
+    use svdir::KillMode;
+    use svdir::record::{Copy, Decided, Finish, Leftovers, Observed, Over, Rest, Service, Supervise, Text};
 
     use super::Verdict::{Never, NotYet, There};
     use super::*;
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_not_down_before_its_finish_is_over() {
+    fn one_is_not_down_before_its_finish_is_over_and_nothing_is_left_of_it() {
         let service = Service { want: Want::Down, ..Service::default() };
         let finish = Some(Finish { pid: pid(9) });
         let down = with_service(down(), service);
@@ -277,7 +279,14 @@ mod tests {
         for commanded in [None, COMMANDED] {
             assert_eq!(judge(Wanted::Down, commanded, &finishing), NotYet);
             assert_eq!(judge(Wanted::Down, commanded, &down), There);
+            let left = Record { decided: Decided { leftovers: leftovers(), ..down.decided }, ..down };
+            assert_eq!(judge(Wanted::Down, commanded, &left), NotYet);
         }
+    }
+
+    fn leftovers() -> Leftovers {
+        let rest = Rest { group: pid(8), mode: KillMode::Mixed, pid: Some(pid(10)), kill_due: false };
+        Leftovers { rests: [Some(rest), None], ending: true, finish: false }
     }
 
     #[test]
@@ -292,6 +301,8 @@ mod tests {
             let finish = Some(Finish { pid: pid(9) });
             let finishing = Record { decided: Decided { finish, ..done.decided }, ..done };
             assert_ne!(judge(Wanted::Ready, commanded, &finishing), There);
+            let left = Record { decided: Decided { leftovers: leftovers(), ..done.decided }, ..done };
+            assert_ne!(judge(Wanted::Ready, commanded, &left), There);
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use machine::supervise::{Action, Actions, Event, Job, Knobs, Machine, Rules, Slot, Start, Target};
+use machine::supervise::{Action, Actions, Event, Job, Knobs, Left, Machine, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::finals::Finals;
-use svdir::{Command, Exit, Want};
+use svdir::{Command, Exit, KillMode, Want};
 
 const PAGE: &str = include_str!("../../../ARCHITECTURE.md");
 /// What stands before the table and behind it.
@@ -31,9 +31,13 @@ struct Service {
 impl Service {
     /// Up, since longer than a second.
     fn up() -> Service {
+        Service::up_in(KillMode::Process)
+    }
+
+    fn up_in(mode: KillMode) -> Service {
         let mut service = Service { machine: Machine::new(Want::Up), now: Tick(SECOND) };
         service.step(Event::Begin);
-        service.started(Slot::Main, MAIN);
+        service.step(Event::Started(Slot::Main, Start { mode, ..Start::plain(MAIN) }));
         service.now = service.now.after(5 * SECOND);
         service
     }
@@ -48,6 +52,12 @@ impl Service {
 
     fn ends(&mut self, pid: Pid, exit: Exit, rules: Rules) {
         self.step(Event::Ended(pid, exit, rules));
+    }
+
+    /// The copy ends, and something is left of it.
+    fn leaves(&mut self, pid: Pid) {
+        self.ends(pid, Exit::Code(1), Rules::default());
+        self.step(Event::Left(pid, Some(Left { pid: None, told: true })));
     }
 
     fn command(&mut self, command: Command) -> Actions {
@@ -87,16 +97,25 @@ fn states() -> Vec<(&'static str, Service)> {
     leaving.now = leaving.now.after(2 * SECOND);
     leaving.step(Event::Timeout);
     assert_eq!(leaving.machine.pid(), Some(SECOND_COPY), "the new copy serves");
+    let mut left = Service::up_in(KillMode::Mixed);
+    left.leaves(MAIN);
+    let mut replaced = Service::up_in(KillMode::Mixed).told(Command::Replace);
+    replaced.started(Slot::Second, SECOND_COPY);
+    replaced.now = replaced.now.after(2 * SECOND);
+    replaced.step(Event::Timeout);
+    replaced.leaves(MAIN);
     vec![
         ("down", down()),
         ("in the pace", paced),
         ("up", Service::up()),
         ("told to end by `d`", Service::up().told(Command::Down)),
+        ("down, and something is left of it", left),
         ("finishing", finishing),
         ("done", over(Exit::Code(0))),
         ("failed", over(Exit::Code(1))),
         ("replacing: the new copy is not ready", warming),
         ("replacing: the old copy ends", leaving),
+        ("replaced, and something is left of the old copy", replaced),
     ]
 }
 
@@ -136,7 +155,11 @@ fn outcome(mut service: Service, command: Command) -> String {
             Action::Signal(Target::Process(pid), signal) => sent.push((Some(pid), signal)),
             Action::Quit => said.push("exit".to_owned()),
             Action::Say(_) | Action::Announce | Action::Stamp | Action::StampReady => {}
-            Action::Start(Slot::Job(_)) | Action::Signal(..) | Action::Promote | Action::Tally(..) => {
+            Action::Start(Slot::Job(_))
+            | Action::Signal(..)
+            | Action::Look(..)
+            | Action::Promote
+            | Action::Tally(..) => {
                 said.push(format!("{action:?}"));
             }
         }

@@ -7,10 +7,11 @@ use machine::overlap::Why;
 use machine::probe::{FIRST_PAUSE, LIMIT};
 use machine::supervise::finish::FAILED;
 use machine::supervise::health;
+use machine::supervise::leftovers::PAUSE;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{
-    Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Machine, Needs, NotStarted, PACE, Resumed, Rules, Say,
-    Slot, Start, Target, Word,
+    Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Left, Machine, Needs, NotStarted, PACE, Resumed, Rules,
+    Say, Slot, Start, Target, Word,
 };
 use machine::{Pid, SECOND, Signal, Tick};
 use proptest::prelude::*;
@@ -18,7 +19,7 @@ use svdir::finals::Finals;
 use svdir::record::handover::Handover;
 use svdir::record::slots::{self, Sequence};
 use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Reload, Role};
-use svdir::{Command, Exit, Status, Want};
+use svdir::{Command, Exit, KillMode, Status, Want};
 use tai::Label;
 
 /// How every process ends that nobody ends.
@@ -51,6 +52,16 @@ enum FinishDoes {
     CannotRun,
 }
 
+/// What a process does that a copy has made, in its process group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HelperDoes {
+    Obeys,
+    /// Only KILL ends it.
+    IsStubborn,
+    /// It hangs in the kernel, and nothing ends it.
+    IsStuck,
+}
+
 /// What may happen in the world.
 #[derive(Clone, Debug)]
 enum Happening {
@@ -81,6 +92,12 @@ enum Happening {
     HealthEnds(u8),
     /// From now on the end of the service leads to this.
     Rules(Rules),
+    /// From now on what is started has this mode, and makes another process, or none.
+    Mode(KillMode, Option<HelperDoes>),
+    /// Such a process ends by itself.
+    HelperEnds,
+    /// From now on supervise is told when one ends, or not.
+    Tells(bool),
     /// From now on a `finish` that is started does this.
     FinishDoes(FinishDoes),
     /// One that runs, if there is one, ends with this code.
@@ -157,6 +174,9 @@ struct Child {
     row: u8,
     /// Since when it is judged and `health` does not run.
     unasked_since: Option<Tick>,
+    mode: KillMode,
+    /// The leader of its process group, whoever it is by now.
+    group: u32,
 }
 
 impl Child {
@@ -186,6 +206,23 @@ impl Child {
         }
         self.checked = false;
     }
+}
+
+/// A process group that a copy leads or has led, with another process in it.
+#[derive(Clone, Debug)]
+struct Group {
+    leader: u32,
+    mode: KillMode,
+    /// The other process, as long as it lives.
+    helper: Option<u32>,
+    does: HelperDoes,
+    /// When supervise has heard that the copy has ended, or when it was taken over after that.
+    left: Option<Tick>,
+    stopped: bool,
+    killed: bool,
+    /// The end of the other process will be told; it is told, and was not heard.
+    is_told: bool,
+    is_news: bool,
 }
 
 /// A process that runs `check` or `health`.
@@ -227,6 +264,10 @@ struct World {
     healths: Vec<CheckRun>,
     /// The one that supervise has not reaped.
     finish: Option<FinishRun>,
+    groups: Vec<Group>,
+    mode: KillMode,
+    helper_does: Option<HelperDoes>,
+    tells: bool,
     /// How many there were, also those that could not be run.
     finishes: u32,
     /// How many ends were noted in the death tally.
@@ -283,6 +324,10 @@ impl World {
             checks: Vec::new(),
             healths: Vec::new(),
             finish: None,
+            groups: Vec::new(),
+            mode: KillMode::Process,
+            helper_does: None,
+            tells: true,
             finishes: 0,
             tallied: 0,
             strangers: Vec::new(),
@@ -387,7 +432,7 @@ impl World {
         let is_news = before.pid() != after.pid();
         assert_eq!(is_news, since(before) != since(after), "a pid changes with a stamp, and only so");
         let starts_it = matches!(event, Event::Command(Command::Up | Command::Once | Command::Replace, _));
-        let is_finishing = before.decided.finish.is_some();
+        let is_finishing = before.decided.finish.is_some() || before.decided.leftovers.ending;
         if over.is_some() && !starts_it && !(is_finishing && matches!(event, Event::Command(Command::Down, _))) {
             assert_eq!(
                 (after.decided.over.is_some(), self.starts.len()),
@@ -396,7 +441,8 @@ impl World {
             );
             assert!(is_finishing || after.decided.over == over, "{event:?} changes what is over");
         }
-        let is_down = after.status().want == Want::Down || after.decided.finish.is_some();
+        let is_ending = after.decided.finish.is_some() || after.decided.leftovers.ending;
+        let is_down = after.status().want == Want::Down || is_ending;
         assert!(after.decided.over.is_none() || is_down, "what is over is wanted");
     }
 
@@ -460,6 +506,7 @@ impl World {
         let comes = matches!(event, Event::Overdue(_)) || (self.oversleeps && event != Event::Timeout);
         assert!(!is_due || comes, "a deadline in the past");
         self.look_at_checks();
+        self.look_at_groups();
     }
 
     fn look_at_checks(&self) {
@@ -481,6 +528,79 @@ impl World {
             assert!(self.is_judged() && main == Some(run.about), "`health` about what is not judged");
             assert_eq!(self.machine.slot(Pid(run.pid)), Some(Slot::Job(Job::Health(Pid(run.about)))));
         }
+    }
+
+    /// What is left of copies is waited for, and was killed or told to end.
+    fn look_at_groups(&self) {
+        let rests = self.decided().leftovers.rests;
+        for group in self.groups.iter().filter(|group| group.left.is_some() && group.helper.is_some()) {
+            let known = rests.into_iter().flatten().find(|rest| rest.group.get() == group.leader);
+            let known = known.expect("what is left is forgotten");
+            assert_eq!((known.pid.map(NonZeroU32::get), known.mode), (group.helper, group.mode));
+            assert!(group.killed || (group.stopped && group.mode == KillMode::Group), "{group:?} is left alone");
+            assert!(known.kill_due || group.killed, "nobody kills it");
+        }
+    }
+
+    /// Nothing is left of a copy that has ended.
+    fn is_nothing_left(&self) -> bool {
+        self.groups.iter().all(|group| group.left.is_none() || group.helper.is_none())
+    }
+
+    /// What a look finds.
+    fn look_for(&mut self, leader: Pid) -> Option<Left> {
+        let copies = [&self.child, &self.second].into_iter().flatten();
+        assert!(copies.into_iter().all(|copy| copy.group != leader.0), "its copy lives");
+        let group = self.groups.iter_mut().find(|group| group.leader == leader.0).expect("nobody has led it");
+        assert!(group.left.is_some(), "it has not ended");
+        group.is_told = self.tells;
+        group.helper.map(|pid| Left { pid: Some(Pid(pid)), told: self.tells })
+    }
+
+    /// A process has ended, which has led this group, or whose predecessor has.
+    fn leave(&mut self, leader: u32) {
+        let now = self.now;
+        if let Some(group) = self.groups.iter_mut().find(|group| group.leader == leader) {
+            group.left = Some(now);
+        }
+    }
+
+    /// Sends a signal to what is in the group besides the copy.
+    fn signal_group(&mut self, leader: u32, signal: Signal) {
+        let stops = signal != Signal::CONT && signal != Signal::STOP;
+        let Some(group) = self.groups.iter_mut().find(|group| group.leader == leader) else {
+            return;
+        };
+        group.stopped |= stops;
+        group.killed |= signal == Signal::KILL;
+        let ends = match group.does {
+            HelperDoes::Obeys => stops,
+            HelperDoes::IsStubborn => signal == Signal::KILL,
+            HelperDoes::IsStuck => false,
+        };
+        if ends {
+            group.is_news |= group.helper.take().is_some() && group.is_told;
+        }
+    }
+
+    /// Tells the machine that orphans have ended.
+    fn reap_helpers(&mut self) {
+        let is_news = self.groups.iter().any(|group| group.is_news);
+        self.groups.iter_mut().for_each(|group| group.is_news = false);
+        if is_news && !self.quit {
+            let decided = self.decided();
+            let finishes = self.finishes;
+            self.step(Event::Orphans);
+            let is_over = self.decided().leftovers.is_empty();
+            let ran = decided.leftovers.finish && is_over;
+            assert_eq!(self.finishes, finishes + u32::from(ran), "`finish` comes when nothing is left");
+        }
+    }
+
+    /// The rules for the end of a copy in this mode.
+    fn rules_for(&self, pid: u32, rules: Rules) -> Rules {
+        let needs = self.machine.needs_signals(Pid(pid));
+        Rules { signals: needs.then_some(self.knobs), ..rules }
     }
 
     /// Whether it is looked by `check` whether this copy is ready.
@@ -523,6 +643,16 @@ impl World {
             }
             Action::Say(Say::Over(over)) => assert_eq!(self.decided().over, Some(over)),
             Action::Signal(target, signal) => self.signal(target, signal),
+            Action::Look(leader, known) => {
+                let left = self.look_for(leader);
+                let helper = left.and_then(|left| left.pid);
+                assert!(known.is_none() || helper.is_none() || known == helper);
+                return Some(Event::Left(leader, left));
+            }
+            Action::Say(Say::LeftLate(leader)) => {
+                let group = self.groups.iter().find(|group| group.leader == leader.0).expect("nobody has led it");
+                assert!(group.left.is_some() && group.mode == KillMode::Group);
+            }
             Action::Tally(exit, most) => {
                 assert_eq!((Some(exit), most), (self.last_exit, self.rules.tally));
                 self.tallied += 1;
@@ -535,6 +665,7 @@ impl World {
                 assert!(self.checks.iter().all(|check| check.ended.is_some()), "quit with a check");
                 assert!(self.healths.iter().all(|run| run.ended.is_some()), "quit with a health");
                 assert!(self.finish.is_none(), "quit with a finish");
+                assert!(self.is_nothing_left(), "quit with something left");
                 self.quit = true;
             }
         }
@@ -589,8 +720,8 @@ impl World {
         let (pid, executed, watchdog) = (self.next_pid, self.executes, self.watchdog);
         let declares = self.declares || self.has_check;
         let health = self.health.interval;
-        let (check, tells) = (self.has_check, self.declares);
-        let start = Start { pid: Pid(pid), executed, declares, check, tells, watchdog, health };
+        let (check, tells, mode) = (self.has_check, self.declares, self.mode);
+        let start = Start { pid: Pid(pid), executed, declares, check, tells, watchdog, health, mode };
         let child = Child {
             pid,
             started: self.now,
@@ -602,8 +733,24 @@ impl World {
             reload: tells.then(Reload::default),
             watchdog,
             health,
+            mode: self.mode,
+            group: pid,
             ..Child::default()
         };
+        if self.mode.leads() {
+            self.next_pid += 1;
+            self.groups.push(Group {
+                leader: pid,
+                mode: self.mode,
+                helper: self.helper_does.filter(|_| executed).map(|_| self.next_pid),
+                does: self.helper_does.unwrap_or(HelperDoes::Obeys),
+                left: None,
+                stopped: false,
+                killed: false,
+                is_told: false,
+                is_news: false,
+            });
+        }
         if !executed {
             self.never_run.insert(pid);
         }
@@ -629,6 +776,7 @@ impl World {
     fn start_main(&mut self, slot: Slot) -> Option<Event> {
         assert!(self.child.is_none(), "a second child");
         assert!(self.finish.is_none(), "it is started before `finish` about the last one is over");
+        assert!(self.is_nothing_left(), "it is started beside what is left of another");
         assert_eq!(self.decided().over, None, "it is over");
         if let Some(&last) = self.starts.last() {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
@@ -656,6 +804,7 @@ impl World {
     fn start_second(&mut self, slot: Slot) -> Option<Event> {
         assert!(self.child.is_some(), "a second copy without a first");
         assert!(self.second.is_none(), "a third copy");
+        assert!(self.is_nothing_left(), "it is started beside what is left of another");
         self.slowed_until = Tick(0);
         if self.refuse || !self.forks_work {
             let why = if self.refuse { NotStarted::Refused } else { NotStarted::Fork };
@@ -724,6 +873,7 @@ impl World {
 
     fn start_finish(&mut self, slot: Slot) -> Event {
         assert!(self.child.is_none() && self.finish.is_none(), "`finish` beside another process");
+        assert!(self.is_nothing_left(), "`finish` beside what is left");
         assert_eq!(self.machine.last_exit(), self.last_exit, "it is told something else");
         self.finishes += 1;
         if !self.forks_work {
@@ -761,9 +911,18 @@ impl World {
                     child.ended.get_or_insert(Exit::Signal(signal.0));
                 }
             }
+            Target::Led(pid, leader) => {
+                let child = copies.into_iter().find(|child| child.pid == pid.0).expect("a signal to somebody else");
+                assert!(child.group == leader.0 && child.mode.leads(), "the group of another");
+                assert!(child.mode == KillMode::Group || signal == Signal::KILL, "{signal:?} to a whole group");
+                self.signal_group(leader.0, signal);
+                self.signal(Target::Process(pid), signal);
+            }
             Target::Group(leader) => {
-                assert_eq!(signal, Signal::KILL);
-                assert!(copies.into_iter().all(|child| child.pid != leader.0), "the group of a copy that lives");
+                let known = self.groups.iter().find(|group| group.leader == leader.0);
+                assert!(signal == Signal::KILL || known.is_some_and(|group| group.mode == KillMode::Group));
+                assert!(copies.into_iter().all(|child| child.group != leader.0), "the group of a copy that lives");
+                self.signal_group(leader.0, signal);
             }
             Target::Job(pid) => {
                 assert_eq!(signal, Signal::KILL);
@@ -843,13 +1002,15 @@ impl World {
             self.reap_second();
             self.reap_child();
             self.reap_finish();
+            self.reap_helpers();
         }
     }
 
     fn is_any_ended(&self) -> bool {
         let copies = [&self.child, &self.second].into_iter().flatten().any(|child| child.ended.is_some());
         let jobs = self.checks.iter().chain(&self.healths).any(|check| check.ended.is_some());
-        copies || jobs || self.has_finished() || !self.strangers.is_empty()
+        let news = self.groups.iter().any(|group| group.is_news);
+        copies || jobs || news || self.has_finished() || !self.strangers.is_empty()
     }
 
     fn reap_strangers(&mut self) {
@@ -902,7 +1063,9 @@ impl World {
             return;
         }
         if let Some(second) = self.second.take_if(|second| second.ended.is_some()) {
-            self.step(Event::Ended(Pid(second.pid), second.ended.unwrap_or(Exit::Unknown), Rules::default()));
+            let rules = self.rules_for(second.pid, Rules::default());
+            self.leave(second.group);
+            self.step(Event::Ended(Pid(second.pid), second.ended.unwrap_or(Exit::Unknown), rules));
         }
     }
 
@@ -923,7 +1086,10 @@ impl World {
         let is_counted = is_wanted && child.executed && !child.asked && beside.is_none();
         let is_last = beside.is_none() && ((is_listed && is_wanted) | (is_counted && self.count(child.started)));
         let (finishes, tallied) = (self.finishes, self.tallied);
-        self.step(Event::Ended(Pid(child.pid), exit, self.rules));
+        let rules = self.rules_for(child.pid, self.rules);
+        self.leave(child.group);
+        self.step(Event::Ended(Pid(child.pid), exit, rules));
+        let waits_for_rest = !self.decided().leftovers.is_empty();
         let is_replaced = beside.is_some() && self.child.as_ref().map(|child| child.pid) == beside;
         if is_counted && !is_last {
             let next = Some(self.slowed_until).filter(|&until| until > self.now);
@@ -932,7 +1098,7 @@ impl World {
         let lived = child.executed && !is_replaced;
         assert_eq!(self.decided().over.is_some(), is_last && !is_replaced, "whether that was the last end");
         assert_eq!(self.tallied, tallied + u32::from(lived && self.rules.tally > 0), "the death tally");
-        let expected = finishes + u32::from(lived && self.rules.finish);
+        let expected = finishes + u32::from(lived && self.rules.finish && !waits_for_rest);
         assert_eq!(self.finishes, expected, "`finish` is run once for each life, and for nothing else");
         if !child.executed && self.child.is_none() {
             assert_eq!(self.seen[0].since, since, "what was never up has no end");
@@ -942,7 +1108,7 @@ impl World {
             let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= longest);
             let waits_for_fork =
                 !self.forks_work && self.machine.deadline().is_some_and(|d| self.now.until(d) <= FORK_RETRY);
-            let is_over = self.finish.is_some() || self.decided().over.is_some();
+            let is_over = self.finish.is_some() || self.decided().over.is_some() || waits_for_rest;
             assert!(
                 self.starts.len() > known || waits || waits_for_fork || is_over,
                 "a wanted service is not started again"
@@ -972,7 +1138,7 @@ impl World {
         let is_wanted = service.start_due || (is_wanted && !has_failed);
         let goes_on = self.child.is_some() || self.machine.deadline().is_some() || self.finish.is_some();
         let once = service.want != Want::Up && (!self.forks_work || self.refuse);
-        let is_known = self.quit || once || self.second.is_some();
+        let is_known = self.quit || once || self.second.is_some() || !decided.leftovers.is_empty();
         assert!(is_known || goes_on == is_wanted, "what `finish` has kept waiting");
     }
 
@@ -1011,6 +1177,10 @@ impl World {
         }
         let late_at = self.finish.as_ref().and_then(FinishRun::late_at);
         assert!(late_at.is_none_or(|at| at > end), "a finish hangs, and nobody minds");
+        for group in self.groups.iter().filter(|group| group.helper.is_some() && !group.killed) {
+            let is_in_time = group.left.is_none_or(|left| left.after(HUNG_GRACE) > end);
+            assert!(is_in_time, "what is left does not end, and nobody minds");
+        }
         let before = (self.record(), self.machine.deadline());
         for event in [Event::Timeout, Event::Overdue(self.knobs)] {
             let actions = self.machine.step(self.now, event);
@@ -1057,6 +1227,14 @@ impl World {
                     self.step(Event::Word(pid, Word::Extend(nanoseconds)));
                     assert_eq!(self.record(), before.0);
                     assert!(self.machine.deadline() >= before.1, "it gets less time");
+                }
+            }
+            Happening::Mode(mode, does) => (self.mode, self.helper_does) = (mode, does),
+            Happening::Tells(tells) => self.tells = tells,
+            Happening::HelperEnds => {
+                if let Some(group) = self.groups.iter_mut().find(|group| group.helper.is_some()) {
+                    group.helper = None;
+                    group.is_news = group.is_told;
                 }
             }
             Happening::ChildStops => {
@@ -1224,6 +1402,7 @@ impl World {
                 paused: false,
                 got_term: false,
                 leads: false,
+                stopped: false,
                 pid: NonZeroU32::MIN,
                 ..main
             }),
@@ -1243,7 +1422,8 @@ impl World {
     fn take_over(&mut self, ours: bool, heard: bool) {
         let left = if ours { self.handed_over() } else { slots::newest(&self.file).expect("it was announced").1 };
         assert_eq!(left, self.announced, "the successor reads something else");
-        let waits = self.machine.deadline().is_some() && self.second.is_none() && self.finish.is_none();
+        let is_left = !left.decided.leftovers.is_empty();
+        let waits = self.machine.deadline().is_some() && self.second.is_none() && self.finish.is_none() && !is_left;
         let last_start = self.starts.last().copied();
         self.slowed = 0;
         self.unasked.clear();
@@ -1291,13 +1471,13 @@ impl World {
         let service = left.decided.service;
         let is_down = left.decided.main.is_none();
         let wanted = service.start_due || (is_down && service.want == Want::Up && !service.exiting);
-        let wanted = wanted && left.decided.finish.is_none();
+        let wanted = wanted && left.decided.finish.is_none() && !left.decided.leftovers.ending;
         let known = self.starts.len();
         self.step(Event::Begin);
         if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
             assert_eq!(self.machine.pid(), Some(Pid(child.pid)), "a child is forgotten");
         } else if wanted {
-            let starts = self.starts.len() > known || self.machine.deadline().is_some();
+            let starts = self.starts.len() > known || self.machine.deadline().is_some() || is_left;
             assert!(starts || !self.forks_work || self.refuse, "a start is forgotten");
         } else {
             assert!(!waits || self.quit, "a start that was due is forgotten");
@@ -1319,6 +1499,11 @@ impl World {
             // They end without it.
             self.checks.clear();
             self.healths.clear();
+        }
+        self.tells &= ours;
+        for group in &mut self.groups {
+            (group.is_told, group.is_news) = (group.is_told && ours, group.is_news && ours);
+            group.left = group.left.map(|_| now);
         }
         if let Some(finish) = &mut self.finish {
             (finish.started, finish.limit) = (now, self.rules.finish_limit);
@@ -1414,7 +1599,14 @@ fn any_rules() -> impl Strategy<Value = Rules> {
         finals,
         backoff,
         restarts,
+        signals: None,
     })
+}
+
+fn any_mode() -> impl Strategy<Value = Happening> {
+    let mode = prop::sample::select(&[KillMode::Process, KillMode::Mixed, KillMode::Group][..]);
+    let does = prop::sample::select(&[HelperDoes::Obeys, HelperDoes::IsStubborn, HelperDoes::IsStuck][..]);
+    (mode, prop::option::weighted(0.8, does)).prop_map(|(mode, does)| Happening::Mode(mode, does))
 }
 
 fn any_happening() -> impl Strategy<Value = Happening> {
@@ -1455,6 +1647,9 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => any_check().prop_map(Happening::HealthDoes),
         3 => any_rules().prop_map(Happening::Rules),
         2 => any_finish().prop_map(Happening::FinishDoes),
+        3 => any_mode(),
+        2 => Just(Happening::HelperEnds),
+        1 => any::<bool>().prop_map(Happening::Tells),
     ];
     let supervise = prop_oneof![
         4 => Just(Happening::Takeover),
@@ -1507,6 +1702,9 @@ proptest! {
             Happening::HealthEnds(0),
             Happening::FinishDoes(FinishDoes::Ends(0)),
             Happening::FinishEnds(0),
+            Happening::Mode(KillMode::Process, None),
+            Happening::HelperEnds,
+            Happening::HelperEnds,
             Happening::Pass(2 * FORK_RETRY),
         ]);
         if !world.quit {
@@ -2574,4 +2772,148 @@ fn a_copy_that_cannot_tell_of_a_reload_has_none() {
     machine.step(Tick(0), Event::Started(Slot::Main, Start { declares: true, ..Start::plain(Pid(7)) }));
     machine.step(Tick(0), Event::Word(Pid(7), Word::Ready));
     assert_eq!(machine.decided().reload, None);
+}
+
+/// A service in this mode that was started as this process.
+fn led(mode: KillMode) -> Machine {
+    let mut machine = Machine::new(Want::Up);
+    machine.step(Tick(0), Event::Begin);
+    machine.step(Tick(0), Event::Started(Slot::Main, Start { mode, ..Start::plain(LEADER) }));
+    machine
+}
+
+/// The signals among the actions of a step, and the group that is looked for.
+fn sent(actions: Actions) -> Vec<(Target, Signal)> {
+    let signal = |action| match action {
+        Action::Signal(target, signal) => Some((target, signal)),
+        _ => None,
+    };
+    actions.into_iter().filter_map(signal).collect()
+}
+
+const LEADER: Pid = Pid(7);
+const ALONE: Target = Target::Process(LEADER);
+const ALL: Target = Target::Led(LEADER, LEADER);
+const REST: Target = Target::Group(LEADER);
+
+/// The rules for the end of a service, with the knobs that it is told to end by.
+fn told_by(knobs: Knobs) -> Rules {
+    Rules { signals: Some(knobs), ..Rules::default() }
+}
+
+#[test]
+fn each_mode_tells_and_kills_whom_its_table_says() {
+    let knobs = Knobs { down_signal: Signal::INT, timeout_kill: Some(SECOND), ..Knobs::default() };
+    let ended = |rules| Event::Ended(LEADER, EXIT, rules);
+    for (mode, told, killed) in
+        [(KillMode::Process, ALONE, ALONE), (KillMode::Mixed, ALONE, ALL), (KillMode::Group, ALL, ALL)]
+    {
+        for command in [Command::Down, Command::Restart] {
+            let mut machine = led(mode);
+            let event = Event::Command(command, knobs);
+            assert_eq!(sent(machine.step(Tick(1), event)), [(told, Signal::INT), (told, Signal::CONT)], "{mode:?}");
+            assert_eq!(sent(machine.step(Tick(1 + SECOND), Event::Timeout)), [(killed, Signal::KILL)], "{mode:?}");
+        }
+        for command in [Command::Term, Command::Hup, Command::Kill, Command::Pause] {
+            let signals = sent(led(mode).step(Tick(1), Event::Command(command, knobs)));
+            assert_eq!(signals.first().map(|(target, _)| *target), Some(ALONE), "{command:?} in {mode:?}");
+        }
+        let mut machine = led(mode);
+        assert_eq!(machine.needs_signals(LEADER), mode == KillMode::Group);
+        let rest = sent(machine.step(Tick(2 * SECOND), ended(told_by(knobs))));
+        let expected: &[(Target, Signal)] = match mode {
+            KillMode::Process => &[],
+            KillMode::Mixed => &[(REST, Signal::KILL)],
+            KillMode::Group => &[(REST, Signal::INT), (REST, Signal::CONT)],
+        };
+        assert_eq!(rest, expected);
+    }
+}
+
+#[test]
+fn what_is_left_of_a_group_that_was_told_is_not_told_again_and_keeps_its_time() {
+    for (timeout_kill, waits) in [(Some(3 * SECOND), 2 * SECOND), (None, HUNG_GRACE)] {
+        let knobs = Knobs { timeout_kill, ..Knobs::default() };
+        let mut machine = led(KillMode::Group);
+        machine.step(Tick(0), Event::Command(Command::Down, knobs));
+        let now = Tick(SECOND);
+        let actions = machine.step(now, Event::Ended(LEADER, EXIT, told_by(Knobs::default())));
+        assert_eq!(sent(actions), []);
+        let left = Some(Left { pid: Some(Pid(8)), told: true });
+        machine.step(now, Event::Left(LEADER, left));
+        assert_eq!(machine.deadline(), Some(now.after(waits)));
+        let actions: Vec<_> = machine.step(now.after(waits), Event::Timeout).into_iter().collect();
+        let late = Action::Say(Say::LeftLate(LEADER));
+        assert_eq!(actions, [late, Action::Signal(REST, Signal::KILL), Action::Announce]);
+        // Nobody knows whether it helps, so supervise goes on waiting.
+        assert_eq!((machine.deadline(), machine.leftovers().is_empty()), (None, false));
+        machine.step(now.after(waits), Event::Left(LEADER, None));
+        assert!(machine.leftovers().is_empty());
+    }
+}
+
+#[test]
+fn it_looks_again_by_itself_only_where_nobody_tells_of_an_end() {
+    let mut machine = led(KillMode::Mixed);
+    let now = Tick(2 * SECOND);
+    let look = |known| Action::Look(LEADER, known);
+    let actions: Vec<_> = machine.step(now, Event::Ended(LEADER, EXIT, Rules::default())).into_iter().collect();
+    assert_eq!(actions, [Action::Signal(REST, Signal::KILL), Action::Stamp, look(None)]);
+    machine.step(now, Event::Left(LEADER, Some(Left { pid: Some(Pid(8)), told: true })));
+    assert_eq!(machine.deadline(), None);
+    let orphans = |machine: &mut Machine| machine.step(now, Event::Orphans).into_iter().collect::<Vec<_>>();
+    assert_eq!(orphans(&mut machine), [look(Some(Pid(8)))]);
+    let again = machine.step(now, Event::Left(LEADER, Some(Left { pid: Some(Pid(9)), told: false })));
+    assert_eq!(again.into_iter().collect::<Vec<_>>(), [Action::Announce], "it is another one");
+    assert_eq!(machine.deadline(), Some(now.after(PAUSE)));
+    let again = machine.step(now.after(PAUSE), Event::Timeout);
+    assert_eq!(again.into_iter().collect::<Vec<_>>(), [look(Some(Pid(9)))]);
+    // The pace is over, so it is started at once.
+    let gone = machine.step(now.after(PAUSE), Event::Left(LEADER, None));
+    assert_eq!(gone.into_iter().collect::<Vec<_>>(), [Action::Start(Slot::Main)]);
+    assert_eq!(orphans(&mut machine), []);
+}
+
+#[test]
+fn a_replacement_waits_until_nothing_is_left_of_an_old_copy() {
+    let mut machine = led(KillMode::Mixed);
+    let knobs = Knobs { warm_up: 1, ..Knobs::default() };
+    let replace = Event::Command(Command::Replace, knobs);
+    let start = |pid| Event::Started(Slot::Second, Start { mode: KillMode::Mixed, ..Start::plain(pid) });
+    machine.step(Tick(1), replace);
+    machine.step(Tick(1), start(Pid(17)));
+    machine.step(Tick(2), Event::Timeout);
+    machine.step(Tick(3), Event::Ended(LEADER, EXIT, Rules::default()));
+    machine.step(Tick(3), Event::Left(LEADER, Some(Left { pid: Some(Pid(8)), told: true })));
+    assert_eq!((machine.pid(), machine.second_pid()), (Some(Pid(17)), None));
+    assert_eq!(machine.step(Tick(4), replace).into_iter().collect::<Vec<_>>(), [Action::Announce]);
+    assert!(machine.decided().service.replace_due);
+    // A successor knows that too.
+    let resumed = |machine: &Machine| {
+        let resumed = Resumed {
+            last_start: Some(Tick(1)),
+            knobs,
+            checks: false,
+            declares: false,
+            health: 0,
+            heard: true,
+            finish_limit: None,
+            ours: true,
+        };
+        Machine::resume(Tick(5), &machine.decided(), resumed)
+    };
+    let mut next = resumed(&machine);
+    assert_eq!(next.step(Tick(5), Event::Begin).into_iter().collect::<Vec<_>>(), [Action::Look(LEADER, Some(Pid(8)))]);
+    for machine in [&mut machine, &mut next] {
+        let gone = machine.step(Tick(6), Event::Left(LEADER, None));
+        assert_eq!(gone.into_iter().collect::<Vec<_>>(), [Action::Start(Slot::Second)]);
+    }
+    let mut called_off = led(KillMode::Mixed);
+    called_off.step(Tick(1), replace);
+    called_off.step(Tick(1), start(Pid(17)));
+    called_off.step(Tick(2), Event::Timeout);
+    called_off.step(Tick(3), Event::Ended(LEADER, EXIT, Rules::default()));
+    called_off.step(Tick(4), replace);
+    called_off.step(Tick(4), Event::Command(Command::Down, knobs));
+    assert!(!called_off.decided().service.replace_due);
 }

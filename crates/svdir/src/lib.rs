@@ -7,6 +7,7 @@
 
 mod command;
 pub mod finals;
+mod kill_mode;
 pub mod knob;
 pub mod listener;
 pub mod names;
@@ -16,6 +17,7 @@ mod status;
 pub mod tally;
 
 pub use command::{Command, Mark, UPGRADE};
+pub use kill_mode::{KillMode, Unknown as UnknownKillMode};
 pub use listener::Listener;
 pub use record::{Exit, Record};
 pub use status::{Run, Status, TooShort, Want};

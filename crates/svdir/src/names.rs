@@ -38,6 +38,12 @@ pub const FINAL_EXITS: &str = "final-exits";
 pub const BACKOFF: &str = "backoff";
 /// Knob: how often [`RUN`] may end in how much time.
 pub const MAX_RESTARTS: &str = "max-restarts";
+/// Knob: what of the service must have ended before it is started again.
+pub const KILL_MODE: &str = "kill-mode";
+/// Of s6: [`KILL_MODE`] is `mixed`.
+pub const FLAG_TIMEOUT_KILLPG: &str = "flag-timeout-killpg";
+/// Of s6: the service has a PID namespace of its own, which this suite does not make.
+pub const FLAG_NEWPIDNS: &str = "flag-newpidns";
 /// Knob: how many ends of [`RUN`] are kept in the death tally.
 pub const MAX_DEATH_TALLY: &str = "max-death-tally";
 /// The program that finds out again and again whether the service still works.

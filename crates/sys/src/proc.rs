@@ -23,10 +23,14 @@ pub struct Stat {
     pub state: u8,
     /// Field 4: its parent; 0 if that is not visible to this process.
     pub parent: Pid,
+    /// Field 5: its process group.
+    pub group: Pid,
     /// Field 6: its session.
     pub session: Pid,
     /// Fields 14 and 15: the processor time that all its threads have used, in ticks.
     pub cpu: u64,
+    /// Field 20: how many threads it has.
+    pub threads: u64,
     /// Field 22: when it was born, in clock ticks since the boot.
     pub start: u64,
     /// Field 23: the size of its address space in bytes; 0 for a kernel thread, or a process that has ended.
@@ -38,6 +42,13 @@ pub struct Stat {
     pub environment_end: u64,
     /// Field 52: how it ended, in waitpid's form; 0 for a reader that may not look.
     pub exit_code: i32,
+}
+
+impl Stat {
+    /// Whether the process has not ended. One whose first thread has ended lives as long as another does.
+    pub fn lives(&self) -> bool {
+        !b"ZXx".contains(&self.state) || self.threads > 1
+    }
 }
 
 /// Reads the `stat` of a process.
@@ -60,8 +71,10 @@ fn parse(text: &[u8]) -> Option<Stat> {
     Some(Stat {
         state: *field(3)?.as_bytes().first()?,
         parent: Pid::from_raw(field(4)?.parse().ok()?),
+        group: Pid::from_raw(field(5)?.parse().ok()?),
         session: Pid::from_raw(field(6)?.parse().ok()?),
         cpu: later(14).saturating_add(later(15)),
+        threads: later(20),
         start: field(22)?.parse().ok()?,
         memory: later(23),
         resident: later(24),
@@ -239,6 +252,7 @@ mod tests {
         let stat = parse(text).expect("well formed");
         assert_eq!((stat.state, stat.parent, stat.start, stat.memory), (b'S', Pid::from_raw(1), 4711, 12));
         assert_eq!((stat.cpu, stat.resident), (7, 5));
+        assert_eq!((stat.group, stat.threads, stat.lives()), (Pid::from_raw(7), 1, true));
         assert_eq!((stat.environment_end, stat.exit_code), (0, 0));
     }
 

@@ -52,6 +52,56 @@ pub fn try_wait(pid: Pid) -> io::Result<Option<Change>> {
     Ok(reap_with(pid, WaitPidFlag::WNOHANG)?.map(|(_, change)| change))
 }
 
+/// Returns the next change of any child as [`reap`] does. A child that has ended is not reaped yet, so that nothing else gets its pid, nor the number of
+/// a process group that it has led. On systems that cannot do that, it is reaped.
+pub fn peek() -> Option<(Pid, Change)> {
+    #[cfg(target_os = "linux")]
+    loop {
+        let ends = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED;
+        let (pid, change) = look(libc::P_ALL, 0, ends | libc::WNOWAIT).ok().flatten()?;
+        if matches!(change, Change::Exited(_) | Change::Killed(_)) {
+            return Some((pid, change));
+        }
+        // The child may have ended since, or have gone on.
+        let id = libc::id_t::from(pid.as_raw().unsigned_abs());
+        if let Ok(Some(told)) = look(libc::P_PID, id, libc::WSTOPPED | libc::WCONTINUED) {
+            return Some(told);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    reap()
+}
+
+/// Returns whether a child is in this process group, even one that has ended and was not reaped.
+pub fn has_child_in(group: Pid) -> bool {
+    let id = libc::id_t::from(group.as_raw().unsigned_abs());
+    #[cfg(target_os = "linux")]
+    return !matches!(look(libc::P_PGID, id, libc::WEXITED | libc::WNOWAIT), Err(Errno::ECHILD));
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = id;
+        false
+    }
+}
+
+/// The change of a child that waitid tells of, without waiting.
+#[cfg(target_os = "linux")]
+fn look(kind: libc::idtype_t, id: libc::id_t, flags: i32) -> nix::Result<Option<(Pid, Change)>> {
+    // SAFETY: a zeroed siginfo_t is valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: waitid takes numbers and a place for what it tells, which is ours.
+    Errno::result(unsafe { libc::waitid(kind, id, &raw mut info, flags | libc::WNOHANG) })?;
+    // SAFETY: waitid has filled in what it tells of a child, or left zeros.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    let change = match info.si_code {
+        libc::CLD_EXITED => Change::Exited(status as u8),
+        libc::CLD_KILLED | libc::CLD_DUMPED => Change::Killed(status),
+        libc::CLD_CONTINUED => Change::Continued,
+        _ => Change::Stopped,
+    };
+    Ok((pid != 0).then_some((Pid::from_raw(pid), change)))
+}
+
 fn reap_with(pid: Pid, flags: WaitPidFlag) -> io::Result<Option<(Pid, Change)>> {
     loop {
         let mut status = 0;
@@ -111,13 +161,16 @@ pub fn own_program() -> io::Result<std::path::PathBuf> {
     Ok(replaced.unwrap_or(path))
 }
 
-/// Makes this process, in place of init, the parent of descendants whose parent ends, if the system can do that.
-pub fn adopt_orphans() {
+/// Makes this process, in place of init, the parent of descendants whose parent ends, if the system can do that; or makes it no such parent any more. That
+/// stays so over an exec.
+pub fn adopt_orphans(adopt: bool) {
     #[cfg(target_os = "linux")]
     // SAFETY: the call takes numbers. It fails on kernels before 3.4 only, where orphans stay init's.
     unsafe {
-        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, libc::c_ulong::from(adopt), 0, 0, 0);
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = adopt;
 }
 
 /// Sends a signal to one process.
@@ -188,6 +241,11 @@ pub fn new_group() -> io::Result<()> {
     Ok(nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?)
 }
 
+/// The process group of `pid`; `None` if there is no such process.
+pub fn group_of(pid: Pid) -> Option<Pid> {
+    nix::unistd::getpgid(Some(pid)).ok()
+}
+
 /// Returns whether `pid` leads a process group.
 pub fn leads_group(pid: Pid) -> bool {
     nix::unistd::getpgid(Some(pid)) == Ok(pid)
@@ -221,6 +279,24 @@ mod tests {
             assert_eq!(signal_named(none), None, "{none}");
         }
         assert!(is_signal(1) && is_signal(64) && !is_signal(0) && !is_signal(32) && !is_signal(65));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_child_is_in_its_group_until_it_is_reaped() {
+        use std::os::unix::process::CommandExt;
+        let mut command = std::process::Command::new("sleep");
+        let mut child = command.arg("1000").process_group(0).spawn().expect("a child");
+        let group = Pid::from_raw(child.id().cast_signed());
+        let lives = (group_of(group), group_exists(group), has_child_in(group));
+        child.kill().expect("it is ours");
+        while crate::proc::stat(group).expect("it was not reaped").lives() {
+            std::thread::yield_now();
+        }
+        let zombie = (group_of(group), group_exists(group), has_child_in(group));
+        child.wait().expect("it is ours");
+        assert_eq!([lives, zombie], [(Some(group), true, true); 2]);
+        assert_eq!((group_of(group), group_exists(group), has_child_in(group)), (None, false, false));
     }
 
     #[test]

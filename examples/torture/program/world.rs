@@ -72,7 +72,7 @@ impl World {
     /// Makes the directories.
     pub fn new(options: &Options) -> anyhow::Result<World> {
         // As init would be, their killed supervises' services come to us where no svscan takes them.
-        sys::process::adopt_orphans();
+        sys::process::adopt_orphans(true);
         let scratch = Scratch::new();
         let root = fs::canonicalize(scratch.root())?;
         site::clean_up_on_panic(root.clone());

@@ -14,7 +14,7 @@ const MOST_CALLS: u32 = 2000;
 #[derive(Default)]
 pub struct Due {
     calls: u32,
-    /// The events of starts. The machine must take them in before anything else.
+    /// The events of starts and looks. The machine must take them in before anything else.
     outcomes: VecDeque<Event>,
     /// How many of them come from the event that the machine takes in now.
     fresh: usize,
@@ -55,7 +55,7 @@ impl Due {
         self.calls = 0;
     }
 
-    /// Notes the event of a start.
+    /// Notes the event of a start or of a look.
     pub fn comes(&mut self, outcome: Event) {
         self.outcomes.insert(self.fresh, outcome);
         self.fresh += 1;
@@ -82,7 +82,7 @@ impl Due {
             );
         }
         match *event {
-            Event::Started(..) | Event::NotStarted(..) => panic!("{event:?} of no start"),
+            Event::Started(..) | Event::NotStarted(..) | Event::Left(..) => panic!("{event:?} of no action"),
             Event::Command(command, _) => assert_eq!(self.commands.pop_front(), Some(command)),
             Event::Begin => {}
             Event::Ended(..)
@@ -91,6 +91,7 @@ impl Due {
             | Event::Continued(_)
             | Event::Word(..)
             | Event::Overdue(_)
+            | Event::Orphans
             | Event::Timeout => {
                 assert!(self.commands.is_empty() && !self.unread, "{event:?} comes before a command");
             }

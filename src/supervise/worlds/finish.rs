@@ -14,12 +14,15 @@ use super::world::World;
 pub fn start_finish(world: &mut World, slot: Slot, machine: &Machine, now: Record) -> Outcome {
     assert_eq!(machine.pid(), None, "the service has not ended");
     assert_eq!(world.processes.first(What::Finish), None, "another one runs");
+    assert_eq!(world.processes.left_behind(world.hand.copies), None, "something is left");
     let not_started = Event::NotStarted(slot, NotStarted::Refused);
     let failed = Outcome { event: not_started, seen: None, why: Text::default() };
     if !world.can(Ability::Fork) {
         return failed;
     }
-    let (executed, writes, at) = (world.can(Ability::Execute), world.can(Ability::Write), world.now);
+    // The file may have been removed since the end of the service.
+    let executed = world.can(Ability::Execute) && world.rules.finish;
+    let (writes, at) = (world.can(Ability::Write), world.now);
     let pid = world.make(What::Finish, Life::Lives).pid;
     let (start, born) = (Start::plain(Pid(pid)), Born { earliest: at.0, latest: at.0 });
     if writes {

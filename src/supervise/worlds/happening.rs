@@ -8,6 +8,7 @@ use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use svdir::KillMode;
 use svdir::finals::Finals;
 
 /// What happens, each with the number of calls of the loop to the kernel before it. It happens earlier if the loop has
@@ -38,6 +39,10 @@ pub enum Happening {
     Health(Settings),
     /// From now on these rules apply to the end of the service.
     Rules(Rules),
+    /// From now on a copy that is started has this mode, and makes another process in its group, or none.
+    Mode(KillMode, bool),
+    /// Such a process ends by itself.
+    HelperEnds,
     /// A child ends that is not a process of the service: one that closes descriptors from datagrams, or one that was
     /// there before.
     ListenerEnds,
@@ -153,6 +158,8 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         3 => select(&[0, 1, 125][..]).prop_map(Happening::FinishEnds),
         3 => any_rules().prop_map(Happening::Rules),
         2 => any_health().prop_map(Happening::Health),
+        3 => any_mode().prop_map(|(mode, helps)| Happening::Mode(mode, helps)),
+        1 => Just(Happening::HelperEnds),
         1 => Just(Happening::Killed),
     ]
 }
@@ -198,7 +205,12 @@ fn any_rules() -> impl Strategy<Value = Rules> {
         finals,
         backoff,
         restarts,
+        signals: None,
     })
+}
+
+fn any_mode() -> impl Strategy<Value = (KillMode, bool)> {
+    (select(&[KillMode::Process, KillMode::Mixed, KillMode::Group][..]), weighted(0.8))
 }
 
 fn any_word() -> impl Strategy<Value = &'static str> {

@@ -3,6 +3,7 @@
 
 mod due;
 mod finish;
+mod hand;
 mod happening;
 mod model;
 mod process;
@@ -99,6 +100,7 @@ impl Life {
         let decided = self.supervisor.machine.decided();
         assert!(decided.service.exiting && world.left, "nobody has told it to exit");
         assert!(world.serving().is_empty(), "it has left a copy behind");
+        assert_eq!(world.processes.left_behind(world.hand.copies), None, "it has left something behind");
         let is_checked = world.processes.first(What::Check).is_some();
         assert!(!is_checked || world.lost_signal, "it has left a check behind");
         assert_eq!(world.processes.first(What::Finish), None, "it has left a finish behind");
@@ -154,6 +156,7 @@ impl Life {
             Want::Up | Want::Once => {}
         }
         assert_eq!(world.serving(), machine.pid().into_iter().collect::<Vec<_>>());
+        assert_eq!(world.processes.left_behind(world.hand.copies), None, "what is left comes to its end");
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use cli::Warnings;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Start, Target};
+use machine::supervise::{Event, Job, Knobs, Left, Machine, Needs, NotStarted, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
@@ -21,9 +21,10 @@ use tai::Label;
 
 use super::super::kernel::{Kernel, Outcome, Told, Woken};
 use super::finish::start_finish;
+use super::hand::Hand;
 use super::happening::Ability;
 use super::process::{Life, What, place};
-use super::world::{Fate, Hand, World};
+use super::world::{Fate, World};
 use crate::service::successor::Answer;
 
 /// The world, as the loop sees it.
@@ -92,6 +93,13 @@ impl Kernel for Model {
             world.due.ends.push((pid, Some(change)));
         }
         Some((Pid(pid), change))
+    }
+
+    fn look(&mut self, leader: Pid, _: Option<Pid>) -> Option<Left> {
+        let mut world = self.call();
+        let left = world.processes.look(leader);
+        world.due.comes(Event::Left(leader, left));
+        left
     }
 
     fn was_listener(&mut self, Pid(pid): Pid) -> bool {

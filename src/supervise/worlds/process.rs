@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use machine::supervise::{Job, Slot};
-use machine::{Pid, Tick};
+use machine::supervise::{Job, Left, Slot};
+use machine::{Pid, Signal, Tick};
 use sys::process::Change;
 
 /// Whether a process lives.
@@ -19,6 +19,8 @@ pub enum Life {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Run,
+    /// What a process of the service has made, in its process group.
+    Helper,
     Finish,
     /// `check` or `health`.
     Check,
@@ -34,6 +36,8 @@ pub struct Process {
     /// The pid of its parent; 0 for a child of supervise.
     pub parent: u32,
     pub what: What,
+    /// The leader of its process group, if that is one of the service.
+    pub group: Option<u32>,
     pub life: Life,
     /// It is a child of the present supervise.
     pub is_child: bool,
@@ -62,6 +66,7 @@ impl Processes {
             pid,
             parent: 0,
             what,
+            group: None,
             life,
             is_child: true,
             serves: false,
@@ -125,7 +130,60 @@ impl Processes {
         };
         process.life = if process.is_child { Life::Ended(change) } else { Life::Gone(Some(change)) };
         process.changes.clear();
-        process.is_child
+        let is_child = process.is_child;
+        for orphan in self.0.iter_mut().filter(|orphan| orphan.what == What::Helper && orphan.parent == pid) {
+            (orphan.parent, orphan.is_child) = (0, is_child);
+        }
+        is_child
+    }
+
+    /// Makes the process lead a group, with another process in it if it `helps`.
+    pub fn lead(&mut self, pid: u32, helps: bool, obeys: bool, now: Tick) {
+        self.join(pid, pid);
+        if helps {
+            let helper = self.make(What::Helper, Life::Lives, now);
+            (helper.parent, helper.is_child, helper.obeys, helper.group) = (pid, false, obeys, Some(pid));
+        }
+    }
+
+    /// Puts a process into the group of another one, or of itself if it is the same.
+    pub fn join(&mut self, pid: u32, other: u32) {
+        let group = if pid == other { Some(pid) } else { self.get(other).and_then(|other| other.group) };
+        if let Some(process) = self.get_mut(pid) {
+            process.group = group;
+        }
+    }
+
+    /// Sends a signal to all in the group but this process. Returns whether supervise, as the parent of one, gets a
+    /// signal for that.
+    pub fn signal_group(&mut self, leader: u32, but: Option<u32>, signal: Signal) -> bool {
+        let ends = ![Signal::STOP, Signal::CONT].contains(&signal);
+        let members = self.members(leader).filter(|process| ends && Some(process.pid) != but);
+        let ended = members.filter(|process| process.obeys || signal == Signal::KILL).map(|process| process.pid);
+        let ended: Vec<_> = ended.collect();
+        let told: Vec<_> = ended.into_iter().map(|pid| self.end(pid, Change::Killed(signal.0.into()))).collect();
+        told.contains(&true)
+    }
+
+    /// Looks for what is left of a group.
+    pub fn look(&self, Pid(leader): Pid) -> Option<Left> {
+        assert!(self.members(leader).all(|process| !process.serves), "the group of a copy that lives");
+        let told = self.members(leader).any(|process| process.is_child);
+        self.members(leader).next().map(|first| Left { pid: Some(Pid(first.pid)), told })
+    }
+
+    /// Returns the processes of this group that live.
+    pub fn members(&self, leader: u32) -> impl Iterator<Item = &Process> {
+        self.0.iter().filter(move |process| process.group == Some(leader) && process.life == Life::Lives)
+    }
+
+    /// Returns a process that a copy has left in its process group. `known` are the copies whose end was not heard.
+    pub fn left_behind(&self, known: [Option<u32>; 2]) -> Option<u32> {
+        let known = known.into_iter().flatten().filter_map(|pid| self.get(pid));
+        let served: Vec<_> = self.serving().chain(known).map(|process| process.group).collect();
+        let is_served = |group| served.contains(&Some(group));
+        let mut all = self.0.iter().filter(|process| process.life == Life::Lives && !process.serves);
+        all.find(|process| process.group.is_some_and(|group| !is_served(group))).map(|process| process.pid)
     }
 
     /// Returns the next change of a child. Each change is returned once.
@@ -150,7 +208,7 @@ impl Processes {
             process.life = match process.life {
                 Life::Ended(change) => Life::Gone(Some(change)),
                 // Checks and helpers end by themselves.
-                Life::Lives if !matches!(process.what, What::Run | What::Finish) => Life::Gone(None),
+                Life::Lives if !matches!(process.what, What::Run | What::Helper | What::Finish) => Life::Gone(None),
                 life => life,
             };
             // A message that was read but not recorded is lost with its supervise.

@@ -8,14 +8,15 @@ use std::panic::resume_unwind;
 use machine::supervise::health::Settings;
 use machine::supervise::{Event, Knobs, Machine, NotStarted, Rules, Slot, Start, Target, Word};
 use machine::{Pid, SECOND, Signal, Tick};
-use svdir::Want;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{self, Born, Observed, Process as Seen, Record, Role, Text};
+use svdir::{KillMode, Want};
 use sys::process::Change;
 use tai::Label;
 
 use super::super::kernel::{Outcome, Woken};
 use super::due::Due;
+use super::hand::Hand;
 use super::happening::{Ability, Happening, NewFile, Script};
 use super::process::{Life, Process, Processes, What, place};
 
@@ -28,26 +29,6 @@ pub enum Fate {
     Killed,
     /// It executes its new file, with this state.
     Succeeded(Vec<u8>),
-}
-
-/// What the present supervise holds.
-#[derive(Default)]
-pub struct Hand {
-    /// The processes of the copies.
-    pub copies: [Option<u32>; 2],
-    /// The copies, and the `finish`, that are watched because they are not children.
-    pub watched: [Option<u32>; 3],
-    /// The copies on whose pipes supervise listens.
-    pub pipes: [Option<u32>; 2],
-    /// The new file that was asked, and when it is killed if it does not answer.
-    pub asked: Option<(u32, Tick)>,
-    pub rewrite: Option<Tick>,
-    pub signal: bool,
-    pub socket: bool,
-    /// The second copy, if it is known to lead a process group.
-    pub group: Option<u32>,
-    /// The loop has not asked yet whether the second copy that it has found leads a process group.
-    pub unasked: bool,
 }
 
 /// A world.
@@ -71,6 +52,8 @@ pub struct World {
     pub left: bool,
     pub knobs: Knobs,
     pub rules: Rules,
+    /// The mode of a copy that is started, and whether it makes another process.
+    pub mode: (KillMode, bool),
     /// How `health` is run; there is none if the interval is 0.
     pub health: Settings,
     /// Whether a copy that is started says that it is ready: by a pipe, by the socket, by a check.
@@ -104,6 +87,7 @@ impl World {
             left: false,
             knobs: Knobs { patience: Some(4 * SECOND), ..Knobs::default() },
             rules: Rules::default(),
+            mode: (KillMode::Process, false),
             health: Settings { interval: 0, fails: 1 },
             declares: [false; 3],
             control: VecDeque::new(),
@@ -132,6 +116,7 @@ impl World {
     pub fn mend(&mut self) {
         self.impossible.clear();
         (self.declares, self.watchdog, self.rules) = ([false; 3], 0, Rules::default());
+        self.mode = (KillMode::Process, false);
         self.health.interval = 0;
         let mut ending = Vec::new();
         for process in self.processes.all() {
@@ -150,6 +135,10 @@ impl World {
 
     pub fn end(&mut self, pid: u32, change: Change) {
         self.hand.signal |= self.processes.end(pid, change);
+    }
+
+    fn end_first(&mut self, what: What, code: u8) {
+        self.processes.first(what).into_iter().for_each(|pid| self.end(pid, Change::Exited(code)));
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -178,20 +167,15 @@ impl World {
                     let new = self.make(What::Run, Life::Lives);
                     (new.parent, new.is_child) = (old, false);
                     let new = new.pid;
+                    self.processes.join(new, old);
                     self.tell(old, if ends { "READY=1\nMAINPID=" } else { "MAINPID=" }, new, ends);
                 }
             }
-            Happening::CheckEnds(code) => {
-                if let Some(pid) = self.processes.first(What::Check) {
-                    self.end(pid, Change::Exited(code));
-                }
-            }
-            Happening::FinishEnds(code) => {
-                if let Some(pid) = self.processes.first(What::Finish) {
-                    self.end(pid, Change::Exited(code));
-                }
-            }
+            Happening::CheckEnds(code) => self.end_first(What::Check, code),
+            Happening::FinishEnds(code) => self.end_first(What::Finish, code),
             Happening::Health(settings) => self.health = settings,
+            Happening::Mode(mode, helps) => self.mode = (mode, helps),
+            Happening::HelperEnds => self.end_first(What::Helper, 0),
             Happening::Rules(rules) => self.rules = rules,
             Happening::ListenerEnds => drop(self.make(What::Listener, Life::Ended(Change::Exited(0)))),
             Happening::StrangerEnds => drop(self.make(What::Stranger, Life::Ended(Change::Exited(1)))),
@@ -381,6 +365,7 @@ impl World {
     pub fn start(&mut self, slot: Slot, machine: &Machine, now: Record) -> Outcome {
         let is_finishing = slot == Slot::Main && self.processes.first(What::Finish).is_some();
         assert!(!is_finishing, "it is started before its finish is over");
+        assert_eq!(self.processes.left_behind(self.hand.copies), None, "it is started beside what is left of another");
         let beside = if slot == Slot::Second { machine.pid() } else { machine.second_pid() };
         let serving = self.serving();
         assert!(serving.iter().all(|&pid| Some(pid) == beside), "{serving:?} run, and only {beside:?} may");
@@ -400,8 +385,12 @@ impl World {
         (process.has_pipe, process.obeys, process.serves) = (has_pipe, obeys, executed && writes);
         let pid = process.pid;
         let declares = has_pipe || socket || check;
-        let (watchdog, health) = (if socket { self.watchdog } else { 0 }, self.health.interval);
-        let start = |executed| Start { pid: Pid(pid), executed, declares, check, tells: socket, watchdog, health };
+        let watchdog = if socket { self.watchdog } else { 0 };
+        let (health, (mode, helps), tells) = (self.health.interval, self.mode, socket);
+        let start = |executed| Start { pid: Pid(pid), executed, declares, check, tells, watchdog, health, mode };
+        if mode.leads() && executed && writes {
+            self.processes.lead(pid, helps, obeys, at);
+        }
         if !writes {
             self.end(pid, Change::Exited(111));
             return failed(NotStarted::Refused, b"nobody would know of it");
@@ -449,7 +438,15 @@ impl World {
             Target::Group(leader) => {
                 assert!(!self.serving().contains(&leader), "the group of a copy that lives");
                 self.due.group.take_if(|group| *group == leader.0);
+                self.hand.signal |= self.processes.signal_group(leader.0, None, Signal(signal));
                 return Ok(());
+            }
+            Target::Led(pid, Pid(leader)) => {
+                let sent = self.signal(Target::Process(pid), Signal(signal));
+                if sent.is_ok() {
+                    self.hand.signal |= self.processes.signal_group(leader, Some(pid.0), Signal(signal));
+                }
+                return sent;
             }
         };
         if !self.can(Ability::Signal) {

@@ -18,9 +18,10 @@ use super::copy::{Copy, Start};
 use super::events::{Action, Job, NotStarted, Say, Slot, Target, Word};
 use super::health::Settings;
 use super::knobs::Knobs;
+use super::leftovers::Ended;
 use super::resume::{self, Resumed};
 use crate::overlap::{self, Overlap, Second};
-use crate::{Pid, Signal, Tick, probe};
+use crate::{Pid, Signal, Tick};
 
 /// The processes that run `run`.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,8 @@ pub struct Copies {
     overlap: Overlap,
     /// The knobs from the last event that needed them: a replacement goes on with these.
     knobs: Knobs,
+    /// A replacement was asked for, and waits until nothing is left of earlier copies.
+    held: bool,
 }
 
 impl Copies {
@@ -42,6 +45,7 @@ impl Copies {
             second: second.map(|(_, copy)| copy),
             overlap: resume::overlap(now, second, left.service.replace_due, resumed.knobs),
             knobs: resumed.knobs,
+            held: left.service.replace_due && left.second.is_none() && !left.leftovers.is_empty(),
         }
     }
 
@@ -72,7 +76,35 @@ impl Copies {
 
     /// Returns whether another replacement is remembered.
     pub(super) const fn is_replaced_again(&self) -> bool {
-        self.overlap.is_asked_again()
+        self.held || self.overlap.is_asked_again()
+    }
+
+    /// Something may be left of a copy, so no other is started beside the main one.
+    pub(super) const fn hold(&mut self) {
+        self.held |= self.overlap.is_asked_again();
+        self.overlap.forget();
+    }
+
+    /// Nothing is left of earlier copies: a replacement that has waited for that begins.
+    pub(super) fn let_go(&mut self, now: Tick, todo: &mut Actions) {
+        let is_held = std::mem::take(&mut self.held);
+        if self.main.is_some_and(|main| is_held && main.ending.is_none()) {
+            self.replace(now, false, todo);
+        }
+    }
+
+    /// All that run, the main one first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Copy> {
+        [self.main(), self.second()].into_iter().flatten()
+    }
+
+    /// What this copy, which has ended and is about to be forgotten, may have left behind.
+    pub(super) fn rest_of(&self, pid: Pid) -> Option<Ended> {
+        if let Some(main) = self.main().filter(|main| main.pid == pid) {
+            return main.rest(false, main.ending.and_then(|ending| ending.kill_at));
+        }
+        let lost = !matches!(self.overlap.second(), Second::Leaving { new: false, .. });
+        self.second().filter(|second| second.pid == pid)?.rest(lost, self.overlap.deadline())
     }
 
     /// Notes that the second copy, which a predecessor has started, was found alive and leads a process group.
@@ -87,13 +119,13 @@ impl Copies {
         } else if self.second_pid() == Some(pid) {
             Some(Slot::Second)
         } else {
-            [self.main(), self.second()].into_iter().flatten().find_map(|copy| copy.job(pid)).map(Slot::Job)
+            self.all().find_map(|copy| copy.job(pid)).map(Slot::Job)
         }
     }
 
     /// The time at which [`timeout`](Copies::timeout) is to be called, or the main copy is overdue.
     pub(super) fn deadline(&self) -> Option<Tick> {
-        let checks = [self.main(), self.second()].into_iter().flatten().filter_map(|copy| copy.probe.deadline());
+        let checks = self.all().filter_map(|copy| copy.probe.deadline());
         let own = self.main().and_then(Copy::deadline);
         let health = self.main().and_then(|copy| copy.health.deadline());
         [own, health, self.overlap.deadline()].into_iter().flatten().chain(checks).min()
@@ -136,17 +168,12 @@ impl Copies {
                 self.overlap.know_readiness(self.knobs.readiness(start.declares));
                 self.overlap(now, overlap::Event::Started(start.pid), todo);
             }
-            Slot::Job(Job::Check(about)) => {
-                if let Some(copy) = self.copy(about) {
-                    copy.probe.started(now, start.pid);
-                }
+            Slot::Job(job) => {
+                [&mut self.main, &mut self.second]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|copy| copy.job_started(now, job, start.pid));
             }
-            Slot::Job(Job::Health(about)) => {
-                if let Some(copy) = self.copy(about) {
-                    copy.health.started(now, start.pid);
-                }
-            }
-            Slot::Job(Job::Finish) => {}
         }
     }
 
@@ -177,8 +204,7 @@ impl Copies {
         if let Some(fails) = copy.health.ended(now, exit == Exit::Code(0), settings) {
             todo.push(Action::Say(Say::Unhealthy(copy.pid, fails)));
             self.learn(Command::Restart, knobs);
-            let (signal, kill_at) = (self.knobs.down_signal, now.after(self.knobs.hung_grace()));
-            self.end_by_itself(signal, kill_at, todo);
+            self.end_by_itself(now, None, todo);
         }
         todo.push(Action::Announce);
     }
@@ -206,6 +232,8 @@ impl Copies {
         let mut main = self.main.take_if(|main| main.pid == pid)?;
         main.end_check(todo);
         main.judge(now, false, todo);
+        // Another copy is started anyway.
+        self.held = false;
         Some(main)
     }
 
@@ -217,23 +245,21 @@ impl Copies {
         }
         // This comes last, so that no check is run about a copy that is told to end in this step.
         self.run_checks(now, todo);
-        if let Some(Copy { pid, ending: Some(ending), .. }) = &mut self.main
-            && ending.kill_at.is_some_and(|at| at <= now)
-        {
-            (ending.kill_at, ending.killed) = (None, true);
-            todo.push(Action::Say(Say::Late(*pid)));
-            todo.push(Action::Signal(Target::Process(*pid), Signal::KILL));
-            todo.push(Action::Announce);
-        }
+        self.main.iter_mut().for_each(|main| main.kill_if_late(now, todo));
     }
 
     /// Calls off a replacement. The main copy goes on.
     pub(super) fn cancel(&mut self, now: Tick, todo: &mut Actions) {
+        self.held = false;
         self.overlap(now, overlap::Event::Cancel, todo);
     }
 
-    /// Begins to replace the main copy, or remembers the request.
-    pub(super) fn replace(&mut self, now: Tick, todo: &mut Actions) {
+    /// Begins to replace the main copy, or remembers the request, as long as something `is_left` of earlier copies.
+    pub(super) fn replace(&mut self, now: Tick, is_left: bool, todo: &mut Actions) {
+        if is_left {
+            self.held = true;
+            return todo.push(Action::Announce);
+        }
         let declares = self.main.is_some_and(|main| main.declares);
         self.overlap(now, overlap::Event::Ask(self.knobs.settings(declares)), todo);
         self.announce_unless_starting(todo);
@@ -256,10 +282,7 @@ impl Copies {
 
     /// Stops the main copy, or continues it.
     pub(super) fn pause(&mut self, now: Tick, paused: bool, todo: &mut Actions) {
-        if let Some(copy) = self.main.as_mut() {
-            copy.paused = paused;
-            copy.alive_at = if paused { copy.alive_at } else { now };
-        }
+        self.main.iter_mut().for_each(|main| main.pause(now, paused));
         todo.push(Action::Announce);
         self.signal(if paused { Signal::STOP } else { Signal::CONT }, todo);
     }
@@ -272,13 +295,12 @@ impl Copies {
         }
     }
 
-    /// Tells the main copy to end, and continues it, since a paused process would not act on the signal.
+    /// Tells the main copy to end.
     pub(super) fn end(&mut self, now: Tick, todo: &mut Actions) {
         let signal = self.knobs.down_signal;
-        self.signal(signal, todo);
-        self.signal(Signal::CONT, todo);
         let kill_at = self.knobs.timeout_kill.map(|timeout| now.after(timeout));
         if let Some(copy) = self.main.as_mut() {
+            copy.stop(signal, todo);
             (copy.paused, copy.asked) = (false, true);
             copy.end(signal == Signal::TERM, kill_at);
             copy.end_check(todo);
@@ -291,10 +313,7 @@ impl Copies {
         let Some(copy) = self.main.as_mut() else {
             return;
         };
-        let before = (copy.ending, copy.asked);
-        copy.end(signal == Signal::TERM, None);
-        copy.asked = true;
-        let is_news = (copy.ending, copy.asked) != before;
+        let is_news = copy.observe_order(signal == Signal::TERM);
         copy.end_check(todo);
         self.signal(signal, todo);
         if is_news {
@@ -309,8 +328,11 @@ impl Copies {
         }
     }
 
-    /// Sends a signal that somebody asked for. Where it is the one that ends the service, that was asked for.
-    pub(super) fn pass_on(&mut self, signal: Signal, todo: &mut Actions) {
+    /// Sends the signal of a command. Where it is the one that ends the service, that was asked for.
+    pub(super) fn pass_on(&mut self, command: Command, todo: &mut Actions) {
+        let Some(signal) = self.knobs.signal_of(command) else {
+            return;
+        };
         self.signal(signal, todo);
         if let Some(copy) = self.main.as_mut().filter(|copy| signal == self.knobs.down_signal && !copy.asked) {
             copy.asked = true;
@@ -318,29 +340,27 @@ impl Copies {
         }
     }
 
-    /// Sends the signal that makes the service read its configuration again.
-    pub(super) fn reload(&mut self, todo: &mut Actions) {
-        self.pass_on(self.knobs.reload_signal, todo);
-    }
-
     /// Ends a main copy that hangs, whatever has found that out, by a signal that leaves a core dump if the system is set up for that. `within` is
     /// the interval in which it was silent, in nanoseconds.
     fn hang(&mut self, now: Tick, within: Option<u64>, todo: &mut Actions) {
-        let kill_at = now.after(self.knobs.hung_grace());
         if let Some(pid) = self.pid() {
             todo.push(Action::Say(Say::Hung(pid, within)));
-            self.end_by_itself(Signal::ABRT, kill_at, todo);
+            self.end_by_itself(now, Some(Signal::ABRT), todo);
             todo.push(Action::Announce);
         }
     }
 
-    /// Ends the main copy, though nobody has asked for that.
-    fn end_by_itself(&mut self, signal: Signal, kill_at: Tick, todo: &mut Actions) {
+    /// Ends the main copy, though nobody has asked for that: this process by `signal`, or all that is told to end by the signal for that.
+    fn end_by_itself(&mut self, now: Tick, signal: Option<Signal>, todo: &mut Actions) {
+        let Knobs { down_signal, .. } = self.knobs;
+        let kill_at = now.after(self.knobs.hung_grace());
         if let Some(copy) = self.main.as_mut() {
-            copy.end(signal == Signal::TERM, Some(kill_at));
+            copy.end(signal.unwrap_or(down_signal) == Signal::TERM, Some(kill_at));
             copy.end_check(todo);
-            self.signal(signal, todo);
-            self.signal(Signal::CONT, todo);
+            match signal {
+                None => copy.stop(down_signal, todo),
+                Some(signal) => copy.send(signal, todo),
+            }
         }
     }
 
@@ -361,9 +381,7 @@ impl Copies {
             }
             Word::Reloading(_) | Word::Stopping | Word::Alive | Word::Hangs(_) => {}
             Word::Watch(interval) => {
-                let is_news = copy.watchdog != interval;
-                (copy.watchdog, copy.alive_at) = (interval, now);
-                if is_news {
+                if copy.observe_interval(now, interval) {
                     todo.push(Action::Announce);
                 }
             }
@@ -398,8 +416,7 @@ impl Copies {
         if let Some(copy) = self.main.as_mut().filter(|copy| copy.pid == old) {
             todo.push(Action::Stamp);
             if copy.observe_move(now, new, signal == Signal::TERM, kill_at) {
-                self.signal(signal, todo);
-                self.signal(Signal::CONT, todo);
+                copy.stop(signal, todo);
             }
         } else {
             if let Some(copy) = &mut self.second {
@@ -420,22 +437,8 @@ impl Copies {
 
     /// Runs the checks and `health` if they are due, and kills those that hang.
     fn run_checks(&mut self, now: Tick, todo: &mut Actions) {
-        let main = self.main.as_mut().filter(|copy| copy.is_judged());
-        if let Some((about, due)) = main.and_then(|copy| Some((copy.pid, copy.health.timeout(now)?))) {
-            todo.push(match due {
-                probe::Action::Run => Action::Start(Slot::Job(Job::Health(about))),
-                probe::Action::Kill(health) => Action::Signal(Target::Job(health), Signal::KILL),
-            });
-        }
-        for pid in [self.pid(), self.second_pid()].into_iter().flatten() {
-            match self.copy(pid).and_then(|copy| copy.probe.timeout(now)) {
-                None => {}
-                Some(probe::Action::Run) => todo.push(Action::Start(Slot::Job(Job::Check(pid)))),
-                Some(probe::Action::Kill(check)) => {
-                    todo.push(Action::Signal(Target::Job(check), Signal::KILL));
-                }
-            }
-        }
+        self.main.iter_mut().for_each(|main| main.run_health(now, todo));
+        [&mut self.main, &mut self.second].into_iter().flatten().for_each(|copy| copy.run_check(now, todo));
     }
 
     /// Passes an event to the overlap, and translates its actions.
@@ -446,14 +449,14 @@ impl Copies {
                 overlap::Action::Spawn => todo.push(Action::Start(Slot::Second)),
                 overlap::Action::Promote(pid) => self.promote(now, pid, todo),
                 overlap::Action::Term(pid) => {
-                    todo.push(Action::Signal(Target::Process(pid), self.knobs.down_signal));
-                    todo.push(Action::Signal(Target::Process(pid), Signal::CONT));
+                    let signal = self.knobs.down_signal;
+                    self.copy(pid).into_iter().for_each(|copy| copy.stop(signal, todo));
                 }
                 overlap::Action::Kill(pid) => {
                     if is_timeout {
                         todo.push(Action::Say(Say::Late(pid)));
                     }
-                    todo.push(Action::Signal(Target::Process(pid), Signal::KILL));
+                    self.copy(pid).into_iter().for_each(|copy| copy.kill(todo));
                 }
                 overlap::Action::EndGroup(pid) => todo.push(Action::Signal(Target::Group(pid), Signal::KILL)),
                 overlap::Action::GiveUp(why) => {

@@ -7,12 +7,14 @@
 
 use std::num::NonZeroU32;
 
+use svdir::KillMode;
 use svdir::record::{self, Reload};
 
 use super::Actions;
-use super::events::{Action, Job, Target};
+use super::events::{Action, Job, Say, Slot, Target};
 use super::health::Health;
-use crate::probe::Probe;
+use super::leftovers::Ended;
+use crate::probe::{self, Probe};
 use crate::{Pid, Signal, Tick};
 
 /// The outcome of a start.
@@ -32,12 +34,15 @@ pub struct Start {
     pub watchdog: u64,
     /// The interval of `health` in nanoseconds; 0 if there is no `health`.
     pub health: u64,
+    /// What is told to end with it, and what may be left behind.
+    pub mode: KillMode,
 }
 
 impl Start {
     /// The start of a process without readiness and watchdog.
     pub const fn plain(pid: Pid) -> Start {
-        Start { pid, executed: true, declares: false, check: false, tells: false, watchdog: 0, health: 0 }
+        let mode = KillMode::Process;
+        Start { pid, executed: true, declares: false, check: false, tells: false, watchdog: 0, health: 0, mode }
     }
 }
 
@@ -85,6 +90,12 @@ pub struct Copy {
     pub leads: bool,
     /// Somebody has told it to end by a command. A watchdog is nobody.
     pub asked: bool,
+    /// What is told to end with it, and what may be left behind.
+    pub mode: KillMode,
+    /// The process group that counts as it, unless the mode is `process`. It leads that group, or has led it before it moved.
+    pub group: Option<Pid>,
+    /// All that is told to end with it was told so.
+    pub stopped: bool,
 }
 
 impl Copy {
@@ -108,8 +119,11 @@ impl Copy {
             probe,
             health: Health::new(start.health),
             reload: start.tells.then(Reload::default),
-            leads: false,
+            leads: start.mode.leads(),
             asked: false,
+            mode: start.mode,
+            group: start.mode.leads().then_some(start.pid),
+            stopped: false,
         }
     }
 
@@ -117,6 +131,15 @@ impl Copy {
     pub fn hung_at(&self) -> Option<Tick> {
         let judged = self.watched && self.watchdog > 0 && !self.paused && self.ending.is_none();
         judged.then(|| self.alive_at.after(self.watchdog))
+    }
+
+    /// Takes in that a job runs as this process, if it is about this copy.
+    pub fn job_started(&mut self, now: Tick, job: Job, pid: Pid) {
+        match job {
+            Job::Check(about) if about == self.pid => self.probe.started(now, pid),
+            Job::Health(about) if about == self.pid => self.health.started(now, pid),
+            Job::Check(_) | Job::Health(_) | Job::Finish => {}
+        }
     }
 
     /// Which job about this copy runs as this process.
@@ -180,11 +203,95 @@ impl Copy {
         (self.ready, self.watched) = (false, false);
     }
 
+    /// Takes in how often it says that it is alive, in nanoseconds. Returns whether that is new.
+    pub fn observe_interval(&mut self, now: Tick, interval: u64) -> bool {
+        self.alive_at = now;
+        std::mem::replace(&mut self.watchdog, interval) != interval
+    }
+
+    /// Takes in that a command sends it a signal that ends it. Returns whether that is new.
+    pub fn observe_order(&mut self, got_term: bool) -> bool {
+        let before = (self.ending, self.asked);
+        self.end(got_term, None);
+        self.asked = true;
+        (self.ending, self.asked) != before
+    }
+
     /// Notes that it was told to end, and gets KILL at `kill_at` unless an earlier call has set that.
     pub fn end(&mut self, got_term: bool, kill_at: Option<Tick>) {
         let ending = self.ending.get_or_insert_default();
         ending.got_term |= got_term;
         ending.kill_at = ending.kill_at.or(kill_at);
+    }
+
+    /// Itself and all that is killed with it.
+    fn all(&self) -> Target {
+        self.group.map_or(Target::Process(self.pid), |group| Target::Led(self.pid, group))
+    }
+
+    /// Sends the signal that ends the service to all that is told to end with it, and continues that, since what is paused would not act on the signal.
+    pub(super) fn stop(&mut self, signal: Signal, todo: &mut Actions) {
+        let target = if self.mode == KillMode::Group { self.all() } else { Target::Process(self.pid) };
+        todo.push(Action::Signal(target, signal));
+        todo.push(Action::Signal(target, Signal::CONT));
+        self.stopped = self.mode == KillMode::Group;
+    }
+
+    /// Sends a signal to the process alone, and continues it.
+    pub(super) fn send(&self, signal: Signal, todo: &mut Actions) {
+        todo.push(Action::Signal(Target::Process(self.pid), signal));
+        todo.push(Action::Signal(Target::Process(self.pid), Signal::CONT));
+    }
+
+    /// Notes that it was stopped or continued by a command.
+    pub fn pause(&mut self, now: Tick, paused: bool) {
+        self.paused = paused;
+        self.alive_at = if paused { self.alive_at } else { now };
+    }
+
+    /// Kills it, with all that is killed with it.
+    pub(super) fn kill(&self, todo: &mut Actions) {
+        todo.push(Action::Signal(self.all(), Signal::KILL));
+    }
+
+    /// Kills it if it was told to end and has had its time.
+    pub(super) fn kill_if_late(&mut self, now: Tick, todo: &mut Actions) {
+        let Some(ending) = self.ending.as_mut().filter(|ending| ending.kill_at.is_some_and(|at| at <= now)) else {
+            return;
+        };
+        (ending.kill_at, ending.killed) = (None, true);
+        todo.push(Action::Say(Say::Late(self.pid)));
+        self.kill(todo);
+        todo.push(Action::Announce);
+    }
+
+    /// What it may have left behind when it has ended. `lost`: nothing of it may go on. `kill_at`: when it would have got KILL.
+    pub(super) fn rest(&self, lost: bool, kill_at: Option<Tick>) -> Option<Ended> {
+        let group = self.group.filter(|_| self.executed)?;
+        let lost = lost || self.ending.is_some_and(|ending| ending.killed);
+        Some(Ended { group, mode: self.mode, lost, stopped: self.stopped, kill_at })
+    }
+
+    /// Runs `check` if it is due, and kills it if it hangs.
+    pub(super) fn run_check(&mut self, now: Tick, todo: &mut Actions) {
+        let due = self.probe.timeout(now);
+        self.run(Job::Check(self.pid), due, todo);
+    }
+
+    /// Runs `health` if it is due, and kills it if it hangs.
+    pub(super) fn run_health(&mut self, now: Tick, todo: &mut Actions) {
+        if self.is_judged() {
+            let due = self.health.timeout(now);
+            self.run(Job::Health(self.pid), due, todo);
+        }
+    }
+
+    fn run(&self, job: Job, due: Option<probe::Action>, todo: &mut Actions) {
+        match due {
+            None => {}
+            Some(probe::Action::Run) => todo.push(Action::Start(Slot::Job(job))),
+            Some(probe::Action::Kill(pid)) => todo.push(Action::Signal(Target::Job(pid), Signal::KILL)),
+        }
     }
 
     /// Ends the checks about it, since its readiness does not matter any more. Returns whether there were any.
@@ -236,6 +343,9 @@ impl Copy {
             undeclared: false,
             leads: self.leads,
             asked: self.asked,
+            mode: self.mode,
+            group: self.group.and_then(|group| NonZeroU32::new(group.0)),
+            stopped: self.stopped,
         })
     }
 
@@ -255,6 +365,7 @@ impl Copy {
             tells: false,
             watchdog: left.watchdog,
             health: 0,
+            mode: left.mode,
         };
         let ending = Ending { got_term: left.got_term, kill_at: left.kill_due.then_some(kill_at), killed: false };
         let mut copy = Copy {
@@ -265,6 +376,8 @@ impl Copy {
             // What is no child of ours may end unseen, and its group be another's then.
             leads: left.leads && ours,
             asked: left.asked,
+            group: left.group.map(|group| Pid(group.get())),
+            stopped: left.stopped,
             ..Copy::new(now, start)
         };
         if let Some(check) = runs {

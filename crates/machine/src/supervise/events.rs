@@ -32,6 +32,15 @@ pub enum Job {
     Health(Pid),
 }
 
+/// What a look has found of what a copy has left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// One of the processes; `None` if the kernel does not tell.
+    pub pid: Option<Pid>,
+    /// One of them is a child, so its end will be told by [`Event::Orphans`].
+    pub told: bool,
+}
+
 /// Why a process was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotStarted {
@@ -74,7 +83,7 @@ pub enum Event {
     Started(Slot, Start),
     /// [`Action::Start`] failed.
     NotStarted(Slot, NotStarted),
-    /// A child, or a process that was taken over, ended. The rules count only for the main copy.
+    /// A child, or a process that was taken over, ended. But for the knobs in them, the rules count only for the main copy.
     Ended(Pid, Exit, Rules),
     /// The run of `health` about this copy has ended. The knobs count only if it has failed.
     Judged(Pid, Exit, health::Settings, Knobs),
@@ -88,6 +97,10 @@ pub enum Event {
     Command(Command, Knobs),
     /// The main copy [is overdue](super::Machine::is_overdue), and all its messages were read.
     Overdue(Knobs),
+    /// [`Action::Look`] was done for this process group, and has found this; `None` if nothing is left.
+    Left(Pid, Option<Left>),
+    /// Children have ended that may be some of what was left behind.
+    Orphans,
     /// The deadline has come.
     Timeout,
 }
@@ -97,10 +110,24 @@ pub enum Event {
 pub enum Target {
     /// This process.
     Process(Pid),
+    /// This process, a copy, and the process group that it leads or has led before it moved.
+    Led(Pid, Pid),
     /// The rest of the process group that this process, a copy that has ended, has led.
     Group(Pid),
     /// The process group of this job, which was not reaped yet.
     Job(Pid),
+}
+
+impl Target {
+    /// What is left of it once these processes have ended, so that others may have their pids; `None` if nothing is.
+    pub fn without(self, ended: &[Option<Pid>]) -> Option<Target> {
+        let has_ended = |pid| ended.contains(&Some(pid));
+        match self {
+            Target::Process(pid) | Target::Job(pid) if has_ended(pid) => None,
+            Target::Led(pid, group) if has_ended(pid) => Some(Target::Group(group)),
+            Target::Process(_) | Target::Job(_) | Target::Led(..) | Target::Group(_) => Some(self),
+        }
+    }
 }
 
 /// A message to print.
@@ -115,6 +142,8 @@ pub enum Say {
     GaveUp(Why),
     /// `finish`, which is this process, has not ended in time, and is killed.
     FinishLate(Pid),
+    /// What is left of this process group, which a copy that has ended has led, has not ended in time, and is killed.
+    LeftLate(Pid),
     /// The service is not started again.
     Over(Over),
     /// This process is ended, since so many runs of `health` have failed in a row.
@@ -127,6 +156,9 @@ pub enum Action {
     /// Start a process, and report the outcome by [`Event::Started`] or [`Event::NotStarted`] before any other event. A copy takes the time
     /// itself and writes [`decided_once_started`](super::Machine::decided_once_started) before it executes `run`.
     Start(Slot),
+    /// Look whether something is left of this process group, which a copy that has ended has led, and report that by [`Event::Left`] before any other
+    /// event. This process was the one that was found before.
+    Look(Pid, Option<Pid>),
     /// Send a signal.
     Signal(Target, Signal),
     /// The two copies have changed places: the second copy is the main one from now on, and the old main copy, if it still runs,

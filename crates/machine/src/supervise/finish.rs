@@ -13,7 +13,9 @@ use std::num::NonZeroU32;
 
 use svdir::record;
 
-use crate::{Pid, SECOND, Tick};
+use super::Actions;
+use super::events::{Action, Say, Target};
+use crate::{Pid, SECOND, Signal, Tick};
 
 /// How long it may take, in nanoseconds, where nothing else is said: as in s6.
 pub const LIMIT: u64 = 5 * SECOND;
@@ -43,15 +45,20 @@ pub struct Finish {
 
 impl Finish {
     /// The one that a predecessor has left running. Its time begins anew.
-    pub(super) fn resume(now: Tick, left: record::Finish, limit: Option<u64>) -> Finish {
+    pub(super) fn resume(now: Tick, left: Option<record::Finish>, limit: Option<u64>) -> Finish {
         let mut finish = Finish { limit, ..Finish::default() };
-        finish.started(now, Pid(left.pid.get()));
+        left.into_iter().for_each(|left| finish.started(now, Pid(left.pid.get())));
         finish
     }
 
-    /// A copy has ended, which has led this process group, and the loop starts a `finish`.
-    pub(super) const fn begin(&mut self, group: Option<Pid>, limit: Option<u64>) {
-        *self = Finish { state: State::Starting, limit, group };
+    /// A copy has ended, which has led this process group. A `finish` that is run about that may take so long.
+    pub(super) const fn plan(&mut self, group: Option<Pid>, limit: Option<u64>) {
+        *self = Finish { state: State::Idle, limit, group };
+    }
+
+    /// The loop starts it.
+    pub(super) const fn begin(&mut self) {
+        self.state = State::Starting;
     }
 
     /// It runs.
@@ -85,14 +92,13 @@ impl Finish {
         }
     }
 
-    /// Whom to kill now, with its group: it has had its time.
-    pub(super) fn timeout(&mut self, now: Tick) -> Option<Pid> {
-        match &mut self.state {
-            State::Running { pid, kill_at } if kill_at.is_some_and(|at| at <= now) => {
-                *kill_at = None;
-                Some(*pid)
-            }
-            State::Idle | State::Starting | State::Running { .. } => None,
+    /// Kills it, with its group, if it has had its time.
+    pub(super) fn timeout(&mut self, now: Tick, todo: &mut Actions) {
+        if let State::Running { pid, kill_at } = &mut self.state
+            && kill_at.take_if(|at| *at <= now).is_some()
+        {
+            todo.push(Action::Say(Say::FinishLate(*pid)));
+            todo.push(Action::Signal(Target::Job(*pid), Signal::KILL));
         }
     }
 
@@ -106,14 +112,22 @@ impl Finish {
 mod tests {
     use super::*;
 
+    /// How much is to be done at this time: it is said, and killed.
+    fn timeout(finish: &mut Finish, now: u64) -> usize {
+        let mut todo = Actions::default();
+        finish.timeout(Tick(now), &mut todo);
+        todo.into_iter().count()
+    }
+
     #[test]
     fn one_that_takes_too_long_is_killed_once() {
         let mut finish = Finish::default();
-        finish.begin(None, Some(7));
+        finish.plan(None, Some(7));
+        finish.begin();
         assert_eq!((finish.pid(), finish.deadline()), (None, None));
         finish.started(Tick(1), Pid(9));
-        assert_eq!((finish.deadline(), finish.timeout(Tick(7))), (Some(Tick(8)), None));
-        assert_eq!((finish.timeout(Tick(8)), finish.timeout(Tick(9))), (Some(Pid(9)), None));
+        assert_eq!((finish.deadline(), timeout(&mut finish, 7)), (Some(Tick(8)), 0));
+        assert_eq!((timeout(&mut finish, 8), timeout(&mut finish, 9)), (2, 0));
         assert_eq!((finish.pid(), finish.deadline()), (Some(Pid(9)), None), "it has not ended yet");
         finish.end();
         assert_eq!(finish, Finish::default());
@@ -122,8 +136,9 @@ mod tests {
     #[test]
     fn one_without_a_limit_may_take_for_ever() {
         let mut finish = Finish::default();
-        finish.begin(None, None);
+        finish.plan(None, None);
+        finish.begin();
         finish.started(Tick(1), Pid(9));
-        assert_eq!((finish.deadline(), finish.timeout(Tick(u64::MAX))), (None, None));
+        assert_eq!((finish.deadline(), timeout(&mut finish, u64::MAX)), (None, 0));
     }
 }

@@ -51,6 +51,30 @@ impl Knobs {
         }
     }
 
+    /// The signal that a command sends to the service; `None` if it sends another one, or none.
+    pub const fn signal_of(&self, command: Command) -> Option<Signal> {
+        match command {
+            Command::Hup => Some(Signal::HUP),
+            Command::Alarm => Some(Signal::ALRM),
+            Command::Interrupt => Some(Signal::INT),
+            Command::Quit => Some(Signal::QUIT),
+            Command::Usr1 => Some(Signal::USR1),
+            Command::Usr2 => Some(Signal::USR2),
+            Command::Winch => Some(Signal::WINCH),
+            Command::Reload => Some(self.reload_signal),
+            Command::Up
+            | Command::Once
+            | Command::Down
+            | Command::Restart
+            | Command::Exit
+            | Command::Pause
+            | Command::Continue
+            | Command::Term
+            | Command::Kill
+            | Command::Replace => None,
+        }
+    }
+
     /// When a new copy counts as ready; `declares` says whether it says so itself.
     pub const fn readiness(&self, declares: bool) -> Readiness {
         if declares { Readiness::Declared(self.patience) } else { Readiness::WarmUp(self.warm_up) }

@@ -5,7 +5,8 @@
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `x`: quit |
 //! | waiting | down, and due to start at a deadline: the pace's ([`pace`]) | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
 //! | starting | the loop is forking | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down |
-//! | up | the child runs | its death: finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
+//! | up | the child runs | its death: leaving where something may be left of it; finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
+//! | leaving | the child has ended, and [what it has left behind](leftovers) is waited for | that nothing is left: what the child's death leads to without it |
 //! | finishing | the child has ended, and [`finish`] runs | its end: what the child's death leads to without it; down for good if it says that the service has failed, which is still wanted up |
 //!
 //! It also knows what is wanted (up, down, once), whether the child is paused, and whether supervise is to exit, which no command cancels.
@@ -14,7 +15,10 @@
 //! asked for within that second is made when it is over, even after an `x` (`ox` means: run once, then exit); a `d` cancels it. A restart that nobody
 //! asked for is cancelled by `x`.
 //!
-//! While `finish` runs, signals reach nobody, and `u`, `o`, `d` and `x` change what follows it: a start that `u` or `o` asked for then is made whatever `finish` says.
+//! While it is leaving or finishing, signals reach nobody, and `u`, `o`, `d` and `x` change what follows: a start that `u` or `o` asked for then is made
+//! whatever `finish` says.
+//!
+//! Nothing is started while something is left of an earlier copy, whoever asks: neither the child nor a second copy.
 //!
 //! A service that is done, or has failed, is wanted down, and leaves that by `u`, `o` or `R`: its `finish` said so, or it ended in a way that is final ([`finals`]), or too often ([`restarts`]). These commands
 //! start it when a second has passed since the last start, whatever was counted, and that is forgotten.
@@ -46,8 +50,8 @@
 //! nothing then. If the service was told to end, the new process is told too.
 //!
 //! The parts are values with their own states and tables: the commands (`orders`), the processes (`copies`, each a [`copy`], with the overlap
-//! ([`crate::overlap`]), the checks ([`crate::probe`]) and [`health`]), the time of the next start ([`pace`]), [`finish`], [`finals`] and [`restarts`]. They meet
-//! in one place, the end of the main copy (`main_ended`, and `finished` when `finish` is over). No event requires an earlier call of something else.
+//! ([`crate::overlap`]), the checks ([`crate::probe`]) and [`health`]), the time of the next start ([`pace`]), [`leftovers`], [`finish`], [`finals`] and [`restarts`].
+//! They meet in one place, the end of the main copy (`main_ended`; `left` when nothing is left of it, and `finished` when `finish` is over). No event requires an earlier call of something else.
 //!
 //! With [`Machine::make_last_run`], supervise exits when `run` ends by itself, with whatever code. A `run` that a command has sent a signal to end it
 //! is started again, or not, as always.
@@ -62,17 +66,19 @@ mod finals;
 pub mod finish;
 pub mod health;
 pub mod knobs;
+pub mod leftovers;
 mod orders;
 pub mod pace;
+mod phase;
 pub mod restarts;
 mod resume;
 pub mod rules;
 
-use svdir::record::{Decided, Over, Service};
-use svdir::{Command, Exit, Want};
+use svdir::record::{Decided, Over};
+use svdir::{Command, Exit, KillMode, Want};
 
 pub use copy::{Copy, Ending, Start};
-pub use events::{Action, Event, Job, NotStarted, Say, Slot, Target, Word};
+pub use events::{Action, Event, Job, Left, NotStarted, Say, Slot, Target, Word};
 pub use knobs::{HUNG_GRACE, Knobs, Needs, PATIENCE, WARM_UP};
 pub use pace::{FORK_RETRY, PACE, Pace};
 pub use resume::Resumed;
@@ -80,7 +86,9 @@ pub use rules::Rules;
 
 use copies::Copies;
 use finish::Finish;
+use leftovers::Leftovers;
 use orders::Orders;
+use phase::{Next, Phase};
 use restarts::Restarts;
 
 use crate::{Pid, Signal, Tick};
@@ -88,55 +96,35 @@ use crate::{Pid, Signal, Tick};
 /// The actions of one step.
 pub type Actions = crate::actions::Actions<Action, 16>;
 
-/// The state while there is no main copy. It is `Down` while there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Down,
-    Waiting { until: Tick, asked: bool },
-    Starting,
-    Finishing { asked: bool, over: Option<Over> },
-}
-
 /// The state of supervision of one service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Machine {
     phase: Phase,
     orders: Orders,
     copies: Copies,
     pace: Pace,
     finish: Finish,
+    leftovers: Leftovers,
     restarts: Restarts,
 }
 
 impl Machine {
     /// Makes the machine. Nothing runs yet; `want` is up, or down if there is a file `down`.
     pub fn new(want: Want) -> Machine {
-        Machine {
-            phase: Phase::Down,
-            orders: Orders::new(want),
-            copies: Copies::default(),
-            pace: Pace::default(),
-            finish: Finish::default(),
-            restarts: Restarts::default(),
-        }
+        Machine { orders: Orders::new(want), ..Machine::default() }
     }
 
     /// Goes on from the record of a predecessor. Both copies count as alive until [`Event::Ended`]. The time until a pending KILL begins anew, and so
     /// does the watchdog interval.
     pub fn resume(now: Tick, left: &Decided, resumed: Resumed) -> Machine {
-        let asked = left.service.start_due;
-        let finish = left.finish.filter(|_| left.main.is_none());
+        let (phase, finish) = (Phase::resume(left), left.finish.filter(|_| left.main.is_none()));
         Machine {
-            phase: match (left.main, finish) {
-                (None, Some(_)) => Phase::Finishing { asked, over: left.over },
-                // Begin makes of this what is due.
-                (None, None) if asked => Phase::Waiting { until: Tick::default(), asked },
-                (None | Some(_), _) => Phase::Down,
-            },
-            orders: Orders::resume(left, finish.is_some()),
+            phase,
+            orders: Orders::resume(left, phase.next().is_some()),
             copies: Copies::resume(now, left, resumed),
             pace: Pace::resume(left.pace, resumed.last_start),
-            finish: finish.map_or_else(Finish::default, |left| Finish::resume(now, left, resumed.finish_limit)),
+            finish: Finish::resume(now, finish, resumed.finish_limit),
+            leftovers: Leftovers::resume(now, &left.leftovers, resumed.knobs.hung_grace()),
             restarts: Restarts::default(),
         }
     }
@@ -176,6 +164,21 @@ impl Machine {
         &self.finish
     }
 
+    /// What copies that have ended have left behind.
+    pub const fn leftovers(&self) -> &Leftovers {
+        &self.leftovers
+    }
+
+    /// Whether a copy counts as its process group, or something of such a group may be left.
+    pub fn leads_groups(&self) -> bool {
+        !self.leftovers.is_empty() || self.copies.all().any(|copy| copy.mode.leads())
+    }
+
+    /// Whether the end of this process is to come with the knobs about signals, in [`Rules::signals`]: to end what it leaves behind.
+    pub fn needs_signals(&self, pid: Pid) -> bool {
+        self.copies.all().any(|copy| copy.pid == pid && copy.mode == KillMode::Group)
+    }
+
     /// How the last main copy has ended that has.
     pub const fn last_exit(&self) -> Option<Exit> {
         self.pace.last_exit()
@@ -188,11 +191,9 @@ impl Machine {
 
     /// The time at which an [`Event::Timeout`] or [`Event::Overdue`] is due; `None` if nothing is.
     pub fn deadline(&self) -> Option<Tick> {
-        let start = match self.phase {
-            Phase::Waiting { until, .. } => Some(until),
-            Phase::Down | Phase::Starting | Phase::Finishing { .. } => None,
-        };
-        [start, self.finish.deadline(), self.copies.deadline()].into_iter().flatten().min()
+        let start = self.phase.due().filter(|_| self.leftovers.is_empty());
+        let deadlines = [start, self.finish.deadline(), self.leftovers.deadline(), self.copies.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Returns whether the watchdog of the main copy has run out, unless there is a message that was not read yet.
@@ -208,21 +209,9 @@ impl Machine {
 
     /// The part of the record that the machine decides.
     pub fn decided(&self) -> Decided {
-        let start_due = match self.phase {
-            // This is announced before the start is made, so that a successor does not forget a start that was asked
-            // for.
-            Phase::Starting => true,
-            Phase::Waiting { asked, .. } | Phase::Finishing { asked, .. } => asked,
-            Phase::Down => false,
-        };
-        let Orders { want, exiting, last_run, ended, over } = self.orders;
-        let over = match self.phase {
-            Phase::Finishing { over, .. } => over,
-            Phase::Down | Phase::Waiting { .. } | Phase::Starting => over,
-        };
-        let replace_due = self.copies.is_replaced_again();
+        let over = self.phase.next().map_or(self.orders.over, |next| next.over);
         Decided {
-            service: Service { want, exiting, start_due, last_run, ended, replace_due },
+            service: self.orders.record(self.phase.is_start_due(), self.copies.is_replaced_again()),
             main: self.main().and_then(Copy::record),
             second: self.copies.record_second(),
             pace: self.pace.record(),
@@ -230,6 +219,7 @@ impl Machine {
             over,
             health: self.main().and_then(|main| main.health.record()),
             reload: self.main().and_then(|main| main.reload),
+            leftovers: self.leftovers.record(self.phase),
         }
     }
 
@@ -257,6 +247,8 @@ impl Machine {
             Event::Word(pid, word) => self.copies.hear(now, pid, word, &mut todo),
             Event::Command(command, knobs) => self.obey(now, command, knobs, &mut todo),
             Event::Overdue(knobs) => self.copies.overdue(now, knobs, &mut todo),
+            Event::Left(group, left) => self.left(now, group, left, &mut todo),
+            Event::Orphans => self.leftovers.look(&mut todo),
             Event::Timeout => self.timeout(now, &mut todo),
         }
         self.copies.plan_health(now, &mut todo);
@@ -267,15 +259,16 @@ impl Machine {
         match self.phase {
             Phase::Waiting { asked, .. } => self.start(now, asked, todo),
             Phase::Down if self.main().is_none() && self.orders.is_wanted() => self.start(now, false, todo),
-            Phase::Down | Phase::Starting | Phase::Finishing { .. } => {}
+            Phase::Down | Phase::Starting | Phase::Leaving { .. } | Phase::Finishing(_) => {}
         }
+        self.leftovers.look(todo);
         self.quit_if_done(todo);
     }
 
-    /// Starts now, or when the second since the last start is over.
+    /// Starts now, or when the second since the last start is over and nothing is left of earlier copies.
     fn start(&mut self, now: Tick, asked: bool, todo: &mut Actions) {
         let until = self.pace.next(now);
-        if until > now {
+        if until > now || !self.leftovers.is_empty() {
             self.phase = Phase::Waiting { until, asked };
         } else {
             self.start_now(now, todo);
@@ -302,13 +295,7 @@ impl Machine {
     fn not_started(&mut self, now: Tick, slot: Slot, why: NotStarted, todo: &mut Actions) {
         match slot {
             Slot::Main => {
-                let pause = match why {
-                    NotStarted::Fork => FORK_RETRY,
-                    NotStarted::Refused | NotStarted::Gone => {
-                        self.pace.take_back();
-                        PACE
-                    }
-                };
+                let pause = self.pace.failed(why);
                 self.phase = if self.orders.is_wanted() {
                     Phase::Waiting { until: now.after(pause), asked: false }
                 } else {
@@ -338,13 +325,23 @@ impl Machine {
                 if slot == Slot::Main {
                     self.pace.ended(exit);
                 }
-                match self.copies.ended(now, pid, exit, todo) {
+                let rest = self.copies.rest_of(pid);
+                if rest.is_some() {
+                    self.copies.hold();
+                }
+                let main = self.copies.ended(now, pid, exit, todo);
+                if let Some(rest) = rest {
+                    self.leftovers.begin(now, rest, rules.signals.unwrap_or_default(), todo);
+                }
+                match main {
                     Some(main) => self.main_ended(now, &main, exit, rules, todo),
                     None => {
                         self.copies.announce_unless_starting(todo);
                         self.quit_if_done(todo);
                     }
                 }
+                // This comes last: it may take a moment, and what it finds is announced.
+                rest.into_iter().for_each(|rest| todo.push(Action::Look(rest.group, None)));
             }
         }
     }
@@ -366,9 +363,43 @@ impl Machine {
         } else {
             None
         };
-        self.phase = Phase::Finishing { asked: false, over };
-        if main.executed && rules.finish {
-            self.finish.begin(main.leads.then_some(main.pid), rules.finish_limit);
+        let finish = main.executed && rules.finish;
+        self.phase = Phase::Leaving { next: Next { asked: false, over }, finish };
+        self.finish.plan(main.leads.then_some(main.pid), rules.finish_limit);
+        if self.leftovers.is_empty() {
+            self.run_finish(now, todo);
+        } else if main.rest(false, None).is_none() {
+            // Otherwise a look follows, and is announced with what it finds.
+            todo.push(Action::Announce);
+        }
+    }
+
+    /// What is known of leftovers is something else. If there are none, what has waited for that goes on.
+    fn left(&mut self, now: Tick, group: Pid, left: Option<Left>, todo: &mut Actions) {
+        if !self.leftovers.found(now, group, left) {
+            return;
+        }
+        if self.leftovers.is_empty() {
+            self.copies.let_go(now, todo);
+            if let Phase::Leaving { .. } = self.phase {
+                return self.run_finish(now, todo);
+            }
+            self.start_if_due(now, todo);
+        }
+        if self.phase != Phase::Starting {
+            self.copies.announce_unless_starting(todo);
+        }
+        self.quit_if_done(todo);
+    }
+
+    /// Nothing is left of the main copy that has ended: runs `finish` about that, if it is to be run.
+    fn run_finish(&mut self, now: Tick, todo: &mut Actions) {
+        let Phase::Leaving { next, finish } = self.phase else {
+            return;
+        };
+        self.phase = Phase::Finishing(next);
+        if finish {
+            self.finish.begin();
             todo.push(Action::Start(Slot::Job(Job::Finish)));
         } else {
             self.finished(now, None, todo);
@@ -377,7 +408,7 @@ impl Machine {
 
     /// The main copy has ended, and so has what was run about that: now the service goes on, or does not. `said` is how `finish` has ended.
     fn finished(&mut self, now: Tick, said: Option<Exit>, todo: &mut Actions) {
-        let Phase::Finishing { asked, over } = std::mem::replace(&mut self.phase, Phase::Down) else {
+        let Phase::Finishing(Next { asked, over }) = std::mem::replace(&mut self.phase, Phase::Down) else {
             return;
         };
         self.finish.end();
@@ -404,20 +435,21 @@ impl Machine {
     }
 
     fn quit_if_done(&self, todo: &mut Actions) {
-        if self.orders.exiting && self.phase == Phase::Down && self.copies.is_empty() {
+        let is_empty = self.copies.is_empty() && self.leftovers.is_empty();
+        if self.orders.exiting && self.phase == Phase::Down && is_empty {
             todo.push(Action::Quit);
         }
     }
 
     fn timeout(&mut self, now: Tick, todo: &mut Actions) {
         self.copies.timeout(now, todo);
-        if let Some(pid) = self.finish.timeout(now) {
-            todo.push(Action::Say(Say::FinishLate(pid)));
-            todo.push(Action::Signal(Target::Job(pid), Signal::KILL));
-        }
-        if let Phase::Waiting { until, .. } = self.phase
-            && until <= now
-        {
+        self.finish.timeout(now, todo);
+        self.leftovers.timeout(now, todo);
+        self.start_if_due(now, todo);
+    }
+
+    fn start_if_due(&mut self, now: Tick, todo: &mut Actions) {
+        if self.leftovers.is_empty() && self.phase.due().is_some_and(|until| until <= now) {
             self.start_now(now, todo);
         }
     }
@@ -431,16 +463,10 @@ impl Machine {
             Command::Restart => self.copies.restart(now, todo),
             Command::Exit => self.exit(now, todo),
             Command::Pause | Command::Continue => self.copies.pause(now, command == Command::Pause, todo),
-            Command::Hup => self.copies.pass_on(Signal::HUP, todo),
-            Command::Alarm => self.copies.pass_on(Signal::ALRM, todo),
-            Command::Interrupt => self.copies.pass_on(Signal::INT, todo),
             Command::Term => self.copies.end_by(Signal::TERM, todo),
             Command::Kill => self.copies.end_by(Signal::KILL, todo),
-            Command::Quit => self.copies.pass_on(Signal::QUIT, todo),
-            Command::Usr1 => self.copies.pass_on(Signal::USR1, todo),
-            Command::Usr2 => self.copies.pass_on(Signal::USR2, todo),
-            Command::Winch => self.copies.pass_on(Signal::WINCH, todo),
-            Command::Reload => self.copies.reload(todo),
+            Command::Hup | Command::Alarm | Command::Interrupt | Command::Quit => self.copies.pass_on(command, todo),
+            Command::Usr1 | Command::Usr2 | Command::Winch | Command::Reload => self.copies.pass_on(command, todo),
             Command::Replace => self.replace(now, todo),
         }
     }
@@ -450,10 +476,8 @@ impl Machine {
         self.pace.forget();
         self.restarts.forget();
         todo.push(Action::Announce);
-        match self.phase {
-            Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: true, over: None },
-            Phase::Down | Phase::Waiting { .. } if self.main().is_none() => self.start(now, true, todo),
-            Phase::Down | Phase::Waiting { .. } | Phase::Starting => {}
+        if !self.phase.ask() && self.main().is_none() && self.phase != Phase::Starting {
+            self.start(now, true, todo);
         }
     }
 
@@ -461,11 +485,7 @@ impl Machine {
         self.orders.want = Want::Down;
         self.copies.cancel(now, todo);
         self.copies.end(now, todo);
-        match self.phase {
-            Phase::Waiting { .. } => self.phase = Phase::Down,
-            Phase::Finishing { .. } => self.phase = Phase::Finishing { asked: false, over: None },
-            Phase::Down | Phase::Starting => {}
-        }
+        self.phase.call_off();
         todo.push(Action::Announce);
         self.quit_if_done(todo);
     }
@@ -488,7 +508,7 @@ impl Machine {
                 self.orders.want = if self.orders.want == Want::Down { Want::Up } else { self.orders.want };
                 todo.push(Action::Announce);
             }
-            Some(_) => self.copies.replace(now, todo),
+            Some(_) => self.copies.replace(now, !self.leftovers.is_empty(), todo),
             None => self.want_start(now, Want::Up, todo),
         }
     }

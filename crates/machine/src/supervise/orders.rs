@@ -4,7 +4,7 @@ use svdir::Want;
 use svdir::record::{Decided, Over, Service};
 
 /// What is wanted of the service and of its supervise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Orders {
     /// Up, down, or up once.
     pub want: Want,
@@ -28,6 +28,12 @@ impl Orders {
     pub const fn resume(left: &Decided, finishing: bool) -> Orders {
         let Service { want, exiting, last_run, ended, .. } = left.service;
         Orders { want, exiting, last_run, ended, over: if finishing { None } else { left.over } }
+    }
+
+    /// The part of the record about what is wanted, besides a start or a replacement that is due.
+    pub const fn record(&self, start_due: bool, replace_due: bool) -> Service {
+        let Orders { want, exiting, last_run, ended, .. } = *self;
+        Service { want, exiting, start_due, last_run, ended, replace_due }
     }
 
     /// Returns whether a service that is down is to be started without another command.

@@ -4,6 +4,7 @@
 
 use svdir::{Exit, record};
 
+use super::events::NotStarted;
 use crate::{SECOND, Tick};
 
 /// The least time between two starts, in nanoseconds, as in daemontools.
@@ -56,6 +57,17 @@ impl Pace {
     pub const fn start(&mut self, now: Tick) {
         (self.last_start, self.due) = (Some(now), None);
         self.starts = self.starts.wrapping_add(1);
+    }
+
+    /// Notes that no process, or none that counts, has come of the last start. Returns how long to wait for the next one, in nanoseconds.
+    pub const fn failed(&mut self, why: NotStarted) -> u64 {
+        match why {
+            NotStarted::Fork => FORK_RETRY,
+            NotStarted::Refused | NotStarted::Gone => {
+                self.take_back();
+                PACE
+            }
+        }
     }
 
     /// Takes back the last start, since no process was made.

@@ -3,6 +3,7 @@
 use svdir::finals::Finals;
 
 use super::finish;
+use super::knobs::Knobs;
 use super::restarts::Limit;
 
 /// The rules for what follows the end of the main copy.
@@ -20,6 +21,8 @@ pub struct Rules {
     pub backoff: Option<u64>,
     /// How often it may end.
     pub restarts: Option<Limit>,
+    /// How what is left behind is told to end: the knobs about signals, where they [are needed](super::Machine::needs_signals).
+    pub signals: Option<Knobs>,
 }
 
 impl Default for Rules {
@@ -31,6 +34,7 @@ impl Default for Rules {
             finals: Finals::default(),
             backoff: None,
             restarts: None,
+            signals: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use tai::Label;
 
 use super::sections::{Fields, Writer};
+use crate::KillMode;
 
 /// The role of a second copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,12 @@ pub struct Copy {
     pub leads: bool,
     /// Somebody has told it to end by a command, whatever else may end it.
     pub asked: bool,
+    /// What is told to end with it, and what may be left behind.
+    pub mode: KillMode,
+    /// The process group in which that may be left; `None` if the mode is `process`.
+    pub group: Option<NonZeroU32>,
+    /// All that is told to end with it was told so.
+    pub stopped: bool,
 }
 
 impl Copy {
@@ -73,10 +80,13 @@ impl Copy {
             undeclared: false,
             leads: false,
             asked: false,
+            mode: KillMode::Process,
+            group: None,
+            stopped: false,
         }
     }
 
-    /// Writes pid, flags, role, watchdog, check and more flags. `role` is `None` for the main copy.
+    /// Writes pid, flags, role, watchdog, check, more flags, mode and group. `role` is `None` for the main copy.
     pub(super) fn encode(&self, role: Option<Role>, section: &mut Writer<'_>) {
         section.number(self.pid.get());
         let Copy { executed, declares, ready, watched, paused, ending, got_term, kill_due, .. } = *self;
@@ -90,7 +100,9 @@ impl Copy {
         section.long(self.watchdog);
         section.number(self.check.map_or(0, NonZeroU32::get));
         // Releases before this one say only that it was sent what ends it.
-        section.flags([self.check_over, self.undeclared, self.leads, self.asked != ending]);
+        section.flags([self.check_over, self.undeclared, self.leads, self.asked != ending, self.stopped]);
+        section.byte(self.mode.number());
+        section.number(self.group.map_or(0, NonZeroU32::get));
     }
 
     /// Reads what [`encode`](Copy::encode) wrote. `None` if there is no pid.
@@ -105,7 +117,9 @@ impl Copy {
         };
         let watchdog = section.long();
         let check = NonZeroU32::new(section.number());
-        let [check_over, undeclared, leads, asked_differs] = section.flags();
+        let [check_over, undeclared, leads, asked_differs, stopped] = section.flags();
+        let mode = KillMode::from_number(section.byte());
+        let group = NonZeroU32::new(section.number()).filter(|_| mode.leads());
         let copy = Copy {
             pid,
             executed,
@@ -122,6 +136,9 @@ impl Copy {
             undeclared,
             leads,
             asked: ending != asked_differs,
+            mode,
+            group,
+            stopped,
         };
         Some((role, copy))
     }

@@ -9,10 +9,11 @@
 //! | 0x21 | a socket of `sockets/`: its number (4), whether the copy that was started last got it (1), the length of its name (2), its name, and what stood in its file |
 //! | 0x22 | the OOM score that children get (2), if it is not that of supervise |
 //! | 0xa3 | nothing; it is there while `finish` runs |
+//! | 0xa4 | nothing; it is there while what the service has left behind is waited for |
 //!
 //! A new fact or a new descriptor gets a new tag or a new key. An older release skips tags that it does not know, and closes descriptors with keys
-//! that it does not know. It refuses everything if the tag is [critical](super::sections::CRITICAL): a release that does not know `finish` would
-//! forget the one that runs, and start the service beside it. The layout of earlier releases (`uphold supervise 3`) can still be read.
+//! that it does not know. It refuses everything if the tag is [critical](super::sections::CRITICAL): a release that does not know `finish`, or
+//! what is left behind, would forget that, and start the service beside it. The layout of earlier releases (`uphold supervise 3`) can still be read.
 
 use super::sections::{CRITICAL, Fields, Writer};
 use super::{Record, layout1};
@@ -26,6 +27,7 @@ const DESCRIPTOR: u8 = 0x20;
 const SOCKET: u8 = 0x21;
 const OOM: u8 = 0x22;
 const FINISH_RUNS: u8 = CRITICAL | 0x23;
+const LEFT_BEHIND: u8 = CRITICAL | 0x24;
 
 /// The purpose of a descriptor. An unknown number is from a later release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +131,9 @@ impl Handover {
         if self.record.decided.finish.is_some() {
             writer.section(FINISH_RUNS, |_| ());
         }
+        if !self.record.decided.leftovers.is_empty() {
+            writer.section(LEFT_BEHIND, |_| ());
+        }
         let length = writer.finish()?;
         bytes.truncate(length);
         Some(bytes)
@@ -148,7 +153,7 @@ impl Handover {
                 }
                 SOCKET => handover.sockets.push(socket(fields)?),
                 OOM => handover.oom = Some(i16::from_le_bytes(fields.array())),
-                FINISH_RUNS => {}
+                FINISH_RUNS | LEFT_BEHIND => {}
                 _ => return None,
             }
             Some(())
@@ -223,6 +228,7 @@ fn next_text(rest: &mut &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::example;
+    use super::super::{Decided, Leftovers};
     use super::*;
 
     fn handover() -> Handover {
@@ -254,18 +260,20 @@ mod tests {
         assert_eq!(Handover::decode(&with(0xfe)), None);
     }
 
-    /// A release that does not know `finish` reads sections as a record is read: it skips what it does not know. It would start the service beside
-    /// the `finish` that runs.
+    /// A release that does not know `finish`, or what is left behind, reads sections as a record is read: it skips what it does not know. It would
+    /// start the service beside that.
     #[test]
-    fn a_release_that_does_not_know_finish_refuses_while_one_runs() {
-        let understands = |handover: &Handover| {
-            let bytes = handover.encode().expect("short");
+    fn a_release_that_does_not_know_what_the_next_start_waits_for_refuses() {
+        let understands = |decided: Decided| {
+            let record = Record { decided, ..example() };
+            let bytes = Handover { record, ..handover() }.encode().expect("short");
             Record::decode(bytes.strip_prefix(MAGIC).expect("sections")).is_some()
         };
-        let mut handover = handover();
-        assert!(handover.record.decided.finish.is_some() && !understands(&handover));
-        handover.record.decided.finish = None;
-        assert!(understands(&handover));
+        let Decided { finish, leftovers, .. } = example().decided;
+        let without = Decided { finish: None, leftovers: Leftovers::default(), ..example().decided };
+        assert!(finish.is_some() && !understands(Decided { finish, ..without }));
+        assert!(!leftovers.is_empty() && !understands(Decided { leftovers, ..without }));
+        assert!(understands(without));
     }
 
     #[test]

@@ -73,8 +73,6 @@ pub fn decode(file: &[u8]) -> Option<Record> {
     let (second, second_process) = (NonZeroU32::new(rest.number()), process(&mut rest));
     let (watchdog, second_watchdog, watched) = (rest.long(), rest.long(), rest.byte() != 0);
     let main = status.pid.map(|pid| Copy {
-        pid,
-        executed: true,
         declares: is(DECLARES),
         ready: ready.is_some(),
         // A supervise without watchdogs recorded only that the service is ready.
@@ -84,11 +82,8 @@ pub fn decode(file: &[u8]) -> Option<Record> {
         ending: is(ENDING),
         got_term: status.got_term,
         kill_due: is(KILL_DUE),
-        check: None,
-        check_over: false,
-        undeclared: false,
-        leads: false,
         asked: is(ENDING),
+        ..Copy::up(pid)
     });
     let role = match role {
         1 => Some(Role::Warming),
@@ -111,10 +106,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             main,
             second,
             pace: Pace { starts, last_exit, next: None },
-            finish: None,
-            health: None,
-            reload: None,
-            over: None,
+            ..Decided::default()
         },
         observed: Observed {
             main: Process { since: status.since, born, ready, ready_pipe, life: 0 },

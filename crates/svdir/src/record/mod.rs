@@ -18,6 +18,7 @@
 //! | 13 | over | [`Over`]: why the service is down for good, if nobody told it to be |
 //! | 14 | health | [`Health`]: the run of `health`, and the failures in a row |
 //! | 15 | reload | [`Reload`]: the last reload of a main copy that can tell of it |
+//! | 16 | leftovers | [`Leftovers`]: what copies that have ended have left behind, while that is waited for |
 //! | 19 | memory | nothing; it is there if the kernel has killed the last main copy because memory ran out |
 //!
 //! Programs of later releases read what earlier ones wrote, and the other way round: an unknown section is skipped, unless its tag is
@@ -31,6 +32,7 @@ mod finish;
 pub mod handover;
 mod health;
 pub mod layout1;
+mod leftovers;
 mod reload;
 pub mod sections;
 mod service;
@@ -45,6 +47,7 @@ use tai::Label;
 pub use copy::{Born, Copy, Process, Role};
 pub use finish::{Finish, Over};
 pub use health::Health;
+pub use leftovers::{Leftovers, Rest};
 pub use reload::Reload;
 pub use service::{Exit, Pace, Service};
 pub use supervise::{Boot, Supervise};
@@ -68,6 +71,7 @@ const FINISH_BORN: u8 = 12;
 const OVER: u8 = 13;
 const HEALTH: u8 = 14;
 const RELOAD: u8 = 15;
+const LEFTOVERS: u8 = 16;
 const MEMORY: u8 = 19;
 
 /// The part of the record that the machine of supervise decides.
@@ -89,6 +93,8 @@ pub struct Decided {
     pub health: Option<Health>,
     /// The last reload of the main copy, if that can tell of it.
     pub reload: Option<Reload>,
+    /// What copies that have ended have left behind.
+    pub leftovers: Leftovers,
 }
 
 /// The part of the record that the loop of supervise fills in.
@@ -159,6 +165,9 @@ impl Record {
         if observed.memory {
             writer.section(MEMORY, |_| ());
         }
+        if !decided.leftovers.is_empty() {
+            writer.section(LEFTOVERS, |section| decided.leftovers.encode(section));
+        }
         if let Some(why) = observed.why.some() {
             writer.section(WHY, |section| section.put(why));
         }
@@ -200,6 +209,7 @@ impl Record {
                 HEALTH => decided.health = Health::decode(&mut fields),
                 RELOAD => decided.reload = Some(Reload::decode(&mut fields)),
                 MEMORY => observed.memory = true,
+                LEFTOVERS => decided.leftovers = Leftovers::decode(&mut fields),
                 MARK => (observed.mark, observed.heard) = (Mark(fields.long()), fields.number()),
                 WHY => observed.why = Text::new(fields.rest()),
                 NOTIFY => observed.notify = Text::new(fields.rest()),
@@ -263,13 +273,20 @@ impl Record {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::KillMode;
 
     pub(crate) fn example() -> Record {
         let copy = |pid| Copy {
             watchdog: 18,
             declares: true,
             check: NonZeroU32::new(pid + 1),
+            mode: KillMode::Group,
+            group: NonZeroU32::new(pid + 100),
             ..Copy::up(NonZeroU32::new(pid).expect("not 0"))
+        };
+        let rest = |number| {
+            let group = NonZeroU32::new(number).expect("not 0");
+            Some(Rest { group, mode: KillMode::Mixed, pid: NonZeroU32::new(23), kill_due: number == 21 })
         };
         let process = |number: i64| Process {
             since: Label::from_unix(number, 1),
@@ -288,6 +305,7 @@ pub(crate) mod tests {
                 over: Some(Over::Often { times: 5, seconds: 60 }),
                 health: Some(Health { pid: NonZeroU32::new(19), fails: 2, since: 20 }),
                 reload: Some(Reload { began: 21, under_way: true }),
+                leftovers: Leftovers { rests: [rest(21), rest(22)], ending: true, finish: true },
             },
             observed: Observed {
                 main: process(1),
@@ -339,9 +357,29 @@ pub(crate) mod tests {
         }
         for role in [Role::Warming, Role::EndingOld, Role::EndingNew] {
             let second = record.decided.second.map(|(_, copy)| {
-                (role, Copy { paused: true, kill_due: true, check_over: true, undeclared: true, leads: true, ..copy })
+                (
+                    role,
+                    Copy {
+                        paused: true,
+                        kill_due: true,
+                        check_over: true,
+                        undeclared: true,
+                        leads: true,
+                        stopped: true,
+                        ..copy
+                    },
+                )
             });
             let record = Record { decided: Decided { second, ..record.decided }, ..record };
+            assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        }
+        for mode in [KillMode::Process, KillMode::Mixed, KillMode::Group] {
+            let group = NonZeroU32::new(7).filter(|_| mode.leads());
+            let main = record.decided.main.map(|main| Copy { mode, group, ..main });
+            let [first, _] =
+                record.decided.leftovers.rests.map(|rest| rest.map(|rest| Rest { mode, pid: None, ..rest }));
+            let leftovers = Leftovers { rests: [first, None], ending: true, finish: false };
+            let record = Record { decided: Decided { main, leftovers, ..record.decided }, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
         let nobody = Record { decided: Decided::default(), observed: Observed::default() };

@@ -1,0 +1,23 @@
+//! What the present supervise of a world holds.
+
+use machine::Tick;
+
+/// What the present supervise holds.
+#[derive(Default)]
+pub struct Hand {
+    /// The processes of the copies.
+    pub copies: [Option<u32>; 2],
+    /// The copies, and the `finish`, that are watched because they are not children.
+    pub watched: [Option<u32>; 3],
+    /// The copies on whose pipes supervise listens.
+    pub pipes: [Option<u32>; 2],
+    /// The new file that was asked, and when it is killed if it does not answer.
+    pub asked: Option<(u32, Tick)>,
+    pub rewrite: Option<Tick>,
+    pub signal: bool,
+    pub socket: bool,
+    /// The second copy, if it is known to lead a process group.
+    pub group: Option<u32>,
+    /// The loop has not asked yet whether the second copy that it has found leads a process group.
+    pub unasked: bool,
+}
