@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::world::World;
 /// Services in each world whose services are killed or commanded, one after the other.
 const SERVICES: usize = 30;
 /// The age of a service from which on every suite starts it again without a pause.
-const SETTLED: Duration = Duration::from_millis(2_500);
+pub const SETTLED: Duration = Duration::from_millis(2_500);
 /// Suites that poll do so this often.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -95,14 +96,10 @@ pub fn restart(bench: &Bench, report: &mut Report) -> Result<()> {
     thread::sleep(SETTLED);
     let [samples] = interleave(bench, "restart", SERVICES, |Contender { index, suite, round }| {
         if suite.is_none() {
-            return bare_loop(bench, &mut loop_started).map(|time| Some([time]));
+            return bare_loop(bench, &mut loop_started, false).map(|time| Some([time]));
         }
         let Some(world) = worlds.get_mut(&index) else { return Ok(None) };
-        let victim = world.first[round].pid;
-        rest();
-        let begin = monotonic();
-        kill(Pid::from_raw(victim), Signal::SIGKILL).context("unable to kill a service")?;
-        Ok(Some([world.started.next_after(begin)?]))
+        Ok(Some([killed(world, round)?]))
     });
     let what = "restart after SIGKILL of a service up for more than 2 s";
     report.add(Row::new(what, "ms", Better::Less, samples, Target::Ratio(0.80, 0.60)));
@@ -110,18 +107,30 @@ pub fn restart(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 /// Waits, so that one measurement does not disturb the next.
-fn rest() {
+pub fn rest() {
     thread::sleep(Duration::from_millis(10));
 }
 
-/// The floor: a program that waits for its child and starts it again.
-fn bare_loop(bench: &Bench, started: &mut Started) -> Result<f64> {
+/// Kills the first process of a service, and returns the milliseconds until the next one runs.
+pub fn killed(world: &mut World, service: usize) -> Result<f64> {
+    let victim = world.first[service].pid;
+    rest();
+    let begin = monotonic();
+    kill(Pid::from_raw(victim), Signal::SIGKILL).context("unable to kill a service")?;
+    world.started.next_after(begin)
+}
+
+/// The floor: a program that waits for its child and starts it again, perhaps after another program.
+pub fn bare_loop(bench: &Bench, started: &mut Started, finishes: bool) -> Result<f64> {
     let child = Process::start_as_is(&mut crate::start::service(bench, started))?;
     started.wait(1)?;
     rest();
     let begin = monotonic();
     kill(Pid::from_raw(child.pid()), Signal::SIGKILL).context("unable to kill a service")?;
     let _ = child.end();
+    if finishes {
+        Process::start_as_is(Command::new(&bench.helpers.nothing).env_clear())?.end()?;
+    }
     let _again = Process::start_as_is(&mut crate::start::service(bench, started))?;
     started.next_after(begin)
 }

@@ -1,20 +1,18 @@
 //! How costs grow with the number of services, and with the number of old log files.
 
 use std::fs;
-use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use sys::process::{Pid, Signal, kill};
 
 use crate::Bench;
 use crate::process::cpu;
 use crate::samples::median;
 use crate::scratch::{Process, Scratch};
-use crate::started::DEADLINE;
-use crate::suites::{Family, Suite, text};
+use crate::suites::{Family, Suite};
 use crate::table::{Report, Table, figure};
+use crate::trace::{Whose, calls};
 use crate::world::World;
 use crate::{control, logger, memory};
 
@@ -99,28 +97,8 @@ fn link_time(suite: &Suite, world: &mut World) -> Result<f64> {
 
 /// Counts the scanner's system calls with strace; `None` without strace.
 fn link_calls(bench: &Bench, suite: &Suite, world: &mut World) -> Result<Option<f64>> {
-    if text(Command::new("strace").arg("-V")).is_none() {
-        bench.note("system calls for one new link: not measured: no strace".to_owned());
-        return Ok(None);
-    }
-    let scratch = Scratch::new()?;
-    let (summary, scanner) = (scratch.path("summary"), world.scanner()?);
-    let mut strace = Command::new("strace");
-    strace.args(["-c", "-o"]).arg(&summary).args(["-p", &scanner.to_string()]);
-    let strace = Process::start(&mut strace)?;
-    let begin = Instant::now();
-    let status = format!("/proc/{scanner}/status");
-    while fs::read_to_string(&status).is_ok_and(|text| text.lines().any(|line| line == "TracerPid:\t0")) {
-        ensure!(begin.elapsed() < DEADLINE, "strace does not attach");
-        thread::sleep(Duration::from_millis(5));
-    }
-    link(suite, world, 20_000)?;
-    kill(Pid::from_raw(strace.pid()), Signal::SIGINT).context("unable to end strace")?;
-    // It ends as if by the signal.
-    let _ = strace.end();
-    let summary = fs::read_to_string(summary).context("unable to read what strace counted")?;
-    let total = summary.lines().find(|line| line.ends_with(" total")).context("no total in what strace counted")?;
-    Ok(total.split_whitespace().nth(3).and_then(|calls| calls.parse().ok()))
+    let scanner = world.scanner()?;
+    calls(bench, "one new link", scanner, Whose::Own, || link(suite, world, 20_000))
 }
 
 /// The table on old log files.

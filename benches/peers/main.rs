@@ -17,12 +17,14 @@ mod logger;
 mod machine;
 mod memory;
 mod process;
+mod rules;
 mod samples;
 mod scratch;
 mod start;
 mod started;
 mod suites;
 mod table;
+mod trace;
 mod world;
 
 use std::cell::RefCell;
@@ -46,11 +48,13 @@ const USAGE: &str =
 /// A group of metrics: its name for `--only`, and its function.
 type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
 
-const METRICS: [Metric; 15] = [
+const METRICS: [Metric; 17] = [
     ("memory", memory::measure),
     ("start", start::measure),
     ("newlink", control::new_link),
     ("restart", control::restart),
+    ("finish", rules::finish),
+    ("rules", rules::rules),
     ("terminate", control::terminate),
     ("svstat", control::status),
     ("exec", exec::measure),

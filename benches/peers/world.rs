@@ -23,17 +23,40 @@ pub struct World {
     pub first: Vec<Start>,
     scratch: Scratch,
     run: PathBuf,
+    files: Vec<File>,
     count: usize,
+}
+
+/// What a service directory has beside `run`.
+#[derive(Clone, Debug)]
+pub enum File {
+    /// A link with this name to a program.
+    Program(&'static str, PathBuf),
+    /// A file with this name and contents.
+    Text(&'static str, &'static str),
 }
 
 impl World {
     /// Makes `count` services that run `run`, not supervised yet.
     pub fn prepare(run: &Path, count: usize) -> Result<World> {
+        World::furnished(run, &[], count)
+    }
+
+    /// Makes `count` services that run `run` and have these files too.
+    pub fn furnished(run: &Path, files: &[File], count: usize) -> Result<World> {
         let scratch = Scratch::in_memory()?;
         scratch.mkdir("scan")?;
         scratch.mkdir("services")?;
         let started = Started::make(&scratch.path("services/started"))?;
-        let world = World { scanner: None, started, first: Vec::new(), scratch, run: run.to_owned(), count };
+        let world = World {
+            scanner: None,
+            started,
+            first: Vec::new(),
+            scratch,
+            run: run.to_owned(),
+            files: files.to_vec(),
+            count,
+        };
         for number in 0..count {
             let service = world.make(number)?;
             world.link(&service, number)?;
@@ -67,6 +90,13 @@ impl World {
     pub fn make(&self, number: usize) -> Result<PathBuf> {
         let directory = self.scratch.mkdir(service(number))?;
         symlink(&self.run, directory.join("run")).context("unable to link run")?;
+        for file in &self.files {
+            match file {
+                File::Program(name, program) => symlink(program, directory.join(name)),
+                File::Text(name, text) => fs::write(directory.join(name), text),
+            }
+            .context("unable to furnish a service")?;
+        }
         Ok(directory)
     }
 
