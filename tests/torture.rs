@@ -1,4 +1,4 @@
-//! The torture program, for as long as a test may take: see `examples/torture`.
+//! The torture program, for as long as a test may take, or for `UPHOLD_TORTURE_SECONDS`: see `examples/torture`.
 //!
 //! It has no harness, since the program is also the service that it tortures, and must be called by its own name for that.
 //! Nothing may be wrong for longer than ten seconds after the last kill, not for two as in the example: the machine may be
@@ -14,8 +14,8 @@ use testkit::Suite;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if words.first().is_some_and(|word| word == "service") {
-        return program::main(words);
+    if let Some(code) = program::called(&words) {
+        return code;
     }
     if !is_chosen(&words) {
         return ExitCode::SUCCESS;
@@ -24,8 +24,9 @@ fn main() -> ExitCode {
         testkit::skip("the original does not survive it");
         return ExitCode::SUCCESS;
     };
-    let mut words: Vec<OsString> = ["--seconds", "20", "--grace", "10", "--seed", "1", "--bin"].map(Into::into).into();
-    words.push(bin.into());
+    let seconds = std::env::var_os("UPHOLD_TORTURE_SECONDS").unwrap_or_else(|| "20".into());
+    let mut words: Vec<OsString> = ["--grace", "10", "--seed", "1", "--bin"].map(Into::into).into();
+    words.extend([bin.into(), "--seconds".into(), seconds]);
     program::main(words)
 }
 

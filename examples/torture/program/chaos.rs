@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::check::Members;
 use super::dice::Dice;
+use super::hooks::SICK;
 use super::line::now;
 use super::options::{Options, Spare};
 use super::suite::{Kind, Op};
-use super::unit::Expect;
+use super::unit::{Expect, Unit};
 use super::upgrade::{upgrade_scanner, upgrade_supervises};
 use super::world::World;
 
@@ -36,10 +37,12 @@ enum Act {
     LoggerCommand,
     Upgrade,
     UpgradeScanner,
+    KillHook,
+    Sicken,
 }
 
 /// The acts, with their weights.
-const ACTS: [(usize, Act); 11] = [
+const ACTS: [(usize, Act); 13] = [
     (4, Act::KillScanner),
     (24, Act::KillSupervise),
     (16, Act::KillLogSupervise),
@@ -51,15 +54,18 @@ const ACTS: [(usize, Act); 11] = [
     (8, Act::LoggerCommand),
     (8, Act::Upgrade),
     (4, Act::UpgradeScanner),
+    (8, Act::KillHook),
+    (3, Act::Sicken),
 ];
 
 /// The acts that may follow on the same service, with their weights.
-const SECOND_ACTS: [(usize, Act); 5] = [
+const SECOND_ACTS: [(usize, Act); 6] = [
     (1, Act::KillScanner),
     (6, Act::KillSupervise),
     (4, Act::KillLogSupervise),
     (3, Act::KillService),
     (3, Act::KillLogger),
+    (4, Act::KillHook),
 ];
 
 /// The one that acts.
@@ -121,6 +127,8 @@ impl Chaos {
             Act::LoggerCommand => self.command(world, logger, &Op::FOR_LOGGERS)?,
             Act::Upgrade => upgrade_supervises(world, &mut self.dice)?,
             Act::UpgradeScanner => upgrade_scanner(world)?,
+            Act::KillHook => self.kill_hook(world)?,
+            Act::Sicken => self.sicken(world)?,
         }
         Ok(())
     }
@@ -130,7 +138,9 @@ impl Chaos {
             Spare::Nobody => true,
             Spare::Svscan => !matches!(act, Act::KillScanner),
             Spare::Supervisors => {
-                matches!(act, Act::KillService | Act::KillLogger | Act::Command | Act::LoggerCommand)
+                let spares =
+                    [Act::KillService, Act::KillLogger, Act::Command, Act::LoggerCommand, Act::KillHook, Act::Sicken];
+                spares.contains(&act)
             }
         }
     }
@@ -168,14 +178,62 @@ impl Chaos {
             return;
         };
         let before = now();
+        let target = &world.units[unit];
+        // A supervise that is not its parent may never learn how it has ended.
+        let supervise = target.supervise.filter(|known| !known.doomed && testkit::parent(pid) == Some(known.pid));
+        let settled = target.expect == Expect::Up
+            && target.pending.is_none()
+            && target.process.is_some_and(|known| !known.doomed);
         if !world.kill(pid) {
             return;
+        }
+        if supervise.is_some() && settled && world.units[unit].rules.finals {
+            world.units[unit].final_due = Some(pid);
         }
         let what = if world.units[unit].logger { "logger" } else { "service" };
         *world.counts.kills.entry(what).or_default() += 1;
         world.note(unit, &format!("kill pid {pid}"));
         world.units[unit].kills.push((before, now() + LAST_BREATH));
         world.units[unit].process_killed(pid);
+    }
+
+    /// Kills something that is run about a service, whichever it is: they are seldom there.
+    fn kill_hook(&mut self, world: &mut World) -> anyhow::Result<()> {
+        let members = world.members()?;
+        let hooks: Vec<_> = members
+            .iter()
+            .enumerate()
+            .flat_map(|(unit, members)| members.hooks.iter().map(move |&(pid, hook)| (unit, pid, hook)))
+            .collect();
+        let Some(&(unit, pid, hook)) = self.dice.one_of(&hooks) else {
+            return Ok(());
+        };
+        world.units[unit].hook_kills.push(now());
+        if world.kill(pid) {
+            *world.counts.kills.entry(hook).or_default() += 1;
+            world.note(unit, &format!("kill {hook} {pid}"));
+        }
+        Ok(())
+    }
+
+    /// Makes the `health` of some service fail until that is started again.
+    fn sicken(&mut self, world: &mut World) -> anyhow::Result<()> {
+        let well = |target: &Unit| {
+            let grown = target.process.is_some_and(|known| !known.doomed && known.since.elapsed() > GROWN);
+            target.rules.health && grown && target.expect == Expect::Up && target.pending.is_none()
+        };
+        let all: Vec<usize> = (0..world.units.len()).filter(|&unit| well(&world.units[unit])).collect();
+        let Some(&unit) = self.dice.one_of(&all) else {
+            return Ok(());
+        };
+        std::fs::write(world.units[unit].dir.join(SICK), "")?;
+        world.note(unit, "sicken");
+        world.counts.sick += 1;
+        let target = &mut world.units[unit];
+        target.ends.push(now());
+        target.sick = target.process.map(|known| (known.pid, Instant::now()));
+        target.doom();
+        Ok(())
     }
 
     fn command(&mut self, world: &mut World, unit: usize, ops: &[Op]) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::crowd::{self, Process};
+use super::hooks::{FINISH, HEALTH};
 use super::line::{Micros, now};
 use super::report::Kind;
 use super::suite::{self, Op};
@@ -25,6 +26,8 @@ pub struct Members {
     pub supervises: Vec<u32>,
     /// The other processes, and whether they are stopped.
     pub processes: Vec<(u32, bool)>,
+    /// What is run about it: pids and names.
+    pub hooks: Vec<(u32, &'static str)>,
 }
 
 impl World {
@@ -59,6 +62,8 @@ impl World {
             members[service + 1].supervises.push(process.pid);
         } else if process.name == SUPERVISE {
             members[unit].supervises.push(process.pid);
+        } else if let Some(hook) = [FINISH, HEALTH].into_iter().find(|hook| process.name == *hook) {
+            members[unit].hooks.push((process.pid, hook));
         } else {
             members[unit].processes.push((process.pid, process.stopped));
         }
@@ -70,6 +75,7 @@ impl World {
         self.hear_confessions();
         for (unit, members) in members.iter().enumerate() {
             let told = self.units[unit].told();
+            self.check_rules(unit, told.as_ref());
             self.recognize(unit, members, told.as_ref());
             self.check_takeover(unit, members, told.as_ref());
             self.check_upgrade(unit);
@@ -84,7 +90,7 @@ impl World {
     }
 
     /// The last time that something was done which concerns this unit.
-    fn disturbed(&self, unit: usize) -> Instant {
+    pub(super) fn disturbed(&self, unit: usize) -> Instant {
         let partner = self.units[World::partner(unit)].disturbed;
         self.units[unit].disturbed.max(partner).max(self.scanner.disturbed)
     }
@@ -119,6 +125,10 @@ impl World {
             target.process = pid.map(|pid| target.recognize(pid));
         }
         for (kind, pid) in ended {
+            if kind == Kind::Ended && self.was_unhealthy(unit, pid) {
+                self.counts.unwell += 1;
+                continue;
+            }
             if kind == Kind::Ended && self.had_no_writer(unit) {
                 self.counts.ends_of_input += 1;
                 self.units[unit].in_doubt();
@@ -286,6 +296,7 @@ fn faults(unit: &Unit, members: &Members, told: Option<&Told>) -> Vec<Fault> {
     let announced = told.map(Told::pids).unwrap_or_default();
     let mut processes: Vec<u32> = members.processes.iter().map(|&(pid, _)| pid).collect();
     processes.sort_unstable();
+    let finishes: Vec<u32> = members.hooks.iter().filter(|(_, hook)| *hook == FINISH).map(|&(pid, _)| pid).collect();
     let stopped = members.processes.iter().any(|&(_, stopped)| stopped);
     let expect = if unit.pending.is_some() { Expect::Unknown } else { unit.expect };
     let (up, down) = match expect {
@@ -299,7 +310,7 @@ fn faults(unit: &Unit, members: &Members, told: Option<&Told>) -> Vec<Fault> {
         (up && processes.is_empty(), Fault::Down),
         (down && !processes.is_empty(), Fault::Up),
         (up && stopped != (expect == Expect::Paused), Fault::Paused),
-        (processes != announced, Fault::Unknown),
+        (processes != announced || finishes != told.and_then(|told| told.finish).as_slice(), Fault::Unknown),
     ];
     found.into_iter().filter(|(is, _)| *is).map(|(_, fault)| fault).collect()
 }

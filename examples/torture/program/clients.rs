@@ -31,7 +31,10 @@ impl World {
         };
         self.note(unit, &format!("svc -{}", op.letters()));
         let target = &mut self.units[unit];
+        target.final_due = None;
         if op.replaces() {
+            // A new copy makes the service healthy, whatever becomes of that copy.
+            target.sick = None;
             target.overlaps.begin(now());
         }
         target.pending = Some(Pending {
@@ -42,7 +45,11 @@ impl World {
         target.expect = expect;
         let ends = matches!(op, Op::Down | Op::Term | Op::Interrupt | Op::Kill | Op::DownExit | Op::TermExit);
         if ends || op.replaces() {
+            target.ends.push(now());
             target.doom();
+        }
+        if op == Op::Interrupt {
+            target.unasked.push(now());
         }
         if op.exits() {
             // Whether it was upgraded before it left cannot be seen any more.

@@ -2,14 +2,15 @@
 //! violations that services report.
 
 use super::check::Members;
+use super::hooks::{FINISH_BESIDE, STRANGER, TWO_FINISHES};
 use super::line::{Incarnation, Micros, now};
 use super::report::Kind;
-use super::service::{BESIDE, BROKEN_PIPE, SECOND_COPY, UNREACHABLE};
+use super::service::{BESIDE, BESIDE_FINISH, BROKEN_PIPE, SECOND_COPY, UNREACHABLE};
 use super::told::Told;
 use super::world::World;
 
 /// How much of the past is reported, in microseconds.
-const LATELY: Micros = 6_000_000;
+const LATELY: Micros = 20_000_000;
 
 impl World {
     /// Reads the violations that services have found themselves.
@@ -25,7 +26,8 @@ impl World {
                 self.excuse_broken_pipe(unit);
                 continue;
             }
-            if line.contains(BESIDE) && unit.is_some_and(|unit| self.may_overlap(unit, &line)) {
+            let beside = [BESIDE, FINISH_BESIDE, BESIDE_FINISH].iter().any(|what| line.contains(what));
+            if beside && unit.is_some_and(|unit| self.may_overlap(unit, &line)) {
                 self.counts.overlaps += 1;
                 continue;
             }
@@ -35,6 +37,10 @@ impl World {
                 (BESIDE, Kind::SecondCopy),
                 (BROKEN_PIPE, Kind::BrokenPipe),
                 (UNREACHABLE, Kind::Unreachable),
+                (FINISH_BESIDE, Kind::FinishBeside),
+                (BESIDE_FINISH, Kind::FinishBeside),
+                (TWO_FINISHES, Kind::FinishTwice),
+                (STRANGER, Kind::Stranger),
             ];
             for (what, kind) in kinds {
                 if line.contains(what) {
@@ -53,6 +59,8 @@ impl World {
     /// Notes that the service has ended, and that the contents of its pipe may be lost with it.
     fn excuse_broken_pipe(&mut self, unit: usize) {
         self.counts.broken_pipes += 1;
+        self.units[unit].ends.push(now());
+        self.units[unit].unasked.push(now());
         self.units[unit].doom();
         self.lose_pipe(unit);
     }

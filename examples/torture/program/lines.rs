@@ -41,6 +41,12 @@ pub struct Totals {
     pub lost: u64,
     /// Lines whose other end a killed logger had read.
     pub cut: u64,
+    /// Lives of services that were never replaced.
+    pub lives: usize,
+    /// What was run after them.
+    pub finishes: usize,
+    /// Deaths of theirs that were kept.
+    pub tallied: usize,
 }
 
 /// A line that was found in the log.
@@ -202,7 +208,7 @@ fn attribute(world: &mut World, service: usize, gaps: &[Gap], kills: &mut Budget
 }
 
 /// The ledgers of a service, in the order of birth.
-fn ledgers(dir: &Path) -> io::Result<Vec<(Incarnation, Account)>> {
+pub fn ledgers(dir: &Path) -> io::Result<Vec<(Incarnation, Account)>> {
     let mut ledgers = Vec::new();
     for entry in fs::read_dir(dir.join(LEDGERS))? {
         let entry = entry?;

@@ -6,12 +6,16 @@ mod clients;
 mod crowd;
 mod dice;
 mod ending;
+mod ends;
 mod evidence;
+mod hooks;
 mod line;
 mod lines;
+mod lives;
 mod options;
 mod orders;
 mod report;
+mod rules;
 mod service;
 mod site;
 mod suite;
@@ -37,10 +41,18 @@ const CHECK: Duration = Duration::from_millis(100);
 /// How long the first start of everything may take.
 const BOOT: Duration = Duration::from_secs(30);
 
-/// Runs with these words: `service ...` as the service itself, anything else as the torturer.
-pub fn main(words: Vec<OsString>) -> ExitCode {
+/// Runs as the service itself or as one of its hooks, if the first of these words says so.
+pub fn called(words: &[OsString]) -> Option<ExitCode> {
     if words.first().is_some_and(|word| word == "service") {
-        return service::main();
+        return Some(service::main());
+    }
+    hooks::main(words)
+}
+
+/// Runs with these words: [called](called) as something that is run in a service directory, else as the torturer.
+pub fn main(words: Vec<OsString>) -> ExitCode {
+    if let Some(code) = called(&words) {
+        return code;
     }
     let outcome = Options::parse(&words).and_then(|options| torture(&options));
     outcome.unwrap_or_else(|error| {
@@ -69,6 +81,7 @@ fn torture(options: &Options) -> anyhow::Result<ExitCode> {
     ending::settle(&mut world)?;
     ending::stop(&mut world)?;
     lines::verify(&mut world)?;
+    lives::verify(&mut world)?;
     anyhow::ensure!(world.totals.found > 0, "no line was found");
     say(&report::table(options, &world));
     if options.keep {

@@ -10,6 +10,9 @@ impl Unit {
     /// What is expected after `op`; `None` if it makes no sense now.
     pub fn after(&self, op: Op) -> Option<Expect> {
         use Expect::{Down, Once, Paused, Unknown, Up};
+        if self.rules.steady && op.replaces() {
+            return None;
+        }
         match (self.expect, op) {
             (_, Op::Restore) => Some(Up),
             (Unknown, _) => None,

@@ -26,6 +26,12 @@ pub struct Counts {
     pub upgrades: usize,
     /// Those that did.
     pub upgraded: usize,
+    /// Services that are over, since they have ended too often or for good.
+    pub over: usize,
+    /// Services that were made to be found unhealthy.
+    pub sick: usize,
+    /// Services that were found unhealthy without that: the machine was too busy.
+    pub unwell: usize,
     /// Scanners that were told to execute their new file.
     pub scanner_upgrades: usize,
     /// Those that did.
@@ -71,12 +77,28 @@ pub enum Kind {
     LinesDisordered,
     /// The log contains something that was not written.
     LinesSpoilt,
+    /// Given up, though it has not ended so often or so.
+    Over,
+    /// Started again after an end that was the last one.
+    NotOver,
+    /// A service that is unhealthy was not ended.
+    NotEnded,
+    /// No `finish` was run after an end.
+    NoFinish,
+    /// More than one was.
+    FinishTwice,
+    /// One runs beside its service.
+    FinishBeside,
+    /// `health` was asked about a process elsewhere.
+    Stranger,
+    /// Deaths are missing in a tally, or it is spoilt.
+    Tally,
     /// A process runs after everything was told to end.
     LeftBehind,
 }
 
 impl Kind {
-    const ALL: [(Kind, &'static str); 19] = [
+    const ALL: [(Kind, &'static str); 27] = [
         (Kind::SecondCopy, "second copy of a service"),
         (Kind::Down, "wanted up, but down"),
         (Kind::Up, "wanted down, but up"),
@@ -95,6 +117,14 @@ impl Kind {
         (Kind::LinesTwice, "line in the log twice"),
         (Kind::LinesDisordered, "line in the log out of order"),
         (Kind::LinesSpoilt, "line in the log that nobody wrote so"),
+        (Kind::Over, "given up without a reason"),
+        (Kind::NotOver, "started again after its last end"),
+        (Kind::NotEnded, "unhealthy, but not ended"),
+        (Kind::NoFinish, "end without finish"),
+        (Kind::FinishTwice, "end with more than one finish"),
+        (Kind::FinishBeside, "finish beside its service"),
+        (Kind::Stranger, "health about somebody else"),
+        (Kind::Tally, "death tally that is not right"),
         (Kind::LeftBehind, "process left when all was to end"),
     ];
 }
@@ -155,6 +185,19 @@ fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt:
         row(text, "upgraded", &what)?;
         row(text, "replaced", &format!("{} services, by copies that were beside them for a time", counts.overlaps))?;
     }
+    row(
+        text,
+        "ends",
+        &format!(
+            "{} services given up by their rules, {} made unhealthy, {} found so on a busy machine",
+            counts.over, counts.sick, counts.unwell
+        ),
+    )?;
+    row(
+        text,
+        "lives",
+        &format!("{}, {} times finish, {} in death tallies", totals.lives, totals.finishes, totals.tallied),
+    )?;
     row(text, "commands", &list(&counts.commands))?;
     row(
         text,

@@ -17,6 +17,7 @@ use sys::process::Signal;
 use sys::signals::Signals;
 use sys::{fd, poll, sealed};
 
+use super::hooks::{FINISH_LOCK, SICK};
 use super::line::{Incarnation, Ledger, Line, now};
 
 /// The file to which services report violations, relative to the service directory.
@@ -27,6 +28,10 @@ pub const LEDGERS: &str = "ledgers";
 pub const SECOND_COPY: &str = "second copy";
 /// The report of a service that is not alone.
 pub const BESIDE: &str = "copy beside another";
+/// The report of a service that was started while its `finish` runs.
+pub const BESIDE_FINISH: &str = "service beside its finish";
+/// The files of which each copy holds one.
+pub const PLACES: [&str; 2] = ["lock", "lock.second"];
 /// The report of a service that cannot be reached on its socket.
 pub const UNREACHABLE: &str = "refused";
 /// The service's socket, relative to the service directory.
@@ -61,10 +66,13 @@ struct Service {
 impl Service {
     fn new() -> io::Result<Service> {
         let signals = Signals::catch(&[Signal::SIGTERM, Signal::SIGHUP, Signal::SIGALRM])?;
-        let directory = std::env::current_dir()?;
-        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = own_name()?;
         let by = Incarnation { pid: std::process::id(), birth: now() };
         let lock = take_place(&name, by)?;
+        if fd::try_lock(&fd::open_append(Path::new(FINISH_LOCK))?).is_err() {
+            tell(&name, by, BESIDE_FINISH)?;
+        }
+        let _ = std::fs::remove_file(SICK);
         let socket = Path::new("sockets").exists().then(|| sealed::inherit(FIRST_SOCKET)).transpose()?;
         let socket = socket.map(UnixListener::from);
         if let Some(socket) = &socket {
@@ -132,7 +140,8 @@ const FIRST_SOCKET: i32 = 3;
 
 /// Takes one of two places: there are two, since one copy may be there to replace another.
 fn take_place(name: &str, by: Incarnation) -> io::Result<File> {
-    let [first, second] = [fd::open_append(Path::new("lock"))?, fd::open_append(Path::new("lock.second"))?];
+    let [first, second] = PLACES.map(|place| fd::open_append(Path::new(place)));
+    let [first, second] = [first?, second?];
     match (fd::try_lock(&first), fd::try_lock(&second)) {
         (Ok(()), Ok(())) => Ok(first),
         (Ok(()), Err(_)) => tell(name, by, BESIDE).and(Ok(first)),
@@ -141,8 +150,13 @@ fn take_place(name: &str, by: Incarnation) -> io::Result<File> {
     }
 }
 
+/// The name of the service in whose directory this process is.
+pub fn own_name() -> io::Result<String> {
+    Ok(std::env::current_dir()?.file_name().unwrap_or_default().to_string_lossy().into_owned())
+}
+
 /// Appends to the violations.
-fn tell(name: &str, by: Incarnation, what: &str) -> io::Result<()> {
+pub fn tell(name: &str, by: Incarnation, what: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(VIOLATIONS)?;
     file.write_all(format!("{name} {what}: {by}\n").as_bytes())
 }

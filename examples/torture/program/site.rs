@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::hooks::{FINISH, HEALTH};
 use super::options::Options;
+use super::rules::Rules;
 use super::service::{LEDGERS, READY, SOCKET};
 use super::suite::{Kind, Suite};
 
@@ -28,19 +30,21 @@ pub fn programs(root: &Path, options: &Options) -> anyhow::Result<PathBuf> {
     Ok(bin)
 }
 
-/// Makes the directory of one service and of its logger, and lists it in the scan directory.
-pub fn make_service(root: &Path, name: &str, suite: &Suite) -> anyhow::Result<PathBuf> {
+/// Makes the directory of one service and of its logger, and lists it in the scan directory. Only ours knows the rules.
+pub fn make_service(root: &Path, number: usize, rules: Rules, suite: &Suite) -> anyhow::Result<PathBuf> {
+    let name = &service_name(number);
     let own = root.join("torture");
     if !own.exists() {
         // A short name: the kernel reads no long ones behind #!.
-        symlink(std::env::current_exe()?, &own)?;
+        for name in ["torture", FINISH, HEALTH] {
+            symlink(std::env::current_exe()?, root.join(name))?;
+        }
     }
     let dir = root.join("services").join(name);
     fs::create_dir_all(dir.join("log/main"))?;
     fs::create_dir_all(dir.join(LEDGERS))?;
     write_executable(&dir.join("run"), &format!("#!{} service\n", own.display()))?;
     if suite.kind == Kind::Ours {
-        let number: usize = name.trim_start_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap_or(0);
         fs::write(dir.join("warmup"), format!("{}\n", WARM_UPS[number % WARM_UPS.len()]))?;
         if number % 3 == 1 {
             fs::write(dir.join("notification-fd"), format!("{READY}\n"))?;
@@ -49,6 +53,7 @@ pub fn make_service(root: &Path, name: &str, suite: &Suite) -> anyhow::Result<Pa
             fs::create_dir(dir.join("sockets"))?;
             fs::write(dir.join("sockets/own"), format!("unix {SOCKET}\n"))?;
         }
+        rules.write(root, &dir)?;
     }
     write_executable(&dir.join("log/run"), suite.logger())?;
     if suite.kind == Kind::Runit {
@@ -59,7 +64,13 @@ pub fn make_service(root: &Path, name: &str, suite: &Suite) -> anyhow::Result<Pa
     Ok(dir)
 }
 
-fn write_executable(path: &Path, text: &str) -> io::Result<()> {
+/// The name of the service with this number.
+pub fn service_name(number: usize) -> String {
+    format!("s{number:02}")
+}
+
+/// Writes an executable file.
+pub fn write_executable(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)?;
     testkit::make_executable(path);
     Ok(())

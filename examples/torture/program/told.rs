@@ -14,6 +14,10 @@ pub struct Told {
     pub second: Option<u32>,
     /// There is such a copy, or another is asked for.
     pub replacing: bool,
+    /// The `finish` that runs.
+    pub finish: Option<u32>,
+    /// The service is not started again, though nobody has told it to be down.
+    pub over: bool,
     /// Who wrote it, if it tells that.
     pub supervise: Option<u32>,
 }
@@ -25,12 +29,21 @@ impl Told {
         let status = record.map_or_else(|| Status::decode(status).ok(), |record| Some(record.status()))?;
         let second = record.and_then(|record| record.decided.second).map(|(_, second)| second.pid.get());
         let replacing = record.is_some_and(|record| second.is_some() || record.decided.service.replace_due);
-        Some(Told { status, second, replacing, supervise: record.map(|record| record.observed.supervise.pid) })
+        let finish = record.and_then(|record| record.decided.finish).map(|finish| finish.pid.get());
+        let over = finish.is_none() && record.is_some_and(|record| record.decided.over.is_some());
+        Some(Told {
+            status,
+            second,
+            replacing,
+            finish,
+            over,
+            supervise: record.map(|record| record.observed.supervise.pid),
+        })
     }
 
     /// The process that serves.
     pub fn pid(&self) -> Option<u32> {
-        self.status.pid.map(|pid| pid.get())
+        self.status.pid.map(|pid| pid.get()).filter(|&pid| Some(pid) != self.finish)
     }
 
     /// All processes of the service, in order.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::line::{Micros, now};
+use super::rules::Rules;
 use super::suite::Op;
 use super::told::{Overlaps, Told};
 
@@ -118,6 +119,22 @@ pub struct Unit {
     pub upgrade: Option<Upgrade>,
     /// When it may have two copies.
     pub overlaps: Overlaps,
+    /// What follows its end.
+    pub rules: Rules,
+    /// It was seen to be over: nobody has told it to be down, and yet it is not started again.
+    pub over: bool,
+    /// This process was killed, and that is to be the last end, unless its supervise is killed before it has seen it.
+    pub final_due: Option<u32>,
+    /// This process is to be ended since its `health` fails, from this time on.
+    pub sick: Option<(u32, Instant)>,
+    /// When something was done that ends its process.
+    pub ends: Vec<Micros>,
+    /// When something was done that ends its process and does not count as asked for.
+    pub unasked: Vec<Micros>,
+    /// When something that is run about it was killed.
+    pub hook_kills: Vec<Micros>,
+    /// How often its supervise was killed.
+    pub supervise_kills: usize,
     /// When its process was killed: from before until after.
     pub kills: Vec<(Micros, Micros)>,
     /// When its pipe may have gone with all who had it.
@@ -128,7 +145,7 @@ pub struct Unit {
 
 impl Unit {
     /// One that is to be up.
-    pub fn new(name: String, dir: PathBuf, logger: bool) -> Unit {
+    pub fn new(name: String, dir: PathBuf, logger: bool, rules: Rules) -> Unit {
         Unit {
             name,
             dir,
@@ -144,6 +161,14 @@ impl Unit {
             takeover: None,
             upgrade: None,
             overlaps: Overlaps::default(),
+            rules,
+            over: false,
+            final_due: None,
+            sick: None,
+            ends: Vec::new(),
+            unasked: Vec::new(),
+            hook_kills: Vec::new(),
+            supervise_kills: 0,
             kills: Vec::new(),
             pipes_lost: Vec::new(),
             history: Vec::new(),
@@ -184,6 +209,8 @@ impl Unit {
     /// Its supervise was killed. A command that it may not have obeyed is in doubt.
     pub fn supervise_killed(&mut self, pid: u32) {
         self.killed(pid);
+        self.supervise_kills += 1;
+        self.final_due = None;
         self.upgrade = None;
         if let Some(supervise) = &mut self.supervise {
             supervise.doomed = true;
@@ -197,6 +224,8 @@ impl Unit {
     /// Its process was killed.
     pub fn process_killed(&mut self, pid: u32) {
         self.killed(pid);
+        self.ends.push(now());
+        self.unasked.push(now());
         self.doom();
         self.expect = match self.expect {
             Expect::Paused => Expect::Up,

@@ -19,6 +19,7 @@ use super::line::{Micros, now};
 use super::lines::Totals;
 use super::options::Options;
 use super::report::{Counts, Kind, Violations};
+use super::rules::Rules;
 use super::site;
 use super::suite;
 use super::unit::{Expect, Unit};
@@ -79,10 +80,11 @@ impl World {
         let bin = site::programs(&root, options)?;
         let mut units = Vec::new();
         for number in 0..options.services {
-            let name = format!("s{number:02}");
-            let dir = site::make_service(&root, &name, &options.suite)?;
-            units.push(Unit::new(name.clone(), dir.clone(), false));
-            units.push(Unit::new(format!("{name}/log"), dir.join("log"), true));
+            let name = site::service_name(number);
+            let rules = if options.suite.kind == suite::Kind::Ours { Rules::of(number) } else { Rules::default() };
+            let dir = site::make_service(&root, number, rules, &options.suite)?;
+            units.push(Unit::new(name.clone(), dir.clone(), false, rules));
+            units.push(Unit::new(format!("{name}/log"), dir.join("log"), true, Rules::default()));
         }
         let mut world = World {
             root,
@@ -209,7 +211,10 @@ impl World {
 
     /// Whether nothing is wrong with anybody, nor waited for.
     pub fn is_settled(&self) -> bool {
-        let settled = |unit: &Unit| unit.faults.is_empty() && unit.pending.is_none() && unit.expect != Expect::Unknown;
+        let sick = |unit: &Unit| unit.sick.is_some() && unit.expect == Expect::Up;
+        let settled = |unit: &Unit| {
+            unit.faults.is_empty() && unit.pending.is_none() && unit.expect != Expect::Unknown && !sick(unit)
+        };
         self.scanner.pid.is_some() && self.units.iter().all(settled)
     }
 

@@ -1,0 +1,81 @@
+//! What stands in the service directories beside `run`: the rules for what follows its end. Half of the services have some, by their numbers, and only ours
+//! knows them.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::line::Micros;
+use super::site::write_executable;
+
+/// So many ends that nobody asked for, in so much time, are too many.
+const LIMIT: (usize, Duration) = (2, Duration::from_secs(10));
+/// How much later than it was due an end may be noticed.
+const LATELY: Micros = 10_000_000;
+
+/// The rules of one service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// There is a `finish`. It does not end in time once in a while.
+    pub finish: bool,
+    /// The pace grows.
+    pub backoff: bool,
+    /// It may not end too often.
+    pub limited: bool,
+    /// KILL is the last end.
+    pub finals: bool,
+    /// There is a `health`.
+    pub health: bool,
+    /// Its deaths are kept.
+    pub tally: bool,
+    /// It is never replaced, so that its lives follow one another.
+    pub steady: bool,
+}
+
+impl Rules {
+    /// The rules of the service with this number.
+    pub fn of(number: usize) -> Rules {
+        let none = Rules::default();
+        match number % 14 {
+            1 => Rules { finish: true, steady: true, ..none },
+            2 => Rules { backoff: true, ..none },
+            3 => Rules { limited: true, ..none },
+            4 => Rules { finals: true, ..none },
+            5 => Rules { health: true, ..none },
+            6 => Rules { finish: true, tally: true, steady: true, ..none },
+            7 => Rules { finish: true, backoff: true, health: true, tally: true, ..none },
+            _ => none,
+        }
+    }
+
+    /// Writes them into a service directory; the programs are links in `root`.
+    pub fn write(self, root: &Path, dir: &Path) -> std::io::Result<()> {
+        let (times, within) = LIMIT;
+        let knobs = [
+            (self.finish, "timeout-finish", "700\n".to_owned()),
+            (self.backoff, "backoff", "1500ms\n".to_owned()),
+            (self.limited, "max-restarts", format!("{times}/{}s\n", within.as_secs())),
+            (self.finals, "final-exits", "0,SIGKILL\n".to_owned()),
+            (self.health, "health-interval", "1s\n".to_owned()),
+            (self.tally, "max-death-tally", "4096\n".to_owned()),
+        ];
+        for (_, name, contents) in knobs.iter().filter(|(there, ..)| *there) {
+            fs::write(dir.join(name), contents)?;
+        }
+        for (_, name) in [(self.finish, "finish"), (self.health, "health")].iter().filter(|(there, _)| *there) {
+            write_executable(&dir.join(name), &format!("#!{} {name}\n", root.join(name).display()))?;
+        }
+        Ok(())
+    }
+
+    /// Whether these ends that nobody asked for, which lie in the past, explain that the service is over.
+    pub fn explain(self, unasked: &[Micros], now: Micros) -> bool {
+        let (times, within) = match self {
+            Rules { limited: true, .. } => LIMIT,
+            Rules { finals: true, .. } => (1, Duration::ZERO),
+            _ => return false,
+        };
+        let first = unasked.len().checked_sub(times).map(|first| unasked[first]);
+        first.is_some_and(|first| first + within.as_micros() as Micros + LATELY >= now)
+    }
+}
