@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -21,6 +21,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::fd;
+use crate::mounts::unescaped;
 
 /// How many cgroups one call removes or looks into at most: a service may have made any number.
 const MOST: usize = 1_000;
@@ -320,7 +321,7 @@ fn mounts(table: &[u8]) -> Vec<Mount> {
         let (Some(root), Some(at), Some(options)) = (fields.nth(3), fields.next(), fields.next()) else {
             continue;
         };
-        let (root, at) = (unescaped(root), unescaped(at));
+        let (root, at) = (PathBuf::from(unescaped(root)), PathBuf::from(unescaped(at)));
         // What is mounted later hides what was there.
         found.retain(|earlier| earlier.at != at);
         let mut behind = fields.skip_while(|&field| field != b"-").skip(1);
@@ -332,26 +333,6 @@ fn mounts(table: &[u8]) -> Vec<Mount> {
     }
     found.sort_by_key(|mount| !mount.is_writable);
     found
-}
-
-/// A path of mountinfo, where some bytes are written as a backslash and three octal digits.
-fn unescaped(field: &[u8]) -> PathBuf {
-    let (mut path, mut rest) = (Vec::new(), field);
-    while let Some((&byte, behind)) = rest.split_first() {
-        let digits =
-            behind.get(..3).filter(|digits| byte == b'\\' && digits.iter().all(|digit| digit.is_ascii_digit()));
-        match digits {
-            Some(digits) => {
-                path.push(digits.iter().fold(0_u8, |byte, digit| byte.wrapping_mul(8).wrapping_add(digit - b'0')));
-                rest = &behind[3..];
-            }
-            None => {
-                path.push(byte);
-                rest = behind;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(path))
 }
 
 /// Returns whether this is a directory of the hierarchy: something else may be mounted there by now.

@@ -1,5 +1,7 @@
 //! What is mounted where, so that a program can tell whether a link leads into a file system that answers at once.
 
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has this table"))]
+
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -85,7 +87,7 @@ impl Mount {
 }
 
 /// Undoes the escapes of mountinfo: a blank, a tab, a newline and a backslash stand there as a backslash and three octal digits.
-fn unescaped(field: &[u8]) -> OsString {
+pub(crate) fn unescaped(field: &[u8]) -> OsString {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&first, behind)) = rest.split_first() {

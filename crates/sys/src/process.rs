@@ -74,12 +74,14 @@ pub fn peek() -> Option<(Pid, Change)> {
 
 /// Returns whether a child is in this process group, even one that has ended and was not reaped.
 pub fn has_child_in(group: Pid) -> bool {
-    let id = libc::id_t::from(group.as_raw().unsigned_abs());
     #[cfg(target_os = "linux")]
-    return !matches!(look(libc::P_PGID, id, libc::WEXITED | libc::WNOWAIT), Err(Errno::ECHILD));
+    {
+        let id = libc::id_t::from(group.as_raw().unsigned_abs());
+        !matches!(look(libc::P_PGID, id, libc::WEXITED | libc::WNOWAIT), Err(Errno::ECHILD))
+    }
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = id;
+        let _ = group;
         false
     }
 }
