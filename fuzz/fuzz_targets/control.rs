@@ -95,7 +95,10 @@ impl World {
                 }
                 self.helped.extend(self.mode.leads().then_some(pid));
                 let (health, mode) = (self.settings.interval, self.mode);
-                return Some(Event::Started(slot, Start { health, mode, ..Start::plain(pid) }));
+                // Every second copy must get ready in time, and does not.
+                let declares = pid.0 % 2 == 0;
+                let patience = if declares { 3 * SECOND } else { 0 };
+                return Some(Event::Started(slot, Start { declares, patience, health, mode, ..Start::plain(pid) }));
             }
             Action::Signal(Target::Process(pid), signal) => {
                 assert!([self.main, self.second].contains(&Some(pid)), "a signal to somebody else");
@@ -164,6 +167,9 @@ impl World {
     fn pass(&mut self, nanoseconds: Option<u64>) {
         let due = self.machine.deadline().map_or(self.now, |deadline| deadline.max(self.now));
         self.now = nanoseconds.map_or(due, |nanoseconds| self.now.after(nanoseconds));
+        if self.machine.is_overdue(self.now) {
+            self.take_in(Event::Overdue(Knobs::default()));
+        }
         self.take_in(Event::Timeout);
     }
 }

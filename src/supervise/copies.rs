@@ -97,7 +97,9 @@ impl Provisions {
         let (declares, check, tells) = (notification.any(), notification.check, notification.socket);
         let watchdog = notification.watchdog;
         let health = if present.health { knobs::health_interval(dir, scene.said) } else { 0 };
-        let start = move |pid, executed| Start { pid, executed, declares, check, tells, watchdog, health, mode };
+        let patience = if declares { knobs::patience(present, dir, scene.said) } else { 0 };
+        let start =
+            move |pid, executed| Start { pid, executed, declares, check, tells, watchdog, health, mode, patience };
         let mut observed = scene.now.observed;
         observed.notify = readiness::recorded(&self.notify);
         scene.children.adopt(mode.leads() || scene.machine.leads_groups());

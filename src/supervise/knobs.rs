@@ -30,6 +30,8 @@ pub struct Present {
     pub watchdog: bool,
     /// `check`
     pub check: bool,
+    /// `timeout-ready`; false if nothing says when the service is ready, for then nobody looks.
+    pub timeout_ready: bool,
     /// `sockets/`
     pub sockets: bool,
     /// `cgroup/`
@@ -96,11 +98,12 @@ impl Presence {
                 let found = std::fs::symlink_metadata(name);
                 found.map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true)
             };
-            self.present = Present {
+            let mut present = Present {
                 notification_fd: there(names::NOTIFICATION_FD),
                 sd_notify: there(names::SD_NOTIFY),
                 watchdog: there(names::WATCHDOG),
                 check: there(names::CHECK),
+                timeout_ready: false,
                 sockets: there(names::SOCKETS),
                 cgroup: there(names::CGROUP),
                 max_death_tally: there(names::MAX_DEATH_TALLY),
@@ -113,6 +116,8 @@ impl Presence {
                 flag_timeout_killpg: asked(names::FLAG_TIMEOUT_KILLPG),
                 flag_newpidns: asked(names::FLAG_NEWPIDNS),
             };
+            present.timeout_ready = present.declares() && there(names::TIMEOUT_READY);
+            self.present = present;
             // The target of a link can come and go without a change of this directory.
             self.changed = changed
                 .filter(|_| !links)
@@ -168,10 +173,29 @@ pub fn watchdog(dir: &OsStr, said: &mut Warnings) -> u64 {
     get(dir, names::WATCHDOG, "none", milliseconds, said).unwrap_or(0)
 }
 
+/// Reads `timeout-ready`: how long a copy that says when it is ready may take for that, in nanoseconds; 0 for no limit.
+fn timeout_ready(dir: &OsStr, said: &mut Warnings) -> u64 {
+    get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE)
+}
+
+/// How long a copy that is started as the main one, or may become that, may take to get ready, in nanoseconds; 0 for no limit. There is one only where
+/// the directory has the file.
+#[inline(never)]
+pub fn patience(present: Present, dir: &OsStr, said: &mut Warnings) -> u64 {
+    if present.timeout_ready { timeout_ready(dir, said) } else { 0 }
+}
+
+/// How long a copy that was left behind may take to get ready, in nanoseconds; 0 for no limit. Reads the file only if there is a copy that is held
+/// to it.
+pub fn patience_for(left: &Decided, present: Present, dir: &OsStr, said: &mut Warnings) -> u64 {
+    let copies = [left.main, left.second.map(|(_, second)| second)];
+    if copies.into_iter().flatten().any(|copy| copy.awaited) { patience(present, dir, said) } else { 0 }
+}
+
 /// Reads the knobs for a replacement: those of [`signals`], and how a new copy gets ready.
 #[inline(never)]
 pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
-    let limit = get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE);
+    let limit = timeout_ready(dir, said);
     let warm_up = get(dir, names::WARMUP, "1s", milliseconds, said).unwrap_or(WARM_UP);
     Knobs { patience: (limit > 0).then_some(limit), warm_up, ..signals(dir, said) }
 }

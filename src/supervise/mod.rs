@@ -198,6 +198,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         checks: present.check,
         declares: present.declares(),
         health: if present.health { knobs::health_interval(dir, &mut said) } else { 0 },
+        patience: knobs::patience_for(&decided, present, dir, &mut said),
         heard: notify.is_open(),
         finish_limit: knobs::finish_limit_for(&decided, dir, &mut said),
         ours: true,

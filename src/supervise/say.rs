@@ -48,6 +48,11 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
             VOICE.warn(&text!(dir, "/", names::HEALTH, row.as_str(), ", ending pid ", number(pid)));
             None
         }
+        Say::NotReady(pid, within) => {
+            let time = format!(" was not ready within {}", knob::shown(within));
+            VOICE.warn(&text!(dir, time.as_str(), ", ending pid ", number(pid)));
+            None
+        }
         Say::Over(Over::Done) => {
             log::info!("{}: done", dir.display());
             None

@@ -167,7 +167,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         if self.machine.is_overdue(self.kernel.now()) {
             let knobs = self.kernel.knobs(Needs::Signals, &mut self.said);
             // All messages count that came before supervise got to run, and while it read the knobs.
-            self.hear_words(LAST_WORDS);
+            self.hear_last_words();
             self.take_in(Event::Overdue(knobs));
         }
         if self.is_due(self.machine.deadline()) {
@@ -248,8 +248,8 @@ impl<K: Kernel> Supervisor<'_, K> {
         self.ended = [None; 3];
     }
 
-    /// Handles everything that processes have written before their end is handled: one may have been ready for a moment,
-    /// or have named another process as the main one.
+    /// Handles everything that processes have written before their end, or their silence, is handled: one may have been ready
+    /// for a moment, or have named another process as the main one.
     fn hear_last_words(&mut self) {
         self.hear_ready();
         self.hear_words(LAST_WORDS);

@@ -76,6 +76,7 @@ impl Beginning {
             checks: present.check,
             declares: present.declares(),
             health: if present.health { knobs::health_interval(dir, said) } else { 0 },
+            patience: knobs::patience_for(decided, present, dir, said),
             heard: notify.is_open(),
             finish_limit: knobs::finish_limit_for(decided, dir, said),
             ours: false,

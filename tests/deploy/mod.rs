@@ -8,7 +8,7 @@
 pub mod world;
 
 mod cannot_run;
-mod helper;
+pub mod helper;
 mod knobs;
 mod readiness;
 mod reload;

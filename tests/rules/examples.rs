@@ -20,7 +20,7 @@ fn copy(scratch: &Scratch) {
             copy_files(&limits, &scratch.mkdir(dir.join("cgroup")));
         }
     }
-    for made in ["cleanup/last", "job/result", "health/sick", "helpers/helper"] {
+    for made in ["cleanup/last", "job/result", "health/sick", "helpers/helper", "ready/stuck"] {
         let _ = fs::remove_file(scratch.path("rules").join(made));
     }
 }
@@ -39,6 +39,7 @@ fn each_service_of_the_examples_does_what_it_says() {
     copy(&scratch);
     scratch.mkdir("target/release");
     symlink(scratch.suite().path("uphold"), scratch.path("target/release/uphold")).expect("a link");
+    let stuck = scratch.write("rules/ready/stuck", "");
     let mut command = scratch.command("svscan", &["rules"]);
     let _svscan = start(command.env("CARGO_TARGET_DIR", scratch.path("target")));
     let said = |name: &str| svstat(&scratch, Path::new("rules").join(name).to_str().expect("a name"));
@@ -52,6 +53,8 @@ fn each_service_of_the_examples_does_what_it_says() {
     // Where the kernel gives no limits, that is said.
     let long = || scratch.run("svstat", &["--long", "rules/memory"]).out();
     wait_until("it is limited", || long().contains(", killed for memory") || long().contains(", cgroup"));
+    said_so("ready", ", ready ");
+    assert!(!stuck.exists(), "it was stuck first");
     let first = wait_up(&scratch, "rules/health");
     scratch.write("rules/health/sick", "");
     wait_until("it is started again", || wait_up(&scratch, "rules/health") != first);

@@ -14,5 +14,6 @@ mod finish_left_behind;
 mod health;
 mod kill_mode;
 mod pace;
+mod ready;
 mod service;
 mod tally;

@@ -146,6 +146,7 @@ fn a_successor_knows() {
             knobs: Knobs::default(),
             checks: false,
             health: 0,
+            patience: 0,
             declares: false,
             heard: true,
             finish_limit: None,

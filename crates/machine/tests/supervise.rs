@@ -104,6 +104,10 @@ enum Happening {
     FinishEnds(u8),
     /// From now on what is started tells within so many nanoseconds that it is alive.
     Watchdog(u64),
+    /// From now on what is started must be ready within so many nanoseconds; 0 for no limit.
+    Patience(u64),
+    /// The child says that it needs so many nanoseconds more to get ready.
+    Extends(u64),
     /// The child, or the second copy, says how often it will.
     Watch(u64),
     SecondWatch(u64),
@@ -177,6 +181,9 @@ struct Child {
     mode: KillMode,
     /// The leader of its process group, whoever it is by now.
     group: u32,
+    /// It must be ready by then, and has so many nanoseconds for that.
+    awaited: Option<Tick>,
+    patience: u64,
 }
 
 impl Child {
@@ -203,8 +210,20 @@ impl Child {
         if self.declares {
             (self.ready, self.watched, self.heard) = (true, true, now);
             self.reload.iter_mut().for_each(|reload| reload.under_way = false);
+            self.awaited = None;
         }
         self.checked = false;
+    }
+
+    /// It needs at least so many nanoseconds from now on.
+    fn extends(&mut self, now: Tick, nanoseconds: u64) {
+        self.awaited = self.awaited.map(|until| until.max(now.after(nanoseconds)));
+    }
+
+    /// It goes on after a pause.
+    fn goes_on(&mut self, now: Tick) {
+        self.heard = now;
+        self.extends(now, self.patience);
     }
 }
 
@@ -307,6 +326,7 @@ struct World {
     /// The ends that count.
     unasked: Vec<Tick>,
     watchdog: u64,
+    patience: u64,
     oversleeps: bool,
     dawdles: bool,
     killed_in_start: bool,
@@ -357,6 +377,7 @@ impl World {
             slowed_until: Tick(0),
             unasked: Vec::new(),
             watchdog: 0,
+            patience: 0,
             oversleeps: false,
             dawdles: false,
             killed_in_start: false,
@@ -487,8 +508,8 @@ impl World {
         let Decided { main, second, pace, .. } = record.decided;
         assert_eq!(main.map(shown), self.child.as_ref().map(known), "of the main copy");
         assert_eq!(second.map(|(_, copy)| shown(copy)), self.second.as_ref().map(known), "of the second");
-        let judged = |child: &Child| (child.watched, child.ending, child.asked);
-        let shown = |main: Copy| (main.watched, main.ending, main.asked);
+        let judged = |child: &Child| (child.watched, child.ending, child.asked, child.awaited.is_some());
+        let shown = |main: Copy| (main.watched, main.ending, main.asked, main.awaited);
         assert_eq!(main.map(shown), self.child.as_ref().map(judged));
         assert_eq!(record.decided.reload, self.child.as_ref().and_then(|child| child.reload));
         let runs = self.child.as_ref().filter(|child| child.executed);
@@ -624,6 +645,7 @@ impl World {
                 self.seen[0].ready = None;
                 if let Some(child) = &mut self.child {
                     (child.watched, child.heard) = (child.ready, self.now);
+                    child.extends(self.now, child.patience);
                 }
             }
             Action::Say(Say::Hung(pid, within)) => self.hang(pid, within),
@@ -634,6 +656,7 @@ impl World {
                 assert_eq!((child.pid, child.row), (pid.0, fails));
                 (child.ending, child.checked, child.doomed) = (true, false, doomed);
             }
+            Action::Say(Say::NotReady(pid, within)) => self.is_not_ready(pid, within),
             Action::Say(Say::Late(pid)) => self.is_late(pid),
             Action::Say(Say::GaveUp(why)) => self.gave_up(why),
             Action::Say(Say::FinishLate(Pid(pid))) => {
@@ -679,6 +702,20 @@ impl World {
         child.map(|child| child.heard.after(child.watchdog))
     }
 
+    /// When the child should have been ready. `None` if nobody waits for that.
+    fn late_at(&self) -> Option<Tick> {
+        let paused = self.status().paused;
+        self.child.as_ref().filter(|child| child.executed && !child.ending && !paused)?.awaited
+    }
+
+    fn is_not_ready(&mut self, pid: Pid, within: u64) {
+        let (doomed, late_at) = (self.now.after(self.knobs.timeout_kill.unwrap_or(HUNG_GRACE)), self.late_at());
+        assert!(late_at.is_some_and(|at| at <= self.now), "it has time to get ready");
+        let child = self.child.as_mut().expect("nobody is late");
+        assert_eq!((child.pid, child.patience, child.ready), (pid.0, within, false));
+        (child.ending, child.checked, child.doomed) = (true, false, Some(doomed));
+    }
+
     fn hang(&mut self, pid: Pid, within: Option<u64>) {
         let (timeout, now) = (self.knobs.timeout_kill.unwrap_or(HUNG_GRACE), self.now);
         let child = self.child.as_mut().expect("nobody hangs");
@@ -719,9 +756,9 @@ impl World {
         self.next_pid += 1;
         let (pid, executed, watchdog) = (self.next_pid, self.executes, self.watchdog);
         let declares = self.declares || self.has_check;
-        let health = self.health.interval;
+        let (health, patience) = (self.health.interval, if declares { self.patience } else { 0 });
         let (check, tells, mode) = (self.has_check, self.declares, self.mode);
-        let start = Start { pid: Pid(pid), executed, declares, check, tells, watchdog, health, mode };
+        let start = Start { pid: Pid(pid), executed, declares, check, tells, watchdog, health, mode, patience };
         let child = Child {
             pid,
             started: self.now,
@@ -735,6 +772,8 @@ impl World {
             health,
             mode: self.mode,
             group: pid,
+            patience,
+            awaited: (patience > 0).then(|| self.now.after(patience)),
             ..Child::default()
         };
         if self.mode.leads() {
@@ -950,7 +989,11 @@ impl World {
         if let (Some(child), true, Some(timeout)) = (&mut self.child, tells_to_end, self.knobs.timeout_kill) {
             child.doomed = child.doomed.or(Some(self.now.after(timeout)));
         }
+        let goes_on = command == Command::Continue && self.status().paused;
         if let Some(child) = &mut self.child {
+            if goes_on {
+                child.goes_on(self.now);
+            }
             child.ending |= tells_to_end || matches!(command, Command::Term | Command::Kill);
             child.asked |= Child::is_told_to_end(command, &self.knobs);
             child.checked &= !child.ending;
@@ -1164,6 +1207,7 @@ impl World {
         if let Some(child) = &self.child {
             assert!(child.doomed.is_none_or(|doomed| doomed > end), "it should have been killed by now");
             assert!(self.hung_at().is_none_or(|hung_at| hung_at > end), "it was silent, and nobody minds");
+            assert!(self.late_at().is_none_or(|late_at| late_at > end), "it is not ready, and nobody minds");
         }
         let is_in_time = |check: &CheckRun| check.started.after(LIMIT) > end;
         assert!(self.checks.iter().all(is_in_time), "a check hangs, and nobody minds");
@@ -1223,6 +1267,7 @@ impl World {
             }
             Happening::SecondExtends(nanoseconds) => {
                 if let Some(pid) = self.machine.second_pid() {
+                    self.second.iter_mut().for_each(|second| second.extends(now, nanoseconds));
                     let before = (self.record(), self.machine.deadline());
                     self.step(Event::Word(pid, Word::Extend(nanoseconds)));
                     assert_eq!(self.record(), before.0);
@@ -1246,7 +1291,7 @@ impl World {
             Happening::ChildContinues => {
                 if let Some(pid) = pid.filter(|_| lives) {
                     if let (true, Some(child)) = (self.status().paused, &mut self.child) {
-                        child.heard = now;
+                        child.goes_on(now);
                     }
                     self.step(Event::Continued(pid));
                     assert!(!self.status().paused);
@@ -1288,6 +1333,16 @@ impl World {
                 }
             }
             Happening::Watchdog(nanoseconds) => self.watchdog = nanoseconds,
+            Happening::Patience(nanoseconds) => self.patience = nanoseconds,
+            Happening::Extends(nanoseconds) => {
+                if let (Some(child), Some(pid)) = (self.speaker(), pid) {
+                    child.extends(now, nanoseconds);
+                    let before = (self.record(), self.machine.deadline());
+                    self.step(Event::Word(pid, Word::Extend(nanoseconds)));
+                    assert_eq!(self.record(), before.0);
+                    assert!(self.machine.deadline() >= before.1, "it gets less time");
+                }
+            }
             Happening::Watch(nanoseconds) => {
                 if let (Some(child), Some(pid)) = (self.speaker(), pid) {
                     (child.watchdog, child.heard) = (nanoseconds, now);
@@ -1360,7 +1415,7 @@ impl World {
     }
 
     fn main_moves(&mut self) {
-        let (now, new) = (self.now, self.next_pid + 1);
+        let (now, new, paused) = (self.now, self.next_pid + 1, self.status().paused);
         // One that was killed for its lateness is reaped before it can tell of another.
         let is_late = |child: &Child| child.ended.is_some() && child.doomed.is_some_and(|doomed| doomed <= now);
         let Some(child) = self.speaker().filter(|child| !is_late(child)) else {
@@ -1368,6 +1423,9 @@ impl World {
         };
         let old = std::mem::replace(&mut child.pid, new);
         (child.heard, child.ended) = (now, None);
+        if paused {
+            child.goes_on(now);
+        }
         self.next_pid = new;
         self.follow_checks(old, new);
         self.moves(Pid(old), Pid(new));
@@ -1434,6 +1492,7 @@ impl World {
             checks,
             declares,
             health: self.health.interval,
+            patience: self.patience,
             heard,
             finish_limit: self.rules.finish_limit,
             ours,
@@ -1447,6 +1506,7 @@ impl World {
             watchdog: if heard { copy.watchdog } else { 0 },
             check: copy.check.filter(|_| ours),
             leads: copy.leads && ours,
+            awaited: copy.awaited && self.patience > 0,
             ..copy
         };
         let expected = Decided {
@@ -1522,6 +1582,8 @@ impl World {
             self.never_run.remove(&copy.pid);
             copy.watchdog = if heard { copy.watchdog } else { 0 };
             (copy.health, copy.unasked_since) = (self.health.interval, None);
+            copy.awaited = copy.awaited.filter(|_| self.patience > 0).map(|_| now.after(self.patience));
+            copy.patience = if copy.awaited.is_some() { self.patience } else { 0 };
             copy.row = if ours { copy.row } else { 0 };
         }
         if let Some(child) = &mut self.child {
@@ -1615,6 +1677,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::SecondEnds),
         2 => Just(Happening::SecondReady),
         1 => (1..10 * SECOND).prop_map(Happening::SecondExtends),
+        1 => (1..10 * SECOND).prop_map(Happening::Extends),
         1 => Just(Happening::ChildStops),
         1 => Just(Happening::ChildContinues),
         3 => prop::bool::weighted(0.7).prop_map(Happening::Ready),
@@ -1640,6 +1703,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => prop::bool::weighted(0.7).prop_map(Happening::Executes),
         1 => any_knobs().prop_map(Happening::Knobs),
         1 => any_interval().prop_map(Happening::Watchdog),
+        2 => any_interval().prop_map(Happening::Patience),
         1 => any::<bool>().prop_map(Happening::Declares),
         2 => any::<bool>().prop_map(Happening::HasCheck),
         2 => any_check().prop_map(Happening::CheckDoes),
@@ -1697,6 +1761,7 @@ proptest! {
             Happening::Refuse(false),
             Happening::Executes(true),
             Happening::Watchdog(0),
+            Happening::Patience(0),
             Happening::CheckDoes(CheckDoes::Succeeds),
             Happening::HealthDoes(CheckDoes::Succeeds),
             Happening::HealthEnds(0),
@@ -2011,6 +2076,89 @@ fn one_that_is_not_ready_ends_or_says_that_it_need_not_tell_may_be_silent() {
     }
 }
 
+/// One that must say within two seconds that it is ready.
+fn awaited(stubborn: bool) -> World {
+    let mut world = World::new(Want::Down, stubborn);
+    (world.declares, world.patience) = (true, 2 * SECOND);
+    world.command(Command::Up);
+    world
+}
+
+#[test]
+fn a_service_that_is_not_ready_in_time_is_told_to_end_then_killed_and_started_again() {
+    for timeout_kill in [None, Some(3 * SECOND)] {
+        let mut world = awaited(true);
+        world.knobs = Knobs { down_signal: Signal::INT, timeout_kill, ..patient() };
+        let (first, wait) = (world.machine.pid().expect("it is up"), timeout_kill.unwrap_or(HUNG_GRACE));
+        assert_eq!(world.machine.deadline(), Some(world.now.after(2 * SECOND)));
+        world.now = world.now.after(2 * SECOND);
+        let overdue = Event::Overdue(world.knobs);
+        let actions: Vec<_> = world.machine.clone().step(world.now, overdue).into_iter().collect();
+        let ended = [kill(first, Signal::INT), kill(first, Signal::CONT), Action::Announce];
+        assert_eq!(actions[..], [&[Action::Say(Say::NotReady(first, 2 * SECOND))][..], &ended].concat());
+        world.pass(wait - 1);
+        assert_eq!((world.machine.pid(), world.status().want), (Some(first), Want::Up));
+        world.pass(1);
+        assert!(world.machine.pid().is_some_and(|pid| pid != first), "another one runs");
+        assert_eq!(world.machine.deadline(), Some(world.now.after(2 * SECOND)), "it has its time");
+    }
+}
+
+#[test]
+fn what_is_ready_once_has_been_so_in_time() {
+    let mut world = awaited(true);
+    world.pass(2 * SECOND - 1);
+    for happening in [Happening::Ready(true), Happening::Ready(false), Happening::Takeover, Happening::Upgrade] {
+        world.happen(&happening);
+        assert_eq!((world.machine.deadline(), world.main().awaited), (None, false), "{happening:?}");
+    }
+}
+
+#[test]
+fn a_pause_and_whoever_asks_for_it_give_it_more_time() {
+    let mut world = awaited(true);
+    world.pass(SECOND);
+    world.command(Command::Pause);
+    world.pass(100 * SECOND);
+    world.command(Command::Continue);
+    world.pass(2 * SECOND - 1);
+    assert!(!world.main().ending);
+    world.happen(&Happening::Extends(5 * SECOND));
+    world.happen(&Happening::Extends(SECOND));
+    world.pass(5 * SECOND - 1);
+    assert!(!world.main().ending);
+    for successor in [Happening::Takeover, Happening::Upgrade] {
+        world.happen(&successor);
+        world.pass(2 * SECOND - 1);
+        assert!(!world.main().ending, "{successor:?} begins its time anew");
+    }
+    world.pass(1);
+    assert!(world.main().ending);
+}
+
+#[test]
+fn a_start_that_had_no_limit_gets_none_from_a_successor_and_one_whose_limit_is_gone_has_none() {
+    let mut world = World::new(Want::Down, true);
+    world.declares = true;
+    let mut world = world.live(&[Happening::Command(Command::Up), Happening::Patience(SECOND), Happening::Takeover]);
+    assert_eq!(world.machine.deadline(), None);
+    world = awaited(true).live(&[Happening::Patience(0), Happening::Takeover]);
+    assert_eq!((world.machine.deadline(), world.main().awaited), (None, false));
+}
+
+#[test]
+fn a_new_copy_that_takes_the_place_of_one_that_has_died_must_be_ready_in_time() {
+    let mut world = awaited(true).live(&[Happening::Ready(true), Happening::Command(Command::Replace)]);
+    world.pass(SECOND);
+    let new = world.machine.second_pid();
+    let mut world = world.live(&[Happening::ChildEnds]);
+    assert_eq!((world.machine.pid(), world.main().awaited), (new, true));
+    world.pass(2 * SECOND - 1);
+    assert!(!world.main().ending);
+    world.pass(1);
+    assert!(world.main().ending && !world.main().asked);
+}
+
 #[test]
 fn one_that_says_that_it_hangs_is_ended_at_once_and_once() {
     let mut world = World::new(Want::Up, true);
@@ -2217,6 +2365,7 @@ fn a_record_that_does_not_say_how_the_new_copy_gets_ready_leaves_that_to_the_dir
             knobs: patient(),
             checks: false,
             health: 0,
+            patience: 0,
             declares,
             heard: true,
             finish_limit: None,
@@ -2411,6 +2560,7 @@ fn what_was_not_ready_yet_is_checked_by_the_successor_of_an_older_version_too() 
         knobs: world.knobs,
         checks: true,
         health: 0,
+        patience: 0,
         declares: true,
         heard: true,
         finish_limit: None,
@@ -2587,12 +2737,13 @@ fn a_final_end_is_the_last_one_unless_somebody_asked_for_it() {
 }
 
 #[test]
-fn what_a_watchdog_ends_nobody_has_asked_to_end() {
+fn what_is_ended_for_its_silence_or_its_slowness_nobody_has_asked_to_end() {
     for successor in [Happening::Pass(0), Happening::Takeover, Happening::Upgrade] {
-        let mut world = watched(true);
-        world.rules = Rules { finals: Finals::ANY, ..Rules::default() };
-        let world = world.live(&[Happening::Hangs, successor, Happening::Pass(2 * HUNG_GRACE)]);
-        assert_eq!(world.decided().over, Some(Over::Ended(Exit::Signal(Signal::KILL.0))));
+        for (mut world, ends) in [(watched(true), Happening::Hangs), (awaited(true), Happening::Pass(2 * SECOND))] {
+            world.rules = Rules { finals: Finals::ANY, ..Rules::default() };
+            let world = world.live(&[ends, successor.clone(), Happening::Pass(2 * HUNG_GRACE)]);
+            assert_eq!(world.decided().over, Some(Over::Ended(Exit::Signal(Signal::KILL.0))));
+        }
     }
 }
 
@@ -2896,6 +3047,7 @@ fn a_replacement_waits_until_nothing_is_left_of_an_old_copy() {
             checks: false,
             declares: false,
             health: 0,
+            patience: 0,
             heard: true,
             finish_limit: None,
             ours: true,

@@ -24,7 +24,7 @@ pub const SOCKETS: &str = "sockets";
 pub const CGROUP: &str = "cgroup";
 /// The program that succeeds when the service is ready.
 pub const CHECK: &str = "check";
-/// Knob: how long a new copy may take to get ready before it is given up.
+/// Knob: how long a copy that says when it is ready may take for that.
 pub const TIMEOUT_READY: &str = "timeout-ready";
 /// Knob: how long a new copy that does not say when it is ready must live before the old one is told to end.
 pub const WARMUP: &str = "warmup";

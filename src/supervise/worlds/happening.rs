@@ -37,6 +37,8 @@ pub enum Happening {
     FinishEnds(u8),
     /// From now on `health` is run so; there is none if the interval is 0.
     Health(Settings),
+    /// From now on a copy that is started must be ready within this many nanoseconds; 0 for no limit.
+    Patience(u64),
     /// From now on these rules apply to the end of the service.
     Rules(Rules),
     /// From now on a copy that is started has this mode, and makes another process in its group, or none.
@@ -160,6 +162,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => any_health().prop_map(Happening::Health),
         3 => any_mode().prop_map(|(mode, helps)| Happening::Mode(mode, helps)),
         1 => Just(Happening::HelperEnds),
+        1 => select(&[0, SECOND, 3 * SECOND][..]).prop_map(Happening::Patience),
         1 => Just(Happening::Killed),
     ]
 }

@@ -6,6 +6,7 @@ mod finish;
 mod hand;
 mod happening;
 mod model;
+mod new_file;
 mod process;
 mod tests;
 mod world;
@@ -208,6 +209,7 @@ fn resume(world: &Rc<RefCell<World>>, now: Tick, left: &Record, ours: bool) -> M
         checks: world.declares[2],
         declares: world.declares[2],
         health: world.health.interval,
+        patience: world.patience,
         heard: world.hand.socket,
         finish_limit: world.rules.finish_limit,
         ours,

@@ -23,6 +23,7 @@ use super::super::kernel::{Kernel, Outcome, Told, Woken};
 use super::finish::start_finish;
 use super::hand::Hand;
 use super::happening::Ability;
+use super::new_file::ask;
 use super::process::{Life, What, place};
 use super::world::{Fate, World};
 use crate::service::successor::Answer;
@@ -291,7 +292,7 @@ impl Kernel for Model {
     }
 
     fn ask_successor(&mut self, state: &[u8]) {
-        self.call().ask(state);
+        ask(&mut self.call(), state);
     }
 
     fn hear_successor(&mut self, Pid(pid): Pid, change: Change) -> Answer {

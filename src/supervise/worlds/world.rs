@@ -56,6 +56,8 @@ pub struct World {
     pub mode: (KillMode, bool),
     /// How `health` is run; there is none if the interval is 0.
     pub health: Settings,
+    /// How long a copy that is started may take to get ready, in nanoseconds; 0 for no limit.
+    pub patience: u64,
     /// Whether a copy that is started says that it is ready: by a pipe, by the socket, by a check.
     pub declares: [bool; 3],
     pub control: VecDeque<u8>,
@@ -68,7 +70,7 @@ pub struct World {
     stamps: i64,
     idle_turns: u32,
     watchdog: u64,
-    new_file: NewFile,
+    pub new_file: NewFile,
 }
 
 impl World {
@@ -89,6 +91,7 @@ impl World {
             rules: Rules::default(),
             mode: (KillMode::Process, false),
             health: Settings { interval: 0, fails: 1 },
+            patience: 0,
             declares: [false; 3],
             control: VecDeque::new(),
             words: VecDeque::new(),
@@ -117,7 +120,7 @@ impl World {
         self.impossible.clear();
         (self.declares, self.watchdog, self.rules) = ([false; 3], 0, Rules::default());
         self.mode = (KillMode::Process, false);
-        self.health.interval = 0;
+        (self.health.interval, self.patience) = (0, 0);
         let mut ending = Vec::new();
         for process in self.processes.all() {
             process.obeys = true;
@@ -176,6 +179,7 @@ impl World {
             Happening::Health(settings) => self.health = settings,
             Happening::Mode(mode, helps) => self.mode = (mode, helps),
             Happening::HelperEnds => self.end_first(What::Helper, 0),
+            Happening::Patience(limit) => self.patience = limit,
             Happening::Rules(rules) => self.rules = rules,
             Happening::ListenerEnds => drop(self.make(What::Listener, Life::Ended(Change::Exited(0)))),
             Happening::StrangerEnds => drop(self.make(What::Stranger, Life::Ended(Change::Exited(1)))),
@@ -338,7 +342,10 @@ impl World {
         self.due.see(event);
         match *event {
             Event::Ended(Pid(pid), ..) => self.see_end(pid),
-            Event::Overdue(_) => assert!(self.words.is_empty(), "it may have told that it is alive"),
+            Event::Overdue(_) => {
+                assert!(self.words.is_empty(), "it may have told that it is alive");
+                assert!(!self.woken(false).ready, "it has told that it is ready");
+            }
             Event::Word(_, Word::Moved(_)) => {}
             Event::Word(Pid(pid), _) => {
                 assert!(self.hand.copies.contains(&Some(pid)), "pid {pid} is no copy");
@@ -387,7 +394,9 @@ impl World {
         let declares = has_pipe || socket || check;
         let watchdog = if socket { self.watchdog } else { 0 };
         let (health, (mode, helps), tells) = (self.health.interval, self.mode, socket);
-        let start = |executed| Start { pid: Pid(pid), executed, declares, check, tells, watchdog, health, mode };
+        let patience = if declares { self.patience } else { 0 };
+        let made = Start { declares, check, tells, watchdog, health, mode, patience, ..Start::plain(Pid(pid)) };
+        let start = |executed| Start { executed, ..made };
         if mode.leads() && executed && writes {
             self.processes.lead(pid, helps, obeys, at);
         }
@@ -480,18 +489,5 @@ impl World {
         (self.hand.copies[place(slot)], self.hand.watched[place(slot)]) = (Some(new), Some(new));
         self.due.moved = Some(old);
         Ok(Born { earliest: born, latest: born })
-    }
-
-    pub fn ask(&mut self, state: &[u8]) {
-        assert!(Handover::decode(state).is_some(), "no new file would understand it");
-        if self.hand.asked.is_none() {
-            let life = match self.new_file {
-                NewFile::Understands => Life::Ended(Change::Exited(99)),
-                NewFile::Refuses => Life::Ended(Change::Exited(111)),
-                NewFile::Hangs => Life::Lives,
-            };
-            let (pid, now) = (self.make(What::NewFile, life).pid, self.now);
-            self.hand.asked = Some((pid, now.after(10 * SECOND)));
-        }
     }
 }

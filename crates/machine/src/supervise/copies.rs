@@ -7,6 +7,19 @@
 //! | runs | runs | a new copy is not ready yet; or a copy that was told to end, old or new, has not ended |
 //! | none | runs | the main copy has ended before a copy that was told to end |
 //!
+//! `R` replaces the main copy by a new one. Commands meanwhile:
+//!
+//! | command | while the new copy is not ready | while the old copy ends |
+//! |---|---|---|
+//! | `u`, `o` | what is wanted changes, the replacement goes on | the same |
+//! | `d` | both are told to end, and no other is started | the new one is told to end too |
+//! | `x` | the new copy is told to end; supervise exits when both have ended | supervise exits when both have ended |
+//! | `t`, `k`, `r`, and every other signal | the old copy gets it; if it ends, the new one becomes the main one at once | the new copy gets it |
+//! | `R` | is remembered, once, and done afterwards | the same |
+//!
+//! If the main copy dies while a new one is not ready, the new one becomes the main copy. If the main copy dies while an old one still ends, it is
+//! started again as usual.
+//!
 //! This module handles copies that run: their signals, messages and checks, and the exchange of the two. When the service is started is decided
 //! elsewhere.
 
@@ -131,9 +144,9 @@ impl Copies {
         [own, health, self.overlap.deadline()].into_iter().flatten().chain(checks).min()
     }
 
-    /// Returns whether the watchdog of the main copy has run out, unless there is a message that was not read yet.
+    /// Returns whether the main copy is overdue, unless there is a message that was not read yet.
     pub(super) fn is_overdue(&self, now: Tick) -> bool {
-        self.main().and_then(Copy::hung_at).is_some_and(|hung_at| hung_at <= now)
+        self.main().is_some_and(|copy| copy.overdue(now).is_some())
     }
 
     /// Returns whether the copy `old` may move to the process `new`: not if it was told to end in favour of another copy, nor if `new` is a
@@ -202,9 +215,8 @@ impl Copies {
             return;
         };
         if let Some(fails) = copy.health.ended(now, exit == Exit::Code(0), settings) {
-            todo.push(Action::Say(Say::Unhealthy(copy.pid, fails)));
-            self.learn(Command::Restart, knobs);
-            self.end_by_itself(now, None, todo);
+            let why = Say::Unhealthy(copy.pid, fails);
+            self.end_by_itself(now, why, knobs, todo);
         }
         todo.push(Action::Announce);
     }
@@ -272,11 +284,11 @@ impl Copies {
         }
     }
 
-    /// Ends the main copy as one that hangs, if its watchdog has still run out.
+    /// Ends the main copy, if it is still overdue.
     pub(super) fn overdue(&mut self, now: Tick, knobs: Knobs, todo: &mut Actions) {
-        if self.is_overdue(now) {
-            self.learn(Command::Restart, knobs);
-            self.hang(now, self.main().map(|copy| copy.watchdog), todo);
+        if let Some(why) = self.main().and_then(|copy| copy.overdue(now)) {
+            self.end_by_itself(now, why, knobs, todo);
+            todo.push(Action::Announce);
         }
     }
 
@@ -340,26 +352,20 @@ impl Copies {
         }
     }
 
-    /// Ends a main copy that hangs, whatever has found that out, by a signal that leaves a core dump if the system is set up for that. `within` is
-    /// the interval in which it was silent, in nanoseconds.
-    fn hang(&mut self, now: Tick, within: Option<u64>, todo: &mut Actions) {
-        if let Some(pid) = self.pid() {
-            todo.push(Action::Say(Say::Hung(pid, within)));
-            self.end_by_itself(now, Some(Signal::ABRT), todo);
-            todo.push(Action::Announce);
-        }
-    }
-
-    /// Ends the main copy, though nobody has asked for that: this process by `signal`, or all that is told to end by the signal for that.
-    fn end_by_itself(&mut self, now: Tick, signal: Option<Signal>, todo: &mut Actions) {
-        let Knobs { down_signal, .. } = self.knobs;
+    /// Ends the main copy for this reason, though nobody has asked for that. One that hangs gets, alone, a signal that leaves a core dump if the system is
+    /// set up for that; otherwise all gets the signal for that which is told to end with it.
+    fn end_by_itself(&mut self, now: Tick, why: Say, knobs: Knobs, todo: &mut Actions) {
+        todo.push(Action::Say(why));
+        self.learn(Command::Restart, knobs);
+        let (signal, hangs) = (self.knobs.down_signal, matches!(why, Say::Hung(..)));
         let kill_at = now.after(self.knobs.hung_grace());
         if let Some(copy) = self.main.as_mut() {
-            copy.end(signal.unwrap_or(down_signal) == Signal::TERM, Some(kill_at));
+            copy.end(!hangs && signal == Signal::TERM, Some(kill_at));
             copy.end_check(todo);
-            match signal {
-                None => copy.stop(down_signal, todo),
-                Some(signal) => copy.send(signal, todo),
+            if hangs {
+                copy.send(Signal::ABRT, todo);
+            } else {
+                copy.stop(signal, todo);
             }
         }
     }
@@ -376,8 +382,8 @@ impl Copies {
             Word::Stopping if is_main => copy.observe_stopping(todo),
             Word::Alive if is_main => copy.alive_at = now,
             Word::Hangs(knobs) if is_main && copy.ending.is_none() && !copy.paused => {
-                self.learn(Command::Restart, knobs);
-                self.hang(now, None, todo);
+                self.end_by_itself(now, Say::Hung(pid, None), knobs, todo);
+                todo.push(Action::Announce);
             }
             Word::Reloading(_) | Word::Stopping | Word::Alive | Word::Hangs(_) => {}
             Word::Watch(interval) => {
@@ -385,7 +391,10 @@ impl Copies {
                     todo.push(Action::Announce);
                 }
             }
-            Word::Extend(nanoseconds) => self.overlap(now, overlap::Event::Extend(pid, nanoseconds), todo),
+            Word::Extend(nanoseconds) => {
+                copy.patience.extend(now, nanoseconds);
+                self.overlap(now, overlap::Event::Extend(pid, nanoseconds), todo);
+            }
             Word::Moved(new) => self.moved(now, pid, new, todo),
         }
     }
@@ -430,7 +439,7 @@ impl Copies {
     /// Takes in that a process was stopped or continued, by whomever.
     pub(super) fn observe_pause(&mut self, now: Tick, pid: Pid, paused: bool, todo: &mut Actions) {
         if let Some(copy) = self.main.as_mut().filter(|copy| copy.pid == pid && copy.paused != paused) {
-            (copy.paused, copy.alive_at) = (paused, now);
+            copy.pause(now, paused);
             todo.push(Action::Announce);
         }
     }

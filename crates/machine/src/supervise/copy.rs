@@ -4,6 +4,8 @@
 //! that it ends, it must say within its interval that it is alive. Each message that it is ready or alive, and the end of a pause, begins the
 //! interval anew. The watchdog does not judge a copy that is paused or was told to end. A copy that was told to end is not checked any more, so that
 //! it is not found ready while it ends.
+//!
+//! Where the directory says so, a copy that says when it is ready must be so in time ([`patience`](super::patience)). The main copy is held to that as it is to its watchdog.
 
 use std::num::NonZeroU32;
 
@@ -14,6 +16,7 @@ use super::Actions;
 use super::events::{Action, Job, Say, Slot, Target};
 use super::health::Health;
 use super::leftovers::Ended;
+use super::patience::Patience;
 use crate::probe::{self, Probe};
 use crate::{Pid, Signal, Tick};
 
@@ -36,13 +39,24 @@ pub struct Start {
     pub health: u64,
     /// What is told to end with it, and what may be left behind.
     pub mode: KillMode,
+    /// How long it may take to get ready, in nanoseconds; 0 for no limit.
+    pub patience: u64,
 }
 
 impl Start {
     /// The start of a process without readiness and watchdog.
     pub const fn plain(pid: Pid) -> Start {
-        let mode = KillMode::Process;
-        Start { pid, executed: true, declares: false, check: false, tells: false, watchdog: 0, health: 0, mode }
+        Start {
+            pid,
+            executed: true,
+            declares: false,
+            check: false,
+            tells: false,
+            watchdog: 0,
+            health: 0,
+            mode: KillMode::Process,
+            patience: 0,
+        }
     }
 }
 
@@ -96,6 +110,8 @@ pub struct Copy {
     pub group: Option<Pid>,
     /// All that is told to end with it was told so.
     pub stopped: bool,
+    /// How long it may take to get ready.
+    pub patience: Patience,
 }
 
 impl Copy {
@@ -124,11 +140,12 @@ impl Copy {
             mode: start.mode,
             group: start.mode.leads().then_some(start.pid),
             stopped: false,
+            patience: Patience::new(now, start.patience),
         }
     }
 
     /// The time at which it counts as hanging, if no message comes before.
-    pub fn hung_at(&self) -> Option<Tick> {
+    fn hung_at(&self) -> Option<Tick> {
         let judged = self.watched && self.watchdog > 0 && !self.paused && self.ending.is_none();
         judged.then(|| self.alive_at.after(self.watchdog))
     }
@@ -140,6 +157,18 @@ impl Copy {
             Job::Health(about) if about == self.pid => self.health.started(now, pid),
             Job::Check(_) | Job::Health(_) | Job::Finish => {}
         }
+    }
+
+    /// The time at which it should have been ready, if it does not say before that it is.
+    fn late_at(&self) -> Option<Tick> {
+        self.patience.deadline().filter(|_| self.executed && !self.paused && self.ending.is_none())
+    }
+
+    /// Why it is to be ended, if it is overdue: it counts as hanging, or has not got ready in time.
+    pub fn overdue(&self, now: Tick) -> Option<Say> {
+        let is_due = |at: &Tick| *at <= now;
+        let hung = self.hung_at().filter(is_due).map(|_| Say::Hung(self.pid, Some(self.watchdog)));
+        hung.or_else(|| self.late_at().filter(is_due).map(|_| Say::NotReady(self.pid, self.patience.limit())))
     }
 
     /// Which job about this copy runs as this process.
@@ -157,16 +186,26 @@ impl Copy {
         self.executed && (self.ready || !self.declares) && !self.paused && self.ending.is_none()
     }
 
-    /// The time at which KILL is due, or it counts as hanging.
+    /// The time at which KILL is due, or it is overdue.
     pub fn deadline(&self) -> Option<Tick> {
-        self.ending.map_or(self.hung_at(), |ending| ending.kill_at)
+        let overdue_at = || [self.hung_at(), self.late_at()].into_iter().flatten().min();
+        self.ending.map_or_else(overdue_at, |ending| ending.kill_at)
     }
 
-    /// Makes it the main copy, whose watchdog counts.
+    /// Takes in that it is stopped, or goes on: then all that it is held to begins anew.
+    pub fn pause(&mut self, now: Tick, paused: bool) {
+        if std::mem::replace(&mut self.paused, paused) && !paused {
+            self.patience.begin_anew(now);
+        }
+        self.alive_at = now;
+    }
+
+    /// Makes it the main copy, which is held to all that from now on.
     pub fn promote(&mut self, now: Tick) {
         self.ready &= self.declares;
         (self.paused, self.ending) = (false, None);
         (self.watched, self.alive_at) = (self.ready, now);
+        self.patience.begin_anew(now);
     }
 
     /// Takes in that it is ready. Returns whether that is new.
@@ -177,6 +216,7 @@ impl Copy {
         self.alive_at = now;
         self.watched = true;
         self.reload.iter_mut().for_each(|reload| reload.under_way = false);
+        self.patience.end();
         !std::mem::replace(&mut self.ready, true)
     }
 
@@ -241,12 +281,6 @@ impl Copy {
     pub(super) fn send(&self, signal: Signal, todo: &mut Actions) {
         todo.push(Action::Signal(Target::Process(self.pid), signal));
         todo.push(Action::Signal(Target::Process(self.pid), Signal::CONT));
-    }
-
-    /// Notes that it was stopped or continued by a command.
-    pub fn pause(&mut self, now: Tick, paused: bool) {
-        self.paused = paused;
-        self.alive_at = if paused { self.alive_at } else { now };
     }
 
     /// Kills it, with all that is killed with it.
@@ -314,7 +348,8 @@ impl Copy {
     /// Moves it to another process. If the old process was told to end, the new one must be told too, with `got_term`; if the old one was killed
     /// because its time was over, the new one has until `kill_at`. Returns whether the new process is to be told to end.
     pub fn observe_move(&mut self, now: Tick, pid: Pid, got_term: bool, kill_at: Tick) -> bool {
-        (self.pid, self.paused, self.alive_at, self.leads) = (pid, false, now, false);
+        (self.pid, self.leads) = (pid, false);
+        self.pause(now, false);
         let Some(ending) = &mut self.ending else {
             return false;
         };
@@ -346,6 +381,7 @@ impl Copy {
             mode: self.mode,
             group: self.group.and_then(|group| NonZeroU32::new(group.0)),
             stopped: self.stopped,
+            awaited: self.patience.deadline().is_some(),
         })
     }
 
@@ -366,6 +402,7 @@ impl Copy {
             watchdog: left.watchdog,
             health: 0,
             mode: left.mode,
+            patience: 0,
         };
         let ending = Ending { got_term: left.got_term, kill_at: left.kill_due.then_some(kill_at), killed: false };
         let mut copy = Copy {

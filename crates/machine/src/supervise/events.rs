@@ -148,6 +148,8 @@ pub enum Say {
     Over(Over),
     /// This process is ended, since so many runs of `health` have failed in a row.
     Unhealthy(Pid, u8),
+    /// This process is ended, since it has not got ready within so many nanoseconds, or in the time that it has asked for.
+    NotReady(Pid, u64),
 }
 
 /// What is to be done, in the order of the list.

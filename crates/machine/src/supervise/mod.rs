@@ -25,26 +25,13 @@
 //!
 //! If `d` or `r` has told a service to end, and it has not ended within [`Knobs::timeout_kill`], it gets KILL, whatever was commanded meanwhile.
 //!
-//! `R` replaces the process by a new copy ([`crate::overlap`]). Meanwhile there are two copies: the main one, which has the state above, and a second
-//! one. Commands during a replacement:
-//!
-//! | command | while the new copy is not ready | while the old copy ends |
-//! |---|---|---|
-//! | `u`, `o` | what is wanted changes, the replacement goes on | the same |
-//! | `d` | both are told to end, and no other is started | the new one is told to end too |
-//! | `x` | the new copy is told to end; supervise exits when both have ended | supervise exits when both have ended |
-//! | `t`, `k`, `r`, and every other signal | the old copy gets it; if it ends, the new one becomes the main one at once | the new copy gets it |
-//! | `R` | is remembered, once, and done afterwards | the same |
-//!
-//! If the main copy dies while a new one is not ready, the new one becomes the main copy. If the main copy dies while an old one still ends, it is
-//! started again as usual.
+//! `R` replaces the process by a new copy. Meanwhile there are two copies: the main one, which has the state above, and a second one (`copies`).
 //!
 //! A main copy that has not said in time that it is alive ([`copy`]), or that says itself that it hangs, gets ABRT, then KILL when
-//! [`Knobs::timeout_kill`] (without that, [`HUNG_GRACE`]) is over. Its death is then handled like any other. There is no other way to end a copy that
-//! hangs.
+//! [`Knobs::timeout_kill`] (without that, [`HUNG_GRACE`]) is over. Its death is then handled like any other.
 //!
 //! Where there is a `health` ([`health`]), it is run about the main copy again and again, as long as that is ready. A copy that is unhealthy is told to end as by `r`, but nobody has asked
-//! for that.
+//! for that. So is one that has not got ready in time ([`patience`]), where the directory says how long it may take.
 //!
 //! A process may say that the service is another process from now on ([`Word::Moved`]). Nothing else changes, and the end of the old process means
 //! nothing then. If the service was told to end, the new process is told too.
@@ -69,6 +56,7 @@ pub mod knobs;
 pub mod leftovers;
 mod orders;
 pub mod pace;
+pub mod patience;
 mod phase;
 pub mod restarts;
 mod resume;
@@ -196,7 +184,7 @@ impl Machine {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Returns whether the watchdog of the main copy has run out, unless there is a message that was not read yet.
+    /// Returns whether the watchdog of the main copy has run out, or its time to get ready, unless there is a message that was not read yet.
     pub fn is_overdue(&self, now: Tick) -> bool {
         self.copies.is_overdue(now)
     }

@@ -5,6 +5,7 @@ use svdir::record::{self, Health as Runs, Reload, Role};
 use super::copy::Copy;
 use super::health::Health;
 use super::knobs::Knobs;
+use super::patience::Patience;
 use crate::Tick;
 use crate::overlap::{Overlap, Readiness, Second};
 use crate::probe::Probe;
@@ -23,6 +24,8 @@ pub struct Resumed {
     pub declares: bool,
     /// The interval of `health` in nanoseconds; 0 if there is no `health`.
     pub health: u64,
+    /// How long a copy may take to get ready that has to be in time and has not been yet, in nanoseconds; 0 for no limit.
+    pub patience: u64,
     /// Whether messages of the service can be received. If not, its watchdog does not count.
     pub heard: bool,
     /// How long a `finish` that runs may take, in nanoseconds; for ever if `None`.
@@ -40,7 +43,8 @@ impl Resumed {
         let health = Health::resume(now, self.health, health.filter(|_| self.ours));
         // Earlier releases do not say that a copy can tell.
         let reload = reload.or_else(|| (self.heard && copy.declares).then(Reload::default));
-        Copy { watchdog: if self.heard { copy.watchdog } else { 0 }, health, reload, ..copy }
+        let patience = Patience::new(now, if left.awaited { self.patience } else { 0 });
+        Copy { watchdog: if self.heard { copy.watchdog } else { 0 }, health, reload, patience, ..copy }
     }
 
     /// The second copy, from its part of the record.

@@ -59,6 +59,8 @@ pub struct Copy {
     pub group: Option<NonZeroU32>,
     /// All that is told to end with it was told so.
     pub stopped: bool,
+    /// It has to be ready in time, and has not been yet.
+    pub awaited: bool,
 }
 
 impl Copy {
@@ -83,6 +85,7 @@ impl Copy {
             mode: KillMode::Process,
             group: None,
             stopped: false,
+            awaited: false,
         }
     }
 
@@ -100,7 +103,7 @@ impl Copy {
         section.long(self.watchdog);
         section.number(self.check.map_or(0, NonZeroU32::get));
         // Releases before this one say only that it was sent what ends it.
-        section.flags([self.check_over, self.undeclared, self.leads, self.asked != ending, self.stopped]);
+        section.flags([self.check_over, self.undeclared, self.leads, self.asked != ending, self.stopped, self.awaited]);
         section.byte(self.mode.number());
         section.number(self.group.map_or(0, NonZeroU32::get));
     }
@@ -117,7 +120,7 @@ impl Copy {
         };
         let watchdog = section.long();
         let check = NonZeroU32::new(section.number());
-        let [check_over, undeclared, leads, asked_differs, stopped] = section.flags();
+        let [check_over, undeclared, leads, asked_differs, stopped, awaited] = section.flags();
         let mode = KillMode::from_number(section.byte());
         let group = NonZeroU32::new(section.number()).filter(|_| mode.leads());
         let copy = Copy {
@@ -139,6 +142,7 @@ impl Copy {
             mode,
             group,
             stopped,
+            awaited,
         };
         Some((role, copy))
     }

@@ -366,6 +366,7 @@ pub(crate) mod tests {
                         undeclared: true,
                         leads: true,
                         stopped: true,
+                        awaited: true,
                         ..copy
                     },
                 )
