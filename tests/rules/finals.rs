@@ -1,9 +1,10 @@
 //! The file `final-exits`: ends of `run` after which the service is not started again.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Stdio;
 
-use testkit::signal;
+use testkit::{signal, start, state, wait_until};
 
 use super::service::{ENDS, HELD, LIVES, Service, User, for_each_user};
 
@@ -108,6 +109,30 @@ fn whoever_waits_is_told_at_once_that_it_is_over() {
             assert_eq!(wait(&[&options]), told(state, "it has failed: exited 3"));
         }
         assert_eq!(service.wait(&["--wait=down"]).code, 0);
+    });
+}
+
+#[test]
+fn a_wait_that_has_begun_ends_when_the_service_is_done_or_has_failed() {
+    let failed = |why: &str| (1, format!("svc: warning: unable to wait for web to be ready: it has failed: {why}\n"));
+    let cases = [
+        ("final-exits", "any", "exit 0", (0, String::new())),
+        ("final-exits", "any", "exit 3", failed("exited 3")),
+        ("max-restarts", "1/1s", "kill -9 $$", failed("ended 1 time in 0 seconds")),
+    ];
+    for_each_user(|user| {
+        for (file, contents, end, expected) in &cases {
+            let run = "echo >>starts; until [ -e go ]; do sleep 0.02; done; . ./end";
+            let files = [(*file, *contents), ("end", *end), ("notification-fd", "7")];
+            let service = Service::new(user, run, &files).start();
+            service.wait_up();
+            let told = File::create(service.scratch.path("told")).expect("a file");
+            let mut command = service.scratch.command("svc", &["--wait=ready", "web"]);
+            let mut wait = start(command.stdin(Stdio::null()).stderr(told));
+            wait_until("it waits", || state(wait.pid()) == Some('S'));
+            service.put("go", "");
+            assert_eq!((wait.end(), service.scratch.text("told")), *expected, "{end}");
+        }
     });
 }
 
