@@ -127,6 +127,7 @@ impl World {
                 run.into_iter().for_each(|run| run.killed = true);
                 self.dying.push((pid, Exit::Signal(signal.0)));
             }
+            Action::IsEssential => return Some(Event::Essential(self.pids % 2 == 0)),
             Action::Promote => std::mem::swap(&mut self.main, &mut self.second),
             Action::Quit => {
                 assert_eq!((self.main, self.second, self.finish), (None, None, None), "it quits with a child");

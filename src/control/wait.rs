@@ -164,7 +164,7 @@ impl Service {
                 self.reload = None;
                 Progress::NotYet(facts.clause(wanted))
             }
-            Verdict::Never if facts.has_exited() => Progress::Never(text!("supervise has exited")),
+            Verdict::Never if facts.has_exited() && !facts.is_over() => Progress::Never(text!("supervise has exited")),
             Verdict::Never => Progress::Never(text!(facts.clause(wanted).as_str())),
         }
     }

@@ -210,6 +210,11 @@ impl Facts {
         Some(left.pid().map_or_else(|| format!("of process group {group}"), |pid| format!("pid {pid}")))
     }
 
+    /// Whether it is down for good, and nobody told it to be.
+    pub fn is_over(&self) -> bool {
+        self.over().is_some()
+    }
+
     /// Why it is down for good, if nobody told it to be.
     fn over(&self) -> Option<Over> {
         self.record.and_then(|record| record.decided.over)

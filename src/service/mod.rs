@@ -50,6 +50,10 @@ pub fn be_spared(original: Option<i16>) {
 /// the environment of the service.
 pub const LAST_RUN: &str = "UPHOLD_LAST_RUN";
 
+/// The variable by which a svscan that is an init tells the supervise of a service that it ends with the service, if that is essential. supervise
+/// removes it from the environment of the service.
+pub const BELOW_INIT: &str = "UPHOLD_INIT";
+
 /// Removes from the environment the variables that are meant for this process or for one above it, so that no service
 /// takes them for its own.
 pub fn keep_to_ourselves() {

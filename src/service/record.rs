@@ -142,12 +142,39 @@ pub fn is_this_boot(boot: Boot) -> bool {
     }
 }
 
+/// Returns whether `boot` is the current boot of the system, as far as that can be told: where nothing identifies a boot, each may be.
+pub fn may_be_this_boot(boot: Boot) -> bool {
+    this_boot().is_none() || is_this_boot(boot)
+}
+
 /// The record of a supervise that was killed in this boot of the system. `None` if there was none, or it exited because it
 /// was told to.
 pub fn left_behind(found: Result<Found, Unreadable>) -> Option<Record> {
     let record = found.ok()?.record?;
     let supervise = &record.observed.supervise;
     (!supervise.exited && is_this_boot(supervise.boot)).then_some(record)
+}
+
+/// The record of a supervise that has exited in this boot of the system so that svscan ends with its service, if no svscan has done that yet.
+pub fn left_for_init(found: &Result<Found, Unreadable>) -> Option<Record> {
+    let record = found.as_ref().ok()?.record.filter(Record::ends_init)?;
+    is_this_boot(record.observed.supervise.boot).then_some(record)
+}
+
+/// Notes in the record of the service directory `dir` that svscan has ended with its service, so that the next svscan does not.
+///
+/// # Errors
+/// If the record cannot be read or written. Nothing is changed if it does not say that svscan is to end.
+pub fn note_end_of_init(dir: &Path) -> io::Result<()> {
+    let file = fd::open_own_read_write(&files::of(dir, names::RECORD))?;
+    let mut bytes = [0; slots::FILE];
+    let length = read_from_start(&file, &mut bytes)?;
+    let Some((sequence, mut record)) = slots::newest(&bytes[..length]).filter(|(_, record)| record.ends_init()) else {
+        return Ok(());
+    };
+    record.decided.service.ended = false;
+    let sequence = sequence.next();
+    Slot { file: Some(&file), offset: sequence.offset(), bytes: slots::encode(sequence, &record) }.write()
 }
 
 /// Returns whether there is the record of a supervise that was killed in a boot that cannot be identified.

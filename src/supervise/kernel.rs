@@ -103,6 +103,9 @@ pub trait Kernel {
     /// Reads what the service directory says about the end of the main copy.
     fn rules(&mut self, said: &mut Warnings) -> Rules;
 
+    /// Returns whether the service directory calls the service essential.
+    fn is_essential(&mut self, said: &mut Warnings) -> bool;
+
     /// Reads what the service directory says about the runs of `health`.
     fn health(&mut self, said: &mut Warnings) -> Settings;
 

@@ -242,6 +242,21 @@ pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
     }
 }
 
+/// Returns whether there is a file `essential`. A dangling link counts as no file.
+#[inline(never)]
+pub fn is_essential(dir: &OsStr, said: &mut Warnings) -> bool {
+    match std::fs::metadata(names::ESSENTIAL) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            said.warning(names::ESSENTIAL, text!("unable to stat ", dir, "/", names::ESSENTIAL), &error);
+            false
+        }
+        found => {
+            said.over(names::ESSENTIAL);
+            found.is_ok()
+        }
+    }
+}
+
 /// Reads `max-restarts`: how often the service may end. Warns if that limit can never be reached.
 fn max_restarts(present: Present, backoff: Option<u64>, dir: &OsStr, said: &mut Warnings) -> Option<Limit> {
     let rate = |bytes: &[u8]| {

@@ -56,7 +56,7 @@ use voice::{PROGRAM, VOICE};
 
 use crate::service::notify::NotifySocket;
 use crate::service::successor::{self, Received, Successor};
-use crate::service::{BELOW_SVSCAN, LAST_RUN, be_spared, keep_to_ourselves, record, tick};
+use crate::service::{BELOW_INIT, BELOW_SVSCAN, LAST_RUN, be_spared, keep_to_ourselves, record, tick};
 
 /// The program.
 pub fn main(call: Call) -> i32 {
@@ -113,7 +113,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
     let signals = catch_signals(dir, None)?;
     std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
     let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
-    let last_run = environ::take(LAST_RUN).is_some();
+    let [last_run, below_init] = [LAST_RUN, BELOW_INIT].map(|name| environ::take(name).is_some());
     let log_pipe = log_pipe();
     let (us, mut said, mut begin) = (who_we_are(log_pipe), Warnings::new(VOICE), None);
     // The first record is written before the FIFO `ok` is made, by which clients find a supervise.
@@ -122,6 +122,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
         if last_run {
             found.machine.make_last_run();
         }
+        found.machine.know_init(below_init);
         found.told = Observed { supervise: us, notify: readiness::recorded(&found.notify), ..found.told };
         let record = Record { decided: found.machine.decided(), observed: found.told };
         begin = Some(found);
@@ -203,7 +204,11 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         finish_limit: knobs::finish_limit_for(&decided, dir, &mut said),
         ours: true,
     };
-    let machine = Machine::resume(tick(), &decided, resumed);
+    let mut machine = Machine::resume(tick(), &decided, resumed);
+    // An older release has left it there.
+    if environ::take(BELOW_INIT).is_some() {
+        machine.know_init(true);
+    }
     let mut children = Children::default();
     children.adopt(machine.leads_groups());
     let mut supervisor = Box::new(Supervisor {

@@ -61,6 +61,10 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
             VOICE.warn(&text!("not starting ", dir, " again: ", over::reason(over).as_str()));
             None
         }
+        Say::NoInit => {
+            VOICE.warn(&text!(dir, " is ", names::ESSENTIAL, ", but there is no svscan --init that ends with it"));
+            None
+        }
         // Whoever has cancelled it knows.
         Say::GaveUp(Why::Cancelled(pid)) => {
             log::info!("{}: pid {} was called off", dir.display(), pid.0);

@@ -122,8 +122,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
     }
 
-    /// Waits until something happens, and acts on it. Code that a turn seldom needs is not inlined: otherwise every
-    /// turn would touch the stack that it needs.
+    /// Waits until something happens, and acts on it. Code that a turn seldom needs is not inlined: otherwise every turn would touch its stack.
     #[inline(never)]
     pub fn turn(&mut self) {
         if self.is_due(self.deaf) {
@@ -438,6 +437,7 @@ impl<K: Kernel> Supervisor<'_, K> {
                 let death = Death { at: self.told.main.since, exit, memory: self.told.memory };
                 self.kernel.tally(death, most, &mut self.said);
             }
+            Action::IsEssential => return Some(Event::Essential(self.kernel.is_essential(&mut self.said))),
             Action::Say(what) => {
                 if let Some(Text(why)) = say::say(self.dir, what, self.told.why.bytes()) {
                     self.told.why = sections::Text::new(&why);

@@ -27,7 +27,7 @@ use super::copies::{self, Provisions, Scene};
 use super::finish::start_finish;
 use super::hold::Hold;
 use super::kernel::{Kernel, Outcome, Told, Woken};
-use super::knobs::{health, rules};
+use super::knobs::{health, is_essential, rules};
 use super::leftovers::Children;
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
@@ -187,6 +187,10 @@ impl<'s> Kernel for System<'s> {
 
     fn rules(&mut self, said: &mut Warnings) -> Rules {
         rules(self.provisions.presence.look(), self.dir, said)
+    }
+
+    fn is_essential(&mut self, said: &mut Warnings) -> bool {
+        is_essential(self.dir, said)
     }
 
     fn health(&mut self, said: &mut Warnings) -> Settings {

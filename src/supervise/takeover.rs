@@ -34,7 +34,8 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// Goes on from the record of the last supervise if that was killed; otherwise begins anew with `want`.
+    /// Goes on from the record of the last supervise if that was killed, or has exited so that svscan ends and no svscan has heard of that; otherwise
+    /// begins anew with `want`.
     ///
     /// # Errors
     /// If it cannot be found out whether a process that was left behind still lives, or if one lives that belongs to
@@ -49,7 +50,7 @@ impl Beginning {
                 &unknown,
             );
         }
-        let Some(left) = record::left_behind(found) else {
+        let Some(left) = record::left_for_init(&found).or_else(|| record::left_behind(found)) else {
             let main = Process { since: now(), ..Process::default() };
             let (machine, notify) = (Machine::new(want), NotifySocket::default());
             let told = Observed { main, ..Observed::default() };

@@ -1,38 +1,41 @@
 //! How `svscan --init` ends, as the first process of a container or of a machine: its exit code, and the end of all processes that are left.
 
-use std::ffi::{CString, OsStr, OsString};
-use std::path::Path;
+use std::ffi::{CString, OsString};
+use std::path::{Path, PathBuf};
 
 use cli::text;
 use machine::SECOND;
 use machine::scan::{Id, Role};
-use svdir::{Exit, Record};
+use svdir::{Exit, Record, names};
 use sys::exec::{Prepared, c_string};
 use sys::process;
 use sys::signals::Signals;
 
 use super::arguments::VOICE;
+use super::proofs::Proofs;
 use super::services::Services;
 use super::system::System;
 use crate::service::processes::kill_descendants;
-use crate::service::tick;
+use crate::service::{files, tick};
 
 /// How long processes that were left behind may take to die of KILL, in nanoseconds.
 const LAST_LOOK: u64 = SECOND / 2;
 /// The time in nanoseconds after which the svscan of a machine, which must not end, tries again to begin or to execute its halt program.
 const AGAIN: u64 = 5 * SECOND;
 
-/// The service of `--exit-with`, if there is one, and the exit code of svscan.
+/// The services with which an init ends: that of `--exit-with`, if there is one, and those that are essential. And the exit code of svscan.
 pub struct Last {
     name: Option<OsString>,
     /// The exit code of svscan, once it is known.
     code: Option<u8>,
+    /// The essential services that are down for good. Their records say that svscan is to end, until it has.
+    essential: Vec<(Id, PathBuf)>,
 }
 
 impl Last {
     /// Makes a `Last` for the service `name`, without an exit code yet.
     pub fn new(name: Option<OsString>) -> Last {
-        Last { name, code: None }
+        Last { name, code: None, essential: Vec::new() }
     }
 
     /// Returns the exit code of svscan.
@@ -40,32 +43,49 @@ impl Last {
         self.code.unwrap_or(0)
     }
 
-    /// Takes note that a supervise has exited. If it was the supervise of this service, and a stop has begun or `run` ended by itself, svscan exits with
-    /// the last exit code of `run`. Returns whether the stop has to begin now.
+    /// Takes note that the supervise of a service, not of a logger, has exited. If `run` has ended by itself and the service is that of `--exit-with`, or
+    /// the service is essential and down for good, svscan exits with the last exit code of `run`; so it does if a stop has begun and the service is that
+    /// of `--exit-with`. `is_named` says whether its name leads to it and can be looked at. Returns whether the stop has to begin now.
     pub fn see_exit<S: System>(
         &mut self,
         system: &S,
         services: &Services<S>,
         id: Id,
-        role: Role,
+        is_named: bool,
         stopping: bool,
     ) -> bool {
-        let is_it = |name: &&OsStr| role == Role::Main && services.is_called(system, id, name);
-        let Some(name) = self.name.as_deref().filter(is_it) else {
+        let name = self.name.as_deref().filter(|name| services.is_called(system, id, name));
+        let dir = name.map(PathBuf::from).or_else(|| services.named(id, Role::Main).filter(|_| is_named));
+        let record = dir.and_then(|dir| Some((system.record(&dir)?, dir)));
+        let Some((record, dir)) = record.filter(|(record, _)| record.observed.supervise.exited) else {
             return false;
         };
-        let record = system.record(Path::new(name));
-        let Some(Record { decided, .. }) = record.filter(|record| record.observed.supervise.exited) else {
-            return false;
-        };
-        let ended = decided.service.ended;
-        if stopping || ended {
+        let is_essential = record.ends_init();
+        let Record { decided, .. } = record;
+        let ends = is_essential || (name.is_some() && decided.service.ended);
+        if ends || (name.is_some() && stopping) {
             self.code = self.code.or(decided.pace.last_exit.map(code));
         }
-        if ended && !stopping {
-            log::info!("{}: ended, and svscan with it", Path::new(name).display());
+        if ends && !stopping {
+            log::info!("{}: ended, and svscan with it", dir.display());
         }
-        ended && !stopping
+        if is_essential {
+            self.essential.push((id, dir));
+        }
+        ends && !stopping
+    }
+
+    /// Takes note that svscan has ended with the essential services that are down for good, so that the next svscan does not.
+    pub fn note_end<S: System>(&mut self, system: &mut S, services: &mut Services<S>, proofs: &mut Proofs) {
+        for (id, dir) in std::mem::take(&mut self.essential) {
+            if !services.may_look(system, proofs, id) || !services.is_named(system, id) {
+                continue;
+            }
+            if let Err(error) = system.note_end(&dir) {
+                let record = files::of(&dir, names::RECORD);
+                VOICE.warning(&text!("unable to write ", record, ", the next svscan will end at once"), &error);
+            }
+        }
     }
 }
 

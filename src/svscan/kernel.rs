@@ -29,7 +29,7 @@ use crate::service::processes::{kill, kill_descendants, machine_pid, own};
 use crate::service::programs::Peers;
 use crate::service::running::RunningSupervise;
 use crate::service::successor::{Answer, Successor};
-use crate::service::{BELOW_SVSCAN, LAST_RUN, files, record, tick};
+use crate::service::{BELOW_INIT, BELOW_SVSCAN, LAST_RUN, files, record, tick};
 
 /// The real system, with the descriptors and other resources that svscan holds.
 pub struct Kernel {
@@ -40,8 +40,8 @@ pub struct Kernel {
     peers: Peers,
     /// The inherited soft limit on open files, for the children; `None` if svscan has not changed it.
     open_files: Option<u64>,
-    /// Whether supervises lead sessions of their own: a signal to the process group of an init is not meant for them.
-    own_session: bool,
+    /// Whether this svscan is an init. Then supervises lead sessions of their own, since a signal to the process group of an init is not meant for them.
+    is_init: bool,
     /// The lock under which the copiers write.
     lines: Option<OwnedFd>,
     /// Two descriptors that an init holds until the stop begins, so that the stop does not run out of descriptors: reading `/proc` takes two.
@@ -71,7 +71,7 @@ impl Kernel {
             successor: Successor::new(call, VOICE, text!("svscan")),
             peers: Peers::of(call),
             open_files,
-            own_session: is_init,
+            is_init,
             lines,
             spare: None,
             spares: is_init,
@@ -205,7 +205,14 @@ impl System for Kernel {
     }
 
     fn record(&self, dir: &Path) -> Option<Record> {
-        record::read(dir).ok().and_then(|found| found.record)
+        let mut record = record::read(dir).ok()?.record?;
+        // The supervise of another boot did not end just now.
+        record.decided.service.ended &= record::may_be_this_boot(record.observed.supervise.boot);
+        Some(record)
+    }
+
+    fn note_end(&mut self, dir: &Path) -> io::Result<()> {
+        record::note_end_of_init(dir)
     }
 
     fn was_left_behind(&self, dir: &Path) -> bool {
@@ -221,12 +228,14 @@ impl System for Kernel {
             Role::Main => pipe.and_then(|pipe| Some((pipe.writer()?, 1))),
             Role::Log => pipe.map(|pipe| (pipe.reader(), 0)),
         };
-        let given = [(BELOW_SVSCAN, role == Role::Main && end.is_some()), (LAST_RUN, is_last)];
+        let is_main = role == Role::Main;
+        let given =
+            [(BELOW_SVSCAN, is_main && end.is_some()), (LAST_RUN, is_last), (BELOW_INIT, is_main && self.is_init)];
         // The name of a service may look like an option, such as --help.
         let dotted = Path::new(".").join(dir);
         let operand = if dir.as_encoded_bytes().starts_with(b"--") { dotted.as_os_str() } else { dir };
         let supervise = self.peers.program("supervise", &[operand]);
-        let child = Child { open_files: self.open_files, own_session: self.own_session, environment: telling(given) };
+        let child = Child { open_files: self.open_files, own_session: self.is_init, environment: telling(given) };
         child.spawn(&supervise, ("supervise ", dir), end.as_slice())
     }
 

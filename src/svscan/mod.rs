@@ -45,7 +45,7 @@ use scanner::Scanner;
 use upgrade::ScanState;
 
 use crate::service::successor::{self, Received};
-use crate::service::{BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, keep_to_ourselves, record, scan_dir};
+use crate::service::{BELOW_INIT, BELOW_SVSCAN, LAST_RUN, STOP, be_spared, files, keep_to_ourselves, record, scan_dir};
 
 /// The program.
 pub fn main(call: Call) -> i32 {
@@ -148,7 +148,7 @@ fn go_on(call: &Call, arguments: &Arguments, state: &[u8]) -> anyhow::Result<Sca
 /// Does what every svscan does before it looks at services.
 fn prepare() {
     // Another svscan may have set these for the supervise in whose service this svscan runs.
-    [BELOW_SVSCAN, LAST_RUN].into_iter().for_each(|name| drop(environ::take(name)));
+    [BELOW_SVSCAN, LAST_RUN, BELOW_INIT].into_iter().for_each(|name| drop(environ::take(name)));
     keep_to_ourselves();
     record::tell_boot();
     // These are services whose supervise was killed, and processes that services leave behind.

@@ -143,7 +143,11 @@ impl<S: System> Scanner<S> {
     pub fn act(&mut self) -> bool {
         self.proofs.say_late(self.system.now(), &mut self.services.said);
         if let Some(stopping) = &mut self.stopping {
-            return stopping.go_on(&mut self.system, &mut self.services, &mut self.proofs, &mut self.starter);
+            let over = stopping.go_on(&mut self.system, &mut self.services, &mut self.proofs, &mut self.starter);
+            if over {
+                self.last.note_end(&mut self.system, &mut self.services, &mut self.proofs);
+            }
+            return over;
         }
         for (id, role) in self.proofs.postponed() {
             self.start(id, role);
@@ -270,9 +274,30 @@ impl<S: System> Scanner<S> {
             stopping.ended(id, role, end);
         }
         // One that was killed has left no code. One that has exited has just written it.
-        if end == End::Exited && self.last.see_exit(&self.system, &self.services, id, role, self.stopping.is_some()) {
+        if self.init.is_none() || role == Role::Log || end == End::Killed {
+            return;
+        }
+        // If its record cannot be read by its name now, the next supervise of an essential service exits too.
+        let is_named = self.finds_by_name(id);
+        if self.last.see_exit(&self.system, &self.services, id, is_named, self.stopping.is_some()) {
             self.stop();
         }
+    }
+
+    /// Returns whether the service can be looked at by its name now, and the name still leads to it.
+    fn finds_by_name(&mut self, id: Id) -> bool {
+        let Some(name) = self.services.scan.name(id) else {
+            return false;
+        };
+        if !self.proofs.may_look(&mut self.system, &name, &mut self.services.said) {
+            return false;
+        }
+        let is_named = self.services.is_named(&self.system, id);
+        // What was found out must not be known for nothing.
+        if !is_named && self.stopping.is_none() {
+            looks::look(&mut self.system, &mut self.services, &mut self.proofs, &name);
+        }
+        is_named
     }
 
     /// Returns whether TERM or INT has come to an init since the last call.

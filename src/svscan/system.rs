@@ -132,6 +132,8 @@ pub trait System {
     fn find_supervise(&mut self, dir: &Path) -> io::Result<Option<(Self::Fifo, Option<Pid>)>>;
     /// Reads the record that the supervise of a directory has written.
     fn record(&self, dir: &Path) -> Option<Record>;
+    /// Notes in the record of a directory that svscan has ended with its essential service.
+    fn note_end(&mut self, dir: &Path) -> io::Result<()>;
     /// Returns whether the supervise of a directory was killed, and has left a service behind.
     fn was_left_behind(&self, dir: &Path) -> bool;
     /// Starts a child. A service gets the write end of `pipe` as its stdout; a logger or copier gets the read end as its stdin.

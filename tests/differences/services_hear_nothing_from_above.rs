@@ -6,7 +6,7 @@ use testkit::{Scratch, start, wait_until};
 
 use crate::world::lines;
 
-const ABOVE: [&str; 8] = [
+const ABOVE: [&str; 9] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -15,6 +15,7 @@ const ABOVE: [&str; 8] = [
     "LISTEN_FDNAMES",
     // As another svscan sets it for the supervise of one service.
     "UPHOLD_LAST_RUN",
+    "UPHOLD_INIT",
     // As svscan itself sets it.
     "UPHOLD_BOOT",
 ];

@@ -6,6 +6,7 @@
 mod boots;
 mod container;
 mod endings;
+mod essential;
 mod far;
 mod lines;
 mod orphans;

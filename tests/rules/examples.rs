@@ -20,7 +20,8 @@ fn copy(scratch: &Scratch) {
             copy_files(&limits, &scratch.mkdir(dir.join("cgroup")));
         }
     }
-    for made in ["cleanup/last", "job/result", "health/sick", "helpers/helper", "ready/stuck"] {
+    let all = ["cleanup/last", "job/result", "health/sick", "helpers/helper", "ready/stuck", "heart/broken"];
+    for made in all {
         let _ = fs::remove_file(scratch.path("rules").join(made));
     }
 }
@@ -54,6 +55,8 @@ fn each_service_of_the_examples_does_what_it_says() {
     let long = || scratch.run("svstat", &["--long", "rules/memory"]).out();
     wait_until("it is limited", || long().contains(", killed for memory") || long().contains(", cgroup"));
     said_so("ready", ", ready ");
+    scratch.write("rules/heart/broken", "");
+    said_so("heart", ", failed: exited 7");
     assert!(!stuck.exists(), "it was stuck first");
     let first = wait_up(&scratch, "rules/health");
     scratch.write("rules/health/sick", "");
@@ -66,4 +69,13 @@ fn each_service_of_the_examples_does_what_it_says() {
     assert!(!lives(helper), "it was waited for");
     let told = || fs::read_to_string(scratch.path("rules/cleanup/last")).unwrap_or_default();
     wait_until("finish was told", || told() == "cleanup: exit code 3, signal 0\n");
+}
+
+#[test]
+fn an_init_ends_with_the_essential_service_of_the_examples() {
+    let scratch = Scratch::new();
+    copy(&scratch);
+    scratch.write("rules/heart/broken", "");
+    let mut command = scratch.command("svscan", &["--init", "--grace", "100000", "rules"]);
+    assert_eq!(start(&mut command).end(), 7);
 }

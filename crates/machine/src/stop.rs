@@ -149,7 +149,7 @@ pub struct Stop {
     second_sweep: Option<Tick>,
     /// The supervises that had not exited when the phase of killing began; `None` if it did not begin.
     late: Option<Vec<(Id, Role)>>,
-    /// Whether the stop was asked for by a signal: it may have begun by `--exit-with`.
+    /// Whether the stop was asked for by a signal: it may have begun by `--exit-with` or an essential service.
     asked: bool,
 }
 

@@ -101,9 +101,9 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
     // The process may also have changed because of another client's command, or by itself. Each start clears the reason, so a reason is
     // about a copy that was started since.
     let given_up = commanded.is_some() && record.observed.why.some().is_some();
-    // While `finish` runs, or something is left behind, it is not yet.
+    // While `finish` runs, or something is left behind, it is not yet. A supervise that has exited for another reason begins anew when it is started again.
     let ends = decided.finish.is_some() || !decided.leftovers.is_empty();
-    let over = decided.over.filter(|_| !ends && !exited);
+    let over = decided.over.filter(|_| !ends && (!exited || service.ended));
     let is_down = decided.main.is_none() && decided.second.is_none() && !ends;
     let there = match wanted {
         Wanted::Up => is_up,
@@ -298,6 +298,13 @@ mod tests {
             assert_eq!(all(commanded, &failed), [Never, Never, There]);
             let done = Record { decided: Decided { over: Some(Over::Done), ..down.decided }, ..down };
             assert_eq!(all(commanded, &done), [Never, There, There]);
+            let supervise = Supervise { exited: true, ..Supervise::default() };
+            let left = |ended| {
+                let left = with_service(done, Service { ended, ..service });
+                Record { observed: Observed { supervise, ..left.observed }, ..left }
+            };
+            assert_eq!(all(commanded, &left(true)), [Never, There, There], "svscan ends with it");
+            assert_eq!(all(commanded, &left(false)), [Never, Never, There]);
             let finish = Some(Finish { pid: pid(9) });
             let finishing = Record { decided: Decided { finish, ..done.decided }, ..done };
             assert_ne!(judge(Wanted::Ready, commanded, &finishing), There);

@@ -88,6 +88,7 @@ fn states() -> Vec<(&'static str, Service)> {
         let mut service = Service::up();
         let finals = Finals::parse(b"any", |_| None).expect("a list of ends");
         service.ends(MAIN, exit, Rules { finals, ..Rules::default() });
+        service.step(Event::Essential(false));
         service
     };
     let mut warming = Service::up().told(Command::Replace);
@@ -159,7 +160,8 @@ fn outcome(mut service: Service, command: Command) -> String {
             | Action::Signal(..)
             | Action::Look(..)
             | Action::Promote
-            | Action::Tally(..) => {
+            | Action::Tally(..)
+            | Action::IsEssential => {
                 said.push(format!("{action:?}"));
             }
         }

@@ -34,6 +34,7 @@ impl Service {
                         let start = Start { executed: self.executes, ..Start::plain(Pid(self.pid)) };
                         next = Some(Event::Started(slot, start));
                     }
+                    Action::IsEssential => next = Some(Event::Essential(false)),
                     Action::Quit => self.quit = true,
                     _ => {}
                 }

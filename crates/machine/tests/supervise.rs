@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use svdir::finals::Finals;
 use svdir::record::handover::Handover;
 use svdir::record::slots::{self, Sequence};
-use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Reload, Role};
+use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Reload, Role, Service};
 use svdir::{Command, Exit, KillMode, Status, Want};
 use tai::Label;
 
@@ -98,6 +98,8 @@ enum Happening {
     HelperEnds,
     /// From now on supervise is told when one ends, or not.
     Tells(bool),
+    /// From now on the service is essential, or not.
+    Essential(bool),
     /// From now on a `finish` that is started does this.
     FinishDoes(FinishDoes),
     /// One that runs, if there is one, ends with this code.
@@ -318,6 +320,9 @@ struct World {
     health: health::Settings,
     health_does: CheckDoes,
     rules: Rules,
+    /// The service is essential; svscan is an init.
+    essential: bool,
+    below_init: bool,
     finish_does: FinishDoes,
     /// How many ends in a row have made the pace longer.
     slowed: u32,
@@ -372,6 +377,8 @@ impl World {
             health: health::Settings { interval: 0, ..health::Settings::default() },
             health_does: CheckDoes::Succeeds,
             rules: Rules::default(),
+            essential: false,
+            below_init: false,
             finish_does: FinishDoes::Ends(0),
             slowed: 0,
             slowed_until: Tick(0),
@@ -387,6 +394,13 @@ impl World {
         world.announce(world.record());
         world.step(Event::Begin);
         world
+    }
+
+    /// From now on svscan is an init, or not.
+    fn is_below_init(&mut self, init: bool) {
+        self.below_init = init;
+        self.machine.know_init(init);
+        self.announce(self.record());
     }
 
     fn decided(&self) -> Decided {
@@ -462,6 +476,8 @@ impl World {
             );
             assert!(is_finishing || after.decided.over == over, "{event:?} changes what is over");
         }
+        let Service { ended, exiting, .. } = after.decided.service;
+        assert!(!ended || (exiting && self.below_init && after.decided.over.is_some()), "svscan ends without a reason");
         let is_ending = after.decided.finish.is_some() || after.decided.leftovers.ending;
         let is_down = after.status().want == Want::Down || is_ending;
         assert!(after.decided.over.is_none() || is_down, "what is over is wanted");
@@ -665,6 +681,11 @@ impl World {
                 assert!(finish.late_at().is_some_and(|at| at <= self.now), "it has time to end");
             }
             Action::Say(Say::Over(over)) => assert_eq!(self.decided().over, Some(over)),
+            Action::Say(Say::NoInit) => assert!(self.essential && !self.below_init && self.decided().over.is_some()),
+            Action::IsEssential => {
+                assert!(self.decided().over.is_some() && self.child.is_none() && self.finish.is_none());
+                return Some(Event::Essential(self.essential));
+            }
             Action::Signal(target, signal) => self.signal(target, signal),
             Action::Look(leader, known) => {
                 let left = self.look_for(leader);
@@ -1308,6 +1329,7 @@ impl World {
                 }
             }
             Happening::Rules(rules) => self.rules = rules,
+            Happening::Essential(essential) => self.essential = essential,
             Happening::FinishDoes(does) => self.finish_does = does,
             Happening::FinishEnds(code) => {
                 if let Some(finish) = &mut self.finish {
@@ -1710,6 +1732,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         3 => any_health().prop_map(Happening::Health),
         2 => any_check().prop_map(Happening::HealthDoes),
         3 => any_rules().prop_map(Happening::Rules),
+        1 => any::<bool>().prop_map(Happening::Essential),
         2 => any_finish().prop_map(Happening::FinishDoes),
         3 => any_mode(),
         2 => Just(Happening::HelperEnds),
@@ -1742,9 +1765,12 @@ proptest! {
     fn no_world_makes_it_break_a_promise(
         want in any_want(),
         stubborn: bool,
+        init: bool,
         happenings in prop::collection::vec(any_happening(), 0..60),
     ) {
-        World::new(want, stubborn).live(&happenings);
+        let mut world = World::new(want, stubborn);
+        world.is_below_init(init);
+        world.live(&happenings);
     }
 
     #[test]
@@ -3068,4 +3094,76 @@ fn a_replacement_waits_until_nothing_is_left_of_an_old_copy() {
     called_off.step(Tick(4), replace);
     called_off.step(Tick(4), Event::Command(Command::Down, knobs));
     assert!(!called_off.decided().service.replace_due);
+}
+
+/// One of which every end is final, below a svscan that is an init. Its supervise leaves.
+fn ends_below_init(essential: bool, finish: bool) -> World {
+    let mut world = final_always();
+    world.rules.finish = finish;
+    world.essential = essential;
+    world.is_below_init(true);
+    world.live(&[Happening::ChildEnds])
+}
+
+#[test]
+fn supervise_leaves_with_an_essential_service_that_is_down_for_good_and_the_record_says_so() {
+    for finish in [false, true] {
+        let world = ends_below_init(true, finish);
+        let decided = world.decided();
+        assert_eq!((world.quit, decided.service.ended, decided.over), (true, true, Some(Over::Ended(EXIT))));
+        assert_eq!((decided.pace.last_exit, world.status().want), (Some(EXIT), Want::Down));
+        let world = ends_below_init(false, finish);
+        assert_eq!((world.quit, world.decided().service.ended), (false, false));
+    }
+}
+
+#[test]
+fn an_essential_service_that_somebody_takes_down_or_that_is_not_below_an_init_keeps_its_supervise() {
+    let mut world = World::new(Want::Up, false);
+    (world.rules, world.essential) = (Rules { finals: Finals::ANY, ..Rules::default() }, true);
+    world.is_below_init(true);
+    let world = world.live(&[Happening::Command(Command::Down), Happening::Pass(SECOND)]);
+    assert_eq!((world.quit, world.decided().service.ended, world.child.is_some()), (false, false, false));
+    let mut world = final_always();
+    world.essential = true;
+    let world = world.live(&[Happening::ChildEnds]);
+    assert_eq!((world.quit, world.decided().over), (false, Some(Over::Ended(EXIT))));
+}
+
+#[test]
+fn an_essential_service_waits_for_an_old_copy_and_may_be_wanted_up_meanwhile() {
+    let mut world = World::new(Want::Up, true);
+    (world.rules, world.essential) = (Rules { finals: Finals::ANY, ..Rules::default() }, true);
+    world.is_below_init(true);
+    let world = world.live(&[Happening::Command(Command::Replace), Happening::Pass(SECOND), Happening::ChildEnds]);
+    assert_eq!((world.quit, world.role()), (false, Some(Role::EndingOld)));
+    assert!(world.decided().service.ended);
+    let mut world = world.live(&[Happening::Command(Command::Up)]);
+    assert!(!world.decided().service.ended, "somebody wants it");
+    world = world.live(&[Happening::SecondEnds, Happening::Pass(SECOND)]);
+    assert!(!world.quit && world.child.is_some());
+}
+
+#[test]
+fn what_no_svscan_has_heard_of_is_heard_by_the_next_init_and_is_just_down_for_another() {
+    let left = ends_below_init(true, false).decided();
+    for init in [false, true] {
+        let resumed = Resumed {
+            last_start: None,
+            knobs: patient(),
+            checks: false,
+            health: 0,
+            patience: 0,
+            declares: false,
+            heard: true,
+            finish_limit: None,
+            ours: false,
+        };
+        let mut machine = Machine::resume(Tick(SECOND), &left, resumed);
+        machine.know_init(init);
+        let quits = machine.step(Tick(SECOND), Event::Begin).into_iter().any(|action| action == Action::Quit);
+        let decided = machine.decided();
+        assert_eq!((quits, decided.service.ended, decided.service.exiting), (init, init, init));
+        assert_eq!((decided.over, decided.service.want), (left.over, Want::Down));
+    }
 }

@@ -52,6 +52,8 @@ pub const HEALTH: &str = "health";
 pub const HEALTH_INTERVAL: &str = "health-interval";
 /// Knob: how many runs of [`HEALTH`] must fail in a row.
 pub const HEALTH_FAILS: &str = "health-fails";
+/// If this file exists when the service is down for good by itself, svscan as an init ends with it.
+pub const ESSENTIAL: &str = "essential";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.

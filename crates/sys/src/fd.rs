@@ -59,6 +59,11 @@ pub fn open_read_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDWR, Mode::empty())
 }
 
+/// Opens an existing file for reading and writing, but fails with ELOOP for a link, which could lead anywhere.
+pub fn open_own_read_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
+    open(path, OFlag::O_RDWR | OFlag::O_NOFOLLOW, Mode::empty())
+}
+
 /// Opens a file for appending; makes it with mode 0600 if it does not exist.
 pub fn open_append<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT, Mode::S_IRUSR | Mode::S_IWUSR)

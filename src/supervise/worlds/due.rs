@@ -14,7 +14,7 @@ const MOST_CALLS: u32 = 2000;
 #[derive(Default)]
 pub struct Due {
     calls: u32,
-    /// The events of starts and looks. The machine must take them in before anything else.
+    /// The events of starts and looks, and the answers to questions. The machine must take them in before anything else.
     outcomes: VecDeque<Event>,
     /// How many of them come from the event that the machine takes in now.
     fresh: usize,
@@ -82,7 +82,9 @@ impl Due {
             );
         }
         match *event {
-            Event::Started(..) | Event::NotStarted(..) | Event::Left(..) => panic!("{event:?} of no action"),
+            Event::Started(..) | Event::NotStarted(..) | Event::Left(..) | Event::Essential(_) => {
+                panic!("{event:?} of no action")
+            }
             Event::Command(command, _) => assert_eq!(self.commands.pop_front(), Some(command)),
             Event::Begin => {}
             Event::Ended(..)

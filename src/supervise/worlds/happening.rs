@@ -45,6 +45,8 @@ pub enum Happening {
     Mode(KillMode, bool),
     /// Such a process ends by itself.
     HelperEnds,
+    /// From now on the service is essential, or not.
+    Essential(bool),
     /// A child ends that is not a process of the service: one that closes descriptors from datagrams, or one that was
     /// there before.
     ListenerEnds,
@@ -119,8 +121,9 @@ impl Ability {
 }
 
 /// What the new file of supervise answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NewFile {
+    #[default]
     Understands,
     Refuses,
     Hangs,
@@ -159,6 +162,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => new_file.prop_map(Happening::NewFile),
         3 => select(&[0, 1, 125][..]).prop_map(Happening::FinishEnds),
         3 => any_rules().prop_map(Happening::Rules),
+        1 => any::<bool>().prop_map(Happening::Essential),
         2 => any_health().prop_map(Happening::Health),
         3 => any_mode().prop_map(|(mode, helps)| Happening::Mode(mode, helps)),
         1 => Just(Happening::HelperEnds),

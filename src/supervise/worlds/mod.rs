@@ -107,6 +107,8 @@ impl Life {
         assert_eq!(world.processes.first(What::Finish), None, "it has left a finish behind");
         let is_recorded = world.record.observed.supervise.exited || world.hand.rewrite.is_some();
         assert!(is_recorded, "its successor would take over");
+        let ends_init = decided.service.ended && decided.over.is_some();
+        assert!(!ends_init || world.below_init, "there is no init that could end");
     }
 
     /// Checks what must be true before each turn.
@@ -170,6 +172,7 @@ fn supervisor(world: &Rc<RefCell<World>>, beginning: &Beginning) -> Loop {
             if world.borrow().last_run {
                 machine.make_last_run();
             }
+            machine.know_init(world.borrow().below_init);
             (machine, Observed::default())
         }
         Beginning::TakeOver => {
@@ -229,11 +232,12 @@ proptest! {
     fn no_world_makes_the_loop_break_a_promise(
         want in prop_oneof![3 => Just(Want::Up), 1 => Just(Want::Down)],
         last_run in prop::bool::weighted(0.1),
+        below_init in prop::bool::weighted(0.3),
         script in any_script(LENGTH),
     ) {
         overheard::listen();
         let mut world = World::new(script);
-        (world.want, world.last_run) = (want, last_run);
+        (world.want, world.last_run, world.below_init) = (want, last_run, below_init);
         Life::live_in(world).comes_to_rest();
     }
 }

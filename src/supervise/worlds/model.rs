@@ -186,6 +186,13 @@ impl Kernel for Model {
         self.call().rules
     }
 
+    fn is_essential(&mut self, _: &mut Warnings) -> bool {
+        let mut world = self.call();
+        let essential = world.essential;
+        world.due.comes(Event::Essential(essential));
+        essential
+    }
+
     fn health(&mut self, _: &mut Warnings) -> Settings {
         match self.call().health {
             Settings { interval: 0, .. } => Settings::default(),

@@ -32,12 +32,17 @@ pub enum Fate {
 }
 
 /// A world.
+#[derive(Default)]
 pub struct World {
     pub now: Tick,
     /// What is wanted at first.
     pub want: Want,
     /// Supervise exits when `run` ends by itself.
     pub last_run: bool,
+    /// svscan is an init.
+    pub below_init: bool,
+    /// The service is essential.
+    pub essential: bool,
     pub script: VecDeque<(u32, Happening)>,
     /// Nothing is left to happen.
     pub idle: bool,
@@ -77,32 +82,11 @@ impl World {
     pub fn new(script: Script) -> World {
         World {
             now: Tick(5 * SECOND),
-            want: Want::Up,
-            last_run: false,
             script: script.into(),
-            idle: false,
-            expected: None,
-            record: Record::default(),
             has_files: true,
-            recalled: false,
-            lost_signal: false,
-            left: false,
             knobs: Knobs { patience: Some(4 * SECOND), ..Knobs::default() },
-            rules: Rules::default(),
-            mode: (KillMode::Process, false),
             health: Settings { interval: 0, fails: 1 },
-            patience: 0,
-            declares: [false; 3],
-            control: VecDeque::new(),
-            words: VecDeque::new(),
-            hand: Hand::default(),
-            due: Due::default(),
-            processes: Processes::default(),
-            impossible: Vec::new(),
-            stamps: 0,
-            idle_turns: 0,
-            watchdog: 0,
-            new_file: NewFile::Understands,
+            ..World::default()
         }
     }
 
@@ -181,6 +165,7 @@ impl World {
             Happening::HelperEnds => self.end_first(What::Helper, 0),
             Happening::Patience(limit) => self.patience = limit,
             Happening::Rules(rules) => self.rules = rules,
+            Happening::Essential(essential) => self.essential = essential,
             Happening::ListenerEnds => drop(self.make(What::Listener, Life::Ended(Change::Exited(0)))),
             Happening::StrangerEnds => drop(self.make(What::Stranger, Life::Ended(Change::Exited(1)))),
             Happening::FilesRemoved => (self.has_files, self.recalled, self.hand.signal) = (false, true, true),

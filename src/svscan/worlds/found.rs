@@ -7,7 +7,7 @@ use super::run;
 use super::script::{Fault, Happening, Log, Step, Target};
 use super::world::World;
 use crate::service::overheard;
-use Happening::{Dies, Elsewhere, Link, Retarget};
+use Happening::{Dies, Elsewhere, EndsForGood, Kill, Link, Retarget};
 
 /// More calls than the loop makes before it sleeps: the step happens during a sleep.
 const LATER: u8 = u8::MAX;
@@ -227,4 +227,45 @@ fn a_pipe_that_cannot_be_made_is_said_once_and_again_when_that_comes_back() {
         ],
     );
     assert_eq!(said("svscan: warning: unable to create pipe for a: process cannot open more files\n"), 2);
+}
+
+/// Runs an init in a world with two services, of which the first is down for good, and then this happens. Returns whether the init has ended with it.
+fn ends_with_essential(steps: impl IntoIterator<Item = (u8, u64, Happening)>) -> bool {
+    let first = [(0, 0, Link(0, DIRECTORY)), (0, 0, Link(1, OTHER)), (LATER, 2 * SECOND, EndsForGood(0))];
+    let script = first.into_iter().chain(steps).map(|(calls, after, what)| step(calls, after, what)).collect();
+    let world = run(World::new([0, 1].into(), true, script), false);
+    let world = world.borrow();
+    assert!(!world.told_to_stop);
+    let ended = world.ended.iter().any(|&id| world.is_listed(id));
+    assert!(!ended || world.stopping.is_none(), "the next one would end at once");
+    world.stopping.is_some()
+}
+
+#[test]
+fn an_init_ends_with_an_essential_service_whoever_kills_it_meanwhile() {
+    assert!(ends_with_essential([]));
+    for calls in 0..60 {
+        assert!(ends_with_essential([(calls, 0, Kill)]), "killed after {calls} calls");
+        assert!(ends_with_essential([(calls, 0, Kill), (calls, 0, Kill)]), "killed twice after {calls} calls");
+    }
+}
+
+#[test]
+fn an_init_does_not_look_at_the_record_of_an_essential_service_where_the_look_may_last_for_ever() {
+    assert!(!ends_with_essential([(0, 0, Happening::Unlink(0))]), "it is not listed");
+    let script = [
+        (0, 0, Link(0, DIRECTORY)),
+        (LATER, 2 * SECOND, Elsewhere(0, true)),
+        (LATER, SECOND, EndsForGood(0)),
+        (LATER, 20 * SECOND, Elsewhere(0, false)),
+    ];
+    let script = script.into_iter().map(|(calls, after, what)| step(calls, after, what)).collect();
+    assert!(run(World::new([0].into(), true, script), false).borrow().stopping.is_some());
+}
+
+#[test]
+fn an_init_ends_with_two_essential_services_at_a_time_and_the_next_one_with_none() {
+    for calls in 0..30 {
+        assert!(ends_with_essential([(calls, 0, EndsForGood(1))]), "after {calls} calls");
+    }
 }

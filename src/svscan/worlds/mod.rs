@@ -1,6 +1,7 @@
 //! Tests of the loop of svscan in random worlds: whatever happens between two of its calls, it keeps its promises.
 
 mod descriptors;
+mod essential;
 mod found;
 mod model;
 mod promises;
@@ -22,6 +23,7 @@ use super::system::System;
 use super::upgrade::ScanState;
 use crate::service::overheard;
 use descriptors::{Fifo, Pipe};
+use essential::check_end;
 use model::Model;
 use promises::check_open;
 use script::{Fault, Happening, Log, Step, Target, id};
@@ -68,7 +70,7 @@ fn live(model: Model, arguments: &Arguments, state: Option<Vec<u8>>) {
         if scanner.act() {
             let world = world.borrow();
             assert!(world.stopping.is_some(), "over without a stop");
-            return;
+            return check_end(&world, scanner.code());
         }
         scanner.wait();
         check(&scanner);
@@ -100,6 +102,8 @@ fn check_rest(scanner: &Scanner<Model>) {
         let id = id(inode);
         let runs = world.holder(id, Role::Main).is_some();
         assert!(runs || world.is_astray() || !world.is_listed(id), "{id:?} is listed and does not run");
+        let ended = world.is_listed(id) && world.ended.contains(&id);
+        assert!(!ended || world.is_astray(), "{id:?} is down for good, and svscan goes on");
     }
     for kept in scanner.services.scan.kept() {
         for life in [kept.main.life, kept.log.life] {
@@ -139,6 +143,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => inode.clone().prop_map(Happening::Fill),
         3 => (inode.clone(), log).prop_map(|(inode, log)| Happening::Log(inode, log)),
         8 => (0..8_usize, code).prop_map(|(index, code)| Happening::Dies(index, code)),
+        1 => inode.clone().prop_map(Happening::EndsForGood),
         1 => (inode, role).prop_map(|(inode, role)| Happening::ByHand(inode, role)),
         1 => Just(Happening::Kill),
         4 => prop::sample::select(&SIGNALS[..]).prop_map(Happening::Signal),
@@ -183,5 +188,14 @@ proptest! {
         let world = run(World::new(complete, true, script), prefix);
         let world = world.borrow();
         prop_assert!(world.stopping.is_some(), "it did not hear that it was to stop");
+    }
+
+    #[test]
+    fn no_world_keeps_an_init_from_ending_with_an_essential_service(
+        complete in prop::collection::btree_set(0..DIRECTORIES, 0..=DIRECTORIES as usize),
+        script in prop::collection::vec(any_step(), 0..40),
+        prefix in any::<bool>(),
+    ) {
+        run(World::new(complete, true, script), prefix);
     }
 }

@@ -13,6 +13,7 @@ use svdir::{Command, Record};
 use sys::process::{Change, Signal};
 
 use super::descriptors::{Fifo, Pipe};
+use super::essential::{note_end, record};
 use super::promises::{check_look, check_look_by_child, check_release, check_sleep, check_start};
 use super::script::{Fault, Log, Target, id};
 use super::world::{BIRTH, End, Job, Open, World};
@@ -274,11 +275,12 @@ impl System for Model {
 
     fn record(&self, dir: &Path) -> Option<Record> {
         self.call();
-        let world = self.0.borrow();
-        let place = world.place(dir)?;
-        let mut record = Record::default();
-        record.observed.supervise.exited = world.left.contains(&place);
-        Some(record)
+        record(&self.0.borrow(), dir)
+    }
+
+    fn note_end(&mut self, dir: &Path) -> io::Result<()> {
+        self.call();
+        note_end(&mut self.0.borrow_mut(), dir)
     }
 
     fn was_left_behind(&self, dir: &Path) -> bool {

@@ -58,6 +58,8 @@ pub enum Happening {
     Log(u64, Log),
     /// One of the processes ends, with this code or, if it is `None`, by a signal.
     Dies(usize, Option<u8>),
+    /// A service, which is essential, is down for good.
+    EndsForGood(u64),
     /// Somebody starts a supervise by hand.
     ByHand(u64, Role),
     /// svscan is killed.

@@ -88,6 +88,8 @@ pub struct World {
     pub left: BTreeSet<(Id, Role)>,
     /// The places whose last supervise was killed.
     pub killed: BTreeSet<(Id, Role)>,
+    /// The essential services that are down for good, with which no svscan has ended yet.
+    pub ended: BTreeSet<Id>,
     pub letters: BTreeSet<(Id, Role)>,
     pub zombies: VecDeque<(Pid, Change)>,
     pub open: BTreeMap<i32, Open>,
@@ -105,6 +107,8 @@ pub struct World {
     pub pending: BTreeSet<Signal>,
     pub calls: u32,
     pub stopping: Option<Tick>,
+    /// TERM or INT has come.
+    pub told_to_stop: bool,
     pub starts: u32,
     /// The names that were looked at in this turn.
     pub looked_at: BTreeSet<OsString>,
@@ -153,6 +157,7 @@ impl World {
     }
 
     pub fn signal(&mut self, signal: Signal) {
+        self.told_to_stop |= [Signal::SIGTERM, Signal::SIGINT].contains(&signal);
         if self.held {
             self.pending.insert(signal);
         } else {
@@ -179,6 +184,14 @@ impl World {
         if process.child {
             self.zombies.push_back((pid, code.map_or(Change::Killed(9), Change::Exited)));
             self.signal(Signal::SIGCHLD);
+        }
+    }
+
+    /// An essential service is down for good, and its supervise, which an init has started, exits.
+    fn ends_for_good(&mut self, id: Id) {
+        if let Some(supervise) = self.holder(id, Role::Main).filter(|_| self.init) {
+            self.ended.insert(id);
+            self.dies(supervise, Some(0));
         }
     }
 
@@ -239,6 +252,8 @@ impl World {
         process.leaves = match process.job {
             Job::Proof(_) if slow => None,
             Job::Proof(_) | Job::Successor => Some(now),
+            // It finds in the record that svscan is to end, and leaves.
+            Job::Supervise(id, Role::Main) if self.init && self.ended.contains(&id) => Some(now),
             Job::Supervise(..) => (told && !stubborn).then(|| now.after(BIRTH)),
             Job::Copier(_) => None,
         };
@@ -322,6 +337,7 @@ impl World {
                     self.dies(pid, code);
                 }
             }
+            Happening::EndsForGood(inode) => self.ends_for_good(id(inode)),
             Happening::ByHand(inode, role) => drop(self.make(Job::Supervise(id(inode), role), false, None, true)),
             Happening::Kill => return Some(End::Killed),
             Happening::Signal(signal) => {
@@ -374,6 +390,7 @@ impl World {
         match end {
             End::Killed => {
                 self.unseen = self.names.keys().cloned().collect();
+                self.stopping = None;
                 (self.came, self.pending) = (false, BTreeSet::new());
                 self.zombies.clear();
                 let of_svscan = |job: &Job| matches!(job, Job::Proof(_) | Job::Successor | Job::Copier(_));

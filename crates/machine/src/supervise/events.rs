@@ -101,6 +101,8 @@ pub enum Event {
     Left(Pid, Option<Left>),
     /// Children have ended that may be some of what was left behind.
     Orphans,
+    /// [`Action::IsEssential`] was done.
+    Essential(bool),
     /// The deadline has come.
     Timeout,
 }
@@ -150,6 +152,8 @@ pub enum Say {
     Unhealthy(Pid, u8),
     /// This process is ended, since it has not got ready within so many nanoseconds, or in the time that it has asked for.
     NotReady(Pid, u64),
+    /// The service is essential, and no svscan ends with it.
+    NoInit,
 }
 
 /// What is to be done, in the order of the list.
@@ -174,6 +178,9 @@ pub enum Action {
     Announce,
     /// Note in the death tally, of which so many are kept, that the main copy has ended so, at the time of the stamp.
     Tally(Exit, u16),
+    /// Find out whether the directory calls the service essential, which is down for good by itself, and report that by [`Event::Essential`] before any
+    /// other event.
+    IsEssential,
     /// Print a message.
     Say(Say),
     /// Exit.

@@ -41,7 +41,7 @@
 //! They meet in one place, the end of the main copy (`main_ended`; `left` when nothing is left of it, and `finished` when `finish` is over). No event requires an earlier call of something else.
 //!
 //! With [`Machine::make_last_run`], supervise exits when `run` ends by itself, with whatever code. A `run` that a command has sent a signal to end it
-//! is started again, or not, as always.
+//! is started again, or not, as always. Where svscan is an init ([`Machine::know_init`]), supervise exits when an essential service is down for good.
 //!
 //! The successor of a supervise that was killed begins from the record ([`Machine::resume`]): it is up with the same process, or learns at once that
 //! the process has ended meanwhile.
@@ -147,6 +147,11 @@ impl Machine {
         self.orders.last_run = true;
     }
 
+    /// Notes whether svscan is an init, which ends with an essential service. If it is none any more, such a service that is down for good is just down.
+    pub const fn know_init(&mut self, init: bool) {
+        self.orders.know_init(init);
+    }
+
     /// The `finish` about the main copy that has ended.
     pub const fn finish(&self) -> &Finish {
         &self.finish
@@ -237,6 +242,10 @@ impl Machine {
             Event::Overdue(knobs) => self.copies.overdue(now, knobs, &mut todo),
             Event::Left(group, left) => self.left(now, group, left, &mut todo),
             Event::Orphans => self.leftovers.look(&mut todo),
+            Event::Essential(essential) => {
+                self.orders.end_init(essential, &mut todo);
+                self.quit_if_done(&mut todo);
+            }
             Event::Timeout => self.timeout(now, &mut todo),
         }
         self.copies.plan_health(now, &mut todo);
@@ -405,7 +414,7 @@ impl Machine {
         if asked {
             self.start(now, true, todo);
         } else if let Some(over) = over {
-            self.end(over, todo);
+            return self.orders.end(over, todo);
         } else if self.orders.is_wanted() {
             self.start(now, false, todo);
         }
@@ -414,12 +423,6 @@ impl Machine {
             todo.push(Action::Announce);
         }
         self.quit_if_done(todo);
-    }
-
-    /// The service is down for good, until somebody wants it up.
-    fn end(&mut self, over: Over, todo: &mut Actions) {
-        self.orders.end(over);
-        todo.push(Action::Say(Say::Over(over)));
     }
 
     fn quit_if_done(&self, todo: &mut Actions) {

@@ -102,6 +102,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
                 last_run: is(LAST_RUN),
                 ended: is(ENDED),
                 replace_due: replace_due != 0,
+                below_init: false,
             },
             main,
             second,

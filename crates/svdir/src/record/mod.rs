@@ -264,6 +264,11 @@ impl Record {
         self.observed.main.ready.filter(|_| self.decided.main.is_some_and(|main| main.executed && main.ready))
     }
 
+    /// Whether supervise has exited so that svscan, as an init, ends with an essential service, which is down for good; and no svscan has done that yet.
+    pub fn ends_init(&self) -> bool {
+        self.observed.supervise.exited && self.decided.service.ended && self.decided.over.is_some()
+    }
+
     /// Why the service cannot be started, or was not replaced, without characters that a terminal or a script could take for more than text.
     pub fn why(&self) -> Option<String> {
         self.observed.why.some().map(|why| why.escape_ascii().to_string())
@@ -297,7 +302,7 @@ pub(crate) mod tests {
         };
         Record {
             decided: Decided {
-                service: Service { exiting: true, ended: true, ..Service::default() },
+                service: Service { exiting: true, ended: true, below_init: true, ..Service::default() },
                 main: Some(copy(12)),
                 second: Some((Role::Warming, copy(13))),
                 pace: Pace { starts: 3, last_exit: Some(Exit::Signal(9)), next: Some(18) },

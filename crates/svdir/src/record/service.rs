@@ -14,24 +14,26 @@ pub struct Service {
     pub start_due: bool,
     /// Supervise exits when `run` ends by itself.
     pub last_run: bool,
-    /// `run` has ended by itself, with `last_run`.
+    /// svscan is to end with the service, and has not yet: `run` has ended by itself, with `last_run`, or an essential service is down for good.
     pub ended: bool,
     /// Another replacement is asked for.
     pub replace_due: bool,
+    /// svscan is an init: it ends with an essential service.
+    pub below_init: bool,
 }
 
 impl Service {
     /// Writes want, as in the status, and flags.
     pub(super) fn encode(&self, section: &mut Writer<'_>) {
         section.byte(self.want.byte());
-        section.flags([self.exiting, self.start_due, self.last_run, self.ended, self.replace_due]);
+        section.flags([self.exiting, self.start_due, self.last_run, self.ended, self.replace_due, self.below_init]);
     }
 
     /// Reads what [`encode`](Service::encode) wrote.
     pub(super) fn decode(section: &mut Fields<'_>) -> Service {
         let want = Want::from_byte(section.byte());
-        let [exiting, start_due, last_run, ended, replace_due] = section.flags();
-        Service { want, exiting, start_due, last_run, ended, replace_due }
+        let [exiting, start_due, last_run, ended, replace_due, below_init] = section.flags();
+        Service { want, exiting, start_due, last_run, ended, replace_due, below_init }
     }
 }
 
