@@ -269,7 +269,7 @@ impl<'a> Watch<'a> {
     fn receive(&mut self) {
         let mut buffer = [0; notify::LONGEST];
         for _ in 0..WORDS {
-            let Some(message) = self.notify.receive([self.machine.warming(), None], &mut buffer) else {
+            let Some(message) = self.notify.receive([self.machine.warming(), None], &mut buffer, |_, _| ()) else {
                 return;
             };
             let Some(copy) = message.by else {

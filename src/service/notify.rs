@@ -17,7 +17,7 @@ use machine::speaker::{self, Named, Sender};
 use machine::{Pid, SECOND, Tick};
 use svdir::names;
 use svdir::notify::{self, Notice};
-use sys::notify::{LONGEST, LONGEST_PATH, NOTIFY_SOCKET, Socket};
+use sys::notify::{Datagram, LONGEST, LONGEST_PATH, NOTIFY_SOCKET, Socket};
 use sys::proc::Environment;
 use sys::process;
 use sys::{fd, proc};
@@ -161,32 +161,42 @@ impl NotifySocket {
         self.closers.contains(&None) && self.rests_until.is_none_or(|until| until <= tick())
     }
 
-    /// Takes the next datagram, and judges for which of `copies` it counts. `None` if there is none, or nothing is read now.
+    /// Takes the next datagram, and judges for which of `copies` it counts. `None` if there is none, or nothing is read now. If it counts and
+    /// carries descriptors, `keep` may make copies of them before they are closed.
     ///
     /// Not inlined: most turns of the loop do not need it, and must not pay for its stack.
     #[inline(never)]
-    pub fn receive<'a>(&mut self, copies: [Option<Pid>; 2], buffer: &'a mut [u8; LONGEST]) -> Option<Message<'a>> {
+    pub fn receive<'a>(
+        &mut self,
+        copies: [Option<Pid>; 2],
+        buffer: &'a mut [u8; LONGEST],
+        keep: impl FnOnce(Message<'a>, &Socket),
+    ) -> Option<Message<'a>> {
         let open = self.open.as_ref().filter(|_| self.reads())?;
-        let datagram = match open.socket.receive(buffer) {
-            Ok(datagram) => datagram?,
+        let taken = open.socket.peek(buffer).and_then(|datagram| {
+            let Some(Datagram { bytes, cut, sender, user, carries }) = datagram else {
+                return Ok(None);
+            };
+            let facts = look_at(sender, user, open.is_file, copies);
+            let message = Message { by: speaker::speaks_for(facts, copies), sender, user, bytes, cut };
+            if carries && message.by.is_some() {
+                keep(message, &open.socket);
+            }
+            Ok(Some((message, open.socket.take(carries)?)))
+        });
+        let (message, closer) = match taken {
+            Ok(taken) => taken?,
             Err(error) => {
                 log::info!("unable to read from a notify socket, trying again in a second: {}", cli::reason(&error));
                 self.rests_until = Some(tick().after(REST));
                 return None;
             }
         };
-        let sender = look_at(datagram.sender, datagram.user, open.is_file, copies);
         self.rests_until = None;
         if let Some(free) = self.closers.iter_mut().find(|closer| closer.is_none()) {
-            *free = datagram.closer;
+            *free = closer;
         }
-        Some(Message {
-            by: speaker::speaks_for(sender, copies),
-            sender: datagram.sender,
-            user: datagram.user,
-            bytes: datagram.bytes,
-            cut: datagram.cut,
-        })
+        Some(message)
     }
 
     /// Takes in the end of a process. Returns whether it was one of the children that close descriptors.

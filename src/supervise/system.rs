@@ -162,7 +162,7 @@ impl<'s> Kernel for System<'s> {
         copies: [Option<Pid>; 2],
         buffer: &'b mut [u8; LONGEST],
     ) -> Option<Told<impl Iterator<Item = Notice<'b>> + use<'s, 'b>>> {
-        let message = self.provisions.notify.receive(copies, buffer)?;
+        let message = self.provisions.notify.receive(copies, buffer, |_, _| ())?;
         let sender = pid_of(message.sender);
         Some(Told { by: message.by, sender, user: message.user, words: message.words() })
     }

@@ -13,6 +13,7 @@ pub mod argv;
 mod boot;
 pub mod cgroup;
 pub mod clock;
+pub mod descriptors;
 pub mod environ;
 pub mod exec;
 pub mod fd;
@@ -21,6 +22,8 @@ pub mod input;
 pub mod limits;
 pub mod listen;
 pub mod locks;
+#[cfg(target_os = "linux")]
+mod message;
 pub mod mounts;
 pub mod names;
 pub mod notify;

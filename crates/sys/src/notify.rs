@@ -6,7 +6,10 @@
 //!
 //! A datagram may carry descriptors, and closing one may take as long as its sender likes: a TCP socket with SO_LINGER waits for its peer,
 //! and a file of FUSE for a program of any user. So this process never receives them. It looks at the datagram without them first; then a
-//! child receives the datagram, and closes the descriptors by exiting.
+//! child receives the datagram, and closes the descriptors by exiting. In between, this process may make copies of them, to keep them: as long as the
+//! datagram is there, it is not the last to close one.
+
+use std::os::fd::OwnedFd;
 
 use crate::process::Pid;
 
@@ -33,10 +36,21 @@ pub struct Datagram<'a> {
     pub sender: Pid,
     /// The user id of the sender.
     pub user: u32,
-    /// The child that has received the descriptors of the datagram, and must be reaped.
-    pub closer: Option<Pid>,
+    /// It carries descriptors.
+    pub carries: bool,
 }
 
+/// Copies of the descriptors in a datagram.
+#[derive(Debug, Default)]
+pub struct Copies {
+    /// The copies, which are close-on-exec.
+    pub descriptors: Vec<OwnedFd>,
+    /// There are more, for which this process has no room.
+    pub cut: bool,
+}
+
+#[cfg(target_os = "linux")]
+pub use crate::message::send;
 #[cfg(target_os = "linux")]
 pub use linux::Socket;
 #[cfg(not(target_os = "linux"))]
@@ -53,8 +67,9 @@ mod linux {
     use libc::{sa_family_t, sockaddr_un, socklen_t};
     use nix::errno::Errno;
 
-    use super::{Datagram, LONGEST};
+    use super::{Copies, Datagram, LONGEST};
     use crate::limits::{self, Resource};
+    use crate::message::{self, look};
     use crate::process::{self, Pid};
 
     /// The socket to which services write.
@@ -145,59 +160,56 @@ mod linux {
             Some(name)
         }
 
-        /// Takes the next datagram; `None` if there is none. If it carries descriptors, the child in [`Datagram::closer`] closes them. A
-        /// barrier waits for that, so all earlier datagrams must be handled before the next call.
+        /// Looks at the next datagram, which stays in the queue; `None` if there is none. It is taken out by [`take`](Socket::take).
         ///
         /// # Errors
-        /// If a child is needed but cannot be started. Then the datagram stays in the queue.
-        pub fn receive<'a>(&self, buffer: &'a mut [u8; LONGEST]) -> io::Result<Option<Datagram<'a>>> {
+        /// Those of the system.
+        pub fn peek<'a>(&self, buffer: &'a mut [u8; LONGEST]) -> io::Result<Option<Datagram<'a>>> {
             // There is room only for the sender, not for descriptors.
             let mut control = [MaybeUninit::<u64>::uninit(); 4];
             let Some((count, message)) = look(self.fd(), buffer, &mut control, libc::MSG_PEEK)? else {
                 return Ok(None);
             };
-            let (sender, user) = sender(&message);
-            let cut = message.msg_flags & libc::MSG_TRUNC != 0;
-            let closer = if message.msg_flags & libc::MSG_CTRUNC != 0 {
-                Some(take_in_child(self.fd())?)
-            } else {
-                look(self.fd(), &mut [], &mut [], 0)?;
-                None
+            // SAFETY: `control` is there.
+            let (sender, user) = unsafe { message::sender(&message) };
+            let has = |flag| message.msg_flags & flag != 0;
+            let (cut, carries) = (has(libc::MSG_TRUNC), has(libc::MSG_CTRUNC));
+            Ok(Some(Datagram { bytes: &buffer[..count], cut, sender, user, carries }))
+        }
+
+        /// Takes the next datagram out of the queue, at which [`peek`](Socket::peek) has looked. If it `carries` descriptors, returns the child that has
+        /// received them, closes them by exiting, and must be reaped. A barrier waits for that, so all earlier datagrams must be handled before the call.
+        ///
+        /// # Errors
+        /// If a child is needed but cannot be started. Then the datagram stays in the queue.
+        pub fn take(&self, carries: bool) -> io::Result<Option<Pid>> {
+            if carries {
+                return take_in_child(self.fd()).map(Some);
+            }
+            look(self.fd(), &mut [], &mut [], 0)?;
+            Ok(None)
+        }
+
+        /// Makes copies of the descriptors in the next datagram, which stays in the queue. To close a copy before that is taken out takes no time.
+        ///
+        /// Not inlined, so that its buffers are not on the stack for every datagram.
+        ///
+        /// # Errors
+        /// Those of the system.
+        #[inline(never)]
+        pub fn copies(&self) -> io::Result<Copies> {
+            let mut control = [MaybeUninit::<u64>::uninit(); ROOM];
+            let Some((_, message)) = look(self.fd(), &mut [], &mut control, libc::MSG_PEEK)? else {
+                return Ok(Copies::default());
             };
-            Ok(Some(Datagram { bytes: &buffer[..count], cut, sender, user, closer }))
+            // SAFETY: `control` is there, and each call of `look` makes descriptors of its own.
+            let descriptors = unsafe { message::descriptors(&message) };
+            Ok(Copies { descriptors, cut: message.msg_flags & libc::MSG_CTRUNC != 0 })
         }
     }
 
     /// The length of the part of an address before the name, in bytes.
     const HEAD: usize = size_of::<sa_family_t>();
-
-    /// Calls recvmsg. Returns the number of bytes and the message header; `None` if there is no datagram.
-    fn look(
-        socket: BorrowedFd<'_>,
-        buffer: &mut [u8],
-        control: &mut [MaybeUninit<u64>],
-        flags: c_int,
-    ) -> io::Result<Option<(usize, libc::msghdr)>> {
-        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        // SAFETY: numbers and pointers; all zero is a value of theirs.
-        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        message.msg_iov = &raw mut part;
-        message.msg_iovlen = 1;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = size_of_val(control) as _;
-        let flags = flags | libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
-        let count = loop {
-            // SAFETY: the message points to memory of ours, and says how much there is.
-            match Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) }) {
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Ok(None),
-                received => break received? as usize,
-            }
-        };
-        // The array of buffers ends with this function.
-        message.msg_iov = std::ptr::null_mut();
-        Ok(Some((count.min(buffer.len()), message)))
-    }
 
     /// Starts a child that receives the next datagram with its descriptors, and exits. This process goes on when the exit of the child
     /// has begun: the child has received the datagram by then, and closes everything after that. So this process waits for no peer.
@@ -236,26 +248,6 @@ mod linux {
         }
         bind(socket, &raw, HEAD + name.len())
     }
-
-    /// The pid and the user id of the sender; pid 0 and no user if the kernel does not say.
-    fn sender(message: &libc::msghdr) -> (Pid, u32) {
-        let mut sender = (Pid::from_raw(0), u32::MAX);
-        // SAFETY: the kernel has filled what `msg_control` points to, and said how much. The macros stay within that.
-        unsafe {
-            let mut at = libc::CMSG_FIRSTHDR(message);
-            while !at.is_null() {
-                let data = libc::CMSG_DATA(at);
-                let length = (*at).cmsg_len as usize - (data as usize - at as usize);
-                let kind = ((*at).cmsg_level, (*at).cmsg_type);
-                if kind == (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) && length >= size_of::<libc::ucred>() {
-                    let who = data.cast::<libc::ucred>().read_unaligned();
-                    sender = (Pid::from_raw(who.pid), who.uid);
-                }
-                at = libc::CMSG_NXTHDR(message, at);
-            }
-        }
-        sender
-    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -264,7 +256,8 @@ mod other {
     use std::os::fd::{BorrowedFd, OwnedFd};
     use std::path::Path;
 
-    use super::{Datagram, LONGEST};
+    use super::{Copies, Datagram, LONGEST};
+    use crate::process::Pid;
 
     /// The notify socket. There is none on this system, which cannot tell who has written.
     pub enum Socket {}
@@ -301,7 +294,17 @@ mod other {
         }
 
         /// Never called.
-        pub fn receive<'a>(&self, _: &'a mut [u8; LONGEST]) -> io::Result<Option<Datagram<'a>>> {
+        pub fn peek<'a>(&self, _: &'a mut [u8; LONGEST]) -> io::Result<Option<Datagram<'a>>> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn take(&self, _: bool) -> io::Result<Option<Pid>> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn copies(&self) -> io::Result<Copies> {
             match *self {}
         }
     }
@@ -311,7 +314,7 @@ mod other {
 mod tests {
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
-    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
     use std::time::{Duration, Instant};
@@ -328,19 +331,30 @@ mod tests {
         writer
     }
 
+    /// Takes the next datagram out of the queue, with the child that has received its descriptors.
+    fn receive<'a>(socket: &Socket, buffer: &'a mut [u8; LONGEST]) -> Option<(Datagram<'a>, Option<Pid>)> {
+        let datagram = socket.peek(buffer).expect("no error")?;
+        Some((datagram, socket.take(datagram.carries).expect("no error")))
+    }
+
+    fn send_with(writer: &UnixDatagram, bytes: &[u8], sent: &[&OwnedFd]) {
+        let sent: Vec<_> = sent.iter().map(|fd| fd.as_fd()).collect();
+        send(writer.as_fd(), bytes, &sent).expect("sent");
+    }
+
     #[test]
     fn what_is_sent_is_received_with_its_sender() {
         let socket = Socket::open().expect("a socket");
         let mut buffer = [0; LONGEST];
-        assert_eq!(socket.receive(&mut buffer).expect("no error"), None);
+        assert_eq!(receive(&socket, &mut buffer), None);
         let writer = writer(&socket);
         for text in [&b"READY=1"[..], b"", &[b'x'; LONGEST]] {
             writer.send(text).expect("sent");
-            let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
-            assert_eq!((datagram.bytes, datagram.cut, datagram.closer), (text, false, None));
+            let (datagram, closer) = receive(&socket, &mut buffer).expect("a datagram");
+            assert_eq!((datagram.bytes, datagram.cut, closer), (text, false, None));
             assert_eq!(datagram.sender, process::own_pid());
         }
-        assert_eq!(socket.receive(&mut buffer).expect("no error"), None);
+        assert_eq!(receive(&socket, &mut buffer), None);
     }
 
     #[test]
@@ -353,7 +367,7 @@ mod tests {
         assert_eq!(second.abstract_name(), Some(name));
         writer(&second).send(b"READY=1").expect("sent");
         let mut buffer = [0; LONGEST];
-        assert!(second.receive(&mut buffer).expect("no error").is_some_and(|datagram| datagram.bytes == b"READY=1"));
+        assert!(receive(&second, &mut buffer).is_some_and(|(datagram, _)| datagram.bytes == b"READY=1"));
     }
 
     #[test]
@@ -369,7 +383,7 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).expect("it is ours");
         UnixDatagram::unbound().and_then(|writer| writer.send_to(b"READY=1", &path)).expect("sent");
         let mut buffer = [0; LONGEST];
-        assert!(socket.receive(&mut buffer).expect("no error").is_some_and(|datagram| datagram.bytes == b"READY=1"));
+        assert!(receive(&socket, &mut buffer).is_some_and(|(datagram, _)| datagram.bytes == b"READY=1"));
     }
 
     #[test]
@@ -377,9 +391,9 @@ mod tests {
         let socket = Socket::open().expect("a socket");
         writer(&socket).send(&[b'x'; 65_536]).expect("sent");
         let mut buffer = [0; LONGEST];
-        let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
+        let (datagram, _) = receive(&socket, &mut buffer).expect("a datagram");
         assert_eq!((datagram.bytes.len(), datagram.cut), (LONGEST, true));
-        assert_eq!(socket.receive(&mut buffer).expect("no error"), None);
+        assert_eq!(receive(&socket, &mut buffer), None);
     }
 
     #[test]
@@ -390,20 +404,41 @@ mod tests {
         send_with(&writer, b"BARRIER=1", &[&barrier; 200]);
         writer.send(b"READY=1").expect("sent");
         drop(barrier);
-        fd::set_nonblocking(std::os::fd::AsFd::as_fd(&reader)).expect("no error");
+        fd::set_nonblocking(reader.as_fd()).expect("no error");
         let mut byte = [0];
-        let read = |byte: &mut [u8]| fd::read(std::os::fd::AsFd::as_fd(&reader), byte);
+        let read = |byte: &mut [u8]| fd::read(reader.as_fd(), byte);
         assert!(read(&mut byte).is_err(), "it is open while the datagram waits");
         let mut buffer = [0; LONGEST];
-        let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
+        let (datagram, closer) = receive(&socket, &mut buffer).expect("a datagram");
         assert_eq!((datagram.bytes, datagram.sender), (&b"BARRIER=1"[..], process::own_pid()));
-        process::wait(datagram.closer.expect("somebody closes them")).expect("a child");
+        process::wait(closer.expect("somebody closes them")).expect("a child");
         // A child of another test may have a copy for a moment, until it executes.
         while read(&mut byte).is_err() {
             std::thread::yield_now();
         }
-        let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
-        assert_eq!((datagram.bytes, datagram.closer), (&b"READY=1"[..], None));
+        let (datagram, closer) = receive(&socket, &mut buffer).expect("a datagram");
+        assert_eq!((datagram.bytes, closer), (&b"READY=1"[..], None));
+    }
+
+    #[test]
+    fn what_was_copied_stays_when_the_datagram_is_gone() {
+        let socket = Socket::open().expect("a socket");
+        assert!(socket.copies().expect("no error").descriptors.is_empty());
+        let (reader, pipe) = fd::pipe().expect("a pipe");
+        send_with(&writer(&socket), b"FDSTORE=1", &[&pipe; 253]);
+        drop(pipe);
+        let mut buffer = [0; LONGEST];
+        assert!(socket.peek(&mut buffer).expect("no error").is_some_and(|datagram| datagram.carries));
+        for _ in 0..2 {
+            let copies = socket.copies().expect("no error");
+            assert_eq!((copies.descriptors.len(), copies.cut), (253, false));
+        }
+        let copies = socket.copies().expect("no error").descriptors;
+        let (datagram, closer) = receive(&socket, &mut buffer).expect("a datagram");
+        assert_eq!(datagram.bytes, b"FDSTORE=1");
+        process::wait(closer.expect("somebody closes them")).expect("a child");
+        assert_eq!(fd::write(copies[252].as_fd(), b"x").expect("it is open"), 1);
+        assert_eq!(fd::read(reader.as_fd(), &mut [0; 9]).expect("it is open"), 1);
     }
 
     #[test]
@@ -424,29 +459,8 @@ mod tests {
         assert_eq!(set, 0);
         send_with(&writer(&socket), b"READY=1", &[&OwnedFd::from(stream)]);
         let (begun, mut buffer) = (Instant::now(), [0; LONGEST]);
-        let datagram = socket.receive(&mut buffer).expect("no error").expect("a datagram");
-        process::wait(datagram.closer.expect("somebody closes it")).expect("a child");
+        let (_, closer) = receive(&socket, &mut buffer).expect("a datagram");
+        process::wait(closer.expect("somebody closes it")).expect("a child");
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    }
-
-    fn send_with(writer: &UnixDatagram, bytes: &[u8], descriptors: &[&OwnedFd]) {
-        let numbers: Vec<i32> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
-        let size = size_of_val(numbers.as_slice());
-        // SAFETY: the control message is made as CMSG_LEN and CMSG_DATA say, in room that CMSG_SPACE says is enough.
-        unsafe {
-            let mut control = vec![0_u64; libc::CMSG_SPACE(size as u32) as usize / 8 + 1];
-            let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-            let mut message: libc::msghdr = std::mem::zeroed();
-            message.msg_iov = &raw mut part;
-            message.msg_iovlen = 1;
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = libc::CMSG_SPACE(size as u32) as _;
-            let head = libc::CMSG_FIRSTHDR(&raw const message);
-            (*head).cmsg_level = libc::SOL_SOCKET;
-            (*head).cmsg_type = libc::SCM_RIGHTS;
-            (*head).cmsg_len = libc::CMSG_LEN(size as u32) as _;
-            std::ptr::copy_nonoverlapping(numbers.as_ptr().cast(), libc::CMSG_DATA(head), size);
-            assert_eq!(libc::sendmsg(writer.as_raw_fd(), &raw const message, 0), bytes.len() as isize);
-        }
     }
 }

@@ -7,7 +7,7 @@ pub use nix::sys::signal::Signal;
 use nix::sys::wait::WaitPidFlag;
 pub use nix::unistd::Pid;
 
-pub use crate::spawn::spawn;
+pub use crate::spawn::{fork, spawn};
 
 /// What happened to a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

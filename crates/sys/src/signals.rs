@@ -149,7 +149,6 @@ pub fn block(signals: &[Signal]) -> io::Result<Mask> {
 }
 
 /// Blocks all signals until the returned mask is restored.
-#[cfg(target_os = "linux")]
 pub(crate) fn block_all() -> io::Result<Mask> {
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;

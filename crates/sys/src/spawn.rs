@@ -13,7 +13,9 @@
 use std::cell::Cell;
 use std::io;
 
-use nix::unistd::Pid;
+use nix::unistd::{ForkResult, Pid};
+
+use crate::signals;
 
 thread_local! {
     /// Whether the code that runs in this thread's memory is a child before its exec. The child shares the memory of the thread,
@@ -42,6 +44,29 @@ const CANNOT_EXEC: u8 = 111;
 /// If no further process can be made, or there is no memory for it.
 pub fn spawn<E>(exec: impl FnMut() -> E, unable: impl FnOnce(E)) -> io::Result<Pid> {
     imp::spawn(exec, unable)
+}
+
+/// Starts a child with memory of its own, which does `work` and exits, and does not return before that child may run. `work` gets no signal, and must take no
+/// memory, as in [`spawn`]. Nothing of the parent (buffers, destructors) is run in the child.
+///
+/// # Errors
+/// If no further process can be made.
+pub fn fork(work: impl FnOnce()) -> io::Result<Pid> {
+    // No handler may run in the child: it would write to the pipe of the parent.
+    let mask = signals::block_all()?;
+    // SAFETY: the programs are single-threaded, so the child may do whatever the parent might.
+    let child = match unsafe { nix::unistd::fork() } {
+        Ok(ForkResult::Parent { child }) => Ok(child),
+        Ok(ForkResult::Child) => {
+            IN_CHILD.set(true);
+            work();
+            // SAFETY: _exit ends the process and returns to nobody.
+            unsafe { libc::_exit(0) }
+        }
+        Err(errno) => Err(errno.into()),
+    };
+    mask.restore();
+    child
 }
 
 /// Converts the result of fork or clone.
