@@ -1,10 +1,11 @@
-//! Any bytes in place of a record and of what an upgrade hands over: read or refused, and what was read is written back the same.
+//! Any bytes in place of a record, of the list of kept descriptors, and of what an upgrade hands over: read or refused, and what was read is written back the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use svdir::Record;
 use svdir::record::handover::{Handover, MAGIC};
 use svdir::record::slots::{self, Sequence};
+use svdir::stored;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(record) = Record::decode(bytes) {
@@ -13,6 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = (record.status(), record.ready(), record.why(), record.observed.supervise.version());
     }
     let _ = slots::newest(bytes);
+    let list = [b"stored by 7\n", bytes].concat();
+    let kept: Vec<_> = stored::decode(7, &list).collect();
+    assert_eq!(stored::decode(8, &stored::encode(8, kept.iter().copied())).collect::<Vec<_>>(), kept);
     for bytes in [bytes, &[MAGIC, bytes].concat(), &[b"uphold supervise 3\n", bytes].concat()] {
         if let Some(handover) = Handover::decode(bytes) {
             let written = handover.encode().expect("it was short enough");

@@ -286,6 +286,8 @@ impl<'a> Watch<'a> {
                     | Notice::Watchdog
                     | Notice::WatchdogTrigger
                     | Notice::WatchdogInterval(_)
+                    | Notice::Store(_)
+                    | Notice::Unstore(_)
                     | Notice::Barrier => {}
                 }
             }

@@ -18,6 +18,7 @@ use super::readiness::{self, Notification, ReadyPipe};
 use super::say;
 use super::sockets::Sockets;
 use super::start::{Clash, Failure, Made, Plan};
+use super::store::Store;
 use crate::service::files::shown;
 use crate::service::notify::NotifySocket;
 use crate::service::record::Announcer;
@@ -32,6 +33,8 @@ pub struct Provisions {
     pub notify: NotifySocket,
     /// The sockets that are held for the service.
     pub sockets: Sockets,
+    /// The descriptors that are kept for the service.
+    pub store: Store,
 }
 
 /// The context of a start.
@@ -78,7 +81,9 @@ impl Provisions {
         let number = life.as_ref().map_or(0, |life| life.number);
         let alone = scene.machine.pid().is_none() && scene.machine.second_pid().is_none();
         let notification = Notification::prepare(dir, present, &mut self.notify, alone, scene.said);
-        let passed: Vec<_> = self.sockets.passed().chain(notification.passed_fd()).collect();
+        self.store.limit(present.fd_store, dir, scene.said);
+        let mut passed: Vec<_> = self.sockets.passed().chain(notification.passed_fd()).collect();
+        self.store.pass(&mut passed, dir, scene.said);
         let socket = notification.socket.then(|| readiness::variable(&self.notify));
         let changes: Vec<_> = socket.into_iter().chain(notification.interval()).collect();
         let plan = match Plan::new(c"./run", &[], &changes, &passed) {

@@ -59,7 +59,7 @@ pub trait Kernel {
     /// Looks for what is left of the process group that `leader`, which has ended, has led. `known` was found before.
     fn look(&mut self, leader: Pid, known: Option<Pid>) -> Option<Left>;
 
-    /// Returns whether `pid`, which was just reaped, was only a helper that closes descriptors from datagrams.
+    /// Returns whether `pid`, which was just reaped, was only a helper that closes descriptors of the service.
     fn was_listener(&mut self, pid: Pid) -> bool;
 
     /// Returns whether a process in this slot is watched that is not a child: that of a copy, or `finish`.
@@ -80,11 +80,13 @@ pub trait Kernel {
     /// Returns whether there is a notify socket, so that messages may come.
     fn hears_words(&self) -> bool;
 
-    /// Receives the next datagram, and decides for which of `copies` it counts.
+    /// Receives the next datagram, and decides for which of `copies` it counts. Keeps its descriptors if they are to be kept, and closes them
+    /// otherwise.
     fn receive<'b>(
         &mut self,
         copies: [Option<Pid>; 2],
         buffer: &'b mut [u8; LONGEST],
+        said: &mut Warnings,
     ) -> Option<Told<impl Iterator<Item = Notice<'b>> + use<'b, Self>>>;
 
     /// Takes the process `new` for that of the copy in place of `old`, if a message of `user` may do that. Returns when
@@ -158,10 +160,10 @@ pub trait Kernel {
     /// Executes the new file. Returns only if that failed, after a warning.
     fn succeed(&mut self, program: &Path, state: &[u8]);
 
-    /// Kills a new file that has not answered in time.
+    /// Kills a new file that has not answered in time, and closes what could not be closed before.
     fn end_late(&mut self);
 
-    /// Removes the notify socket, and the cgroup of a service that `has_cgroup`, before supervise exits.
+    /// Removes the notify socket, and the cgroup of a service that `has_cgroup`, and closes what is kept for the service, before supervise exits.
     fn leave(&mut self, has_cgroup: bool);
 
     /// Called when the machine takes in an event. Only a model of the kernel uses this.

@@ -14,6 +14,7 @@ use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish, health};
 use svdir::finals::{self, Finals};
 use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::record::Decided;
+use svdir::stored;
 use svdir::tally::MOST;
 use svdir::{KillMode, UnknownKillMode, names};
 use sys::limits::{self, Resource};
@@ -54,6 +55,8 @@ pub struct Present {
     pub flag_timeout_killpg: bool,
     /// `flag-newpidns`, of s6
     pub flag_newpidns: bool,
+    /// `fd-store`
+    pub fd_store: bool,
 }
 
 impl Present {
@@ -115,6 +118,7 @@ impl Presence {
                 kill_mode: asked(names::KILL_MODE),
                 flag_timeout_killpg: asked(names::FLAG_TIMEOUT_KILLPG),
                 flag_newpidns: asked(names::FLAG_NEWPIDNS),
+                fd_store: there(names::FD_STORE),
             };
             present.timeout_ready = present.declares() && there(names::TIMEOUT_READY);
             self.present = present;
@@ -190,6 +194,19 @@ pub fn patience(present: Present, dir: &OsStr, said: &mut Warnings) -> u64 {
 pub fn patience_for(left: &Decided, present: Present, dir: &OsStr, said: &mut Warnings) -> u64 {
     let copies = [left.main, left.second.map(|(_, second)| second)];
     if copies.into_iter().flatten().any(|copy| copy.awaited) { patience(present, dir, said) } else { 0 }
+}
+
+/// Reads `fd-store`: how many descriptors are kept for the service; 0 if there is no such file, or it cannot be used.
+#[inline(never)]
+pub fn fd_store(dir: &OsStr, said: &mut Warnings) -> usize {
+    let most = |bytes: &[u8]| {
+        let number = knob::descriptor(bytes).map_err(Wrong::reason)?;
+        usize::try_from(number)
+            .ok()
+            .filter(|most| (1..=stored::MOST).contains(most))
+            .ok_or("not a number from 1 to 256")
+    };
+    get(dir, names::FD_STORE, "none", most, said).unwrap_or(0)
 }
 
 /// Reads the knobs for a replacement: those of [`signals`], and how a new copy gets ready.

@@ -15,6 +15,7 @@ mod readiness;
 mod say;
 mod sockets;
 mod start;
+mod store;
 mod supervisor;
 mod system;
 mod takeover;
@@ -48,6 +49,7 @@ use leftovers::Children;
 use processes::{Known, Processes};
 use readiness::ReadyPipe;
 use sockets::Sockets;
+use store::Store;
 use supervisor::Supervisor;
 use system::System;
 use takeover::{Beginning, last_start, who_we_are};
@@ -128,7 +130,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
         begin = Some(found);
         Ok(record)
     })?;
-    let Beginning { machine, processes, notify, told } = begin.context("nothing was announced")?;
+    let Beginning { machine, processes, notify, predecessor, told } = begin.context("nothing was announced")?;
     let log_pipe = log_pipe.and_then(|_| fd::reopen_for_reading(fd::stdout()).ok());
     // The second copy of a service that is being replaced has the sockets too.
     let copy = processes.main.adopted.as_ref().or(processes.second.adopted.as_ref());
@@ -138,6 +140,8 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
     };
     let mut children = Children::default();
     children.adopt(machine.leads_groups());
+    let copies = [&processes.main, &processes.second].map(|known| known.adopted.as_ref());
+    let store = if predecessor == 0 { Store::default() } else { Store::adopt(copies, predecessor, dir, &mut said) };
     Ok(Box::new(Supervisor {
         dir,
         machine,
@@ -149,7 +153,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
             processes,
             children,
             log_pipe,
-            provisions: Provisions { presence: Presence::default(), notify, sockets },
+            provisions: Provisions { presence: Presence::default(), notify, sockets, store },
             signals,
             hold,
             successor,
@@ -211,6 +215,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
     }
     let mut children = Children::default();
     children.adopt(machine.leads_groups());
+    let store = Store::inherit(&handover.stored, present.fd_store, dir, &mut said).with_context(|| unable(dir))?;
     let mut supervisor = Box::new(Supervisor {
         dir,
         machine,
@@ -234,6 +239,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
                 presence: Presence::default(),
                 notify,
                 sockets: Sockets::inherit(&handover.sockets).with_context(|| unable(dir))?,
+                store,
             },
             signals,
             hold,

@@ -287,9 +287,8 @@ impl<K: Kernel> Supervisor<'_, K> {
         let mut buffer = [0; LONGEST];
         for _ in 0..most {
             let copies = [self.machine.pid(), self.machine.second_pid()];
-            let Some(Told { by, sender, user, words }) = self.kernel.receive(copies, &mut buffer) else {
-                return;
-            };
+            let told = self.kernel.receive(copies, &mut buffer, &mut self.said);
+            let Some(Told { by, sender, user, words }) = told else { return };
             match by {
                 Some(pid) => {
                     words.fold(pid, |pid, word| self.hear_word(pid, user, word));
@@ -314,8 +313,8 @@ impl<K: Kernel> Supervisor<'_, K> {
                 return pid;
             }
             Notice::MainPid(main) if main != pid.0 => return self.follow(pid, Pid(main), user),
-            // The descriptor of a barrier was dealt with when the datagram was received.
-            Notice::MainPid(_) | Notice::Barrier => return pid,
+            // Descriptors, and what is to be done with them, were dealt with when the datagram was received.
+            Notice::MainPid(_) | Notice::Barrier | Notice::Store(_) | Notice::Unstore(_) => return pid,
         };
         self.hear(Some(pid), word);
         pid

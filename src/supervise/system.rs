@@ -56,7 +56,7 @@ pub struct System<'a> {
 }
 
 impl System<'_> {
-    /// All descriptors that stay open in an upgrade, except the sockets of the service.
+    /// All descriptors that stay open in an upgrade, except those of the service.
     fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
         let [reader, writer] = self.signals.descriptors();
         let signals = [(Key::SIGNALS, reader), (Key::SIGNALS_WRITER, writer)];
@@ -105,7 +105,8 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn deadline(&self) -> Option<Tick> {
-        let deadlines = [self.rewrite(), self.successor.deadline(), self.provisions.notify.deadline()];
+        let Provisions { notify, store, .. } = &self.provisions;
+        let deadlines = [self.rewrite(), self.successor.deadline(), notify.deadline(), store.deadline()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -130,7 +131,8 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn was_listener(&mut self, pid: Pid) -> bool {
-        self.provisions.notify.ended(process_of(pid))
+        let Provisions { notify, store, .. } = &mut self.provisions;
+        notify.ended(process_of(pid)) || store.ended(process_of(pid))
     }
 
     fn is_watched(&self, slot: Slot) -> bool {
@@ -161,8 +163,13 @@ impl<'s> Kernel for System<'s> {
         &mut self,
         copies: [Option<Pid>; 2],
         buffer: &'b mut [u8; LONGEST],
+        said: &mut Warnings,
     ) -> Option<Told<impl Iterator<Item = Notice<'b>> + use<'s, 'b>>> {
-        let message = self.provisions.notify.receive(copies, buffer, |_, _| ())?;
+        let (dir, Provisions { notify, store, .. }) = (self.dir, &mut self.provisions);
+        let message = notify.receive(copies, buffer, |message, socket| store.take_in(message, socket, dir, said))?;
+        if message.by.is_some() {
+            store.hear(message, dir, said);
+        }
         let sender = pid_of(message.sender);
         Some(Told { by: message.by, sender, user: message.user, words: message.words() })
     }
@@ -252,6 +259,9 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn announce(&mut self, record: &Record, said: &mut Warnings) {
+        if record.is_at_rest() {
+            self.provisions.store.clear(self.dir, said);
+        }
         self.hold.announcer.announce(self.dir, record, said);
     }
 
@@ -270,8 +280,9 @@ impl<'s> Kernel for System<'s> {
     #[inline(never)]
     fn state(&self, record: Record) -> Option<Vec<u8>> {
         let descriptors = self.descriptors().map(|(key, fd)| (key, sealed::number(fd))).collect();
-        let (oom, sockets) = (oom::original(), self.provisions.sockets.leave());
-        Handover { record, descriptors, sockets, oom }.encode()
+        let (oom, Provisions { sockets, store, .. }) = (oom::original(), &self.provisions);
+        let (sockets, stored) = (sockets.leave(), store.hand_over());
+        Handover { record, descriptors, sockets, stored, oom }.encode()
     }
 
     fn ask_successor(&mut self, state: &[u8]) {
@@ -283,17 +294,20 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn succeed(&mut self, program: &Path, state: &[u8]) {
-        let open: Vec<BorrowedFd<'_>> =
-            self.descriptors().map(|(_, fd)| fd).chain(self.provisions.sockets.descriptors()).collect();
+        let Provisions { sockets, store, .. } = &self.provisions;
+        let own = self.descriptors().map(|(_, fd)| fd);
+        let open: Vec<BorrowedFd<'_>> = own.chain(sockets.descriptors()).chain(store.descriptors()).collect();
         self.successor.succeed(program, state, &open, &self.signals);
     }
 
     fn end_late(&mut self) {
         self.successor.timeout();
+        self.provisions.store.close_late();
     }
 
     fn leave(&mut self, has_cgroup: bool) {
         self.provisions.notify.remove();
+        self.provisions.store.leave();
         if has_cgroup {
             cgroup::leave();
         }

@@ -29,6 +29,8 @@ pub struct Beginning {
     pub processes: Processes,
     /// The notify socket of the service.
     pub notify: NotifySocket,
+    /// The pid of the supervise that was killed; 0 if none was.
+    pub predecessor: u32,
     /// The rest of the record, which is written again.
     pub told: Observed,
 }
@@ -54,7 +56,7 @@ impl Beginning {
             let main = Process { since: now(), ..Process::default() };
             let (machine, notify) = (Machine::new(want), NotifySocket::default());
             let told = Observed { main, ..Observed::default() };
-            return Ok(Beginning { machine, processes: Processes::default(), notify, told });
+            return Ok(Beginning { machine, processes: Processes::default(), notify, predecessor: 0, told });
         };
         let (decided, observed) = (&left.decided, &left.observed);
         let known = |pid: Option<NonZeroU32>, born: Born| {
@@ -93,7 +95,8 @@ impl Beginning {
                 known.ready = ReadyPipe::find(copy.pid, seen.ready_pipe, dir, said);
             }
         }
-        Ok(Beginning { machine, processes, notify, told: left.observed })
+        let predecessor = left.observed.supervise.pid;
+        Ok(Beginning { machine, processes, notify, predecessor, told: left.observed })
     }
 }
 

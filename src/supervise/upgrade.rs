@@ -18,7 +18,9 @@ use sys::sealed;
 pub fn is_understood(state: &[u8]) -> bool {
     Handover::decode(state).is_some_and(|handover| {
         let sockets = handover.sockets.iter().map(|socket| socket.number);
-        handover.descriptors.iter().map(|&(_, number)| number).chain(sockets).all(|number| number > 2)
+        let stored = handover.stored.iter().map(|stored| stored.number);
+        let others = sockets.chain(stored);
+        handover.descriptors.iter().map(|&(_, number)| number).chain(others).all(|number| number > 2)
     })
 }
 

@@ -112,6 +112,68 @@ fn reload() {
     }
 }
 
+/// Writes down what it was given: its pid, then each descriptor by name and file. Then it is ready, and obeys whatever somebody writes into `order`.
+fn park() {
+    let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names = names.split(':').filter(|name| !name.is_empty());
+    let count: i32 = env::var("LISTEN_FDS").map_or(0, |count| count.parse().expect("a number"));
+    let mut held: Vec<OwnedFd> =
+        (3..3 + count).map(|number| sys::sealed::inherit(number).expect("it is open")).collect();
+    let file = |number: i32| std::fs::read_link(format!("/proc/self/fd/{number}")).expect("it is open");
+    let given: String =
+        names.zip(3..3 + count).map(|(name, number)| format!("{name} {}\n", file(number).display())).collect();
+    std::fs::write("given.new", format!("{}\n{given}", std::process::id())).expect("a file of ours");
+    std::fs::rename("given.new", "given").expect("a file of ours");
+    let name = env::var("NOTIFY_SOCKET").expect("it is set");
+    std::fs::write("socket", &name).expect("a file of ours");
+    let say = |text: &str, descriptors: &[OwnedFd]| {
+        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        // Another supervise has another socket of that name.
+        let socket = speaker(&name).expect("it is there");
+        sys::notify::send(socket.as_fd(), text.as_bytes(), &descriptors).expect("it is sent");
+    };
+    say("READY=1", &[]);
+    loop {
+        if std::fs::rename("order", "taken").is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            continue;
+        }
+        let order = std::fs::read_to_string("taken").expect("it is there");
+        let words: Vec<&str> = order.split(' ').collect();
+        match words[..] {
+            // The descriptors of these files, which are open here too from then on.
+            ["keep", name, ref files @ ..] => {
+                let open = |file: &&str| OwnedFd::from(std::fs::File::open(file).expect("it is there"));
+                let files: Vec<OwnedFd> = files.iter().map(open).collect();
+                say(&format!("FDSTORE=1\nFDNAME={name}"), &files);
+                held.extend(files);
+            }
+            ["listen", name, port] => {
+                let listener: OwnedFd = TcpListener::bind(port).expect("it is free").into();
+                say(&format!("FDSTORE=1\nFDNAME={name}"), std::slice::from_ref(&listener));
+                held.push(listener);
+            }
+            ["nameless"] => say("FDSTORE=1", &held),
+            // As many open files as that, all of the same file, a hundred at a time.
+            ["many", name, file, count] => {
+                let count: usize = count.parse().expect("a number");
+                let many: Vec<OwnedFd> =
+                    (0..count).map(|_| std::fs::File::open(file).expect("it is there").into()).collect();
+                many.chunks(100).for_each(|some| say(&format!("FDSTORE=1\nFDNAME={name}"), some));
+            }
+            ["remove", name] => say(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[]),
+            ["close"] => held.clear(),
+            ["exit", code] => std::process::exit(code.parse().expect("a code")),
+            _ => panic!("there is no {order}"),
+        }
+        // When the pipe has no other end, all that was said before has been heard.
+        let (reader, writer) = sys::fd::pipe().expect("a pipe");
+        say("BARRIER=1", &[writer]);
+        let _ = sys::fd::read(reader.as_fd(), &mut [0]);
+        std::fs::rename("taken", "done").expect("a file of ours");
+    }
+}
+
 /// Answers on every socket that it was given, by its pid and the names of the sockets: on stdin if `word` says so, else on those that
 /// the variables tell of.
 fn serve(word: &str) {
@@ -182,6 +244,7 @@ fn helper() {
         "live" => live(),
         "move-on" => move_on(&word),
         "move-on-and-leave-a-worker" => move_on_and_leave_a_worker(),
+        "park" => park(),
         "reload" => reload(),
         "serve" => serve(&word),
         "shut" => shut(),

@@ -8,6 +8,7 @@
 pub mod world;
 
 mod cannot_run;
+mod fd_store;
 pub mod helper;
 mod knobs;
 mod readiness;

@@ -185,6 +185,26 @@ fn a_descriptor_whose_close_takes_long_keeps_supervise_from_nothing() {
     }
 }
 
+/// The same, where supervise is to keep the connection: the service takes that back, or ends.
+#[test]
+fn a_kept_descriptor_whose_close_takes_long_keeps_supervise_from_nothing() {
+    if needs_program("python3").is_none() {
+        return;
+    }
+    let kept = LINGER.replace("b\"READY=1\"", "b\"FDSTORE=1\\nFDNAME=a\\nREADY=1\"");
+    let removed = kept.replace("open(\"lingering", "teller.send(b\"FDSTOREREMOVE=1\\nFDNAME=a\"); open(\"lingering");
+    assert!(kept != LINGER && removed != kept);
+    for program in [kept, removed] {
+        // Its first run makes the file, which the next one needs.
+        let first = "test -e fd-store || { echo 1 >fd-store; exit; }";
+        let told = Told::with(&format!("{first}\necho start\nexec python3 -c '{program}'"), None);
+        wait_until("it has told", || told.scratch.path("a/lingering").exists());
+        wait_until("it is ready", || told.is_ready());
+        assert!(time_to_end(&told) < Duration::from_secs(5));
+        assert_eq!(told.errors(), "");
+    }
+}
+
 #[test]
 fn a_datagram_full_of_processes_without_an_environment_keeps_supervise_from_nothing() {
     let told = Told::new();

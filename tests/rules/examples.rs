@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use testkit::{Scratch, lives, signal, start, wait_for, wait_until};
+use testkit::{Scratch, lives, needs_program, signal, start, wait_for, wait_until};
 
-use super::world::{svstat, wait_up};
+use super::world::{svc, svstat, wait_up};
 
 /// Copies the services to the scan directory `rules`, as git has them.
 fn copy(scratch: &Scratch) {
@@ -20,8 +20,9 @@ fn copy(scratch: &Scratch) {
             copy_files(&limits, &scratch.mkdir(dir.join("cgroup")));
         }
     }
-    let all = ["cleanup/last", "job/result", "health/sick", "helpers/helper", "ready/stuck", "heart/broken"];
-    for made in all {
+    for made in
+        ["cleanup/last", "job/result", "health/sick", "helpers/helper", "ready/stuck", "heart/broken", "parked/starts"]
+    {
         let _ = fs::remove_file(scratch.path("rules").join(made));
     }
 }
@@ -69,6 +70,16 @@ fn each_service_of_the_examples_does_what_it_says() {
     assert!(!lives(helper), "it was waited for");
     let told = || fs::read_to_string(scratch.path("rules/cleanup/last")).unwrap_or_default();
     wait_until("finish was told", || told() == "cleanup: exit code 3, signal 0\n");
+    if needs_program("python3").is_some() {
+        let starts = || fs::read_to_string(scratch.path("rules/parked/starts")).unwrap_or_default();
+        for count in ["1\n", "2\n", "3\n"] {
+            wait_until("it knows how often it was started", || starts() == count);
+            said_so("parked", ", ready ");
+            let reload = scratch.run("svc", &["--reload", "--wait=ready", "rules/parked"]);
+            assert_eq!((reload.code, reload.err().as_str()), (0, ""));
+            svc(&scratch, "-k", "rules/parked");
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod names;
 pub mod notify;
 pub mod record;
 mod status;
+pub mod stored;
 pub mod tally;
 
 pub use command::{Command, Mark, UPGRADE};

@@ -18,6 +18,8 @@ pub const NOTIFICATION_FD: &str = "notification-fd";
 pub const SD_NOTIFY: &str = "sd-notify";
 /// Knob: the interval within which a service that has [`SD_NOTIFY`] must say that it is alive.
 pub const WATCHDOG: &str = "watchdog";
+/// Knob: how many descriptors of the service supervise keeps for its next start.
+pub const FD_STORE: &str = "fd-store";
 /// Directory of the sockets that supervise holds for the service, one file each.
 pub const SOCKETS: &str = "sockets";
 /// Directory of the limits of the service: one file for each file of its cgroup that is to be written.
@@ -68,6 +70,10 @@ pub const DEATH_TALLY_NEW: &str = "supervise/death_tally.new";
 pub const CGROUP_PATH: &str = "supervise/cgroup";
 /// The next path, before it is renamed.
 pub const CGROUP_PATH_NEW: &str = "supervise/cgroup.new";
+/// The list of the descriptors that supervise keeps for the service ([`crate::stored`]).
+pub const STORED: &str = "supervise/stored";
+/// The next list, before it is renamed.
+pub const STORED_NEW: &str = "supervise/stored.new";
 /// FIFO from which supervise reads commands.
 pub const CONTROL: &str = "supervise/control";
 /// FIFO that has a reader exactly while a supervise runs here.

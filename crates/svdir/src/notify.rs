@@ -4,6 +4,9 @@
 
 use crate::knob;
 
+/// The name of descriptors that are kept without one, as in systemd.
+pub const STORED: &[u8] = b"stored";
+
 /// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice<'a> {
@@ -26,6 +29,10 @@ pub enum Notice<'a> {
     WatchdogInterval(u64),
     /// `EXTEND_TIMEOUT_USEC=`: the service needs at least this many more nanoseconds for its start or end.
     ExtendTimeout(u64),
+    /// `FDSTORE=1`: the descriptors that come with it are to be kept for the next start, under the name of `FDNAME=`, or [`STORED`].
+    Store(&'a [u8]),
+    /// `FDSTOREREMOVE=1`: the descriptors with the name of `FDNAME=` are to be kept no longer. What else there is to be kept in the same datagram, is not.
+    Unstore(&'a [u8]),
     /// `BARRIER=1`: the descriptor that comes with it is to be closed when all earlier messages were handled.
     Barrier,
 }
@@ -45,6 +52,8 @@ impl Notice<'_> {
             Notice::WatchdogInterval(_) => 7,
             Notice::ExtendTimeout(_) => 8,
             Notice::Barrier => 9,
+            Notice::Store(_) => 10,
+            Notice::Unstore(_) => 11,
         }
     }
 }
@@ -64,11 +73,30 @@ pub fn parse(datagram: &[u8], cut: bool) -> impl Iterator<Item = Notice<'_>> {
         first
     };
     let datagram = &datagram[..end];
-    let complete = move |notice| match notice {
-        Notice::Reloading(_) => Notice::Reloading(value(datagram, b"MONOTONIC_USEC").and_then(microseconds)),
-        notice => notice,
-    };
-    datagram.split(|&byte| byte == b'\n').filter_map(line).filter(is_first).map(complete)
+    datagram
+        .split(|&byte| byte == b'\n')
+        .filter_map(line)
+        .filter(is_first)
+        .filter_map(|notice| complete(notice, datagram))
+}
+
+/// Adds to a message what other lines of its datagram say about it. `None` if that makes it no message.
+fn complete<'a>(notice: Notice<'a>, datagram: &'a [u8]) -> Option<Notice<'a>> {
+    let name = || value(datagram, b"FDNAME").filter(|name| is_stored_name(name));
+    match notice {
+        Notice::Reloading(_) => Some(Notice::Reloading(value(datagram, b"MONOTONIC_USEC").and_then(microseconds))),
+        Notice::Store(_) if value(datagram, b"FDSTOREREMOVE") == Some(b"1") => None,
+        Notice::Store(stored) => Some(Notice::Store(name().unwrap_or(stored))),
+        Notice::Unstore(_) => name().map(Notice::Unstore),
+        notice => Some(notice),
+    }
+}
+
+/// Returns whether descriptors can be kept under this name: 1 to 255 printable characters of ASCII without a colon, which separates names in
+/// `LISTEN_FDNAMES`.
+pub fn is_stored_name(name: &[u8]) -> bool {
+    let length = 1..=255;
+    length.contains(&name.len()) && name.iter().all(|&byte| (b' '..=b'~').contains(&byte) && byte != b':')
 }
 
 /// The value of the first line of the datagram that has this key.
@@ -93,6 +121,8 @@ fn line(line: &[u8]) -> Option<Notice<'_>> {
         (b"WATCHDOG", b"trigger") => Some(Notice::WatchdogTrigger),
         (b"WATCHDOG_USEC", digits) => Some(Notice::WatchdogInterval(microseconds(digits)?)),
         (b"EXTEND_TIMEOUT_USEC", digits) => Some(Notice::ExtendTimeout(microseconds(digits)?)),
+        (b"FDSTORE", b"1") => Some(Notice::Store(STORED)),
+        (b"FDSTOREREMOVE", b"1") => Some(Notice::Unstore(STORED)),
         (b"BARRIER", b"1") => Some(Notice::Barrier),
         _ => None,
     }
@@ -140,10 +170,27 @@ mod tests {
         assert_eq!(said(&"READY=1\nRELOADING=1\n".repeat(100)), [Notice::Ready, Notice::Reloading(None)]);
         assert_eq!(said("MAINPID=x\nMAINPID=7\nREADY=0\nREADY=1"), [Notice::MainPid(7), Notice::Ready]);
         let all = "READY=1\nRELOADING=1\nSTOPPING=1\nSTATUS=\nMAINPID=1\nWATCHDOG=1\nWATCHDOG=trigger\n\
-                   WATCHDOG_USEC=1\nEXTEND_TIMEOUT_USEC=1\nBARRIER=1\n";
+                   WATCHDOG_USEC=1\nEXTEND_TIMEOUT_USEC=1\nBARRIER=1\nFDSTORE=1\n";
         let kinds: Vec<u16> = said(all).iter().map(Notice::kind).collect();
-        assert_eq!(kinds, (0..10).map(|bit| 1 << bit).collect::<Vec<u16>>());
+        assert_eq!(kinds, (0..11).map(|bit| 1 << bit).collect::<Vec<u16>>());
         assert_eq!(said(&all.repeat(3)), said(all));
+    }
+
+    #[test]
+    fn descriptors_are_kept_and_not_kept_under_a_name() {
+        assert_eq!(said("FDSTORE=1"), [Notice::Store(b"stored")]);
+        assert_eq!(said("FDSTORE=1\nFDPOLL=0\nFDNAME=a b"), [Notice::Store(b"a b")]);
+        assert_eq!(said("FDNAME=a\nFDNAME=b\nFDSTORE=1\nREADY=1"), [Notice::Store(b"a"), Notice::Ready]);
+        assert_eq!(said("FDSTOREREMOVE=1\nFDNAME=a"), [Notice::Unstore(b"a")]);
+        assert_eq!(said("FDSTORE=1\nFDSTOREREMOVE=1\nFDNAME=a"), [Notice::Unstore(b"a")]);
+        let longest = "x".repeat(255);
+        assert_eq!(said(&format!("FDSTORE=1\nFDNAME={longest}")), [Notice::Store(longest.as_bytes())]);
+        for wrong in ["", "a:b", "\x7f", "\t", "\u{e4}", &"x".repeat(256)] {
+            assert_eq!(said(&format!("FDSTORE=1\nFDNAME={wrong}")), [Notice::Store(b"stored")], "{wrong:?}");
+            assert_eq!(said(&format!("FDSTOREREMOVE=1\nFDNAME={wrong}")), [], "{wrong:?}");
+        }
+        assert_eq!(said("FDSTOREREMOVE=1"), []);
+        assert_eq!(said("FDNAME=a"), []);
     }
 
     #[test]
@@ -162,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_passed_over() {
-        for datagram in ["", "\n\n", "READY", "READY=", "READY=0", "READY=11", " READY=1", "ready=1", "=1", "FDSTORE=1"]
+        for datagram in ["", "\n\n", "READY", "READY=", "READY=0", "READY=11", " READY=1", "ready=1", "=1", "FDSTORE=0"]
         {
             assert_eq!(said(datagram), [], "{datagram:?}");
         }

@@ -227,6 +227,8 @@ fn any_word() -> impl Strategy<Value = &'static str> {
         "READY=1\nSTATUS=well",
         "RELOADING=1",
         "RELOADING=1\nMONOTONIC_USEC=700000",
+        "FDSTORE=1\nREADY=1",
+        "FDSTOREREMOVE=1\nFDNAME=stored",
         "STOPPING=1",
         "WATCHDOG=1",
         "WATCHDOG=trigger",

@@ -159,6 +159,7 @@ impl Kernel for Model {
         &mut self,
         copies: [Option<Pid>; 2],
         buffer: &'b mut [u8; LONGEST],
+        _: &mut Warnings,
     ) -> Option<Told<impl Iterator<Item = Notice<'b>> + use<'b>>> {
         let mut world = self.call();
         let (sender, word, new) = world.words.pop_front()?;

@@ -10,10 +10,12 @@
 //! | 0x22 | the OOM score that children get (2), if it is not that of supervise |
 //! | 0xa3 | nothing; it is there while `finish` runs |
 //! | 0xa4 | nothing; it is there while what the service has left behind is waited for |
+//! | 0xa5 | a descriptor that is kept for the service: its number (4), and its name; no name if it is to be closed |
 //!
 //! A new fact or a new descriptor gets a new tag or a new key. An older release skips tags that it does not know, and closes descriptors with keys
 //! that it does not know. It refuses everything if the tag is [critical](super::sections::CRITICAL): a release that does not know `finish`, or
-//! what is left behind, would forget that, and start the service beside it. The layout of earlier releases (`uphold supervise 3`) can still be read.
+//! what is left behind, would forget that, and start the service beside it; one that does not know of kept descriptors would leave them open for
+//! ever. The layout of earlier releases (`uphold supervise 3`) can still be read.
 
 use super::sections::{CRITICAL, Fields, Writer};
 use super::{Record, layout1};
@@ -28,6 +30,7 @@ const SOCKET: u8 = 0x21;
 const OOM: u8 = 0x22;
 const FINISH_RUNS: u8 = CRITICAL | 0x23;
 const LEFT_BEHIND: u8 = CRITICAL | 0x24;
+const STORED: u8 = CRITICAL | 0x25;
 
 /// The purpose of a descriptor. An unknown number is from a later release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,15 @@ pub struct Socket {
     pub line: Vec<u8>,
 }
 
+/// A descriptor that is kept for the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number.
+    pub number: i32,
+    /// Its name. It is empty if the descriptor is kept no longer, and is only to be closed.
+    pub name: Vec<u8>,
+}
+
 /// The whole state that is handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handover {
@@ -88,6 +100,8 @@ pub struct Handover {
     pub descriptors: Vec<(Key, i32)>,
     /// The sockets.
     pub sockets: Vec<Socket>,
+    /// The descriptors that are kept for the service.
+    pub stored: Vec<Stored>,
     /// The OOM score that children get, if it is not that of supervise.
     pub oom: Option<i16>,
 }
@@ -104,7 +118,8 @@ impl Handover {
         /// The length of the longest record, in bytes.
         const RECORD: usize = 1024;
         let around = self.descriptors.len() * 8
-            + self.sockets.iter().map(|one| 16 + one.name.len() + one.line.len()).sum::<usize>();
+            + self.sockets.iter().map(|one| 16 + one.name.len() + one.line.len()).sum::<usize>()
+            + self.stored.iter().map(|one| 8 + one.name.len()).sum::<usize>();
         let mut bytes = vec![0; RECORD + around];
         let mut writer = Writer::new(&mut bytes);
         writer.put(MAGIC);
@@ -123,6 +138,12 @@ impl Handover {
                 section.put(&length.to_le_bytes());
                 section.put(&socket.name);
                 section.put(&socket.line);
+            });
+        }
+        for stored in &self.stored {
+            writer.section(STORED, |section| {
+                section.put(&stored.number.to_le_bytes());
+                section.put(&stored.name);
             });
         }
         if let Some(oom) = self.oom {
@@ -152,6 +173,10 @@ impl Handover {
                     handover.descriptors.push((key, number));
                 }
                 SOCKET => handover.sockets.push(socket(fields)?),
+                STORED => {
+                    let number = i32::from_le_bytes(fields.array());
+                    handover.stored.push(Stored { number, name: fields.rest().to_vec() });
+                }
                 OOM => handover.oom = Some(i16::from_le_bytes(fields.array())),
                 FINISH_RUNS | LEFT_BEHIND => {}
                 _ => return None,
@@ -209,7 +234,7 @@ fn decode_3(bytes: &[u8]) -> Option<Handover> {
         let (name, line) = (next_text(&mut rest)?, next_text(&mut rest)?);
         sockets.push(Socket { number, given: true, name, line });
     }
-    Some(Handover { record, descriptors, sockets, oom })
+    Some(Handover { record, descriptors, sockets, stored: Vec::new(), oom })
 }
 
 fn next_number(rest: &mut &[u8]) -> Option<i32> {
@@ -238,6 +263,7 @@ mod tests {
             record: example(),
             descriptors: vec![(Key::CONTROL, 3), (Key::LOCK, 6), (Key(200), 77)],
             sockets: vec![socket(20), socket(21)],
+            stored: [&b"conn"[..], b""].map(|name| Stored { number: 30, name: name.to_vec() }).to_vec(),
             oom: Some(-17),
         }
     }
@@ -264,16 +290,18 @@ mod tests {
     /// start the service beside that.
     #[test]
     fn a_release_that_does_not_know_what_the_next_start_waits_for_refuses() {
-        let understands = |decided: Decided| {
+        let understands_with = |decided: Decided, stored: Vec<Stored>| {
             let record = Record { decided, ..example() };
-            let bytes = Handover { record, ..handover() }.encode().expect("short");
+            let bytes = Handover { record, stored, ..handover() }.encode().expect("short");
             Record::decode(bytes.strip_prefix(MAGIC).expect("sections")).is_some()
         };
+        let understands = |decided: Decided| understands_with(decided, Vec::new());
         let Decided { finish, leftovers, .. } = example().decided;
         let without = Decided { finish: None, leftovers: Leftovers::default(), ..example().decided };
         assert!(finish.is_some() && !understands(Decided { finish, ..without }));
         assert!(!leftovers.is_empty() && !understands(Decided { leftovers, ..without }));
         assert!(understands(without));
+        assert!(!understands_with(without, handover().stored), "nor while descriptors are kept");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub use service::{Exit, Pace, Service};
 pub use supervise::{Boot, Supervise};
 pub use text::Text;
 
-use crate::{Mark, Run, Status};
+use crate::{Mark, Run, Status, Want};
 use sections::{CRITICAL, Fields, Sections, Writer};
 
 const SERVICE: u8 = 1;
@@ -233,6 +233,13 @@ impl Record {
             self.observed.finish = Born::default();
         }
         self
+    }
+
+    /// Whether the service is down with all that belongs to it, and nobody wants it up, so that it is not started again by itself.
+    pub fn is_at_rest(&self) -> bool {
+        let Decided { service, main, second, finish, leftovers, .. } = &self.decided;
+        let is_wanted = service.start_due || (service.want == Want::Up && !service.exiting);
+        main.is_none() && second.is_none() && finish.is_none() && leftovers.is_empty() && !is_wanted
     }
 
     /// The process of the main copy, once it has executed `run`.
@@ -425,10 +432,10 @@ pub(crate) mod tests {
         let service = [SERVICE, 1, 0, b'd'];
         let supervise = [SUPERVISE, 4, 0, 7, 0, 0, 0];
         let read = Record::decode(&[&service[..], &supervise].concat()).expect("it is one");
-        assert_eq!((read.decided.service.want, read.observed.supervise.pid), (crate::Want::Down, 7));
+        assert_eq!((read.decided.service.want, read.observed.supervise.pid), (Want::Down, 7));
         let longer = [SERVICE, 4, 0, b'd', 1, 9, 9];
         let read = Record::decode(&[&longer[..], &supervise].concat()).expect("it is one");
-        assert_eq!((read.decided.service.want, read.decided.service.exiting), (crate::Want::Down, true));
+        assert_eq!((read.decided.service.want, read.decided.service.exiting), (Want::Down, true));
     }
 
     #[test]
@@ -459,6 +466,25 @@ pub(crate) mod tests {
         record.decided.main = None;
         assert_eq!((record.pid(), record.status().pid), (None, NonZeroU32::new(17)));
         assert_eq!(record.status().run, Run::Finish);
+    }
+
+    #[test]
+    fn a_service_rests_when_nothing_of_it_runs_and_nobody_wants_it() {
+        let down = Service { want: Want::Down, ..Service::default() };
+        let rests = |decided: Decided| Record { decided, observed: Observed::default() }.is_at_rest();
+        let with = |service| Decided { service, ..Decided::default() };
+        assert!(rests(with(down)) && rests(with(Service { want: Want::Once, ..down })));
+        assert!(!rests(with(Service { want: Want::Up, ..down })) && !rests(with(Service { start_due: true, ..down })));
+        assert!(rests(with(Service { want: Want::Up, exiting: true, ..down })));
+        let example = example().decided;
+        for runs in [
+            Decided { main: example.main, ..with(down) },
+            Decided { second: example.second, ..with(down) },
+            Decided { finish: example.finish, ..with(down) },
+            Decided { leftovers: example.leftovers, ..with(down) },
+        ] {
+            assert!(!rests(runs));
+        }
     }
 
     #[test]
