@@ -60,6 +60,11 @@ impl Service {
         service
     }
 
+    /// The user who runs its supervise.
+    pub const fn user(&self) -> User {
+        self.user
+    }
+
     /// Makes the service directory, with the bodies of the scripts `run` and `finish`.
     pub fn finishing(user: User, run: &str, finish: &str) -> Service {
         let service = Service::new(user, run, &[]);

@@ -1,0 +1,113 @@
+//! The same nonsense in every file with a value at once: each is told once, the default holds, and the service goes on.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use testkit::signal;
+
+use super::service::{LIVES, Service, User, for_each_user};
+
+/// The files with a value, and what supervise takes where it cannot use one. Those of `health` are read when there is one, and have a test of their own.
+const KNOBS: [(&str, &str); 11] = [
+    ("down-signal", "TERM"),
+    ("reload-signal", "HUP"),
+    ("timeout-kill", "none"),
+    ("timeout-ready", "60s"),
+    ("warmup", "1s"),
+    ("notification-fd", "none"),
+    ("timeout-finish", "5s"),
+    ("final-exits", "none"),
+    ("backoff", "1s"),
+    ("max-restarts", "no limit"),
+    ("max-death-tally", "none"),
+];
+
+/// Makes what stands for a value, at this place.
+type Nonsense = fn(&Service, &str);
+
+const NONSENSE: [(&str, Nonsense); 7] = [
+    ("nothing", |service, name| service.put(name, "")),
+    ("NULs", |service, name| service.put(name, "\0\0\0")),
+    ("two values", |service, name| service.put(name, "1 2")),
+    ("two lines", |service, name| service.put(name, "1\n2\n")),
+    ("100 kB", |service, name| service.put(name, &"1".repeat(100_000))),
+    ("a directory", |service, name| drop(service.scratch.mkdir(format!("web/{name}")))),
+    ("a FIFO", |service, name| {
+        let path = service.scratch.path("web").join(name);
+        sys::fd::make_fifo(&path).expect("a FIFO");
+        if service.user() == User::Ordinary {
+            service.scratch.give(&format!("web/{name}"));
+        }
+    }),
+];
+
+/// Lets supervise read every knob, twice, and checks that the service lives as one without these files.
+fn live(service: &Service) {
+    for _ in 0..2 {
+        let pid = service.wait_up();
+        // It ends by itself.
+        signal(pid, "KILL");
+        let pid = service.wait_restart(pid);
+        service.svc("-r");
+        let next = service.wait_restart(pid);
+        assert_eq!(service.wait(&["-R", "--wait=replaced"]).code, 0, "another copy takes its place");
+        service.wait_restart(next);
+    }
+}
+
+#[test]
+fn the_same_nonsense_in_every_file_is_told_once_for_each() {
+    for_each_user(|user| {
+        testkit::for_each(&NONSENSE, |(what, make)| {
+            let service = Service::finishing(user, LIVES, "exit 0");
+            for (name, _) in KNOBS {
+                make(&service, name);
+            }
+            let service = service.start();
+            live(&service);
+            let said = service.said();
+            for (name, default) in KNOBS {
+                let begin = format!("supervise: warning: unable to use web/{name}, taking {default}: ");
+                let told: Vec<&str> = said.lines().filter(|line| line.starts_with(&begin)).collect();
+                assert_eq!(told.len(), 1, "{what} in {name}: {said}");
+            }
+            assert_eq!(said.lines().count(), KNOBS.len(), "{what}: {said}");
+        });
+    });
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_no_file() {
+    for_each_user(|user| {
+        let service = Service::finishing(user, LIVES, "exit 0");
+        for (name, _) in KNOBS {
+            symlink("nowhere", service.scratch.path("web").join(name)).expect("a link");
+        }
+        let service = service.start();
+        live(&service);
+        assert_eq!(service.said(), "");
+    });
+}
+
+#[test]
+fn what_nobody_may_read_is_told_once_for_each() {
+    use std::os::unix::fs::PermissionsExt;
+    for_each_user(|user| {
+        if user == User::Own && testkit::is_root() {
+            // Root may read everything.
+            return;
+        }
+        let service = Service::finishing(user, LIVES, "exit 0");
+        for (name, _) in KNOBS {
+            service.put(name, "1");
+            let path = service.scratch.path("web").join(name);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("it is ours");
+        }
+        let service = service.start();
+        live(&service);
+        for (name, default) in KNOBS {
+            let line = format!("supervise: warning: unable to use web/{name}, taking {default}: access denied");
+            assert_eq!(service.said().lines().filter(|said| *said == line).count(), 1, "{}", service.said());
+        }
+    });
+}
