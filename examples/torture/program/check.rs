@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::crowd::{self, Process};
-use super::hooks::{FINISH, HEALTH};
+use super::hooks::{FINISH, HEALTH, HELPER};
 use super::line::{Micros, now};
 use super::report::Kind;
 use super::suite::{self, Op};
@@ -26,7 +26,7 @@ pub struct Members {
     pub supervises: Vec<u32>,
     /// The other processes, and whether they are stopped.
     pub processes: Vec<(u32, bool)>,
-    /// What is run about it: pids and names.
+    /// What is run about it, and its helpers: pids and names.
     pub hooks: Vec<(u32, &'static str)>,
 }
 
@@ -62,7 +62,7 @@ impl World {
             members[service + 1].supervises.push(process.pid);
         } else if process.name == SUPERVISE {
             members[unit].supervises.push(process.pid);
-        } else if let Some(hook) = [FINISH, HEALTH].into_iter().find(|hook| process.name == *hook) {
+        } else if let Some(hook) = [FINISH, HEALTH, HELPER].into_iter().find(|hook| process.name == *hook) {
             members[unit].hooks.push((process.pid, hook));
         } else {
             members[unit].processes.push((process.pid, process.stopped));
@@ -101,9 +101,13 @@ impl World {
         let mut ended = Vec::new();
         if let Some(known) = target.supervise.filter(|known| !members.supervises.contains(&known.pid)) {
             target.supervise = None;
-            if !known.doomed {
+            if !known.doomed && !target.may_leave {
                 ended.push((Kind::SuperviseEnded, known.pid));
             }
+            target.may_leave &= target.was_killed(known.pid);
+        } else if let (Some(known), Some(told)) = (target.supervise, told) {
+            // It has obeyed all commands, and will not leave.
+            target.may_leave &= told.exiting || told.supervise != Some(known.pid) || target.pending.is_some();
         }
         if target.supervise.is_none() {
             // Only a supervise that is alone counts: one that finds the lock taken exits at once.

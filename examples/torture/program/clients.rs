@@ -54,6 +54,7 @@ impl World {
         if op.exits() {
             // Whether it was upgraded before it left cannot be seen any more.
             target.upgrade = None;
+            target.may_leave = true;
             if let Some(supervise) = &mut target.supervise {
                 supervise.doomed = true;
             }

@@ -2,7 +2,7 @@
 //! violations that services report.
 
 use super::check::Members;
-use super::hooks::{FINISH_BESIDE, STRANGER, TWO_FINISHES};
+use super::hooks::{FINISH_BESIDE, LEFT_OVER, STRANGER, TWO_FINISHES};
 use super::line::{Incarnation, Micros, now};
 use super::report::Kind;
 use super::service::{BESIDE, BESIDE_FINISH, BROKEN_PIPE, SECOND_COPY, UNREACHABLE};
@@ -41,6 +41,7 @@ impl World {
                 (BESIDE_FINISH, Kind::FinishBeside),
                 (TWO_FINISHES, Kind::FinishTwice),
                 (STRANGER, Kind::Stranger),
+                (LEFT_OVER, Kind::LeftOver),
             ];
             for (what, kind) in kinds {
                 if line.contains(what) {

@@ -2,16 +2,20 @@
 //!
 //! `finish` notes each run, and reports itself as a violation if the service lives or another `finish` runs. It takes some time, and once in a while more than it may.
 //! `health` reports itself if it is asked about a process elsewhere. It fails as long as there is a file `sick`.
+//!
+//! A service with a `kill-mode` starts a helper, `torture helper`, which reports itself if that of an earlier life is still there. Half of them ignore TERM.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use sys::fd;
+use sys::process::Signal;
+use sys::signals::Signals;
 
 use super::line::{Incarnation, Micros, now};
 use super::service::{own_name, tell};
@@ -20,6 +24,10 @@ use super::service::{own_name, tell};
 pub const FINISH: &str = "finish";
 /// The same for `health`.
 pub const HEALTH: &str = "health";
+/// The same for the helper of a service that has a [`KILL_MODE`].
+pub const HELPER: &str = "helper";
+/// The file that says what of a service must have ended before it is started again.
+pub const KILL_MODE: &str = "kill-mode";
 /// The file in which each run of `finish` is noted, relative to the service directory.
 pub const FINISHES: &str = "finishes";
 /// The file that makes `health` fail, relative to the service directory.
@@ -32,6 +40,11 @@ pub const FINISH_BESIDE: &str = "finish beside the service";
 pub const TWO_FINISHES: &str = "finish beside another";
 /// The report of a `health` that was asked about somebody else.
 pub const STRANGER: &str = "health about a stranger";
+
+/// Held by a helper as long as it lives.
+const HELPER_LOCK: &str = "lock.helper";
+/// The report of a helper that lives beside that of an earlier life.
+pub const LEFT_OVER: &str = "left over from an earlier life";
 
 /// One `finish` in so many takes too long.
 const HANGS: u32 = 8;
@@ -65,6 +78,7 @@ pub fn main(words: &[OsString]) -> Option<ExitCode> {
     let code = match name.to_str()? {
         FINISH => finish(words).map(|()| 0),
         HEALTH => health(words),
+        HELPER => helper(),
         _ => return None,
     };
     Some(ExitCode::from(code.unwrap_or_else(|error| {
@@ -106,4 +120,26 @@ fn health(words: &[OsString]) -> io::Result<u8> {
         thread::sleep(Duration::from_millis(200));
     }
     Ok(u8::from(Path::new(SICK).exists()))
+}
+
+/// Starts the helper of a service that has a [`KILL_MODE`].
+pub fn start_helper() -> io::Result<()> {
+    if Path::new(KILL_MODE).exists() {
+        let mut helper = Command::new(Path::new("../..").join(HELPER));
+        helper.arg(HELPER).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    }
+    Ok(())
+}
+
+/// Lives until it is killed.
+fn helper() -> io::Result<u8> {
+    let by = Incarnation { pid: std::process::id(), birth: now() };
+    let _deaf = if by.pid.is_multiple_of(2) { Some(Signals::catch(&[Signal::SIGTERM])?) } else { None };
+    let lock = fd::open_append(Path::new(HELPER_LOCK))?;
+    if fd::try_lock(&lock).is_err() {
+        tell(&own_name()?, by, LEFT_OVER)?;
+    }
+    loop {
+        thread::sleep(Duration::from_secs(1_000));
+    }
 }

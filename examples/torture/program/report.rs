@@ -91,6 +91,8 @@ pub enum Kind {
     FinishBeside,
     /// `health` was asked about a process elsewhere.
     Stranger,
+    /// What an earlier life of a service has left behind lives beside the next.
+    LeftOver,
     /// Deaths are missing in a tally, or it is spoilt.
     Tally,
     /// A process runs after everything was told to end.
@@ -98,7 +100,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [(Kind, &'static str); 27] = [
+    const ALL: [(Kind, &'static str); 28] = [
         (Kind::SecondCopy, "second copy of a service"),
         (Kind::Down, "wanted up, but down"),
         (Kind::Up, "wanted down, but up"),
@@ -124,6 +126,7 @@ impl Kind {
         (Kind::FinishTwice, "end with more than one finish"),
         (Kind::FinishBeside, "finish beside its service"),
         (Kind::Stranger, "health about somebody else"),
+        (Kind::LeftOver, "helper of an earlier life"),
         (Kind::Tally, "death tally that is not right"),
         (Kind::LeftBehind, "process left when all was to end"),
     ];

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::hooks::KILL_MODE;
 use super::line::Micros;
 use super::site::write_executable;
 
@@ -28,6 +29,8 @@ pub struct Rules {
     pub health: bool,
     /// Its deaths are kept.
     pub tally: bool,
+    /// What of it must have ended before it is started again; it has a helper in its process group.
+    pub kill_mode: Option<&'static str>,
     /// It is never replaced, so that its lives follow one another.
     pub steady: bool,
 }
@@ -44,6 +47,8 @@ impl Rules {
             5 => Rules { health: true, ..none },
             6 => Rules { finish: true, tally: true, steady: true, ..none },
             7 => Rules { finish: true, backoff: true, health: true, tally: true, ..none },
+            8 => Rules { kill_mode: Some("mixed"), steady: true, ..none },
+            9 => Rules { kill_mode: Some("group"), steady: true, ..none },
             _ => none,
         }
     }
@@ -58,6 +63,8 @@ impl Rules {
             (self.finals, "final-exits", "0,SIGKILL\n".to_owned()),
             (self.health, "health-interval", "1s\n".to_owned()),
             (self.tally, "max-death-tally", "4096\n".to_owned()),
+            (self.kill_mode.is_some(), KILL_MODE, self.kill_mode.unwrap_or_default().to_owned()),
+            (self.kill_mode.is_some(), "timeout-kill", "500ms\n".to_owned()),
         ];
         for (_, name, contents) in knobs.iter().filter(|(there, ..)| *there) {
             fs::write(dir.join(name), contents)?;

@@ -17,7 +17,7 @@ use sys::process::Signal;
 use sys::signals::Signals;
 use sys::{fd, poll, sealed};
 
-use super::hooks::{FINISH_LOCK, SICK};
+use super::hooks::{FINISH_LOCK, SICK, start_helper};
 use super::line::{Incarnation, Ledger, Line, now};
 
 /// The file to which services report violations, relative to the service directory.
@@ -73,6 +73,7 @@ impl Service {
             tell(&name, by, BESIDE_FINISH)?;
         }
         let _ = std::fs::remove_file(SICK);
+        start_helper()?;
         let socket = Path::new("sockets").exists().then(|| sealed::inherit(FIRST_SOCKET)).transpose()?;
         let socket = socket.map(UnixListener::from);
         if let Some(socket) = &socket {

@@ -16,6 +16,8 @@ pub struct Told {
     pub replacing: bool,
     /// The `finish` that runs.
     pub finish: Option<u32>,
+    /// Its supervise leaves when it is down.
+    pub exiting: bool,
     /// The service is not started again, though nobody has told it to be down.
     pub over: bool,
     /// Who wrote it, if it tells that.
@@ -36,6 +38,7 @@ impl Told {
             second,
             replacing,
             finish,
+            exiting: record.is_some_and(|record| record.decided.service.exiting),
             over,
             supervise: record.map(|record| record.observed.supervise.pid),
         })

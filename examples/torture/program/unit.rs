@@ -115,6 +115,8 @@ pub struct Unit {
     killed: VecDeque<u32>,
     /// Waiting to be taken over.
     pub takeover: Option<Takeover>,
+    /// A supervise was told to leave. If it is killed before it has left, the next one leaves in its place.
+    pub may_leave: bool,
     /// Waiting to be upgraded.
     pub upgrade: Option<Upgrade>,
     /// When it may have two copies.
@@ -159,6 +161,7 @@ impl Unit {
             candidate: None,
             killed: VecDeque::new(),
             takeover: None,
+            may_leave: false,
             upgrade: None,
             overlaps: Overlaps::default(),
             rules,
@@ -189,13 +192,18 @@ impl Unit {
 
     /// What is known of a process that was seen for sure.
     pub fn recognize(&self, pid: u32) -> Known {
-        Known { pid, since: Instant::now(), doomed: self.killed.contains(&pid) }
+        Known { pid, since: Instant::now(), doomed: self.was_killed(pid) }
     }
 
     /// What was done to it in this time.
     pub fn history(&self, from: Micros, to: Micros) -> String {
         let then = self.history.iter().filter(|(when, _)| (from..=to).contains(when));
         then.map(|(_, what)| what.as_str()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Whether this process was killed lately.
+    pub fn was_killed(&self, pid: u32) -> bool {
+        self.killed.contains(&pid)
     }
 
     fn killed(&mut self, pid: u32) {
