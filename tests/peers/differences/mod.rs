@@ -1,5 +1,6 @@
 //! Where ours is to differ from runit and s6: one file for each, which says what the peer does, what ours does, and why.
 
+mod check_in_place_of_notifyoncheck;
 mod check_is_run_by_supervise;
 mod deaths_are_kept_where_asked_for;
 mod exit_waits_for_the_end;
