@@ -111,11 +111,18 @@ impl World {
                 self.signal_group(leader, signal);
                 return self.act(Action::Signal(Target::Process(pid), signal));
             }
-            Action::Signal(Target::Group(leader), signal) => {
+            Action::Signal(Target::Tree(pid, leader), signal) => {
+                assert_eq!(pid, leader, "nobody has moved");
+                if signal == Signal::KILL {
+                    self.signal_group(leader, signal);
+                }
+                return self.act(Action::Signal(Target::Process(pid), signal));
+            }
+            Action::Signal(Target::Group(leader) | Target::Orphans(leader), signal) => {
                 assert!(![self.main, self.second].contains(&Some(leader)), "the group of a copy that lives");
                 self.signal_group(leader, signal);
             }
-            Action::Look(leader, _) => {
+            Action::Look(leader, ..) => {
                 assert!(![self.main, self.second].contains(&Some(leader)), "its copy lives");
                 let left = self.helped.contains(&leader).then_some(Left { pid: None, told: false });
                 return Some(Event::Left(leader, left));
@@ -209,7 +216,7 @@ fuzz_target!(|bytes: &[u8]| {
         quit: false,
         rules: rules(*files),
         settings: settings(*files),
-        mode: KillMode::from_number(files[8] % 3),
+        mode: KillMode::from_number(files[8] % 4),
         stubborn: files[8] >= 128,
         helped: Vec::new(),
     };

@@ -199,6 +199,11 @@ impl NotifySocket {
         Some(message)
     }
 
+    /// The children that close descriptors from datagrams.
+    pub fn closers(&self) -> impl Iterator<Item = process::Pid> {
+        self.closers.into_iter().flatten()
+    }
+
     /// Takes in the end of a process. Returns whether it was one of the children that close descriptors.
     pub fn ended(&mut self, pid: process::Pid) -> bool {
         let closer = self.closers.iter_mut().find(|closer| **closer == Some(pid));

@@ -93,6 +93,11 @@ impl Successor {
         Successor { voice, subject, argv: words.map(c_string).collect(), asked: None }
     }
 
+    /// The new file that was asked and has not answered yet.
+    pub fn asked(&self) -> Option<Pid> {
+        self.asked.as_ref().map(|asked| asked.pid)
+    }
+
     /// The time at which [`timeout`](Successor::timeout) is due.
     pub fn deadline(&self) -> Option<Tick> {
         self.asked.as_ref().map(|asked| asked.deadline)

@@ -107,7 +107,7 @@ impl Provisions {
             move |pid, executed| Start { pid, executed, declares, check, tells, watchdog, health, mode, patience };
         let mut observed = scene.now.observed;
         observed.notify = readiness::recorded(&self.notify);
-        scene.children.adopt(mode.leads() || scene.machine.leads_groups());
+        scene.children.adopt(mode.leads() || scene.machine.overview().leads());
         let (machine, announcer) = (scene.machine, &*scene.announcer);
         let made = plan.start(Some(&|pid, born| {
             let seen = Process { born, ..seen };

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use cli::Warnings;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Knobs, Left, Machine, Needs, Rules, Slot, Target};
+use machine::supervise::{Event, Knobs, Machine, Needs, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
-use svdir::Exit;
 use svdir::notify::Notice;
 use svdir::record::{Born, Process, Record, Text};
 use svdir::tally::Death;
+use svdir::{Exit, KillMode};
 use sys::notify::LONGEST;
 use sys::process::Change;
 use tai::Label;
@@ -56,8 +56,9 @@ pub trait Kernel {
     /// [`look`](Kernel::look), at the latest.
     fn reap(&mut self) -> Option<(Pid, Change)>;
 
-    /// Looks for what is left of the process group that `leader`, which has ended, has led. `known` was found before.
-    fn look(&mut self, leader: Pid, known: Option<Pid>) -> Option<Left>;
+    /// Looks for what is left of the copy that was started as `first`, with this mode, and has ended. `known` was found
+    /// before. Returns the event for the machine, which knows which processes are not left behind.
+    fn look(&mut self, first: Pid, mode: KillMode, known: Option<Pid>, machine: &Machine) -> Event;
 
     /// Returns whether `pid`, which was just reaped, was only a helper that closes descriptors of the service.
     fn was_listener(&mut self, pid: Pid) -> bool;
@@ -117,11 +118,11 @@ pub trait Kernel {
     /// Starts `check` or `health`, as `slot` says, about the process `about` of a copy.
     fn start_check(&mut self, slot: Slot, about: Pid, said: &mut Warnings) -> Event;
 
-    /// Sends a signal.
+    /// Sends a signal. The machine knows which processes are not left behind.
     ///
     /// # Errors
     /// The error of the system. It is no error if the process has just ended.
-    fn signal(&self, target: Target, signal: Signal) -> io::Result<()>;
+    fn signal(&mut self, target: Target, signal: Signal, machine: &Machine) -> io::Result<()>;
 
     /// Exchanges the two copies, and stops listening for the readiness of the one that becomes the second.
     fn promote(&mut self);

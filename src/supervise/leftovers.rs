@@ -6,11 +6,13 @@
 //! another's.
 
 use machine::Pid;
-use machine::supervise::Left;
+use machine::supervise::{Left, Machine};
+use svdir::KillMode;
 use sys::proc;
 use sys::process::{self, Change};
 
 use super::processes::{is_anothers, pid_of, process_of};
+use super::tree::{Own, Trees};
 
 /// The children of supervise, among them those that have lost their parent.
 #[derive(Default)]
@@ -19,6 +21,8 @@ pub struct Children {
     adopts: bool,
     /// The child whose end was told, and that was not reaped yet.
     ended: Option<process::Pid>,
+    /// What was seen below copies whose mode is `tree`.
+    pub trees: Trees,
 }
 
 impl Children {
@@ -27,6 +31,21 @@ impl Children {
         if std::mem::replace(&mut self.adopts, adopt) != adopt {
             process::adopt_orphans(adopt);
         }
+    }
+
+    /// Goes on with the copies of a predecessor.
+    pub fn resume(machine: &Machine) -> Children {
+        let mut children = Children::default();
+        children.adopt(machine.overview().leads());
+        let overview = machine.overview();
+        let copies = overview.copies.map(|copy| copy.map(|(pid, _)| pid));
+        let own = Own { copies, jobs: overview.jobs.into_iter().flatten().collect() };
+        for copy in [machine.main(), machine.second()].into_iter().flatten() {
+            if let Some(first) = copy.group.filter(|_| copy.mode == KillMode::Tree) {
+                children.trees.see(copy.pid, first, &own);
+            }
+        }
+        children
     }
 
     /// Returns the next change of a child. Where supervise adopts, a child that has ended is reaped only by the next
@@ -49,10 +68,14 @@ impl Children {
         }
     }
 
-    /// Looks for what is left of the process group that `leader` has led, which has ended. `known` was found before.
+    /// Looks for what is left of the copy that was started as `leader`, with this mode, and has ended. `known` was found
+    /// before, and `own` are not left behind.
     #[inline(never)]
-    pub fn look(&mut self, leader: Pid, known: Option<Pid>) -> Option<Left> {
+    pub fn look(&mut self, leader: Pid, mode: KillMode, known: Option<Pid>, own: &Own) -> Option<Left> {
         self.bury();
+        if mode == KillMode::Tree {
+            return self.trees.look(leader, own);
+        }
         let group = process_of(leader);
         // While the group has members, no process gets the pid of its leader.
         if !process::group_exists(group) || is_anothers(group) {

@@ -69,7 +69,9 @@ impl Processes {
     /// The error of the system. It is no error if the process has just ended.
     pub fn signal(&self, target: Target, Signal(signal): Signal) -> std::io::Result<()> {
         let sent = match target {
-            Target::Process(pid) => {
+            // The rest of it is dealt with by who knows what descends from whom.
+            Target::Orphans(_) => Ok(()),
+            Target::Process(pid) | Target::Tree(pid, _) => {
                 let pid = process_of(pid);
                 let adopted = [&self.main.adopted, &self.second.adopted].into_iter().flatten();
                 match adopted.into_iter().find(|adopted| adopted.pid() == pid) {

@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::io;
 
-use cli::{Text, text};
+use cli::{Text, Warnings, text};
 use machine::Pid;
 use machine::overlap::Why;
 use machine::supervise::Say;
 use svdir::record::Over;
-use svdir::{Exit, knob, names};
+use svdir::{Exit, KillMode, knob, names};
 
 use super::voice::VOICE;
 use crate::service::over;
@@ -34,7 +34,11 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
             VOICE.warn(&text!("unable to end ", dir, " in time, killing pid ", number(pid)));
             None
         }
-        Say::LeftLate(group) => {
+        Say::LeftLate(_, KillMode::Tree) => {
+            VOICE.warn(&text!("unable to end what ", dir, " has left behind in time, killing all of it"));
+            None
+        }
+        Say::LeftLate(group, _) => {
             let late = " has left behind in time, killing process group ";
             VOICE.warn(&text!("unable to end what ", dir, late, number(group)));
             None
@@ -96,6 +100,15 @@ fn gave_up(reason: Why, why: &[u8]) -> Text {
         Why::Died(pid, Exit::Unknown) => text!("pid ", number(pid), " ended before it was ready"),
         Why::NotReady(pid) => text!("pid ", number(pid), " was not ready in time"),
         Why::Cancelled(pid) => text!("pid ", number(pid), " was called off"),
+    }
+}
+
+/// Warns if a signal could not be sent. `sent` is `None` if there was nobody to send it to.
+pub fn signalled(dir: &OsStr, sent: Option<io::Result<()>>, said: &mut Warnings) {
+    match sent {
+        None => {}
+        Some(Ok(())) => said.over("kill"),
+        Some(Err(error)) => said.warning("kill", text!("unable to signal ", dir), &error),
     }
 }
 

@@ -92,7 +92,8 @@ impl<K: Kernel> Supervisor<'_, K> {
         let for_memory = life.is_some_and(|life| self.kernel.life_ended(life, pid, exit));
         self.told.memory = if is_main { for_memory } else { self.told.memory };
         let mut rules = if is_main { self.kernel.rules(&mut self.said) } else { Rules::default() };
-        rules.signals = self.machine.needs_signals(pid).then(|| self.kernel.knobs(Needs::Signals, &mut self.said));
+        rules.signals =
+            self.machine.overview().needs_signals(pid).then(|| self.kernel.knobs(Needs::Signals, &mut self.said));
         self.take_in(Event::Ended(pid, exit, rules));
     }
 
@@ -410,12 +411,11 @@ impl<K: Kernel> Supervisor<'_, K> {
             Action::Start(slot @ Slot::Job(Job::Check(about) | Job::Health(about))) => {
                 return Some(self.kernel.start_check(slot, about, &mut self.said));
             }
-            Action::Look(group, known) => return Some(Event::Left(group, self.kernel.look(group, known))),
-            Action::Signal(to, signal) => match to.without(&self.ended).map(|to| self.kernel.signal(to, signal)) {
-                None => {}
-                Some(Ok(())) => self.said.over("kill"),
-                Some(Err(error)) => self.said.warning("kill", text!("unable to signal ", self.dir), &error),
-            },
+            Action::Look(first, mode, known) => return Some(self.kernel.look(first, mode, known, &self.machine)),
+            Action::Signal(to, signal) => {
+                let sent = to.without(&self.ended).map(|to| self.kernel.signal(to, signal, &self.machine));
+                say::signalled(self.dir, sent, &mut self.said);
+            }
             Action::Promote => {
                 self.kernel.promote();
                 std::mem::swap(&mut self.told.main, &mut self.told.second);

@@ -7,14 +7,13 @@ use std::path::Path;
 
 use cli::Warnings;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Job, Knobs, Left, Machine, Needs, NotStarted, Rules, Slot, Target};
+use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Overview, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
-use svdir::Exit;
-use svdir::names;
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{Born, Record, Text};
 use svdir::tally::Death;
+use svdir::{Exit, KillMode, names};
 use sys::adopted::Adopted;
 use sys::notify::LONGEST;
 use sys::process::{self, Change};
@@ -34,6 +33,7 @@ use super::readiness::{self, ReadyPipe};
 use super::say::killed_for_memory;
 use super::takeover;
 use super::tally;
+use super::tree::Own;
 use super::upgrade::unknown_descriptor;
 use crate::service::successor::{Answer, Successor};
 use crate::service::{now, record, tick};
@@ -56,6 +56,18 @@ pub struct System<'a> {
 }
 
 impl System<'_> {
+    /// The processes that are not what a copy has left behind; none where no copy counts as all that descends from it.
+    fn own(&self, machine: &Machine) -> Own {
+        let overview = machine.overview();
+        if !overview.has_tree() {
+            return Own::default();
+        }
+        let Overview { copies, jobs, .. } = overview;
+        let closers = self.provisions.notify.closers().map(pid_of);
+        let jobs = jobs.into_iter().flatten().chain(self.successor.asked()).chain(closers).collect();
+        Own { copies: copies.map(|copy| copy.map(|(pid, _)| pid)), jobs }
+    }
+
     /// All descriptors that stay open in an upgrade, except those of the service.
     fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
         let [reader, writer] = self.signals.descriptors();
@@ -126,8 +138,9 @@ impl<'s> Kernel for System<'s> {
         self.children.reap()
     }
 
-    fn look(&mut self, leader: Pid, known: Option<Pid>) -> Option<Left> {
-        self.children.look(leader, known)
+    fn look(&mut self, first: Pid, mode: KillMode, known: Option<Pid>, machine: &Machine) -> Event {
+        let own = self.own(machine);
+        Event::Left(first, self.children.look(first, mode, known, &own))
     }
 
     fn was_listener(&mut self, pid: Pid) -> bool {
@@ -205,6 +218,11 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome {
+        if let Some(main) = machine.main().filter(|main| slot == Slot::Second && main.mode == KillMode::Tree) {
+            // What is there now is the old one's.
+            let own = self.own(machine);
+            self.children.trees.see(main.pid, main.group.unwrap_or(main.pid), &own);
+        }
         let mut scene = Scene {
             dir: self.dir,
             machine,
@@ -233,7 +251,18 @@ impl<'s> Kernel for System<'s> {
         copies::start_check(slot, about, self.dir, said)
     }
 
-    fn signal(&self, target: Target, signal: Signal) -> io::Result<()> {
+    fn signal(&mut self, target: Target, signal: Signal, machine: &Machine) -> io::Result<()> {
+        let own = self.own(machine);
+        let trees = &mut self.children.trees;
+        match target {
+            Target::Orphans(first) => {
+                trees.signal(None, first, &own, signal.0);
+                return Ok(());
+            }
+            Target::Tree(pid, first) if signal == Signal::KILL => trees.signal(Some(pid), first, &own, signal.0),
+            Target::Tree(pid, first) => trees.see(pid, first, &own),
+            Target::Process(_) | Target::Led(..) | Target::Group(_) | Target::Job(_) => {}
+        }
         self.processes.signal(target, signal)
     }
 

@@ -85,6 +85,9 @@ impl Beginning {
             ours: false,
         };
         let machine = Machine::resume(tick(), decided, resumed);
+        if machine.overview().has_tree() {
+            VOICE.warn(&text!("unable to find all that ", dir, " leaves behind, since it was taken over"));
+        }
         let copies = [
             (&mut processes.main, machine.main(), observed.main),
             (&mut processes.second, machine.second(), observed.second),

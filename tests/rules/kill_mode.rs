@@ -40,9 +40,11 @@ fn release(service: &Service, helper: u32) {
     service.remove(&format!("hold.{helper}"));
 }
 
-/// The line of svstat while this process is waited for.
-fn left(pid: u32, wanted: &str) -> String {
-    format!("down S seconds, normally up{wanted}, leftovers pid {pid}")
+/// Waits until svstat says that something is left. Which process has the lowest pid is not known: pids begin anew at some time.
+#[track_caller]
+fn wait_left(service: &Service, wanted: &str) {
+    let line = format!("down S seconds, normally up{wanted}, leftovers pid ");
+    wait_until("something is left", || service.svstat().starts_with(&line));
 }
 
 /// Kills `run`, whose helper is [`HELD`], and waits until that is waited for. Returns the service, and the pids of `run` and the helper.
@@ -52,7 +54,7 @@ fn left_behind(user: User) -> (Service, u32, u32) {
     service.put("timeout-kill", "10m");
     let (run, helper) = (service.wait_up(), helper(&service, None));
     signal(run, "KILL");
-    service.wait_svstat(&left(helper, ", want up"));
+    wait_left(&service, ", want up");
     wait_until("the helper was told", || service.ends() == "told\n");
     (service, run, helper)
 }
@@ -151,11 +153,11 @@ fn nothing_is_started_beside_what_is_left_whoever_asks() {
             let (service, run, helper) = left_behind(user);
             service.svc(letters);
             let wanted = if letters == "-o" { "" } else { ", want up" };
-            service.wait_svstat(&left(helper, wanted));
+            wait_left(&service, wanted);
             service.stays(1);
             let waited = service.wait(&["-c", "--wait=up", "--timeout=1s"]);
-            let why = format!("timed out, what it has left behind still runs (pid {helper})\n");
-            assert!(waited.code == 1 && waited.err().ends_with(&why), "{}", waited.err());
+            let why = "timed out, what it has left behind still runs (pid ";
+            assert!(waited.code == 1 && waited.err().contains(why), "{}", waited.err());
             release(&service, helper);
             service.wait_restart(run);
             service.wait_starts(2);
@@ -170,10 +172,10 @@ fn a_service_is_down_when_nothing_is_left_of_it() {
         for letters in ["-d", "-dx"] {
             let (mut service, _, helper) = left_behind(user);
             service.svc(letters);
-            service.wait_svstat(&left(helper, ""));
+            wait_left(&service, "");
             let waited = service.wait(&["--wait=down", "--timeout=1s"]);
-            let why = format!("timed out, what it has left behind still runs (pid {helper})\n");
-            assert!(waited.code == 1 && waited.err().ends_with(&why), "{}", waited.err());
+            let why = "timed out, what it has left behind still runs (pid ";
+            assert!(waited.code == 1 && waited.err().contains(why), "{}", waited.err());
             release(&service, helper);
             if letters == "-d" {
                 assert_eq!(service.wait(&["--wait=down"]).code, 0);
@@ -199,7 +201,7 @@ fn finish_is_run_when_nothing_is_left_and_is_told_the_group() {
         assert_eq!(service.ends(), "told\n");
         let second = helper(&service, Some(first));
         signal(next, "KILL");
-        service.wait_svstat(&left(second, ", want up"));
+        wait_left(&service, ", want up");
         service.wait_ends("told\ntold\n");
         holds_for(Duration::from_millis(500), "it waits", || service.ends() == "told\ntold\n");
         release(&service, second);
@@ -253,7 +255,7 @@ fn what_is_left_is_waited_for_by_the_next_supervise() {
         for _ in 0..2 {
             service.kill_supervise();
             service.supervise();
-            service.wait_svstat(&left(helper, ", want up"));
+            wait_left(&service, ", want up");
         }
         service.stays(1);
         release(&service, helper);
@@ -271,7 +273,7 @@ fn what_was_left_behind_has_its_time_anew_and_is_killed_by_the_next_supervise() 
         let mut service = service;
         let (run, helper) = (service.wait_up(), helper(&service, None));
         service.svc("-d");
-        service.wait_svstat(&left(helper, ""));
+        wait_left(&service, "");
         service.kill_supervise();
         service.put("timeout-kill", "200");
         service.supervise();
@@ -328,8 +330,8 @@ fn an_upgrade_goes_on_waiting() {
                 let before = service.record().observed.heard;
                 service.svc("--reexec");
                 assert_eq!(service.wait(&["-c", "--wait=down", "--timeout=50ms"]).code, 1);
-                assert_ne!(service.record().observed.heard, before, "it is obeyed");
-                service.wait_svstat(&left(helper, ", want up"));
+                wait_until("it is obeyed", || service.record().observed.heard != before);
+                wait_left(&service, ", want up");
             }
             service.kill_supervise();
             service.supervise();
@@ -372,14 +374,13 @@ fn no_further_copy_is_started_while_something_is_left_of_an_old_one() {
         assert_eq!(service.wait(&["-R", "--wait=replaced"]).code, 0);
         let next = service.wait_restart(run);
         let new = helper(&service, Some(old));
-        let clause = format!(", leftovers pid {old}");
-        wait_until("the old helper is waited for", || service.svstat().ends_with(&clause));
+        wait_until("the old helper is waited for", || service.svstat().contains(", leftovers pid "));
         // Neither a new copy nor the next life of this one.
         service.svc("-R");
         service.stays(2);
         signal(next, "KILL");
         wait_until("the new helper has ended", || !lives(new));
-        service.wait_svstat(&left(old, ", want up"));
+        wait_left(&service, ", want up");
         service.stays(2);
         release(&service, old);
         service.wait_restart(next);

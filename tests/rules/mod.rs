@@ -13,6 +13,7 @@ mod finish;
 mod finish_left_behind;
 mod health;
 mod kill_mode;
+mod kill_tree;
 mod nonsense;
 mod pace;
 mod ready;

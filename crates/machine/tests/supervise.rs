@@ -574,7 +574,7 @@ impl World {
             let known = rests.into_iter().flatten().find(|rest| rest.group.get() == group.leader);
             let known = known.expect("what is left is forgotten");
             assert_eq!((known.pid.map(NonZeroU32::get), known.mode), (group.helper, group.mode));
-            assert!(group.killed || (group.stopped && group.mode == KillMode::Group), "{group:?} is left alone");
+            assert!(group.killed || (group.stopped && group.mode.tells()), "{group:?} is left alone");
             assert!(known.kill_due || group.killed, "nobody kills it");
         }
     }
@@ -585,11 +585,11 @@ impl World {
     }
 
     /// What a look finds.
-    fn look_for(&mut self, leader: Pid) -> Option<Left> {
+    fn look_for(&mut self, leader: Pid, mode: KillMode) -> Option<Left> {
         let copies = [&self.child, &self.second].into_iter().flatten();
         assert!(copies.into_iter().all(|copy| copy.group != leader.0), "its copy lives");
         let group = self.groups.iter_mut().find(|group| group.leader == leader.0).expect("nobody has led it");
-        assert!(group.left.is_some(), "it has not ended");
+        assert!(group.left.is_some() && group.mode == mode, "it has not ended");
         group.is_told = self.tells;
         group.helper.map(|pid| Left { pid: Some(Pid(pid)), told: self.tells })
     }
@@ -636,7 +636,7 @@ impl World {
 
     /// The rules for the end of a copy in this mode.
     fn rules_for(&self, pid: u32, rules: Rules) -> Rules {
-        let needs = self.machine.needs_signals(Pid(pid));
+        let needs = self.machine.overview().needs_signals(Pid(pid));
         Rules { signals: needs.then_some(self.knobs), ..rules }
     }
 
@@ -687,15 +687,15 @@ impl World {
                 return Some(Event::Essential(self.essential));
             }
             Action::Signal(target, signal) => self.signal(target, signal),
-            Action::Look(leader, known) => {
-                let left = self.look_for(leader);
+            Action::Look(leader, mode, known) => {
+                let left = self.look_for(leader, mode);
                 let helper = left.and_then(|left| left.pid);
                 assert!(known.is_none() || helper.is_none() || known == helper);
                 return Some(Event::Left(leader, left));
             }
-            Action::Say(Say::LeftLate(leader)) => {
+            Action::Say(Say::LeftLate(leader, mode)) => {
                 let group = self.groups.iter().find(|group| group.leader == leader.0).expect("nobody has led it");
-                assert!(group.left.is_some() && group.mode == KillMode::Group);
+                assert!(group.left.is_some() && group.mode == mode && mode.tells());
             }
             Action::Tally(exit, most) => {
                 assert_eq!((Some(exit), most), (self.last_exit, self.rules.tally));
@@ -978,9 +978,19 @@ impl World {
                 self.signal_group(leader.0, signal);
                 self.signal(Target::Process(pid), signal);
             }
-            Target::Group(leader) => {
+            Target::Tree(pid, leader) => {
+                let child = copies.into_iter().find(|child| child.pid == pid.0).expect("a signal to somebody else");
+                assert!(child.group == leader.0 && child.mode == KillMode::Tree, "the tree of another");
+                if signal == Signal::KILL {
+                    self.signal_group(leader.0, signal);
+                }
+                self.signal(Target::Process(pid), signal);
+            }
+            Target::Group(leader) | Target::Orphans(leader) => {
                 let known = self.groups.iter().find(|group| group.leader == leader.0);
-                assert!(signal == Signal::KILL || known.is_some_and(|group| group.mode == KillMode::Group));
+                assert!(signal == Signal::KILL || known.is_some_and(|group| group.mode.tells()));
+                let is_tree = known.is_some_and(|group| group.mode == KillMode::Tree);
+                assert!(is_tree == matches!(target, Target::Orphans(_)) || signal == Signal::KILL);
                 assert!(copies.into_iter().all(|child| child.group != leader.0), "the group of a copy that lives");
                 self.signal_group(leader.0, signal);
             }
@@ -1688,7 +1698,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
 }
 
 fn any_mode() -> impl Strategy<Value = Happening> {
-    let mode = prop::sample::select(&[KillMode::Process, KillMode::Mixed, KillMode::Group][..]);
+    let mode = prop::sample::select(&[KillMode::Process, KillMode::Mixed, KillMode::Group, KillMode::Tree][..]);
     let does = prop::sample::select(&[HelperDoes::Obeys, HelperDoes::IsStubborn, HelperDoes::IsStuck][..]);
     (mode, prop::option::weighted(0.8, does)).prop_map(|(mode, does)| Happening::Mode(mode, does))
 }
@@ -2972,6 +2982,8 @@ const LEADER: Pid = Pid(7);
 const ALONE: Target = Target::Process(LEADER);
 const ALL: Target = Target::Led(LEADER, LEADER);
 const REST: Target = Target::Group(LEADER);
+const TREE: Target = Target::Tree(LEADER, LEADER);
+const ORPHANS: Target = Target::Orphans(LEADER);
 
 /// The rules for the end of a service, with the knobs that it is told to end by.
 fn told_by(knobs: Knobs) -> Rules {
@@ -2982,9 +2994,12 @@ fn told_by(knobs: Knobs) -> Rules {
 fn each_mode_tells_and_kills_whom_its_table_says() {
     let knobs = Knobs { down_signal: Signal::INT, timeout_kill: Some(SECOND), ..Knobs::default() };
     let ended = |rules| Event::Ended(LEADER, EXIT, rules);
-    for (mode, told, killed) in
-        [(KillMode::Process, ALONE, ALONE), (KillMode::Mixed, ALONE, ALL), (KillMode::Group, ALL, ALL)]
-    {
+    for (mode, told, killed) in [
+        (KillMode::Process, ALONE, ALONE),
+        (KillMode::Mixed, ALONE, ALL),
+        (KillMode::Group, ALL, ALL),
+        (KillMode::Tree, TREE, TREE),
+    ] {
         for command in [Command::Down, Command::Restart] {
             let mut machine = led(mode);
             let event = Event::Command(command, knobs);
@@ -2996,12 +3011,13 @@ fn each_mode_tells_and_kills_whom_its_table_says() {
             assert_eq!(signals.first().map(|(target, _)| *target), Some(ALONE), "{command:?} in {mode:?}");
         }
         let mut machine = led(mode);
-        assert_eq!(machine.needs_signals(LEADER), mode == KillMode::Group);
+        assert_eq!(machine.overview().needs_signals(LEADER), mode.tells());
         let rest = sent(machine.step(Tick(2 * SECOND), ended(told_by(knobs))));
         let expected: &[(Target, Signal)] = match mode {
             KillMode::Process => &[],
             KillMode::Mixed => &[(REST, Signal::KILL)],
             KillMode::Group => &[(REST, Signal::INT), (REST, Signal::CONT)],
+            KillMode::Tree => &[(ORPHANS, Signal::INT), (ORPHANS, Signal::CONT)],
         };
         assert_eq!(rest, expected);
     }
@@ -3020,7 +3036,7 @@ fn what_is_left_of_a_group_that_was_told_is_not_told_again_and_keeps_its_time() 
         machine.step(now, Event::Left(LEADER, left));
         assert_eq!(machine.deadline(), Some(now.after(waits)));
         let actions: Vec<_> = machine.step(now.after(waits), Event::Timeout).into_iter().collect();
-        let late = Action::Say(Say::LeftLate(LEADER));
+        let late = Action::Say(Say::LeftLate(LEADER, KillMode::Group));
         assert_eq!(actions, [late, Action::Signal(REST, Signal::KILL), Action::Announce]);
         // Nobody knows whether it helps, so supervise goes on waiting.
         assert_eq!((machine.deadline(), machine.leftovers().is_empty()), (None, false));
@@ -3033,7 +3049,7 @@ fn what_is_left_of_a_group_that_was_told_is_not_told_again_and_keeps_its_time() 
 fn it_looks_again_by_itself_only_where_nobody_tells_of_an_end() {
     let mut machine = led(KillMode::Mixed);
     let now = Tick(2 * SECOND);
-    let look = |known| Action::Look(LEADER, known);
+    let look = |known| Action::Look(LEADER, KillMode::Mixed, known);
     let actions: Vec<_> = machine.step(now, Event::Ended(LEADER, EXIT, Rules::default())).into_iter().collect();
     assert_eq!(actions, [Action::Signal(REST, Signal::KILL), Action::Stamp, look(None)]);
     machine.step(now, Event::Left(LEADER, Some(Left { pid: Some(Pid(8)), told: true })));
@@ -3081,7 +3097,10 @@ fn a_replacement_waits_until_nothing_is_left_of_an_old_copy() {
         Machine::resume(Tick(5), &machine.decided(), resumed)
     };
     let mut next = resumed(&machine);
-    assert_eq!(next.step(Tick(5), Event::Begin).into_iter().collect::<Vec<_>>(), [Action::Look(LEADER, Some(Pid(8)))]);
+    assert_eq!(
+        next.step(Tick(5), Event::Begin).into_iter().collect::<Vec<_>>(),
+        [Action::Look(LEADER, KillMode::Mixed, Some(Pid(8)))]
+    );
     for machine in [&mut machine, &mut next] {
         let gone = machine.step(Tick(6), Event::Left(LEADER, None));
         assert_eq!(gone.into_iter().collect::<Vec<_>>(), [Action::Start(Slot::Second)]);
@@ -3166,4 +3185,15 @@ fn what_no_svscan_has_heard_of_is_heard_by_the_next_init_and_is_just_down_for_an
         assert_eq!((quits, decided.service.ended, decided.service.exiting), (init, init, init));
         assert_eq!((decided.over, decided.service.want), (left.over, Want::Down));
     }
+}
+
+#[test]
+fn what_is_found_of_a_tree_that_was_killed_is_killed_too() {
+    let mut machine = led(KillMode::Tree);
+    let rules = told_by(Knobs { timeout_kill: Some(SECOND), ..Knobs::default() });
+    machine.step(Tick(1), Event::Ended(LEADER, EXIT, rules));
+    let left = |pid| Event::Left(LEADER, Some(Left { pid: Some(Pid(pid)), told: true }));
+    assert_eq!(sent(machine.step(Tick(1), left(8))), []);
+    assert_eq!(sent(machine.step(Tick(1 + SECOND), Event::Timeout)), [(ORPHANS, Signal::KILL)]);
+    assert_eq!(sent(machine.step(Tick(2 + SECOND), left(9))), [(ORPHANS, Signal::KILL)]);
 }

@@ -5,6 +5,7 @@
 //! | `process` | the process | the process | lives on, as with daemontools |
 //! | `mixed` | the process | its process group | is killed |
 //! | `group` | its process group | its process group | is told to end, then killed |
+//! | `tree` | the process | all that descends from it | is told to end, then killed, whatever group or parent it has by then |
 //!
 //! With all but the first, `run` leads a process group, and the next start comes only when nothing is left.
 
@@ -20,11 +21,17 @@ pub enum KillMode {
     Mixed,
     /// The whole group is told to end.
     Group,
+    /// The process is told to end, and then all that descends from it.
+    Tree,
 }
 
 impl KillMode {
-    const WORDS: [(&'static [u8], KillMode); 3] =
-        [(b"process", KillMode::Process), (b"mixed", KillMode::Mixed), (b"group", KillMode::Group)];
+    const WORDS: [(&'static [u8], KillMode); 4] = [
+        (b"process", KillMode::Process),
+        (b"mixed", KillMode::Mixed),
+        (b"group", KillMode::Group),
+        (b"tree", KillMode::Tree),
+    ];
 
     /// The mode in the contents of the file `kill-mode`.
     ///
@@ -41,12 +48,18 @@ impl KillMode {
         self != KillMode::Process
     }
 
+    /// Whether what is left behind is told to end before it is killed.
+    pub const fn tells(self) -> bool {
+        matches!(self, KillMode::Group | KillMode::Tree)
+    }
+
     /// The number that stands for it in a record.
     pub const fn number(self) -> u8 {
         match self {
             KillMode::Process => 0,
             KillMode::Mixed => 1,
             KillMode::Group => 2,
+            KillMode::Tree => 3,
         }
     }
 
@@ -55,6 +68,7 @@ impl KillMode {
         match number {
             0 => KillMode::Process,
             2 => KillMode::Group,
+            3 => KillMode::Tree,
             _ => KillMode::Mixed,
         }
     }

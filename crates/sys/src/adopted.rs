@@ -20,6 +20,14 @@ pub struct Birth {
     pub latest: u64,
 }
 
+impl Birth {
+    /// The tick in which the process of this `stat` was born.
+    pub const fn of(stat: &crate::proc::Stat) -> Birth {
+        let earliest = stat.start.saturating_mul(crate::proc::TICK);
+        Birth { earliest, latest: earliest.saturating_add(crate::proc::TICK) }
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -155,7 +163,7 @@ mod imp {
             };
             let mut adopted = Adopted { fd, pid, birth: Birth { earliest: 0, latest: 0 } };
             match proc::stat(pid) {
-                Ok(stat) => adopted.birth = birth(&stat),
+                Ok(stat) => adopted.birth = Birth::of(&stat),
                 Err(_) if adopted.has_ended()? => {}
                 Err(error) => return Err(error),
             }
@@ -280,12 +288,6 @@ mod imp {
         const EXIT: u64 = 1 << 3;
     }
 
-    /// The tick in which a process was born.
-    fn birth(stat: &Stat) -> Birth {
-        let earliest = stat.start.saturating_mul(TICK);
-        Birth { earliest, latest: earliest.saturating_add(TICK) }
-    }
-
     /// Returns whether the tick in which a process was born touches the span, give or take one tick, since the clocks may be read on
     /// two processors.
     fn is_born(stat: &Stat, birth: Birth) -> bool {
@@ -303,7 +305,7 @@ mod imp {
             let born = |earliest, latest| is_born(&stat, Birth { earliest, latest });
             assert!(born(1_003_000_000, 1_004_000_000) && born(1_009_999_999, 1_010_000_001));
             assert!(!born(0, 980_000_000) && !born(1_031_000_000, 1_040_000_000));
-            assert!(is_born(&stat, birth(&stat)));
+            assert!(is_born(&stat, Birth::of(&stat)));
         }
 
         #[test]

@@ -217,7 +217,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
 }
 
 fn any_mode() -> impl Strategy<Value = (KillMode, bool)> {
-    (select(&[KillMode::Process, KillMode::Mixed, KillMode::Group][..]), weighted(0.8))
+    (select(&[KillMode::Process, KillMode::Mixed, KillMode::Group, KillMode::Tree][..]), weighted(0.8))
 }
 
 fn any_word() -> impl Strategy<Value = &'static str> {

@@ -8,13 +8,13 @@ use std::rc::Rc;
 
 use cli::Warnings;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Job, Knobs, Left, Machine, Needs, NotStarted, Rules, Slot, Start, Target};
+use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{Born, Record, Text};
 use svdir::tally::Death;
-use svdir::{Command, Exit};
+use svdir::{Command, Exit, KillMode};
 use sys::notify::LONGEST;
 use sys::process::Change;
 use tai::Label;
@@ -96,11 +96,11 @@ impl Kernel for Model {
         Some((Pid(pid), change))
     }
 
-    fn look(&mut self, leader: Pid, _: Option<Pid>) -> Option<Left> {
+    fn look(&mut self, leader: Pid, _: KillMode, _: Option<Pid>, _: &Machine) -> Event {
         let mut world = self.call();
-        let left = world.processes.look(leader);
-        world.due.comes(Event::Left(leader, left));
-        left
+        let event = Event::Left(leader, world.processes.look(leader));
+        world.due.comes(event);
+        event
     }
 
     fn was_listener(&mut self, Pid(pid): Pid) -> bool {
@@ -227,8 +227,14 @@ impl Kernel for Model {
         event
     }
 
-    fn signal(&self, target: Target, signal: Signal) -> io::Result<()> {
-        self.call().signal(target, signal)
+    fn signal(&mut self, target: Target, signal: Signal, machine: &Machine) -> io::Result<()> {
+        let mut world = self.call();
+        if let Target::Orphans(_) = target {
+            let spared = machine.overview().copies.map(|copy| copy.map(|(pid, _)| pid));
+            let mut copies = world.hand.copies.iter().flatten().filter(|pid| world.processes.lives(**pid));
+            assert!(copies.all(|pid| spared.contains(&Some(Pid(*pid)))), "a copy that lives is nothing left behind");
+        }
+        world.signal(target, signal)
     }
 
     fn promote(&mut self) {

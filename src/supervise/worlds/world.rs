@@ -429,13 +429,16 @@ impl World {
                 );
                 pid.0
             }
-            Target::Group(leader) => {
+            Target::Tree(pid, _) if Signal(signal) != Signal::KILL => {
+                return self.signal(Target::Process(pid), Signal(signal));
+            }
+            Target::Orphans(leader) | Target::Group(leader) => {
                 assert!(!self.serving().contains(&leader), "the group of a copy that lives");
                 self.due.group.take_if(|group| *group == leader.0);
                 self.hand.signal |= self.processes.signal_group(leader.0, None, Signal(signal));
                 return Ok(());
             }
-            Target::Led(pid, Pid(leader)) => {
+            Target::Tree(pid, Pid(leader)) | Target::Led(pid, Pid(leader)) => {
                 let sent = self.signal(Target::Process(pid), Signal(signal));
                 if sent.is_ok() {
                     self.hand.signal |= self.processes.signal_group(leader, Some(pid.0), Signal(signal));

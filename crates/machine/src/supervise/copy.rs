@@ -266,12 +266,16 @@ impl Copy {
 
     /// Itself and all that is killed with it.
     fn all(&self) -> Target {
-        self.group.map_or(Target::Process(self.pid), |group| Target::Led(self.pid, group))
+        match self.group {
+            None => Target::Process(self.pid),
+            Some(first) if self.mode == KillMode::Tree => Target::Tree(self.pid, first),
+            Some(group) => Target::Led(self.pid, group),
+        }
     }
 
     /// Sends the signal that ends the service to all that is told to end with it, and continues that, since what is paused would not act on the signal.
     pub(super) fn stop(&mut self, signal: Signal, todo: &mut Actions) {
-        let target = if self.mode == KillMode::Group { self.all() } else { Target::Process(self.pid) };
+        let target = if self.mode.tells() { self.all() } else { Target::Process(self.pid) };
         todo.push(Action::Signal(target, signal));
         todo.push(Action::Signal(target, Signal::CONT));
         self.stopped = self.mode == KillMode::Group;
@@ -303,7 +307,9 @@ impl Copy {
     pub(super) fn rest(&self, lost: bool, kill_at: Option<Tick>) -> Option<Ended> {
         let group = self.group.filter(|_| self.executed)?;
         let lost = lost || self.ending.is_some_and(|ending| ending.killed);
-        Some(Ended { group, mode: self.mode, lost, stopped: self.stopped, kill_at })
+        // What descends from it is told only when it has ended.
+        let stopped = self.stopped && self.mode == KillMode::Group;
+        Some(Ended { group, mode: self.mode, lost, stopped, kill_at })
     }
 
     /// Runs `check` if it is due, and kills it if it hangs.

@@ -1,7 +1,7 @@
 //! The events and actions of the machine of supervise.
 
 use svdir::record::Over;
-use svdir::{Command, Exit};
+use svdir::{Command, Exit, KillMode};
 
 use super::copy::Start;
 use super::health;
@@ -97,7 +97,7 @@ pub enum Event {
     Command(Command, Knobs),
     /// The main copy [is overdue](super::Machine::is_overdue), and all its messages were read.
     Overdue(Knobs),
-    /// [`Action::Look`] was done for this process group, and has found this; `None` if nothing is left.
+    /// [`Action::Look`] was done for this copy, and has found this; `None` if nothing is left.
     Left(Pid, Option<Left>),
     /// Children have ended that may be some of what was left behind.
     Orphans,
@@ -116,6 +116,10 @@ pub enum Target {
     Led(Pid, Pid),
     /// The rest of the process group that this process, a copy that has ended, has led.
     Group(Pid),
+    /// This process, a copy, which was started as the second one; with KILL also all that descends from it.
+    Tree(Pid, Pid),
+    /// All that is left of what descended from this process, a copy that has ended.
+    Orphans(Pid),
     /// The process group of this job, which was not reaped yet.
     Job(Pid),
 }
@@ -125,9 +129,10 @@ impl Target {
     pub fn without(self, ended: &[Option<Pid>]) -> Option<Target> {
         let has_ended = |pid| ended.contains(&Some(pid));
         match self {
-            Target::Process(pid) | Target::Job(pid) if has_ended(pid) => None,
+            Target::Process(pid) | Target::Job(pid) | Target::Tree(pid, _) if has_ended(pid) => None,
             Target::Led(pid, group) if has_ended(pid) => Some(Target::Group(group)),
-            Target::Process(_) | Target::Job(_) | Target::Led(..) | Target::Group(_) => Some(self),
+            Target::Process(_) | Target::Job(_) | Target::Led(..) => Some(self),
+            Target::Group(_) | Target::Tree(..) | Target::Orphans(_) => Some(self),
         }
     }
 }
@@ -144,8 +149,8 @@ pub enum Say {
     GaveUp(Why),
     /// `finish`, which is this process, has not ended in time, and is killed.
     FinishLate(Pid),
-    /// What is left of this process group, which a copy that has ended has led, has not ended in time, and is killed.
-    LeftLate(Pid),
+    /// What is left of this copy, which has ended, has not ended in time, and is killed.
+    LeftLate(Pid, KillMode),
     /// The service is not started again.
     Over(Over),
     /// This process is ended, since so many runs of `health` have failed in a row.
@@ -162,9 +167,9 @@ pub enum Action {
     /// Start a process, and report the outcome by [`Event::Started`] or [`Event::NotStarted`] before any other event. A copy takes the time
     /// itself and writes [`decided_once_started`](super::Machine::decided_once_started) before it executes `run`.
     Start(Slot),
-    /// Look whether something is left of this process group, which a copy that has ended has led, and report that by [`Event::Left`] before any other
-    /// event. This process was the one that was found before.
-    Look(Pid, Option<Pid>),
+    /// Look whether something is left of the copy that was started as this process, with this mode, and report that by [`Event::Left`] before any other
+    /// event. The last process is the one that was found before.
+    Look(Pid, KillMode, Option<Pid>),
     /// Send a signal.
     Signal(Target, Signal),
     /// The two copies have changed places: the second copy is the main one from now on, and the old main copy, if it still runs,

@@ -6,8 +6,8 @@
 //! | looked for | the loop looks for them in this moment | what it finds: none, or waited for |
 //! | waited for | they were told to end, or killed | another look that finds nothing: none; the deadline for that: they get KILL, once |
 //!
-//! In the mode `mixed` they get KILL at once. In the mode `group` they are told to end if they were not yet, and get KILL when the time for that is over. Those
-//! of a new copy that has come to nothing get KILL at once in every mode.
+//! In the mode `mixed` they get KILL at once. In the modes `group` and `tree` they are told to end if they were not yet, and get KILL when the time for that is
+//! over; in the mode `tree`, so does whatever is found later. Those of a new copy that has come to nothing get KILL at once in every mode.
 //!
 //! Where supervise is told of the end of one of them, the loop looks again then. Otherwise it looks again every [`PAUSE`].
 
@@ -74,17 +74,22 @@ impl Leftovers {
         matches!(self.0, [None, None])
     }
 
+    /// The modes of the copies of which something is left.
+    pub fn modes(&self) -> [Option<KillMode>; 2] {
+        self.0.map(|rest| rest.map(|rest| rest.mode))
+    }
+
     /// A copy has ended. Tells what is left of it to end, or kills it. A look must follow.
     pub(super) fn begin(&mut self, now: Tick, ended: Ended, knobs: Knobs, todo: &mut Actions) {
         let Ended { group, mode, lost, stopped, kill_at } = ended;
         let kill_at = if lost || mode == KillMode::Mixed {
-            todo.push(Action::Signal(Target::Group(group), Signal::KILL));
+            todo.push(Action::Signal(target(group, mode), Signal::KILL));
             None
         } else if stopped {
             Some(kill_at.unwrap_or(now.after(knobs.hung_grace())))
         } else {
-            todo.push(Action::Signal(Target::Group(group), knobs.down_signal));
-            todo.push(Action::Signal(Target::Group(group), Signal::CONT));
+            todo.push(Action::Signal(target(group, mode), knobs.down_signal));
+            todo.push(Action::Signal(target(group, mode), Signal::CONT));
             Some(now.after(knobs.hung_grace()))
         };
         let free = self.0.iter_mut().find(|rest| rest.is_none());
@@ -96,11 +101,11 @@ impl Leftovers {
 
     /// Looks for all of them.
     pub(super) fn look(&self, todo: &mut Actions) {
-        self.0.iter().flatten().for_each(|rest| todo.push(Action::Look(rest.group, rest.pid)));
+        self.0.iter().flatten().for_each(|rest| todo.push(Action::Look(rest.group, rest.mode, rest.pid)));
     }
 
     /// Takes in what a look for this group has found: nothing if `None`. Returns whether the record says something else now.
-    pub(super) fn found(&mut self, now: Tick, group: Pid, left: Option<Left>) -> bool {
+    pub(super) fn found(&mut self, now: Tick, group: Pid, left: Option<Left>, todo: &mut Actions) -> bool {
         let Some(place) = self.0.iter_mut().find(|rest| rest.is_some_and(|rest| rest.group == group)) else {
             return false;
         };
@@ -112,6 +117,10 @@ impl Leftovers {
             return true;
         };
         rest.look_at = (!told).then(|| now.after(PAUSE));
+        // It may have been born as the others were killed. A group is killed as a whole.
+        if rest.kill_at.is_none() && rest.mode == KillMode::Tree {
+            todo.push(Action::Signal(target(group, rest.mode), Signal::KILL));
+        }
         let was = (std::mem::replace(&mut rest.is_known, true), std::mem::replace(&mut rest.pid, pid));
         was != (true, pid)
     }
@@ -126,12 +135,12 @@ impl Leftovers {
         let is_due = |at: &mut Tick| *at <= now;
         for rest in self.0.iter_mut().flatten() {
             if rest.kill_at.take_if(is_due).is_some() {
-                todo.push(Action::Say(Say::LeftLate(rest.group)));
-                todo.push(Action::Signal(Target::Group(rest.group), Signal::KILL));
+                todo.push(Action::Say(Say::LeftLate(rest.group, rest.mode)));
+                todo.push(Action::Signal(target(rest.group, rest.mode), Signal::KILL));
                 todo.push(Action::Announce);
             }
             if rest.look_at.take_if(is_due).is_some() {
-                todo.push(Action::Look(rest.group, rest.pid));
+                todo.push(Action::Look(rest.group, rest.mode, rest.pid));
             }
         }
     }
@@ -150,4 +159,9 @@ impl Leftovers {
             }
         }
     }
+}
+
+/// What is left of the copy that was started as this process.
+fn target(first: Pid, mode: KillMode) -> Target {
+    if mode == KillMode::Tree { Target::Orphans(first) } else { Target::Group(first) }
 }

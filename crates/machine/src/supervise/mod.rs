@@ -55,6 +55,7 @@ pub mod health;
 pub mod knobs;
 pub mod leftovers;
 mod orders;
+mod overview;
 pub mod pace;
 pub mod patience;
 mod phase;
@@ -63,11 +64,12 @@ mod resume;
 pub mod rules;
 
 use svdir::record::{Decided, Over};
-use svdir::{Command, Exit, KillMode, Want};
+use svdir::{Command, Exit, Want};
 
 pub use copy::{Copy, Ending, Start};
 pub use events::{Action, Event, Job, Left, NotStarted, Say, Slot, Target, Word};
 pub use knobs::{HUNG_GRACE, Knobs, Needs, PATIENCE, WARM_UP};
+pub use overview::Overview;
 pub use pace::{FORK_RETRY, PACE, Pace};
 pub use resume::Resumed;
 pub use rules::Rules;
@@ -162,14 +164,9 @@ impl Machine {
         &self.leftovers
     }
 
-    /// Whether a copy counts as its process group, or something of such a group may be left.
-    pub fn leads_groups(&self) -> bool {
-        !self.leftovers.is_empty() || self.copies.all().any(|copy| copy.mode.leads())
-    }
-
-    /// Whether the end of this process is to come with the knobs about signals, in [`Rules::signals`]: to end what it leaves behind.
-    pub fn needs_signals(&self, pid: Pid) -> bool {
-        self.copies.all().any(|copy| copy.pid == pid && copy.mode == KillMode::Group)
+    /// The processes that are known, and what their modes ask of the loop.
+    pub fn overview(&self) -> Overview {
+        Overview::of(&self.copies, &self.finish, &self.leftovers)
     }
 
     /// How the last main copy has ended that has.
@@ -338,7 +335,7 @@ impl Machine {
                     }
                 }
                 // This comes last: it may take a moment, and what it finds is announced.
-                rest.into_iter().for_each(|rest| todo.push(Action::Look(rest.group, None)));
+                rest.into_iter().for_each(|rest| todo.push(Action::Look(rest.group, rest.mode, None)));
             }
         }
     }
@@ -373,7 +370,7 @@ impl Machine {
 
     /// What is known of leftovers is something else. If there are none, what has waited for that goes on.
     fn left(&mut self, now: Tick, group: Pid, left: Option<Left>, todo: &mut Actions) {
-        if !self.leftovers.found(now, group, left) {
+        if !self.leftovers.found(now, group, left, todo) {
             return;
         }
         if self.leftovers.is_empty() {

@@ -386,7 +386,7 @@ pub(crate) mod tests {
             let record = Record { decided: Decided { second, ..record.decided }, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
-        for mode in [KillMode::Process, KillMode::Mixed, KillMode::Group] {
+        for mode in [KillMode::Process, KillMode::Mixed, KillMode::Group, KillMode::Tree] {
             let group = NonZeroU32::new(7).filter(|_| mode.leads());
             let main = record.decided.main.map(|main| Copy { mode, group, ..main });
             let [first, _] =
