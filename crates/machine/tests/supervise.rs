@@ -3197,3 +3197,23 @@ fn what_is_found_of_a_tree_that_was_killed_is_killed_too() {
     assert_eq!(sent(machine.step(Tick(1 + SECOND), Event::Timeout)), [(ORPHANS, Signal::KILL)]);
     assert_eq!(sent(machine.step(Tick(2 + SECOND), left(9))), [(ORPHANS, Signal::KILL)]);
 }
+
+#[test]
+fn a_start_that_is_due_waits_for_what_is_left_of_an_old_copy_that_has_ended_last() {
+    let mut machine = led(KillMode::Mixed);
+    let knobs = Knobs { warm_up: 1, ..Knobs::default() };
+    machine.step(Tick(1), Event::Command(Command::Replace, knobs));
+    machine.step(Tick(1), Event::Started(Slot::Second, Start::plain(Pid(17))));
+    machine.step(Tick(2), Event::Timeout);
+    let starts = |actions: Actions| actions.into_iter().any(|action| matches!(action, Action::Start(_)));
+    // The new copy is started again when its second is over; the old one ends before that.
+    assert!(!starts(machine.step(Tick(3), Event::Ended(Pid(17), EXIT, Rules::default()))));
+    machine.step(Tick(4), Event::Ended(LEADER, EXIT, Rules::default()));
+    machine.step(Tick(4), Event::Left(LEADER, Some(Left { pid: Some(Pid(8)), told: true })));
+    let later = Tick(5 * SECOND);
+    assert_eq!(machine.deadline(), None);
+    for event in [Event::Timeout, Event::Begin, Event::Command(Command::Up, knobs)] {
+        assert!(!starts(machine.step(later, event)), "{event:?}");
+    }
+    assert!(starts(machine.step(later, Event::Left(LEADER, None))));
+}
