@@ -1,6 +1,6 @@
-//! Any bytes in the control FIFO, and ends of `run`, `finish` and `health` between them, where any rules hold for those: the machine never has more children than
-//! it knows, signals nobody else, starts nothing that is over nor beside what an earlier copy has left behind, judges nobody but the main copy, and quits only when
-//! all is down.
+//! Any bytes in the control FIFO, and ends of `run`, of the scripts around it and of `health` between them, where any rules hold for those: the machine never has more
+//! children than it knows, signals nobody else, starts nothing that is over nor beside what an earlier copy has left behind, judges nobody but the main copy, and quits
+//! only when all is down.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use libfuzzer_sys::fuzz_target;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{
-    Action, Event, Job, Knobs, Left, Machine, NotStarted, Rules, Slot, Start, Target, finish, health,
+    Action, Event, Job, Knobs, Left, Machine, Next, NotStarted, Programs, Rules, Slot, Start, Target, health, hook,
 };
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::finals::Finals;
+use svdir::record::Script;
 use svdir::{Command, Exit, KillMode, Mark, Want};
 
 struct World {
@@ -20,7 +21,9 @@ struct World {
     pids: u32,
     main: Option<Pid>,
     second: Option<Pid>,
-    finish: Option<Pid>,
+    hook: Option<Pid>,
+    programs: Programs,
+    has_stop: bool,
     health: Option<Run>,
     /// What ends before anything else happens, and how.
     dying: Vec<(Pid, Exit)>,
@@ -54,10 +57,10 @@ impl World {
             }
             outcomes.into_iter().rev().for_each(|outcome| events.push_front(outcome));
         }
-        let known = (self.machine.pid(), self.machine.second_pid(), self.machine.finish().pid());
-        assert_eq!(known, (self.main, self.second, self.finish));
+        let known = (self.machine.pid(), self.machine.second_pid(), self.machine.hook().pid());
+        assert_eq!(known, (self.main, self.second, self.hook));
         let decided = self.machine.decided();
-        let is_over = decided.over.is_some() && self.finish.is_none();
+        let is_over = decided.over.is_some() && self.hook.is_none();
         assert!(!is_over || (self.main.is_none() && decided.service.want == Want::Down), "it is over and goes on");
         if let Some(run) = self.health.filter(|run| !run.killed) {
             assert_eq!(self.main, Some(run.about), "another one than the main copy is judged");
@@ -67,7 +70,7 @@ impl World {
 
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Start(slot @ Slot::Job(Job::Check(_))) => {
+            Action::Start(slot @ Slot::Job(Job::Check(_) | Job::Control(..))) => {
                 return Some(Event::NotStarted(slot, NotStarted::Refused));
             }
             Action::Start(slot @ Slot::Job(Job::Health(about))) => {
@@ -78,8 +81,16 @@ impl World {
                 self.health = Some(Run { pid, about, killed: false });
                 return Some(Event::Started(slot, Start::plain(pid)));
             }
+            Action::Start(slot @ Slot::Job(Job::Hook(Script::Stop))) if !self.has_stop => {
+                return Some(Event::NotStarted(slot, NotStarted::Gone));
+            }
             Action::Start(slot) => {
-                assert!(self.finish.is_none() || slot == Slot::Second, "a start beside `finish`");
+                assert!(self.hook.is_none() || slot == Slot::Second, "a start beside a script");
+                let slot = match self.machine.next(self.programs) {
+                    Next::Nothing if slot == Slot::Main => return Some(Event::NotStarted(slot, NotStarted::Gone)),
+                    Next::Script(script) if slot == Slot::Main => Slot::Job(Job::Hook(script)),
+                    Next::Nothing | Next::Script(_) | Next::Run => slot,
+                };
                 assert!(self.main.is_none() || slot == Slot::Second, "a start beside the main copy");
                 assert!(!self.is_left(), "a start beside what is left of another");
                 self.pids += 1;
@@ -87,7 +98,7 @@ impl World {
                 let place = match slot {
                     Slot::Main => &mut self.main,
                     Slot::Second => &mut self.second,
-                    Slot::Job(_) => &mut self.finish,
+                    Slot::Job(_) => &mut self.hook,
                 };
                 assert!(place.replace(pid).is_none(), "one too many");
                 if matches!(slot, Slot::Job(_)) {
@@ -129,15 +140,17 @@ impl World {
             }
             Action::Signal(Target::Job(pid), signal) => {
                 let run = self.health.as_mut().filter(|run| run.pid == pid);
-                assert!(run.is_some() || self.finish == Some(pid), "a signal to somebody else");
-                assert_eq!(signal, Signal::KILL);
+                assert!(run.is_some() || self.hook == Some(pid), "a signal to somebody else");
+                assert!(run.is_none() || signal == Signal::KILL);
                 run.into_iter().for_each(|run| run.killed = true);
-                self.dying.push((pid, Exit::Signal(signal.0)));
+                if signal != Signal::CONT {
+                    self.dying.push((pid, Exit::Signal(signal.0)));
+                }
             }
             Action::IsEssential => return Some(Event::Essential(self.pids % 2 == 0)),
             Action::Promote => std::mem::swap(&mut self.main, &mut self.second),
             Action::Quit => {
-                assert_eq!((self.main, self.second, self.finish), (None, None, None), "it quits with a child");
+                assert_eq!((self.main, self.second, self.hook), (None, None, None), "it quits with a child");
                 assert!(self.health.is_none_or(|run| run.killed), "it quits while `health` runs");
                 assert!(!self.is_left(), "it quits with something left");
                 self.quit = true;
@@ -160,7 +173,7 @@ impl World {
 
     fn reap(&mut self) {
         while let Some((pid, exit)) = self.dying.pop().filter(|_| !self.quit) {
-            let places = [&mut self.main, &mut self.second, &mut self.finish];
+            let places = [&mut self.main, &mut self.second, &mut self.hook];
             let ended = places.into_iter().find_map(|place| place.take_if(|known| *known == pid));
             if ended.is_some() {
                 self.take_in(Event::Ended(pid, exit, self.rules));
@@ -204,13 +217,17 @@ fn settings([.., interval, fails, _]: [u8; 9]) -> health::Settings {
 
 fuzz_target!(|bytes: &[u8]| {
     let (files, bytes) = bytes.split_first_chunk().unwrap_or((&[0; 9], bytes));
+    let (scripts, bytes) = bytes.split_first().unwrap_or((&0, bytes));
+    let [start, up, run, has_stop] = [1, 2, 4, 8].map(|bit| scripts & bit != 0);
     let mut world = World {
         machine: Machine::new(Want::Up),
         now: Tick(SECOND),
         pids: 1,
         main: None,
         second: None,
-        finish: None,
+        hook: None,
+        programs: Programs { start, up, run: run || !start },
+        has_stop,
         health: None,
         dying: Vec::new(),
         quit: false,
@@ -232,7 +249,8 @@ fuzz_target!(|bytes: &[u8]| {
             // What is no letter is something else that happens.
             (None, None, 0..=15) => world.dying.extend(world.main.map(|pid| (pid, Exit::Code(byte)))),
             (None, None, 16..=31) => {
-                world.dying.extend(world.finish.map(|pid| (pid, Exit::Code(finish::FAILED + byte - 16))));
+                let code = if byte < 24 { byte - 16 } else { hook::FAILED + byte - 24 };
+                world.dying.extend(world.hook.map(|pid| (pid, Exit::Code(code))));
             }
             (None, None, 32..=47) => world.dying.extend(world.health.map(|run| (run.pid, Exit::Code(byte - 32)))),
             (None, None, b'~') => world.pass(None),

@@ -147,6 +147,10 @@ fn trouble_with_run() -> String {
         Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::symlink_metadata(names::RUN).is_ok() => {
             ", run is a link to a file that does not exist".to_owned()
         }
+        // It may be a service that its `start` sets up.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::metadata(names::START).is_ok() => {
+            String::new()
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => ", run does not exist".to_owned(),
         Err(error) => format!(", unable to stat run: {}", reason(&error)),
         Ok(run) if run.is_dir() => ", run is a directory".to_owned(),

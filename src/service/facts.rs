@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use cli::{Text, text};
 use machine::wait::{self, Before, Reload, Verdict, Wanted};
 use machine::{SECOND, Tick};
-use svdir::record::{Over, Record, Role};
+use svdir::record::{Over, Record, Role, Script};
 use svdir::{Exit, Mark, Run, Status, Want};
 use tai::Label;
 
@@ -45,9 +45,15 @@ impl Facts {
         self.status.pid.filter(|_| self.status.run != Run::Finish)
     }
 
-    /// The process of its `finish`, if that runs.
-    fn finish(&self) -> Option<NonZeroU32> {
-        self.status.pid.filter(|_| self.status.run == Run::Finish)
+    /// The script for which it waits, and the process of that. Of another suite only `finish` is known.
+    fn script(&self) -> Option<(Script, NonZeroU32)> {
+        let finish = self.status.pid.filter(|_| self.status.run == Run::Finish).map(|pid| (Script::Finish, pid));
+        finish.or_else(|| self.record?.decided.hook.map(|hook| (hook.script, hook.pid)))
+    }
+
+    /// Whether it is done by its `start`, which has set up what lasts without a process.
+    pub fn is_set_up(&self) -> bool {
+        self.over() == Some(Over::Done) && self.record.is_some_and(|record| record.decided.setup.kept)
     }
 
     /// The pid of the supervise that wrote the record, the last mark that it read, and how many bytes of marks it has read.
@@ -127,8 +133,13 @@ impl Facts {
         if let Some(first) = self.first_failure() {
             line.add(&[&", unhealthy ", &(first.until(tick) / SECOND), &" seconds"]);
         }
-        if let Some(finish) = self.finish() {
-            line.add(&[&", finishing pid ", &u64::from(finish.get())]);
+        if let Some((script, pid)) = self.script() {
+            let doing = match script {
+                Script::Start | Script::Up => ", starting pid ",
+                Script::Finish => ", finishing pid ",
+                Script::Stop => ", stopping pid ",
+            };
+            line.add(&[&doing, &u64::from(pid.get())]);
         } else if let Some(left) = self.left_behind() {
             line.add(&[&", leftovers ", &left.as_str()]);
         } else if let Some(next) = self.next_start() {
@@ -188,7 +199,7 @@ impl Facts {
     fn state(&self) -> String {
         let decided = self.record.unwrap_or_default().decided;
         match (self.pid(), decided.main) {
-            (None, _) if let Some(finish) = self.finish() => format!("its finish runs (pid {finish})"),
+            (None, _) if let Some((script, pid)) = self.script() => format!("its {} runs (pid {pid})", script.name()),
             (None, _) if let Some(left) = self.left_behind() => format!("what it has left behind still runs ({left})"),
             (None, _) if self.over() == Some(Over::Done) => "it is done".to_owned(),
             (None, _) if let Some(over) = self.over() => format!("it has {}", over::clause(over)),

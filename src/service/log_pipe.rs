@@ -27,8 +27,8 @@ impl LogPipe {
         Ok(LogPipe { reader, writer: Some(writer) })
     }
 
-    /// Finds the pipe that an earlier svscan made for the service `name` and its logger, if one of these two, of their supervises or of what runs as
-    /// their `finish` is alive and has it open.
+    /// Finds the pipe that an earlier svscan made for the service `name` and its logger, if one of these two, of their supervises or of a script
+    /// of theirs is alive and has it open.
     pub fn recover(name: &Path) -> Option<LogPipe> {
         let is_of_now = |record: &Record| record::is_this_boot(record.observed.supervise.boot);
         let read = |dir: &Path| record::read(dir).ok().and_then(|found| found.record).filter(is_of_now);
@@ -39,7 +39,7 @@ impl LogPipe {
         // The supervises first: a service may have sent its stdout elsewhere.
         let supervises = ends.into_iter().flatten().map(|(record, end)| (record.observed.supervise.pid, end));
         let services = ends.into_iter().flatten().flat_map(|(record, end)| {
-            let pids = [record.decided.main.map(|main| main.pid), record.decided.finish.map(|finish| finish.pid)];
+            let pids = [record.decided.main.map(|main| main.pid), record.decided.hook.map(|hook| hook.pid)];
             pids.into_iter().flatten().map(move |pid| (pid.get(), end))
         });
         let recorded = supervises.chain(services).find_map(|(pid, (number, id))| LogPipe::of_process(pid, number, id));

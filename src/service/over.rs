@@ -25,6 +25,8 @@ pub fn reason(over: Over) -> String {
             format!("ended {times} {word} in {seconds} seconds")
         }
         Over::Ended(exit) => ended(exit),
+        Over::Start(exit @ Exit::Signal(_)) => format!("start was {}", ended(exit)),
+        Over::Start(exit) => format!("start {}", ended(exit)),
         Over::Unknown => "a later version knows why".to_owned(),
     }
 }
@@ -50,6 +52,8 @@ mod tests {
         let ended = [Exit::Code(3), Exit::Signal(11), Exit::Signal(40), Exit::Unknown].map(Over::Ended).map(clause);
         let expected = ["exited 3", "killed by SIGSEGV", "killed by signal 40", "ended unseen"];
         assert_eq!(ended, expected.map(|why| format!("failed: {why}")));
+        assert_eq!(clause(Over::Start(Exit::Code(1))), "failed: start exited 1");
+        assert_eq!(clause(Over::Start(Exit::Signal(9))), "failed: start was killed by SIGKILL");
         let often = Over::Often { times: 5, seconds: 60 };
         assert_eq!(clause(often), "failed: ended 5 times in 60 seconds");
         assert_eq!([Over::Done, Over::Finish].map(clause), ["done", "failed: finish said so"]);

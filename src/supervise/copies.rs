@@ -72,6 +72,15 @@ impl Provisions {
         })
     }
 
+    /// Opens the sockets that `run` will need, before `start` does anything.
+    ///
+    /// # Errors
+    /// Why there is one that cannot be opened.
+    pub fn prepare(&mut self, scene: &mut Scene<'_>) -> Result<(), Text> {
+        let present = self.presence.look();
+        self.open_sockets(Slot::Main, present, scene)
+    }
+
     fn try_to_start(&mut self, slot: Slot, scene: &mut Scene<'_>) -> Result<(Outcome, ReadyPipe), Text> {
         let dir = scene.dir;
         let present = self.presence.look();
@@ -103,8 +112,17 @@ impl Provisions {
         let watchdog = notification.watchdog;
         let health = if present.health { knobs::health_interval(dir, scene.said) } else { 0 };
         let patience = if declares { knobs::patience(present, dir, scene.said) } else { 0 };
-        let start =
-            move |pid, executed| Start { pid, executed, declares, check, tells, watchdog, health, mode, patience };
+        let start = move |pid, executed| Start {
+            executed,
+            declares,
+            check,
+            tells,
+            watchdog,
+            health,
+            mode,
+            patience,
+            ..Start::plain(pid)
+        };
         let mut observed = scene.now.observed;
         observed.notify = readiness::recorded(&self.notify);
         scene.children.adopt(mode.leads() || scene.machine.overview().leads());
@@ -173,7 +191,7 @@ impl Provisions {
 impl Scene<'_> {
     /// Handles the outcome of writing the record. A process that could not write it has not executed `run`, because no
     /// successor would know of it.
-    fn note_record(&mut self, made: &Made) -> Result<(), Text> {
+    pub fn note_record(&mut self, made: &Made) -> Result<(), Text> {
         if let Some(Failure::Record(error)) = &made.failed {
             let shown = shown(self.dir, names::RECORD);
             let text = text!("unable to write ", shown.0.as_slice(), ", not starting what nobody would know of");

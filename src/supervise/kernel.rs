@@ -6,17 +6,19 @@ use std::io;
 use std::path::Path;
 
 use cli::Warnings;
+use machine::supervise::controls::Scripts;
 use machine::supervise::health::Settings;
 use machine::supervise::{Event, Knobs, Machine, Needs, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::notify::Notice;
 use svdir::record::{Born, Process, Record, Text};
 use svdir::tally::Death;
-use svdir::{Exit, KillMode};
+use svdir::{Command, Exit, KillMode};
 use sys::notify::LONGEST;
 use sys::process::Change;
 use tai::Label;
 
+pub use super::processes::WATCHED;
 use crate::service::successor::Answer;
 
 /// Everything outside the loop. A copy is named by its slot; a method about a copy must get the slot of one.
@@ -63,11 +65,12 @@ pub trait Kernel {
     /// Returns whether `pid`, which was just reaped, was only a helper that closes descriptors of the service.
     fn was_listener(&mut self, pid: Pid) -> bool;
 
-    /// Returns whether a process in this slot is watched that is not a child: that of a copy, or `finish`.
+    /// Returns whether a process in this slot is watched that is not a child: that of a copy, or of a script for which the
+    /// service waits.
     fn is_watched(&self, slot: Slot) -> bool;
 
     /// Returns the watched processes that have ended, with their exits where these are known, and stops watching them.
-    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 3];
+    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; WATCHED];
 
     /// Returns whether the second copy, which has this pid, lives and leads a process group.
     fn leads_group(&self, second: Pid) -> bool;
@@ -103,8 +106,11 @@ pub trait Kernel {
     /// Reads those knobs of the service directory that `needs` asks for.
     fn knobs(&mut self, needs: Needs, said: &mut Warnings) -> Knobs;
 
-    /// Reads what the service directory says about the end of the main copy.
-    fn rules(&mut self, said: &mut Warnings) -> Rules;
+    /// Finds out which scripts of `control/` there are for the command.
+    fn controls(&mut self, command: Command, said: &mut Warnings) -> Scripts;
+
+    /// Reads what the service directory says about this end of the main copy.
+    fn rules(&mut self, exit: Exit, said: &mut Warnings) -> Rules;
 
     /// Returns whether the service directory calls the service essential.
     fn is_essential(&mut self, said: &mut Warnings) -> bool;
@@ -112,7 +118,8 @@ pub trait Kernel {
     /// Reads what the service directory says about the runs of `health`.
     fn health(&mut self, said: &mut Warnings) -> Settings;
 
-    /// Starts a copy, or `finish`. `now` is the record before the start.
+    /// Starts a copy, or a script for which the service waits. For the main copy the machine says which process is to be
+    /// made. `now` is the record before the start.
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome;
 
     /// Starts `check` or `health`, as `slot` says, about the process `about` of a copy.
@@ -203,7 +210,7 @@ pub struct Told<W> {
     pub words: W,
 }
 
-/// The result of the start of a copy, or of `finish`.
+/// The result of the start of a copy, or of a script for which the service waits.
 pub struct Outcome {
     /// The event for the machine.
     pub event: Event,

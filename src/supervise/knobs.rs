@@ -10,15 +10,18 @@ use std::time::{Duration, SystemTime};
 use cli::{Text, Warnings, text};
 use machine::Signal;
 use machine::supervise::restarts::Limit;
-use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, finish, health};
+use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, health, hook};
 use svdir::finals::{self, Finals};
 use svdir::knob::{self, Named, Unit, Wrong};
-use svdir::record::Decided;
+use svdir::record::{Decided, Script};
 use svdir::stored;
 use svdir::tally::MOST;
 use svdir::{KillMode, UnknownKillMode, names};
 use sys::limits::{self, Resource};
 use sys::{fd, process};
+
+/// The exit code by which a service of daemontools-encore says that it gives up.
+pub const GIVEN_UP: u8 = 100;
 
 /// The files that matter to a start or to the end of the service: which of them are there.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,12 +60,25 @@ pub struct Present {
     pub flag_newpidns: bool,
     /// `fd-store`
     pub fd_store: bool,
+    /// `start`
+    pub start: bool,
+    /// `stop`
+    pub stop: bool,
+    /// `notify`
+    pub notify: bool,
+    /// `control/`
+    pub control: bool,
 }
 
 impl Present {
     /// Returns whether the service says in any way that it is ready.
     pub const fn declares(self) -> bool {
         self.notification_fd || self.sd_notify || self.check
+    }
+
+    /// Returns whether there is a file that daemontools-encore has and daemontools has not.
+    pub const fn is_encores(self) -> bool {
+        self.start || self.stop || self.notify
     }
 }
 
@@ -119,6 +135,10 @@ impl Presence {
                 flag_timeout_killpg: asked(names::FLAG_TIMEOUT_KILLPG),
                 flag_newpidns: asked(names::FLAG_NEWPIDNS),
                 fd_store: there(names::FD_STORE),
+                start: there(names::START),
+                stop: there(names::STOP),
+                notify: there(names::NOTIFY_SCRIPT),
+                control: there(names::CONTROL_SCRIPTS),
             };
             present.timeout_ready = present.declares() && there(names::TIMEOUT_READY);
             self.present = present;
@@ -147,6 +167,7 @@ pub fn signals(dir: &OsStr, said: &mut Warnings) -> Knobs {
         timeout_kill: get(dir, names::TIMEOUT_KILL, "none", milliseconds, said).filter(|&timeout| timeout > 0),
         patience: default.patience,
         warm_up: default.warm_up,
+        controls: default.controls,
     }
 }
 
@@ -238,11 +259,12 @@ pub fn health(dir: &OsStr, said: &mut Warnings) -> health::Settings {
 }
 
 /// Reads what the current directory says about the end of the service. `present` are the files that it has: only these
-/// are opened.
+/// are opened. `gives_up` is whether exit code 100 is final, as in daemontools-encore.
 #[inline(never)]
-pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
+pub fn rules(present: Present, gives_up: bool, dir: &OsStr, said: &mut Warnings) -> Rules {
     let finals = |bytes: &[u8]| Finals::parse(bytes, number_of).map_err(Wrong::reason);
     let longest = |bytes: &[u8]| knob::duration(bytes, Unit::Nothing).map_err(Wrong::reason);
+    let listed = get_if(present.final_exits, dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default();
     let backoff = get_if(present.backoff, dir, names::BACKOFF, "1s", longest, said);
     let most = |bytes: &[u8]| {
         let number = knob::descriptor(bytes).map_err(Wrong::reason)?;
@@ -252,7 +274,7 @@ pub fn rules(present: Present, dir: &OsStr, said: &mut Warnings) -> Rules {
         tally: get_if(present.max_death_tally, dir, names::MAX_DEATH_TALLY, "none", most, said).unwrap_or(0),
         finish: present.finish,
         finish_limit: if present.finish { finish_limit(dir, said) } else { None },
-        finals: get_if(present.final_exits, dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default(),
+        finals: if gives_up { listed.and(GIVEN_UP) } else { listed },
         backoff,
         restarts: max_restarts(present, backoff, dir, said),
         signals: None,
@@ -292,25 +314,30 @@ fn max_restarts(present: Present, backoff: Option<u64>, dir: &OsStr, said: &mut 
     limit
 }
 
-/// Reads `timeout-finish`: how long `finish` may take, in nanoseconds; `None` for no limit.
+/// Reads `timeout-finish`: how long `finish` or `stop` may take, in nanoseconds; `None` for no limit.
 #[inline(never)]
-fn finish_limit(dir: &OsStr, said: &mut Warnings) -> Option<u64> {
-    let limit = get(dir, names::TIMEOUT_FINISH, "5s", milliseconds, said).unwrap_or(finish::LIMIT);
+pub fn finish_limit(dir: &OsStr, said: &mut Warnings) -> Option<u64> {
+    let limit = get(dir, names::TIMEOUT_FINISH, "5s", milliseconds, said).unwrap_or(hook::LIMIT);
     (limit > 0).then_some(limit)
 }
 
-/// How long a `finish` that was left behind may take, in nanoseconds; `None` for no limit. Reads the file only if there
-/// is such a `finish`.
-pub fn finish_limit_for(left: &Decided, dir: &OsStr, said: &mut Warnings) -> Option<u64> {
-    if left.finish.is_some() { finish_limit(dir, said) } else { Some(finish::LIMIT) }
+/// How long the script may take that was left behind, and for which the service waits, in nanoseconds; `None` for no
+/// limit. Reads the file only if there is one about which it says something.
+pub fn hook_limit_for(left: &Decided, dir: &OsStr, said: &mut Warnings) -> Option<u64> {
+    match left.hook?.script {
+        Script::Start => None,
+        Script::Up => Some(hook::CONTROL_LIMIT),
+        Script::Finish | Script::Stop => finish_limit(dir, said),
+    }
 }
 
-/// Reads the knobs for a successor. It needs them only if a KILL or a replacement is pending.
+/// Reads the knobs for a successor. It needs them only if a KILL or a replacement is pending, or what comes before `run` was told to end.
 pub fn for_successor(dir: &OsStr, left: &Decided, said: &mut Warnings) -> Knobs {
     let is_kill_due = left.main.is_some_and(|main| main.kill_due);
+    let is_told = left.hook.is_some_and(|hook| hook.told) || left.controls.iter().any(Option::is_some);
     if left.second.is_some() || left.service.replace_due {
         for_replacing(dir, said)
-    } else if is_kill_due || left.leftovers.rests.into_iter().flatten().any(|rest| rest.kill_due) {
+    } else if is_kill_due || is_told || left.leftovers.rests.into_iter().flatten().any(|rest| rest.kill_due) {
         signals(dir, said)
     } else {
         Knobs::default()

@@ -3,9 +3,10 @@
 //! Once the loop runs, no error ends it: it warns once for each cause, and tries again when there is a reason to.
 
 mod cgroup;
+mod controls;
 mod copies;
-mod finish;
 mod hold;
+mod hooks;
 mod kernel;
 mod knobs;
 mod leftovers;
@@ -34,10 +35,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use cli::{Call, Usage, Warnings, text};
-use machine::supervise::{Machine, Resumed};
+use machine::supervise::{Knobs, Machine, Resumed};
 use svdir::record::handover::Key;
 use svdir::record::{Observed, Process, Record, Supervise};
-use svdir::{Want, names};
+use svdir::{Command, Want, names};
 use sys::adopted::Adopted;
 use sys::process;
 use sys::signals::Signals;
@@ -45,6 +46,7 @@ use sys::{environ, fd, signals};
 
 use copies::Provisions;
 use hold::Hold;
+use kernel::WATCHED;
 use knobs::Presence;
 use leftovers::Children;
 use processes::{Known, Processes};
@@ -147,7 +149,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
         machine,
         events: VecDeque::new(),
         told,
-        ended: [None; 3],
+        ended: [None; WATCHED],
         kernel: System {
             dir,
             processes,
@@ -188,24 +190,32 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
         io::Result::Ok(Known { adopted: adopted(pid, seen.born, key)?, ready })
     };
     let (main, second) = (decided.main.map(|main| main.pid), decided.second.map(|(_, second)| second.pid));
-    let finish = adopted(decided.finish.map(|finish| finish.pid), observed.finish, Key::FINISH);
+    let control = |place: usize| {
+        adopted(decided.controls[place].map(|control| control.pid), observed.controls[place], Key::CONTROLS[place])
+    };
+    let controls = control(0).and_then(|first| Ok([first, control(1)?]));
+    let hook = adopted(decided.hook.map(|hook| hook.pid), observed.hook, Key::HOOK);
     let processes = Processes {
         main: known(main, observed.main, Key::MAIN, Key::MAIN_READY).with_context(|| unable(dir))?,
         second: known(second, observed.second, Key::SECOND, Key::SECOND_READY).with_context(|| unable(dir))?,
-        finish: Known { adopted: finish.with_context(|| unable(dir))?, ready: ReadyPipe::default() },
+        controls: controls.with_context(|| unable(dir))?,
+        hook: Known { adopted: hook.with_context(|| unable(dir))?, ready: ReadyPipe::default() },
     };
     let notify = inherited.take(Key::NOTIFY).map(NotifySocket::inherit).transpose().map(Option::unwrap_or_default);
     let notify = upgrade::without(notify, "the notify socket", dir, &mut said);
     let present = Presence::default().look();
     let resumed = Resumed {
         last_start: last_start(observed.main.born),
-        knobs: knobs::for_successor(dir, &decided, &mut said),
+        knobs: Knobs {
+            controls: controls::find(Command::Replace, present, dir, &mut said),
+            ..knobs::for_successor(dir, &decided, &mut said)
+        },
         checks: present.check,
         declares: present.declares(),
         health: if present.health { knobs::health_interval(dir, &mut said) } else { 0 },
         patience: knobs::patience_for(&decided, present, dir, &mut said),
         heard: notify.is_open(),
-        finish_limit: knobs::finish_limit_for(&decided, dir, &mut said),
+        hook_limit: knobs::hook_limit_for(&decided, dir, &mut said),
         ours: true,
     };
     let mut machine = Machine::resume(tick(), &decided, resumed);
@@ -228,7 +238,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
             },
             ..observed
         },
-        ended: [None; 3],
+        ended: [None; WATCHED],
         kernel: System {
             dir,
             processes,

@@ -1,7 +1,8 @@
-//! The processes of the two copies and of `finish`, under the slots that the machine has for them.
+//! The processes of the two copies and of the script for which the service waits, under the slots that the machine has for them.
 
 use std::os::fd::BorrowedFd;
 
+use machine::supervise::controls::MOST;
 use machine::supervise::{Job, Slot, Target};
 use machine::{Pid, Signal};
 use svdir::record::handover::Key;
@@ -10,6 +11,10 @@ use sys::proc;
 use sys::process;
 
 use super::readiness::ReadyPipe;
+
+/// How many processes may be watched at a time that are not children: two copies, a script for which the service waits, and
+/// those of `control/`.
+pub const WATCHED: usize = 3 + MOST;
 
 /// What is known of one process.
 #[derive(Default)]
@@ -20,15 +25,17 @@ pub struct Known {
     pub ready: ReadyPipe,
 }
 
-/// Both copies, and `finish`.
+/// Both copies, and the script.
 #[derive(Default)]
 pub struct Processes {
     /// The main copy.
     pub main: Known,
     /// The second copy, beside the main one.
     pub second: Known,
-    /// The `finish` that runs when the main copy has ended.
-    pub finish: Known,
+    /// The script for which the service waits: `start`, `control/u`, `finish` or `stop`.
+    pub hook: Known,
+    /// The scripts of `control/` that run and are not our children.
+    pub controls: [Option<Adopted>; MOST],
 }
 
 impl Processes {
@@ -36,7 +43,7 @@ impl Processes {
     pub const fn of(&self, slot: Slot) -> &Known {
         match slot {
             Slot::Second => &self.second,
-            Slot::Job(Job::Finish) => &self.finish,
+            Slot::Job(Job::Hook(_)) => &self.hook,
             Slot::Main | Slot::Job(_) => &self.main,
         }
     }
@@ -45,7 +52,7 @@ impl Processes {
     pub const fn of_mut(&mut self, slot: Slot) -> &mut Known {
         match slot {
             Slot::Second => &mut self.second,
-            Slot::Job(Job::Finish) => &mut self.finish,
+            Slot::Job(Job::Hook(_)) => &mut self.hook,
             Slot::Main | Slot::Job(_) => &mut self.main,
         }
     }
@@ -57,9 +64,11 @@ impl Processes {
     }
 
     /// Takes out the adopted processes that have ended.
-    pub fn take_ended(&mut self) -> [Option<Adopted>; 3] {
+    pub fn take_ended(&mut self) -> [Option<Adopted>; WATCHED] {
         let has_ended = |adopted: &mut Adopted| adopted.has_ended().unwrap_or(false);
-        [&mut self.main, &mut self.second, &mut self.finish].map(|known| known.adopted.take_if(has_ended))
+        let [first, second] = &mut self.controls;
+        let [main, beside, hook] = [&mut self.main, &mut self.second, &mut self.hook].map(|known| &mut known.adopted);
+        [main, beside, hook, first, second].map(|adopted| adopted.take_if(has_ended))
     }
 
     /// Sends a signal. The pid of a child that was not reaped cannot belong to another process; a process that is not a
@@ -81,9 +90,10 @@ impl Processes {
             }
             Target::Job(pid) => {
                 let pid = process_of(pid);
-                match self.finish.adopted.as_ref().filter(|finish| finish.pid() == pid) {
+                let mut jobs = self.controls.iter().chain([&self.hook.adopted]).flatten();
+                match jobs.find(|job| job.pid() == pid) {
                     // If it has ended, another process group may have its number.
-                    Some(finish) if finish.has_ended().unwrap_or(true) => Ok(()),
+                    Some(job) if job.has_ended().unwrap_or(true) => Ok(()),
                     Some(_) | None => process::signal_group(pid, signal),
                 }
             }
@@ -122,12 +132,14 @@ impl Processes {
     /// All descriptors, to be handed over in an upgrade.
     pub fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
         let copies = [(&self.main, Key::MAIN, Key::MAIN_READY), (&self.second, Key::SECOND, Key::SECOND_READY)];
-        let finish = self.finish.adopted.as_ref().map(|adopted| (Key::FINISH, adopted.fd()));
+        let hook = self.hook.adopted.as_ref().map(|adopted| (Key::HOOK, adopted.fd()));
         let copies = copies.into_iter().flat_map(|(known, process, ready)| {
             let adopted = known.adopted.as_ref().map(|adopted| (process, adopted.fd()));
             adopted.into_iter().chain(known.ready.fd().map(|pipe| (ready, pipe)))
         });
-        copies.chain(finish)
+        let controls = Key::CONTROLS.into_iter().zip(&self.controls);
+        let controls = controls.filter_map(|(key, adopted)| Some((key, adopted.as_ref()?.fd())));
+        copies.chain(hook).chain(controls)
     }
 }
 

@@ -43,8 +43,29 @@ pub fn say(dir: &OsStr, what: Say, why: &[u8]) -> Option<Text> {
             VOICE.warn(&text!("unable to end what ", dir, late, number(group)));
             None
         }
-        Say::FinishLate(pid) => {
-            VOICE.warn(&text!("unable to end ", dir, "/", names::FINISH, " in time, killing pid ", number(pid)));
+        Say::HookLate(script, pid) => {
+            VOICE.warn(&text!("unable to end ", dir, "/", script.name(), " in time, killing pid ", number(pid)));
+            None
+        }
+        Say::ControlLate(script, pid) => {
+            VOICE.warn(&text!(
+                "unable to end ",
+                dir,
+                "/",
+                names::control_name(script),
+                " in time, killing pid ",
+                number(pid)
+            ));
+            None
+        }
+        Say::Unasked(script) => {
+            VOICE.warn(&text!(
+                "not running ",
+                dir,
+                "/",
+                names::control_name(script),
+                ", since two others run, going on without"
+            ));
             None
         }
         Say::Unhealthy(pid, fails) => {

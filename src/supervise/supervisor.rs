@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use cli::{Text, Warnings, text};
-use machine::supervise::{Action, Event, Job, Machine, Needs, Rules, Say, Slot, Word};
+use machine::supervise::{Action, Event, Job, Knobs, Machine, Needs, Rules, Say, Slot, Word};
 use machine::{Pid, SECOND, Tick};
 use svdir::notify::Notice;
 use svdir::record::{self as sections, Observed, Record};
@@ -17,7 +17,7 @@ use sys::notify::LONGEST;
 use sys::process::Change;
 
 use super::cgroup::life_of;
-use super::kernel::{Kernel, Outcome, Told, Woken};
+use super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
 use super::say;
 use crate::service::files::shown;
 use crate::service::successor::Answer;
@@ -43,7 +43,7 @@ pub struct Supervisor<'a, K> {
     pub told: Observed,
     /// The processes whose end the machine has not been told yet, so that it may still want to signal them. Other
     /// processes may have their pids by now.
-    pub ended: [Option<Pid>; 3],
+    pub ended: [Option<Pid>; WATCHED],
     /// The kernel, or a model of it.
     pub kernel: K,
     /// When the loop tries again to make its files anew.
@@ -69,14 +69,12 @@ impl<K: Kernel> Supervisor<'_, K> {
     pub fn begin(&mut self) {
         // The machine has not begun, so the processes that it knows are the predecessor's. Those that are not watched
         // have ended.
-        let main = self.machine.pid().filter(|_| !self.kernel.is_watched(Slot::Main));
-        let second = self.machine.second_pid().filter(|_| !self.kernel.is_watched(Slot::Second));
-        let finish = self.machine.finish().pid().filter(|_| !self.kernel.is_watched(Slot::Job(Job::Finish)));
-        if second.is_none() {
+        let unseen: Vec<_> = self.machine.processes().filter(|&(slot, _)| !self.kernel.is_watched(slot)).collect();
+        if unseen.iter().all(|&(slot, _)| slot != Slot::Second) {
             self.know_group();
         }
         self.take_in(Event::Begin);
-        for pid in [main, second, finish].into_iter().flatten() {
+        for (_, pid) in unseen {
             log::info!("{}: pid {} ended while nobody supervised it", self.dir.display(), pid.0);
             self.ended(pid, Exit::Unknown);
         }
@@ -91,7 +89,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         let life = life_of(pid, &self.machine, &self.told);
         let for_memory = life.is_some_and(|life| self.kernel.life_ended(life, pid, exit));
         self.told.memory = if is_main { for_memory } else { self.told.memory };
-        let mut rules = if is_main { self.kernel.rules(&mut self.said) } else { Rules::default() };
+        let mut rules = if is_main { self.kernel.rules(exit, &mut self.said) } else { Rules::default() };
         rules.signals =
             self.machine.overview().needs_signals(pid).then(|| self.kernel.knobs(Needs::Signals, &mut self.said));
         self.take_in(Event::Ended(pid, exit, rules));
@@ -194,11 +192,11 @@ impl<K: Kernel> Supervisor<'_, K> {
                 if self.kernel.was_listener(pid) {
                     continue;
                 }
-                self.ended = [Some(pid), None, None];
+                self.ended[0] = Some(pid);
                 self.hear_last_words();
             }
             self.change(pid, change);
-            self.ended = [None; 3];
+            self.ended = [None; WATCHED];
         }
         if !self.machine.leftovers().is_empty() {
             self.take_in(Event::Orphans);
@@ -245,7 +243,7 @@ impl<K: Kernel> Supervisor<'_, K> {
                 }
             }
         }
-        self.ended = [None; 3];
+        self.ended = [None; WATCHED];
     }
 
     /// Handles everything that processes have written before their end, or their silence, is handled: one may have been ready
@@ -377,7 +375,8 @@ impl<K: Kernel> Supervisor<'_, K> {
                 }
             } else if let Some(command) = Command::from_letter(byte) {
                 log::debug!("{}: command {}", self.dir.display(), char::from(byte));
-                let knobs = self.kernel.knobs(Needs::of(command), &mut self.said);
+                let controls = self.kernel.controls(command, &mut self.said);
+                let knobs = Knobs { controls, ..self.kernel.knobs(Needs::of(command), &mut self.said) };
                 self.take_in(Event::Command(command, knobs));
             }
         }
@@ -405,7 +404,7 @@ impl<K: Kernel> Supervisor<'_, K> {
     /// Carries out an action. Returns the event that comes of it, if there is one.
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Start(slot @ (Slot::Main | Slot::Second | Slot::Job(Job::Finish))) => {
+            Action::Start(slot @ (Slot::Main | Slot::Second | Slot::Job(Job::Hook(_) | Job::Control(..)))) => {
                 return Some(self.start(slot));
             }
             Action::Start(slot @ Slot::Job(Job::Check(about) | Job::Health(about))) => {
@@ -456,7 +455,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         None
     }
 
-    /// Starts a copy of the service, or `finish`. Returns the event that comes of it.
+    /// Starts a copy of the service, or a script for which it waits. Returns the event that comes of it.
     fn start(&mut self, slot: Slot) -> Event {
         let is_copy = !matches!(slot, Slot::Job(_));
         if is_copy {
@@ -467,10 +466,11 @@ impl<K: Kernel> Supervisor<'_, K> {
         if is_copy {
             self.told.why = why;
         }
-        match (seen, slot) {
-            (Some(seen), Slot::Second) => self.told.second = seen,
-            (Some(seen), Slot::Main) => self.told.main = seen,
-            (Some(seen), Slot::Job(_)) => self.told.finish = seen.born,
+        match (seen, event) {
+            (Some(seen), Event::Started(Slot::Second, _)) => self.told.second = seen,
+            (Some(seen), Event::Started(Slot::Main, _)) => self.told.main = seen,
+            (Some(seen), Event::Started(Slot::Job(Job::Control(_, place)), _)) => self.told.controls[place] = seen.born,
+            (Some(seen), _) => self.told.hook = seen.born,
             (None, _) => {}
         }
         event

@@ -6,14 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use cli::Warnings;
+use machine::supervise::controls::Scripts;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Overview, Rules, Slot, Target};
+use machine::supervise::{Event, Job, Knobs, Machine, Needs, Next, NotStarted, Overview, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
 use svdir::record::{Born, Record, Text};
 use svdir::tally::Death;
-use svdir::{Exit, KillMode, names};
+use svdir::{Command, Exit, KillMode, names};
 use sys::adopted::Adopted;
 use sys::notify::LONGEST;
 use sys::process::{self, Change};
@@ -22,11 +23,12 @@ use sys::{fd, oom, proc, sealed, stack};
 use tai::Label;
 
 use super::cgroup;
+use super::controls;
 use super::copies::{self, Provisions, Scene};
-use super::finish::start_finish;
 use super::hold::Hold;
-use super::kernel::{Kernel, Outcome, Told, Woken};
-use super::knobs::{health, is_essential, rules};
+use super::hooks;
+use super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
+use super::knobs::{GIVEN_UP, health, is_essential, rules};
 use super::leftovers::Children;
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
@@ -95,7 +97,7 @@ impl<'s> Kernel for System<'s> {
             stack::give_back();
         }
         self.provisions.presence.forget_turn();
-        let Processes { main, second, finish } = &self.processes;
+        let Processes { main, second, hook, controls: [first_control, second_control] } = &self.processes;
         let sources = [
             Some(self.signals.fd()),
             commands.then(|| self.hold.control()),
@@ -103,12 +105,14 @@ impl<'s> Kernel for System<'s> {
             second.ready.fd(),
             main.adopted.as_ref().map(Adopted::fd),
             second.adopted.as_ref().map(Adopted::fd),
-            finish.adopted.as_ref().map(Adopted::fd),
+            hook.adopted.as_ref().map(Adopted::fd),
+            first_control.as_ref().map(Adopted::fd),
+            second_control.as_ref().map(Adopted::fd),
             self.provisions.notify.fd(),
         ];
-        let [signal, commands, main_ready, second_ready, main_ended, second_ended, finish_ended, word] =
-            sys::poll::readable_of(sources, timeout)?;
-        let ended = main_ended || second_ended || finish_ended;
+        let [signal, commands, main_ready, second_ready, ended @ .., word] = sys::poll::readable_of(sources, timeout)?;
+        let ended: [bool; WATCHED] = ended;
+        let ended = ended.contains(&true);
         Ok(Woken { commands, signal, ready: main_ready || second_ready, ended, word })
     }
 
@@ -149,10 +153,13 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn is_watched(&self, slot: Slot) -> bool {
-        self.processes.of(slot).adopted.is_some()
+        match slot {
+            Slot::Job(Job::Control(_, place)) => self.processes.controls.get(place).is_some_and(Option::is_some),
+            Slot::Main | Slot::Second | Slot::Job(_) => self.processes.of(slot).adopted.is_some(),
+        }
     }
 
-    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 3] {
+    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; WATCHED] {
         self.processes.take_ended().map(|ended| ended.map(|adopted| (pid_of(adopted.pid()), adopted.exit())))
     }
 
@@ -205,8 +212,18 @@ impl<'s> Kernel for System<'s> {
         copies::knobs_for(needs, self.dir, said)
     }
 
-    fn rules(&mut self, said: &mut Warnings) -> Rules {
-        rules(self.provisions.presence.look(), self.dir, said)
+    fn controls(&mut self, command: Command, said: &mut Warnings) -> Scripts {
+        // For other commands the directory need not be looked at.
+        if Scripts::of(command).is_empty() {
+            return Scripts::default();
+        }
+        controls::find(command, self.provisions.presence.look(), self.dir, said)
+    }
+
+    fn rules(&mut self, exit: Exit, said: &mut Warnings) -> Rules {
+        let present = self.provisions.presence.look();
+        let gives_up = exit == Exit::Code(GIVEN_UP) && (present.is_encores() || hooks::has_encores_log());
+        rules(present, gives_up, self.dir, said)
     }
 
     fn is_essential(&mut self, said: &mut Warnings) -> bool {
@@ -232,11 +249,32 @@ impl<'s> Kernel for System<'s> {
             said,
         };
         self.deep = true;
-        let (outcome, ready) = match slot {
-            Slot::Job(Job::Finish) => (start_finish(slot, &mut scene), ReadyPipe::default()),
-            Slot::Main | Slot::Second | Slot::Job(_) => self.provisions.start(slot, scene),
+        let present = self.provisions.presence.look();
+        let next = match slot {
+            Slot::Main => machine.next(hooks::programs(present, self.dir, scene.said)),
+            Slot::Second | Slot::Job(_) => Next::Run,
         };
-        if outcome.seen.is_some() {
+        let (outcome, ready) = match (slot, next) {
+            (Slot::Job(Job::Control(script, place)), _) => {
+                (controls::start(script, place, &mut scene), ReadyPipe::default())
+            }
+            (Slot::Job(Job::Hook(script)), _) => {
+                (hooks::start_after(script, present, &mut scene), ReadyPipe::default())
+            }
+            (_, Next::Script(script)) => {
+                let outcome = match self.provisions.prepare(&mut scene) {
+                    Ok(()) => hooks::start_before(script, &mut scene),
+                    Err(why) => hooks::refused(&why),
+                };
+                (outcome, ReadyPipe::default())
+            }
+            (_, Next::Nothing) => (hooks::not_started(slot, NotStarted::Gone), ReadyPipe::default()),
+            (_, Next::Run) => self.provisions.start(slot, scene),
+        };
+        // A script of `control/` is a child: nothing is to be known of it.
+        if let (Event::Started(slot, _), Some(_)) = (outcome.event, outcome.seen)
+            && !matches!(slot, Slot::Job(Job::Control(..)))
+        {
             *self.processes.of_mut(slot) = Known { adopted: None, ready };
         }
         outcome

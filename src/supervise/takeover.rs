@@ -7,13 +7,14 @@ use std::os::unix::fs::MetadataExt;
 
 use anyhow::Context;
 use cli::{Warnings, text};
-use machine::supervise::{Machine, Resumed};
+use machine::supervise::{Knobs, Machine, Resumed};
 use machine::{Pid, Tick};
 use svdir::record::{Boot, Born, Observed, Process, Supervise, Text};
-use svdir::{Want, names};
+use svdir::{Command, Want, names};
 use sys::adopted::Adopted;
 use sys::{clock, fd, process};
 
+use super::controls;
 use super::knobs::{self, Presence};
 use super::processes::{Known, Processes, process_of};
 use super::readiness::{ReadyPipe, find_socket};
@@ -66,7 +67,11 @@ impl Beginning {
         let mut processes = Processes {
             main: known(decided.main.map(|main| main.pid), observed.main.born)?,
             second: known(decided.second.map(|(_, second)| second.pid), observed.second.born)?,
-            finish: known(decided.finish.map(|finish| finish.pid), observed.finish)?,
+            controls: [
+                known(decided.controls[0].map(|control| control.pid), observed.controls[0])?.adopted,
+                known(decided.controls[1].map(|control| control.pid), observed.controls[1])?.adopted,
+            ],
+            hook: known(decided.hook.map(|hook| hook.pid), observed.hook)?,
         };
         refuse_service_of_another(dir, observed.supervise.directory, &processes)?;
         let lives = processes.main.adopted.is_some() || processes.second.adopted.is_some();
@@ -75,13 +80,16 @@ impl Beginning {
         let present = Presence::default().look();
         let resumed = Resumed {
             last_start: last_start(observed.main.born),
-            knobs: knobs::for_successor(dir, decided, said),
+            knobs: Knobs {
+                controls: controls::find(Command::Replace, present, dir, said),
+                ..knobs::for_successor(dir, decided, said)
+            },
             checks: present.check,
             declares: present.declares(),
             health: if present.health { knobs::health_interval(dir, said) } else { 0 },
             patience: knobs::patience_for(decided, present, dir, said),
             heard: notify.is_open(),
-            finish_limit: knobs::finish_limit_for(decided, dir, said),
+            hook_limit: knobs::hook_limit_for(decided, dir, said),
             ours: false,
         };
         let machine = Machine::resume(tick(), decided, resumed);
@@ -110,11 +118,11 @@ fn here() -> (u64, u64) {
 }
 
 /// Fails if the files here belong to the service directory `owner`, not to this one, and one of its processes lives: a
-/// copy of the service, or its `finish`. Below a `SUPERVISEDIR`, `web:log` and `web/log` have the same directory for
+/// copy of the service, or a script of it. Below a `SUPERVISEDIR`, `web:log` and `web/log` have the same directory for
 /// their files. If the supervise of the other one was killed, its successor needs those files.
 fn refuse_service_of_another(dir: &OsStr, owner: (u64, u64), processes: &Processes) -> anyhow::Result<()> {
-    let Processes { main, second, finish } = processes;
-    let lives = [main, second, finish].into_iter().find_map(|known| known.adopted.as_ref());
+    let Processes { main, second, hook, .. } = processes;
+    let lives = [main, second, hook].into_iter().find_map(|known| known.adopted.as_ref());
     let Some(process) = lives.filter(|_| owner != (0, 0) && owner != here() && files::are_named_by_path()) else {
         return Ok(());
     };

@@ -37,13 +37,13 @@ impl Sessions {
     }
 }
 
-/// Returns the pids of the service in `dir`, and of its `finish`, according to its record, of those processes that are alive.
+/// Returns the pids of the service in `dir`, and of the script for which it waits, according to its record, of those processes that are alive.
 fn processes_of(dir: &Path) -> impl Iterator<Item = process::Pid> {
     let record = record::read(dir).ok().and_then(|found| found.record).unwrap_or_default();
     let Record { decided, observed } = record;
     let main = decided.main.map(|main| (main.pid, observed.main.born));
-    let finish = decided.finish.map(|finish| (finish.pid, observed.finish));
-    [main, finish].into_iter().flatten().filter_map(|(pid, born)| {
+    let hook = decided.hook.map(|hook| (hook.pid, observed.hook));
+    [main, hook].into_iter().flatten().filter_map(|(pid, born)| {
         let pid = process::Pid::from_raw(pid.get().cast_signed());
         Some(Adopted::find(pid, record::birth(born)).ok()??.pid())
     })

@@ -15,14 +15,24 @@ fn copy(scratch: &Scratch) {
         let dir = Path::new("rules").join(service.file_name());
         scratch.mkdir(&dir);
         copy_files(&service.path(), &scratch.path(&dir));
-        let limits = service.path().join("cgroup");
-        if limits.exists() {
-            copy_files(&limits, &scratch.mkdir(dir.join("cgroup")));
+        for below in ["cgroup", "control"] {
+            let from = service.path().join(below);
+            if from.exists() {
+                copy_files(&from, &scratch.mkdir(dir.join(below)));
+            }
         }
     }
-    for made in
-        ["cleanup/last", "job/result", "health/sick", "helpers/helper", "ready/stuck", "heart/broken", "parked/starts"]
-    {
+    for made in [
+        "cleanup/last",
+        "job/result",
+        "health/sick",
+        "helpers/helper",
+        "ready/stuck",
+        "heart/broken",
+        "parked/starts",
+        "setup/state",
+        "drain/last",
+    ] {
         let _ = fs::remove_file(scratch.path("rules").join(made));
     }
 }
@@ -59,6 +69,13 @@ fn each_service_of_the_examples_does_what_it_says() {
     scratch.write("rules/heart/broken", "");
     said_so("heart", ", failed: exited 7");
     assert!(!stuck.exists(), "it was stuck first");
+    said_so("setup", ", done");
+    assert_eq!(scratch.text("rules/setup/state"), "set up\n");
+    assert_eq!(scratch.run("svc", &["-d", "--wait=down", "rules/setup"]).code, 0);
+    assert_eq!(scratch.text("rules/setup/state"), "taken down\n");
+    wait_up(&scratch, "rules/drain");
+    assert_eq!(scratch.run("svc", &["-d", "--wait=down", "rules/drain"]).code, 0);
+    assert_eq!(scratch.text("rules/drain/last"), "drained\n");
     let first = wait_up(&scratch, "rules/health");
     scratch.write("rules/health/sick", "");
     wait_until("it is started again", || wait_up(&scratch, "rules/health") != first);

@@ -7,6 +7,7 @@
 use super::deploy::world;
 
 mod cgroup;
+mod control;
 mod examples;
 mod finals;
 mod finish;
@@ -18,4 +19,5 @@ mod nonsense;
 mod pace;
 mod ready;
 mod service;
+mod start;
 mod tally;

@@ -143,10 +143,17 @@ impl Service {
     /// Sends letters while `finish` runs, and waits until supervise has obeyed them and `finish` still runs.
     #[track_caller]
     pub fn obey_while_finishing(&self, letters: &str) {
+        self.obey_while("finish", letters);
+    }
+
+    /// Sends letters while this script runs, and waits until supervise has obeyed them and the script still runs.
+    #[track_caller]
+    pub fn obey_while(&self, script: &str, letters: &str) {
         self.svc(letters);
+        let clause = format!(": timed out, its {script} runs (pid ");
         wait_until(&format!("{letters} is obeyed"), || {
             let told = self.wait(&["-c", "--wait=down", "--timeout=50ms"]);
-            told.code == 1 && told.err().contains(": timed out, its finish runs (pid ")
+            told.code == 1 && told.err().contains(&clause)
         });
     }
 
@@ -178,7 +185,14 @@ impl Service {
     /// Waits until `finish` runs, and returns its pid as svstat shows it.
     #[track_caller]
     pub fn wait_finishing(&self) -> u32 {
-        wait_for("finish runs", || self.svstat().split_once(", finishing pid ").and_then(|(_, pid)| pid.parse().ok()))
+        self.wait_script("finishing")
+    }
+
+    /// Waits until svstat says that it does this by a script, and returns the pid of the script.
+    #[track_caller]
+    pub fn wait_script(&self, does: &str) -> u32 {
+        let clause = format!(", {does} pid ");
+        wait_for(&format!("it is {does}"), || self.svstat().split_once(&clause).and_then(|(_, pid)| pid.parse().ok()))
     }
 
     /// Returns how often `run` was started.

@@ -27,6 +27,13 @@ impl<A, const N: usize> Actions<A, N> {
     }
 }
 
+impl<A: PartialEq, const N: usize> Actions<A, N> {
+    /// Returns whether this action is one of them.
+    pub(crate) fn contains(&self, action: &A) -> bool {
+        self.list.iter().flatten().any(|known| known == action)
+    }
+}
+
 impl<A, const N: usize> IntoIterator for Actions<A, N> {
     type Item = A;
     type IntoIter = Flatten<IntoIter<Option<A>, N>>;

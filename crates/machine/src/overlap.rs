@@ -18,6 +18,7 @@
 //! and the owner ends the main one.
 
 use svdir::Exit;
+use svdir::record::Role;
 
 use crate::{Pid, Tick};
 
@@ -167,6 +168,16 @@ impl Overlap {
     /// The state of the second copy.
     pub const fn second(&self) -> Second {
         self.second
+    }
+
+    /// The role of the second copy in the record, if there is one.
+    pub const fn role(&self) -> Option<Role> {
+        match self.second {
+            Second::None | Second::Starting(_) => None,
+            Second::Warming { .. } => Some(Role::Warming),
+            Second::Leaving { new: false, .. } => Some(Role::EndingOld),
+            Second::Leaving { new: true, .. } => Some(Role::EndingNew),
+        }
     }
 
     /// The process of the second copy, if there is one.

@@ -101,10 +101,12 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
     // The process may also have changed because of another client's command, or by itself. Each start clears the reason, so a reason is
     // about a copy that was started since.
     let given_up = commanded.is_some() && record.observed.why.some().is_some();
-    // While `finish` runs, or something is left behind, it is not yet. A supervise that has exited for another reason begins anew when it is started again.
-    let ends = decided.finish.is_some() || !decided.leftovers.is_empty();
+    // While a script runs, or something is left behind, it is not yet; nor is it down before `stop` has been run. A supervise that has exited for another reason than
+    // that svscan ends with it begins anew when it is started again.
+    let ends = decided.hook.is_some() || !decided.leftovers.is_empty();
+    let is_set_up = decided.setup.used && !decided.setup.kept;
     let over = decided.over.filter(|_| !ends && (!exited || service.ended));
-    let is_down = decided.main.is_none() && decided.second.is_none() && !ends;
+    let is_down = decided.main.is_none() && decided.second.is_none() && !ends && !is_set_up;
     let there = match wanted {
         Wanted::Up => is_up,
         // A job that is done was what it was wanted for.
@@ -127,7 +129,7 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
 #[cfg(test)]
 mod tests {
     use svdir::KillMode;
-    use svdir::record::{Copy, Decided, Finish, Leftovers, Observed, Over, Rest, Service, Supervise, Text};
+    use svdir::record::{Copy, Decided, Hook, Leftovers, Observed, Over, Rest, Service, Supervise, Text};
 
     use super::Verdict::{Never, NotYet, There};
     use super::*;
@@ -273,9 +275,9 @@ mod tests {
     #[test]
     fn one_is_not_down_before_its_finish_is_over_and_nothing_is_left_of_it() {
         let service = Service { want: Want::Down, ..Service::default() };
-        let finish = Some(Finish { pid: pid(9) });
+        let hook = Some(Hook::finish(pid(9)));
         let down = with_service(down(), service);
-        let finishing = Record { decided: Decided { finish, ..down.decided }, ..down };
+        let finishing = Record { decided: Decided { hook, ..down.decided }, ..down };
         for commanded in [None, COMMANDED] {
             assert_eq!(judge(Wanted::Down, commanded, &finishing), NotYet);
             assert_eq!(judge(Wanted::Down, commanded, &down), There);
@@ -305,8 +307,8 @@ mod tests {
             };
             assert_eq!(all(commanded, &left(true)), [Never, There, There], "svscan ends with it");
             assert_eq!(all(commanded, &left(false)), [Never, Never, There]);
-            let finish = Some(Finish { pid: pid(9) });
-            let finishing = Record { decided: Decided { finish, ..done.decided }, ..done };
+            let hook = Some(Hook::finish(pid(9)));
+            let finishing = Record { decided: Decided { hook, ..done.decided }, ..done };
             assert_ne!(judge(Wanted::Ready, commanded, &finishing), There);
             let left = Record { decided: Decided { leftovers: leftovers(), ..done.decided }, ..done };
             assert_ne!(judge(Wanted::Ready, commanded, &left), There);

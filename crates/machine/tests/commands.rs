@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use machine::supervise::{Action, Actions, Event, Job, Knobs, Left, Machine, Rules, Slot, Start, Target};
+use machine::supervise::{Action, Actions, Event, Job, Knobs, Left, Machine, NotStarted, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::finals::Finals;
+use svdir::record::Script;
 use svdir::{Command, Exit, KillMode, Want};
 
 const PAGE: &str = include_str!("../../../ARCHITECTURE.md");
@@ -46,12 +47,20 @@ impl Service {
         self.machine.step(self.now, event)
     }
 
+    /// Takes in an event where there is no `stop`.
+    fn goes_on(&mut self, event: Event) {
+        let stop = Slot::Job(Job::Hook(Script::Stop));
+        if self.step(event).into_iter().any(|action| action == Action::Start(stop)) {
+            self.step(Event::NotStarted(stop, NotStarted::Gone));
+        }
+    }
+
     fn started(&mut self, slot: Slot, pid: Pid) {
         self.step(Event::Started(slot, Start::plain(pid)));
     }
 
     fn ends(&mut self, pid: Pid, exit: Exit, rules: Rules) {
-        self.step(Event::Ended(pid, exit, rules));
+        self.goes_on(Event::Ended(pid, exit, rules));
     }
 
     /// The copy ends, and something is left of it.
@@ -77,18 +86,29 @@ fn states() -> Vec<(&'static str, Service)> {
         service.ends(MAIN, Exit::Signal(15), Rules::default());
         service
     };
+    let mut starting = Service { machine: Machine::new(Want::Up), now: Tick(SECOND) };
+    starting.step(Event::Begin);
+    starting.started(Slot::Job(Job::Hook(Script::Start)), HOOK);
+    let mut set_up = starting.clone();
+    set_up.ends(HOOK, Exit::Code(0), Rules::default());
+    set_up.step(Event::NotStarted(Slot::Main, NotStarted::Gone));
+    set_up.step(Event::Essential(false));
+    set_up.now = set_up.now.after(5 * SECOND);
+    let mut stopping = Service::up().told(Command::Down);
+    stopping.step(Event::Ended(MAIN, Exit::Signal(15), Rules::default()));
+    stopping.started(Slot::Job(Job::Hook(Script::Stop)), HOOK);
     let mut paced = Service::up();
     paced.ends(MAIN, Exit::Code(1), Rules { backoff: Some(60 * SECOND), ..Rules::default() });
     paced.step(Event::Started(Slot::Main, Start::plain(MAIN)));
     paced.ends(MAIN, Exit::Code(1), Rules { backoff: Some(60 * SECOND), ..Rules::default() });
     let mut finishing = Service::up();
     finishing.ends(MAIN, Exit::Code(1), Rules { finish: true, ..Rules::default() });
-    finishing.started(Slot::Job(Job::Finish), HOOK);
+    finishing.started(Slot::Job(Job::Hook(Script::Finish)), HOOK);
     let over = |exit| {
         let mut service = Service::up();
         let finals = Finals::parse(b"any", |_| None).expect("a list of ends");
         service.ends(MAIN, exit, Rules { finals, ..Rules::default() });
-        service.step(Event::Essential(false));
+        service.goes_on(Event::Essential(false));
         service
     };
     let mut warming = Service::up().told(Command::Replace);
@@ -108,11 +128,14 @@ fn states() -> Vec<(&'static str, Service)> {
     vec![
         ("down", down()),
         ("in the pace", paced),
+        ("`start` runs", starting),
         ("up", Service::up()),
         ("told to end by `d`", Service::up().told(Command::Down)),
         ("down, and something is left of it", left),
         ("finishing", finishing),
         ("done", over(Exit::Code(0))),
+        ("done by `start` alone", set_up),
+        ("`stop` runs", stopping),
         ("failed", over(Exit::Code(1))),
         ("replacing: the new copy is not ready", warming),
         ("replacing: the old copy ends", leaving),
@@ -152,6 +175,9 @@ fn outcome(mut service: Service, command: Command) -> String {
     for &action in &actions {
         match action {
             Action::Start(Slot::Main) => said.push("start".to_owned()),
+            Action::Start(Slot::Job(Job::Hook(Script::Stop))) => said.push("`stop`".to_owned()),
+            Action::Signal(Target::Job(HOOK), Signal::TERM) => said.push("ends `start`".to_owned()),
+            Action::Signal(Target::Job(HOOK), Signal::CONT) => {}
             Action::Start(Slot::Second) => said.push("start of a new copy".to_owned()),
             Action::Signal(Target::Process(pid), signal) => sent.push((Some(pid), signal)),
             Action::Quit => said.push("exit".to_owned()),

@@ -1,8 +1,8 @@
 //! Supervise in the service of `svscan --exit-with`: a `run` that ends by itself is the end.
 
-use machine::supervise::{Action, Event, Knobs, Machine, Resumed, Rules, Slot, Start, Word};
+use machine::supervise::{Action, Event, Job, Knobs, Machine, NotStarted, Resumed, Rules, Slot, Start, Word};
 use machine::{Pid, SECOND, Tick};
-use svdir::record::{Decided, Observed, Record, slots};
+use svdir::record::{Decided, Observed, Record, Script, slots};
 use svdir::{Command, Exit, Want};
 
 struct Service {
@@ -28,6 +28,9 @@ impl Service {
         while let Some(event) = next.take() {
             for action in self.machine.step(self.now, event) {
                 match action {
+                    Action::Start(slot @ Slot::Job(Job::Hook(Script::Stop))) => {
+                        next = Some(Event::NotStarted(slot, NotStarted::Gone));
+                    }
                     Action::Start(slot) => {
                         assert_eq!(slot, Slot::Main);
                         self.pid += 1;
@@ -150,7 +153,7 @@ fn a_successor_knows() {
             patience: 0,
             declares: false,
             heard: true,
-            finish_limit: None,
+            hook_limit: None,
             ours,
         };
         let machine = Machine::resume(Tick(SECOND), &left.decided, resumed);
@@ -158,5 +161,27 @@ fn a_successor_knows() {
         service.step(Event::Begin);
         service.ends(Exit::Code(9));
         assert!(service.quit && service.has_ended());
+    }
+}
+
+/// What sets a service up is to it what `run` is to others.
+#[test]
+fn a_start_that_fails_or_is_all_is_the_end() {
+    for (exit, is_all) in [(Exit::Code(0), true), (Exit::Code(7), false), (Exit::Signal(9), false)] {
+        let mut machine = Machine::new(Want::Up);
+        machine.make_last_run();
+        let (start, stop) = (Slot::Job(Job::Hook(Script::Start)), Slot::Job(Job::Hook(Script::Stop)));
+        machine.step(Tick(SECOND), Event::Begin);
+        machine.step(Tick(SECOND), Event::Started(start, Start::plain(Pid(7))));
+        machine.step(Tick(SECOND), Event::Ended(Pid(7), exit, Rules::default()));
+        if is_all {
+            machine.step(Tick(SECOND), Event::NotStarted(Slot::Main, NotStarted::Gone));
+        }
+        let mut actions = machine.step(Tick(SECOND), Event::Essential(false));
+        assert!(actions.into_iter().any(|action| action == Action::Start(stop)), "it is taken down");
+        actions = machine.step(Tick(SECOND), Event::NotStarted(stop, NotStarted::Gone));
+        assert!(actions.into_iter().any(|action| action == Action::Quit));
+        let decided = machine.decided();
+        assert_eq!((decided.service.ended, decided.pace.last_exit), (true, Some(exit)));
     }
 }

@@ -5,20 +5,21 @@ use std::num::NonZeroU32;
 
 use machine::overlap::Why;
 use machine::probe::{FIRST_PAUSE, LIMIT};
-use machine::supervise::finish::FAILED;
+use machine::supervise::controls::{MOST, Scripts};
 use machine::supervise::health;
+use machine::supervise::hook::{CONTROL_LIMIT, FAILED};
 use machine::supervise::leftovers::PAUSE;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{
-    Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Left, Machine, Needs, NotStarted, PACE, Resumed, Rules,
-    Say, Slot, Start, Target, Word,
+    Action, Actions, Event, FORK_RETRY, HUNG_GRACE, Job, Knobs, Left, Machine, Needs, Next, NotStarted, PACE, Programs,
+    Resumed, Rules, Say, Slot, Start, Target, Word,
 };
 use machine::{Pid, SECOND, Signal, Tick};
 use proptest::prelude::*;
 use svdir::finals::Finals;
 use svdir::record::handover::Handover;
 use svdir::record::slots::{self, Sequence};
-use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Reload, Role, Service};
+use svdir::record::{Copy, Decided, Observed, Over, Process, Record, Reload, Role, Script, Service, Setup};
 use svdir::{Command, Exit, KillMode, Status, Want};
 use tai::Label;
 
@@ -44,9 +45,9 @@ enum CheckDoes {
     Hangs,
 }
 
-/// What a `finish` does.
+/// What a script does for which the service waits: `start`, `control/u`, `finish` or `stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FinishDoes {
+enum HookDoes {
     Ends(u8),
     Hangs,
     CannotRun,
@@ -100,10 +101,16 @@ enum Happening {
     Tells(bool),
     /// From now on the service is essential, or not.
     Essential(bool),
-    /// From now on a `finish` that is started does this.
-    FinishDoes(FinishDoes),
+    /// From now on a script that is started does this.
+    HookDoes(HookDoes),
     /// One that runs, if there is one, ends with this code.
-    FinishEnds(u8),
+    HookEnds(u8),
+    /// From now on there are these scripts in `control/`.
+    Controls(Scripts),
+    /// The first one that runs ends with this code.
+    ControlEnds(u8),
+    /// From now on the directory has these programs, and a `stop` or none.
+    Programs(Programs, bool),
     /// From now on what is started tells within so many nanoseconds that it is alive.
     Watchdog(u64),
     /// From now on what is started must be ready within so many nanoseconds; 0 for no limit.
@@ -257,20 +264,38 @@ struct CheckRun {
     killed: Option<Tick>,
 }
 
-/// A process that runs `finish`.
+/// A process that runs a script for which the service waits.
 #[derive(Clone, Debug)]
-struct FinishRun {
+struct HookRun {
+    script: Script,
     pid: u32,
     started: Tick,
     limit: Option<u64>,
+    /// By when it must be over, since it was told to end.
+    told: Option<Tick>,
     ended: Option<Exit>,
 }
 
-impl FinishRun {
+impl HookRun {
     /// When it has had its time.
     fn late_at(&self) -> Option<Tick> {
-        self.limit.map(|limit| self.started.after(limit))
+        let limit = self.limit.map(|limit| self.started.after(limit));
+        [limit, self.told].into_iter().flatten().min()
     }
+}
+
+/// A process that runs a script of `control/`.
+#[derive(Clone, Debug)]
+struct ControlRun {
+    script: Command,
+    place: usize,
+    pid: u32,
+    /// The copy.
+    about: u32,
+    /// It is asked about the signal of its letter and nothing else.
+    plain: bool,
+    started: Tick,
+    ended: Option<Exit>,
 }
 
 /// The kernel, as far as supervise can tell, and what must hold of all that the machine asks of it.
@@ -284,13 +309,26 @@ struct World {
     checks: Vec<CheckRun>,
     healths: Vec<CheckRun>,
     /// The one that supervise has not reaped.
-    finish: Option<FinishRun>,
+    hook: Option<HookRun>,
     groups: Vec<Group>,
     mode: KillMode,
     helper_does: Option<HelperDoes>,
     tells: bool,
-    /// How many there were, also those that could not be run.
+    /// How often `finish` was run, also when it could not be run.
     finishes: u32,
+    /// Those that supervise has not reaped.
+    controls: Vec<ControlRun>,
+    control_scripts: Scripts,
+    /// The command that is being obeyed, if it has a script.
+    commanded: Option<Command>,
+    programs: Programs,
+    has_stop: bool,
+    /// The service has come up: `start` is not run again before it has gone down.
+    prepared: bool,
+    /// `start` or `run` has run since `stop` has.
+    used: bool,
+    /// The script that has just ended, of the start that is under way.
+    after: Option<Script>,
     /// How many ends were noted in the death tally.
     tallied: u32,
     /// Children of supervise that have ended and are no copies: what could not become `run` beside the child.
@@ -323,7 +361,7 @@ struct World {
     /// The service is essential; svscan is an init.
     essential: bool,
     below_init: bool,
-    finish_does: FinishDoes,
+    hook_does: HookDoes,
     /// How many ends in a row have made the pace longer.
     slowed: u32,
     /// When the next start may be made because of that.
@@ -348,12 +386,20 @@ impl World {
             second: None,
             checks: Vec::new(),
             healths: Vec::new(),
-            finish: None,
+            hook: None,
             groups: Vec::new(),
             mode: KillMode::Process,
             helper_does: None,
             tells: true,
             finishes: 0,
+            controls: Vec::new(),
+            control_scripts: Scripts::default(),
+            commanded: None,
+            programs: Programs { start: false, up: false, run: true },
+            has_stop: false,
+            prepared: false,
+            used: false,
+            after: None,
             tallied: 0,
             strangers: Vec::new(),
             never_run: BTreeSet::new(),
@@ -379,7 +425,7 @@ impl World {
             rules: Rules::default(),
             essential: false,
             below_init: false,
-            finish_does: FinishDoes::Ends(0),
+            hook_does: HookDoes::Ends(0),
             slowed: 0,
             slowed_until: Tick(0),
             unasked: Vec::new(),
@@ -459,6 +505,7 @@ impl World {
             }
             if queue.is_empty() {
                 self.note_rest();
+                self.note_setup();
                 self.look(event);
             }
         }
@@ -467,8 +514,13 @@ impl World {
         let is_news = before.pid() != after.pid();
         assert_eq!(is_news, since(before) != since(after), "a pid changes with a stamp, and only so");
         let starts_it = matches!(event, Event::Command(Command::Up | Command::Once | Command::Replace, _));
-        let is_finishing = before.decided.finish.is_some() || before.decided.leftovers.ending;
-        if over.is_some() && !starts_it && !(is_finishing && matches!(event, Event::Command(Command::Down, _))) {
+        let ends = |record: Record| {
+            let finishes = record.decided.hook.is_some_and(|hook| hook.script == Script::Finish);
+            finishes || record.decided.leftovers.ending
+        };
+        let is_finishing = ends(before);
+        let is_released = is_finishing || (before.decided.setup.kept && over == Some(Over::Done));
+        if over.is_some() && !starts_it && !(is_released && matches!(event, Event::Command(Command::Down, _))) {
             assert_eq!(
                 (after.decided.over.is_some(), self.starts.len()),
                 (true, starts),
@@ -478,8 +530,7 @@ impl World {
         }
         let Service { ended, exiting, .. } = after.decided.service;
         assert!(!ended || (exiting && self.below_init && after.decided.over.is_some()), "svscan ends without a reason");
-        let is_ending = after.decided.finish.is_some() || after.decided.leftovers.ending;
-        let is_down = after.status().want == Want::Down || is_ending;
+        let is_down = after.status().want == Want::Down || ends(after);
         assert!(after.decided.over.is_none() || is_down, "what is over is wanted");
     }
 
@@ -488,6 +539,24 @@ impl World {
         let paused = self.status().paused;
         let is_up = |child: &Child| child.executed && (child.ready || !child.declares) && !child.ending;
         self.child.as_ref().is_some_and(|child| is_up(child) && !paused && child.health > 0)
+    }
+
+    /// Nothing runs, nothing is due, and nothing is wanted: what was set up is taken down, or kept until a command.
+    fn note_setup(&mut self) {
+        let Decided { service, hook, setup, over, .. } = self.decided();
+        let is_wanted = service.start_due || (service.want == Want::Up && !service.exiting);
+        if self.child.is_none()
+            && self.second.is_none()
+            && hook.is_none()
+            && self.controls.is_empty()
+            && self.decided().leftovers.is_empty()
+            && !is_wanted
+        {
+            self.prepared = false;
+            assert!(!self.used || (setup.kept && !service.exiting), "what was set up is forgotten");
+            assert!(!setup.kept || over.is_some(), "something is kept for nothing");
+        }
+        assert_eq!((setup.prepared, setup.used), (self.prepared, self.used), "what was set up");
     }
 
     /// Notes since when `health` might run.
@@ -530,9 +599,15 @@ impl World {
         assert_eq!(record.decided.reload, self.child.as_ref().and_then(|child| child.reload));
         let runs = self.child.as_ref().filter(|child| child.executed);
         assert_eq!(record.pid().map(NonZeroU32::get), runs.map(|child| child.pid));
-        let finish = self.finish.as_ref().map(|finish| finish.pid);
-        assert_eq!(record.decided.finish.map(|finish| finish.pid.get()), finish);
-        assert!(finish.is_none_or(|pid| self.machine.slot(Pid(pid)) == Some(Slot::Job(Job::Finish))));
+        let hook = self.hook.as_ref().map(|hook| (hook.script, hook.pid));
+        assert_eq!(record.decided.hook.map(|hook| (hook.script, hook.pid.get())), hook);
+        assert!(hook.is_none_or(|(script, pid)| self.machine.slot(Pid(pid)) == Some(Slot::Job(Job::Hook(script)))));
+        for (place, control) in record.decided.controls.into_iter().enumerate() {
+            let run = self.controls.iter().find(|run| run.place == place);
+            assert_eq!(control.map(|control| control.pid.get()), run.map(|run| run.pid), "in place {place}");
+            let job = run.map(|run| (self.machine.slot(Pid(run.pid)), Slot::Job(Job::Control(run.script, place))));
+            assert!(job.is_none_or(|(slot, job)| slot == Some(job)), "{job:?}");
+        }
         let ready = runs.is_some_and(|child| child.declares && child.ready);
         assert_eq!(record.ready().is_some(), ready, "ready is what a child of a service that tells so has said");
         assert_eq!((pace.starts, pace.last_exit), (self.counted, self.last_exit));
@@ -653,7 +728,10 @@ impl World {
             Action::Start(slot @ Slot::Second) => return self.start_second(slot),
             Action::Start(slot @ Slot::Job(Job::Check(about))) => return Some(self.start_check(slot, about)),
             Action::Start(slot @ Slot::Job(Job::Health(about))) => return Some(self.start_health(slot, about)),
-            Action::Start(slot @ Slot::Job(Job::Finish)) => return Some(self.start_finish(slot)),
+            Action::Start(slot @ Slot::Job(Job::Control(script, place))) => {
+                return Some(self.start_control(slot, script, place));
+            }
+            Action::Start(slot @ Slot::Job(Job::Hook(script))) => return Some(self.start_hook_behind(slot, script)),
             Action::Promote => {
                 assert!(self.second.is_some(), "nobody is there to be promoted");
                 std::mem::swap(&mut self.child, &mut self.second);
@@ -675,15 +753,21 @@ impl World {
             Action::Say(Say::NotReady(pid, within)) => self.is_not_ready(pid, within),
             Action::Say(Say::Late(pid)) => self.is_late(pid),
             Action::Say(Say::GaveUp(why)) => self.gave_up(why),
-            Action::Say(Say::FinishLate(Pid(pid))) => {
-                let finish = self.finish.as_ref().expect("it runs");
-                assert_eq!(finish.pid, pid);
-                assert!(finish.late_at().is_some_and(|at| at <= self.now), "it has time to end");
+            Action::Say(Say::HookLate(script, Pid(pid))) => {
+                let hook = self.hook.as_ref().expect("it runs");
+                assert_eq!((hook.script, hook.pid), (script, pid));
+                assert!(hook.late_at().is_some_and(|at| at <= self.now), "it has time to end");
             }
+            Action::Say(Say::ControlLate(script, Pid(pid))) => {
+                let is_it = |run: &&ControlRun| run.pid == pid && run.script == script;
+                let run = self.controls.iter().find(is_it).expect("it runs");
+                assert!(run.started.until(self.now) >= CONTROL_LIMIT, "it has time to end");
+            }
+            Action::Say(Say::Unasked(_)) => assert_eq!(self.controls.len(), MOST, "there is room"),
             Action::Say(Say::Over(over)) => assert_eq!(self.decided().over, Some(over)),
             Action::Say(Say::NoInit) => assert!(self.essential && !self.below_init && self.decided().over.is_some()),
             Action::IsEssential => {
-                assert!(self.decided().over.is_some() && self.child.is_none() && self.finish.is_none());
+                assert!(self.decided().over.is_some() && self.child.is_none() && self.hook.is_none());
                 return Some(Event::Essential(self.essential));
             }
             Action::Signal(target, signal) => self.signal(target, signal),
@@ -708,7 +792,7 @@ impl World {
                 assert!(self.child.is_none() && self.second.is_none(), "quit with a child");
                 assert!(self.checks.iter().all(|check| check.ended.is_some()), "quit with a check");
                 assert!(self.healths.iter().all(|run| run.ended.is_some()), "quit with a health");
-                assert!(self.finish.is_none(), "quit with a finish");
+                assert!(self.hook.is_none() && self.controls.is_empty(), "quit with a script");
                 assert!(self.is_nothing_left(), "quit with something left");
                 self.quit = true;
             }
@@ -779,7 +863,8 @@ impl World {
         let declares = self.declares || self.has_check;
         let (health, patience) = (self.health.interval, if declares { self.patience } else { 0 });
         let (check, tells, mode) = (self.has_check, self.declares, self.mode);
-        let start = Start { pid: Pid(pid), executed, declares, check, tells, watchdog, health, mode, patience };
+        let start =
+            Start { executed, declares, check, tells, watchdog, health, mode, patience, ..Start::plain(Pid(pid)) };
         let child = Child {
             pid,
             started: self.now,
@@ -835,27 +920,42 @@ impl World {
 
     fn start_main(&mut self, slot: Slot) -> Option<Event> {
         assert!(self.child.is_none(), "a second child");
-        assert!(self.finish.is_none(), "it is started before `finish` about the last one is over");
+        assert!(self.hook.is_none(), "it is started before a script is over");
         assert!(self.is_nothing_left(), "it is started beside what is left of another");
         assert_eq!(self.decided().over, None, "it is over");
-        if let Some(&last) = self.starts.last() {
+        let (after, next) = (self.after.take(), self.machine.next(self.programs));
+        if let Some(&last) = self.starts.last().filter(|_| after.is_none()) {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
         assert!(self.now >= self.slowed_until, "started before the pace is over");
         self.slowed_until = Tick(0);
         self.starts.push(self.now);
+        if next == Next::Nothing {
+            assert!(after == Some(Script::Start) && !self.programs.run, "`run` is left out");
+            (self.counted, self.last_exit) = (self.counted + 1, Some(Exit::Code(0)));
+            return Some(Event::NotStarted(slot, NotStarted::Gone));
+        }
         if self.refuse {
             return Some(Event::NotStarted(slot, NotStarted::Refused));
         }
-        self.counted += 1;
         if !self.forks_work {
+            self.counted += 1;
             return Some(Event::NotStarted(slot, NotStarted::Fork));
         }
+        if let Next::Script(script) = next {
+            return Some(self.start_hook_before(script, after));
+        }
+        // One that has come since `control/u` was begun is not run.
+        assert!(self.prepared || !self.programs.start || after == Some(Script::Up), "without `start`");
+        assert!(after == Some(Script::Up) || !self.programs.up, "without `control/u`");
+        self.counted += 1;
+        self.prepared = true;
         let (child, start) = self.new_child();
         let since = self.label();
         self.child = Some(child);
         self.announces_itself(slot, start, since);
         if start.executed {
+            self.used = true;
             self.seen[0] = Process { since, ..Process::default() };
         }
         Some(Event::Started(slot, start))
@@ -931,30 +1031,131 @@ impl World {
         child.health.min(health::LIMIT)
     }
 
-    fn start_finish(&mut self, slot: Slot) -> Event {
-        assert!(self.child.is_none() && self.finish.is_none(), "`finish` beside another process");
-        assert!(self.is_nothing_left(), "`finish` beside what is left");
-        assert_eq!(self.machine.last_exit(), self.last_exit, "it is told something else");
-        self.finishes += 1;
+    /// Starts a script that comes before `run`. One that cannot be executed ends at once.
+    fn start_hook_before(&mut self, script: Script, after: Option<Script>) -> Event {
+        match script {
+            Script::Start => assert!(self.programs.start && !self.prepared, "`start` comes once"),
+            Script::Up => {
+                assert!(self.programs.up && after != Some(Script::Up), "`control/u` comes once before each `run`")
+            }
+            Script::Finish | Script::Stop => panic!("{script:?} before `run`"),
+        }
+        let limit = (script == Script::Up).then_some(CONTROL_LIMIT);
+        self.run_hook(script, limit)
+    }
+
+    fn start_control(&mut self, slot: Slot, script: Command, place: usize) -> Event {
+        assert!(self.controls.iter().all(|run| run.place != place), "two in one place");
+        let about = match self.commanded {
+            Some(_) => self.child.as_ref().map(|child| child.pid),
+            // It is about the old copy, or behind another script.
+            None => self.second.as_ref().or(self.child.as_ref()).map(|child| child.pid),
+        };
+        let told = matches!(script, Command::Down | Command::Exit);
+        let same = self.controls.iter().any(|run| run.script == script && Some(run.about) == about);
+        assert!(!same || told, "it is asked twice at a time");
         if !self.forks_work {
             return Event::NotStarted(slot, NotStarted::Fork);
         }
         self.next_pid += 1;
-        let ended = match self.finish_does {
-            FinishDoes::Ends(code) => Some(Exit::Code(code)),
-            FinishDoes::Hangs => None,
-            FinishDoes::CannotRun => Some(NOT_EXECUTED),
+        let ended = match self.hook_does {
+            HookDoes::Ends(code) => Some(Exit::Code(code)),
+            HookDoes::Hangs => None,
+            HookDoes::CannotRun => Some(NOT_EXECUTED),
         };
-        let (pid, limit) = (self.next_pid, self.rules.finish_limit);
-        self.finish = Some(FinishRun { pid, started: self.now, limit, ended });
+        let (pid, plain) = (self.next_pid, self.commanded == Some(script) && !told);
+        let about = about.unwrap_or_default();
+        self.controls.push(ControlRun { script, place, pid, about, plain, started: self.now, ended });
         let start = Start::plain(Pid(pid));
         self.announces_itself(slot, start, self.seen[0].since);
-        if self.finish_does == FinishDoes::CannotRun && !self.killed {
-            self.finish = None;
+        if self.hook_does == HookDoes::CannotRun && !self.killed {
+            self.controls.pop();
             self.strangers.push(pid);
+            self.answers(script, about, plain);
             return Event::NotStarted(slot, NotStarted::Refused);
         }
         Event::Started(slot, start)
+    }
+
+    /// A script has not kept back a signal.
+    fn answers(&mut self, script: Command, about: u32, plain: bool) {
+        let now = self.now;
+        let Some(child) = self.child.as_mut().filter(|child| child.pid == about && plain) else {
+            return;
+        };
+        let ends = matches!(script, Command::Term | Command::Kill);
+        (child.ending, child.checked) = (child.ending || ends, child.checked && !ends);
+        child.heard = if script == Command::Continue { now } else { child.heard };
+    }
+
+    fn reap_control(&mut self) {
+        let Some(at) = self.controls.iter().position(|run| run.ended.is_some()).filter(|_| !self.quit) else {
+            return;
+        };
+        let ControlRun { script, pid, about, plain, ended, .. } = self.controls.remove(at);
+        let exit = ended.unwrap_or(Exit::Unknown);
+        if exit != Exit::Code(0) {
+            self.answers(script, about, plain);
+        }
+        self.step(Event::Ended(Pid(pid), exit, Rules::default()));
+    }
+
+    /// Whether the signal of this command waits for a script.
+    fn holds_back(&self, script: Command) -> bool {
+        let Some(child) = &self.child else {
+            return false;
+        };
+        let same = self.controls.iter().any(|run| run.script == script && run.about == child.pid);
+        let works = self.forks_work && (self.hook_does != HookDoes::CannotRun || self.killed_in_start);
+        same || (self.control_scripts.has(script) && self.controls.len() < MOST && works)
+    }
+
+    fn run_hook(&mut self, script: Script, limit: Option<u64>) -> Event {
+        assert!(self.child.is_none() && self.hook.is_none(), "{script:?} beside another process");
+        assert!(self.is_nothing_left(), "{script:?} beside what is left");
+        self.next_pid += 1;
+        let ended = match self.hook_does {
+            HookDoes::Ends(code) => Some(Exit::Code(code)),
+            HookDoes::Hangs => None,
+            HookDoes::CannotRun => Some(NOT_EXECUTED),
+        };
+        let pid = self.next_pid;
+        self.hook = Some(HookRun { script, pid, started: self.now, limit, told: None, ended });
+        let (slot, start) = (Slot::Job(Job::Hook(script)), Start { limit, ..Start::plain(Pid(pid)) });
+        self.announces_itself(slot, start, self.seen[0].since);
+        Event::Started(slot, start)
+    }
+
+    /// Starts `finish` or `stop`. The machine goes on without one that cannot be executed.
+    fn start_hook_behind(&mut self, slot: Slot, script: Script) -> Event {
+        let limit = self.rules.finish_limit;
+        match script {
+            Script::Finish => {
+                assert_eq!(self.machine.last_exit(), self.last_exit, "it is told something else");
+                self.finishes += 1;
+            }
+            Script::Stop => {
+                assert!(self.child.is_none() && self.second.is_none() && self.hook.is_none(), "it is not down");
+                assert!(std::mem::take(&mut self.used), "`stop` where nothing was set up");
+                self.prepared = false;
+                let service = self.decided().service;
+                assert!(service.exiting || service.want != Want::Up, "`stop` while it is wanted");
+                if !self.has_stop {
+                    return Event::NotStarted(slot, NotStarted::Gone);
+                }
+            }
+            Script::Start | Script::Up => panic!("{script:?} behind `run`"),
+        }
+        if !self.forks_work {
+            return Event::NotStarted(slot, NotStarted::Fork);
+        }
+        let event = self.run_hook(script, limit);
+        if self.hook_does == HookDoes::CannotRun && !self.killed {
+            let hook = self.hook.take().expect("it runs");
+            self.strangers.push(hook.pid);
+            return Event::NotStarted(slot, NotStarted::Refused);
+        }
+        event
     }
 
     fn signal(&mut self, target: Target, signal: Signal) {
@@ -995,9 +1196,19 @@ impl World {
                 self.signal_group(leader.0, signal);
             }
             Target::Job(pid) => {
+                if let Some(hook) = self.hook.as_mut().filter(|hook| hook.pid == pid.0) {
+                    if signal == Signal::TERM {
+                        assert!(matches!(hook.script, Script::Start | Script::Up) && hook.told.is_none());
+                        hook.told = Some(self.now.after(self.knobs.timeout_kill.unwrap_or(HUNG_GRACE)));
+                    }
+                    if signal == Signal::KILL || (signal == Signal::TERM && !self.stubborn) {
+                        hook.ended.get_or_insert(Exit::Signal(signal.0));
+                    }
+                    return;
+                }
                 assert_eq!(signal, Signal::KILL);
-                if let Some(finish) = self.finish.as_mut().filter(|finish| finish.pid == pid.0) {
-                    finish.ended.get_or_insert(Exit::Signal(signal.0));
+                if let Some(run) = self.controls.iter_mut().find(|run| run.pid == pid.0) {
+                    run.ended.get_or_insert(Exit::Signal(signal.0));
                     return;
                 }
                 if let Some(run) = self.healths.iter_mut().find(|run| run.pid == pid.0) {
@@ -1020,16 +1231,20 @@ impl World {
         if let (Some(child), true, Some(timeout)) = (&mut self.child, tells_to_end, self.knobs.timeout_kill) {
             child.doomed = child.doomed.or(Some(self.now.after(timeout)));
         }
-        let goes_on = command == Command::Continue && self.status().paused;
+        let held = !tells_to_end && Scripts::of(command) == [command] && self.holds_back(command);
+        let goes_on = command == Command::Continue && self.status().paused && !held;
         if let Some(child) = &mut self.child {
             if goes_on {
                 child.goes_on(self.now);
             }
-            child.ending |= tells_to_end || matches!(command, Command::Term | Command::Kill);
+            child.ending |= tells_to_end || (matches!(command, Command::Term | Command::Kill) && !held);
             child.asked |= Child::is_told_to_end(command, &self.knobs);
             child.checked &= !child.ending;
-            child.heard = if command == Command::Continue { self.now } else { child.heard };
+            child.heard = if command == Command::Continue && !held { self.now } else { child.heard };
+            let asked = self.controls.iter_mut().filter(|run| run.script == Command::Term && run.about == child.pid);
+            asked.for_each(|run| run.plain &= !tells_to_end);
         }
+        self.commanded = Some(command);
         let starts_it = matches!(command, Command::Up | Command::Once);
         if starts_it || (command == Command::Replace && self.child.is_none()) {
             self.forget();
@@ -1040,7 +1255,10 @@ impl World {
             }
             Needs::Signals | Needs::Replacing => self.knobs,
         };
-        self.step(Event::Command(command, knobs));
+        let scripts = Scripts::of(command).iter().copied().filter(|script| self.control_scripts.has(*script));
+        let controls = scripts.fold(Scripts::default(), Scripts::with);
+        self.step(Event::Command(command, Knobs { controls, ..knobs }));
+        self.commanded = None;
     }
 
     /// What was counted does not matter any more.
@@ -1075,7 +1293,8 @@ impl World {
             self.reap_health();
             self.reap_second();
             self.reap_child();
-            self.reap_finish();
+            self.reap_hook();
+            self.reap_control();
             self.reap_helpers();
         }
     }
@@ -1083,6 +1302,7 @@ impl World {
     fn is_any_ended(&self) -> bool {
         let copies = [&self.child, &self.second].into_iter().flatten().any(|child| child.ended.is_some());
         let jobs = self.checks.iter().chain(&self.healths).any(|check| check.ended.is_some());
+        let jobs = jobs || self.controls.iter().any(|run| run.ended.is_some());
         let news = self.groups.iter().any(|group| group.is_news);
         copies || jobs || news || self.has_finished() || !self.strangers.is_empty()
     }
@@ -1182,7 +1402,7 @@ impl World {
             let waits = self.machine.deadline().is_some_and(|deadline| self.now.until(deadline) <= longest);
             let waits_for_fork =
                 !self.forks_work && self.machine.deadline().is_some_and(|d| self.now.until(d) <= FORK_RETRY);
-            let is_over = self.finish.is_some() || self.decided().over.is_some() || waits_for_rest;
+            let is_over = self.hook.is_some() || self.decided().over.is_some() || waits_for_rest;
             assert!(
                 self.starts.len() > known || waits || waits_for_fork || is_over,
                 "a wanted service is not started again"
@@ -1191,29 +1411,49 @@ impl World {
     }
 
     fn has_finished(&self) -> bool {
-        self.finish.as_ref().is_some_and(|finish| finish.ended.is_some())
+        self.hook.as_ref().is_some_and(|hook| hook.ended.is_some())
     }
 
-    fn reap_finish(&mut self) {
+    fn reap_hook(&mut self) {
         if self.quit {
             return;
         }
-        let Some(finish) = self.finish.take_if(|finish| finish.ended.is_some()) else {
+        let Some(hook) = self.hook.take_if(|hook| hook.ended.is_some()) else {
             return;
         };
-        let service = self.decided().service;
-        let exit = finish.ended.unwrap_or(Exit::Unknown);
+        let Decided { service, over, .. } = self.decided();
+        let exit = hook.ended.unwrap_or(Exit::Unknown);
         let is_wanted = service.want == Want::Up && !service.exiting;
-        let has_failed = (exit == Exit::Code(FAILED) && is_wanted) || self.decided().over.is_some();
-        let has_failed = has_failed && !service.start_due;
-        self.step(Event::Ended(Pid(finish.pid), exit, Rules::default()));
-        let decided = self.decided();
-        assert_eq!(decided.over.is_some(), has_failed);
-        let is_wanted = service.start_due || (is_wanted && !has_failed);
-        let goes_on = self.child.is_some() || self.machine.deadline().is_some() || self.finish.is_some();
-        let once = service.want != Want::Up && (!self.forks_work || self.refuse);
-        let is_known = self.quit || once || self.second.is_some() || !decided.leftovers.is_empty();
-        assert!(is_known || goes_on == is_wanted, "what `finish` has kept waiting");
+        let (script, was_told) = (hook.script, hook.told.is_some());
+        let mut expected = over;
+        match script {
+            Script::Start if was_told => {}
+            Script::Start => {
+                self.used = true;
+                if exit == Exit::Code(0) {
+                    (self.prepared, self.after) = (true, Some(script));
+                } else {
+                    (expected, self.last_exit) = (Some(Over::Start(exit)), Some(exit));
+                }
+            }
+            Script::Up => self.after = Some(script).filter(|_| !was_told),
+            Script::Finish if service.start_due => expected = None,
+            Script::Finish if exit == Exit::Code(FAILED) && is_wanted => expected = Some(Over::Finish),
+            Script::Finish | Script::Stop => {}
+        }
+        self.step(Event::Ended(Pid(hook.pid), exit, Rules::default()));
+        self.after = None;
+        let is_done = script == Script::Start && expected.is_none() && !self.programs.run;
+        let has_failed = expected.is_some();
+        let expected = if is_done && self.decided().over.is_some() { Some(Over::Done) } else { expected };
+        assert_eq!(self.decided().over, expected, "after {script:?}");
+        let is_wanted = service.start_due || (is_wanted && script != Script::Stop);
+        let stops = self.hook.as_ref().is_some_and(|hook| hook.script == Script::Stop);
+        let goes_on = self.child.is_some() || self.hook.is_some() || self.machine.deadline().is_some();
+        let once = (service.want != Want::Up || service.exiting) && (!self.forks_work || self.refuse);
+        let is_known = self.quit || once || self.second.is_some() || is_done || !self.controls.is_empty();
+        let is_known = is_known || !self.decided().leftovers.is_empty();
+        assert!(is_known || (goes_on && !stops) == (is_wanted && !has_failed), "what {script:?} has kept waiting");
     }
 
     /// Something is due.
@@ -1250,8 +1490,10 @@ impl World {
             };
             assert!(since.after(span) > end, "`health` is forgotten");
         }
-        let late_at = self.finish.as_ref().and_then(FinishRun::late_at);
-        assert!(late_at.is_none_or(|at| at > end), "a finish hangs, and nobody minds");
+        let late_at = self.hook.as_ref().and_then(HookRun::late_at);
+        assert!(late_at.is_none_or(|at| at > end), "a script hangs, and nobody minds");
+        let is_in_time = |run: &ControlRun| run.started.after(CONTROL_LIMIT) > end;
+        assert!(self.controls.iter().all(is_in_time), "a script of control/ hangs, and nobody minds");
         for group in self.groups.iter().filter(|group| group.helper.is_some() && !group.killed) {
             let is_in_time = group.left.is_none_or(|left| left.after(HUNG_GRACE) > end);
             assert!(is_in_time, "what is left does not end, and nobody minds");
@@ -1340,12 +1582,19 @@ impl World {
             }
             Happening::Rules(rules) => self.rules = rules,
             Happening::Essential(essential) => self.essential = essential,
-            Happening::FinishDoes(does) => self.finish_does = does,
-            Happening::FinishEnds(code) => {
-                if let Some(finish) = &mut self.finish {
-                    finish.ended.get_or_insert(Exit::Code(code));
+            Happening::HookDoes(does) => self.hook_does = does,
+            Happening::HookEnds(code) => {
+                if let Some(hook) = &mut self.hook {
+                    hook.ended.get_or_insert(Exit::Code(code));
                 }
             }
+            Happening::Controls(scripts) => self.control_scripts = scripts,
+            Happening::ControlEnds(code) => {
+                if let Some(run) = self.controls.first_mut() {
+                    run.ended.get_or_insert(Exit::Code(code));
+                }
+            }
+            Happening::Programs(programs, has_stop) => (self.programs, self.has_stop) = (programs, has_stop),
             Happening::CheckEnds(code) => {
                 if let Some(check) = self.checks.first_mut() {
                     check.ended.get_or_insert(Exit::Code(code));
@@ -1483,6 +1732,9 @@ impl World {
         for check in self.checks.iter_mut().chain(&mut self.healths).filter(|check| check.about == old) {
             check.about = new;
         }
+        for run in self.controls.iter_mut().filter(|run| run.about == old) {
+            run.about = new;
+        }
     }
 
     /// Nothing but the process is another one.
@@ -1513,7 +1765,8 @@ impl World {
         let left = if ours { self.handed_over() } else { slots::newest(&self.file).expect("it was announced").1 };
         assert_eq!(left, self.announced, "the successor reads something else");
         let is_left = !left.decided.leftovers.is_empty();
-        let waits = self.machine.deadline().is_some() && self.second.is_none() && self.finish.is_none() && !is_left;
+        let waits = self.machine.deadline().is_some() && self.second.is_none() && self.hook.is_none();
+        let waits = waits && self.controls.is_empty() && !is_left;
         let last_start = self.starts.last().copied();
         self.slowed = 0;
         self.unasked.clear();
@@ -1526,7 +1779,7 @@ impl World {
             health: self.health.interval,
             patience: self.patience,
             heard,
-            finish_limit: self.rules.finish_limit,
+            hook_limit: self.hook_limit(),
             ours,
         };
         self.machine = Machine::resume(self.now, &left.decided, resumed);
@@ -1541,7 +1794,12 @@ impl World {
             awaited: copy.awaited && self.patience > 0,
             ..copy
         };
+        let is_up = left.decided.main.is_some();
+        let setup = left.decided.setup;
+        let setup = Setup { prepared: setup.prepared || is_up, used: setup.used || is_up, ..setup };
+        (self.prepared, self.used) = (setup.prepared, setup.used);
         let expected = Decided {
+            setup,
             main: left.decided.main.map(known),
             second: left.decided.second.map(|(role, second)| (role, known(second))),
             health: left.decided.health.filter(|_| ours),
@@ -1563,7 +1821,7 @@ impl World {
         let service = left.decided.service;
         let is_down = left.decided.main.is_none();
         let wanted = service.start_due || (is_down && service.want == Want::Up && !service.exiting);
-        let wanted = wanted && left.decided.finish.is_none() && !left.decided.leftovers.ending;
+        let wanted = wanted && left.decided.hook.is_none() && !left.decided.leftovers.ending;
         let known = self.starts.len();
         self.step(Event::Begin);
         if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
@@ -1573,6 +1831,15 @@ impl World {
             assert!(starts || !self.forks_work || self.refuse, "a start is forgotten");
         } else {
             assert!(!waits || self.quit, "a start that was due is forgotten");
+        }
+    }
+
+    /// How long the script that runs may take, below a successor.
+    fn hook_limit(&self) -> Option<u64> {
+        match self.hook.as_ref()?.script {
+            Script::Start => None,
+            Script::Up => Some(CONTROL_LIMIT),
+            Script::Finish | Script::Stop => self.rules.finish_limit,
         }
     }
 
@@ -1597,9 +1864,12 @@ impl World {
             (group.is_told, group.is_news) = (group.is_told && ours, group.is_news && ours);
             group.left = group.left.map(|_| now);
         }
-        if let Some(finish) = &mut self.finish {
-            (finish.started, finish.limit) = (now, self.rules.finish_limit);
+        let (limit, grace) = (self.hook_limit(), self.knobs.timeout_kill.unwrap_or(HUNG_GRACE));
+        if let Some(hook) = &mut self.hook {
+            (hook.started, hook.limit) = (now, limit);
+            hook.told = hook.told.map(|_| now.after(grace));
         }
+        self.controls.iter_mut().for_each(|run| run.started = now);
         for check in self.checks.iter_mut().chain(&mut self.healths) {
             // It has its time anew, as all has.
             check.started = now;
@@ -1670,13 +1940,23 @@ fn any_health() -> impl Strategy<Value = health::Settings> {
     (interval, 1..4u8).prop_map(|(interval, fails)| health::Settings { interval, fails })
 }
 
-fn any_finish() -> impl Strategy<Value = FinishDoes> {
+fn any_hook() -> impl Strategy<Value = HookDoes> {
     prop_oneof![
-        3 => Just(FinishDoes::Ends(0)),
-        1 => Just(FinishDoes::Ends(FAILED)),
-        2 => Just(FinishDoes::Hangs),
-        1 => Just(FinishDoes::CannotRun),
+        3 => Just(HookDoes::Ends(0)),
+        1 => Just(HookDoes::Ends(FAILED)),
+        2 => Just(HookDoes::Hangs),
+        1 => Just(HookDoes::CannotRun),
     ]
+}
+
+fn any_controls() -> impl Strategy<Value = Scripts> {
+    let scripts: Vec<Command> = Command::all().filter(|&command| Scripts::of(command).contains(&command)).collect();
+    prop::sample::subsequence(scripts, 0..6).prop_map(|them| them.into_iter().fold(Scripts::default(), Scripts::with))
+}
+
+fn any_programs() -> impl Strategy<Value = Happening> {
+    let programs = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.7), any::<bool>());
+    programs.prop_map(|(start, up, run, stop)| Happening::Programs(Programs { start, up, run: run || !start }, stop))
 }
 
 fn any_rules() -> impl Strategy<Value = Rules> {
@@ -1723,7 +2003,8 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => (0..2u8).prop_map(Happening::CheckEnds),
         2 => (0..2u8).prop_map(Happening::HealthEnds),
         1 => (0..1000u32).prop_map(Happening::StrangerEnds),
-        2 => prop::sample::select(&[0, 1, FAILED][..]).prop_map(Happening::FinishEnds),
+        2 => prop::sample::select(&[0, 1, FAILED][..]).prop_map(Happening::HookEnds),
+        2 => (0..2u8).prop_map(Happening::ControlEnds),
     ];
     let surroundings = prop_oneof![
         4 => (0..3 * SECOND).prop_map(Happening::Pass),
@@ -1743,7 +2024,9 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => any_check().prop_map(Happening::HealthDoes),
         3 => any_rules().prop_map(Happening::Rules),
         1 => any::<bool>().prop_map(Happening::Essential),
-        2 => any_finish().prop_map(Happening::FinishDoes),
+        2 => any_hook().prop_map(Happening::HookDoes),
+        2 => any_programs(),
+        2 => any_controls().prop_map(Happening::Controls),
         3 => any_mode(),
         2 => Just(Happening::HelperEnds),
         1 => any::<bool>().prop_map(Happening::Tells),
@@ -1801,13 +2084,19 @@ proptest! {
             Happening::CheckDoes(CheckDoes::Succeeds),
             Happening::HealthDoes(CheckDoes::Succeeds),
             Happening::HealthEnds(0),
-            Happening::FinishDoes(FinishDoes::Ends(0)),
-            Happening::FinishEnds(0),
+            Happening::HookDoes(HookDoes::Ends(0)),
+            Happening::Controls(Scripts::default()),
+            Happening::Programs(Programs { start: false, up: false, run: true }, false),
+            Happening::HookEnds(0),
             Happening::Mode(KillMode::Process, None),
             Happening::HelperEnds,
             Happening::HelperEnds,
             Happening::Pass(2 * FORK_RETRY),
         ]);
+        while world.role() == Some(Role::EndingOld) {
+            // A script has kept back what would have ended it.
+            world = world.live(&[Happening::SecondEnds, Happening::Pass(FORK_RETRY)]);
+        }
         if !world.quit {
             let status = world.status();
             if status.want == Want::Up {
@@ -2404,7 +2693,7 @@ fn a_record_that_does_not_say_how_the_new_copy_gets_ready_leaves_that_to_the_dir
             patience: 0,
             declares,
             heard: true,
-            finish_limit: None,
+            hook_limit: None,
             ours: false,
         };
         let machine = Machine::resume(Tick(0), &left, resumed);
@@ -2599,7 +2888,7 @@ fn what_was_not_ready_yet_is_checked_by_the_successor_of_an_older_version_too() 
         patience: 0,
         declares: true,
         heard: true,
-        finish_limit: None,
+        hook_limit: None,
         ours: false,
     };
     let machine = Machine::resume(world.now, &left, resumed);
@@ -2697,10 +2986,10 @@ fn an_upgrade_goes_on_with_a_check_that_runs_and_another_supervise_with_its_own(
 }
 
 /// One whose `finish` runs, and does this.
-fn finishing(does: FinishDoes) -> World {
+fn finishing(does: HookDoes) -> World {
     let mut world = World::new(Want::Up, false);
     world.rules = Rules { finish: true, ..Rules::default() };
-    world.finish_does = does;
+    world.hook_does = does;
     world.happen(&Happening::ChildEnds);
     world.reap_child();
     world
@@ -2709,11 +2998,11 @@ fn finishing(does: FinishDoes) -> World {
 #[test]
 fn the_next_start_comes_when_finish_and_the_second_since_the_last_one_are_over() {
     for (takes, until) in [(SECOND / 2, PACE), (3 * SECOND, 3 * SECOND)] {
-        let mut world = finishing(FinishDoes::Hangs);
+        let mut world = finishing(HookDoes::Hangs);
         let begin = world.starts[0];
         world.pass(takes);
-        assert_eq!((world.starts.len(), world.decided().finish.is_some()), (1, true));
-        let mut world = world.live(&[Happening::FinishEnds(1)]);
+        assert_eq!((world.starts.len(), world.decided().hook.is_some()), (1, true));
+        let mut world = world.live(&[Happening::HookEnds(1)]);
         world.pass(PACE);
         assert_eq!(world.starts, [begin, begin.after(until)]);
     }
@@ -2722,7 +3011,7 @@ fn the_next_start_comes_when_finish_and_the_second_since_the_last_one_are_over()
 #[test]
 fn what_finish_has_failed_is_started_by_commands_only() {
     for command in [Command::Up, Command::Once, Command::Replace] {
-        let mut world = finishing(FinishDoes::Ends(FAILED));
+        let mut world = finishing(HookDoes::Ends(FAILED));
         world.reap();
         assert_eq!((world.decided().over, world.machine.deadline()), (Some(Over::Finish), None));
         for successor in [Happening::Takeover, Happening::Upgrade, Happening::Command(Command::Term)] {
@@ -2743,11 +3032,11 @@ fn finish_fails_nothing_that_is_not_wanted_up() {
         for before in [true, false] {
             let mut world = World::new(Want::Up, true);
             world.rules = Rules { finish: true, ..Rules::default() };
-            world.finish_does = FinishDoes::Hangs;
+            world.hook_does = HookDoes::Hangs;
             let (first, second) = (Happening::Command(command), Happening::ChildEnds);
             let mut world = world.live(&if before { [first, second] } else { [second, first] });
             let asked = world.decided().service.start_due;
-            world = world.live(&[Happening::FinishEnds(FAILED)]);
+            world = world.live(&[Happening::HookEnds(FAILED)]);
             assert_eq!((world.decided().over, asked), (over, command == Command::Once && !before), "{command:?}");
         }
     }
@@ -2803,9 +3092,9 @@ fn a_command_while_finish_runs_takes_back_that_the_end_was_final() {
         (Command::Replace, None),
     ] {
         let mut world = final_always();
-        (world.rules.finish, world.finish_does) = (true, FinishDoes::Hangs);
+        (world.rules.finish, world.hook_does) = (true, HookDoes::Hangs);
         let world = world.live(&[Happening::ChildEnds, Happening::Takeover, Happening::Command(command)]);
-        let world = world.live(&[Happening::FinishEnds(0), Happening::Pass(SECOND)]);
+        let world = world.live(&[Happening::HookEnds(0), Happening::Pass(SECOND)]);
         let is_up = !matches!(command, Command::Term | Command::Down);
         assert_eq!((world.decided().over, world.child.is_some()), (over, is_up), "{command:?}");
     }
@@ -3091,7 +3380,7 @@ fn a_replacement_waits_until_nothing_is_left_of_an_old_copy() {
             health: 0,
             patience: 0,
             heard: true,
-            finish_limit: None,
+            hook_limit: None,
             ours: true,
         };
         Machine::resume(Tick(5), &machine.decided(), resumed)
@@ -3175,7 +3464,7 @@ fn what_no_svscan_has_heard_of_is_heard_by_the_next_init_and_is_just_down_for_an
             patience: 0,
             declares: false,
             heard: true,
-            finish_limit: None,
+            hook_limit: None,
             ours: false,
         };
         let mut machine = Machine::resume(Tick(SECOND), &left, resumed);

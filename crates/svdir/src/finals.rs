@@ -36,6 +36,13 @@ impl Finals {
         Ok(finals)
     }
 
+    /// These ends, and this exit code.
+    #[must_use]
+    pub const fn and(mut self, code: u8) -> Finals {
+        self.codes[(code / 64) as usize] |= 1 << (code % 64);
+        self
+    }
+
     fn add(&mut self, part: &[u8], number_of: &impl Fn(Named<'_>) -> Option<u8>) -> Option<()> {
         let code = |bytes| digits(bytes).and_then(|number| u8::try_from(number).ok());
         let part = part.to_ascii_uppercase();
@@ -51,7 +58,7 @@ impl Finals {
                 return None;
             }
             for code in first..=last {
-                self.codes[usize::from(code / 64)] |= 1 << (code % 64);
+                *self = self.and(code);
             }
         }
         Some(())

@@ -2,6 +2,8 @@
 
 use std::ffi::CStr;
 
+use crate::Command;
+
 /// The program that is the service.
 pub const RUN: &str = "run";
 /// If this file exists, the service is not started until a command says so.
@@ -30,6 +32,16 @@ pub const CHECK: &str = "check";
 pub const TIMEOUT_READY: &str = "timeout-ready";
 /// Knob: how long a new copy that does not say when it is ready must live before the old one is told to end.
 pub const WARMUP: &str = "warmup";
+/// The program that is run before [`RUN`], once each time when the service comes up.
+pub const START: &str = "start";
+/// Directory of the programs that are run at commands.
+pub const CONTROL_SCRIPTS: &str = "control";
+/// The program that is run before each start of [`RUN`].
+pub const CONTROL_UP: &str = "control/u";
+/// The program that is told of each start and end of a process of the service.
+pub const NOTIFY_SCRIPT: &str = "notify";
+/// The program that is run when the service is down, once each time.
+pub const STOP: &str = "stop";
 /// The program that is run after each end of [`RUN`].
 pub const FINISH: &str = "finish";
 /// Knob: how long [`FINISH`] may take before it is killed.
@@ -99,6 +111,31 @@ const fn text(name: &'static CStr) -> &'static str {
         Ok(text) => text,
         Err(_) => panic!("the names above are ASCII"),
     }
+}
+
+/// The script of [`CONTROL_SCRIPTS`] with the letter of this command. Commands that have none there have that of the signal that they send.
+pub const fn control(command: Command) -> &'static CStr {
+    match command {
+        Command::Up | Command::Once => c"control/u",
+        Command::Down => c"control/d",
+        Command::Exit => c"control/x",
+        Command::Pause => c"control/p",
+        Command::Continue => c"control/c",
+        Command::Hup | Command::Reload => c"control/h",
+        Command::Alarm => c"control/a",
+        Command::Interrupt => c"control/i",
+        Command::Term | Command::Restart | Command::Replace => c"control/t",
+        Command::Kill => c"control/k",
+        Command::Quit => c"control/q",
+        Command::Usr1 => c"control/1",
+        Command::Usr2 => c"control/2",
+        Command::Winch => c"control/w",
+    }
+}
+
+/// [`control`] as text.
+pub const fn control_name(command: Command) -> &'static str {
+    text(control(command))
 }
 
 /// The name of the directory of supervise's own files below an absolute `$SUPERVISEDIR`, as in daemontools-encore: the absolute path of the

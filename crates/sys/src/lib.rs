@@ -42,6 +42,8 @@ pub mod watch;
 
 /// The errno of an input/output error.
 pub const EIO: i32 = libc::EIO;
+/// The caller may not do that to the file.
+pub const EACCES: i32 = libc::EACCES;
 /// The errno of a call that may succeed later.
 pub const EAGAIN: i32 = libc::EAGAIN;
 /// The errno of a file that does not exist.

@@ -31,7 +31,7 @@ impl Told {
         let status = record.map_or_else(|| Status::decode(status).ok(), |record| Some(record.status()))?;
         let second = record.and_then(|record| record.decided.second).map(|(_, second)| second.pid.get());
         let replacing = record.is_some_and(|record| second.is_some() || record.decided.service.replace_due);
-        let finish = record.and_then(|record| record.decided.finish).map(|finish| finish.pid.get());
+        let finish = record.and_then(|record| record.decided.hook).map(|hook| hook.pid.get());
         let over = finish.is_none() && record.is_some_and(|record| record.decided.over.is_some());
         Some(Told {
             status,

@@ -2,13 +2,15 @@
 
 use machine::Tick;
 
+use super::super::kernel::WATCHED;
+
 /// What the present supervise holds.
 #[derive(Default)]
 pub struct Hand {
     /// The processes of the copies.
     pub copies: [Option<u32>; 2],
-    /// The copies, and the `finish`, that are watched because they are not children.
-    pub watched: [Option<u32>; 3],
+    /// The copies, and the scripts, that are watched because they are not children.
+    pub watched: [Option<u32>; WATCHED],
     /// The copies on whose pipes supervise listens.
     pub pipes: [Option<u32>; 2],
     /// The new file that was asked, and when it is killed if it does not answer.

@@ -2,12 +2,13 @@
 
 use machine::supervise::health::Settings;
 use machine::supervise::restarts::Limit;
-use machine::supervise::{Knobs, Rules};
+use machine::supervise::{Knobs, Programs, Rules, controls};
 use machine::{SECOND, Signal};
 use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
+use svdir::Command;
 use svdir::KillMode;
 use svdir::finals::Finals;
 
@@ -33,8 +34,12 @@ pub enum Happening {
     Moves(usize, bool),
     /// A `check` or `health` that runs ends with this code.
     CheckEnds(u8),
-    /// A `finish` that runs ends with this code.
-    FinishEnds(u8),
+    /// A script that runs, and for which the service waits, ends with this code.
+    HookEnds(u8),
+    /// A script of `control/` that runs ends with this code. It is never 0: what is kept back for ever, the service need not obey.
+    ControlEnds(u8),
+    /// From now on the directory has these scripts.
+    Scripts(Scripts),
     /// From now on `health` is run so; there is none if the interval is 0.
     Health(Settings),
     /// From now on a copy that is started must be ready within this many nanoseconds; 0 for no limit.
@@ -71,6 +76,27 @@ pub enum Happening {
     Pass(u64),
     /// Supervise is killed, and another one begins.
     Killed,
+}
+
+/// The scripts that the service directory has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scripts {
+    /// Those of a start.
+    pub programs: Programs,
+    /// `stop`
+    pub stop: bool,
+    /// Those of `control/`.
+    pub controls: controls::Scripts,
+}
+
+impl Default for Scripts {
+    fn default() -> Scripts {
+        Scripts {
+            programs: Programs { start: false, up: false, run: true },
+            stop: false,
+            controls: controls::Scripts::default(),
+        }
+    }
 }
 
 /// What may work or fail.
@@ -160,9 +186,11 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => select(&[0, SECOND, 3 * SECOND][..]).prop_map(Happening::Watchdog),
         1 => any_knobs().prop_map(Happening::Knobs),
         1 => new_file.prop_map(Happening::NewFile),
-        3 => select(&[0, 1, 125][..]).prop_map(Happening::FinishEnds),
+        3 => select(&[0, 1, 125][..]).prop_map(Happening::HookEnds),
         3 => any_rules().prop_map(Happening::Rules),
         1 => any::<bool>().prop_map(Happening::Essential),
+        2 => any_code().prop_map(|code| Happening::ControlEnds(code.max(1))),
+        3 => any_scripts().prop_map(Happening::Scripts),
         2 => any_health().prop_map(Happening::Health),
         3 => any_mode().prop_map(|(mode, helps)| Happening::Mode(mode, helps)),
         1 => Just(Happening::HelperEnds),
@@ -197,6 +225,16 @@ fn any_commands() -> impl Strategy<Value = Vec<u8>> {
 fn any_health() -> impl Strategy<Value = Settings> {
     let interval = select(&[0, SECOND / 2, SECOND, 20 * SECOND][..]);
     (interval, 1..3_u8).prop_map(|(interval, fails)| Settings { interval, fails })
+}
+
+fn any_scripts() -> impl Strategy<Value = Scripts> {
+    let letters = b"tdxkpcahiq12".iter().filter_map(|&letter| Command::from_letter(letter)).collect::<Vec<_>>();
+    let scripts = (weighted(0.5), weighted(0.3), weighted(0.7), weighted(0.5), subsequence(letters, 0..6));
+    scripts.prop_map(|(start, up, run, stop, controls)| Scripts {
+        programs: Programs { start, up, run: run || !start },
+        stop,
+        controls: controls.into_iter().fold(controls::Scripts::default(), controls::Scripts::with),
+    })
 }
 
 fn any_rules() -> impl Strategy<Value = Rules> {

@@ -2,9 +2,9 @@
 //! whatever fails, whoever dies, and whatever happens between two calls of the loop.
 
 mod due;
-mod finish;
 mod hand;
 mod happening;
+mod hooks;
 mod model;
 mod new_file;
 mod process;
@@ -25,6 +25,7 @@ use svdir::Want;
 use svdir::record::handover::Handover;
 use svdir::record::{Observed, Record, Supervise};
 
+use super::kernel::WATCHED;
 use super::supervisor::Supervisor;
 use super::voice::VOICE;
 use crate::service::overheard;
@@ -104,11 +105,12 @@ impl Life {
         assert_eq!(world.processes.left_behind(world.hand.copies), None, "it has left something behind");
         let is_checked = world.processes.first(What::Check).is_some();
         assert!(!is_checked || world.lost_signal, "it has left a check behind");
-        assert_eq!(world.processes.first(What::Finish), None, "it has left a finish behind");
+        let scripts = [What::Hook, What::Control].map(|what| world.processes.first(what));
+        assert!(scripts == [None; 2] || world.lost_signal, "it has left a script behind");
         let is_recorded = world.record.observed.supervise.exited || world.hand.rewrite.is_some();
         assert!(is_recorded, "its successor would take over");
         let ends_init = decided.service.ended && decided.over.is_some();
-        assert!(!ends_init || world.below_init, "there is no init that could end");
+        assert!(!ends_init || world.below_init || world.last_run, "there is no init that could end");
     }
 
     /// Checks what must be true before each turn.
@@ -195,7 +197,7 @@ fn supervisor(world: &Rc<RefCell<World>>, beginning: &Beginning) -> Loop {
         machine,
         events: VecDeque::new(),
         told,
-        ended: [None; 3],
+        ended: [None; WATCHED],
         kernel: Model(Rc::clone(world)),
         renew: None,
         deaf: None,
@@ -214,7 +216,7 @@ fn resume(world: &Rc<RefCell<World>>, now: Tick, left: &Record, ours: bool) -> M
         health: world.health.interval,
         patience: world.patience,
         heard: world.hand.socket,
-        finish_limit: world.rules.finish_limit,
+        hook_limit: hooks::limit(&world, left),
         ours,
     };
     Machine::resume(now, &left.decided, resumed)

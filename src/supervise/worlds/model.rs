@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cli::Warnings;
+use machine::supervise::controls::Scripts;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Start, Target};
+use machine::supervise::{Event, Job, Knobs, Machine, Needs, Next, NotStarted, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::notify::Notice;
 use svdir::record::handover::{Handover, Key};
@@ -19,10 +20,10 @@ use sys::notify::LONGEST;
 use sys::process::Change;
 use tai::Label;
 
-use super::super::kernel::{Kernel, Outcome, Told, Woken};
-use super::finish::start_finish;
+use super::super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
 use super::hand::Hand;
 use super::happening::Ability;
+use super::hooks;
 use super::new_file::ask;
 use super::process::{Life, What, place};
 use super::world::{Fate, World};
@@ -116,10 +117,10 @@ impl Kernel for Model {
         self.call().hand.watched[place(slot)].is_some()
     }
 
-    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; 3] {
+    fn take_ended(&mut self) -> [Option<(Pid, Option<Change>)>; WATCHED] {
         let mut world = self.call();
         let tells = world.can(Ability::TellExit);
-        [0, 1, 2].map(|at| {
+        std::array::from_fn(|at| {
             let World { hand, processes, due, .. } = &mut *world;
             let pid = hand.watched[at].take_if(|pid| !processes.lives(*pid))?;
             let exit = match processes.get(pid)?.life {
@@ -183,7 +184,13 @@ impl Kernel for Model {
         if needs == Needs::Nothing { Knobs::default() } else { world.knobs }
     }
 
-    fn rules(&mut self, _: &mut Warnings) -> Rules {
+    fn controls(&mut self, command: Command, _: &mut Warnings) -> Scripts {
+        let there = self.call().scripts.controls;
+        let scripts = Scripts::of(command).iter().copied().filter(|&script| there.has(script));
+        scripts.fold(Scripts::default(), Scripts::with)
+    }
+
+    fn rules(&mut self, _: Exit, _: &mut Warnings) -> Rules {
         self.call().rules
     }
 
@@ -204,8 +211,14 @@ impl Kernel for Model {
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, _: &mut Warnings) -> Outcome {
         let mut world = self.call();
         let outcome = match slot {
-            Slot::Job(Job::Finish) => start_finish(&mut world, slot, machine, now),
-            Slot::Main | Slot::Second | Slot::Job(_) => world.start(slot, machine, now),
+            Slot::Job(Job::Control(script, place)) => hooks::start_control(&mut world, (script, place), machine, now),
+            Slot::Job(Job::Hook(script)) => hooks::start_after(&mut world, script, machine, now),
+            Slot::Main => match machine.next(world.scripts.programs) {
+                Next::Script(script) => hooks::start_before(&mut world, script, machine, now),
+                Next::Nothing => hooks::not_started(slot, NotStarted::Gone),
+                Next::Run => world.start(slot, machine, now),
+            },
+            Slot::Second | Slot::Job(_) => world.start(slot, machine, now),
         };
         world.due.comes(outcome.event);
         // Supervise may be killed before the machine knows of the new process.
@@ -292,16 +305,14 @@ impl Kernel for Model {
 
     fn state(&self, record: Record) -> Option<Vec<u8>> {
         let world = self.call();
-        let Hand { watched: [main, second, finish], pipes: [main_ready, second_ready], socket, .. } = world.hand;
-        let all = [
-            (Key::MAIN, main),
-            (Key::SECOND, second),
-            (Key::FINISH, finish),
-            (Key::MAIN_READY, main_ready),
-            (Key::SECOND_READY, second_ready),
-            (Key::NOTIFY, socket.then_some(7)),
-        ];
-        let known = all.into_iter().filter_map(|(key, number)| Some((key, number?.cast_signed())));
+        let Hand { watched, pipes: [main_ready, second_ready], socket, .. } = world.hand;
+        let all =
+            [(Key::MAIN_READY, main_ready), (Key::SECOND_READY, second_ready), (Key::NOTIFY, socket.then_some(7))];
+        let known = Key::WATCHED
+            .into_iter()
+            .zip(watched)
+            .chain(all)
+            .filter_map(|(key, number)| Some((key, number?.cast_signed())));
         Handover { record, descriptors: known.collect(), ..Handover::default() }.encode()
     }
 

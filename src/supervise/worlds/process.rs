@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use machine::supervise::{Job, Left, Slot};
 use machine::{Pid, Signal, Tick};
+use svdir::record::{CONTROLS, Record};
 use sys::process::Change;
 
 /// Whether a process lives.
@@ -21,7 +22,10 @@ pub enum What {
     Run,
     /// What a process of the service has made, in its process group.
     Helper,
-    Finish,
+    /// `start`, `control/u`, `finish` or `stop`.
+    Hook,
+    /// A script of `control/`.
+    Control,
     /// `check` or `health`.
     Check,
     NewFile,
@@ -106,6 +110,21 @@ impl Processes {
 
     pub fn lives(&self, pid: u32) -> bool {
         self.get(pid).is_some_and(|process| process.life == Life::Lives)
+    }
+
+    /// Returns the process of the script that a killed supervise has left behind, if that lives.
+    pub fn hook_of(&self, left: &Record) -> Option<u32> {
+        let hook = self.get(left.decided.hook?.pid.get())?;
+        (hook.life == Life::Lives && hook.born.0 == left.observed.hook.latest).then_some(hook.pid)
+    }
+
+    /// Returns the processes of the scripts of `control/` that a killed supervise has left behind, those that live.
+    pub fn controls_of(&self, left: &Record) -> [Option<u32>; CONTROLS] {
+        std::array::from_fn(|place| {
+            let process = self.get(left.decided.controls[place]?.pid.get())?;
+            let is_it = process.born.0 == left.observed.controls[place].latest;
+            (process.life == Life::Lives && is_it).then_some(process.pid)
+        })
     }
 
     /// Returns the processes that serve.
@@ -208,7 +227,9 @@ impl Processes {
             process.life = match process.life {
                 Life::Ended(change) => Life::Gone(Some(change)),
                 // Checks and helpers end by themselves.
-                Life::Lives if !matches!(process.what, What::Run | What::Helper | What::Finish) => Life::Gone(None),
+                Life::Lives if !matches!(process.what, What::Run | What::Helper | What::Hook | What::Control) => {
+                    Life::Gone(None)
+                }
                 life => life,
             };
             // A message that was read but not recorded is lost with its supervise.
@@ -217,11 +238,12 @@ impl Processes {
     }
 }
 
-/// The index of what is known of a copy, or of `finish`.
+/// The index of what is known of a copy, or of a script for which the service waits.
 pub fn place(slot: Slot) -> usize {
     match slot {
         Slot::Main | Slot::Job(Job::Check(_) | Job::Health(_)) => 0,
         Slot::Second => 1,
-        Slot::Job(Job::Finish) => 2,
+        Slot::Job(Job::Hook(_)) => 2,
+        Slot::Job(Job::Control(_, place)) => 3 + place,
     }
 }

@@ -17,7 +17,7 @@ use tai::Label;
 use super::super::kernel::{Outcome, Woken};
 use super::due::Due;
 use super::hand::Hand;
-use super::happening::{Ability, Happening, NewFile, Script};
+use super::happening::{Ability, Happening, NewFile, Script, Scripts};
 use super::process::{Life, Process, Processes, What, place};
 
 /// The most turns in a row in which no time passes and nothing happens.
@@ -59,6 +59,7 @@ pub struct World {
     pub rules: Rules,
     /// The mode of a copy that is started, and whether it makes another process.
     pub mode: (KillMode, bool),
+    pub scripts: Scripts,
     /// How `health` is run; there is none if the interval is 0.
     pub health: Settings,
     /// How long a copy that is started may take to get ready, in nanoseconds; 0 for no limit.
@@ -99,20 +100,20 @@ impl World {
         self.processes.serving().map(|process| Pid(process.pid)).collect()
     }
 
-    /// Makes everything work from now on. Ends the processes that were told to end, checks and `finish`.
+    /// Makes everything work from now on. Ends the processes that were told to end, checks and scripts.
     pub fn mend(&mut self) {
         self.impossible.clear();
         (self.declares, self.watchdog, self.rules) = ([false; 3], 0, Rules::default());
         self.mode = (KillMode::Process, false);
-        (self.health.interval, self.patience) = (0, 0);
+        (self.health.interval, self.patience, self.scripts) = (0, 0, Scripts::default());
         let mut ending = Vec::new();
         for process in self.processes.all() {
             process.obeys = true;
-            if process.told_to_end || matches!(process.what, What::Check | What::Finish) {
-                ending.push(process.pid);
+            if process.told_to_end || matches!(process.what, What::Check | What::Hook | What::Control) {
+                ending.push((process.pid, u8::from(process.what == What::Control)));
             }
         }
-        ending.into_iter().for_each(|pid| self.end(pid, Change::Exited(0)));
+        ending.into_iter().for_each(|(pid, code)| self.end(pid, Change::Exited(code)));
     }
 
     pub fn make(&mut self, what: What, life: Life) -> &mut Process {
@@ -159,13 +160,15 @@ impl World {
                 }
             }
             Happening::CheckEnds(code) => self.end_first(What::Check, code),
-            Happening::FinishEnds(code) => self.end_first(What::Finish, code),
+            Happening::HookEnds(code) => self.end_first(What::Hook, code),
+            Happening::ControlEnds(code) => self.end_first(What::Control, code),
             Happening::Health(settings) => self.health = settings,
             Happening::Mode(mode, helps) => self.mode = (mode, helps),
             Happening::HelperEnds => self.end_first(What::Helper, 0),
             Happening::Patience(limit) => self.patience = limit,
             Happening::Rules(rules) => self.rules = rules,
             Happening::Essential(essential) => self.essential = essential,
+            Happening::Scripts(scripts) => self.scripts = scripts,
             Happening::ListenerEnds => drop(self.make(What::Listener, Life::Ended(Change::Exited(0)))),
             Happening::StrangerEnds => drop(self.make(What::Stranger, Life::Ended(Change::Exited(1)))),
             Happening::FilesRemoved => (self.has_files, self.recalled, self.hand.signal) = (false, true, true),
@@ -219,9 +222,8 @@ impl World {
             self.hand.watched[at] = Some(process.pid);
             self.hand.pipes[at] = Some(process.pid).filter(|_| process.has_pipe && copy.declares && !copy.ready);
         }
-        let finish = decided.finish.and_then(|finish| self.processes.get(finish.pid.get()));
-        let is_it = |process: &&Process| process.life == Life::Lives && process.born.0 == observed.finish.latest;
-        self.hand.watched[2] = finish.filter(is_it).map(|process| process.pid);
+        self.hand.watched[2] = self.processes.hook_of(&self.record);
+        self.hand.watched[3..].copy_from_slice(&self.processes.controls_of(&self.record));
         self.hand.unasked = self.hand.watched[1].is_some();
         self.hand.socket = self.declares[1] && self.hand.watched[..2].iter().any(Option::is_some);
     }
@@ -234,7 +236,7 @@ impl World {
         self.hand = Hand {
             copies: self.hand.copies,
             unasked: handover.record.decided.second.is_some(),
-            watched: [number(Key::MAIN), number(Key::SECOND), number(Key::FINISH)],
+            watched: Key::WATCHED.map(number),
             pipes: [number(Key::MAIN_READY), number(Key::SECOND_READY)],
             socket: number(Key::NOTIFY).is_some(),
             ..Hand::default()
@@ -323,7 +325,8 @@ impl World {
 
     /// Checks an event that the machine takes in.
     pub fn see(&mut self, event: &Event) {
-        assert!(!self.left || matches!(event, Event::Ended(..)), "{event:?} after it has left");
+        let is_late = matches!(event, Event::Ended(..) | Event::Stopped(_) | Event::Continued(_));
+        assert!(!self.left || is_late, "{event:?} after it has left");
         self.due.see(event);
         match *event {
             Event::Ended(Pid(pid), ..) => self.see_end(pid),
@@ -355,8 +358,7 @@ impl World {
     }
 
     pub fn start(&mut self, slot: Slot, machine: &Machine, now: Record) -> Outcome {
-        let is_finishing = slot == Slot::Main && self.processes.first(What::Finish).is_some();
-        assert!(!is_finishing, "it is started before its finish is over");
+        assert!(slot != Slot::Main || self.processes.first(What::Hook).is_none(), "beside a script");
         assert_eq!(self.processes.left_behind(self.hand.copies), None, "it is started beside what is left of another");
         let beside = if slot == Slot::Second { machine.pid() } else { machine.second_pid() };
         let serving = self.serving();
@@ -422,7 +424,7 @@ impl World {
                 pid.0
             }
             Target::Job(pid) => {
-                let is_sure = self.hand.watched[2] == Some(pid.0);
+                let is_sure = self.hand.watched[2..].contains(&Some(pid.0));
                 assert!(
                     is_sure || self.processes.is_unreaped(pid),
                     "a signal to {pid:?}, which may be somebody else's"

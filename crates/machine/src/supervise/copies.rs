@@ -27,13 +27,14 @@ use svdir::record::{self, Decided, Role};
 use svdir::{Command, Exit};
 
 use super::Actions;
+use super::controls::{Asked, Controls, Scripts};
 use super::copy::{Copy, Start};
 use super::events::{Action, Job, NotStarted, Say, Slot, Target, Word};
 use super::health::Settings;
 use super::knobs::Knobs;
 use super::leftovers::Ended;
 use super::resume::{self, Resumed};
-use crate::overlap::{self, Overlap, Second};
+use crate::overlap::{self, Overlap};
 use crate::{Pid, Signal, Tick};
 
 /// The processes that run `run`.
@@ -43,8 +44,10 @@ pub struct Copies {
     /// The second copy, about which `overlap` decides.
     second: Option<Copy>,
     overlap: Overlap,
+    /// The scripts of `control/` that are asked about them.
+    pub(super) controls: Controls,
     /// The knobs from the last event that needed them: a replacement goes on with these.
-    knobs: Knobs,
+    pub(super) knobs: Knobs,
     /// A replacement was asked for, and waits until nothing is left of earlier copies.
     held: bool,
 }
@@ -57,6 +60,7 @@ impl Copies {
             main: left.main.as_ref().map(|main| resumed.main(now, main, (left.health, left.reload))),
             second: second.map(|(_, copy)| copy),
             overlap: resume::overlap(now, second, left.service.replace_due, resumed.knobs),
+            controls: Controls::resume(now, &left.controls, resume::pids(left)),
             knobs: resumed.knobs,
             held: left.service.replace_due && left.second.is_none() && !left.leftovers.is_empty(),
         }
@@ -82,9 +86,9 @@ impl Copies {
         self.second.map(|copy| copy.pid)
     }
 
-    /// Returns whether no copy runs, and no second copy is being started.
+    /// Returns whether no copy runs, no second copy is being started, and no script about one runs.
     pub(super) fn is_empty(&self) -> bool {
-        self.main.is_none() && self.overlap.is_idle()
+        self.main.is_none() && self.overlap.is_idle() && self.controls.is_idle()
     }
 
     /// Returns whether another replacement is remembered.
@@ -116,7 +120,7 @@ impl Copies {
         if let Some(main) = self.main().filter(|main| main.pid == pid) {
             return main.rest(false, main.ending.and_then(|ending| ending.kill_at));
         }
-        let lost = !matches!(self.overlap.second(), Second::Leaving { new: false, .. });
+        let lost = self.overlap.role() != Some(Role::EndingOld);
         self.second().filter(|second| second.pid == pid)?.rest(lost, self.overlap.deadline())
     }
 
@@ -132,7 +136,7 @@ impl Copies {
         } else if self.second_pid() == Some(pid) {
             Some(Slot::Second)
         } else {
-            self.all().find_map(|copy| copy.job(pid)).map(Slot::Job)
+            self.all().find_map(|copy| copy.job(pid)).or_else(|| self.controls.job(pid)).map(Slot::Job)
         }
     }
 
@@ -141,7 +145,7 @@ impl Copies {
         let checks = self.all().filter_map(|copy| copy.probe.deadline());
         let own = self.main().and_then(Copy::deadline);
         let health = self.main().and_then(|copy| copy.health.deadline());
-        [own, health, self.overlap.deadline()].into_iter().flatten().chain(checks).min()
+        [own, health, self.overlap.deadline(), self.controls.deadline()].into_iter().flatten().chain(checks).min()
     }
 
     /// Returns whether the main copy is overdue, unless there is a message that was not read yet.
@@ -158,13 +162,7 @@ impl Copies {
 
     /// The part of the record about the second copy.
     pub(super) fn record_second(&self) -> Option<(Role, record::Copy)> {
-        let role = match self.overlap.second() {
-            Second::None | Second::Starting(_) => None,
-            Second::Warming { .. } => Some(Role::Warming),
-            Second::Leaving { new: false, .. } => Some(Role::EndingOld),
-            Second::Leaving { new: true, .. } => Some(Role::EndingNew),
-        };
-        Some((role?, self.second.as_ref()?.record()?))
+        Some((self.overlap.role()?, self.second.as_ref()?.record()?))
     }
 
     /// Takes the knobs that came with a command.
@@ -181,11 +179,10 @@ impl Copies {
                 self.overlap.know_readiness(self.knobs.readiness(start.declares));
                 self.overlap(now, overlap::Event::Started(start.pid), todo);
             }
+            Slot::Job(Job::Control(_, place)) => self.controls.started(now, place, start.pid),
             Slot::Job(job) => {
-                [&mut self.main, &mut self.second]
-                    .into_iter()
-                    .flatten()
-                    .for_each(|copy| copy.job_started(now, job, start.pid));
+                let copies = [&mut self.main, &mut self.second].into_iter().flatten();
+                copies.for_each(|copy| copy.job_started(now, job, start.pid));
             }
         }
     }
@@ -197,14 +194,10 @@ impl Copies {
 
     /// Notes that this job was not started.
     pub(super) fn job_not_started(&mut self, now: Tick, job: Job, why: NotStarted, todo: &mut Actions) {
-        match job {
-            Job::Check(about) => self.copy(about).into_iter().for_each(|copy| copy.probe.not_started(now)),
-            Job::Health(about) => {
-                let gone = why == NotStarted::Gone;
-                self.copy(about).into_iter().for_each(|copy| copy.health.not_started(now, gone));
-                todo.push(Action::Announce);
-            }
-            Job::Finish => {}
+        let copies = [&mut self.main, &mut self.second].into_iter().flatten();
+        copies.for_each(|copy| copy.job_not_started(now, job, why));
+        if let Job::Health(_) = job {
+            todo.push(Action::Announce);
         }
     }
 
@@ -255,6 +248,7 @@ impl Copies {
             self.overlap(now, overlap::Event::Timeout, todo);
             todo.push(Action::Announce);
         }
+        self.controls.timeout(now, todo);
         // This comes last, so that no check is run about a copy that is told to end in this step.
         self.run_checks(now, todo);
         self.main.iter_mut().for_each(|main| main.kill_if_late(now, todo));
@@ -299,24 +293,28 @@ impl Copies {
         self.signal(if paused { Signal::STOP } else { Signal::CONT }, todo);
     }
 
-    /// Tells a main copy that is up to end; the machine decides what follows.
-    pub(super) fn restart(&mut self, now: Tick, todo: &mut Actions) {
-        if self.main.is_some() {
-            self.end(now, todo);
-            todo.push(Action::Announce);
+    /// Tells the main copy to end, for this command; the machine decides what follows. The time until KILL begins now, also where a script is asked first.
+    pub(super) fn end(&mut self, now: Tick, command: Command, there: Scripts, todo: &mut Actions) {
+        let held = self.asks(Command::Term, command, there, todo);
+        let kill_at = self.knobs.timeout_kill.map(|timeout| now.after(timeout));
+        if let Some(copy) = self.main.as_mut() {
+            copy.tell_to_end((!held).then_some(self.knobs.down_signal), kill_at, todo);
+        }
+        if command == Command::Down && !held {
+            self.asks(Command::Down, command, there, todo);
         }
     }
 
-    /// Tells the main copy to end.
-    pub(super) fn end(&mut self, now: Tick, todo: &mut Actions) {
-        let signal = self.knobs.down_signal;
-        let kill_at = self.knobs.timeout_kill.map(|timeout| now.after(timeout));
-        if let Some(copy) = self.main.as_mut() {
-            copy.stop(signal, todo);
-            (copy.paused, copy.asked) = (false, true);
-            copy.end(signal == Signal::TERM, kill_at);
-            copy.end_check(todo);
-        }
+    /// Asks a script about a command for the main copy, if there is one. Returns whether its answer is waited for.
+    pub(super) fn asks(&mut self, script: Command, command: Command, there: Scripts, todo: &mut Actions) -> bool {
+        let behind = command == Command::Down && there.has(Command::Down);
+        self.pid().is_some_and(|about| self.controls.ask(Asked { script, command, about, behind }, there, todo))
+    }
+
+    /// Notes that somebody sends this signal, though a script is asked first.
+    pub(super) fn observe_signal(&mut self, signal: Signal) {
+        let ends = [Signal::TERM, Signal::KILL, self.knobs.down_signal].contains(&signal);
+        self.main.iter_mut().for_each(|main| main.asked |= ends);
     }
 
     /// Sends a signal that ends a process which does not catch it. The status says for runit's `sv` whether TERM was sent, so it is written when that
@@ -421,6 +419,7 @@ impl Copies {
         if !self.can_move(old, new) {
             return;
         }
+        self.controls.moved(old, new);
         let (signal, kill_at) = (self.knobs.down_signal, now.after(self.knobs.hung_grace()));
         if let Some(copy) = self.main.as_mut().filter(|copy| copy.pid == old) {
             todo.push(Action::Stamp);
@@ -457,10 +456,7 @@ impl Copies {
             match action {
                 overlap::Action::Spawn => todo.push(Action::Start(Slot::Second)),
                 overlap::Action::Promote(pid) => self.promote(now, pid, todo),
-                overlap::Action::Term(pid) => {
-                    let signal = self.knobs.down_signal;
-                    self.copy(pid).into_iter().for_each(|copy| copy.stop(signal, todo));
-                }
+                overlap::Action::Term(pid) => self.tell_second(pid, todo),
                 overlap::Action::Kill(pid) => {
                     if is_timeout {
                         todo.push(Action::Say(Say::Late(pid)));
@@ -480,8 +476,18 @@ impl Copies {
         self.second = self.second.filter(|copy| second == Some(copy.pid));
     }
 
+    /// Tells the second copy to end. About an old copy a script is asked first.
+    fn tell_second(&mut self, about: Pid, todo: &mut Actions) {
+        let asked = Asked { script: Command::Term, command: Command::Replace, about, behind: false };
+        let is_old = self.overlap.role() == Some(Role::EndingOld);
+        if !(is_old && self.controls.ask(asked, self.knobs.controls, todo)) {
+            let signal = self.knobs.down_signal;
+            self.copy(about).into_iter().for_each(|copy| copy.stop(signal, todo));
+        }
+    }
+
     /// The copy with this pid.
-    fn copy(&mut self, pid: Pid) -> Option<&mut Copy> {
+    pub(super) fn copy(&mut self, pid: Pid) -> Option<&mut Copy> {
         [self.main.as_mut(), self.second.as_mut()].into_iter().flatten().find(|copy| copy.pid == pid)
     }
 

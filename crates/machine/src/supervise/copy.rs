@@ -13,7 +13,7 @@ use svdir::KillMode;
 use svdir::record::{self, Reload};
 
 use super::Actions;
-use super::events::{Action, Job, Say, Slot, Target};
+use super::events::{Action, Job, NotStarted, Say, Slot, Target};
 use super::health::Health;
 use super::leftovers::Ended;
 use super::patience::Patience;
@@ -41,6 +41,8 @@ pub struct Start {
     pub mode: KillMode,
     /// How long it may take to get ready, in nanoseconds; 0 for no limit.
     pub patience: u64,
+    /// How long `start`, `control/u` or `stop` may take, in nanoseconds; for ever if `None`.
+    pub limit: Option<u64>,
 }
 
 impl Start {
@@ -56,6 +58,7 @@ impl Start {
             health: 0,
             mode: KillMode::Process,
             patience: 0,
+            limit: None,
         }
     }
 }
@@ -155,7 +158,16 @@ impl Copy {
         match job {
             Job::Check(about) if about == self.pid => self.probe.started(now, pid),
             Job::Health(about) if about == self.pid => self.health.started(now, pid),
-            Job::Check(_) | Job::Health(_) | Job::Finish => {}
+            Job::Check(_) | Job::Health(_) | Job::Hook(_) | Job::Control(..) => {}
+        }
+    }
+
+    /// Takes in that a job was not started, if it is about this copy.
+    pub fn job_not_started(&mut self, now: Tick, job: Job, why: NotStarted) {
+        match job {
+            Job::Check(about) if about == self.pid => self.probe.not_started(now),
+            Job::Health(about) if about == self.pid => self.health.not_started(now, why == NotStarted::Gone),
+            Job::Check(_) | Job::Health(_) | Job::Hook(_) | Job::Control(..) => {}
         }
     }
 
@@ -279,6 +291,28 @@ impl Copy {
         todo.push(Action::Signal(target, signal));
         todo.push(Action::Signal(target, Signal::CONT));
         self.stopped = self.mode == KillMode::Group;
+    }
+
+    /// Tells it to end, as somebody has asked for. The signal is `None` where a script is asked first.
+    pub(super) fn tell_to_end(&mut self, signal: Option<Signal>, kill_at: Option<Tick>, todo: &mut Actions) {
+        self.asked = true;
+        self.end(false, kill_at);
+        if signal.is_some() {
+            self.release(signal, todo);
+        }
+        self.end_check(todo);
+    }
+
+    /// Sends what a script has held back: the signal that ends it, unless that is not to be sent, and CONT.
+    pub(super) fn release(&mut self, signal: Option<Signal>, todo: &mut Actions) {
+        match signal {
+            Some(signal) => self.stop(signal, todo),
+            None => todo.push(Action::Signal(Target::Process(self.pid), Signal::CONT)),
+        }
+        self.paused = false;
+        if let Some(ending) = &mut self.ending {
+            ending.got_term |= signal == Some(Signal::TERM);
+        }
     }
 
     /// Sends a signal to the process alone, and continues it.
@@ -409,6 +443,7 @@ impl Copy {
             health: 0,
             mode: left.mode,
             patience: 0,
+            limit: None,
         };
         let ending = Ending { got_term: left.got_term, kill_at: left.kill_due.then_some(kill_at), killed: false };
         let mut copy = Copy {

@@ -1,6 +1,6 @@
 //! The events and actions of the machine of supervise.
 
-use svdir::record::Over;
+use svdir::record::{Over, Script};
 use svdir::{Command, Exit, KillMode};
 
 use super::copy::Start;
@@ -26,8 +26,10 @@ pub enum Slot {
 pub enum Job {
     /// `check`: finds out whether this copy is ready.
     Check(Pid),
-    /// `finish`: is told how the main copy has ended.
-    Finish,
+    /// A script for which the service waits.
+    Hook(Script),
+    /// The script of `control/` with the letter of this command, in this place of those that run.
+    Control(Command, usize),
     /// `health`: finds out whether this copy, the main one, still works.
     Health(Pid),
 }
@@ -48,7 +50,7 @@ pub enum NotStarted {
     Fork,
     /// Something that the process needs is not available; or it could not execute its program.
     Refused,
-    /// There is no such program any more.
+    /// There is no such program. For the main copy: there is no `run`, and `start` was all.
     Gone,
 }
 
@@ -147,8 +149,12 @@ pub enum Say {
     Late(Pid),
     /// A replacement was given up.
     GaveUp(Why),
-    /// `finish`, which is this process, has not ended in time, and is killed.
-    FinishLate(Pid),
+    /// This script, which is this process, has not ended in time, and is killed.
+    HookLate(Script, Pid),
+    /// This script of `control/`, which is this process, has not ended in time, and is killed.
+    ControlLate(Command, Pid),
+    /// This script of `control/` is not asked, since too many run already.
+    Unasked(Command),
     /// What is left of this copy, which has ended, has not ended in time, and is killed.
     LeftLate(Pid, KillMode),
     /// The service is not started again.
@@ -164,8 +170,9 @@ pub enum Say {
 /// What is to be done, in the order of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start a process, and report the outcome by [`Event::Started`] or [`Event::NotStarted`] before any other event. A copy takes the time
-    /// itself and writes [`decided_once_started`](super::Machine::decided_once_started) before it executes `run`.
+    /// Start a process, and report the outcome by [`Event::Started`] or [`Event::NotStarted`] before any other event. For the main copy
+    /// [`next`](super::Machine::next) says which process that is: it may be a script that comes before `run`, and then the outcome is about that. A copy takes
+    /// the time itself; a copy or a script writes [`decided_once_started`](super::Machine::decided_once_started) before it executes its program.
     Start(Slot),
     /// Look whether something is left of the copy that was started as this process, with this mode, and report that by [`Event::Left`] before any other
     /// event. The last process is the one that was found before.

@@ -3,6 +3,7 @@
 
 use svdir::Command;
 
+use super::controls::Scripts;
 use crate::overlap::{Readiness, Settings};
 use crate::{SECOND, Signal};
 
@@ -26,6 +27,8 @@ pub struct Knobs {
     pub patience: Option<u64>,
     /// How long a new copy that does not say so must live before the old one is told to end, in nanoseconds.
     pub warm_up: u64,
+    /// The scripts of `control/` that matter to the command.
+    pub controls: Scripts,
 }
 
 impl Default for Knobs {
@@ -36,6 +39,7 @@ impl Default for Knobs {
             timeout_kill: None,
             patience: Some(PATIENCE),
             warm_up: WARM_UP,
+            controls: Scripts::default(),
         }
     }
 }
@@ -43,10 +47,10 @@ impl Default for Knobs {
 impl Knobs {
     /// Takes those that came with this command. A replacement may be in progress or remembered, so its knobs stay unless the command is about that.
     pub fn learn(&mut self, command: Command, knobs: Knobs) {
-        let Knobs { patience, warm_up, .. } = *self;
+        let Knobs { patience, warm_up, controls, .. } = *self;
         match Needs::of(command) {
             Needs::Nothing => {}
-            Needs::Signals => *self = Knobs { patience, warm_up, ..knobs },
+            Needs::Signals => *self = Knobs { patience, warm_up, controls, ..knobs },
             Needs::Replacing => *self = knobs,
         }
     }
@@ -88,6 +92,18 @@ impl Knobs {
     /// How long a copy that hangs may take to end, in nanoseconds.
     pub fn hung_grace(&self) -> u64 {
         self.timeout_kill.unwrap_or(HUNG_GRACE)
+    }
+}
+
+/// The signal of this command that a script of `control/` may keep back.
+pub fn signal_of(command: Command) -> Option<Signal> {
+    match command {
+        Command::Pause => Some(Signal::STOP),
+        Command::Continue => Some(Signal::CONT),
+        Command::Term => Some(Signal::TERM),
+        Command::Kill => Some(Signal::KILL),
+        Command::Reload => None,
+        other => Knobs::default().signal_of(other),
     }
 }
 

@@ -154,9 +154,7 @@ impl Leftovers {
         });
         match phase {
             Phase::Leaving { finish, .. } => record::Leftovers { rests, ending: true, finish },
-            Phase::Down | Phase::Waiting { .. } | Phase::Starting | Phase::Finishing(_) => {
-                record::Leftovers { rests, ..record::Leftovers::default() }
-            }
+            _ => record::Leftovers { rests, ..record::Leftovers::default() },
         }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! | state | meaning | leaves it by |
 //! |---|---|---|
-//! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `x`: quit |
+//! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `d`, `x`: stopping if something was kept; `x`: quit |
 //! | waiting | down, and due to start at a deadline: the pace's ([`pace`]) | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
-//! | starting | the loop is forking | the fork's success: up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down |
+//! | starting | the loop is forking | the fork's success: preparing if it was `start` or `control/u`, else up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down; if there is no `run` behind `start`: down, and done |
+//! | preparing | [`hook`]: `start` or `control/u` runs | its end: starting; the failure of `start`: down for good; its end after a `d`: down, or starting anew if `u` or `o` came behind that |
 //! | up | the child runs | its death: leaving where something may be left of it; finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
 //! | leaving | the child has ended, and [what it has left behind](leftovers) is waited for | that nothing is left: what the child's death leads to without it |
-//! | finishing | the child has ended, and [`finish`] runs | its end: what the child's death leads to without it; down for good if it says that the service has failed, which is still wanted up |
+//! | finishing | the child has ended, and [`hook`]: `finish` runs | its end: what the child's death leads to without it; down for good if it says that the service has failed, which is still wanted up |
+//! | stopping | the service is to be down, and [`hook`]: `stop` runs | its end: down, or starting if `u` or `o` came meanwhile |
 //!
 //! It also knows what is wanted (up, down, once), whether the child is paused, and whether supervise is to exit, which no command cancels.
 //!
@@ -15,12 +17,12 @@
 //! asked for within that second is made when it is over, even after an `x` (`ox` means: run once, then exit); a `d` cancels it. A restart that nobody
 //! asked for is cancelled by `x`.
 //!
-//! While it is leaving or finishing, signals reach nobody, and `u`, `o`, `d` and `x` change what follows: a start that `u` or `o` asked for then is made
-//! whatever `finish` says.
-//!
 //! Nothing is started while something is left of an earlier copy, whoever asks: neither the child nor a second copy.
 //!
-//! A service that is done, or has failed, is wanted down, and leaves that by `u`, `o` or `R`: its `finish` said so, or it ended in a way that is final ([`finals`]), or too often ([`restarts`]). These commands
+//! While what is left is waited for, or a script runs for which the service waits, signals reach nobody, and `u`, `o`, `d` and `x` change what follows it: a start that `u` or `o` asked for then is made whatever `finish` says.
+//! Only a `d` reaches `start` and `control/u`, as TERM, then KILL. Whatever makes the service down, in the end it comes to one place (`take_down`), where `stop` belongs ([`setup`]).
+//!
+//! A service that is done, or has failed, is wanted down, and leaves that by `u`, `o` or `R`: its `start` has failed, its `finish` said so, or it ended in a way that is final ([`finals`]), or too often ([`restarts`]). These commands
 //! start it when a second has passed since the last start, whatever was counted, and that is forgotten.
 //!
 //! If `d` or `r` has told a service to end, and it has not ended within [`Knobs::timeout_kill`], it gets KILL, whatever was commanded meanwhile.
@@ -37,8 +39,8 @@
 //! nothing then. If the service was told to end, the new process is told too.
 //!
 //! The parts are values with their own states and tables: the commands (`orders`), the processes (`copies`, each a [`copy`], with the overlap
-//! ([`crate::overlap`]), the checks ([`crate::probe`]) and [`health`]), the time of the next start ([`pace`]), [`leftovers`], [`finish`], [`finals`] and [`restarts`].
-//! They meet in one place, the end of the main copy (`main_ended`; `left` when nothing is left of it, and `finished` when `finish` is over). No event requires an earlier call of something else.
+//! ([`crate::overlap`]), the checks ([`crate::probe`]) and [`health`]), the time of the next start ([`pace`]), [`leftovers`], [`hook`], [`setup`], [`finals`] and [`restarts`]. They meet
+//! in one place, the end of the main copy ([`Life`](life::Life): `main_ended`, and `hook_ended` when `finish` is over). No event requires an earlier call of something else.
 //!
 //! With [`Machine::make_last_run`], supervise exits when `run` ends by itself, with whatever code. A `run` that a command has sent a signal to end it
 //! is started again, or not, as always. Where svscan is an init ([`Machine::know_init`]), supervise exits when an essential service is down for good.
@@ -46,14 +48,16 @@
 //! The successor of a supervise that was killed begins from the record ([`Machine::resume`]): it is up with the same process, or learns at once that
 //! the process has ended meanwhile.
 
+pub mod controls;
 mod copies;
 pub mod copy;
 mod events;
 mod finals;
-pub mod finish;
 pub mod health;
+pub mod hook;
 pub mod knobs;
 pub mod leftovers;
+mod life;
 mod orders;
 mod overview;
 pub mod pace;
@@ -62,8 +66,9 @@ mod phase;
 pub mod restarts;
 mod resume;
 pub mod rules;
+pub mod setup;
 
-use svdir::record::{Decided, Over};
+use svdir::record::Decided;
 use svdir::{Command, Exit, Want};
 
 pub use copy::{Copy, Ending, Start};
@@ -73,13 +78,15 @@ pub use overview::Overview;
 pub use pace::{FORK_RETRY, PACE, Pace};
 pub use resume::Resumed;
 pub use rules::Rules;
+pub use setup::{Next, Programs};
 
+use controls::{Asked, Controls, Scripts};
 use copies::Copies;
-use finish::Finish;
+use hook::Hook;
+use knobs::signal_of;
 use leftovers::Leftovers;
-use orders::Orders;
-use phase::{Next, Phase};
-use restarts::Restarts;
+use life::Life;
+use phase::Phase;
 
 use crate::{Pid, Signal, Tick};
 
@@ -87,36 +94,22 @@ use crate::{Pid, Signal, Tick};
 pub type Actions = crate::actions::Actions<Action, 16>;
 
 /// The state of supervision of one service.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Machine {
-    phase: Phase,
-    orders: Orders,
+    life: Life,
     copies: Copies,
-    pace: Pace,
-    finish: Finish,
-    leftovers: Leftovers,
-    restarts: Restarts,
 }
 
 impl Machine {
     /// Makes the machine. Nothing runs yet; `want` is up, or down if there is a file `down`.
     pub fn new(want: Want) -> Machine {
-        Machine { orders: Orders::new(want), ..Machine::default() }
+        Machine { life: Life::new(want), copies: Copies::default() }
     }
 
     /// Goes on from the record of a predecessor. Both copies count as alive until [`Event::Ended`]. The time until a pending KILL begins anew, and so
     /// does the watchdog interval.
     pub fn resume(now: Tick, left: &Decided, resumed: Resumed) -> Machine {
-        let (phase, finish) = (Phase::resume(left), left.finish.filter(|_| left.main.is_none()));
-        Machine {
-            phase,
-            orders: Orders::resume(left, phase.next().is_some()),
-            copies: Copies::resume(now, left, resumed),
-            pace: Pace::resume(left.pace, resumed.last_start),
-            finish: Finish::resume(now, finish, resumed.finish_limit),
-            leftovers: Leftovers::resume(now, &left.leftovers, resumed.knobs.hung_grace()),
-            restarts: Restarts::default(),
-        }
+        Machine { life: Life::resume(now, left, &resumed), copies: Copies::resume(now, left, resumed) }
     }
 
     /// The main copy, if it runs.
@@ -146,44 +139,59 @@ impl Machine {
 
     /// Makes supervise exit when `run` next ends by itself.
     pub fn make_last_run(&mut self) {
-        self.orders.last_run = true;
+        self.life.orders.last_run = true;
     }
 
     /// Notes whether svscan is an init, which ends with an essential service. If it is none any more, such a service that is down for good is just down.
     pub const fn know_init(&mut self, init: bool) {
-        self.orders.know_init(init);
+        self.life.orders.know_init(init);
     }
 
-    /// The `finish` about the main copy that has ended.
-    pub const fn finish(&self) -> &Finish {
-        &self.finish
+    /// The script for which the service waits.
+    pub const fn hook(&self) -> &Hook {
+        &self.life.hook
     }
 
     /// What copies that have ended have left behind.
     pub const fn leftovers(&self) -> &Leftovers {
-        &self.leftovers
+        &self.life.leftovers
     }
 
     /// The processes that are known, and what their modes ask of the loop.
     pub fn overview(&self) -> Overview {
-        Overview::of(&self.copies, &self.finish, &self.leftovers)
+        Overview::of(&self.copies, &self.life.hook, &self.life.leftovers)
+    }
+
+    /// The scripts of `control/` that run.
+    pub const fn controls(&self) -> &Controls {
+        &self.copies.controls
+    }
+
+    /// What [`Action::Start`] of the main copy is to make now, where the service directory has these programs.
+    pub const fn next(&self, there: Programs) -> Next {
+        self.life.next(there)
     }
 
     /// How the last main copy has ended that has.
     pub const fn last_exit(&self) -> Option<Exit> {
-        self.pace.last_exit()
+        self.life.pace.last_exit()
+    }
+
+    /// The processes of the copies and of the scripts, with their slots; not those of `check` and `health`.
+    pub fn processes(&self) -> impl Iterator<Item = (Slot, Pid)> {
+        let copies = [self.pid(), self.second_pid()].into_iter().flatten();
+        let scripts = self.hook().pid().into_iter().chain(self.controls().pids().into_iter().flatten());
+        copies.chain(scripts).filter_map(|pid| Some((self.slot(pid)?, pid)))
     }
 
     /// The slot of a process: which copy or job it is.
     pub fn slot(&self, pid: Pid) -> Option<Slot> {
-        if self.finish.pid() == Some(pid) { Some(Slot::Job(Job::Finish)) } else { self.copies.slot(pid) }
+        self.life.slot(pid).or_else(|| self.copies.slot(pid))
     }
 
     /// The time at which an [`Event::Timeout`] or [`Event::Overdue`] is due; `None` if nothing is.
     pub fn deadline(&self) -> Option<Tick> {
-        let start = self.phase.due().filter(|_| self.leftovers.is_empty());
-        let deadlines = [start, self.finish.deadline(), self.leftovers.deadline(), self.copies.deadline()];
-        deadlines.into_iter().flatten().min()
+        [self.life.deadline(), self.copies.deadline()].into_iter().flatten().min()
     }
 
     /// Returns whether the watchdog of the main copy has run out, or its time to get ready, unless there is a message that was not read yet.
@@ -199,24 +207,25 @@ impl Machine {
 
     /// The part of the record that the machine decides.
     pub fn decided(&self) -> Decided {
-        let over = self.phase.next().map_or(self.orders.over, |next| next.over);
         Decided {
-            service: self.orders.record(self.phase.is_start_due(), self.copies.is_replaced_again()),
+            service: self.life.orders.record(self.life.phase.start_due(), self.copies.is_replaced_again()),
             main: self.main().and_then(Copy::record),
             second: self.copies.record_second(),
-            pace: self.pace.record(),
-            finish: self.finish.record(),
-            over,
+            pace: self.life.pace.record(),
+            hook: self.life.hook.record(),
+            setup: self.life.setup.record(),
+            controls: self.copies.controls.record(self.pid()),
+            over: self.life.over(),
             health: self.main().and_then(|main| main.health.record()),
+            leftovers: self.life.leftovers.record(self.life.phase),
             reload: self.main().and_then(|main| main.reload),
-            leftovers: self.leftovers.record(self.phase),
         }
     }
 
     /// The part of the record that a new process writes at its start, when it has not executed `run` yet.
     pub fn decided_once_started(&self, now: Tick, slot: Slot, start: Start) -> Decided {
         // What was counted is left out: a child that takes no memory cannot copy it.
-        let mut then = Machine { restarts: Restarts::default(), copies: self.copies.clone(), ..*self };
+        let mut then = Machine { life: self.life.uncounted(), copies: self.copies.clone() };
         then.started(now, slot, Start { executed: false, ..start }, &mut Actions::default());
         then.decided()
     }
@@ -238,10 +247,10 @@ impl Machine {
             Event::Command(command, knobs) => self.obey(now, command, knobs, &mut todo),
             Event::Overdue(knobs) => self.copies.overdue(now, knobs, &mut todo),
             Event::Left(group, left) => self.left(now, group, left, &mut todo),
-            Event::Orphans => self.leftovers.look(&mut todo),
+            Event::Orphans => self.life.leftovers.look(&mut todo),
             Event::Essential(essential) => {
-                self.orders.end_init(essential, &mut todo);
-                self.quit_if_done(&mut todo);
+                self.life.orders.end_init(essential, &mut todo);
+                self.settle(&mut todo);
             }
             Event::Timeout => self.timeout(now, &mut todo),
         }
@@ -250,37 +259,16 @@ impl Machine {
     }
 
     fn begin(&mut self, now: Tick, todo: &mut Actions) {
-        match self.phase {
-            Phase::Waiting { asked, .. } => self.start(now, asked, todo),
-            Phase::Down if self.main().is_none() && self.orders.is_wanted() => self.start(now, false, todo),
-            Phase::Down | Phase::Starting | Phase::Leaving { .. } | Phase::Finishing(_) => {}
-        }
-        self.leftovers.look(todo);
-        self.quit_if_done(todo);
-    }
-
-    /// Starts now, or when the second since the last start is over and nothing is left of earlier copies.
-    fn start(&mut self, now: Tick, asked: bool, todo: &mut Actions) {
-        let until = self.pace.next(now);
-        if until > now || !self.leftovers.is_empty() {
-            self.phase = Phase::Waiting { until, asked };
-        } else {
-            self.start_now(now, todo);
-        }
-    }
-
-    fn start_now(&mut self, now: Tick, todo: &mut Actions) {
-        self.phase = Phase::Starting;
-        self.pace.start(now);
-        todo.push(Action::Start(Slot::Main));
+        self.life.begin(now, self.main().is_none(), todo);
+        self.settle(todo);
     }
 
     fn started(&mut self, now: Tick, slot: Slot, start: Start, todo: &mut Actions) {
         match slot {
-            Slot::Main => self.phase = Phase::Down,
-            Slot::Second => self.pace.start(now),
-            Slot::Job(Job::Finish) => self.finish.started(now, start.pid),
-            Slot::Job(Job::Check(_) | Job::Health(_)) => {}
+            Slot::Main => self.life.main_started(start.executed),
+            Slot::Second => self.life.pace.start(now),
+            Slot::Job(Job::Hook(script)) => self.life.hook_started(now, script, &start),
+            Slot::Job(Job::Check(_) | Job::Health(_) | Job::Control(..)) => {}
         }
         self.copies.started(now, slot, start, todo);
         todo.push(Action::Announce);
@@ -288,24 +276,17 @@ impl Machine {
 
     fn not_started(&mut self, now: Tick, slot: Slot, why: NotStarted, todo: &mut Actions) {
         match slot {
-            Slot::Main => {
-                let pause = self.pace.failed(why);
-                self.phase = if self.orders.is_wanted() {
-                    Phase::Waiting { until: now.after(pause), asked: false }
-                } else {
-                    Phase::Down
-                };
-            }
+            Slot::Main => self.life.main_not_started(now, why, todo),
             Slot::Second => {
-                self.pace.start(now);
-                self.pace.take_back();
+                self.life.pace.start(now);
+                self.life.pace.take_back();
                 self.copies.second_not_started(now, todo);
             }
-            Slot::Job(Job::Finish) => return self.finished(now, None, todo),
+            Slot::Job(Job::Hook(script)) => self.life.hook_ended(now, script, None, todo),
+            Slot::Job(Job::Control(_, place)) => return self.control_ended(now, place, None, todo),
             Slot::Job(job) => return self.copies.job_not_started(now, job, why, todo),
         }
-        todo.push(Action::Announce);
-        self.quit_if_done(todo);
+        self.go_on(todo);
     }
 
     fn any_ended(&mut self, now: Tick, pid: Pid, exit: Exit, rules: &Rules, todo: &mut Actions) {
@@ -314,10 +295,14 @@ impl Machine {
             Some(Slot::Job(Job::Check(about))) => self.copies.check_ended(now, about, pid, exit, todo),
             // Its end comes as [`Event::Judged`].
             Some(Slot::Job(Job::Health(_))) => {}
-            Some(Slot::Job(Job::Finish)) => self.finished(now, Some(exit), todo),
+            Some(Slot::Job(Job::Hook(script))) => {
+                self.life.hook_ended(now, script, Some(exit), todo);
+                self.go_on(todo);
+            }
+            Some(Slot::Job(Job::Control(_, place))) => self.control_ended(now, place, Some(exit), todo),
             Some(slot @ (Slot::Main | Slot::Second)) => {
                 if slot == Slot::Main {
-                    self.pace.ended(exit);
+                    self.life.pace.ended(exit);
                 }
                 let rest = self.copies.rest_of(pid);
                 if rest.is_some() {
@@ -325,13 +310,18 @@ impl Machine {
                 }
                 let main = self.copies.ended(now, pid, exit, todo);
                 if let Some(rest) = rest {
-                    self.leftovers.begin(now, rest, rules.signals.unwrap_or_default(), todo);
+                    self.life.leftovers.begin(now, rest, rules.signals.unwrap_or_default(), todo);
                 }
                 match main {
-                    Some(main) => self.main_ended(now, &main, exit, rules, todo),
+                    Some(main) => {
+                        self.life.main_ended(now, &main, exit, rules, todo);
+                        if !self.life.is_leaving() {
+                            self.go_on(todo);
+                        }
+                    }
                     None => {
                         self.copies.announce_unless_starting(todo);
-                        self.quit_if_done(todo);
+                        self.settle(todo);
                     }
                 }
                 // This comes last: it may take a moment, and what it finds is announced.
@@ -340,116 +330,103 @@ impl Machine {
         }
     }
 
-    /// Handles the end of a main copy when no new copy takes its place: here the parts meet.
-    fn main_ended(&mut self, now: Tick, main: &Copy, exit: Exit, rules: &Rules, todo: &mut Actions) {
-        self.orders.run_ended(main.ending.is_none());
-        // A process that has never executed `run` was never up.
-        if main.executed {
-            todo.push(Action::Stamp);
-            if rules.tally > 0 {
-                todo.push(Action::Tally(exit, rules.tally));
-            }
-        }
-        let is_judged = main.executed && !main.asked && self.orders.is_wanted();
-        let over = if is_judged {
-            self.pace.slow_down(now, main.since, rules.backoff);
-            finals::judge(&rules.finals, exit).or_else(|| self.restarts.count(now, rules.restarts))
-        } else {
-            None
-        };
-        let finish = main.executed && rules.finish;
-        self.phase = Phase::Leaving { next: Next { asked: false, over }, finish };
-        self.finish.plan(main.leads.then_some(main.pid), rules.finish_limit);
-        if self.leftovers.is_empty() {
-            self.run_finish(now, todo);
-        } else if main.rest(false, None).is_none() {
-            // Otherwise a look follows, and is announced with what it finds.
-            todo.push(Action::Announce);
-        }
-    }
-
     /// What is known of leftovers is something else. If there are none, what has waited for that goes on.
     fn left(&mut self, now: Tick, group: Pid, left: Option<Left>, todo: &mut Actions) {
-        if !self.leftovers.found(now, group, left, todo) {
+        if !self.life.leftovers.found(now, group, left, todo) {
             return;
         }
-        if self.leftovers.is_empty() {
+        if self.life.leftovers.is_empty() {
             self.copies.let_go(now, todo);
-            if let Phase::Leaving { .. } = self.phase {
-                return self.run_finish(now, todo);
+            if self.life.is_leaving() {
+                self.life.run_finish(now, todo);
+                return self.go_on(todo);
             }
-            self.start_if_due(now, todo);
+            self.life.start_if_due(now, todo);
         }
-        if self.phase != Phase::Starting {
+        if !self.life.is_starting() {
             self.copies.announce_unless_starting(todo);
         }
-        self.quit_if_done(todo);
+        self.settle(todo);
     }
 
-    /// Nothing is left of the main copy that has ended: runs `finish` about that, if it is to be run.
-    fn run_finish(&mut self, now: Tick, todo: &mut Actions) {
-        let Phase::Leaving { next, finish } = self.phase else {
+    /// What follows was decided, but for whether a service that is down for good is essential: that is asked first. A process that is made at once announces itself; writing the
+    /// files takes longer than a start.
+    fn go_on(&mut self, todo: &mut Actions) {
+        if todo.contains(&Action::IsEssential) {
             return;
-        };
-        self.phase = Phase::Finishing(next);
-        if finish {
-            self.finish.begin();
-            todo.push(Action::Start(Slot::Job(Job::Finish)));
-        } else {
-            self.finished(now, None, todo);
         }
-    }
-
-    /// The main copy has ended, and so has what was run about that: now the service goes on, or does not. `said` is how `finish` has ended.
-    fn finished(&mut self, now: Tick, said: Option<Exit>, todo: &mut Actions) {
-        let Phase::Finishing(Next { asked, over }) = std::mem::replace(&mut self.phase, Phase::Down) else {
-            return;
-        };
-        self.finish.end();
-        let has_failed = said == Some(Exit::Code(finish::FAILED)) && self.orders.is_wanted();
-        let over = if has_failed { Some(Over::Finish) } else { over };
-        if asked {
-            self.start(now, true, todo);
-        } else if let Some(over) = over {
-            return self.orders.end(over, todo);
-        } else if self.orders.is_wanted() {
-            self.start(now, false, todo);
-        }
-        // A start that follows at once announces itself; writing the files takes longer than a start.
-        if self.phase != Phase::Starting {
+        if !self.take_down(todo) && !self.life.is_starting() {
             todo.push(Action::Announce);
         }
         self.quit_if_done(todo);
+    }
+
+    /// Nothing may follow by itself: takes down what was set up if that is so, and exits if that is due.
+    fn settle(&mut self, todo: &mut Actions) {
+        self.take_down(todo);
+        self.quit_if_done(todo);
+    }
+
+    /// Runs `stop` if the service is down, and it is time for that. Returns whether it is.
+    fn take_down(&mut self, todo: &mut Actions) -> bool {
+        self.copies.is_empty() && self.life.take_down(todo)
     }
 
     fn quit_if_done(&self, todo: &mut Actions) {
-        let is_empty = self.copies.is_empty() && self.leftovers.is_empty();
-        if self.orders.exiting && self.phase == Phase::Down && is_empty {
+        let is_empty = self.copies.is_empty() && self.life.leftovers.is_empty();
+        if self.life.orders.exiting && self.life.phase == Phase::Down && is_empty {
             todo.push(Action::Quit);
         }
     }
 
     fn timeout(&mut self, now: Tick, todo: &mut Actions) {
         self.copies.timeout(now, todo);
-        self.finish.timeout(now, todo);
-        self.leftovers.timeout(now, todo);
-        self.start_if_due(now, todo);
-    }
-
-    fn start_if_due(&mut self, now: Tick, todo: &mut Actions) {
-        if self.leftovers.is_empty() && self.phase.due().is_some_and(|until| until <= now) {
-            self.start_now(now, todo);
-        }
+        self.life.timeout(now, todo);
     }
 
     fn obey(&mut self, now: Tick, command: Command, knobs: Knobs, todo: &mut Actions) {
         self.copies.learn(command, knobs);
+        let signal = signal_of(command);
+        match signal.filter(|_| self.copies.asks(command, command, knobs.controls, todo)) {
+            Some(signal) => self.copies.observe_signal(signal),
+            None => self.act_on(now, command, knobs, todo),
+        }
+    }
+
+    /// A script of `control/` has answered, or (`None`) was not started: the signal is sent unless it has exited 0.
+    fn control_ended(&mut self, now: Tick, place: usize, exit: Option<Exit>, todo: &mut Actions) {
+        let Some(Asked { script, command, about, behind }) = self.copies.controls.ended(place) else {
+            return;
+        };
+        let sends = exit != Some(Exit::Code(0));
+        match script {
+            Command::Down | Command::Exit => {}
+            Command::Term if command != Command::Term => {
+                let signal = sends.then_some(self.copies.knobs.down_signal);
+                self.copies.copy(about).into_iter().for_each(|copy| copy.release(signal, todo));
+            }
+            _ if sends && self.pid() == Some(about) => self.act_on(now, command, Knobs::default(), todo),
+            _ => {}
+        }
+        todo.push(Action::Announce);
+        if behind && script == Command::Term {
+            let asked = Asked { script: Command::Down, command, about, behind: false };
+            self.copies.controls.ask(asked, Scripts::default().with(Command::Down), todo);
+        }
+        self.settle(todo);
+    }
+
+    fn act_on(&mut self, now: Tick, command: Command, knobs: Knobs, todo: &mut Actions) {
         match command {
             Command::Up => self.want_start(now, Want::Up, todo),
             Command::Once => self.want_start(now, Want::Once, todo),
-            Command::Down => self.down(now, todo),
-            Command::Restart => self.copies.restart(now, todo),
-            Command::Exit => self.exit(now, todo),
+            Command::Down => self.down(now, knobs, todo),
+            Command::Restart if self.main().is_some() => {
+                self.copies.end(now, command, knobs.controls, todo);
+                todo.push(Action::Announce);
+            }
+            Command::Restart => {}
+            Command::Exit => self.exit(now, knobs.controls, todo),
             Command::Pause | Command::Continue => self.copies.pause(now, command == Command::Pause, todo),
             Command::Term => self.copies.end_by(Signal::TERM, todo),
             Command::Kill => self.copies.end_by(Signal::KILL, todo),
@@ -460,43 +437,35 @@ impl Machine {
     }
 
     fn want_start(&mut self, now: Tick, want: Want, todo: &mut Actions) {
-        self.orders.want_start(want);
-        self.pace.forget();
-        self.restarts.forget();
-        todo.push(Action::Announce);
-        if !self.phase.ask() && self.main().is_none() && self.phase != Phase::Starting {
-            self.start(now, true, todo);
-        }
+        self.life.want_start(now, want, self.main().is_none(), todo);
     }
 
-    fn down(&mut self, now: Tick, todo: &mut Actions) {
-        self.orders.want = Want::Down;
+    fn down(&mut self, now: Tick, knobs: Knobs, todo: &mut Actions) {
         self.copies.cancel(now, todo);
-        self.copies.end(now, todo);
-        self.phase.call_off();
+        self.copies.end(now, Command::Down, knobs.controls, todo);
+        self.life.want_down(now, knobs.hung_grace(), todo);
         todo.push(Action::Announce);
-        self.quit_if_done(todo);
+        self.settle(todo);
     }
 
-    fn exit(&mut self, now: Tick, todo: &mut Actions) {
-        self.orders.exiting = true;
+    fn exit(&mut self, now: Tick, there: Scripts, todo: &mut Actions) {
+        self.copies.asks(Command::Exit, Command::Exit, there, todo);
         self.copies.cancel(now, todo);
-        if let Phase::Waiting { asked: false, .. } = self.phase {
-            self.phase = Phase::Down;
-        }
+        self.life.want_exit();
         todo.push(Action::Announce);
-        self.quit_if_done(todo);
+        self.settle(todo);
     }
 
     /// Handles `R`. A service that is down is started. If it was told to end, or supervise is to exit, nothing is
     /// replaced: a service that is wanted down is only wanted up again.
     fn replace(&mut self, now: Tick, todo: &mut Actions) {
         match self.main() {
-            Some(main) if main.ending.is_some() || self.orders.exiting => {
-                self.orders.want = if self.orders.want == Want::Down { Want::Up } else { self.orders.want };
+            Some(main) if main.ending.is_some() || self.life.orders.exiting => {
+                self.life.orders.want =
+                    if self.life.orders.want == Want::Down { Want::Up } else { self.life.orders.want };
                 todo.push(Action::Announce);
             }
-            Some(_) => self.copies.replace(now, !self.leftovers.is_empty(), todo),
+            Some(_) => self.copies.replace(now, !self.life.leftovers.is_empty(), todo),
             None => self.want_start(now, Want::Up, todo),
         }
     }

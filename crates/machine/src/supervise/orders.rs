@@ -52,6 +52,14 @@ impl Orders {
         (self.want, self.over) = (want, None);
     }
 
+    /// Somebody wants it to be down. If it was done by its `start` alone, what that has `kept` is taken down now: it is not done any more.
+    pub fn down(&mut self, kept: bool) {
+        self.want = Want::Down;
+        if kept && self.over == Some(Over::Done) {
+            self.over = None;
+        }
+    }
+
     /// It is down for good, until somebody wants it up. That is announced when it is known whether it is essential.
     pub(super) fn end(&mut self, over: Over, todo: &mut Actions) {
         (self.want, self.over) = (Want::Down, Some(over));
@@ -61,7 +69,7 @@ impl Orders {
 
     /// Notes whether svscan is an init. If it was one, and an essential service is down for good, that service is just down now.
     pub const fn know_init(&mut self, init: bool) {
-        if !init && self.ended && self.over.is_some() {
+        if !init && self.ended && self.over.is_some() && !self.last_run {
             (self.ended, self.exiting) = (false, false);
         }
         self.below_init = init;

@@ -3,7 +3,7 @@
 use svdir::KillMode;
 
 use super::copies::Copies;
-use super::finish::Finish;
+use super::hook::Hook;
 use super::leftovers::Leftovers;
 use crate::Pid;
 
@@ -12,21 +12,22 @@ use crate::Pid;
 pub struct Overview {
     /// The copies, the main one first.
     pub copies: [Option<(Pid, KillMode)>; 2],
-    /// `finish`, and what is run about the copies.
-    pub jobs: [Option<Pid>; 5],
+    /// The script for which the service waits, what is run about the copies, and the scripts of `control/`.
+    pub jobs: [Option<Pid>; 7],
     /// Something is left of copies that have ended, and of which mode the copies were.
     pub left: [Option<KillMode>; 2],
 }
 
 impl Overview {
     /// That of a service.
-    pub(super) fn of(copies: &Copies, finish: &Finish, leftovers: &Leftovers) -> Overview {
+    pub(super) fn of(copies: &Copies, hook: &Hook, leftovers: &Leftovers) -> Overview {
         let all = [copies.main(), copies.second()];
         let [check, second_check] = all.map(|copy| copy.and_then(|copy| copy.probe.pid()));
         let [health, second_health] = all.map(|copy| copy.and_then(|copy| copy.health.pid()));
+        let [control, second_control] = copies.controls.pids();
         Overview {
             copies: all.map(|copy| copy.map(|copy| (copy.pid, copy.mode))),
-            jobs: [finish.pid(), check, health, second_check, second_health],
+            jobs: [hook.pid(), check, health, second_check, second_health, control, second_control],
             left: leftovers.modes(),
         }
     }

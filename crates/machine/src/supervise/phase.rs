@@ -1,108 +1,99 @@
-//! Where a service is that is down: what is due, and what follows the end of its last life.
+//! The state of a service while there is no main copy.
 
-use svdir::record::{Decided, Over};
+use svdir::record::{Decided, Over, Script};
 
 use crate::Tick;
 
-/// What follows the end of a main copy.
+/// The state while there is no main copy. It is `Down` while there is one. `asked`: a start that `u` or `o` asked for is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Next {
-    /// A command has asked for a start.
-    pub asked: bool,
-    /// The service is not started again, and why.
-    pub over: Option<Over>,
-}
-
-/// The state while there is no main copy. It is `Down` while there is one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing is due.
-    #[default]
+    /// Nothing runs, nothing is due.
     Down,
-    /// A start is due then, or when nothing is left of earlier copies.
-    Waiting {
-        /// When the pace allows it.
-        until: Tick,
-        /// A command has asked for it.
-        asked: bool,
-    },
-    /// The loop forks in this moment.
-    Starting,
-    /// The main copy has ended, and what it has left behind is waited for.
-    Leaving {
-        /// What follows then.
-        next: Next,
-        /// Before that, `finish` is run.
-        finish: bool,
-    },
-    /// The main copy has ended, and `finish` runs, or is started in this moment.
-    Finishing(Next),
+    /// It is due to start then.
+    Waiting { until: Tick, asked: bool },
+    /// The loop makes the next process of a start, which comes after this script.
+    Starting { asked: bool, after: Option<Script> },
+    /// `start` or `control/u` runs.
+    Preparing { asked: bool },
+    /// The main copy has ended, and what it has left behind is waited for. Then `finish` is run, or not.
+    Leaving { asked: bool, over: Option<Over>, finish: bool },
+    /// `finish` runs, and the service will be over, or goes on.
+    Finishing { asked: bool, over: Option<Over> },
+    /// `stop` runs.
+    Stopping { asked: bool },
 }
 
 impl Phase {
-    /// The phase in which a predecessor was.
-    pub const fn resume(left: &Decided) -> Phase {
-        let next = Next { asked: left.service.start_due, over: left.over };
-        match (left.main, left.finish) {
-            (Some(_), _) => Phase::Down,
-            (None, Some(_)) => Phase::Finishing(next),
-            (None, None) if left.leftovers.ending => Phase::Leaving { next, finish: left.leftovers.finish },
+    /// The phase in which a predecessor has left the service.
+    pub fn resume(left: &Decided) -> Phase {
+        let asked = left.service.start_due;
+        match (left.main, left.hook.map(|hook| hook.script)) {
+            (None, Some(Script::Start | Script::Up)) => Phase::Preparing { asked },
+            (None, Some(Script::Finish)) => Phase::Finishing { asked, over: left.over },
+            (None, Some(Script::Stop)) => Phase::Stopping { asked },
+            (None, None) if left.leftovers.ending => {
+                Phase::Leaving { asked, over: left.over, finish: left.leftovers.finish }
+            }
             // Begin makes of this what is due.
-            (None, None) if next.asked => Phase::Waiting { until: Tick(0), asked: true },
-            (None, None) => Phase::Down,
-        }
-    }
-
-    /// What follows the end of the last life, if that is not over yet.
-    pub const fn next(self) -> Option<Next> {
-        match self {
-            Phase::Leaving { next, .. } | Phase::Finishing(next) => Some(next),
-            Phase::Down | Phase::Waiting { .. } | Phase::Starting => None,
-        }
-    }
-
-    /// Whether a start is due that a command has asked for.
-    pub const fn is_start_due(self) -> bool {
-        match self {
-            // This is announced before the start is made, so that a successor does not forget a start that was asked
-            // for.
-            Phase::Starting => true,
-            Phase::Waiting { asked, .. } | Phase::Leaving { next: Next { asked, .. }, .. } => asked,
-            Phase::Finishing(next) => next.asked,
-            Phase::Down => false,
+            (None, None) if asked => Phase::Waiting { until: Tick::default(), asked },
+            (None | Some(_), _) => Phase::Down,
         }
     }
 
     /// When a start is due.
-    pub const fn due(self) -> Option<Tick> {
+    pub const fn deadline(self) -> Option<Tick> {
         match self {
             Phase::Waiting { until, .. } => Some(until),
-            Phase::Down | Phase::Starting | Phase::Leaving { .. } | Phase::Finishing(_) => None,
+            _ => None,
         }
     }
 
-    /// Somebody wants a start. Returns whether that follows the end of the last life.
-    pub const fn ask(&mut self) -> bool {
-        self.follow(Next { asked: true, over: None })
-    }
-
-    /// Nobody wants a start any more.
-    pub const fn call_off(&mut self) {
-        if !self.follow(Next { asked: false, over: None })
-            && let Phase::Waiting { .. } = self
-        {
-            *self = Phase::Down;
-        }
-    }
-
-    /// Changes what follows the end of the last life. Returns whether there is something that it follows.
-    const fn follow(&mut self, then: Next) -> bool {
+    /// Whether a start is due that somebody has asked for, for the record.
+    pub const fn start_due(self) -> bool {
         match self {
-            Phase::Leaving { next, .. } | Phase::Finishing(next) => {
-                *next = then;
-                true
-            }
-            Phase::Down | Phase::Waiting { .. } | Phase::Starting => false,
+            Phase::Down => false,
+            // This is announced before the start is made, so that a successor does not forget a start that was asked for.
+            Phase::Starting { .. } => true,
+            Phase::Waiting { asked, .. }
+            | Phase::Preparing { asked }
+            | Phase::Leaving { asked, .. }
+            | Phase::Finishing { asked, .. }
+            | Phase::Stopping { asked } => asked,
+        }
+    }
+
+    /// Returns whether the end of the main copy is not over yet: what follows is decided, and may change.
+    pub const fn is_ending(self) -> bool {
+        matches!(self, Phase::Leaving { .. } | Phase::Finishing { .. })
+    }
+
+    /// Returns whether the loop is making a process.
+    pub const fn is_starting(self) -> bool {
+        matches!(self, Phase::Starting { .. })
+    }
+
+    /// A script runs, and a start is asked for: it is made when that is over. Otherwise the phase stays.
+    #[must_use]
+    pub const fn asked(self) -> Phase {
+        match self {
+            Phase::Preparing { .. } => Phase::Preparing { asked: true },
+            Phase::Leaving { finish, .. } => Phase::Leaving { asked: true, over: None, finish },
+            Phase::Finishing { .. } => Phase::Finishing { asked: true, over: None },
+            Phase::Stopping { .. } => Phase::Stopping { asked: true },
+            Phase::Down | Phase::Waiting { .. } | Phase::Starting { .. } => self,
+        }
+    }
+
+    /// The service is to be down: nothing follows.
+    #[must_use]
+    pub const fn unasked(self) -> Phase {
+        match self {
+            Phase::Down | Phase::Waiting { .. } => Phase::Down,
+            Phase::Starting { .. } => self,
+            Phase::Preparing { .. } => Phase::Preparing { asked: false },
+            Phase::Leaving { finish, .. } => Phase::Leaving { asked: false, over: None, finish },
+            Phase::Finishing { .. } => Phase::Finishing { asked: false, over: None },
+            Phase::Stopping { .. } => Phase::Stopping { asked: false },
         }
     }
 }

@@ -1,14 +1,14 @@
 //! How a successor begins from the record of its predecessor.
 
-use svdir::record::{self, Health as Runs, Reload, Role};
+use svdir::record::{self, Decided, Health as Runs, Reload, Role};
 
 use super::copy::Copy;
 use super::health::Health;
 use super::knobs::Knobs;
 use super::patience::Patience;
-use crate::Tick;
 use crate::overlap::{Overlap, Readiness, Second};
 use crate::probe::Probe;
+use crate::{Pid, Tick};
 
 /// What a successor knows besides the record.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +28,8 @@ pub struct Resumed {
     pub patience: u64,
     /// Whether messages of the service can be received. If not, its watchdog does not count.
     pub heard: bool,
-    /// How long a `finish` that runs may take, in nanoseconds; for ever if `None`.
-    pub finish_limit: Option<u64>,
+    /// How long the script may take that runs, and for which the service waits, in nanoseconds; for ever if `None`.
+    pub hook_limit: Option<u64>,
     /// The predecessor was this same process (an upgrade), so its children are children of this process.
     pub ours: bool,
 }
@@ -56,6 +56,12 @@ impl Resumed {
         }
         second
     }
+}
+
+/// The processes of the main copy and of the second, in the record of a predecessor.
+pub(super) fn pids(left: &Decided) -> [Option<Pid>; 2] {
+    let second = left.second.as_ref().map(|(_, second)| second);
+    [left.main.as_ref(), second].map(|copy| copy.map(|copy| Pid(copy.pid.get())))
 }
 
 /// Takes over the overlap of a predecessor. All times begin anew. The process group is not known: the copy may have ended

@@ -2,7 +2,7 @@
 
 use svdir::finals::Finals;
 
-use super::finish;
+use super::hook;
 use super::knobs::Knobs;
 use super::restarts::Limit;
 
@@ -30,7 +30,7 @@ impl Default for Rules {
         Rules {
             tally: 0,
             finish: false,
-            finish_limit: Some(finish::LIMIT),
+            finish_limit: Some(hook::LIMIT),
             finals: Finals::default(),
             backoff: None,
             restarts: None,

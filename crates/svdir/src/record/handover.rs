@@ -11,14 +11,15 @@
 //! | 0xa3 | nothing; it is there while `finish` runs |
 //! | 0xa4 | nothing; it is there while what the service has left behind is waited for |
 //! | 0xa5 | a descriptor that is kept for the service: its number (4), and its name; no name if it is to be closed |
+//! | 0xb0 | nothing; it is there while `start`, `stop` or a script of `control/` runs |
 //!
 //! A new fact or a new descriptor gets a new tag or a new key. An older release skips tags that it does not know, and closes descriptors with keys
-//! that it does not know. It refuses everything if the tag is [critical](super::sections::CRITICAL): a release that does not know `finish`, or
+//! that it does not know. It refuses everything if the tag is [critical](super::sections::CRITICAL): a release that does not know `finish`, another script, or
 //! what is left behind, would forget that, and start the service beside it; one that does not know of kept descriptors would leave them open for
 //! ever. The layout of earlier releases (`uphold supervise 3`) can still be read.
 
 use super::sections::{CRITICAL, Fields, Writer};
-use super::{Record, layout1};
+use super::{CONTROLS, Decided, Hook, Record, Script, layout1};
 
 /// The first line.
 pub const MAGIC: &[u8] = b"uphold supervise in sections\n";
@@ -31,6 +32,7 @@ const OOM: u8 = 0x22;
 const FINISH_RUNS: u8 = CRITICAL | 0x23;
 const LEFT_BEHIND: u8 = CRITICAL | 0x24;
 const STORED: u8 = CRITICAL | 0x25;
+const HOOK_RUNS: u8 = CRITICAL | 0x30;
 
 /// The purpose of a descriptor. An unknown number is from a later release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +67,12 @@ impl Key {
     pub const RECORD: Key = Key(13);
     /// The service directory, with the lock that remains when `supervise/` is removed.
     pub const DIRECTORY: Key = Key(14);
-    /// The process of `finish`, where it is not a child.
-    pub const FINISH: Key = Key(15);
+    /// The process of `finish`, or of another script for which the service waits, where it is not a child.
+    pub const HOOK: Key = Key(15);
+    /// The processes of the scripts of `control/`, where they are not children.
+    pub const CONTROLS: [Key; CONTROLS] = [Key(32), Key(33)];
+    /// The processes that may be no children.
+    pub const WATCHED: [Key; 3 + CONTROLS] = [Key::MAIN, Key::SECOND, Key::HOOK, Key::CONTROLS[0], Key::CONTROLS[1]];
 }
 
 /// A socket of `sockets/`.
@@ -149,11 +155,16 @@ impl Handover {
         if let Some(oom) = self.oom {
             writer.section(OOM, |section| section.put(&oom.to_le_bytes()));
         }
-        if self.record.decided.finish.is_some() {
+        let Decided { hook, controls, .. } = self.record.decided;
+        let is_finish = |hook: &Hook| hook.script == Script::Finish;
+        if hook.as_ref().is_some_and(is_finish) {
             writer.section(FINISH_RUNS, |_| ());
         }
         if !self.record.decided.leftovers.is_empty() {
             writer.section(LEFT_BEHIND, |_| ());
+        }
+        if hook.is_some_and(|hook| !is_finish(&hook)) || controls.iter().any(Option::is_some) {
+            writer.section(HOOK_RUNS, |_| ());
         }
         let length = writer.finish()?;
         bytes.truncate(length);
@@ -178,7 +189,7 @@ impl Handover {
                     handover.stored.push(Stored { number, name: fields.rest().to_vec() });
                 }
                 OOM => handover.oom = Some(i16::from_le_bytes(fields.array())),
-                FINISH_RUNS | LEFT_BEHIND => {}
+                FINISH_RUNS | LEFT_BEHIND | HOOK_RUNS => {}
                 _ => return None,
             }
             Some(())
@@ -252,8 +263,8 @@ fn next_text(rest: &mut &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Leftovers;
     use super::super::tests::example;
-    use super::super::{Decided, Leftovers};
     use super::*;
 
     fn handover() -> Handover {
@@ -296,10 +307,15 @@ mod tests {
             Record::decode(bytes.strip_prefix(MAGIC).expect("sections")).is_some()
         };
         let understands = |decided: Decided| understands_with(decided, Vec::new());
-        let Decided { finish, leftovers, .. } = example().decided;
-        let without = Decided { finish: None, leftovers: Leftovers::default(), ..example().decided };
-        assert!(finish.is_some() && !understands(Decided { finish, ..without }));
+        let Decided { hook, leftovers, controls, .. } = example().decided;
+        let (none, nothing) = ([None; CONTROLS], Leftovers::default());
+        let without = Decided { hook: None, leftovers: nothing, controls: none, ..example().decided };
+        for script in [Script::Finish, Script::Start, Script::Up, Script::Stop] {
+            let hook = hook.map(|hook| Hook { script, ..hook });
+            assert!(hook.is_some() && !understands(Decided { hook, ..without }), "{script:?}");
+        }
         assert!(!leftovers.is_empty() && !understands(Decided { leftovers, ..without }));
+        assert!(controls != none && !understands(Decided { controls, ..without }));
         assert!(understands(without));
         assert!(!understands_with(without, handover().stored), "nor while descriptors are kept");
     }

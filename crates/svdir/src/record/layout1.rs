@@ -112,7 +112,8 @@ pub fn decode(file: &[u8]) -> Option<Record> {
         observed: Observed {
             main: Process { since: status.since, born, ready, ready_pipe, life: 0 },
             second: second_process,
-            finish: Born::default(),
+            hook: Born::default(),
+            controls: [Born::default(); 2],
             supervise: Supervise {
                 pid: supervise,
                 exited: is(EXITED),

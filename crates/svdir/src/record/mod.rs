@@ -13,13 +13,16 @@
 //! | 8 | why | why the service cannot be started, or was not replaced, in text |
 //! | 9 | notify | the name of the notify socket |
 //! | 10 | mark | the last mark that came after commands, and how many bytes of marks have come |
-//! | 11 | finish | [`Finish`], while it runs |
-//! | 12 | birth of finish | [`Born`], while it runs |
+//! | 11 | finish | [`Hook`], while it runs |
+//! | 12 | birth of the hook | [`Born`], while one runs: `finish`, or what 20 says |
 //! | 13 | over | [`Over`]: why the service is down for good, if nobody told it to be |
 //! | 14 | health | [`Health`]: the run of `health`, and the failures in a row |
 //! | 15 | reload | [`Reload`]: the last reload of a main copy that can tell of it |
 //! | 16 | leftovers | [`Leftovers`]: what copies that have ended have left behind, while that is waited for |
 //! | 19 | memory | nothing; it is there if the kernel has killed the last main copy because memory ran out |
+//! | 20 | hook | [`Hook`], while `start`, `control/u` or `stop` runs |
+//! | 21 | setup | [`Setup`]: what `start` and `run` have set up, and `stop` has not taken down |
+//! | 22 | control | its place (1 byte), [`Control`] and its [`Born`], for each script of `control/` that runs |
 //!
 //! Programs of later releases read what earlier ones wrote, and the other way round: an unknown section is skipped, unless its tag is
 //! [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
@@ -27,12 +30,14 @@
 //! [`slots`] is the layout of the file. [`layout1`] is the earlier record, which followed the status before there was a file for it. [`handover`] is
 //! what an upgrade in place hands over besides.
 
+mod control;
 mod copy;
-mod finish;
 pub mod handover;
 mod health;
+mod hook;
 pub mod layout1;
 mod leftovers;
+mod over;
 mod reload;
 pub mod sections;
 mod service;
@@ -44,10 +49,12 @@ use std::num::NonZeroU32;
 
 use tai::Label;
 
+pub use control::{CONTROLS, Control};
 pub use copy::{Born, Copy, Process, Role};
-pub use finish::{Finish, Over};
 pub use health::Health;
+pub use hook::{Hook, Script, Setup};
 pub use leftovers::{Leftovers, Rest};
+pub use over::Over;
 pub use reload::Reload;
 pub use service::{Exit, Pace, Service};
 pub use supervise::{Boot, Supervise};
@@ -67,12 +74,15 @@ const WHY: u8 = 8;
 const NOTIFY: u8 = 9;
 const MARK: u8 = 10;
 const FINISH: u8 = 11;
-const FINISH_BORN: u8 = 12;
+const HOOK_BORN: u8 = 12;
 const OVER: u8 = 13;
 const HEALTH: u8 = 14;
 const RELOAD: u8 = 15;
 const LEFTOVERS: u8 = 16;
 const MEMORY: u8 = 19;
+const HOOK: u8 = 20;
+const SETUP: u8 = 21;
+const CONTROL: u8 = 22;
 
 /// The part of the record that the machine of supervise decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,8 +95,12 @@ pub struct Decided {
     pub second: Option<(Role, Copy)>,
     /// How the starts went.
     pub pace: Pace,
-    /// The `finish` that runs.
-    pub finish: Option<Finish>,
+    /// The script that runs, and for which the service waits.
+    pub hook: Option<Hook>,
+    /// What was set up.
+    pub setup: Setup,
+    /// The scripts of `control/` that run.
+    pub controls: [Option<Control>; 2],
     /// Why the service is down for good, if it is so by itself.
     pub over: Option<Over>,
     /// The runs of `health` about the main copy.
@@ -104,8 +118,10 @@ pub struct Observed {
     pub main: Process,
     /// The process of the second copy.
     pub second: Process,
-    /// When the `finish` that runs was born.
-    pub finish: Born,
+    /// When the script was born that runs, and for which the service waits.
+    pub hook: Born,
+    /// When the scripts of `control/` were born that run.
+    pub controls: [Born; 2],
     /// The supervise itself.
     pub supervise: Supervise,
     /// Why the service cannot be started or, while it is up, why the last replacement failed; empty if there is nothing to
@@ -149,9 +165,22 @@ impl Record {
             section.long(observed.mark.0);
             section.number(observed.heard);
         });
-        if let Some(finish) = decided.finish {
-            writer.section(FINISH, |section| finish.encode(section));
-            writer.section(FINISH_BORN, |section| observed.finish.encode(section));
+        if let Some(hook) = decided.hook {
+            let tag = if hook.script == Script::Finish { FINISH } else { HOOK };
+            writer.section(tag, |section| hook.encode(section));
+            writer.section(HOOK_BORN, |section| observed.hook.encode(section));
+        }
+        if decided.setup != Setup::default() {
+            writer.section(SETUP, |section| decided.setup.encode(section));
+        }
+        for (place, (control, born)) in (0..).zip(decided.controls.into_iter().zip(observed.controls)) {
+            if let Some(control) = control {
+                writer.section(CONTROL, |section| {
+                    section.byte(place);
+                    control.encode(section);
+                    born.encode(section);
+                });
+            }
         }
         if let Some(over) = decided.over {
             writer.section(OVER, |section| over.encode(section));
@@ -203,8 +232,17 @@ impl Record {
                 SECOND_PROCESS => observed.second = Process::decode(&mut fields),
                 SUPERVISE => (observed.supervise, is_there) = (Supervise::decode(&mut fields), true),
                 PACE => decided.pace = Pace::decode(&mut fields),
-                FINISH => decided.finish = Finish::decode(&mut fields),
-                FINISH_BORN => observed.finish = Born::decode(&mut fields),
+                FINISH | HOOK => decided.hook = Hook::decode(&mut fields),
+                HOOK_BORN => observed.hook = Born::decode(&mut fields),
+                SETUP => decided.setup = Setup::decode(&mut fields),
+                CONTROL => {
+                    let place = usize::from(fields.byte());
+                    if let (Some(control), Some(born)) =
+                        (decided.controls.get_mut(place), observed.controls.get_mut(place))
+                    {
+                        (*control, *born) = (Control::decode(&mut fields), Born::decode(&mut fields));
+                    }
+                }
                 OVER => decided.over = Some(Over::decode(&mut fields)),
                 HEALTH => decided.health = Health::decode(&mut fields),
                 RELOAD => decided.reload = Some(Reload::decode(&mut fields)),
@@ -224,22 +262,26 @@ impl Record {
         is_there.then(|| record.without_ghost())
     }
 
-    /// Removes what was observed of a second copy, and of a `finish`, if there is none: [`encode`](Record::encode) does not write it.
+    /// Removes what was observed of a second copy, and of a hook, if there is none: [`encode`](Record::encode) does not write it.
     pub(crate) fn without_ghost(mut self) -> Record {
         if self.decided.second.is_none() {
             self.observed.second = Process::default();
         }
-        if self.decided.finish.is_none() {
-            self.observed.finish = Born::default();
+        if self.decided.hook.is_none() {
+            self.observed.hook = Born::default();
+        }
+        for (control, born) in self.decided.controls.iter().zip(&mut self.observed.controls) {
+            *born = if control.is_some() { *born } else { Born::default() };
         }
         self
     }
 
     /// Whether the service is down with all that belongs to it, and nobody wants it up, so that it is not started again by itself.
     pub fn is_at_rest(&self) -> bool {
-        let Decided { service, main, second, finish, leftovers, .. } = &self.decided;
+        let Decided { service, main, second, hook, controls, setup, leftovers, .. } = &self.decided;
         let is_wanted = service.start_due || (service.want == Want::Up && !service.exiting);
-        main.is_none() && second.is_none() && finish.is_none() && leftovers.is_empty() && !is_wanted
+        let is_over = hook.is_none() && controls.iter().all(Option::is_none) && (!setup.used || setup.kept);
+        main.is_none() && second.is_none() && is_over && leftovers.is_empty() && !is_wanted
     }
 
     /// The process of the main copy, once it has executed `run`.
@@ -250,7 +292,7 @@ impl Record {
     /// The status, which the older suites know too.
     pub fn status(&self) -> Status {
         let main = self.decided.main.filter(|main| main.executed);
-        let finish = self.decided.finish.filter(|_| self.decided.main.is_none());
+        let finish = self.decided.hook.filter(|hook| hook.script == Script::Finish && self.decided.main.is_none());
         let (pid, run) = match (main, finish) {
             (Some(main), _) => (Some(main.pid), Run::Run),
             (None, Some(finish)) => (Some(finish.pid), Run::Finish),
@@ -285,7 +327,7 @@ impl Record {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::KillMode;
+    use crate::{Command, KillMode};
 
     pub(crate) fn example() -> Record {
         let copy = |pid| Copy {
@@ -295,6 +337,13 @@ pub(crate) mod tests {
             mode: KillMode::Group,
             group: NonZeroU32::new(pid + 100),
             ..Copy::up(NonZeroU32::new(pid).expect("not 0"))
+        };
+        let control = |second| Control {
+            script: Command::Term,
+            command: Command::Down,
+            pid: NonZeroU32::MIN,
+            second,
+            behind: !second,
         };
         let rest = |number| {
             let group = NonZeroU32::new(number).expect("not 0");
@@ -313,7 +362,9 @@ pub(crate) mod tests {
                 main: Some(copy(12)),
                 second: Some((Role::Warming, copy(13))),
                 pace: Pace { starts: 3, last_exit: Some(Exit::Signal(9)), next: Some(18) },
-                finish: NonZeroU32::new(17).map(|pid| Finish { pid }),
+                hook: NonZeroU32::new(17).map(Hook::finish),
+                setup: Setup { prepared: true, used: true, kept: false },
+                controls: [Some(control(true)), None],
                 over: Some(Over::Often { times: 5, seconds: 60 }),
                 health: Some(Health { pid: NonZeroU32::new(19), fails: 2, since: 20 }),
                 reload: Some(Reload { began: 21, under_way: true }),
@@ -322,7 +373,8 @@ pub(crate) mod tests {
             observed: Observed {
                 main: process(1),
                 second: process(2),
-                finish: Born { earliest: 15, latest: 16 },
+                hook: Born { earliest: 15, latest: 16 },
+                controls: [Born { earliest: 25, latest: 26 }, Born::default()],
                 supervise: Supervise {
                     pid: 7,
                     exited: true,
@@ -359,12 +411,21 @@ pub(crate) mod tests {
             let record = Record { decided, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
-        let ended = [Exit::Code(3), Exit::Signal(11), Exit::Unknown].map(Over::Ended);
+        let exits = [Exit::Code(3), Exit::Signal(11), Exit::Unknown];
+        let ended = exits.map(Over::Ended).into_iter().chain(exits.map(Over::Start));
         for over in [Over::Often { times: 255, seconds: u32::MAX }, Over::Done, Over::Finish, Over::Unknown]
             .into_iter()
             .chain(ended)
         {
             let record = Record { decided: Decided { over: Some(over), ..record.decided }, ..record };
+            assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        }
+        for (script, told) in
+            [(Script::Start, true), (Script::Up, false), (Script::Finish, false), (Script::Stop, false)]
+        {
+            let hook = record.decided.hook.map(|hook| Hook { script, told, ..hook });
+            let setup = Setup { kept: told, used: !told, prepared: told };
+            let record = Record { decided: Decided { hook, setup, ..record.decided }, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
         for role in [Role::Warming, Role::EndingOld, Role::EndingNew] {
@@ -400,13 +461,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_seen_of_a_second_copy_and_of_a_finish_goes_with_them() {
+    fn what_was_seen_of_a_second_copy_and_of_a_hook_goes_with_them() {
         let [mut with, mut without] = [example(); 2];
-        (without.decided.second, without.decided.finish) = (None, None);
-        (without.observed.second, without.observed.finish) = (Process::default(), Born::default());
-        let ghost = [&[SECOND_PROCESS, 8, 0][..], &[1; 8], &[FINISH_BORN, 8, 0], &[1; 8]].concat();
+        (without.decided.second, without.decided.hook, without.decided.controls) = (None, None, [None; CONTROLS]);
+        without.observed.controls = [Born::default(); CONTROLS];
+        (without.observed.second, without.observed.hook) = (Process::default(), Born::default());
+        let ghost = [&[SECOND_PROCESS, 8, 0][..], &[1; 8], &[HOOK_BORN, 8, 0], &[1; 8]].concat();
         assert_eq!(Record::decode(&[encoded(&without), ghost].concat()), Some(without));
-        (with.decided.second, with.decided.finish) = (None, None);
+        (with.decided.second, with.decided.hook, with.decided.controls) = (None, None, [None; CONTROLS]);
         assert_eq!(Record::decode(&encoded(&with)), Some(without));
     }
 
@@ -416,7 +478,17 @@ pub(crate) mod tests {
         record.observed.why = Text::new(&[b'x'; 64]);
         record.observed.notify = Text::new(&[b'x'; 16]);
         record.observed.supervise.version = Text::new(&[b'x'; 12]);
-        assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        let Decided { hook, controls: [control, _], .. } = record.decided;
+        record.decided.controls[1] = control;
+        record.observed.controls[1] = record.observed.controls[0];
+        // A script for which the service waits does not run beside the main copy, nor beside what is left of another.
+        let hook = hook.map(|hook| Hook { script: Script::Start, ..hook });
+        let up = Decided { hook: None, ..record.decided };
+        let down = Decided { main: None, health: None, reload: None, leftovers: Leftovers::default(), hook, ..up };
+        for decided in [up, down] {
+            let record = Record { decided, ..record }.without_ghost();
+            assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        }
     }
 
     #[test]
@@ -466,6 +538,10 @@ pub(crate) mod tests {
         record.decided.main = None;
         assert_eq!((record.pid(), record.status().pid), (None, NonZeroU32::new(17)));
         assert_eq!(record.status().run, Run::Finish);
+        for script in [Script::Start, Script::Up, Script::Stop] {
+            record.decided.hook = record.decided.hook.map(|hook| Hook { script, ..hook });
+            assert_eq!((record.status().pid, record.status().run), (None, Run::Down), "{script:?}");
+        }
     }
 
     #[test]
@@ -480,7 +556,9 @@ pub(crate) mod tests {
         for runs in [
             Decided { main: example.main, ..with(down) },
             Decided { second: example.second, ..with(down) },
-            Decided { finish: example.finish, ..with(down) },
+            Decided { hook: example.hook, ..with(down) },
+            Decided { controls: example.controls, ..with(down) },
+            Decided { setup: example.setup, ..with(down) },
             Decided { leftovers: example.leftovers, ..with(down) },
         ] {
             assert!(!rests(runs));

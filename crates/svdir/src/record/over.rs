@@ -1,33 +1,12 @@
-//! `finish` in the record, and the service that is down for good by itself.
-
-use std::num::NonZeroU32;
+//! The service that is down for good by itself, in the record.
 
 use super::Exit;
 use super::sections::{Fields, Writer};
 
-/// The `finish` that runs about the main copy, which has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finish {
-    /// Its process.
-    pub pid: NonZeroU32,
-}
-
-impl Finish {
-    /// Writes the pid.
-    pub(super) fn encode(self, section: &mut Writer<'_>) {
-        section.number(self.pid.get());
-    }
-
-    /// What [`encode`](Finish::encode) wrote. `None` if there is no pid.
-    pub(super) fn decode(section: &mut Fields<'_>) -> Option<Finish> {
-        Some(Finish { pid: NonZeroU32::new(section.number())? })
-    }
-}
-
 /// Why a service is down for good though nobody has told it to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// It is done: it has exited 0, and that is final.
+    /// It is done: it has exited 0, and that is final; or its `start` has, and there is no `run`.
     Done,
     /// It has failed: it has ended so, and that is final.
     Ended(Exit),
@@ -40,6 +19,8 @@ pub enum Over {
     },
     /// It has failed: its `finish` says so.
     Finish,
+    /// It has failed: its `start` has ended so.
+    Start(Exit),
     /// It has failed, for a reason that a later release knows.
     Unknown,
 }
@@ -53,6 +34,7 @@ impl Over {
             Over::Done => (2, None),
             Over::Ended(exit) => (3, Some(exit)),
             Over::Often { .. } => (4, None),
+            Over::Start(exit) => (5, Some(exit)),
         };
         section.byte(kind);
         section.put(&Exit::bytes(exit));
@@ -70,6 +52,7 @@ impl Over {
             2 => Over::Done,
             3 => Over::Ended(exit.unwrap_or(Exit::Unknown)),
             4 => Over::Often { times: section.byte(), seconds: section.number() },
+            5 => Over::Start(exit.unwrap_or(Exit::Unknown)),
             _ => Over::Unknown,
         }
     }
