@@ -129,4 +129,8 @@ fn see<S: System>(system: &mut S, services: &mut Services<S>, name: &OsStr, id: 
         complete = system.can_run(&run);
     }
     services.scan.seen(system.now(), name, id, complete);
+    // Without `run` it may be a service that its `start` sets up. When such a directory is complete, only the quiet in it tells.
+    if !complete && services.scan.is_filling(id) && system.can_run(&Path::new(name).join(names::START)) {
+        services.scan.seen(system.now(), name, id, true);
+    }
 }

@@ -172,6 +172,17 @@ fn what_is_done_without_run_stays_so_over_a_kill_and_an_upgrade_and_is_taken_dow
 }
 
 #[test]
+fn svscan_starts_a_service_without_run_when_its_directory_is_quiet() {
+    let scratch = Scratch::new();
+    scratch.mkdir("scan");
+    let _svscan = scratch.start("svscan", "svscan", &["scan"]);
+    scratch.mkdir("scan/mount");
+    scratch.script("scan/mount/start", "echo start >>done");
+    wait_until("it was set up", || fs::read_to_string(scratch.path("scan/mount/done")).is_ok_and(|it| it == "start\n"));
+    wait_until("it is done", || super::world::svstat(&scratch, "scan/mount").ends_with(", done"));
+}
+
+#[test]
 fn a_start_that_is_called_off_is_told_to_end_and_nothing_follows() {
     for_each_user(|user| {
         let (service, pid) = starting(user, Some(NOTES));
