@@ -18,6 +18,7 @@ use sys::notify::LONGEST;
 use sys::process::Change;
 use tai::Label;
 
+use super::notices;
 pub use super::processes::WATCHED;
 use crate::service::successor::Answer;
 
@@ -62,8 +63,12 @@ pub trait Kernel {
     /// before. Returns the event for the machine, which knows which processes are not left behind.
     fn look(&mut self, first: Pid, mode: KillMode, known: Option<Pid>, machine: &Machine) -> Event;
 
-    /// Returns whether `pid`, which was just reaped, was only a helper that closes descriptors of the service.
-    fn was_listener(&mut self, pid: Pid) -> bool;
+    /// Returns whether `pid`, which was just reaped, was only a helper: one that closes descriptors of the service, or
+    /// `notify`.
+    fn was_helper(&mut self, pid: Pid, said: &mut Warnings) -> bool;
+
+    /// Tells `notify` of an end, if there is one and that is to be told. It is told of starts by [`start`](Kernel::start).
+    fn tell(&mut self, notice: Option<notices::Notice>, said: &mut Warnings);
 
     /// Returns whether a process in this slot is watched that is not a child: that of a copy, or of a script for which the
     /// service waits.
@@ -168,7 +173,8 @@ pub trait Kernel {
     /// Executes the new file. Returns only if that failed, after a warning.
     fn succeed(&mut self, program: &Path, state: &[u8]);
 
-    /// Kills a new file that has not answered in time, and closes what could not be closed before.
+    /// Kills a new file that has not answered in time, and a `notify` that has not ended in time, and closes what could not be
+    /// closed before.
     fn end_late(&mut self);
 
     /// Removes the notify socket, and the cgroup of a service that `has_cgroup`, and closes what is kept for the service, before supervise exits.

@@ -11,6 +11,7 @@ mod kernel;
 mod knobs;
 mod leftovers;
 mod name;
+mod notices;
 mod processes;
 mod readiness;
 mod say;
@@ -49,6 +50,7 @@ use hold::Hold;
 use kernel::WATCHED;
 use knobs::Presence;
 use leftovers::Children;
+use notices::Notices;
 use processes::{Known, Processes};
 use readiness::ReadyPipe;
 use sockets::Sockets;
@@ -155,6 +157,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
             processes,
             children,
             log_pipe,
+            notices: Notices::default(),
             provisions: Provisions { presence: Presence::default(), notify, sockets, store },
             signals,
             hold,
@@ -244,6 +247,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
             processes,
             children,
             log_pipe: inherited.take(Key::LOG_PIPE),
+            notices: Notices::default(),
             provisions: Provisions {
                 presence: Presence::default(),
                 notify,

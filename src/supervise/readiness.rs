@@ -112,11 +112,11 @@ fn open_socket(socket: &mut NotifySocket, alone: bool, dir: &OsStr, said: &mut W
     }
     if !socket.is_open() && !wants_abstract() {
         match socket.open_file() {
-            Ok(()) => said.over("notify"),
+            Ok(()) => said.over("notify socket"),
             Err(error) => {
                 let place = files::shown(dir, names::NOTIFY);
                 let text = text!("unable to make ", place.0.as_slice(), ", taking an abstract socket");
-                said.warning("notify", text, &error);
+                said.warning("notify socket", text, &error);
             }
         }
     }

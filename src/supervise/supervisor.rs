@@ -18,7 +18,7 @@ use sys::process::Change;
 
 use super::cgroup::life_of;
 use super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
-use super::say;
+use super::{notices, say};
 use crate::service::files::shown;
 use crate::service::successor::Answer;
 
@@ -85,6 +85,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         if let Some(Slot::Job(Job::Health(_))) = self.machine.slot(pid) {
             return self.judged(pid, exit);
         }
+        self.kernel.tell(notices::Notice::of_end(&self.machine, pid, exit), &mut self.said);
         let is_main = self.machine.pid() == Some(pid);
         let life = life_of(pid, &self.machine, &self.told);
         let for_memory = life.is_some_and(|life| self.kernel.life_ended(life, pid, exit));
@@ -189,7 +190,7 @@ impl<K: Kernel> Supervisor<'_, K> {
     fn reap(&mut self) {
         while let Some((pid, change)) = self.kernel.reap() {
             if matches!(change, Change::Exited(_) | Change::Killed(_)) {
-                if self.kernel.was_listener(pid) {
+                if self.kernel.was_helper(pid, &mut self.said) {
                     continue;
                 }
                 self.ended[0] = Some(pid);

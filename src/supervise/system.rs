@@ -30,6 +30,7 @@ use super::hooks;
 use super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
 use super::knobs::{GIVEN_UP, health, is_essential, rules};
 use super::leftovers::Children;
+use super::notices::{self, Notices};
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
 use super::say::killed_for_memory;
@@ -49,6 +50,8 @@ pub struct System<'a> {
     /// The read end of the log pipe. It is never read, but keeps the pipe from breaking while both svscan and the
     /// logger are dead.
     pub log_pipe: Option<OwnedFd>,
+    /// What `notify` is told.
+    pub notices: Notices,
     pub provisions: Provisions,
     pub signals: Signals,
     pub hold: Hold,
@@ -66,7 +69,8 @@ impl System<'_> {
         }
         let Overview { copies, jobs, .. } = overview;
         let closers = self.provisions.notify.closers().map(pid_of);
-        let jobs = jobs.into_iter().flatten().chain(self.successor.asked()).chain(closers).collect();
+        let jobs =
+            jobs.into_iter().flatten().chain(self.successor.asked()).chain(closers).chain(self.notices.pid()).collect();
         Own { copies: copies.map(|copy| copy.map(|(pid, _)| pid)), jobs }
     }
 
@@ -122,7 +126,8 @@ impl<'s> Kernel for System<'s> {
 
     fn deadline(&self) -> Option<Tick> {
         let Provisions { notify, store, .. } = &self.provisions;
-        let deadlines = [self.rewrite(), self.successor.deadline(), notify.deadline(), store.deadline()];
+        let deadlines =
+            [self.rewrite(), self.successor.deadline(), notify.deadline(), store.deadline(), self.notices.deadline()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -147,9 +152,17 @@ impl<'s> Kernel for System<'s> {
         Event::Left(first, self.children.look(first, mode, known, &own))
     }
 
-    fn was_listener(&mut self, pid: Pid) -> bool {
+    fn was_helper(&mut self, pid: Pid, said: &mut Warnings) -> bool {
         let Provisions { notify, store, .. } = &mut self.provisions;
-        notify.ended(process_of(pid)) || store.ended(process_of(pid))
+        let was_listener = notify.ended(process_of(pid)) || store.ended(process_of(pid));
+        was_listener || self.notices.ended(pid, self.dir, said)
+    }
+
+    fn tell(&mut self, notice: Option<notices::Notice>, said: &mut Warnings) {
+        let notice = notice.filter(|_| self.provisions.presence.look().notify);
+        if let Some(notice) = notice.filter(|_| hooks::is_script(names::NOTIFY_SCRIPT, self.dir, said)) {
+            self.notices.tell(notice, self.dir, said);
+        }
     }
 
     fn is_watched(&self, slot: Slot) -> bool {
@@ -277,6 +290,7 @@ impl<'s> Kernel for System<'s> {
         {
             *self.processes.of_mut(slot) = Known { adopted: None, ready };
         }
+        self.tell(notices::Notice::of_start(&outcome.event), said);
         outcome
     }
 
@@ -361,6 +375,7 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn succeed(&mut self, program: &Path, state: &[u8]) {
+        self.notices.flush(self.dir);
         let Provisions { sockets, store, .. } = &self.provisions;
         let own = self.descriptors().map(|(_, fd)| fd);
         let open: Vec<BorrowedFd<'_>> = own.chain(sockets.descriptors()).chain(store.descriptors()).collect();
@@ -370,9 +385,11 @@ impl<'s> Kernel for System<'s> {
     fn end_late(&mut self) {
         self.successor.timeout();
         self.provisions.store.close_late();
+        self.notices.end_late(self.dir);
     }
 
     fn leave(&mut self, has_cgroup: bool) {
+        self.notices.flush(self.dir);
         self.provisions.notify.remove();
         self.provisions.store.leave();
         if has_cgroup {

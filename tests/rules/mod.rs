@@ -16,6 +16,7 @@ mod health;
 mod kill_mode;
 mod kill_tree;
 mod nonsense;
+mod notify;
 mod pace;
 mod ready;
 mod service;

@@ -21,6 +21,7 @@ use sys::process::Change;
 use tai::Label;
 
 use super::super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
+use super::super::notices;
 use super::hand::Hand;
 use super::happening::Ability;
 use super::hooks;
@@ -104,13 +105,17 @@ impl Kernel for Model {
         event
     }
 
-    fn was_listener(&mut self, Pid(pid): Pid) -> bool {
+    fn was_helper(&mut self, Pid(pid): Pid, _: &mut Warnings) -> bool {
         let mut world = self.call();
         let was = world.processes.get(pid).is_some_and(|process| process.what == What::Listener);
         if was {
             world.due.is_heard(pid);
         }
         was
+    }
+
+    fn tell(&mut self, _: Option<notices::Notice>, _: &mut Warnings) {
+        drop(self.call());
     }
 
     fn is_watched(&self, slot: Slot) -> bool {
