@@ -449,8 +449,9 @@ impl Machine {
     }
 
     fn exit(&mut self, now: Tick, there: Scripts, todo: &mut Actions) {
-        self.copies.asks(Command::Exit, Command::Exit, there, todo);
         self.copies.cancel(now, todo);
+        // Behind the signals: a successor believes that what the record says was sent was sent.
+        self.copies.asks(Command::Exit, Command::Exit, there, todo);
         self.life.want_exit();
         todo.push(Action::Announce);
         self.settle(todo);
