@@ -2,6 +2,7 @@
 
 mod check_in_place_of_notifyoncheck;
 mod check_is_run_by_supervise;
+mod control_is_not_waited_for_without_end;
 mod deaths_are_kept_where_asked_for;
 mod exit_waits_for_the_end;
 mod finish_can_give_up;
