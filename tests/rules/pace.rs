@@ -38,15 +38,19 @@ fn the_pace_doubles_up_to_the_backoff_and_svstat_says_when_the_next_start_is() {
 fn up_in_a_long_pace_starts_at_once() {
     for_each_user(|user| {
         for letter in ["-u", "-o", "-R"] {
-            let service = Service::new(user, ENDS, &[("end", "exit 1"), ("backoff", "1h")]).start();
-            service.wait_svstat("down S seconds, normally up, want up, next start in S seconds");
-            let due = due_after(&service, 4);
-            service.put("end", "exec sleep 1000");
-            service.svc(letter);
-            assert_eq!(service.wait(&["--wait=up"]).code, 0, "{letter}");
-            service.wait_starts(5);
-            // Without the command it would have been eight seconds after the last start.
-            assert!(born(&service) < due, "{letter}");
+            let starts_early = || {
+                let service = Service::new(user, ENDS, &[("end", "exit 1"), ("backoff", "1h")]).start();
+                service.wait_svstat("down S seconds, normally up, want up, next start in S seconds");
+                let due = due_after(&service, 4);
+                service.put("end", "exec sleep 1000");
+                service.svc(letter);
+                assert_eq!(service.wait(&["--wait=up"]).code, 0, "{letter}");
+                service.wait_starts(5);
+                // Without the command it would have been eight seconds after the last start.
+                born(&service) < due
+            };
+            // A busy machine may not get to the command in time.
+            assert!((0..5).any(|_| starts_early()), "{letter}");
         }
     });
 }

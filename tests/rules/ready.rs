@@ -127,8 +127,8 @@ fn a_service_that_pauses_is_not_judged_and_has_its_time_anew() {
 #[test]
 fn it_holds_over_a_kill_and_an_upgrade_of_supervise() {
     for_each_user(|user| {
-        for upgrade in [false, true] {
-            let mut service = awaited(user, NEVER, "8s", &[]).start();
+        testkit::for_each(&[false, true], |&upgrade| {
+            let mut service = awaited(user, NEVER, "20s", &[]).start();
             let pid = service.wait_up();
             if upgrade {
                 assert_eq!(service.wait(&["--reexec"]).code, 0);
@@ -137,8 +137,8 @@ fn it_holds_over_a_kill_and_an_upgrade_of_supervise() {
                 service.supervise();
             }
             assert_eq!(service.wait_up(), pid);
-            wait_ended(&service, pid, "8s");
-        }
+            wait_ended(&service, pid, "20s");
+        });
         // It was started where there was no limit, and keeps that.
         let mut service = Service::new(user, LIVES, &[("notification-fd", "7")]).start();
         let pid = service.wait_up();
