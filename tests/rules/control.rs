@@ -35,6 +35,8 @@ fn asked(user: User, letters: &str) -> (Service, u32) {
     let run = service.wait_up();
     service.svc(letters);
     service.wait_ends("run\nt\n");
+    // A supervise that is killed before it has written this has not obeyed yet.
+    wait_until("the record says so", || service.record().decided.controls[0].is_some());
     (service, run)
 }
 
