@@ -265,9 +265,10 @@ fn the_next_supervise_waits_for_a_script_and_sends_what_that_has_kept_back() {
         }
         // One that has ended meanwhile is believed to have kept nothing back.
         let (mut service, run) = asked(user, "-t");
+        let script = service.record().decided.controls[0].expect("it runs").pid.get();
         service.kill_supervise();
         service.remove("hold");
-        std::thread::sleep(Duration::from_millis(200));
+        wait_until("it has ended", || !lives(script));
         service.supervise();
         service.wait_restart(run);
     });
