@@ -54,7 +54,7 @@ fn what_the_knobs_say_is_sent_from_the_next_command_on() {
     wait_told(&scratch, "USR1");
     svc(&scratch, "-d", "a");
     wait_told(&scratch, "INT");
-    assert!(svstat(&scratch, "a").ends_with(", want down"));
+    wait_until("it is wanted down", || svstat(&scratch, "a").ends_with(", want down"));
     svc(&scratch, "-u", "a");
     scratch.write("a/down-signal", "kill");
     svc(&scratch, "-r", "a");

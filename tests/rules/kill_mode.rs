@@ -566,5 +566,7 @@ fn a_service_without_the_file_makes_no_further_call_at_a_restart() {
     for none in ["waitid(", "setpgid(", "prctl(", "pidfd_open(", "kill(", "kill-mode", "flag-", "/proc/"] {
         assert!(!calls.contains(none), "{none}: {calls}");
     }
-    assert_eq!(calls.matches("statx(AT_FDCWD, \".\"").count(), 1, "{calls}");
+    // As built for musl, it is another call.
+    let looks = calls.lines().filter(|call| call.contains("stat") && call.contains("\".\",")).count();
+    assert_eq!(looks, 1, "{calls}");
 }
