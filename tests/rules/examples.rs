@@ -25,6 +25,7 @@ fn copy(scratch: &Scratch) {
     for made in [
         "cleanup/last",
         "job/result",
+        "limit/last",
         "health/sick",
         "helpers/helper",
         "ready/stuck",
@@ -62,6 +63,9 @@ fn each_service_of_the_examples_does_what_it_says() {
     assert!(scratch.path("rules/job/result").exists());
     said_so("pace", ", next start in ");
     said_so("limit", ", failed: ended 5 times in ");
+    let deaths = scratch.run("svstat", &["--deaths", "rules/limit"]).out();
+    assert_eq!(deaths.lines().filter(|line| line.ends_with(": exited 78")).count(), 5, "{deaths}");
+    wait_until("the last end was told", || scratch.text("rules/limit/last") == "run exit 78\n");
     // Where the kernel gives no limits, that is said.
     let long = || scratch.run("svstat", &["--long", "rules/memory"]).out();
     wait_until("it is limited", || long().contains(", killed for memory") || long().contains(", cgroup"));
