@@ -60,7 +60,8 @@ impl World {
         let known = (self.machine.pid(), self.machine.second_pid(), self.machine.hook().pid());
         assert_eq!(known, (self.main, self.second, self.hook));
         let decided = self.machine.decided();
-        let is_over = decided.over.is_some() && self.hook.is_none();
+        // While a script runs, or something is left of the service, this is what follows if nobody wants it up.
+        let is_over = decided.over.is_some() && self.hook.is_none() && !decided.leftovers.ending;
         assert!(!is_over || (self.main.is_none() && decided.service.want == Want::Down), "it is over and goes on");
         if let Some(run) = self.health.filter(|run| !run.killed) {
             assert_eq!(self.main, Some(run.about), "another one than the main copy is judged");
