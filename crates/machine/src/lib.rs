@@ -6,6 +6,7 @@
 
 pub mod actions;
 pub mod hupwatch;
+pub mod order;
 pub mod overlap;
 pub mod probe;
 pub mod runs;

@@ -1,0 +1,154 @@
+//! What waits for what: the cycles that are broken, and the waves of an orderly stop.
+//!
+//! A service needs those that it names. Nobody has the whole picture at a start: each supervise reads what its own service needs, and what those need, from plain
+//! files. So a cycle is broken by a rule that each of them can apply alone, with the same result: the service whose name is the first of the cycle, in the order of
+//! bytes, does not wait for the one that leads back to it. Every cycle has a first name, so none is left; and what is no part of a cycle is never touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Returns the way from `needed` back to `service`, which needs it, if that closes a cycle in which `service` has the first name: then `service` takes `needed` for
+/// nothing. The way begins with `needed` and ends before `service`. `needs` says what a service needs.
+///
+/// Each service is asked for once at most, and at most `most` of them are; what cannot be seen closes no cycle.
+pub fn closes<N: Ord + Clone>(
+    service: &N,
+    needed: &N,
+    mut needs: impl FnMut(&N) -> Vec<N>,
+    most: usize,
+) -> Option<Vec<N>> {
+    if needed == service {
+        return Some(Vec::new());
+    }
+    if needed < service {
+        return None;
+    }
+    // Who has led to each one that was found.
+    let mut from: BTreeMap<N, Option<N>> = BTreeMap::from([(needed.clone(), None)]);
+    let mut open = vec![needed.clone()];
+    let mut asked = 0;
+    while let Some(next) = open.pop().filter(|_| asked < most) {
+        asked += 1;
+        for name in needs(&next) {
+            if name == *service {
+                let mut way = vec![next.clone()];
+                while let Some(Some(earlier)) = way.last().and_then(|last| from.get(last)) {
+                    way.push(earlier.clone());
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if name > *service && !from.contains_key(&name) {
+                from.insert(name.clone(), Some(next.clone()));
+                open.push(name);
+            }
+        }
+    }
+    None
+}
+
+/// The waves in which services are stopped: those in the first wave nobody needs, those in the next one only services of earlier waves need, and so on. Cycles are
+/// broken as [`closes`] says; names that are no key are nothing.
+pub fn waves<N: Ord + Clone>(needs: &BTreeMap<N, BTreeSet<N>>) -> Vec<Vec<N>> {
+    let needs_of = |name: &N| needs.get(name).into_iter().flatten().cloned().collect::<Vec<N>>();
+    let kept = |service: &N, needed: &N| {
+        needs.contains_key(needed) && closes(service, needed, needs_of, needs.len()).is_none()
+    };
+    let edges: BTreeMap<&N, Vec<&N>> = needs
+        .iter()
+        .map(|(service, needed)| (service, needed.iter().filter(|&needed| kept(service, needed)).collect()))
+        .collect();
+    let mut count: BTreeMap<&N, usize> = needs.keys().map(|name| (name, 0)).collect();
+    for needed in edges.values().flatten() {
+        *count.entry(needed).or_default() += 1;
+    }
+    let mut waves = Vec::new();
+    let mut wave: Vec<&N> = count.iter().filter(|&(_, &count)| count == 0).map(|(&name, _)| name).collect();
+    while !wave.is_empty() {
+        let mut next = Vec::new();
+        for needed in wave.iter().filter_map(|name| edges.get(name)).flatten() {
+            let left = count.entry(needed).or_default();
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                next.push(*needed);
+            }
+        }
+        next.sort_unstable();
+        waves.push(std::mem::replace(&mut wave, next).into_iter().cloned().collect());
+    }
+    waves
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Graph = BTreeMap<u8, BTreeSet<u8>>;
+
+    fn graph(edges: &[(u8, u8)]) -> Graph {
+        let mut graph = Graph::new();
+        for &(service, needed) in edges {
+            graph.entry(service).or_default().insert(needed);
+            graph.entry(needed).or_default();
+        }
+        graph
+    }
+
+    fn way(edges: &[(u8, u8)], service: u8, needed: u8) -> Option<Vec<u8>> {
+        let graph = graph(edges);
+        closes(&service, &needed, |name| graph[name].iter().copied().collect(), 100)
+    }
+
+    #[test]
+    fn the_first_name_of_a_cycle_does_not_wait() {
+        let cycle = [(1, 2), (2, 3), (3, 1), (3, 4)];
+        assert_eq!(way(&cycle, 1, 2), Some(vec![2, 3]));
+        assert_eq!(way(&cycle, 2, 3), None);
+        assert_eq!(way(&cycle, 3, 1), None);
+        assert_eq!(way(&cycle, 3, 4), None);
+        assert_eq!(way(&[(1, 1)], 1, 1), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_stop_goes_from_what_nobody_needs_to_what_all_need() {
+        let site = [(9, 5), (9, 6), (5, 2), (6, 2), (2, 1), (7, 200)];
+        let mut site = graph(&site);
+        site.remove(&200);
+        assert_eq!(waves(&site), [vec![7, 9], vec![5, 6], vec![2], vec![1]]);
+        assert_eq!(waves(&graph(&[(1, 2), (2, 1)])), [[2], [1]]);
+        assert_eq!(waves(&Graph::new()), [[0_u8; 0]; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_cycle_is_left_and_nothing_else_is_broken(edges in prop::collection::vec((0..8_u8, 0..8_u8), 0..24)) {
+            let graph = graph(&edges);
+            let reaches = |from: u8, to: u8| {
+                let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+                while let Some(next) = open.pop() {
+                    if next == to {
+                        return true;
+                    }
+                    if seen.insert(next) {
+                        open.extend(&graph[&next]);
+                    }
+                }
+                false
+            };
+            let is_kept = |service, needed| way(&edges, service, needed).is_none();
+            let waves = waves(&graph);
+            let wave_of = |name: u8| waves.iter().position(|wave| wave.contains(&name));
+            prop_assert_eq!(waves.iter().map(Vec::len).sum::<usize>(), graph.len());
+            for (&service, needed) in &graph {
+                for &needed in needed {
+                    if is_kept(service, needed) {
+                        prop_assert!(wave_of(service) < wave_of(needed), "{} needs {}", service, needed);
+                    } else {
+                        prop_assert!(reaches(needed, service), "{} and {} are in no cycle", service, needed);
+                    }
+                }
+            }
+        }
+    }
+}
