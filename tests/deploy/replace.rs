@@ -380,6 +380,8 @@ fn a_socket_that_only_the_old_copy_has_is_closed_with_it_after_an_upgrade_too() 
     let go = scratch.write("a/go", "");
     let supervise = scratch.start("supervise", "supervise", &["a"]);
     let first = wait_up(&scratch, "a");
+    // A shell that still waits has a child, which may live a little longer than the shell and has the sockets too.
+    assert_eq!(scratch.run("svc", &["--wait=ready", "a"]).code, 0);
     std::fs::remove_file(&go).expect("it is there");
     std::fs::remove_file(scratch.path("a/sockets/old")).expect("it is there");
     svc(&scratch, "-R", "a");

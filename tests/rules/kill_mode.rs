@@ -240,6 +240,7 @@ fn what_has_ended_and_is_not_reaped_by_its_parent_is_not_left() {
             let zombie = || testkit::children(parent).into_iter().find(|&child| state(child) == Some('Z'));
             let zombie = wait_for("it has ended", zombie);
             assert_eq!(testkit::group(zombie), Some(run));
+            wait_until("its parent has left the group", || testkit::group(parent) == Some(parent));
             signal(run, "KILL");
             service.wait_restart(run);
             assert!(lives(parent) && state(zombie) == Some('Z'));
