@@ -220,7 +220,7 @@ impl Scratch {
         loop {
             // Repeat until none is left: a supervise may just have started another process.
             let left = self.processes();
-            if left.is_empty() || begin.elapsed() > Duration::from_secs(10) {
+            if left.is_empty() || begin.elapsed() > Duration::from_secs(60) {
                 return;
             }
             for chunk in left.chunks(500) {
