@@ -237,10 +237,11 @@ fn what_has_ended_and_is_not_reaped_by_its_parent_is_not_left() {
             let run = "sh ./helper & echo >>starts; exec sleep 1000";
             let service = Service::new(user, run, &[("kill-mode", mode), ("helper", helper_does)]).start();
             let (run, parent) = (service.wait_up(), helper(&service, None));
+            // Before that it reaps its children: one of them moves the file.
+            wait_until("it has left the group", || testkit::group(parent) == Some(parent));
             let zombie = || testkit::children(parent).into_iter().find(|&child| state(child) == Some('Z'));
-            let zombie = wait_for("it has ended", zombie);
+            let zombie = wait_for("its child has ended", zombie);
             assert_eq!(testkit::group(zombie), Some(run));
-            wait_until("its parent has left the group", || testkit::group(parent) == Some(parent));
             signal(run, "KILL");
             service.wait_restart(run);
             assert!(lives(parent) && state(zombie) == Some('Z'));
