@@ -41,7 +41,7 @@ fn stop_under_load() {
         scratch.service(&format!("scan/{service}/log"), "exec multilog s2147483647 ./main");
     }
     let init = Init::start(&scratch, &["--grace", FOREVER]);
-    let log = |service: &str| scratch.path(&format!("scan/{service}/log/main/current"));
+    let log = |service: &str| scratch.path(format!("scan/{service}/log/main/current"));
     for service in services {
         let length = || fs::metadata(log(service)).map_or(0, |log| log.len());
         wait_until("it has written some lines", || length() >= SOME);
