@@ -133,7 +133,7 @@ fn used() -> Text {
         return clauses;
     };
     if let Ok(processes) = cgroup.processes() {
-        clauses.add(&[&", processes ", &processes]);
+        clauses.add(&[&", processes ", &(processes.len() as u64)]);
     }
     if let Some(memory) = cgroup.memory() {
         clauses.add(&[&", memory ", &memory, &" bytes"]);

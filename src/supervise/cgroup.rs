@@ -1,6 +1,9 @@
 //! The cgroup of a service that has `cgroup/`: it carries the limits, and in it there is one for each life of the service, so that the end of an old copy is not
 //! that of a new one.
 //!
+//! A service whose `kill-mode` is `tree` has one too, without limits, if that can be had: whatever a life has started stays in it, also when supervise is killed
+//! meanwhile and cannot tell any more what descends from what.
+//!
 //! Each file in `cgroup/` has the name of a file of the kernel's, and what is to be written there. They are read at each start. If the cgroup cannot be had, or
 //! the kernel refuses a limit, the service is not started: without its limits it might take the machine down.
 //!
@@ -105,6 +108,22 @@ fn try_to_prepare(alive: [u32; 2], dir: &OsStr, said: &mut Warnings) -> Result<L
         let lines = value.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         lines.into_iter().try_for_each(|line| cgroup.write(&name, line)).map_err(|error| Refusal(file, error))?;
     }
+    Ok(begin(&cgroup, alive)?)
+}
+
+/// Makes a cgroup without limits for the life that begins, as [`prepare`] does, for a service without `cgroup/`. `None` if there can be none: nobody has asked for it,
+/// so nothing is said.
+#[inline(never)]
+pub fn prepare_bare(alive: [u32; 2], dir: &OsStr, said: &mut Warnings) -> Option<Life> {
+    let made = find(alive).and_then(|(parent, kept)| {
+        let cgroup = kept.map_or_else(|| make(&parent, dir, said), Ok)?;
+        begin(&cgroup, alive)
+    });
+    made.inspect_err(|error| log::info!("{}: no cgroup: {error}", dir.display())).ok()
+}
+
+/// Makes a cgroup for the life that begins in that of the service.
+fn begin(cgroup: &Cgroup, alive: [u32; 2]) -> io::Result<Life> {
     let numbers = cgroup.names()?.into_iter().filter_map(|name| number(&name));
     let number = numbers.chain(alive).max().unwrap_or(0).saturating_add(1);
     let entrance = cgroup.make(&life_name(number))?.entrance()?;
@@ -183,6 +202,26 @@ fn life_name(number: u32) -> OsString {
 
 fn number(name: &OsStr) -> Option<u32> {
     name.to_str()?.parse().ok()
+}
+
+/// The lives in the cgroup of the service, but for these. None if there is no such cgroup, or this process has been started there itself, and would be taken for one
+/// of the service.
+#[inline(never)]
+pub fn lives_but(spared: &[u32]) -> Vec<Cgroup> {
+    let Some((_, cgroup)) = recorded() else {
+        return Vec::new();
+    };
+    if Cgroup::own().is_ok_and(|own| own.path().starts_with(cgroup.path())) {
+        return Vec::new();
+    }
+    let names = cgroup.names().unwrap_or_default();
+    let others = names.iter().filter(|name| number(name).is_some_and(|number| !spared.contains(&number)));
+    others.filter_map(|name| cgroup.below(name).ok()).collect()
+}
+
+/// Returns whether the service has a cgroup, by which all that is left behind can be found.
+pub fn is_there() -> bool {
+    recorded().is_some()
 }
 
 /// The life that ends with the process `pid` of a copy, before the machine is told that; `None` if it has no cgroup.

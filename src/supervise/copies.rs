@@ -6,8 +6,8 @@ use std::io;
 use cli::{Text, Warnings, text};
 use machine::Pid;
 use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Slot, Start};
-use svdir::names;
 use svdir::record::{self as sections, Observed, Process, Record};
+use svdir::{KillMode, names};
 use sys::{fd, oom};
 
 use super::cgroup::{self, Life};
@@ -86,7 +86,7 @@ impl Provisions {
         let present = self.presence.look();
         let mode = knobs::kill_mode(present, dir, scene.said)?;
         self.open_sockets(slot, present, scene)?;
-        let life = prepare_life(present, scene)?;
+        let life = prepare_life(present, mode, scene)?;
         let number = life.as_ref().map_or(0, |life| life.number);
         let alone = scene.machine.pid().is_none() && scene.machine.second_pid().is_none();
         let notification = Notification::prepare(dir, present, &mut self.notify, alone, scene.said);
@@ -105,7 +105,11 @@ impl Provisions {
             }
         };
         scene.said.over("clash");
-        let plan = plan.within(life.map(|life| life.entrance));
+        let plan = match life.map(|life| life.entrance) {
+            Some(entrance) if present.cgroup => plan.within(entrance),
+            Some(entrance) => plan.within_if_it_can(entrance),
+            None => plan,
+        };
         let (since, at) = (now(), tick());
         let seen = Process { since, ready_pipe: notification.pipe_id(), life: number, ..Process::default() };
         let (declares, check, tells) = (notification.any(), notification.check, notification.socket);
@@ -229,12 +233,15 @@ impl Scene<'_> {
     }
 }
 
-/// Makes a cgroup for the copy that is to be started, if the service asks for one; otherwise removes what was made before.
-fn prepare_life(present: Present, scene: &mut Scene<'_>) -> Result<Option<Life>, Text> {
+/// Makes a cgroup for the copy that is to be started, if the service asks for one, or can do with one; otherwise removes what was made before.
+fn prepare_life(present: Present, mode: KillMode, scene: &mut Scene<'_>) -> Result<Option<Life>, Text> {
     let Observed { main, second, .. } = scene.now.observed;
     let alive = [scene.machine.pid().map_or(0, |_| main.life), scene.machine.second_pid().map_or(0, |_| second.life)];
     if present.cgroup {
         return cgroup::prepare(alive, scene.dir, scene.said).map(Some);
+    }
+    if mode == KillMode::Tree {
+        return Ok(cgroup::prepare_bare(alive, scene.dir, scene.said));
     }
     if [main.life, second.life] != [0; 2] {
         cgroup::leave();

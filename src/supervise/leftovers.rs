@@ -8,6 +8,7 @@
 use machine::Pid;
 use machine::supervise::{Left, Machine};
 use svdir::KillMode;
+use svdir::record::Observed;
 use sys::proc;
 use sys::process::{self, Change};
 
@@ -33,12 +34,15 @@ impl Children {
         }
     }
 
-    /// Goes on with the copies of a predecessor.
-    pub fn resume(machine: &Machine) -> Children {
+    /// Goes on with the copies of a predecessor, and with what it has noted of them.
+    pub fn resume(machine: &Machine, told: &Observed) -> Children {
         let mut children = Children::default();
         children.adopt(machine.overview().leads());
         let overview = machine.overview();
         let copies = overview.copies.map(|copy| copy.map(|(pid, _)| pid));
+        for (copy, seen) in copies.into_iter().zip([told.main, told.second]) {
+            copy.into_iter().for_each(|pid| children.trees.lives_in(pid, seen.life, copies));
+        }
         let own = Own { copies, jobs: overview.jobs.into_iter().flatten().collect() };
         for copy in [machine.main(), machine.second()].into_iter().flatten() {
             if let Some(first) = copy.group.filter(|_| copy.mode == KillMode::Tree) {

@@ -143,7 +143,7 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
         Some(process) => Sockets::adopt(process, dir, &mut said),
         None => Sockets::default(),
     };
-    let children = Children::resume(&machine);
+    let children = Children::resume(&machine, &told);
     let copies = [&processes.main, &processes.second].map(|known| known.adopted.as_ref());
     let store = if predecessor == 0 { Store::default() } else { Store::adopt(copies, predecessor, dir, &mut said) };
     Ok(Box::new(Supervisor {
@@ -226,7 +226,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
     if environ::take(BELOW_INIT).is_some() {
         machine.know_init(true);
     }
-    let children = Children::resume(&machine);
+    let children = Children::resume(&machine, &observed);
     let store = Store::inherit(&handover.stored, present.fd_store, dir, &mut said).with_context(|| unable(dir))?;
     let mut supervisor = Box::new(Supervisor {
         dir,

@@ -30,8 +30,8 @@ pub struct Plan<'a> {
     nowhere: Option<File>,
     /// The process leads a process group of its own.
     group: bool,
-    /// The way into the cgroup in which the process is to be.
-    entrance: Option<Entrance>,
+    /// The way into the cgroup in which the process is to be, and whether it is started only there.
+    entrance: Option<(Entrance, bool)>,
 }
 
 /// The error if two descriptors ask for the same number.
@@ -99,10 +99,16 @@ impl<'a> Plan<'a> {
         Plan { group: true, ..self }
     }
 
-    /// Puts the process into a cgroup before it executes the program, if there is one.
+    /// Puts the process into a cgroup before it executes the program.
     #[must_use]
-    pub fn within(self, entrance: Option<Entrance>) -> Plan<'a> {
-        Plan { entrance, ..self }
+    pub fn within(self, entrance: Entrance) -> Plan<'a> {
+        Plan { entrance: Some((entrance, true)), ..self }
+    }
+
+    /// Puts the process into a cgroup before it executes the program. If that fails, it executes the program where it is.
+    #[must_use]
+    pub fn within_if_it_can(self, entrance: Entrance) -> Plan<'a> {
+        Plan { entrance: Some((entrance, false)), ..self }
     }
 
     /// Gives the process `nowhere` as stdin and stdout: otherwise its stdin could be the log pipe, or its output would
@@ -147,7 +153,7 @@ struct Birth<'a, 'b, 'r> {
     handed: &'a mut PassedFds<'b>,
     nowhere: Option<&'a File>,
     group: bool,
-    entrance: Option<&'a Entrance>,
+    entrance: Option<&'a (Entrance, bool)>,
     earliest: u64,
     record: Option<&'r dyn Fn(Pid, Born) -> Slot<'r>>,
     /// The time of birth, and whether the record was written. The child sets this for supervise.
@@ -163,7 +169,11 @@ impl Birth<'_, '_, '_> {
         let born = Born { earliest: self.earliest, latest: clock::since_boot() };
         let written = self.record.map_or(Ok(()), |record| record(pid_of(process::own_pid()), born).write());
         self.announced.set(Some((born, written.is_ok())));
-        let entered = || self.entrance.map_or(Ok(()), Entrance::enter);
+        let entered = || match self.entrance {
+            Some((entrance, true)) => entrance.enter(),
+            Some((entrance, false)) => entrance.enter().or(Ok(())),
+            None => Ok(()),
+        };
         match written.map_err(Failure::Record).and_then(|()| entered().map_err(Failure::Cgroup)) {
             Err(failure) => failure,
             Ok(()) => Failure::Exec(self.prepare().err().unwrap_or_else(|| self.program.exec(self.file))),

@@ -211,6 +211,7 @@ impl<'s> Kernel for System<'s> {
     fn follow(&mut self, slot: Slot, old: Pid, new: Pid, user: u32) -> io::Result<Born> {
         let process = takeover::find_moved(&self.provisions.notify, old, new, user)?;
         let born = record::born(process.birth());
+        self.children.trees.moved(old, new);
         // A child of ours reports its end by itself: only a process that is not our child is watched.
         self.processes.of_mut(slot).adopted =
             Some(process).filter(|process| proc::parent(process.pid()) != Some(process::own_pid()));
@@ -289,6 +290,10 @@ impl<'s> Kernel for System<'s> {
             && !matches!(slot, Slot::Job(Job::Control(..)))
         {
             *self.processes.of_mut(slot) = Known { adopted: None, ready };
+        }
+        if let (Event::Started(Slot::Main | Slot::Second, start), Some(seen)) = (outcome.event, outcome.seen) {
+            let others = machine.overview().copies.map(|copy| copy.map(|(pid, _)| pid));
+            self.children.trees.lives_in(start.pid, seen.life, others);
         }
         self.tell(notices::Notice::of_start(&outcome.event), said);
         outcome

@@ -5,105 +5,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use sys::cgroup::Cgroup;
-use testkit::{is_root, lives, signal, skip, wait_for, wait_until};
+use testkit::{Running, Scratch, is_root, lives, needs_program, signal, wait_for, wait_until};
 
+use super::place::{Place, nobody, path};
 use super::service::{LIVES, Service, User, for_each_user};
-
-/// A cgroup for one test.
-struct Place {
-    own: Cgroup,
-    name: OsString,
-    cgroup: Cgroup,
-}
-
-impl Place {
-    /// Makes a cgroup that belongs to the user. `None`, and a line on stderr, if there can be none.
-    fn new(user: User) -> Option<Place> {
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let name = OsString::from(format!("uphold-test-{}-{number}", std::process::id()));
-        let made = Cgroup::own().and_then(|own| Ok((own.make(&name)?, own)));
-        let (cgroup, own) = match made {
-            Ok(made) => made,
-            Err(error) if is_root() => {
-                skip(&format!("no cgroup can be made: {error}"));
-                return None;
-            }
-            // An ordinary user rarely has a cgroup of his own.
-            Err(error) => {
-                let line = format!("skipped a test of cgroup/: no cgroup can be made: {error}\n");
-                let _ = io::stderr().write_all(line.as_bytes());
-                return None;
-            }
-        };
-        let place = Place { own, name, cgroup };
-        if user == User::Ordinary {
-            let owner = nobody();
-            for file in ["", "cgroup.procs", "cgroup.subtree_control"] {
-                chown(place.path().join(file), Some(owner), Some(owner)).expect("root may do that");
-            }
-        }
-        Some(place)
-    }
-
-    /// The directory of the cgroup.
-    fn path(&self) -> PathBuf {
-        path(&self.cgroup)
-    }
-
-    /// Moves a process there.
-    fn take(&self, pid: u32) {
-        self.cgroup.write(OsStr::new("cgroup.procs"), pid.to_string().as_bytes()).expect("it is ours");
-    }
-
-    /// The names of the cgroups in it.
-    fn names(&self) -> Vec<OsString> {
-        let mut names = self.cgroup.names().expect("they are told");
-        names.sort();
-        names
-    }
-
-    /// The cgroup of the service, which is the only one in it.
-    fn service(&self) -> Cgroup {
-        let names = self.names();
-        assert_eq!(names.len(), 1, "{names:?}");
-        self.cgroup.below(&names[0]).expect("it is there")
-    }
-
-    /// The lives that the cgroup of the service has.
-    fn lives(&self) -> Vec<OsString> {
-        let mut lives = self.service().names().expect("they are told");
-        lives.sort();
-        lives
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = self.cgroup.kill();
-        for _ in 0..500 {
-            if self.own.remove(&self.name).is_ok() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
-}
-
-fn path(cgroup: &Cgroup) -> PathBuf {
-    format!("/proc/self/fd/{}/", cgroup.as_fd().as_raw_fd()).into()
-}
-
-fn nobody() -> u32 {
-    65534
-}
 
 /// The path of the cgroup of a process.
 fn cgroup_of(pid: u32) -> PathBuf {
@@ -403,7 +313,7 @@ fn svscan_moves_to_a_leaf_and_the_services_are_beside_it() {
     symlink("../web", service.scratch.path("scan/web")).expect("a link");
     let mut command = Command::new("sh");
     let enter = "echo 0 >\"$0/cgroup.procs\" && exec \"$@\"";
-    command.args(["-c", enter]).arg(format!("/proc/{}/fd/{}", std::process::id(), place.cgroup.as_fd().as_raw_fd()));
+    command.args(["-c", enter]).arg(place.directory());
     command.arg(service.scratch.suite().path("svscan")).args(["--cgroup", "scan"]).current_dir(service.scratch.root());
     let svscan = testkit::start(command.stdin(Stdio::null()));
     let first = super::world::wait_up(&service.scratch, "scan/web");
@@ -415,4 +325,60 @@ fn svscan_moves_to_a_leaf_and_the_services_are_beside_it() {
     drop(svscan);
     let svscan = testkit::start(&mut command);
     wait_until("it has moved", || cgroup_of(svscan.pid()) == leaf);
+}
+
+/// Starts svscan in a mount and a cgroup namespace of its own, whose first cgroup is that place, as in a container.
+fn contained(place: &Place, scratch: &Scratch, mount: &str, options: &[&str]) -> Option<Running> {
+    let unshare = needs_program("unshare")?;
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo 0 >\"$0/cgroup.procs\" && exec \"$@\""]).arg(place.directory());
+    command.arg(unshare).args(["--cgroup", "--mount", "--fork", "--kill-child", "sh", "-c"]);
+    command.arg(format!("mount -t cgroup2 cgroup /sys/fs/cgroup && {mount} && exec \"$0\" \"$@\""));
+    command.arg(scratch.suite().path("svscan")).args(options).arg("scan").current_dir(scratch.root());
+    Some(testkit::start(command.env("PATH", scratch.suite().search_path()).stdin(Stdio::null())))
+}
+
+#[test]
+fn in_a_container_with_a_cgroup_namespace_the_services_are_beside_svscan() {
+    let Some(place) = Place::new(User::Own).filter(|_| is_root()) else {
+        return;
+    };
+    let scratch = Scratch::new();
+    scratch.service("scan/web", "cat /proc/self/cgroup >groups; exec sleep 1000");
+    scratch.mkdir("scan/web/cgroup");
+    let Some(_svscan) = contained(&place, &scratch, "true", &["--cgroup"]) else {
+        return;
+    };
+    let web = super::world::wait_up(&scratch, "scan/web");
+    let names = place.names();
+    let [leaf, service] = names.as_slice() else { panic!("{names:?}") };
+    assert_eq!(leaf, "uphold-svscan");
+    assert_eq!(cgroup_of(web), place.cgroup.path().join(service).join("1"));
+    // The service sees nothing of what is outside.
+    let seen = || scratch.text("scan/web/groups").lines().find_map(|line| line.strip_prefix("0::").map(PathBuf::from));
+    assert_eq!(wait_for("it has looked", seen), Path::new("/").join(service).join("1"));
+}
+
+#[test]
+fn in_a_container_whose_cgroups_are_read_only_no_cgroup_is_made_and_a_tree_is_known_by_descent() {
+    let Some(place) = Place::new(User::Own).filter(|_| is_root()) else {
+        return;
+    };
+    let scratch = Scratch::new();
+    scratch.service("scan/tree", "setsid sleep 1000 & echo $! >left; exec sleep 1000");
+    scratch.write("scan/tree/kill-mode", "tree");
+    scratch.service("scan/web", LIVES);
+    scratch.mkdir("scan/web/cgroup");
+    let read_only = "mount -o remount,bind,ro /sys/fs/cgroup";
+    let Some(_svscan) = contained(&place, &scratch, read_only, &[]) else {
+        return;
+    };
+    let svstat = || scratch.run("svstat", &["scan/web"]).out();
+    wait_until("it is held back", || svstat().ends_with(", cgroup: read-only file system\n"));
+    let tree = super::world::wait_up(&scratch, "scan/tree");
+    assert_eq!(cgroup_of(tree), place.cgroup.path());
+    let left = wait_for("it has a child", || scratch.text("scan/tree/left").trim().parse::<u32>().ok());
+    assert_eq!(scratch.run("svc", &["-d", "--wait=down", "scan/tree"]).code, 0);
+    assert!(!lives(left) && !lives(tree));
+    assert_eq!(place.names(), [""; 0]);
 }

@@ -18,6 +18,7 @@ mod kill_tree;
 mod nonsense;
 mod notify;
 mod pace;
+mod place;
 mod ready;
 mod service;
 mod start;

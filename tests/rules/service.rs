@@ -29,8 +29,12 @@ pub enum User {
 
 /// Runs `test` for the user who runs the tests and, if that is root, also for an ordinary user.
 pub fn for_each_user(test: impl Fn(User) + Sync) {
-    let users: &[User] = if is_root() { &[User::Own, User::Ordinary] } else { &[User::Own] };
-    testkit::for_each(users, |&user| test(user));
+    testkit::for_each(users(), |&user| test(user));
+}
+
+/// The users for whom tests are run.
+pub fn users() -> &'static [User] {
+    if is_root() { &[User::Own, User::Ordinary] } else { &[User::Own] }
 }
 
 pub struct Service {

@@ -8,7 +8,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +18,7 @@ use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use nix::unistd::{Pid, UnlinkatFlags, geteuid, unlinkat};
 
 use crate::fd;
 use crate::mounts::unescaped;
@@ -215,37 +215,33 @@ impl Cgroup {
         number(self.read("memory.current").ok()?.trim_ascii_end())
     }
 
-    /// How many processes live in it and in those that lie in it: in the first thousand of them.
-    pub fn processes(&self) -> io::Result<u64> {
-        self.processes_at_most(&mut MOST.clone())
+    /// The processes that live in it and in those that lie in it: in the first thousand of them. One in another namespace, which has no pid here, is not among them.
+    pub fn processes(&self) -> io::Result<Vec<Pid>> {
+        let mut found = Vec::new();
+        self.find_processes(&mut MOST.clone(), &mut found)?;
+        Ok(found)
     }
 
-    fn processes_at_most(&self, left: &mut usize) -> io::Result<u64> {
-        let mut count = self.own_processes()?;
+    fn find_processes(&self, left: &mut usize, found: &mut Vec<Pid>) -> io::Result<()> {
+        let mut text = Vec::new();
+        match self.open_in(Path::new("cgroup.procs"), OFlag::O_RDONLY)?.read_to_end(&mut text) {
+            Ok(_) => {
+                let pids = text.split(|&byte| byte == b'\n').filter_map(|line| i32::try_from(number(line)?).ok());
+                found.extend(pids.filter(|&pid| pid > 0).map(Pid::from_raw));
+            }
+            // It has threads alone.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+            Err(error) => return Err(error),
+        }
         for name in self.names()? {
             *left = match left.checked_sub(1) {
                 Some(left) => left,
                 None => break,
             };
             // It may be gone by now.
-            count += self.below(&name).and_then(|inner| inner.processes_at_most(left)).unwrap_or(0);
+            let _ = self.below(&name).and_then(|inner| inner.find_processes(left, found));
         }
-        Ok(count)
-    }
-
-    fn own_processes(&self) -> io::Result<u64> {
-        let file = self.open_in(Path::new("cgroup.procs"), OFlag::O_RDONLY)?;
-        let (mut bytes, mut count) = ([0; 4096], 0);
-        loop {
-            match fd::read(file.as_fd(), &mut bytes) {
-                // It has threads alone.
-                Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return Ok(0),
-                read => match read? {
-                    0 => return Ok(count),
-                    length => count += bytes[..length].iter().filter(|&&byte| byte == b'\n').count() as u64,
-                },
-            }
-        }
+        Ok(())
     }
 
     /// What a process needs to [`enter`](Entrance::enter) it.
@@ -437,7 +433,7 @@ mod tests {
         let sleep = crate::exec::Prepared::new(&words, None);
         let born = || entrance.enter().err().unwrap_or_else(|| sleep.exec(c"/bin/sleep"));
         let child = crate::process::spawn(born, |error| panic!("it does not sleep: {error}")).expect("a child");
-        assert_eq!((made.processes().expect("told"), made.is_empty().expect("told")), (1, false));
+        assert_eq!((made.processes().expect("told").len(), made.is_empty().expect("told")), (1, false));
         let busy = own.remove(OsStr::new(&name)).expect_err("a process lives in it");
         assert_eq!(busy.raw_os_error(), Some(libc::EBUSY));
         assert_eq!(made.killed_for_memory().expect("it is told"), 0);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::check::Members;
 use super::dice::Dice;
-use super::hooks::{HELPER, SICK};
+use super::hooks::{HELPER, SICK, START};
 use super::line::now;
 use super::options::{Options, Spare};
 use super::suite::{Kind, Op};
@@ -204,8 +204,8 @@ impl Chaos {
             .iter()
             .enumerate()
             .flat_map(|(unit, members)| members.hooks.iter().map(move |&(pid, hook)| (unit, pid, hook)))
-            // A helper is to be killed by nobody but its supervise.
-            .filter(|&(.., hook)| hook != HELPER)
+            // A helper is to be killed by nobody but its supervise, and a service whose start has been killed has failed.
+            .filter(|&(.., hook)| ![HELPER, START].contains(&hook))
             .collect();
         let Some(&(unit, pid, hook)) = self.dice.one_of(&hooks) else {
             return Ok(());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::crowd::{self, Process};
-use super::hooks::{FINISH, HEALTH, HELPER};
+use super::hooks::{self, FINISH};
 use super::line::{Micros, now};
 use super::report::Kind;
 use super::suite::{self, Op};
@@ -62,7 +62,7 @@ impl World {
             members[service + 1].supervises.push(process.pid);
         } else if process.name == SUPERVISE {
             members[unit].supervises.push(process.pid);
-        } else if let Some(hook) = [FINISH, HEALTH, HELPER].into_iter().find(|hook| process.name == *hook) {
+        } else if let Some(hook) = hooks::ALL.into_iter().find(|hook| process.name == *hook) {
             members[unit].hooks.push((process.pid, hook));
         } else {
             members[unit].processes.push((process.pid, process.stopped));

@@ -2,10 +2,10 @@
 //! violations that services report.
 
 use super::check::Members;
-use super::hooks::{FINISH_BESIDE, LEFT_OVER, STRANGER, TWO_FINISHES};
+use super::hooks::{LEFT_OVER, SCRIPT_BESIDE, STRANGER, TWO_SCRIPTS};
 use super::line::{Incarnation, Micros, now};
 use super::report::Kind;
-use super::service::{BESIDE, BESIDE_FINISH, BROKEN_PIPE, SECOND_COPY, UNREACHABLE};
+use super::service::{BESIDE, BESIDE_SCRIPT, BROKEN_PIPE, SECOND_COPY, UNREACHABLE};
 use super::told::Told;
 use super::world::World;
 
@@ -26,7 +26,7 @@ impl World {
                 self.excuse_broken_pipe(unit);
                 continue;
             }
-            let beside = [BESIDE, FINISH_BESIDE, BESIDE_FINISH].iter().any(|what| line.contains(what));
+            let beside = [BESIDE, SCRIPT_BESIDE, BESIDE_SCRIPT].iter().any(|what| line.contains(what));
             if beside && unit.is_some_and(|unit| self.may_overlap(unit, &line)) {
                 self.counts.overlaps += 1;
                 continue;
@@ -37,9 +37,9 @@ impl World {
                 (BESIDE, Kind::SecondCopy),
                 (BROKEN_PIPE, Kind::BrokenPipe),
                 (UNREACHABLE, Kind::Unreachable),
-                (FINISH_BESIDE, Kind::FinishBeside),
-                (BESIDE_FINISH, Kind::FinishBeside),
-                (TWO_FINISHES, Kind::FinishTwice),
+                (SCRIPT_BESIDE, Kind::ScriptBeside),
+                (BESIDE_SCRIPT, Kind::ScriptBeside),
+                (TWO_SCRIPTS, Kind::TwoScripts),
                 (STRANGER, Kind::Stranger),
                 (LEFT_OVER, Kind::LeftOver),
             ];

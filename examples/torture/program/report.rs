@@ -87,8 +87,10 @@ pub enum Kind {
     NoFinish,
     /// More than one was.
     FinishTwice,
-    /// One runs beside its service.
-    FinishBeside,
+    /// A script for which the service waits runs beside its service.
+    ScriptBeside,
+    /// Two of them run.
+    TwoScripts,
     /// `health` was asked about a process elsewhere.
     Stranger,
     /// What an earlier life of a service has left behind lives beside the next.
@@ -100,7 +102,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [(Kind, &'static str); 28] = [
+    const ALL: [(Kind, &'static str); 29] = [
         (Kind::SecondCopy, "second copy of a service"),
         (Kind::Down, "wanted up, but down"),
         (Kind::Up, "wanted down, but up"),
@@ -124,7 +126,8 @@ impl Kind {
         (Kind::NotEnded, "unhealthy, but not ended"),
         (Kind::NoFinish, "end without finish"),
         (Kind::FinishTwice, "end with more than one finish"),
-        (Kind::FinishBeside, "finish beside its service"),
+        (Kind::ScriptBeside, "script beside its service"),
+        (Kind::TwoScripts, "script beside another"),
         (Kind::Stranger, "health about somebody else"),
         (Kind::LeftOver, "helper of an earlier life"),
         (Kind::Tally, "death tally that is not right"),

@@ -1,11 +1,14 @@
 //! What stands in the service directories beside `run`: the rules for what follows its end. Half of the services have some, by their numbers, and only ours
 //! knows them.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::hooks::KILL_MODE;
+use sys::cgroup::Cgroup;
+
+use super::hooks::{CONTROL, FINISH, HEALTH, KILL_MODE, NOTIFY, START, STOP, TREE};
 use super::line::Micros;
 use super::site::write_executable;
 
@@ -29,10 +32,21 @@ pub struct Rules {
     pub health: bool,
     /// Its deaths are kept.
     pub tally: bool,
-    /// What of it must have ended before it is started again; it has a helper in its process group.
+    /// There are `start` and `stop`.
+    pub scripts: bool,
+    /// There are `control/t` and `notify`.
+    pub asides: bool,
+    /// What of it must have ended before it is started again; it has a helper.
     pub kill_mode: Option<&'static str>,
     /// It is never replaced, so that its lives follow one another.
     pub steady: bool,
+}
+
+/// `tree` where a service can have a cgroup: elsewhere what has lost its parent before a takeover is missed, as the manual says.
+fn tree() -> &'static str {
+    let name = OsStr::new("uphold-torture");
+    let can = Cgroup::own().is_ok_and(|own| own.make(name).is_ok() && own.remove(name).is_ok());
+    if can { TREE } else { "mixed" }
 }
 
 impl Rules {
@@ -49,6 +63,9 @@ impl Rules {
             7 => Rules { finish: true, backoff: true, health: true, tally: true, ..none },
             8 => Rules { kill_mode: Some("mixed"), steady: true, ..none },
             9 => Rules { kill_mode: Some("group"), steady: true, ..none },
+            10 => Rules { kill_mode: Some(tree()), steady: true, ..none },
+            11 => Rules { scripts: true, steady: true, ..none },
+            12 => Rules { asides: true, ..none },
             _ => none,
         }
     }
@@ -69,8 +86,18 @@ impl Rules {
         for (_, name, contents) in knobs.iter().filter(|(there, ..)| *there) {
             fs::write(dir.join(name), contents)?;
         }
-        for (_, name) in [(self.finish, "finish"), (self.health, "health")].iter().filter(|(there, _)| *there) {
-            write_executable(&dir.join(name), &format!("#!{} {name}\n", root.join(name).display()))?;
+        let scripts = [
+            (self.finish, FINISH, FINISH),
+            (self.health, HEALTH, HEALTH),
+            (self.scripts, START, START),
+            (self.scripts, STOP, STOP),
+            (self.asides, "control/t", CONTROL),
+            (self.asides, NOTIFY, NOTIFY),
+        ];
+        for (_, file, name) in scripts.iter().filter(|(there, ..)| *there) {
+            let file = dir.join(file);
+            fs::create_dir_all(file.parent().unwrap_or(dir))?;
+            write_executable(&file, &format!("#!{} {name}\n", root.join(name).display()))?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use sys::process::Signal;
 use sys::signals::Signals;
 use sys::{fd, poll, sealed};
 
-use super::hooks::{FINISH_LOCK, SICK, start_helper};
+use super::hooks::{SCRIPT_LOCK, SICK, start_helper};
 use super::line::{Incarnation, Ledger, Line, now};
 
 /// The file to which services report violations, relative to the service directory.
@@ -28,8 +28,8 @@ pub const LEDGERS: &str = "ledgers";
 pub const SECOND_COPY: &str = "second copy";
 /// The report of a service that is not alone.
 pub const BESIDE: &str = "copy beside another";
-/// The report of a service that was started while its `finish` runs.
-pub const BESIDE_FINISH: &str = "service beside its finish";
+/// The report of a service that was started while a script runs for which it waits.
+pub const BESIDE_SCRIPT: &str = "service beside its script";
 /// The files of which each copy holds one.
 pub const PLACES: [&str; 2] = ["lock", "lock.second"];
 /// The report of a service that cannot be reached on its socket.
@@ -69,8 +69,8 @@ impl Service {
         let name = own_name()?;
         let by = Incarnation { pid: std::process::id(), birth: now() };
         let lock = take_place(&name, by)?;
-        if fd::try_lock(&fd::open_append(Path::new(FINISH_LOCK))?).is_err() {
-            tell(&name, by, BESIDE_FINISH)?;
+        if fd::try_lock(&fd::open_append(Path::new(SCRIPT_LOCK))?).is_err() {
+            tell(&name, by, BESIDE_SCRIPT)?;
         }
         let _ = std::fs::remove_file(SICK);
         start_helper()?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::hooks::{FINISH, HEALTH, HELPER};
+use super::hooks;
 use super::options::Options;
 use super::rules::Rules;
 use super::service::{LEDGERS, READY, SOCKET};
@@ -36,7 +36,7 @@ pub fn make_service(root: &Path, number: usize, rules: Rules, suite: &Suite) -> 
     let own = root.join("torture");
     if !own.exists() {
         // A short name: the kernel reads no long ones behind #!.
-        for name in ["torture", FINISH, HEALTH, HELPER] {
+        for name in std::iter::once("torture").chain(hooks::ALL) {
             symlink(std::env::current_exe()?, root.join(name))?;
         }
     }
