@@ -4,6 +4,7 @@
 //! files. So a cycle is broken by a rule that each of them can apply alone, with the same result: the service whose name is the first of the cycle, in the order of
 //! bytes, does not wait for the one that leads back to it. Every cycle has a first name, so none is left; and what is no part of a cycle is never touched.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns the way from `needed` back to `service`, which needs it, if that closes a cycle in which `service` has the first name: then `service` takes `needed` for
@@ -46,18 +47,63 @@ pub fn closes<N: Ord + Clone>(
     None
 }
 
-/// The waves in which services are stopped: those in the first wave nobody needs, those in the next one only services of earlier waves need, and so on. Cycles are
-/// broken as [`closes`] says; names that are no key are nothing.
+/// How many names [`waves`] looks at to find out what closes a cycle, so that no graph takes it long. A real one has a few cycles of a few services.
+const MOST: usize = 1 << 20;
+
+/// Who needs whom, both of them known.
+type Edges<'n, N> = BTreeMap<&'n N, Vec<&'n N>>;
+
+/// The waves in which services are stopped: those in the first wave nobody needs, those in the next one only services of earlier waves need, and so on. Each key of
+/// `needs` is in one wave. Cycles are broken as [`closes`] says; names that are no key are nothing. Where there is more to see than [`MOST`], what is left of the
+/// cycles is the last wave.
 pub fn waves<N: Ord + Clone>(needs: &BTreeMap<N, BTreeSet<N>>) -> Vec<Vec<N>> {
-    let needs_of = |name: &N| needs.get(name).into_iter().flatten().cloned().collect::<Vec<N>>();
-    let kept = |service: &N, needed: &N| {
-        needs.contains_key(needed) && closes(service, needed, needs_of, needs.len()).is_none()
+    let is_known = |name: &&N| needs.contains_key(*name);
+    let known: Edges<'_, N> =
+        needs.iter().map(|(service, needed)| (service, needed.iter().filter(is_known).collect())).collect();
+    let tangled = tangled(&known);
+    let left = Cell::new(MOST);
+    let needs_of = |name: &N| {
+        let found: Vec<N> =
+            tangled.get(name).into_iter().flatten().take(left.get()).map(|&name| name.clone()).collect();
+        left.set(left.get().saturating_sub(found.len()));
+        found
     };
-    let edges: BTreeMap<&N, Vec<&N>> = needs
+    let is_kept = |service: &N, needed: &N| {
+        !tangled.contains_key(service)
+            || !tangled.contains_key(needed)
+            || closes(service, needed, needs_of, needs.len()).is_none()
+    };
+    let kept: Edges<'_, N> = known
         .iter()
-        .map(|(service, needed)| (service, needed.iter().filter(|&needed| kept(service, needed)).collect()))
+        .map(|(&service, needed)| {
+            (service, needed.iter().copied().filter(|&needed| is_kept(service, needed)).collect())
+        })
         .collect();
-    let mut count: BTreeMap<&N, usize> = needs.keys().map(|name| (name, 0)).collect();
+    let (mut waves, rest) = peel(&kept);
+    waves.extend((!rest.is_empty()).then(|| rest.into_iter().collect()));
+    waves.into_iter().map(|wave| wave.into_iter().cloned().collect()).collect()
+}
+
+/// Returns the part of the graph in which the cycles are: what is between two cycles is in it, and what only leads to a cycle or away from one is not.
+fn tangled<'n, N: Ord>(known: &Edges<'n, N>) -> Edges<'n, N> {
+    let (_, behind) = peel(known);
+    let mut needed_by: Edges<'n, N> = behind.iter().map(|&name| (name, Vec::new())).collect();
+    for &service in &behind {
+        for needed in known.get(service).into_iter().flatten() {
+            needed_by.entry(needed).or_default().push(service);
+        }
+    }
+    let (_, tangled) = peel(&needed_by);
+    let within = |service: &&'n N| {
+        let needed = known.get(*service).into_iter().flatten().copied();
+        needed.filter(|needed| tangled.contains(needed)).collect()
+    };
+    tangled.iter().map(|service| (*service, within(service))).collect()
+}
+
+/// Returns the waves, and what is in a cycle or needed by one.
+fn peel<'n, N: Ord>(edges: &Edges<'n, N>) -> (Vec<Vec<&'n N>>, BTreeSet<&'n N>) {
+    let mut count: BTreeMap<&N, usize> = edges.keys().map(|&name| (name, 0)).collect();
     for needed in edges.values().flatten() {
         *count.entry(needed).or_default() += 1;
     }
@@ -73,9 +119,10 @@ pub fn waves<N: Ord + Clone>(needs: &BTreeMap<N, BTreeSet<N>>) -> Vec<Vec<N>> {
             }
         }
         next.sort_unstable();
-        waves.push(std::mem::replace(&mut wave, next).into_iter().cloned().collect());
+        waves.push(std::mem::replace(&mut wave, next));
     }
-    waves
+    let rest = count.into_iter().filter(|&(_, count)| count > 0).map(|(name, _)| name).collect();
+    (waves, rest)
 }
 
 #[cfg(test)]
@@ -118,6 +165,22 @@ mod tests {
         assert_eq!(waves(&site), [vec![7, 9], vec![5, 6], vec![2], vec![1]]);
         assert_eq!(waves(&graph(&[(1, 2), (2, 1)])), [[2], [1]]);
         assert_eq!(waves(&Graph::new()), [[0_u8; 0]; 0]);
+    }
+
+    #[test]
+    fn no_graph_takes_long_or_loses_a_name() {
+        // A chain against the order of names, and one along it.
+        for forward in [true, false] {
+            let next = |number: u32| if forward { number + 1 } else { number.wrapping_sub(1) };
+            let chain: BTreeMap<u32, BTreeSet<u32>> =
+                (0..10_000).map(|number| (number, [next(number)].into())).collect();
+            assert_eq!(waves(&chain).len(), 10_000);
+        }
+        // Each one needs all.
+        let all: BTreeSet<u32> = (0..300).collect();
+        let tangle: BTreeMap<u32, BTreeSet<u32>> = all.iter().map(|&number| (number, all.clone())).collect();
+        let found: Vec<u32> = waves(&tangle).into_iter().flatten().collect();
+        assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (300, all));
     }
 
     proptest! {
