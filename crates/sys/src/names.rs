@@ -24,8 +24,16 @@ impl Names {
     }
 
     /// Calls `take` for each name in the open `directory`, from its beginning, with `.` and `..` among them.
-    #[cfg(target_os = "linux")]
     pub fn each(&mut self, directory: BorrowedFd<'_>, mut take: impl FnMut(Name<'_>)) -> io::Result<()> {
+        self.each_while(directory, |name| {
+            take(name);
+            true
+        })
+    }
+
+    /// Calls `take` for each name as [`each`](Names::each) does, until it returns false.
+    #[cfg(target_os = "linux")]
+    pub fn each_while(&mut self, directory: BorrowedFd<'_>, mut take: impl FnMut(Name<'_>) -> bool) -> io::Result<()> {
         nix::unistd::lseek(directory, 0, nix::unistd::Whence::SeekSet)?;
         while self.read(directory)? {
             let mut left = self.entries.as_slice();
@@ -35,7 +43,9 @@ impl Names {
                 };
                 let kind = entry.get(KIND).copied().unwrap_or(libc::DT_UNKNOWN);
                 let is_directory = (kind != libc::DT_UNKNOWN).then_some(kind == libc::DT_DIR);
-                take(Name { directory, name, is_directory });
+                if !take(Name { directory, name, is_directory }) {
+                    return Ok(());
+                }
                 left = rest;
             }
         }
@@ -58,9 +68,9 @@ impl Names {
         Ok(count > 0)
     }
 
-    /// Calls `take` for each name in the open `directory`, from its beginning, with `.` and `..` among them.
+    /// Calls `take` for each name as [`each`](Names::each) does, until it returns false.
     #[cfg(not(target_os = "linux"))]
-    pub fn each(&mut self, directory: BorrowedFd<'_>, mut take: impl FnMut(Name<'_>)) -> io::Result<()> {
+    pub fn each_while(&mut self, directory: BorrowedFd<'_>, mut take: impl FnMut(Name<'_>) -> bool) -> io::Result<()> {
         use nix::dir::{Dir, Type};
         use nix::fcntl::OFlag;
         let mut opened =
@@ -68,7 +78,9 @@ impl Names {
         for entry in opened.iter() {
             let entry = entry?;
             let is_directory = entry.file_type().map(|kind| kind == Type::Directory);
-            take(Name { directory, name: entry.file_name(), is_directory });
+            if !take(Name { directory, name: entry.file_name(), is_directory }) {
+                break;
+            }
         }
         Ok(())
     }
@@ -156,5 +168,12 @@ mod tests {
             assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), expected);
             assert_eq!(directories, [&b"."[..], b"..", b"directory"].map(<[u8]>::to_vec).into());
         }
+        let mut count = 0;
+        let look = names.each_while(directory.as_fd(), |_| {
+            count += 1;
+            count < 1_500
+        });
+        look.expect("looks");
+        assert_eq!(count, 1_500, "it ends where it is told to");
     }
 }
