@@ -18,6 +18,7 @@ use sys::{environ, fd, oom, poll, sealed};
 use super::arguments::{Arguments, VOICE};
 use super::child::Child;
 use super::copier;
+use super::dependencies::{self, Needed};
 use super::directory::ScanDirectory;
 use super::leftovers::{Sessions, Spared};
 use super::mounts::RecentMounts;
@@ -351,6 +352,11 @@ impl System for Kernel {
     fn begin_stop(&mut self) {
         (self.spare, self.spares) = (None, false);
         self.directory.unwatch();
+    }
+
+    fn needs(&mut self, dir: &Path, id: Id) -> Needed {
+        let mounts = &mut self.mounts;
+        dependencies::read(dir, id, |link| mounts.hold_target_of(tick(), link))
     }
 
     fn remember_session(&mut self, supervise: Option<Pid>, dir: Option<&Path>) {

@@ -12,6 +12,7 @@ use sys::process::Signal;
 
 use super::arguments::VOICE;
 use super::leftovers::Spared;
+use super::needs::Asked;
 use super::proofs::Proofs;
 use super::services::Services;
 use super::start::{Outcome, Starter};
@@ -26,6 +27,8 @@ pub struct Stopping<S: System> {
     told: Vec<Known<S::Fifo>>,
     /// What waits until it is known that a look at the service's directory returns.
     waiting: Vec<Action>,
+    /// What the services need, until the stop was told that.
+    asked: Option<Asked>,
 }
 
 impl<S: System> Stopping<S> {
@@ -40,9 +43,11 @@ impl<S: System> Stopping<S> {
                 [Role::Main, Role::Log].map(|role| find(system, services, id, role, looked.contains(&id)));
             Running { id, main, log }
         };
-        let running: Vec<Running> = ids.into_iter().map(&mut find).collect();
+        let running: Vec<Running> = ids.iter().copied().map(&mut find).collect();
         remember_sessions(system, services, &looked);
-        Stopping { stop: Stop::new(system.now(), grace, running), told: Vec::new(), waiting: Vec::new() }
+        let stop = Stop::new(system.now(), grace, running);
+        let asked = Some(Asked::new(system, services, &ids, &looked));
+        Stopping { stop, told: Vec::new(), waiting: Vec::new(), asked }
     }
 
     /// Takes note that TERM or INT has come. The second one cuts the stop short.
@@ -76,6 +81,9 @@ impl<S: System> Stopping<S> {
         proofs: &mut Proofs,
         starter: &mut Starter,
     ) -> bool {
+        if self.asked.as_mut().is_some_and(|asked| asked.is_answered(system, services, proofs)) {
+            self.order();
+        }
         for action in std::mem::take(&mut self.waiting) {
             self.act(system, services, proofs, starter, action);
         }
@@ -94,6 +102,7 @@ impl<S: System> Stopping<S> {
         action: Action,
     ) {
         match action {
+            Action::Order => self.order(),
             Action::Tell(id, ..) | Action::Start(id, _) if !services.may_look(system, proofs, id) => {
                 self.waiting.push(action);
             }
@@ -108,6 +117,13 @@ impl<S: System> Stopping<S> {
             Action::EndLeftovers => signal_services(system, services, Signal::SIGTERM),
             Action::KillServices => signal_services(system, services, Signal::SIGKILL),
             Action::KillAll => kill_all(system, services),
+        }
+    }
+
+    /// Tells the stop what is known of the needs of the services.
+    fn order(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            self.stop.order(asked.known());
         }
     }
 

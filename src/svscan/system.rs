@@ -11,6 +11,7 @@ use machine::{Pid, Tick};
 use svdir::Record;
 use sys::process::{Change, Signal};
 
+use super::dependencies::Needed;
 use super::leftovers::Spared;
 use super::upgrade::ScanState;
 use crate::service::log_pipe::PipeEnds;
@@ -175,6 +176,8 @@ pub trait System {
 
     /// Takes note that the stop begins: closes the descriptors that were held for it, and watches nothing any more.
     fn begin_stop(&mut self);
+    /// Reads what the service directory `id`, to which `dir` leads, says that its service needs.
+    fn needs(&mut self, dir: &Path, id: Id) -> Needed;
     /// Remembers the sessions of a service and its supervise, to find the processes that the service leaves behind.
     fn remember_session(&mut self, supervise: Option<Pid>, dir: Option<&Path>);
     /// Signals all services and what they have left behind, except the processes in `spared`.

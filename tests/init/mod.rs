@@ -12,4 +12,5 @@ mod lines;
 mod orphans;
 mod prefix;
 mod stop;
+mod waves;
 mod world;

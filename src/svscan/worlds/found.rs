@@ -1,13 +1,14 @@
 //! Worlds in which the loop once broke a promise, and worlds in which its warnings are checked.
 
 use machine::SECOND;
+use machine::stop::LONGEST_LOOK;
 use sys::process::Signal;
 
 use super::run;
 use super::script::{Fault, Happening, Log, Step, Target};
 use super::world::World;
 use crate::service::overheard;
-use Happening::{Dies, Elsewhere, EndsForGood, Kill, Link, Retarget};
+use Happening::{Dies, Elsewhere, EndsForGood, Kill, Link, Needs, Retarget};
 
 /// More calls than the loop makes before it sleeps: the step happens during a sleep.
 const LATER: u8 = u8::MAX;
@@ -268,4 +269,44 @@ fn an_init_ends_with_two_essential_services_at_a_time_and_the_next_one_with_none
     for calls in 0..30 {
         assert!(ends_with_essential([(calls, 0, EndsForGood(1))]), "after {calls} calls");
     }
+}
+
+/// Stops an init in a world in which `a` needs `b`, after these steps and before others. Returns the inode number of each service that was told to end, and the
+/// time in nanoseconds from the beginning of the stop.
+fn told<const N: usize, const M: usize>(
+    before: [(u8, u64, Happening); N],
+    after: [(u8, u64, Happening); M],
+) -> Vec<(u64, u64)> {
+    let first = [(0, 0, Link(0, OTHER)), (0, 0, Link(1, DIRECTORY)), (0, 0, Needs(1, 1))];
+    let stop = (LATER, 2 * SECOND, Happening::Signal(Signal::SIGTERM));
+    let script = first.into_iter().chain(before).chain([stop]).chain(after);
+    let script = script.map(|(calls, after, what)| step(calls, after, what)).collect();
+    let world = run(World::new([0, 1].into(), true, script), false);
+    let world = world.borrow();
+    let begun = world.stopping.expect("it was told to stop");
+    world.told.iter().map(|(id, at)| (id.inode, begun.until(*at))).collect()
+}
+
+#[test]
+fn a_stop_tells_what_is_needed_when_the_service_that_needs_it_has_ended() {
+    assert_eq!(told([], []), [(1, 0), (0, SECOND / 100)]);
+    // Both need each other: the first name does not wait.
+    assert_eq!(told([(0, 0, Needs(0, 0))], []), [(0, 0), (1, SECOND / 100)]);
+    let killed = told([], [(LATER, 0, Dies(1, None))]);
+    assert_eq!(
+        killed.iter().map(|&(inode, _)| inode).collect::<Vec<_>>(),
+        [1, 1, 0],
+        "the one that needs it was killed"
+    );
+}
+
+#[test]
+fn a_stop_waits_for_a_look_at_what_a_service_needs_that_may_last_for_ever_for_a_while() {
+    let far = (LATER, 2 * SECOND, Elsewhere(0, true));
+    let told_near = told([far.clone()], []);
+    assert_eq!(told_near.iter().map(|&(inode, _)| inode).collect::<Vec<_>>(), [1, 0]);
+    assert!(told_near[1].1 < LONGEST_LOOK, "{told_near:?}");
+    let hangs = (0, 0, Happening::Fault(Fault::Proof, true));
+    let comes_back = (LATER, 3 * SECOND, Happening::Fault(Fault::Proof, false));
+    assert_eq!(told([far, hangs], [comes_back])[0], (0, LONGEST_LOOK));
 }

@@ -4,6 +4,7 @@ mod descriptors;
 mod essential;
 mod found;
 mod model;
+mod order;
 mod promises;
 mod script;
 mod world;
@@ -139,9 +140,10 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         6 => (letter.clone(), any_target()).prop_map(|(letter, target)| Happening::Link(letter, target)),
         4 => letter.clone().prop_map(Happening::Unlink),
         1 => (letter.clone(), any_target()).prop_map(|(letter, target)| Happening::Retarget(letter, target)),
-        2 => (letter, any::<bool>()).prop_map(|(letter, elsewhere)| Happening::Elsewhere(letter, elsewhere)),
+        2 => (letter.clone(), any::<bool>()).prop_map(|(letter, elsewhere)| Happening::Elsewhere(letter, elsewhere)),
         2 => inode.clone().prop_map(Happening::Fill),
         3 => (inode.clone(), log).prop_map(|(inode, log)| Happening::Log(inode, log)),
+        3 => (inode.clone(), letter).prop_map(|(inode, letter)| Happening::Needs(inode, letter)),
         8 => (0..8_usize, code).prop_map(|(index, code)| Happening::Dies(index, code)),
         1 => inode.clone().prop_map(Happening::EndsForGood),
         1 => (inode, role).prop_map(|(inode, role)| Happening::ByHand(inode, role)),

@@ -14,10 +14,12 @@ use sys::process::{Change, Signal};
 
 use super::descriptors::{Fifo, Pipe};
 use super::essential::{note_end, record};
+use super::order::{check_turn, needs};
 use super::promises::{check_look, check_look_by_child, check_release, check_sleep, check_start};
 use super::script::{Fault, Log, Target, id};
 use super::world::{BIRTH, End, Job, Open, World};
 use crate::service::log_pipe::PipeEnds;
+use crate::svscan::dependencies::Needed;
 use crate::svscan::leftovers::Spared;
 use crate::svscan::system::{Known, Look, Pass, Sight, Spawned, Start, System, Woken};
 use crate::svscan::upgrade::ScanState;
@@ -330,6 +332,7 @@ impl System for Model {
         let mut world = self.0.borrow_mut();
         let Some(place) = world.place(dir) else { return Err(error(sys::ENOENT)) };
         let (id, role) = place;
+        check_turn(&mut world, place, letters);
         world.letters.insert(place);
         let (holder, stubborn, leaves) = (world.holder(id, role), world.fails(Fault::Stubborn), world.now.after(BIRTH));
         if let Some(process) = holder.and_then(|pid| world.processes.get_mut(&pid)) {
@@ -355,18 +358,7 @@ impl System for Model {
 
     fn recover_pipe(&mut self, name: &OsStr) -> io::Result<Pipe> {
         self.call();
-        let found = {
-            let world = self.0.borrow();
-            let id = world.id_of(name);
-            let supervise = |role| world.processes[&world.holder(id?, role)?].pipe;
-            // A supervise that was killed has left a record. It counts if the service that it has left behind still has the same pipe.
-            let service = |role| {
-                let pipe = world.services.get(&(id?, role))?;
-                (world.recorded.get(&(id?, role)) == Some(pipe)).then_some(*pipe)?
-            };
-            let [main, log] = [Role::Main, Role::Log];
-            supervise(main).or_else(|| supervise(log)).or_else(|| service(main)).or_else(|| service(log))
-        };
+        let found = self.0.borrow().pipe_of(name);
         match found {
             Some(pipe) => Ok(Pipe::open(&self.0, pipe)),
             None => self.new_pipe(),
@@ -467,7 +459,12 @@ impl System for Model {
         self.call();
         let mut world = self.0.borrow_mut();
         assert!(world.init && world.stopping.is_none(), "a stop that nobody asked for");
-        world.stopping = Some(world.now);
+        (world.stopping, world.unsure) = (Some(world.now), !world.unseen.is_empty());
+    }
+
+    fn needs(&mut self, dir: &Path, id: Id) -> Needed {
+        self.call();
+        needs(&mut self.0.borrow_mut(), dir, id)
     }
 
     fn remember_session(&mut self, _: Option<Pid>, _: Option<&Path>) {

@@ -109,7 +109,7 @@ pub fn check_release(world: &World, logger: &Process) {
 }
 
 /// Returns whether svscan knows of a process, and what that process does.
-fn is_known(world: &World, pid: Pid) -> bool {
+pub fn is_known(world: &World, pid: Pid) -> bool {
     let is_child = world.processes.get(&pid).is_some_and(|process| process.child && !process.astray);
     is_child || world.open.values().any(|open| *open == Open::Fifo(pid))
 }

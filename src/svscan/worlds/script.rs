@@ -56,6 +56,8 @@ pub enum Happening {
     Elsewhere(u8, bool),
     Fill(u64),
     Log(u64, Log),
+    /// A directory says that its service needs the one with this name.
+    Needs(u64, u8),
     /// One of the processes ends, with this code or, if it is `None`, by a signal.
     Dies(usize, Option<u8>),
     /// A service, which is essential, is down for good.

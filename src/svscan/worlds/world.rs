@@ -79,6 +79,8 @@ pub struct World {
     pub failed: BTreeMap<OsString, Tick>,
     pub complete: BTreeSet<u64>,
     pub logs: BTreeMap<u64, Log>,
+    /// The names that each directory says its service needs.
+    pub needs: BTreeMap<u64, BTreeSet<OsString>>,
     pub processes: BTreeMap<Pid, Process>,
     /// The services that run, each with its pipe. A service goes on if its supervise is killed.
     pub services: BTreeMap<(Id, Role), Option<u64>>,
@@ -107,6 +109,12 @@ pub struct World {
     pub pending: BTreeSet<Signal>,
     pub calls: u32,
     pub stopping: Option<Tick>,
+    /// Names lead elsewhere in the stop than svscan knows.
+    pub unsure: bool,
+    /// What the services need, as this svscan has read it for its stop.
+    pub asked: BTreeMap<Id, BTreeSet<Id>>,
+    /// The services that were told to end in a stop, each with the time.
+    pub told: Vec<(Id, Tick)>,
     /// TERM or INT has come.
     pub told_to_stop: bool,
     pub starts: u32,
@@ -295,6 +303,8 @@ impl World {
     }
 
     pub fn happen(&mut self, what: Happening) -> Option<End> {
+        use Happening::{Link, Retarget, Unlink};
+        self.unsure |= self.stopping.is_some() && matches!(what, Link(..) | Unlink(_) | Retarget(..));
         match what {
             Happening::Link(letter, target) => {
                 self.names.insert(name(letter), target);
@@ -330,6 +340,9 @@ impl World {
                 let is_logger = |process: &Process| process.job == Job::Supervise(id(inode), Role::Log);
                 self.strayed |= log == Log::Missing && self.processes.values().any(is_logger);
                 self.logs.insert(inode, log);
+            }
+            Happening::Needs(inode, letter) => {
+                self.needs.entry(inode).or_default().insert(name(letter));
             }
             Happening::Dies(index, code) => {
                 let index = index % self.processes.len().max(1);
@@ -391,6 +404,7 @@ impl World {
             End::Killed => {
                 self.unseen = self.names.keys().cloned().collect();
                 self.stopping = None;
+                self.asked.clear();
                 (self.came, self.pending) = (false, BTreeSet::new());
                 self.zombies.clear();
                 let of_svscan = |job: &Job| matches!(job, Job::Proof(_) | Job::Successor | Job::Copier(_));
@@ -433,6 +447,19 @@ impl World {
         let mut words = path.iter().filter(|word| *word != ".");
         let id = self.id_of(words.next()?)?;
         Some((id, if words.next().is_some_and(|word| word == names::LOG) { Role::Log } else { Role::Main }))
+    }
+
+    /// Returns the pipe that still connects the service with this name and its logger, if there is one.
+    pub fn pipe_of(&self, name: &OsStr) -> Option<u64> {
+        let id = self.id_of(name)?;
+        let supervise = |role| self.processes[&self.holder(id, role)?].pipe;
+        // A supervise that was killed has left a record. It counts if the service that it has left behind still has the same pipe.
+        let service = |role| {
+            let pipe = self.services.get(&(id, role))?;
+            (self.recorded.get(&(id, role)) == Some(pipe)).then_some(*pipe)?
+        };
+        let [main, log] = [Role::Main, Role::Log];
+        supervise(main).or_else(|| supervise(log)).or_else(|| service(main)).or_else(|| service(log))
     }
 
     /// Returns whether a child of svscan is astray.
