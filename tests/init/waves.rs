@@ -371,3 +371,38 @@ fn uphold_boot_stop_waits_for_the_last_one() {
     assert_eq!(boot.end(), 0);
     wait_until("nothing is left behind", || scratch.processes().is_empty());
 }
+
+/// Copies a directory with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("it is there").flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else if from.is_file() {
+            fs::copy(&from, &to).expect("a copy");
+            testkit::make_executable(&to);
+        }
+    }
+}
+
+#[test]
+fn the_services_of_the_example_find_what_they_need_to_the_end() {
+    let scratch = Scratch::new();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/order/service"), &scratch.path("scan"));
+    let init = Init::start(&scratch, &["--prefix", "--grace", FOREVER]);
+    for line in ["db | ready", "web1 | serves", "web2 | serves"] {
+        wait_until(line, || lines(&scratch, "svscan.out").iter().any(|found| found == line));
+    }
+    wait_until("the proxy serves", || scratch.text("svscan.out").contains("proxy | serves by"));
+    assert_eq!(init.stop(), 0);
+    let said = lines(&scratch, "svscan.out");
+    for line in [
+        "proxy | ends with the servers web1 web2",
+        "web1 | has saved its sessions",
+        "web2 | has saved its sessions",
+        "db | ends with 2 sessions",
+    ] {
+        assert!(said.iter().any(|found| found == line), "{line}: {said:?}");
+    }
+}
