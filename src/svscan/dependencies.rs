@@ -54,7 +54,7 @@ pub fn read(dir: &Path, id: Id, mut is_local: impl FnMut(&Path) -> bool) -> Need
 /// Opens a service directory, if it is there and is this one.
 fn open(dir: &Path, id: Id) -> io::Result<Option<File>> {
     use io::ErrorKind::{NotADirectory, NotFound};
-    let directory = match fd::open_place(dir) {
+    let directory = match fd::open_anchor_at(fd::CURRENT_DIRECTORY, dir) {
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
         opened => opened?,
     };

@@ -35,48 +35,31 @@ pub fn open_read_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -
     open_at(directory, path, OFlag::O_RDONLY, Mode::empty())
 }
 
-/// Opens a directory. Fails if the path is a link.
-pub fn open_directory<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
-    open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())
-}
-
-/// Opens the current directory for [`open_read_at`]. On systems that allow it, the directory need not be readable.
-pub fn open_here() -> io::Result<File> {
-    open_place(c".")
-}
-
-/// Opens a directory for [`open_read_at`], as [`open_here`] does. The path may be a link.
-pub fn open_place<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
-    #[cfg(target_os = "linux")]
-    let kind = OFlag::O_PATH;
-    #[cfg(not(target_os = "linux"))]
-    let kind = OFlag::O_RDONLY;
-    open(path, kind | OFlag::O_DIRECTORY, Mode::empty())
-}
+/// The current directory, for paths that are relative to it.
+pub const CURRENT_DIRECTORY: BorrowedFd<'static> = AT_FDCWD;
 
 /// Opens a directory for reading, with a path relative to an open directory. The path may be a link.
 pub fn open_directory_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<File> {
     open_at(directory, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
 }
 
-/// Opens a directory as [`open_directory_at`] does, but fails with EXDEV if the path leads into another file system, or mount, than that of `directory`. It finds
-/// that out without touching the other one, which may be dead. Where the system cannot tell, the directory is opened wherever it is.
-pub fn open_directory_near<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<File> {
+/// Opens a directory. Fails if the path is a link.
+pub fn open_directory<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
+    open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())
+}
+
+/// Opens the current directory for [`open_read_at`] and its kin. On systems that allow it, the directory need not be readable.
+pub fn open_here() -> io::Result<File> {
+    open_anchor_at(AT_FDCWD, c".")
+}
+
+/// Opens a directory for [`open_read_at`] and its kin, with a path relative to an open directory. On systems that allow it, it need not be readable.
+pub fn open_anchor_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<File> {
     #[cfg(target_os = "linux")]
-    {
-        use nix::fcntl::{OpenHow, ResolveFlag, openat2};
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_XDEV);
-        loop {
-            match openat2(directory, path, how) {
-                Err(Errno::EINTR) => {}
-                // An old kernel, or a filter of system calls that does not know this one.
-                Err(Errno::ENOSYS | Errno::EPERM) => break,
-                opened => return Ok(opened?.into()),
-            }
-        }
-    }
-    open_directory_at(directory, path)
+    let kind = OFlag::O_PATH;
+    #[cfg(not(target_os = "linux"))]
+    let kind = OFlag::O_RDONLY;
+    open_at(directory, path, kind | OFlag::O_DIRECTORY, Mode::empty())
 }
 
 /// Opens an existing file for writing. ENXIO for a FIFO without a reader.
@@ -170,6 +153,26 @@ pub fn leads_elsewhere<P: FilePath + ?Sized>(path: &P) -> bool {
         let _ = path;
         false
     }
+}
+
+/// Opens a directory as [`open_directory_at`] does, but fails with EXDEV if the path leads into another file system, or mount, than that of `directory`. It finds
+/// that out without touching the other one, which may be dead. Where the system cannot tell, the directory is opened wherever it is.
+pub fn open_directory_near<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::fcntl::{OpenHow, ResolveFlag, openat2};
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_XDEV);
+        loop {
+            match openat2(directory, path, how) {
+                Err(Errno::EINTR) => {}
+                // An old kernel, or a filter of system calls that does not know this one.
+                Err(Errno::ENOSYS | Errno::EPERM) => break,
+                opened => return Ok(opened?.into()),
+            }
+        }
+    }
+    open_directory_at(directory, path)
 }
 
 /// Makes the open directory the current directory.
