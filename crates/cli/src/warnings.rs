@@ -27,6 +27,15 @@ impl Warnings {
         self.last.insert(subject.as_ref().to_vec(), cause);
     }
 
+    /// Prints `text`, unless the last warning about this subject was the same.
+    pub fn warn(&mut self, subject: impl AsRef<[u8]>, text: Text) {
+        let cause = (text, String::new());
+        if self.last.get(subject.as_ref()) != Some(&cause) {
+            self.voice.warn(&cause.0);
+            self.last.insert(subject.as_ref().to_vec(), cause);
+        }
+    }
+
     /// Notes that the trouble with this subject is over: if it comes back, it is printed again.
     pub fn over(&mut self, subject: impl AsRef<[u8]>) {
         if !self.last.is_empty() {

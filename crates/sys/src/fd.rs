@@ -1,6 +1,7 @@
 //! Descriptors: files that are opened without blocking, reads and writes that signals do not interrupt, pipes, FIFOs,
 //! locks.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -65,6 +66,19 @@ pub fn open_anchor_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P)
 /// Opens an existing file for writing. ENXIO for a FIFO without a reader.
 pub fn open_write<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_WRONLY, Mode::empty())
+}
+
+/// Opens an existing file for writing as [`open_write`] does, with a path relative to an open directory.
+pub fn open_write_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<File> {
+    open_at(directory, path, OFlag::O_WRONLY, Mode::empty())
+}
+
+/// Reads a link, with a path relative to an open directory.
+///
+/// # Errors
+/// EINVAL if it is none.
+pub fn read_link_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<OsString> {
+    Ok(nix::fcntl::readlinkat(directory, path)?)
 }
 
 /// Opens an existing file for reading and writing.

@@ -86,6 +86,23 @@ impl Names {
     }
 }
 
+/// The names in an open directory that do not begin with a dot, in the order of their bytes, and whether there are more than `most`: then some are left out.
+///
+/// # Errors
+/// Those of reading the directory.
+pub fn sorted(directory: BorrowedFd<'_>, most: usize) -> io::Result<(Vec<Vec<u8>>, bool)> {
+    let (mut all, mut more) = (Vec::new(), false);
+    Names::new().each(directory, |name| {
+        let is_hidden = name.bytes().starts_with(b".");
+        more |= !is_hidden && all.len() == most;
+        if !is_hidden && all.len() < most {
+            all.push(name.bytes().to_vec());
+        }
+    })?;
+    all.sort_unstable();
+    Ok((all, more))
+}
+
 impl Default for Names {
     fn default() -> Names {
         Names::new()
@@ -140,6 +157,18 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    #[test]
+    fn the_names_that_count_are_sorted_and_no_more_than_asked_for() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        for name in ["b", ".hidden", "a", "c"] {
+            fs::write(scratch.path().join(name), "").expect("writes");
+        }
+        let directory = fs::File::open(scratch.path()).expect("opens");
+        let names = |most| sorted(directory.as_fd(), most).expect("reads");
+        assert_eq!(names(3), ([b"a", b"b", b"c"].map(|name| name.to_vec()).to_vec(), false));
+        assert_eq!((names(2).0.len(), names(2).1), (2, true));
+    }
 
     #[test]
     fn every_look_tells_of_all_names() {

@@ -1,6 +1,9 @@
 //! Watches directories for changes, with inotify on systems that have it.
+//!
+//! A user has only so many inotify instances, often 128. A process that is one of very many, and needs not know what has changed, asks for [`Told`] instead (dnotify):
+//! that costs an open directory and nothing else.
 
-pub use imp::{Watch, Watcher};
+pub use imp::{Told, Watch, Watcher};
 
 /// One change in a watched directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +18,14 @@ pub enum Change {
 
 #[cfg(target_os = "linux")]
 mod imp {
+    use std::fs::File;
     use std::io;
-    use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
     use std::path::Path;
 
     use nix::errno::Errno;
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
-    use nix::sys::statfs::{FsType, statfs};
+    use nix::sys::statfs::{FsType, fstatfs, statfs};
 
     use super::Change;
 
@@ -82,10 +86,7 @@ mod imp {
         }
 
         fn add_with(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
-            let FsType(kind) = statfs(path)?.filesystem_type();
-            if REMOTE.contains(&(kind as u32)) {
-                return Err(Errno::EOPNOTSUPP.into());
-            }
+            require_local(statfs(path)?.filesystem_type())?;
             Ok(Watch(self.0.add_watch(path, flags | AddWatchFlags::IN_ONLYDIR)?))
         }
 
@@ -112,6 +113,42 @@ mod imp {
         }
     }
 
+    fn require_local(FsType(kind): FsType) -> io::Result<()> {
+        if REMOTE.contains(&(kind as u32)) { Err(Errno::EOPNOTSUPP.into()) } else { Ok(()) }
+    }
+
+    /// A directory whose changes are told by CHLD, as long as this lives: one signal may stand for many.
+    pub struct Told {
+        /// The kernel forgets the request when this is closed.
+        _directory: File,
+    }
+
+    impl Told {
+        /// Asks to be told when an entry of this directory, which is open for reading, is made, removed or renamed; with `contents` also when a file in it is written.
+        /// The process must [catch](crate::signals::Signals) CHLD.
+        ///
+        /// # Errors
+        /// EINVAL for a kernel without dnotify; EOPNOTSUPP for a file system that changes without the kernel's knowledge.
+        pub fn of(directory: File, contents: bool) -> io::Result<Told> {
+            // From linux/fcntl.h and asm-generic/fcntl.h.
+            const SET_SIGNAL: libc::c_int = 10;
+            const MODIFY: libc::c_int = 0x2;
+            const CREATE: libc::c_int = 0x4;
+            const DELETE: libc::c_int = 0x8;
+            const RENAME: libc::c_int = 0x10;
+            const AGAIN_AND_AGAIN: libc::c_int = i32::MIN;
+            require_local(fstatfs(&directory)?.filesystem_type())?;
+            // The kernel sends IO, which ends a process by default, where it has no signal to send.
+            crate::signals::survive(crate::process::Signal::SIGIO);
+            let what = CREATE | DELETE | RENAME | AGAIN_AND_AGAIN | if contents { MODIFY } else { 0 };
+            for (command, value) in [(SET_SIGNAL, libc::SIGCHLD), (libc::F_NOTIFY, what)] {
+                // SAFETY: the descriptor is open, and both commands take a number.
+                Errno::result(unsafe { libc::fcntl(directory.as_raw_fd(), command, value) })?;
+            }
+            Ok(Told { _directory: directory })
+        }
+    }
+
     fn translate(event: InotifyEvent) -> Option<Change> {
         let gone = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_IGNORED;
         if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
@@ -126,6 +163,7 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
+    use std::fs::File;
     use std::io;
     use std::os::fd::BorrowedFd;
     use std::path::Path;
@@ -137,6 +175,16 @@ mod imp {
     /// A watched directory. There is none on this system.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub struct Watch(());
+
+    /// A directory whose changes are told by a signal. There is none on this system.
+    pub enum Told {}
+
+    impl Told {
+        /// Fails: this system has no dnotify.
+        pub fn of(_directory: File, _contents: bool) -> io::Result<Told> {
+            Err(Errno::ENOSYS.into())
+        }
+    }
 
     /// The watched directories of a process. This system has no inotify, so there are none.
     pub enum Watcher {}
@@ -176,5 +224,47 @@ mod imp {
         pub fn changes(&self) -> io::Result<Vec<Change>> {
             match *self {}
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
+
+    use super::*;
+    use crate::poll;
+    use crate::process::Signal;
+    use crate::signals::Signals;
+
+    /// Waits until a signal comes, up to a minute.
+    fn comes(signals: &Signals) -> bool {
+        const MINUTE: u64 = 60_000_000_000;
+        let came = poll::readable([signals.fd()], Some(MINUTE)).is_ok_and(|[came]| came) || signals.came();
+        signals.drain();
+        came
+    }
+
+    #[test]
+    fn a_change_of_an_entry_is_told_and_with_contents_a_write_too() {
+        let signals = Signals::catch(&[Signal::SIGCHLD]).expect("it may be caught");
+        let scratch = tempfile::tempdir().expect("a directory");
+        let file = scratch.path().join("file");
+        let directory = |path: &Path| File::open(path).expect("it is there");
+        for contents in [false, true] {
+            let told = Told::of(directory(scratch.path()), contents).expect("the kernel tells");
+            fs::write(&file, "").expect("writes");
+            assert!(comes(&signals), "made");
+            if contents {
+                fs::write(&file, "more").expect("writes");
+                assert!(comes(&signals), "written");
+            }
+            fs::rename(&file, scratch.path().join("other")).expect("renames");
+            assert!(comes(&signals), "renamed");
+            fs::remove_file(scratch.path().join("other")).expect("removes");
+            assert!(comes(&signals), "removed");
+            drop(told);
+        }
+        assert!(Told::of(directory(Path::new("/dev/null")), false).is_err(), "it is no directory");
     }
 }
