@@ -2,11 +2,12 @@
 //! decides what it means.
 
 use std::fs::File;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use cli::{Text, Voice, text};
-use machine::Tick;
 use machine::wait::{Reload, Verdict, Wanted};
+use machine::{SECOND, Tick};
 use svdir::knob;
 
 use crate::service::client::{News, Watched, Watching};
@@ -23,6 +24,8 @@ pub struct Waiting {
     services: Vec<Service>,
     /// Some service cannot get to the wanted state.
     failed: bool,
+    /// When somebody who looks on is told for which others the services wait. `None` if nobody looks on.
+    tell: Option<Tick>,
 }
 
 /// One service that is not in the wanted state yet.
@@ -32,6 +35,8 @@ struct Service {
     watched: Watched,
     /// It is to tell that it reloads.
     reload: Option<Limit>,
+    /// The other service for which it waits, as far as that was told.
+    told: Option<String>,
 }
 
 /// How far a service is from the wanted state.
@@ -45,7 +50,8 @@ impl Waiting {
     /// Begins without any service. The wait ends after `timeout` nanoseconds; never if `None`.
     pub fn new(voice: Voice, wanted: Wanted, timeout: Option<u64>) -> Waiting {
         let deadline = timeout.map(|timeout| tick().after(timeout));
-        Waiting { voice, wanted, deadline, watching: Watching::begin(), services: Vec::new(), failed: false }
+        let tell = std::io::stderr().is_terminal().then(|| tick().after(SECOND));
+        Waiting { voice, wanted, deadline, watching: Watching::begin(), services: Vec::new(), failed: false, tell }
     }
 
     /// Watches the service of the current directory, before anything is sent to its supervise. `fifo` is the write end of one of its FIFOs.
@@ -80,7 +86,7 @@ impl Waiting {
 
     /// Adds a service to wait for. Messages call it `dir`. `reload` says by when it is to tell that it reloads.
     pub fn add(&mut self, dir: &Path, watched: Watched, reload: Option<Limit>) {
-        self.services.push(Service { dir: dir.to_path_buf(), watched, reload });
+        self.services.push(Service { dir: dir.to_path_buf(), watched, reload, told: None });
     }
 
     /// Notes a service that cannot be waited for. The caller has printed the reason.
@@ -99,8 +105,11 @@ impl Waiting {
                 self.give_up();
                 return false;
             }
+            self.tell();
             let limits = self.services.iter().filter_map(|service| service.reload.as_ref().and_then(Limit::deadline));
-            let deadline = limits.chain(self.deadline).min();
+            // What is told later comes as news.
+            let tell = self.tell.filter(|&tell| tell > tick());
+            let deadline = limits.chain(self.deadline).chain(tell).min();
             let mut watched: Vec<&mut Watched> = self.services.iter_mut().map(|service| &mut service.watched).collect();
             self.watching.sleep(&mut watched, deadline);
         }
@@ -123,6 +132,30 @@ impl Waiting {
             matches!(progress, Progress::NotYet(_))
         });
         self.services = services;
+    }
+
+    /// Tells somebody who looks on, and has done so for a second, for which other services those wait.
+    fn tell(&mut self) {
+        if self.tell.is_none_or(|tell| tell > tick()) {
+            return;
+        }
+        for service in &mut self.services {
+            let awaited = service.watched.facts().ok().and_then(|facts| facts.awaited());
+            if awaited != service.told {
+                if let Some(awaited) = &awaited {
+                    let name = self.wanted.name();
+                    self.voice.say(&[
+                        &"waiting for ",
+                        &service.dir,
+                        &" to be ",
+                        &name,
+                        &": it waits for ",
+                        &awaited.as_str(),
+                    ]);
+                }
+                service.told = awaited;
+            }
+        }
     }
 
     fn give_up(&mut self) {

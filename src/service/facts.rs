@@ -133,7 +133,9 @@ impl Facts {
         if let Some(first) = self.first_failure() {
             line.add(&[&", unhealthy ", &(first.until(tick) / SECOND), &" seconds"]);
         }
-        if let Some((script, pid)) = self.script() {
+        if let Some(awaited) = self.awaited() {
+            line.add(&[&", waiting for ", &awaited.as_str()]);
+        } else if let Some((script, pid)) = self.script() {
             let doing = match script {
                 Script::Start | Script::Up => ", starting pid ",
                 Script::Finish => ", finishing pid ",
@@ -203,6 +205,7 @@ impl Facts {
             (None, _) if let Some(left) = self.left_behind() => format!("what it has left behind still runs ({left})"),
             (None, _) if self.over() == Some(Over::Done) => "it is done".to_owned(),
             (None, _) if let Some(over) = self.over() => format!("it has {}", over::clause(over)),
+            (None, _) if let Some(awaited) = self.awaited() => format!("it waits for {awaited}"),
             (None, _) if self.comes_up() => "it is down and will be started".to_owned(),
             (None, _) => "it is down".to_owned(),
             (Some(pid), _) if decided.second.is_some_and(|(role, _)| role == Role::Warming) => {
@@ -229,6 +232,11 @@ impl Facts {
     /// Why it is down for good, if nobody told it to be.
     fn over(&self) -> Option<Over> {
         self.record.and_then(|record| record.decided.over)
+    }
+
+    /// The service for which its start waits.
+    pub fn awaited(&self) -> Option<String> {
+        self.record.and_then(|record| record.awaited())
     }
 
     /// Whether it is wanted up where it is down.
@@ -268,7 +276,7 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use svdir::KillMode;
-    use svdir::record::{Copy, Leftovers, Rest, Service, Text as Why};
+    use svdir::record::{Copy, Gate, Leftovers, Rest, Service, Text as Why};
 
     use super::*;
 
@@ -340,6 +348,15 @@ mod tests {
             assert_eq!(line(&facts), format!("down 0 seconds, normally up, leftovers {shown}"));
             assert_eq!(facts.clause(Wanted::Down), format!("what it has left behind still runs ({shown})"));
         }
+    }
+
+    #[test]
+    fn what_a_start_waits_for_is_named_as_text() {
+        let mut facts = facts(None, Service::default(), b"");
+        let record = facts.record.as_mut().expect("there is one");
+        (record.decided.gate, record.observed.awaited) = (Some(Gate { since: 1 }), Why::new(b"db\xff\n"));
+        assert_eq!(line(&facts), "down 0 seconds, normally up, want up, waiting for db\\xff\\n");
+        assert_eq!(facts.clause(Wanted::Ready), "it waits for db\\xff\\n");
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::path::Path;
 use cli::Warnings;
 use machine::supervise::controls::Scripts;
 use machine::supervise::health::Settings;
-use machine::supervise::{Event, Knobs, Machine, Needs, Rules, Slot, Target};
+use machine::supervise::{Event, Job, Knobs, Machine, Needs, NotStarted, Rules, Slot, Target};
 use machine::{Pid, Signal, Tick};
 use svdir::notify::Notice;
-use svdir::record::{Born, Process, Record, Text};
+use svdir::record::{Born, Observed, Process, Record, Text};
 use svdir::tally::Death;
 use svdir::{Command, Exit, KillMode};
 use sys::notify::LONGEST;
@@ -40,7 +40,7 @@ pub trait Kernel {
     fn rest(&mut self);
 
     /// The earliest time at which the kernel has something to do: [`rewrite`](Kernel::rewrite),
-    /// [`end_late`](Kernel::end_late), or a source that is to be read again.
+    /// [`end_late`](Kernel::end_late), [`hear_gate`](Kernel::hear_gate), or a source that is to be read again.
     fn deadline(&self) -> Option<Tick>;
 
     /// Reads command bytes into `batch`. Returns how many.
@@ -124,8 +124,11 @@ pub trait Kernel {
     fn health(&mut self, said: &mut Warnings) -> Settings;
 
     /// Starts a copy, or a script for which the service waits. For the main copy the machine says which process is to be
-    /// made. `now` is the record before the start.
+    /// made; before the first one of a start, it is looked what the service waits for. `now` is the record before the start.
     fn start(&mut self, slot: Slot, machine: &Machine, now: Record, said: &mut Warnings) -> Outcome;
+
+    /// Returns whether what a start waits for may have changed since it was last looked.
+    fn hear_gate(&mut self) -> bool;
 
     /// Starts `check` or `health`, as `slot` says, about the process `about` of a copy.
     fn start_check(&mut self, slot: Slot, about: Pid, said: &mut Warnings) -> Event;
@@ -222,6 +225,32 @@ pub struct Outcome {
     pub event: Event,
     /// What was seen of the new process, if it has executed its program.
     pub seen: Option<Process>,
-    /// Why it has not, for the record.
+    /// Why it has not, for the record; if the start is held back, the name of the service for which it waits.
     pub why: Text<64>,
+}
+
+/// Forgets why the last start of a copy was not made. What the next one waits for is to be said in place of a reason.
+pub fn forget_why(told: &mut Observed) {
+    if told.why.some().is_some() {
+        told.awaited = Text::default();
+    }
+    told.why = Text::default();
+}
+
+impl Outcome {
+    /// Notes for the record what was seen of the new process and, of a copy, why there is none.
+    pub fn note(&self, is_copy: bool, told: &mut Observed) {
+        if is_copy {
+            let is_held = matches!(self.event, Event::NotStarted(_, NotStarted::Held(_)));
+            let nothing = Text::default();
+            (told.why, told.awaited) = if is_held { (nothing, self.why) } else { (self.why, nothing) };
+        }
+        match (self.seen, self.event) {
+            (Some(seen), Event::Started(Slot::Second, _)) => told.second = seen,
+            (Some(seen), Event::Started(Slot::Main, _)) => told.main = seen,
+            (Some(seen), Event::Started(Slot::Job(Job::Control(_, place)), _)) => told.controls[place] = seen.born,
+            (Some(seen), _) => told.hook = seen.born,
+            (None, _) => {}
+        }
+    }
 }

@@ -68,6 +68,10 @@ pub struct Present {
     pub notify: bool,
     /// `control/`
     pub control: bool,
+    /// `dependencies.d/`
+    pub dependencies: bool,
+    /// `wants.d/`
+    pub wants: bool,
 }
 
 impl Present {
@@ -112,7 +116,7 @@ impl Presence {
                 links |= is_link;
                 if is_link { std::fs::metadata(name).is_ok() } else { found.is_ok() }
             };
-            // What asks for isolation and cannot be read must not be taken for absent.
+            // What asks for isolation, or for another service, and cannot be read must not be taken for absent.
             let asked = |name| {
                 let found = std::fs::symlink_metadata(name);
                 found.map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true)
@@ -139,6 +143,8 @@ impl Presence {
                 stop: there(names::STOP),
                 notify: there(names::NOTIFY_SCRIPT),
                 control: there(names::CONTROL_SCRIPTS),
+                dependencies: asked(names::DEPENDENCIES),
+                wants: there(names::WANTS),
             };
             present.timeout_ready = present.declares() && there(names::TIMEOUT_READY);
             self.present = present;

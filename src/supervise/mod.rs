@@ -5,12 +5,14 @@
 mod cgroup;
 mod controls;
 mod copies;
+mod gate;
 mod hold;
 mod hooks;
 mod kernel;
 mod knobs;
 mod leftovers;
 mod name;
+mod neighbours;
 mod notices;
 mod processes;
 mod readiness;
@@ -50,6 +52,7 @@ use hold::Hold;
 use kernel::WATCHED;
 use knobs::Presence;
 use leftovers::Children;
+use neighbours::Neighbours;
 use notices::Notices;
 use processes::{Known, Processes};
 use readiness::ReadyPipe;
@@ -118,6 +121,7 @@ fn directory(call: &Call) -> Result<&'static OsStr, Usage> {
 #[inline(never)]
 fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, System<'_>>>> {
     let signals = catch_signals(dir, None)?;
+    let neighbours = Neighbours::of(dir);
     std::env::set_current_dir(dir).with_context(|| text!("unable to chdir to ", dir))?;
     let want = first_want().with_context(|| text!("unable to stat ", dir, "/", names::DOWN))?;
     let [last_run, below_init] = [LAST_RUN, BELOW_INIT].map(|name| environ::take(name).is_some());
@@ -159,6 +163,8 @@ fn open(dir: &OsStr, successor: Successor) -> anyhow::Result<Box<Supervisor<'_, 
             log_pipe,
             notices: Notices::default(),
             provisions: Provisions { presence: Presence::default(), notify, sockets, store },
+            neighbours,
+            gate: None,
             signals,
             hold,
             successor,
@@ -254,6 +260,8 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
                 sockets: Sockets::inherit(&handover.sockets).with_context(|| unable(dir))?,
                 store,
             },
+            neighbours: Neighbours::inherit(inherited.take(Key::SCAN_DIRECTORY)),
+            gate: None,
             signals,
             hold,
             successor,

@@ -17,7 +17,7 @@ use sys::notify::LONGEST;
 use sys::process::Change;
 
 use super::cgroup::life_of;
-use super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
+use super::kernel::{self, Kernel, Told, WATCHED, Woken};
 use super::{notices, say};
 use crate::service::files::shown;
 use crate::service::successor::Answer;
@@ -177,6 +177,9 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
         if self.is_due(self.renew) {
             self.look_at_files();
+        }
+        if self.kernel.hear_gate() {
+            self.take_in(Event::Gate);
         }
         self.kernel.end_late();
     }
@@ -460,21 +463,12 @@ impl<K: Kernel> Supervisor<'_, K> {
     fn start(&mut self, slot: Slot) -> Event {
         let is_copy = !matches!(slot, Slot::Job(_));
         if is_copy {
-            self.told.why = sections::Text::default();
+            kernel::forget_why(&mut self.told);
         }
         let now = self.record();
-        let Outcome { event, seen, why } = self.kernel.start(slot, &self.machine, now, &mut self.said);
-        if is_copy {
-            self.told.why = why;
-        }
-        match (seen, event) {
-            (Some(seen), Event::Started(Slot::Second, _)) => self.told.second = seen,
-            (Some(seen), Event::Started(Slot::Main, _)) => self.told.main = seen,
-            (Some(seen), Event::Started(Slot::Job(Job::Control(_, place)), _)) => self.told.controls[place] = seen.born,
-            (Some(seen), _) => self.told.hook = seen.born,
-            (None, _) => {}
-        }
-        event
+        let outcome = self.kernel.start(slot, &self.machine, now, &mut self.said);
+        outcome.note(is_copy, &mut self.told);
+        outcome.event
     }
 
     fn record(&self) -> Record {

@@ -25,11 +25,13 @@ use tai::Label;
 use super::cgroup;
 use super::controls;
 use super::copies::{self, Provisions, Scene};
+use super::gate::{self, Waiting};
 use super::hold::Hold;
 use super::hooks;
 use super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
 use super::knobs::{GIVEN_UP, health, is_essential, rules};
 use super::leftovers::Children;
+use super::neighbours::Neighbours;
 use super::notices::{self, Notices};
 use super::processes::{Known, Processes, pid_of, process_of};
 use super::readiness::{self, ReadyPipe};
@@ -53,6 +55,9 @@ pub struct System<'a> {
     /// What `notify` is told.
     pub notices: Notices,
     pub provisions: Provisions,
+    pub neighbours: Neighbours,
+    /// A start waits for another service.
+    pub gate: Option<Box<Waiting>>,
     pub signals: Signals,
     pub hold: Hold,
     pub successor: Successor,
@@ -81,7 +86,8 @@ impl System<'_> {
         let log_pipe = self.log_pipe.as_ref().map(|pipe| (Key::LOG_PIPE, pipe.as_fd()));
         let notify = self.provisions.notify.descriptor().map(|socket| (Key::NOTIFY, socket));
         let all = self.hold.descriptors().chain(self.processes.descriptors()).chain(signals).chain(log_pipe);
-        all.chain(notify).chain(unknown_descriptor())
+        let scan = self.neighbours.descriptor().map(|scan| (Key::SCAN_DIRECTORY, scan));
+        all.chain(notify).chain(scan).chain(unknown_descriptor())
     }
 }
 
@@ -126,8 +132,15 @@ impl<'s> Kernel for System<'s> {
 
     fn deadline(&self) -> Option<Tick> {
         let Provisions { notify, store, .. } = &self.provisions;
-        let deadlines =
-            [self.rewrite(), self.successor.deadline(), notify.deadline(), store.deadline(), self.notices.deadline()];
+        let gate = self.gate.as_ref().and_then(|gate| gate.look_at);
+        let deadlines = [
+            self.rewrite(),
+            self.successor.deadline(),
+            notify.deadline(),
+            store.deadline(),
+            self.notices.deadline(),
+            gate,
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -141,6 +154,9 @@ impl<'s> Kernel for System<'s> {
 
     fn forget_signals(&mut self) {
         self.signals.drain();
+        if let Some(gate) = &mut self.gate {
+            gate.news = true;
+        }
     }
 
     fn reap(&mut self) -> Option<(Pid, Change)> {
@@ -254,6 +270,15 @@ impl<'s> Kernel for System<'s> {
             let own = self.own(machine);
             self.children.trees.see(main.pid, main.group.unwrap_or(main.pid), &own);
         }
+        self.deep = true;
+        if slot == Slot::Main && machine.begins_start() {
+            let (present, before) = (self.provisions.presence.look(), self.gate.take());
+            let stop = gate::look(present, self.dir, machine, &now, before, &mut self.neighbours, said);
+            if let Some(gate::Stop { why, text, waiting }) = stop {
+                self.gate = waiting;
+                return Outcome { event: Event::NotStarted(slot, why), seen: None, why: text };
+            }
+        }
         let mut scene = Scene {
             dir: self.dir,
             machine,
@@ -262,7 +287,6 @@ impl<'s> Kernel for System<'s> {
             children: &mut self.children,
             said,
         };
-        self.deep = true;
         let present = self.provisions.presence.look();
         let next = match slot {
             Slot::Main => machine.next(hooks::programs(present, self.dir, scene.said)),
@@ -297,6 +321,10 @@ impl<'s> Kernel for System<'s> {
         }
         self.tell(notices::Notice::of_start(&outcome.event), said);
         outcome
+    }
+
+    fn hear_gate(&mut self) -> bool {
+        self.gate.as_mut().is_some_and(|gate| gate.is_due(tick()))
     }
 
     fn start_check(&mut self, slot: Slot, about: Pid, said: &mut Warnings) -> Event {
@@ -345,6 +373,9 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn announce(&mut self, record: &Record, said: &mut Warnings) {
+        if record.decided.gate.is_none() {
+            self.gate = None;
+        }
         if record.is_at_rest() {
             self.provisions.store.clear(self.dir, said);
         }

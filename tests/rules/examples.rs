@@ -15,7 +15,7 @@ fn copy(scratch: &Scratch) {
         let dir = Path::new("rules").join(service.file_name());
         scratch.mkdir(&dir);
         copy_files(&service.path(), &scratch.path(&dir));
-        for below in ["cgroup", "control"] {
+        for below in ["cgroup", "control", "dependencies.d"] {
             let from = service.path().join(below);
             if from.exists() {
                 copy_files(&from, &scratch.mkdir(dir.join(below)));
@@ -70,6 +70,14 @@ fn each_service_of_the_examples_does_what_it_says() {
     let long = || scratch.run("svstat", &["--long", "rules/memory"]).out();
     wait_until("it is limited", || long().contains(", killed for memory") || long().contains(", cgroup"));
     said_so("ready", ", ready ");
+    said_so("store", ", ready ");
+    let api = wait_up(&scratch, "rules/api");
+    assert_eq!(scratch.run("svc", &["-d", "--wait=down", "rules/store"]).code, 0);
+    assert_eq!(wait_up(&scratch, "rules/api"), api, "it is left alone");
+    svc(&scratch, "-k", "rules/api");
+    said_so("api", ", waiting for store");
+    svc(&scratch, "-u", "rules/store");
+    wait_up(&scratch, "rules/api");
     scratch.write("rules/heart/broken", "");
     said_so("heart", ", failed: exited 7");
     assert!(!stuck.exists(), "it was stuck first");

@@ -17,6 +17,8 @@ mod kill_mode;
 mod kill_tree;
 mod nonsense;
 mod notify;
+mod order;
+mod order_torture;
 mod pace;
 mod place;
 mod ready;

@@ -37,6 +37,14 @@ pub fn users() -> &'static [User] {
     if is_root() { &[User::Own, User::Ordinary] } else { &[User::Own] }
 }
 
+/// Returns a line of svstat with S in place of each number of seconds.
+pub fn masked(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let is_time = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "seconds");
+    let masked = words.iter().enumerate().map(|(at, word)| if is_time(at) { "S" } else { *word });
+    masked.collect::<Vec<_>>().join(" ")
+}
+
 pub struct Service {
     pub scratch: Scratch,
     user: User,
@@ -163,11 +171,7 @@ impl Service {
 
     /// Returns what svstat says, with S in place of each number of seconds.
     pub fn svstat(&self) -> String {
-        let line = world::svstat(&self.scratch, "web");
-        let words: Vec<&str> = line.split(' ').collect();
-        let is_time = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "seconds");
-        let masked = words.iter().enumerate().map(|(at, word)| if is_time(at) { "S" } else { *word });
-        masked.collect::<Vec<_>>().join(" ")
+        masked(&world::svstat(&self.scratch, "web"))
     }
 
     #[track_caller]

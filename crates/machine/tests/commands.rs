@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use machine::supervise::gate::Held;
 use machine::supervise::{Action, Actions, Event, Job, Knobs, Left, Machine, NotStarted, Rules, Slot, Start, Target};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::finals::Finals;
@@ -89,6 +90,9 @@ fn states() -> Vec<(&'static str, Service)> {
     let mut starting = Service { machine: Machine::new(Want::Up), now: Tick(SECOND) };
     starting.step(Event::Begin);
     starting.started(Slot::Job(Job::Hook(Script::Start)), HOOK);
+    let mut waiting = Service { machine: Machine::new(Want::Up), now: Tick(SECOND) };
+    waiting.step(Event::Begin);
+    waiting.step(Event::NotStarted(Slot::Main, NotStarted::Held(Held { until: None, news: true })));
     let mut set_up = starting.clone();
     set_up.ends(HOOK, Exit::Code(0), Rules::default());
     set_up.step(Event::NotStarted(Slot::Main, NotStarted::Gone));
@@ -128,6 +132,7 @@ fn states() -> Vec<(&'static str, Service)> {
     vec![
         ("down", down()),
         ("in the pace", paced),
+        ("waiting", waiting),
         ("`start` runs", starting),
         ("up", Service::up()),
         ("told to end by `d`", Service::up().told(Command::Down)),

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use machine::overlap::Why;
 use machine::probe::{FIRST_PAUSE, LIMIT};
 use machine::supervise::controls::{MOST, Scripts};
+use machine::supervise::gate::Held;
 use machine::supervise::health;
 use machine::supervise::hook::{CONTROL_LIMIT, FAILED};
 use machine::supervise::leftovers::PAUSE;
@@ -101,6 +102,8 @@ enum Happening {
     Tells(bool),
     /// From now on the service is essential, or not.
     Essential(bool),
+    /// From now on a start waits for another service: for so many nanoseconds in all at most, or for ever if that is 0. `None`: that service is ready.
+    Missing(Option<u64>),
     /// From now on a script that is started does this.
     HookDoes(HookDoes),
     /// One that runs, if there is one, ends with this code.
@@ -361,6 +364,8 @@ struct World {
     /// The service is essential; svscan is an init.
     essential: bool,
     below_init: bool,
+    /// A start waits for another service, at most so many nanoseconds in all, or for ever if that is 0.
+    missing: Option<u64>,
     hook_does: HookDoes,
     /// How many ends in a row have made the pace longer.
     slowed: u32,
@@ -425,6 +430,7 @@ impl World {
             rules: Rules::default(),
             essential: false,
             below_init: false,
+            missing: None,
             hook_does: HookDoes::Ends(0),
             slowed: 0,
             slowed_until: Tick(0),
@@ -608,6 +614,10 @@ impl World {
             let job = run.map(|run| (self.machine.slot(Pid(run.pid)), Slot::Job(Job::Control(run.script, place))));
             assert!(job.is_none_or(|(slot, job)| slot == Some(job)), "{job:?}");
         }
+        let Decided { gate, leftovers, .. } = record.decided;
+        assert!(gate.is_none() || (self.child.is_none() && self.hook.is_none()), "it waits, and something of it runs");
+        let comes = matches!(event, Event::Overdue(_)) || (self.oversleeps && event != Event::Timeout);
+        assert!(gate.is_none() || self.held().is_some() || !leftovers.is_empty() || comes, "it waits for nothing");
         let ready = runs.is_some_and(|child| child.declares && child.ready);
         assert_eq!(record.ready().is_some(), ready, "ready is what a child of a service that tells so has said");
         assert_eq!((pace.starts, pace.last_exit), (self.counted, self.last_exit));
@@ -924,6 +934,10 @@ impl World {
         assert!(self.is_nothing_left(), "it is started beside what is left of another");
         assert_eq!(self.decided().over, None, "it is over");
         let (after, next) = (self.after.take(), self.machine.next(self.programs));
+        assert_eq!(self.machine.begins_start(), after.is_none());
+        if let Some(held) = self.held().filter(|_| after.is_none()) {
+            return Some(Event::NotStarted(slot, NotStarted::Held(held)));
+        }
         if let Some(&last) = self.starts.last().filter(|_| after.is_none()) {
             assert!(last.until(self.now) >= PACE, "started after {} ns", last.until(self.now));
         }
@@ -959,6 +973,14 @@ impl World {
             self.seen[0] = Process { since, ..Process::default() };
         }
         Some(Event::Started(slot, start))
+    }
+
+    /// What a look finds before a start; `None` if that waits for nothing.
+    fn held(&self) -> Option<Held> {
+        let limit = self.missing?;
+        let since = self.machine.held_since().unwrap_or(self.now);
+        let until = (limit > 0).then(|| since.after(limit));
+        until.is_none_or(|until| until > self.now).then_some(Held { until, news: false })
     }
 
     fn start_second(&mut self, slot: Slot) -> Option<Event> {
@@ -1403,6 +1425,7 @@ impl World {
             let waits_for_fork =
                 !self.forks_work && self.machine.deadline().is_some_and(|d| self.now.until(d) <= FORK_RETRY);
             let is_over = self.hook.is_some() || self.decided().over.is_some() || waits_for_rest;
+            let is_over = is_over || self.decided().gate.is_some();
             assert!(
                 self.starts.len() > known || waits || waits_for_fork || is_over,
                 "a wanted service is not started again"
@@ -1452,7 +1475,7 @@ impl World {
         let goes_on = self.child.is_some() || self.hook.is_some() || self.machine.deadline().is_some();
         let once = (service.want != Want::Up || service.exiting) && (!self.forks_work || self.refuse);
         let is_known = self.quit || once || self.second.is_some() || is_done || !self.controls.is_empty();
-        let is_known = is_known || !self.decided().leftovers.is_empty();
+        let is_known = is_known || !self.decided().leftovers.is_empty() || self.decided().gate.is_some();
         assert!(is_known || (goes_on && !stops) == (is_wanted && !has_failed), "what {script:?} has kept waiting");
     }
 
@@ -1518,6 +1541,10 @@ impl World {
         match *happening {
             Happening::Command(command) => self.command(command),
             Happening::Knobs(knobs) => self.knobs = knobs,
+            Happening::Missing(missing) => {
+                self.missing = missing;
+                self.step(Event::Gate);
+            }
             Happening::ChildEnds => {
                 if let Some(child) = &mut self.child {
                     child.ended.get_or_insert(EXIT);
@@ -1827,7 +1854,8 @@ impl World {
         if let Some(child) = self.child.as_ref().filter(|_| !self.quit) {
             assert_eq!(self.machine.pid(), Some(Pid(child.pid)), "a child is forgotten");
         } else if wanted {
-            let starts = self.starts.len() > known || self.machine.deadline().is_some() || is_left;
+            let waits = self.machine.deadline().is_some() || self.decided().gate.is_some();
+            let starts = self.starts.len() > known || waits || is_left;
             assert!(starts || !self.forks_work || self.refuse, "a start is forgotten");
         } else {
             assert!(!waits || self.quit, "a start that was due is forgotten");
@@ -2024,6 +2052,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => any_check().prop_map(Happening::HealthDoes),
         3 => any_rules().prop_map(Happening::Rules),
         1 => any::<bool>().prop_map(Happening::Essential),
+        3 => prop::sample::select(&[None, None, Some(0), Some(3 * SECOND)][..]).prop_map(Happening::Missing),
         2 => any_hook().prop_map(Happening::HookDoes),
         2 => any_programs(),
         2 => any_controls().prop_map(Happening::Controls),
@@ -2078,6 +2107,7 @@ proptest! {
         let mut world = world.live(&[
             Happening::ForksWork(true),
             Happening::Refuse(false),
+            Happening::Missing(None),
             Happening::Executes(true),
             Happening::Watchdog(0),
             Happening::Patience(0),
@@ -3505,4 +3535,90 @@ fn a_start_that_is_due_waits_for_what_is_left_of_an_old_copy_that_has_ended_last
         assert!(!starts(machine.step(later, event)), "{event:?}");
     }
     assert!(starts(machine.step(later, Event::Left(LEADER, None))));
+}
+
+/// One whose start waits for another service, at most so many nanoseconds in all, or for ever if that is 0.
+fn waiting(want: Want, missing: u64) -> World {
+    World::new(Want::Down, false).live(&[
+        Happening::Missing(Some(missing)),
+        Happening::Command(if want == Want::Once { Command::Once } else { Command::Up }),
+    ])
+}
+
+#[test]
+fn a_start_waits_until_another_service_is_ready_and_is_made_at_once_then() {
+    for want in [Want::Up, Want::Once] {
+        let world = waiting(want, 0);
+        let Decided { gate, service, pace, .. } = world.announced.decided;
+        assert_eq!((gate.map(|gate| gate.since), service.start_due, pace.starts), (Some(5), true, 0));
+        assert_eq!((world.status().want, world.machine.deadline()), (want, None), "nothing is due");
+        let world = world.live(&[Happening::Pass(SECOND / 2), Happening::Missing(Some(0))]);
+        assert_eq!((world.starts.len(), world.decided().gate), (0, gate), "it waits since then");
+        let world = world.live(&[Happening::Missing(None)]);
+        assert_eq!((world.starts.len(), world.status().want, world.decided().gate), (1, want, None));
+    }
+}
+
+#[test]
+fn a_restart_waits_again_and_what_is_looked_for_is_no_start() {
+    let world = World::new(Want::Up, false).live(&[
+        Happening::Pass(3 * SECOND),
+        Happening::Missing(Some(0)),
+        Happening::ChildEnds,
+        Happening::Missing(Some(0)),
+    ]);
+    assert_eq!((world.starts.len(), world.announced.decided.pace.starts), (1, 1));
+    assert!(world.announced.decided.gate.is_some());
+    // The pace is kept where it is told to be down and up again.
+    let world =
+        world.live(&[Happening::Command(Command::Down), Happening::Missing(None), Happening::Command(Command::Up)]);
+    assert_eq!(world.starts.len(), 2, "at once");
+}
+
+#[test]
+fn down_and_exit_end_the_wait_and_nothing_else_does() {
+    for want in [Want::Up, Want::Once] {
+        let down = waiting(want, 0).live(&[Happening::Command(Command::Down), Happening::Missing(None)]);
+        assert_eq!((down.starts.len(), down.announced.decided.gate, down.quit), (0, None, false));
+        let left = waiting(want, 0).live(&[Happening::Command(Command::Exit)]);
+        assert!(left.quit && left.announced.decided.gate.is_none());
+        for command in Command::all().filter(|command| !matches!(command, Command::Down | Command::Exit)) {
+            let world = waiting(want, 0).live(&[Happening::Command(command)]);
+            assert!(world.announced.decided.gate.is_some() && world.starts.is_empty(), "{command:?}");
+            assert_eq!(world.live(&[Happening::Missing(None)]).starts.len(), 1, "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_only_wanted_is_waited_for_as_long_as_it_may_take_in_all() {
+    let world = waiting(Want::Up, 3 * SECOND);
+    assert_eq!(world.machine.deadline(), Some(Tick(5 + 3 * SECOND)));
+    let world = world.live(&[Happening::Pass(2 * SECOND), Happening::Missing(Some(3 * SECOND))]);
+    assert_eq!((world.starts.len(), world.machine.deadline()), (0, Some(Tick(5 + 3 * SECOND))));
+    let world =
+        world.live(&[Happening::Takeover, Happening::Upgrade, Happening::Refuse(true), Happening::Pass(SECOND)]);
+    assert!(!world.starts.is_empty() && world.decided().gate.is_none(), "it is refused for another reason");
+    let world = world.live(&[Happening::Refuse(false), Happening::Pass(SECOND)]);
+    assert!(world.child.is_some(), "it does not wait anew");
+}
+
+#[test]
+fn a_start_that_waits_for_another_service_waits_for_what_is_left_of_an_old_copy_too() {
+    let world = World::new(Want::Up, false).live(&[
+        Happening::Mode(KillMode::Mixed, Some(HelperDoes::IsStuck)),
+        Happening::Command(Command::Replace),
+        Happening::Pass(2 * SECOND),
+        Happening::Missing(Some(0)),
+    ]);
+    assert!(world.starts.len() >= 2);
+    // Whatever ends first, nothing is started beside what is left: the world checks that.
+    world.live(&[
+        Happening::ChildEnds,
+        Happening::SecondEnds,
+        Happening::Missing(None),
+        Happening::HelperEnds,
+        Happening::HelperEnds,
+        Happening::Pass(2 * SECOND),
+    ]);
 }

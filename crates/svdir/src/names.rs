@@ -68,6 +68,10 @@ pub const HEALTH_INTERVAL: &str = "health-interval";
 pub const HEALTH_FAILS: &str = "health-fails";
 /// If this file exists when the service is down for good by itself, svscan as an init ends with it.
 pub const ESSENTIAL: &str = "essential";
+/// Directory of empty files, one for each service that must be ready before this one is started.
+pub const DEPENDENCIES: &str = "dependencies.d";
+/// Directory of empty files, one for each service that is waited for before a start if it is coming.
+pub const WANTS: &str = "wants.d";
 /// The service directory of the logger.
 pub const LOG: &str = "log";
 /// Directory of supervise's own files, mode 0700.

@@ -94,6 +94,7 @@ impl Due {
             | Event::Word(..)
             | Event::Overdue(_)
             | Event::Orphans
+            | Event::Gate
             | Event::Timeout => {
                 assert!(self.commands.is_empty() && !self.unread, "{event:?} comes before a command");
             }

@@ -16,6 +16,8 @@ pub struct Hand {
     /// The new file that was asked, and when it is killed if it does not answer.
     pub asked: Option<(u32, Tick)>,
     pub rewrite: Option<Tick>,
+    /// A start waits for another service, and what it waits for may have changed.
+    pub gate: Option<bool>,
     pub signal: bool,
     pub socket: bool,
     /// The second copy, if it is known to lead a process group.

@@ -52,6 +52,8 @@ pub enum Happening {
     HelperEnds,
     /// From now on the service is essential, or not.
     Essential(bool),
+    /// From now on a start waits for another service: at most so many nanoseconds in all, or for ever if that is 0. `None`: that service is ready.
+    Missing(Option<u64>),
     /// A child ends that is not a process of the service: one that closes descriptors from datagrams, or one that was
     /// there before.
     ListenerEnds,
@@ -189,6 +191,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         3 => select(&[0, 1, 125][..]).prop_map(Happening::HookEnds),
         3 => any_rules().prop_map(Happening::Rules),
         1 => any::<bool>().prop_map(Happening::Essential),
+        3 => select(&[None, None, Some(0), Some(3 * SECOND)][..]).prop_map(Happening::Missing),
         2 => any_code().prop_map(|code| Happening::ControlEnds(code.max(1))),
         3 => any_scripts().prop_map(Happening::Scripts),
         2 => any_health().prop_map(Happening::Health),

@@ -2,6 +2,7 @@
 //! whatever fails, whoever dies, and whatever happens between two calls of the loop.
 
 mod due;
+mod gate;
 mod hand;
 mod happening;
 mod hooks;

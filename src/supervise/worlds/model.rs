@@ -22,6 +22,7 @@ use tai::Label;
 
 use super::super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
 use super::super::notices;
+use super::gate;
 use super::hand::Hand;
 use super::happening::Ability;
 use super::hooks;
@@ -86,7 +87,9 @@ impl Kernel for Model {
     }
 
     fn forget_signals(&mut self) {
-        self.call().hand.signal = false;
+        let mut world = self.call();
+        world.hand.signal = false;
+        world.hand.gate = world.hand.gate.map(|_| true);
     }
 
     fn reap(&mut self) -> Option<(Pid, Change)> {
@@ -218,10 +221,11 @@ impl Kernel for Model {
         let outcome = match slot {
             Slot::Job(Job::Control(script, place)) => hooks::start_control(&mut world, (script, place), machine, now),
             Slot::Job(Job::Hook(script)) => hooks::start_after(&mut world, script, machine, now),
-            Slot::Main => match machine.next(world.scripts.programs) {
-                Next::Script(script) => hooks::start_before(&mut world, script, machine, now),
-                Next::Nothing => hooks::not_started(slot, NotStarted::Gone),
-                Next::Run => world.start(slot, machine, now),
+            Slot::Main => match (gate::held(&mut world, machine, &now), machine.next(world.scripts.programs)) {
+                (Some(held), _) => held,
+                (None, Next::Script(script)) => hooks::start_before(&mut world, script, machine, now),
+                (None, Next::Nothing) => hooks::not_started(slot, NotStarted::Gone),
+                (None, Next::Run) => world.start(slot, machine, now),
             },
             Slot::Second | Slot::Job(_) => world.start(slot, machine, now),
         };
@@ -229,6 +233,10 @@ impl Kernel for Model {
         // Supervise may be killed before the machine knows of the new process.
         world.call();
         outcome
+    }
+
+    fn hear_gate(&mut self) -> bool {
+        self.call().hand.gate.as_mut().is_some_and(std::mem::take)
     }
 
     fn start_check(&mut self, slot: Slot, _: Pid, _: &mut Warnings) -> Event {
@@ -282,6 +290,9 @@ impl Kernel for Model {
 
     fn announce(&mut self, record: &Record, _: &mut Warnings) {
         let mut world = self.call();
+        if record.decided.gate.is_none() {
+            world.hand.gate = None;
+        }
         if world.can(Ability::Write) {
             (world.record, world.hand.rewrite) = (*record, None);
         } else {

@@ -43,6 +43,8 @@ pub struct World {
     pub below_init: bool,
     /// The service is essential.
     pub essential: bool,
+    /// Another service is missing: a start waits at most so many nanoseconds in all, or for ever if that is 0.
+    pub missing: Option<u64>,
     pub script: VecDeque<(u32, Happening)>,
     /// Nothing is left to happen.
     pub idle: bool,
@@ -106,6 +108,7 @@ impl World {
         (self.declares, self.watchdog, self.rules) = ([false; 3], 0, Rules::default());
         self.mode = (KillMode::Process, false);
         (self.health.interval, self.patience, self.scripts) = (0, 0, Scripts::default());
+        self.is_missing(None);
         let mut ending = Vec::new();
         for process in self.processes.all() {
             process.obeys = true;
@@ -168,6 +171,7 @@ impl World {
             Happening::Patience(limit) => self.patience = limit,
             Happening::Rules(rules) => self.rules = rules,
             Happening::Essential(essential) => self.essential = essential,
+            Happening::Missing(missing) => self.is_missing(missing),
             Happening::Scripts(scripts) => self.scripts = scripts,
             Happening::ListenerEnds => drop(self.make(What::Listener, Life::Ended(Change::Exited(0)))),
             Happening::StrangerEnds => drop(self.make(What::Stranger, Life::Ended(Change::Exited(1)))),
@@ -183,6 +187,12 @@ impl World {
             Happening::Killed if self.record.observed.supervise.exited => {}
             Happening::Killed => resume_unwind(Box::new(Fate::Killed)),
         }
+    }
+
+    /// Another service is missing from now on, or not: supervise is told if a start waits.
+    fn is_missing(&mut self, missing: Option<u64>) {
+        self.hand.signal |= self.hand.gate.is_some() && missing != self.missing;
+        self.missing = missing;
     }
 
     fn change(&mut self, pid: Option<u32>, change: Change) {
@@ -285,6 +295,7 @@ impl World {
 
     pub fn wait(&mut self, until: Option<Tick>, commands: bool) -> io::Result<Woken> {
         self.due.is_over();
+        assert_ne!(self.hand.gate, Some(true), "what a start waits for may have changed, and nobody looks");
         assert!(!self.hand.unasked, "it does not know whether the copy that it has found leads a group");
         for due in [self.expected, self.hand.rewrite, self.hand.asked.map(|(_, at)| at)].into_iter().flatten() {
             assert!(until.is_some_and(|until| until <= due), "it sleeps until {until:?}, and {due:?} is due");

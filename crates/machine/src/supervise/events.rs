@@ -4,6 +4,7 @@ use svdir::record::{Over, Script};
 use svdir::{Command, Exit, KillMode};
 
 use super::copy::Start;
+use super::gate::Held;
 use super::health;
 use super::knobs::Knobs;
 use super::rules::Rules;
@@ -52,6 +53,8 @@ pub enum NotStarted {
     Refused,
     /// There is no such program. For the main copy: there is no `run`, and `start` was all.
     Gone,
+    /// Of the main copy: the first process of a start must wait until another service is ready.
+    Held(Held),
 }
 
 /// A message about a copy, from itself or from one of its processes.
@@ -103,6 +106,8 @@ pub enum Event {
     Left(Pid, Option<Left>),
     /// Children have ended that may be some of what was left behind.
     Orphans,
+    /// What a start waits for may have changed.
+    Gate,
     /// [`Action::IsEssential`] was done.
     Essential(bool),
     /// The deadline has come.
@@ -171,8 +176,8 @@ pub enum Say {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Start a process, and report the outcome by [`Event::Started`] or [`Event::NotStarted`] before any other event. For the main copy
-    /// [`next`](super::Machine::next) says which process that is: it may be a script that comes before `run`, and then the outcome is about that. A copy takes
-    /// the time itself; a copy or a script writes [`decided_once_started`](super::Machine::decided_once_started) before it executes its program.
+    /// [`next`](super::Machine::next) says which process that is: it may be a script that comes before `run`, and then the outcome is about that. Before the
+    /// [first](super::Machine::begins_start) process of a start, it is to be looked what the service waits for. A copy takes the time itself; a copy or a script writes [`decided_once_started`](super::Machine::decided_once_started) before it executes its program.
     Start(Slot),
     /// Look whether something is left of the copy that was started as this process, with this mode, and report that by [`Event::Left`] before any other
     /// event. The last process is the one that was found before.

@@ -8,6 +8,7 @@ use super::Actions;
 use super::copy::{Copy, Start};
 use super::events::{Action, Job, NotStarted, Say, Slot, Target};
 use super::finals;
+use super::gate::{Gate, Held};
 use super::hook::{self, Hook};
 use super::leftovers::Leftovers;
 use super::orders::Orders;
@@ -28,6 +29,8 @@ pub struct Life {
     pub phase: Phase,
     /// The starts so far.
     pub pace: Pace,
+    /// What a start waits for.
+    pub gate: Gate,
     /// The script for which the service waits.
     pub hook: Hook,
     /// What was set up.
@@ -44,6 +47,7 @@ impl Life {
             orders: Orders::new(want),
             phase: Phase::Down,
             pace: Pace::default(),
+            gate: Gate::default(),
             hook: Hook::default(),
             setup: Setup::default(),
             leftovers: Leftovers::default(),
@@ -60,6 +64,7 @@ impl Life {
             orders: Orders::resume(left, phase.is_ending()),
             phase,
             pace: Pace::resume(left.pace, resumed.last_start),
+            gate: Gate::resume(left.gate.filter(|_| matches!(phase, Phase::Held { .. }))),
             hook: hook.unwrap_or_default(),
             setup: Setup::resume(left.setup, left.main.is_some()),
             leftovers: Leftovers::resume(now, &left.leftovers, resumed.knobs.hung_grace()),
@@ -80,7 +85,8 @@ impl Life {
 
     /// When something is due.
     pub fn deadline(&self) -> Option<Tick> {
-        let start = self.phase.deadline().filter(|_| self.leftovers.is_empty());
+        let held = if let Phase::Held { .. } = self.phase { self.gate.deadline() } else { None };
+        let start = self.phase.deadline().or(held).filter(|_| self.leftovers.is_empty());
         [start, self.hook.deadline(), self.leftovers.deadline()].into_iter().flatten().min()
     }
 
@@ -101,6 +107,7 @@ impl Life {
     pub fn begin(&mut self, now: Tick, is_down: bool, todo: &mut Actions) {
         match self.phase {
             Phase::Waiting { asked, .. } => self.start(now, asked, todo),
+            Phase::Held { .. } => self.look_again(now, todo),
             Phase::Down if is_down && self.orders.is_wanted() => self.start(now, false, todo),
             _ => {}
         }
@@ -124,17 +131,19 @@ impl Life {
     pub fn want_down(&mut self, now: Tick, grace: u64, todo: &mut Actions) {
         self.orders.down(self.setup.release());
         self.phase = self.phase.unasked();
+        self.gate.open();
         if let Some(pid) = self.hook.tell_to_end(now, grace) {
             todo.push(Action::Signal(Target::Job(pid), Signal::TERM));
             todo.push(Action::Signal(Target::Job(pid), Signal::CONT));
         }
     }
 
-    /// supervise is to exit. A restart that nobody asked for is given up.
+    /// supervise is to exit. A restart that nobody asked for is given up, and so is a start that is held back: nobody knows how long it would be.
     pub const fn want_exit(&mut self) {
         self.orders.exiting = true;
-        if let Phase::Waiting { asked: false, .. } = self.phase {
+        if let Phase::Waiting { asked: false, .. } | Phase::Held { .. } = self.phase {
             self.phase = Phase::Down;
+            self.gate.open();
         }
     }
 
@@ -151,6 +160,7 @@ impl Life {
     /// Makes the next process of a start, which comes after this script.
     fn start_now(&mut self, now: Tick, asked: bool, after: Option<Script>, todo: &mut Actions) {
         self.phase = Phase::Starting { asked, after };
+        self.gate.ask(self.pace.last_start());
         self.pace.start(now);
         todo.push(Action::Start(Slot::Main));
     }
@@ -163,6 +173,9 @@ impl Life {
         }
         self.leftovers.timeout(now, todo);
         self.start_if_due(now, todo);
+        if self.gate.deadline().is_some_and(|until| until <= now) {
+            self.look_again(now, todo);
+        }
     }
 
     /// Starts if that has waited for the time alone, or for that nothing is left of earlier copies.
@@ -175,9 +188,27 @@ impl Life {
         }
     }
 
+    /// Looks again what a start waits for that is held back, if nothing is left of earlier copies either.
+    pub fn look_again(&mut self, now: Tick, todo: &mut Actions) {
+        if let Phase::Held { asked } = self.phase
+            && self.leftovers.is_empty()
+        {
+            self.start_now(now, asked, None, todo);
+        }
+    }
+
+    /// Nothing is left of earlier copies any more: looks again what a start waits for that is held back. If it still waits, the record says so and that nothing is left.
+    pub fn nothing_is_left(&mut self, now: Tick, todo: &mut Actions) {
+        if let Phase::Held { .. } = self.phase {
+            self.gate.lapse();
+            self.look_again(now, todo);
+        }
+    }
+
     /// A main copy was started.
     pub const fn main_started(&mut self, executed: bool) {
         self.phase = Phase::Down;
+        self.gate.open();
         self.setup.started(executed);
     }
 
@@ -186,29 +217,52 @@ impl Life {
         self.hook.started(now, script, start.pid, start.limit);
         if let Phase::Starting { asked, .. } = self.phase {
             self.phase = Phase::Preparing { asked };
+            self.gate.open();
             self.pace.take_back();
         }
     }
 
-    /// A start of the main copy has made no process.
-    pub fn main_not_started(&mut self, now: Tick, why: NotStarted, todo: &mut Actions) {
+    /// A start of the main copy has made no process. Returns whether the record must say something else now.
+    pub fn main_not_started(&mut self, now: Tick, why: NotStarted, todo: &mut Actions) -> bool {
         let pause = match why {
             NotStarted::Gone => {
                 // `start` was all.
                 self.phase = Phase::Down;
-                return self.end(Over::Done, true, todo);
+                self.gate.open();
+                self.end(Over::Done, true, todo);
+                return true;
             }
+            NotStarted::Held(found) => return self.hold(now, found),
             NotStarted::Fork => FORK_RETRY,
             NotStarted::Refused => {
                 self.pace.take_back();
                 PACE
             }
         };
+        self.gate.lapse();
         self.phase = if self.orders.is_wanted() {
             Phase::Waiting { until: now.after(pause), asked: false }
         } else {
+            self.gate.open();
             Phase::Down
         };
+        true
+    }
+
+    /// A start is held back. It was no start, so the pace does not count it. Returns whether the record must say something else now.
+    fn hold(&mut self, now: Tick, found: Held) -> bool {
+        self.pace.hold(self.gate.earlier());
+        match self.phase {
+            Phase::Starting { asked, .. } if !self.orders.exiting => {
+                self.phase = Phase::Held { asked };
+                self.gate.hold(now, found)
+            }
+            _ => {
+                self.phase = Phase::Down;
+                self.gate.open();
+                true
+            }
+        }
     }
 
     /// Handles the end of a main copy when no new copy takes its place: here the parts meet.
@@ -270,9 +324,11 @@ impl Life {
             Phase::Finishing { over: Some(over), .. } => self.end(over, over != Over::Done, todo),
             Phase::Finishing { .. } => self.start_if(now, false, wanted, todo),
             Phase::Stopping { asked } => self.start_if(now, asked, false, todo),
-            phase @ (Phase::Down | Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Leaving { .. }) => {
-                self.phase = phase;
-            }
+            phase @ (Phase::Down
+            | Phase::Waiting { .. }
+            | Phase::Held { .. }
+            | Phase::Starting { .. }
+            | Phase::Leaving { .. }) => self.phase = phase,
         }
     }
 

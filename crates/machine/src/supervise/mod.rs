@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `d`, `x`: stopping if something was kept; `x`: quit |
 //! | waiting | down, and due to start at a deadline: the pace's ([`pace`]) | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
-//! | starting | the loop is forking | the fork's success: preparing if it was `start` or `control/u`, else up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down; if there is no `run` behind `start`: down, and done |
+//! | starting | the loop is forking | a service that must be ready before and is not: held; the fork's success: preparing if it was `start` or `control/u`, else up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down; if there is no `run` behind `start`: down, and done |
+//! | held | down, and a start waits for another service ([`gate`]) | that it may be ready, or the deadline of one that is only wanted: starting, without another pace; `d`, `x`: down |
 //! | preparing | [`hook`]: `start` or `control/u` runs | its end: starting; the failure of `start`: down for good; its end after a `d`: down, or starting anew if `u` or `o` came behind that |
 //! | up | the child runs | its death: leaving where something may be left of it; finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
 //! | leaving | the child has ended, and [what it has left behind](leftovers) is waited for | that nothing is left: what the child's death leads to without it |
@@ -39,7 +40,7 @@
 //! nothing then. If the service was told to end, the new process is told too.
 //!
 //! The parts are values with their own states and tables: the commands (`orders`), the processes (`copies`, each a [`copy`], with the overlap
-//! ([`crate::overlap`]), the checks ([`crate::probe`]) and [`health`]), the time of the next start ([`pace`]), [`leftovers`], [`hook`], [`setup`], [`finals`] and [`restarts`]. They meet
+//! ([`crate::overlap`]), the checks ([`crate::probe`]) and [`health`]), the time of the next start ([`pace`]), the [`gate`], [`leftovers`], [`hook`], [`setup`], [`finals`] and [`restarts`]. They meet
 //! in one place, the end of the main copy ([`Life`](life::Life): `main_ended`, and `hook_ended` when `finish` is over). No event requires an earlier call of something else.
 //!
 //! With [`Machine::make_last_run`], supervise exits when `run` ends by itself, with whatever code. A `run` that a command has sent a signal to end it
@@ -53,6 +54,7 @@ mod copies;
 pub mod copy;
 mod events;
 mod finals;
+pub mod gate;
 pub mod health;
 pub mod hook;
 pub mod knobs;
@@ -167,6 +169,16 @@ impl Machine {
         &self.copies.controls
     }
 
+    /// Returns whether [`Action::Start`] of the main copy is to make the first process of a start, before which it may have to wait for another service.
+    pub const fn begins_start(&self) -> bool {
+        matches!(self.life.phase, Phase::Starting { after: None, .. })
+    }
+
+    /// Since when the start that is due has waited for other services, if it was held back before.
+    pub const fn held_since(&self) -> Option<Tick> {
+        self.life.gate.since()
+    }
+
     /// What [`Action::Start`] of the main copy is to make now, where the service directory has these programs.
     pub const fn next(&self, there: Programs) -> Next {
         self.life.next(there)
@@ -218,6 +230,7 @@ impl Machine {
             over: self.life.over(),
             health: self.main().and_then(|main| main.health.record()),
             leftovers: self.life.leftovers.record(self.life.phase),
+            gate: self.life.gate.record(),
             reload: self.main().and_then(|main| main.reload),
         }
     }
@@ -248,6 +261,7 @@ impl Machine {
             Event::Overdue(knobs) => self.copies.overdue(now, knobs, &mut todo),
             Event::Left(group, left) => self.left(now, group, left, &mut todo),
             Event::Orphans => self.life.leftovers.look(&mut todo),
+            Event::Gate => self.life.look_again(now, &mut todo),
             Event::Essential(essential) => {
                 self.life.orders.end_init(essential, &mut todo);
                 self.settle(&mut todo);
@@ -276,7 +290,11 @@ impl Machine {
 
     fn not_started(&mut self, now: Tick, slot: Slot, why: NotStarted, todo: &mut Actions) {
         match slot {
-            Slot::Main => self.life.main_not_started(now, why, todo),
+            Slot::Main => {
+                if !self.life.main_not_started(now, why, todo) {
+                    return;
+                }
+            }
             Slot::Second => {
                 self.life.pace.start(now);
                 self.life.pace.take_back();
@@ -342,6 +360,7 @@ impl Machine {
                 return self.go_on(todo);
             }
             self.life.start_if_due(now, todo);
+            self.life.nothing_is_left(now, todo);
         }
         if !self.life.is_starting() {
             self.copies.announce_unless_starting(todo);

@@ -63,11 +63,22 @@ impl Pace {
     pub const fn failed(&mut self, why: NotStarted) -> u64 {
         match why {
             NotStarted::Fork => FORK_RETRY,
-            NotStarted::Refused | NotStarted::Gone => {
+            NotStarted::Refused | NotStarted::Gone | NotStarted::Held(_) => {
                 self.take_back();
                 PACE
             }
         }
+    }
+
+    /// When the last start was tried.
+    pub const fn last_start(&self) -> Option<Tick> {
+        self.last_start
+    }
+
+    /// Takes back the last start altogether, since it is held back: the one before was tried at the time `earlier`.
+    pub const fn hold(&mut self, earlier: Option<Tick>) {
+        self.take_back();
+        self.last_start = earlier;
     }
 
     /// Takes back the last start, since no process was made.

@@ -1,5 +1,6 @@
 //! The state of a service while there is no main copy.
 
+use svdir::Want;
 use svdir::record::{Decided, Over, Script};
 
 use crate::Tick;
@@ -11,6 +12,8 @@ pub enum Phase {
     Down,
     /// It is due to start then.
     Waiting { until: Tick, asked: bool },
+    /// A start is held back until another service is ready ([`super::gate`]).
+    Held { asked: bool },
     /// The loop makes the next process of a start, which comes after this script.
     Starting { asked: bool, after: Option<Script> },
     /// `start` or `control/u` runs.
@@ -27,6 +30,7 @@ impl Phase {
     /// The phase in which a predecessor has left the service.
     pub fn resume(left: &Decided) -> Phase {
         let asked = left.service.start_due;
+        let is_wanted = asked || (left.service.want == Want::Up && !left.service.exiting);
         match (left.main, left.hook.map(|hook| hook.script)) {
             (None, Some(Script::Start | Script::Up)) => Phase::Preparing { asked },
             (None, Some(Script::Finish)) => Phase::Finishing { asked, over: left.over },
@@ -34,6 +38,8 @@ impl Phase {
             (None, None) if left.leftovers.ending => {
                 Phase::Leaving { asked, over: left.over, finish: left.leftovers.finish }
             }
+            // Begin looks again.
+            (None, None) if left.gate.is_some() && is_wanted => Phase::Held { asked },
             // Begin makes of this what is due.
             (None, None) if asked => Phase::Waiting { until: Tick::default(), asked },
             (None | Some(_), _) => Phase::Down,
@@ -55,6 +61,7 @@ impl Phase {
             // This is announced before the start is made, so that a successor does not forget a start that was asked for.
             Phase::Starting { .. } => true,
             Phase::Waiting { asked, .. }
+            | Phase::Held { asked }
             | Phase::Preparing { asked }
             | Phase::Leaving { asked, .. }
             | Phase::Finishing { asked, .. }
@@ -72,10 +79,11 @@ impl Phase {
         matches!(self, Phase::Starting { .. })
     }
 
-    /// A script runs, and a start is asked for: it is made when that is over. Otherwise the phase stays.
+    /// A script runs, or a start is held back, and a start is asked for: it is made when that is over. Otherwise the phase stays.
     #[must_use]
     pub const fn asked(self) -> Phase {
         match self {
+            Phase::Held { .. } => Phase::Held { asked: true },
             Phase::Preparing { .. } => Phase::Preparing { asked: true },
             Phase::Leaving { finish, .. } => Phase::Leaving { asked: true, over: None, finish },
             Phase::Finishing { .. } => Phase::Finishing { asked: true, over: None },
@@ -88,7 +96,7 @@ impl Phase {
     #[must_use]
     pub const fn unasked(self) -> Phase {
         match self {
-            Phase::Down | Phase::Waiting { .. } => Phase::Down,
+            Phase::Down | Phase::Waiting { .. } | Phase::Held { .. } => Phase::Down,
             Phase::Starting { .. } => self,
             Phase::Preparing { .. } => Phase::Preparing { asked: false },
             Phase::Leaving { finish, .. } => Phase::Leaving { asked: false, over: None, finish },

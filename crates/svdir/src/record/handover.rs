@@ -69,6 +69,8 @@ impl Key {
     pub const DIRECTORY: Key = Key(14);
     /// The process of `finish`, or of another script for which the service waits, where it is not a child.
     pub const HOOK: Key = Key(15);
+    /// The scan directory.
+    pub const SCAN_DIRECTORY: Key = Key(34);
     /// The processes of the scripts of `control/`, where they are not children.
     pub const CONTROLS: [Key; CONTROLS] = [Key(32), Key(33)];
     /// The processes that may be no children.

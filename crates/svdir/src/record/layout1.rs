@@ -125,6 +125,7 @@ pub fn decode(file: &[u8]) -> Option<Record> {
             },
             why,
             notify,
+            awaited: Text::default(),
             mark,
             heard: 0,
             memory: false,

@@ -23,6 +23,7 @@
 //! | 20 | hook | [`Hook`], while `start`, `control/u` or `stop` runs |
 //! | 21 | setup | [`Setup`]: what `start` and `run` have set up, and `stop` has not taken down |
 //! | 22 | control | its place (1 byte), [`Control`] and its [`Born`], for each script of `control/` that runs |
+//! | 23 | gate | [`Gate`], and the name of the service that is waited for, while a start waits for one |
 //!
 //! Programs of later releases read what earlier ones wrote, and the other way round: an unknown section is skipped, unless its tag is
 //! [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
@@ -32,6 +33,7 @@
 
 mod control;
 mod copy;
+mod gate;
 pub mod handover;
 mod health;
 mod hook;
@@ -51,6 +53,7 @@ use tai::Label;
 
 pub use control::{CONTROLS, Control};
 pub use copy::{Born, Copy, Process, Role};
+pub use gate::Gate;
 pub use health::Health;
 pub use hook::{Hook, Script, Setup};
 pub use leftovers::{Leftovers, Rest};
@@ -83,6 +86,10 @@ const MEMORY: u8 = 19;
 const HOOK: u8 = 20;
 const SETUP: u8 = 21;
 const CONTROL: u8 = 22;
+const GATE: u8 = 23;
+
+/// The greatest length in bytes of a name in the record; a longer one is cut off.
+pub const NAME: usize = 64;
 
 /// The part of the record that the machine of supervise decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,6 +116,8 @@ pub struct Decided {
     pub reload: Option<Reload>,
     /// What copies that have ended have left behind.
     pub leftovers: Leftovers,
+    /// A start waits for another service.
+    pub gate: Option<Gate>,
 }
 
 /// The part of the record that the loop of supervise fills in.
@@ -129,6 +138,8 @@ pub struct Observed {
     pub why: Text<64>,
     /// The name of the notify socket; empty for none.
     pub notify: Text<16>,
+    /// The name of the service that a start waits for.
+    pub awaited: Text<64>,
     /// The kernel has killed the last main copy that has ended, or a process of its life, because memory ran out.
     pub memory: bool,
     /// The last mark that a client has sent after its commands.
@@ -197,6 +208,12 @@ impl Record {
         if !decided.leftovers.is_empty() {
             writer.section(LEFTOVERS, |section| decided.leftovers.encode(section));
         }
+        if let Some(gate) = decided.gate {
+            writer.section(GATE, |section| {
+                gate.encode(section);
+                section.put(observed.awaited.bytes());
+            });
+        }
         if let Some(why) = observed.why.some() {
             writer.section(WHY, |section| section.put(why));
         }
@@ -248,6 +265,10 @@ impl Record {
                 RELOAD => decided.reload = Some(Reload::decode(&mut fields)),
                 MEMORY => observed.memory = true,
                 LEFTOVERS => decided.leftovers = Leftovers::decode(&mut fields),
+                GATE => {
+                    decided.gate = Some(Gate::decode(&mut fields));
+                    observed.awaited = Text::new(fields.rest());
+                }
                 MARK => (observed.mark, observed.heard) = (Mark(fields.long()), fields.number()),
                 WHY => observed.why = Text::new(fields.rest()),
                 NOTIFY => observed.notify = Text::new(fields.rest()),
@@ -262,13 +283,21 @@ impl Record {
         is_there.then(|| record.without_ghost())
     }
 
-    /// Removes what was observed of a second copy, and of a hook, if there is none: [`encode`](Record::encode) does not write it.
+    /// Removes what was observed of a second copy, of a hook, and of what is waited for, if there is none: [`encode`](Record::encode) does not write it.
     pub(crate) fn without_ghost(mut self) -> Record {
         if self.decided.second.is_none() {
             self.observed.second = Process::default();
         }
         if self.decided.hook.is_none() {
             self.observed.hook = Born::default();
+        }
+        let Decided { main, hook, over, .. } = &self.decided;
+        if main.is_some() || hook.is_some() || over.is_some() {
+            // A start waits only while nothing runs.
+            self.decided.gate = None;
+        }
+        if self.decided.gate.is_none() {
+            self.observed.awaited = Text::default();
         }
         for (control, born) in self.decided.controls.iter().zip(&mut self.observed.controls) {
             *born = if control.is_some() { *born } else { Born::default() };
@@ -316,6 +345,11 @@ impl Record {
     /// Whether supervise has exited so that svscan, as an init, ends with an essential service, which is down for good; and no svscan has done that yet.
     pub fn ends_init(&self) -> bool {
         self.observed.supervise.exited && self.decided.service.ended && self.decided.over.is_some()
+    }
+
+    /// The name of the service that a start waits for, without characters that a terminal or a script could take for more than text.
+    pub fn awaited(&self) -> Option<String> {
+        self.decided.gate.map(|_| self.observed.awaited.bytes().escape_ascii().to_string())
     }
 
     /// Why the service cannot be started, or was not replaced, without characters that a terminal or a script could take for more than text.
@@ -369,6 +403,7 @@ pub(crate) mod tests {
                 health: Some(Health { pid: NonZeroU32::new(19), fails: 2, since: 20 }),
                 reload: Some(Reload { began: 21, under_way: true }),
                 leftovers: Leftovers { rests: [rest(21), rest(22)], ending: true, finish: true },
+                gate: None,
             },
             observed: Observed {
                 main: process(1),
@@ -386,6 +421,7 @@ pub(crate) mod tests {
                 },
                 why: Text::new(b"because"),
                 notify: Text::new(b"@0001"),
+                awaited: Text::default(),
                 memory: true,
                 mark: Mark(11),
                 heard: 12,
@@ -394,8 +430,16 @@ pub(crate) mod tests {
     }
 
     fn encoded(record: &Record) -> Vec<u8> {
-        let mut bytes = [0; slots::SECTIONS];
-        let mut writer = Writer::new(&mut bytes);
+        encode_into(record, &mut [0; slots::SECTIONS])
+    }
+
+    /// For a record that cannot be: a start waits only while nothing runs.
+    fn encoded_with_room(record: &Record) -> Vec<u8> {
+        encode_into(record, &mut [0; 2 * slots::SECTIONS])
+    }
+
+    fn encode_into(record: &Record, bytes: &mut [u8]) -> Vec<u8> {
+        let mut writer = Writer::new(bytes);
         record.encode(&mut writer);
         let length = writer.finish().expect("room");
         bytes[..length].to_vec()
@@ -456,6 +500,15 @@ pub(crate) mod tests {
             let record = Record { decided: Decided { main, leftovers, ..record.decided }, ..record };
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
+        let gate = Some(Gate { since: 7 });
+        let decided = Decided { gate, main: None, hook: None, over: None, ..record.decided };
+        for awaited in [&b"db"[..], b"", &[0xff; NAME], &[b'x'; NAME + 1]] {
+            let observed = Observed { awaited: Text::new(awaited), hook: Born::default(), ..record.observed };
+            let record = Record { decided, observed };
+            assert_eq!(Record::decode(&encoded(&record)), Some(record));
+            let with_main = Record { decided: Decided { main: Some(Copy::up(NonZeroU32::MIN)), ..decided }, ..record };
+            assert_eq!(Record::decode(&encoded_with_room(&with_main)).map(|record| record.decided.gate), Some(None));
+        }
         let nobody = Record { decided: Decided::default(), observed: Observed::default() };
         assert_eq!(Record::decode(&encoded(&nobody)), Some(nobody));
     }
@@ -485,8 +538,15 @@ pub(crate) mod tests {
         let hook = hook.map(|hook| Hook { script: Script::Start, ..hook });
         let up = Decided { hook: None, ..record.decided };
         let down = Decided { main: None, health: None, reload: None, leftovers: Leftovers::default(), hook, ..up };
-        for decided in [up, down] {
-            let record = Record { decided, ..record }.without_ghost();
+        // Nor does one run while a start waits for another service; and no service is over then, nor can the start have been refused.
+        let waiting = Decided { hook: None, over: None, gate: Some(Gate { since: u64::MAX }), ..down };
+        for decided in [up, down, waiting] {
+            let mut record = Record { decided, ..record };
+            record.observed.awaited = Text::new(&[b'x'; NAME]);
+            if decided.gate.is_some() {
+                record.observed.why = Text::default();
+            }
+            let record = record.without_ghost();
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
         }
     }

@@ -1,0 +1,748 @@
+//! The directories `dependencies.d` and `wants.d`: which other services a start waits for.
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use testkit::{
+    Finished, Running, Scratch, finish, holds_for, is_root, needs_program, signal, start, wait_for, wait_until,
+};
+
+use super::service::{LIVES, User, for_each_user, masked};
+use super::world;
+
+/// A `run` that says on descriptor 7 that it is ready as soon as there is a file `go`.
+const READY: &str = "echo >>starts; while [ ! -e go ]; do sleep 0.02; done; echo >&7; exec sleep 1000";
+
+const DOWN: &str = "down S seconds, normally up, want up";
+
+/// Less than the time between two looks where nothing tells of changes.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
+/// A scan directory `scan`, whose supervises are started by hand.
+struct Site {
+    scratch: Scratch,
+    user: User,
+    supervises: RefCell<Vec<(String, Running)>>,
+}
+
+impl Site {
+    fn new(user: User) -> Site {
+        let site = Site { scratch: Scratch::new(), user, supervises: RefCell::default() };
+        site.mkdir("scan");
+        site
+    }
+
+    fn mkdir(&self, name: &str) -> PathBuf {
+        match self.user {
+            User::Own => self.scratch.mkdir(name),
+            User::Ordinary => self.scratch.mkdir_given(name),
+        }
+    }
+
+    /// Makes the service directory `path`, with the body of the script `run` and these other files.
+    fn add_at(&self, path: &str, run: &str, files: &[(&str, &str)]) {
+        self.mkdir(path);
+        self.scratch.service(path, run);
+        for (name, contents) in [("starts", ""), ("said", "")].iter().chain(files) {
+            let name = format!("{path}/{name}");
+            self.scratch.write(&name, contents);
+            if self.user == User::Ordinary {
+                self.scratch.give(&name);
+            }
+        }
+    }
+
+    fn add(&self, name: &str, run: &str, files: &[(&str, &str)]) {
+        self.add_at(&format!("scan/{name}"), run, files);
+    }
+
+    /// Makes a service that lives and needs another one.
+    fn add_needing(&self, name: &str, needed: &str) {
+        self.add(name, LIVES, &[(&format!("dependencies.d/{needed}"), "")]);
+    }
+
+    fn put(&self, name: &str, contents: &str) {
+        self.scratch.write(Path::new("scan").join(name), contents);
+    }
+
+    /// Starts the supervise of a service, in the scan directory.
+    fn start(&self, name: &str) {
+        self.start_in("scan", name);
+    }
+
+    fn start_in(&self, scan: &str, name: &str) {
+        let mut command = match self.user {
+            User::Own => self.scratch.command("supervise", &[name]),
+            User::Ordinary => self.scratch.ordinary("supervise", &[name]),
+        };
+        command.current_dir(self.scratch.path(scan)).stdin(Stdio::null());
+        let running = start(command.stdout(Stdio::null()).stderr(self.err(name)));
+        self.supervises.borrow_mut().push((name.to_owned(), running));
+        wait_until("a supervise runs", || self.scratch.run("svok", &[&format!("{scan}/{name}")]).code == 0);
+    }
+
+    fn err(&self, name: &str) -> File {
+        let path = self.scratch.path(format!("{}.err", name.replace('/', "-")));
+        OpenOptions::new().create(true).append(true).open(path).expect("a file")
+    }
+
+    /// Kills the supervise of a service, and waits for its end.
+    fn kill(&self, name: &str) {
+        let mut all = self.supervises.borrow_mut();
+        let at = all.iter().position(|(known, _)| known == name).expect("it was started");
+        let (_, mut running) = all.swap_remove(at);
+        running.signal("KILL");
+        assert_eq!(running.end(), 1009);
+    }
+
+    /// Tells supervise to take down the service and to exit, and waits for that.
+    fn leave(&self, name: &str) {
+        self.svc("-dx", name);
+        let mut all = self.supervises.borrow_mut();
+        let at = all.iter().position(|(known, _)| known == name).expect("it was started");
+        let (_, mut running) = all.swap_remove(at);
+        assert_eq!(running.end(), 0);
+    }
+
+    fn svc(&self, letters: &str, name: &str) {
+        world::svc(&self.scratch, letters, &format!("scan/{name}"));
+    }
+
+    fn wait(&self, options: &[&str], name: &str) -> Finished {
+        self.scratch.run("svc", &[options, &[&format!("scan/{name}")]].concat())
+    }
+
+    fn upgrade(&self, name: &str) {
+        assert_eq!(self.wait(&["--reexec", "--wait=down", "--timeout=10ms"], name).code, 1, "it has heard of it");
+    }
+
+    fn svstat(&self, name: &str) -> String {
+        masked(&world::svstat(&self.scratch, &format!("scan/{name}")))
+    }
+
+    #[track_caller]
+    fn wait_svstat(&self, name: &str, expected: &str) {
+        wait_until(&format!("svstat says {expected:?} of {name}, not {:?}", self.svstat(name)), || {
+            self.svstat(name) == expected
+        });
+    }
+
+    /// Waits until the start of one service waits for another.
+    #[track_caller]
+    fn wait_waiting(&self, name: &str, awaited: &str) {
+        self.wait_svstat(name, &format!("{DOWN}, waiting for {awaited}"));
+        assert_eq!(self.starts(name), 0);
+    }
+
+    /// Checks that a service goes on waiting.
+    #[track_caller]
+    fn waits_on(&self, name: &str, awaited: &str) {
+        let expected = format!("{DOWN}, waiting for {awaited}");
+        holds_for(Duration::from_millis(300), &format!("{name} waits for {awaited}"), || self.svstat(name) == expected);
+    }
+
+    fn starts(&self, name: &str) -> usize {
+        world::lines(&self.scratch, &format!("scan/{name}/starts"))
+    }
+
+    #[track_caller]
+    fn wait_up(&self, name: &str) -> u32 {
+        world::wait_up(&self.scratch, &format!("scan/{name}"))
+    }
+
+    /// Waits until a service is up, which does not take until a look that nothing has asked for.
+    #[track_caller]
+    fn is_up_at_once(&self, name: &str) -> u32 {
+        let begin = Instant::now();
+        let pid = self.wait_up(name);
+        assert!(begin.elapsed() < AT_ONCE, "{name} was started after {:?}", begin.elapsed());
+        pid
+    }
+
+    fn said(&self, name: &str) -> String {
+        self.scratch.text(format!("{name}.err"))
+    }
+
+    #[track_caller]
+    fn wait_said(&self, name: &str, expected: &str) {
+        wait_until(&format!("it is said {expected:?}, not {:?}", self.said(name)), || self.said(name) == expected);
+    }
+}
+
+#[test]
+fn a_start_waits_for_a_service_that_is_linked_and_served_later() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add_needing("web", "db");
+        site.start("web");
+        site.wait_waiting("web", "db");
+        site.mkdir("sv");
+        site.add_at("sv/db", LIVES, &[]);
+        symlink("../sv/db", site.scratch.path("scan/db")).expect("a link");
+        site.waits_on("web", "db");
+        site.start("db");
+        site.is_up_at_once("web");
+        assert_eq!(site.said("web"), "");
+    });
+}
+
+#[test]
+fn nothing_that_comes_before_run_is_run_before() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add_needing("web", "db");
+        site.scratch.script("scan/web/start", "echo start >>said");
+        site.scratch.script("scan/web/control/u", "echo u >>said");
+        site.start("web");
+        site.wait_waiting("web", "db");
+        assert_eq!(site.scratch.text("scan/web/said"), "");
+        site.add("db", LIVES, &[]);
+        site.start("db");
+        site.is_up_at_once("web");
+        assert_eq!(site.scratch.text("scan/web/said"), "start\nu\n");
+    });
+}
+
+/// What a needed service is, and what makes it ready.
+type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)], fn(&Site));
+
+#[test]
+fn a_needed_service_is_waited_for_whatever_it_is_until_it_is_ready() {
+    const ROWS: &[Row] = &[
+        ("not ready", READY, &[("notification-fd", "7")], |site| site.put("db/go", "")),
+        ("checked", LIVES, &[("check", "")], |site| {
+            site.scratch.script("scan/db/check", "exit 0");
+        }),
+        ("normally down", LIVES, &[("down", "")], |site| site.svc("-u", "db")),
+        (
+            "failed",
+            "echo >>starts; [ -e go ] || exit 7; echo >&7; exec sleep 1000",
+            &[("final-exits", "any"), ("notification-fd", "7")],
+            |site| {
+                site.wait_svstat("db", "down S seconds, normally up, failed: exited 7");
+                site.put("db/go", "");
+                site.svc("-u", "db");
+            },
+        ),
+        (
+            "in the pace",
+            "echo >>starts; [ -e go ] || exit 7; echo >&7; exec sleep 1000",
+            &[("backoff", "1h"), ("notification-fd", "7")],
+            |site| {
+                wait_until("it is in a long pace", || site.svstat("db").contains("next start"));
+                site.put("db/go", "");
+                site.svc("-u", "db");
+            },
+        ),
+        (
+            "a one-shot",
+            "echo >>starts; while [ ! -e go ]; do sleep 0.02; done; exit 0",
+            &[("final-exits", "any"), ("notification-fd", "7")],
+            |site| site.put("db/go", ""),
+        ),
+    ];
+    for_each_user(|user| {
+        testkit::for_each(ROWS, |&(row, run, files, ready)| {
+            let site = Site::new(user);
+            site.add("db", run, files);
+            site.add_needing("web", "db");
+            site.start("web");
+            site.wait_waiting("web", "db");
+            site.start("db");
+            site.waits_on("web", "db");
+            ready(&site);
+            let begin = Instant::now();
+            site.wait_up("web");
+            assert!(begin.elapsed() < AT_ONCE || row == "checked", "{row}: after {:?}", begin.elapsed());
+        });
+    });
+}
+
+#[test]
+fn a_service_that_its_start_has_set_up_is_ready() {
+    let site = Site::new(User::Own);
+    site.add_needing("web", "setup");
+    site.mkdir("scan/setup");
+    site.scratch.script("scan/setup/start", "while [ ! -e go ]; do sleep 0.02; done");
+    site.start("setup");
+    site.start("web");
+    site.wait_waiting("web", "setup");
+    site.put("setup/go", "");
+    site.is_up_at_once("web");
+}
+
+#[test]
+fn a_wanted_service_is_waited_for_only_if_it_is_coming() {
+    for_each_user(|user| {
+        let wanting = |run: &str, files: &[(&str, &str)]| {
+            let site = Site::new(user);
+            site.add("cache", run, files);
+            site.add("web", LIVES, &[("wants.d/cache", "")]);
+            site
+        };
+        // None there.
+        let site = Site::new(user);
+        site.add("web", LIVES, &[("wants.d/cache", "")]);
+        site.start("web");
+        site.is_up_at_once("web");
+        // Down, failed, up.
+        for files in [&[("down", "")][..], &[("final-exits", "any")], &[]] {
+            let site = wanting(if files.is_empty() { LIVES } else { "exit 7" }, files);
+            site.start("cache");
+            match files {
+                [("final-exits", _)] => site.wait_svstat("cache", "down S seconds, normally up, failed: exited 7"),
+                [] => drop(site.wait_up("cache")),
+                _ => {}
+            }
+            site.start("web");
+            site.is_up_at_once("web");
+        }
+        // Not ready yet.
+        let site = wanting(READY, &[("notification-fd", "7")]);
+        site.start("cache");
+        site.wait_up("cache");
+        site.start("web");
+        site.wait_waiting("web", "cache");
+        site.put("cache/go", "");
+        site.is_up_at_once("web");
+        // Nor in time.
+        let site = wanting(READY, &[("notification-fd", "7"), ("timeout-ready", "2s")]);
+        site.start("cache");
+        site.wait_up("cache");
+        let begin = Instant::now();
+        site.start("web");
+        site.wait_up("web");
+        assert!(begin.elapsed() > Duration::from_millis(1500), "{:?}", begin.elapsed());
+        // No supervise runs it: svscan may be about to start one.
+        let site = wanting(LIVES, &[]);
+        site.start("web");
+        site.wait_up("web");
+    });
+}
+
+#[test]
+fn a_running_service_is_left_alone_and_a_crash_waits_again() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", LIVES, &[]);
+        site.add_needing("web", "db");
+        ["db", "web"].into_iter().for_each(|name| site.start(name));
+        let pid = site.is_up_at_once("web");
+        site.svc("-d", "db");
+        site.wait_svstat("db", "down S seconds, normally up");
+        holds_for(Duration::from_millis(300), "it is left alone", || site.wait_up("web") == pid);
+        signal(pid, "KILL");
+        site.wait_svstat("web", &format!("{DOWN}, waiting for db"));
+        assert_eq!(site.starts("web"), 1);
+        site.svc("-u", "db");
+        site.is_up_at_once("web");
+        // No start was counted that was none.
+        assert_eq!(
+            (site.starts("web"), testkit::record(site.scratch.path("scan/web")).map(|it| it.decided.pace.starts)),
+            (2, Some(2))
+        );
+        // A new copy waits for nobody: the service runs already.
+        site.svc("-d", "db");
+        site.wait_svstat("db", "down S seconds, normally up");
+        site.put("web/warmup", "1ms");
+        assert_eq!(site.wait(&["-R", "--wait=replaced"], "web").code, 0);
+    });
+}
+
+#[test]
+fn a_service_that_is_removed_and_made_anew_is_still_waited_for() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", READY, &[("notification-fd", "7")]);
+        site.add_needing("web", "db");
+        ["db", "web"].into_iter().for_each(|name| site.start(name));
+        site.wait_waiting("web", "db");
+        for round in 0..3 {
+            site.leave("db");
+            fs::remove_dir_all(site.scratch.path("scan/db")).expect("it is there");
+            site.waits_on("web", "db");
+            site.add("db", READY, &[("notification-fd", "7")]);
+            if round > 0 {
+                site.start("db");
+                site.waits_on("web", "db");
+            } else {
+                site.start("db");
+            }
+        }
+        site.put("db/go", "");
+        site.is_up_at_once("web");
+    });
+}
+
+#[test]
+fn a_link_that_leads_nowhere_for_a_while_is_waited_for() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        symlink("../sv/db", site.scratch.path("scan/db")).expect("a link");
+        site.add_needing("web", "db");
+        site.start("web");
+        site.wait_waiting("web", "db");
+        site.mkdir("sv");
+        site.add_at("sv/db", READY, &[("notification-fd", "7")]);
+        site.start("db");
+        site.wait_up("db");
+        site.leave("db");
+        fs::rename(site.scratch.path("sv/db"), site.scratch.path("sv/old")).expect("it is there");
+        site.waits_on("web", "db");
+        site.add_at("sv/db", LIVES, &[]);
+        site.start("db");
+        site.is_up_at_once("web");
+    });
+}
+
+#[test]
+fn it_waits_on_whatever_becomes_of_either_supervise() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", READY, &[("notification-fd", "7")]);
+        site.add_needing("web", "db");
+        ["db", "web"].into_iter().for_each(|name| site.start(name));
+        site.wait_waiting("web", "db");
+        let since = |site: &Site| testkit::record(site.scratch.path("scan/web")).and_then(|record| record.decided.gate);
+        let waited = since(&site).expect("it waits");
+        for (name, upgrade) in [("web", false), ("db", false), ("web", true), ("db", true), ("web", false)] {
+            if upgrade {
+                site.upgrade(name);
+            } else {
+                site.kill(name);
+                site.start(name);
+            }
+            site.waits_on("web", "db");
+            assert_eq!(since(&site), Some(waited), "it waits since then");
+        }
+        site.put("db/go", "");
+        site.is_up_at_once("web");
+        assert_eq!((site.starts("web"), site.starts("db")), (1, 1));
+    });
+}
+
+#[test]
+fn a_service_that_got_ready_while_nobody_supervised_it_is_ready_when_it_is_taken_over() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", LIVES, &[]);
+        site.add_needing("web", "db");
+        site.start("db");
+        let pid = site.wait_up("db");
+        site.kill("db");
+        site.start("web");
+        site.wait_waiting("web", "db");
+        site.start("db");
+        site.is_up_at_once("web");
+        assert_eq!(site.wait_up("db"), pid);
+    });
+}
+
+#[test]
+fn down_and_exit_end_the_wait_and_up_and_once_do_not() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add_needing("web", "db");
+        site.start("web");
+        site.wait_waiting("web", "db");
+        for letters in ["-u", "-o", "-R", "-u"] {
+            site.svc(letters, "web");
+            holds_for(Duration::from_millis(100), "it waits", || site.svstat("web").ends_with(", waiting for db"));
+        }
+        site.svc("-d", "web");
+        site.wait_svstat("web", "down S seconds, normally up");
+        site.svc("-o", "web");
+        site.wait_svstat("web", "down S seconds, normally up, waiting for db");
+        site.kill("web");
+        site.start("web");
+        site.wait_svstat("web", "down S seconds, normally up, waiting for db");
+        site.add("db", LIVES, &[]);
+        site.start("db");
+        let pid = site.is_up_at_once("web");
+        site.leave("db");
+        signal(pid, "KILL");
+        site.wait_svstat("web", "down S seconds, normally up");
+        assert_eq!(site.starts("web"), 1, "it was started once");
+        site.svc("-u", "web");
+        site.wait_svstat("web", &format!("{DOWN}, waiting for db"));
+        site.svc("-x", "web");
+        let (_, mut supervise) = site.supervises.borrow_mut().pop().expect("it was started");
+        assert_eq!(supervise.end(), 0);
+    });
+}
+
+#[test]
+fn a_client_that_waits_is_told_what_the_service_waits_for() {
+    let site = Site::new(User::Own);
+    site.add_needing("web", "db");
+    site.start("web");
+    let told = site.wait(&["-u", "--wait=ready", "--timeout=200ms"], "web");
+    let line = "svc: warning: unable to wait for scan/web to be ready: timed out, it waits for db\n";
+    assert_eq!((told.code, told.err().as_str()), (1, line));
+    // Somebody who looks on is told after a second.
+    if let Some(python) = needs_program("python3") {
+        let mut command = Command::new(python);
+        command.args(["-c", "import pty, sys; pty.spawn(sys.argv[1:])"]).arg(site.scratch.suite().path("svc"));
+        command.args(["--wait=ready", "--timeout=2s", "scan/web"]).current_dir(site.scratch.root());
+        let shown = finish(&mut command).out().replace('\r', "");
+        assert_eq!(shown, format!("svc: waiting for scan/web to be ready: it waits for db\n{line}"));
+    }
+    let seconds = site.scratch.run("svstat", &["scan/web"]).out();
+    assert!(seconds.ends_with(", normally up, want up, waiting for db\n"), "{seconds}");
+}
+
+#[test]
+fn the_last_name_is_let_go_of_when_its_file_is_removed() {
+    for_each_user(|user| {
+        for whole in [false, true] {
+            let site = Site::new(user);
+            site.add_needing("web", "db");
+            site.start("web");
+            site.wait_waiting("web", "db");
+            let directory = site.scratch.path("scan/web/dependencies.d");
+            if whole {
+                fs::remove_dir_all(directory).expect("it is there");
+            } else {
+                fs::remove_file(directory.join("db")).expect("it is there");
+            }
+            site.is_up_at_once("web");
+        }
+    });
+}
+
+#[test]
+fn several_are_waited_for_one_after_the_other() {
+    let site = Site::new(User::Own);
+    site.add("web", LIVES, &[("dependencies.d/a", ""), ("dependencies.d/b", ""), ("wants.d/c", "")]);
+    site.add("c", READY, &[("notification-fd", "7")]);
+    site.start("c");
+    site.start("web");
+    site.wait_waiting("web", "a");
+    site.add("b", LIVES, &[]);
+    site.start("b");
+    site.waits_on("web", "a");
+    site.add("a", LIVES, &[]);
+    site.start("a");
+    site.wait_waiting("web", "c");
+    site.put("c/go", "");
+    site.is_up_at_once("web");
+}
+
+#[test]
+fn a_cycle_is_said_once_and_broken() {
+    for_each_user(|user| {
+        for names in [&["a", "b"][..], &["a", "b", "c"]] {
+            let site = Site::new(user);
+            for (at, name) in names.iter().enumerate() {
+                site.add_needing(name, names[(at + 1) % names.len()]);
+            }
+            names.iter().rev().for_each(|name| site.start(name));
+            names.iter().for_each(|name| assert!(site.wait_up(name) > 0));
+            let way = names[1..].join(", which waits for ");
+            let line = format!("supervise: warning: a: not waiting for {way}, which waits for a\n");
+            assert_eq!(site.said("a"), line);
+            names[1..].iter().for_each(|name| assert_eq!(site.said(name), ""));
+            for _ in 0..2 {
+                let pid = site.wait_up("a");
+                signal(pid, "KILL");
+                wait_until("it is started again", || site.wait_up("a") != pid);
+            }
+            assert_eq!(site.said("a"), line, "once");
+        }
+        // One that is only wanted is the one that is not waited for.
+        let site = Site::new(user);
+        site.add_needing("a", "b");
+        site.add("b", LIVES, &[("wants.d/a", "")]);
+        site.start("a");
+        site.wait_waiting("a", "b");
+        site.start("b");
+        site.is_up_at_once("a");
+        assert_eq!(site.said("b"), "supervise: warning: b: not waiting for a, which waits for b\n");
+        assert_eq!(site.said("a"), "");
+    });
+}
+
+#[test]
+fn names_that_are_none_are_ignored_and_others_are_shown_as_text() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add(
+            "web",
+            LIVES,
+            &[("dependencies.d/web", ""), ("dependencies.d/.hidden", ""), ("dependencies.d/a\nb", "")],
+        );
+        site.start("web");
+        site.is_up_at_once("web");
+        let lines = "supervise: warning: ignoring web/dependencies.d/a\\nb: no service has such a name\n\
+                     supervise: warning: ignoring web/dependencies.d/web: it is this service itself\n";
+        site.wait_said("web", lines);
+        let long = "x".repeat(255);
+        for (name, shown) in [(&b"db\xff\x1b"[..], "db\\xff\\x1b"), (long.as_bytes(), &*format!("{}...", &long[..61]))]
+        {
+            let site = Site::new(user);
+            site.add("web", LIVES, &[]);
+            let directory = site.scratch.mkdir("scan/web/dependencies.d");
+            fs::write(directory.join(OsStr::from_bytes(name)), "").expect("a file");
+            site.start("web");
+            site.wait_waiting("web", shown);
+        }
+    });
+}
+
+#[test]
+fn no_more_than_a_thousand_are_taken() {
+    let site = Site::new(User::Own);
+    site.add("web", LIVES, &[]);
+    let directory = site.scratch.mkdir("scan/web/wants.d");
+    (0..1100).for_each(|number| fs::write(directory.join(format!("none-{number}")), "").expect("a file"));
+    site.start("web");
+    site.wait_up("web");
+    assert_eq!(site.said("web"), "supervise: warning: taking 1000 names in web/wants.d: there are more\n");
+}
+
+#[test]
+fn what_cannot_be_read_holds_the_start_back_only_where_others_are_needed() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("web", LIVES, &[("dependencies.d", "")]);
+        site.start("web");
+        site.wait_svstat("web", &format!("{DOWN}, dependencies.d: not a directory"));
+        let line = "supervise: warning: unable to start web: dependencies.d: not a directory\n";
+        assert_eq!(site.said("web"), line);
+        fs::remove_file(site.scratch.path("scan/web/dependencies.d")).expect("it is there");
+        site.is_up_at_once("web");
+        let site = Site::new(user);
+        site.add("web", LIVES, &[("wants.d", "")]);
+        site.start("web");
+        site.is_up_at_once("web");
+        let line = "supervise: warning: unable to read web/wants.d, going on without: not a directory\n";
+        assert_eq!(site.said("web"), line);
+        // Root may read everything.
+        if user == User::Own && is_root() {
+            return;
+        }
+        let site = Site::new(user);
+        site.add_needing("web", "db");
+        let directory = site.scratch.path("scan/web/dependencies.d");
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).expect("it is ours");
+        site.start("web");
+        site.wait_svstat("web", &format!("{DOWN}, dependencies.d: access denied"));
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        site.wait_waiting("web", "db");
+    });
+}
+
+#[test]
+fn the_scan_directory_may_be_renamed_and_the_service_be_linked_from_elsewhere() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.mkdir("sv");
+        site.add_at("sv/web", LIVES, &[("dependencies.d/db", "")]);
+        // One of this name stands beside it, and is another one.
+        site.add_at("sv/db", LIVES, &[]);
+        symlink("../sv/web", site.scratch.path("scan/web")).expect("a link");
+        site.start_in("sv", "db");
+        site.start("web");
+        site.wait_waiting("web", "db");
+        let [scan, moved] = ["scan", "moved"].map(|name| site.scratch.path(name));
+        fs::rename(&scan, &moved).expect("it is ours");
+        site.mkdir("scan");
+        site.add("db", LIVES, &[]);
+        site.start("db");
+        let web = |site: &Site| masked(&world::svstat(&site.scratch, "moved/web"));
+        let waits = format!("{DOWN}, waiting for db");
+        holds_for(Duration::from_millis(300), "it waits", || web(&site) == waits);
+        // An upgrade keeps the descriptor.
+        let sent = site.scratch.run("svc", &["--reexec", "--wait=down", "--timeout=10ms", "moved/web"]);
+        assert_eq!(sent.code, 1);
+        holds_for(Duration::from_millis(300), "it waits", || web(&site) == waits);
+        site.add_at("moved/db", LIVES, &[]);
+        site.start_in("moved", "db");
+        let begin = Instant::now();
+        world::wait_up(&site.scratch, "moved/web");
+        assert!(begin.elapsed() < AT_ONCE);
+    });
+}
+
+#[test]
+fn a_logger_waits_for_nobody() {
+    let site = Site::new(User::Own);
+    site.add("web", LIVES, &[]);
+    site.add("web/log", LIVES, &[("dependencies.d/db", "")]);
+    site.start("web/log");
+    site.is_up_at_once("web/log");
+    let line = "supervise: warning: ignoring web/log/dependencies.d: a logger waits for no other service\n";
+    assert_eq!(site.said("web-log"), line);
+}
+
+#[test]
+fn the_files_of_supervise_may_be_elsewhere() {
+    for relative in [false, true] {
+        let site = Site::new(User::Own);
+        let state = if relative { PathBuf::from("state") } else { site.scratch.mkdir("state") };
+        let start_there = |name: &str| {
+            let mut command = site.scratch.command("supervise", &[name]);
+            command.current_dir(site.scratch.path("scan")).env("SUPERVISEDIR", &state).stdin(Stdio::null());
+            start(command.stdout(Stdio::null()).stderr(site.err(name)))
+        };
+        let is_up = |name: &str| {
+            let mut command = site.scratch.command("svstat", &[&format!("scan/{name}")]);
+            testkit::finish(command.env("SUPERVISEDIR", &state)).out().contains(": up (pid ")
+        };
+        site.add("db", READY, &[("notification-fd", "7")]);
+        site.add_needing("web", "db");
+        let _web = start_there("web");
+        let _db = start_there("db");
+        wait_until("db is up", || is_up("db"));
+        holds_for(Duration::from_millis(300), "it waits", || !is_up("web"));
+        site.put("db/go", "");
+        let begin = Instant::now();
+        wait_until("web is up", || is_up("web"));
+        assert!(begin.elapsed() < AT_ONCE, "relative: {relative}");
+    }
+}
+
+/// How often a process has slept so far.
+fn sleeps(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
+}
+
+/// A user may have 128 inotify instances on most systems.
+#[test]
+fn very_many_wait_for_one_and_none_wakes_up_for_nothing() {
+    const MANY: usize = 150;
+    let site = Site::new(User::Own);
+    site.add("db", READY, &[("notification-fd", "7")]);
+    site.start("db");
+    let names: Vec<String> = (0..MANY).map(|number| format!("web-{number}")).collect();
+    for name in &names {
+        site.add_needing(name, "db");
+        let mut command = site.scratch.command("supervise", &[name]);
+        command.current_dir(site.scratch.path("scan")).stdin(Stdio::null());
+        let running = start(command.stdout(Stdio::null()).stderr(site.err("web")));
+        site.supervises.borrow_mut().push((name.clone(), running));
+    }
+    let gates = || names.iter().filter_map(|name| testkit::record(site.scratch.path("scan").join(name))?.decided.gate);
+    wait_until("all wait", || gates().count() == MANY);
+    let pids: Vec<u32> = site.supervises.borrow().iter().map(|(_, running)| running.pid()).skip(1).collect();
+    let slept = || pids.iter().map(|&pid| sleeps(pid).expect("it lives")).sum::<u64>();
+    let before = wait_for("all rest", || {
+        let before = slept();
+        std::thread::sleep(Duration::from_millis(500));
+        (slept() == before).then_some(before)
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(slept(), before, "they have woken up");
+    site.put("db/go", "");
+    let begin = Instant::now();
+    wait_until("all are started", || names.iter().all(|name| site.starts(name) == 1));
+    assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
+    assert_eq!(site.said("web"), "");
+}
