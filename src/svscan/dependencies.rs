@@ -13,11 +13,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use machine::scan::Id;
+use svdir::names;
 use sys::fd;
 use sys::names::Names;
 
 /// The directories with the names.
-const DIRECTORIES: [&str; 2] = ["dependencies.d", "wants.d"];
+const DIRECTORIES: [&str; 2] = [names::DEPENDENCIES, names::WANTS];
 /// How many names of each directory are read at most.
 const MOST: usize = 1000;
 
