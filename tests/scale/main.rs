@@ -8,6 +8,8 @@ mod many;
 mod takeover;
 #[cfg(target_os = "linux")]
 mod upgrade;
+#[cfg(target_os = "linux")]
+mod waiting;
 
 use std::io::Write;
 use std::os::unix::fs::symlink;
