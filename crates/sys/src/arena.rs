@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// With musl and GNU ld the size also decides where the data of a program begin. ld begins them with a page if they take fewer pages so; else anywhere in a page, and then what
 /// a supervise writes to in its file lies in two pages instead of one, at 4 kB for each service. So all data together, this arena among them, are a little less than a multiple
-/// of a page: 27,264 of 28,672 bytes in a supervise.
-const SIZE: usize = if cfg!(target_env = "musl") { 18_232 } else { 3_072 };
+/// of a page: 28,512 of 28,672 bytes in a supervise. What follows the arena, to which a supervise writes, begins in the last page then, and not at the end of the one before.
+const SIZE: usize = if cfg!(target_env = "musl") { 18_264 } else { 3_072 };
 
 #[global_allocator]
 static ARENA: Arena<SIZE> = Arena::new();
