@@ -62,7 +62,10 @@ fn kinds(nothing: PathBuf) -> Vec<(&'static str, Vec<File>)> {
     let finals = File::Text("final-exits", "0,100-103,SIGSEGV\n");
     let limit = File::Text("max-restarts", "100/1m\n");
     let tally = File::Text("max-death-tally", "100\n");
-    let health = [File::Program("health", nothing), File::Text("health-interval", "1s\n")];
+    let health = [File::Program("health", nothing.clone()), File::Text("health-interval", "1s\n")];
+    let [start, stop] = ["start", "stop"].map(|name| File::Program(name, nothing.clone()));
+    let [mixed, group, tree] = ["mixed\n", "group\n", "tree\n"].map(|mode| File::Text("kill-mode", mode));
+    let ready = [File::Text("notification-fd", "9\n"), File::Text("timeout-ready", "10m\n")];
     let mut all = vec![finish.clone(), backoff.clone(), finals.clone(), limit.clone(), tally.clone()];
     all.extend(health.clone());
     vec![
@@ -73,7 +76,17 @@ fn kinds(nothing: PathBuf) -> Vec<(&'static str, Vec<File>)> {
         ("max-restarts", vec![limit]),
         ("max-death-tally", vec![tally]),
         ("health", health.into()),
-        ("all of them", all),
+        ("start, stop", vec![start, stop]),
+        ("control/t", vec![File::Program("control/t", nothing.clone())]),
+        ("notify", vec![File::Program("notify", nothing)]),
+        ("kill-mode mixed", vec![mixed]),
+        ("kill-mode group", vec![group]),
+        ("kill-mode tree", vec![tree]),
+        // A name that begins with a dot is no limit.
+        ("cgroup/", vec![File::Text("cgroup/.none", "")]),
+        ("timeout-ready", ready.into()),
+        ("essential", vec![File::Text("essential", "")]),
+        ("finish to health", all),
     ]
 }
 

@@ -30,7 +30,7 @@ pub struct World {
 /// What a service directory has beside `run`.
 #[derive(Clone, Debug)]
 pub enum File {
-    /// A link with this name to a program.
+    /// A link with this name, which may be in a directory there, to a program.
     Program(&'static str, PathBuf),
     /// A file with this name and contents.
     Text(&'static str, &'static str),
@@ -91,9 +91,12 @@ impl World {
         let directory = self.scratch.mkdir(service(number))?;
         symlink(&self.run, directory.join("run")).context("unable to link run")?;
         for file in &self.files {
+            let (File::Program(name, _) | File::Text(name, _)) = file;
+            let place = directory.join(name);
+            fs::create_dir_all(place.parent().unwrap_or(&directory)).context("unable to make a directory")?;
             match file {
-                File::Program(name, program) => symlink(program, directory.join(name)),
-                File::Text(name, text) => fs::write(directory.join(name), text),
+                File::Program(_, program) => symlink(program, place),
+                File::Text(_, text) => fs::write(place, text),
             }
             .context("unable to furnish a service")?;
         }
