@@ -4,7 +4,8 @@
 //! `finish` notes each run, and reports itself as a violation if the service lives or another script of its kind runs. It takes some time, and once in a while more than
 //! it may. So do `start` and `stop`, which take a moment.
 //! `health` reports itself if it is asked about a process elsewhere. It fails as long as there is a file `sick`.
-//! `control/t` leaves the signal to supervise. `notify` hangs once in a while.
+//! `control/t` leaves the signal to supervise. `notify` takes some seconds once in a while; no longer, since nobody knows of it any more when its
+//! supervise was killed.
 //!
 //! A service with a `kill-mode` starts a helper, `torture helper`, which reports itself if that of an earlier life is still there. Half of them ignore TERM. In the mode
 //! `tree` it has a process group of its own.
@@ -127,7 +128,7 @@ fn start_or_stop() -> io::Result<()> {
 
 fn notify() -> io::Result<u8> {
     if std::process::id().is_multiple_of(HANGS) {
-        thread::sleep(Duration::from_secs(60));
+        thread::sleep(Duration::from_secs(3));
     }
     Ok(0)
 }
