@@ -411,7 +411,8 @@ fn a_stop_that_runs_is_found_by_the_next_supervise_and_one_that_is_due_is_run_by
         let run = service.wait_up();
         signal(run, "STOP");
         service.svc("-d");
-        // TERM and CONT reach it at once; it may be gone before supervise is.
+        // TERM and CONT reach it with the command; it may be gone before supervise is.
+        wait_until("the command was obeyed", || !lives(run) || service.svstat().contains("want down"));
         service.kill_supervise();
         wait_until("it has ended", || !lives(run));
         service.supervise();
