@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Finished, Running, Scratch, change_record, holds_for, wait_until};
+use testkit::{Finished, Running, Scratch, change_record, holds_for, wait_until, watches};
 
 use super::helper;
 use super::world::{lines, pid, svc, svstat, wait_up};
@@ -96,7 +96,7 @@ fn the_end_of_a_reload_that_had_begun_before_is_not_that_of_this_one() {
     svc(&service.scratch, "-h", "a");
     wait_until("it reloads", || !service.is_ready());
     let mut waiting = service.begin();
-    holds_for(Duration::from_millis(200), "it waits", || waiting.ended().is_none());
+    wait_until("it watches", || watches(waiting.pid()) > 0);
     service.release(1);
     wait_until("it reloads again", || service.heard() == 2);
     holds_for(Duration::from_millis(200), "it waits", || waiting.ended().is_none());

@@ -36,6 +36,13 @@ fn succeeds(ran: &Finished) {
     assert_eq!((ran.code, ran.out().as_str(), ran.err().as_str()), (0, "", ""));
 }
 
+/// Waits until this client waits for its service.
+#[track_caller]
+fn waits(client: &mut Running) {
+    wait_until("it watches", || watches(client.pid()) > 0);
+    assert_eq!(client.ended(), None);
+}
+
 #[track_caller]
 fn fails(ran: &Finished, lines: &[&str]) {
     let expected: String = lines.iter().map(|line| format!("svc: warning: {line}\n")).collect();
@@ -78,7 +85,7 @@ fn up_does_not_wait_for_ready_and_ready_is_up_where_nothing_is_declared() {
     assert!(!svstat(&scratch, "a").contains("ready"));
     succeeds(&scratch.run("svc", &["--wait=ready", "b"]));
     let mut waiting = scratch.start("svc", "svc", &["--wait=ready", "a", "b"]);
-    holds_for(Duration::from_millis(300), "it waits", || waiting.ended().is_none());
+    waits(&mut waiting);
     scratch.write("a/go", "");
     assert_eq!(waiting.end(), 0);
 }
@@ -133,7 +140,7 @@ fn what_nobody_wants_up_is_not_waited_for_by_who_has_commanded_it() {
     fails(&scratch.run("svc", &["-t", "--wait=up", "a"]), &["unable to wait for a to be up: it is down"]);
     // Without a command it is somebody else who will start it.
     let mut waiting = scratch.start("svc", "svc", &["--wait=up", "a"]);
-    holds_for(Duration::from_millis(300), "it waits", || waiting.ended().is_none());
+    waits(&mut waiting);
     svc(&scratch, "-o", "a");
     assert_eq!(waiting.end(), 0);
 }
@@ -145,6 +152,7 @@ fn a_supervise_that_leaves_is_down() {
     let mut supervise = supervise(&scratch, "a");
     wait_up(&scratch, "a");
     let mut waiting = scratch.start("svc", "svc", &["--wait=down", "a"]);
+    waits(&mut waiting);
     let mut hoping = scratch.start("hoping", "svc", &["-u", "--wait=ready", "--timeout=1h", "a"]);
     assert_eq!(hoping.end(), 0);
     succeeds(&scratch.run("svc", &["-dx", "--wait=down", "a"]));
@@ -159,7 +167,7 @@ fn who_waits_for_more_is_told_that_supervise_has_left() {
     let mut supervise = supervise(&scratch, "a");
     wait_up(&scratch, "a");
     let mut waiting = scratch.start("svc", "svc", &["--wait=ready", "a"]);
-    holds_for(Duration::from_millis(100), "it waits", || waiting.ended().is_none());
+    waits(&mut waiting);
     svc(&scratch, "-dx", "a");
     assert_eq!((supervise.end(), waiting.end()), (0, 1));
     assert_eq!(scratch.text("svc.err"), "svc: warning: unable to wait for a to be ready: supervise has exited\n");
@@ -174,7 +182,7 @@ fn a_successor_of_a_killed_supervise_is_waited_for_and_obeys_what_is_left() {
     // It is stopped, so the command stays in the FIFO.
     first.signal("STOP");
     let mut waiting = scratch.start("svc", "svc", &["-t", "--wait=up", "a"]);
-    holds_for(Duration::from_millis(200), "it waits", || waiting.ended().is_none());
+    waits(&mut waiting);
     first.signal("KILL");
     first.end();
     let _second = supervise(&scratch, "a");
@@ -189,7 +197,7 @@ fn a_killed_supervise_without_a_successor_is_told_of() {
     let mut supervise = supervise(&scratch, "a");
     wait_up(&scratch, "a");
     let mut waiting = scratch.start("svc", "svc", &["--wait=down", "a"]);
-    holds_for(Duration::from_millis(200), "it waits", || waiting.ended().is_none());
+    waits(&mut waiting);
     supervise.signal("KILL");
     supervise.end();
     assert_eq!(waiting.end(), 1);
@@ -330,7 +338,7 @@ fn a_service_that_gets_another_name_is_still_waited_for() {
     let _supervise = supervise(&scratch, "a");
     wait_up(&scratch, "a");
     let mut waiting = scratch.start("svc", "svc", &["--wait=down", "a"]);
-    wait_until("it watches", || watches(waiting.pid()) > 0);
+    waits(&mut waiting);
     std::fs::rename(scratch.path("a"), scratch.path("b")).expect("a directory of ours");
     svc(&scratch, "-d", "b");
     assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
@@ -440,7 +448,7 @@ fn a_record_that_is_written_in_place_is_seen() {
     // As on a disk that is full: no new file can take the place of the old one.
     scratch.mkdir("a/supervise/status.new");
     let mut waiting = scratch.start("svc", "svc", &["--wait=down", "--timeout=20", "a"]);
-    wait_until("it watches", || watches(waiting.pid()) > 0);
+    waits(&mut waiting);
     succeeds(&scratch.run("svc", &["-d", "--wait=down", "--timeout=20", "a"]));
     assert_eq!((waiting.end(), scratch.text("svc.err").as_str()), (0, ""));
     let warning = "supervise: warning: unable to open a/supervise/status.new: ";
