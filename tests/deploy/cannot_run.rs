@@ -83,6 +83,8 @@ fn no_wait_takes_it_for_up_and_nobody_shows_its_process() {
         break_run(&scratch, how);
         let why = format!("unable to start run: {reason}");
         let seen = pids_while(&scratch, || {
+            svc(&scratch, "-u", "a");
+            wait_until("it was tried", || svstat(&scratch, "a").ends_with(&why));
             for wanted in ["up", "ready"] {
                 let wait = format!("--wait={wanted}");
                 let ran = scratch.run("svc", &["-u", &wait, "--timeout=1.2", "a"]);

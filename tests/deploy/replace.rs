@@ -302,7 +302,7 @@ fn what_a_new_copy_that_is_given_up_leaves_behind_when_it_ends_is_killed() {
     for letters in ["", "-d", "-x"] {
         let scratch = Scratch::new();
         let (mut supervisor, old) = ready(&scratch);
-        scratch.write("a/timeout-ready", if letters.is_empty() { "700ms" } else { "60s" });
+        scratch.write("a/timeout-ready", if letters.is_empty() { "5s" } else { "60s" });
         // The shell dies of TERM, and nobody tells its child.
         scratch.script("a/new", "sleep 1000 & echo $! >left.new; mv left.new left; wait");
         std::fs::rename(scratch.path("a/new"), scratch.path("a/run")).expect("a file of ours");

@@ -63,7 +63,6 @@ fn an_end_of_an_unhealthy_service_is_one_that_nobody_asked_for() {
     for_each_user(|user| {
         let service = judged(user, LIVES, "exit 1", &[("max-restarts", "2/1h")]).start();
         service.wait_svstat("down S seconds, normally up, failed: ended 2 times in S seconds");
-        assert_eq!(service.starts(), 2);
     });
 }
 
@@ -100,7 +99,8 @@ fn one_success_ends_the_row() {
 #[test]
 fn svstat_says_how_long_it_is_unhealthy() {
     for_each_user(|user| {
-        let service = judged(user, LIVES, NOTES, &[("well", "exit 1"), ("health-fails", "255")]).start();
+        let files = [("well", "exit 1"), ("health-interval", "2s"), ("health-fails", "255")];
+        let service = judged(user, LIVES, NOTES, &files).start();
         let pid = service.wait_up();
         service.wait_svstat(&format!("up (pid {pid}) S seconds, unhealthy S seconds"));
         service.put("well", "exit 0");
@@ -167,12 +167,13 @@ fn it_judges_the_copy_that_serves_and_goes_on_with_the_next() {
 #[test]
 fn it_goes_on_after_a_kill_and_an_upgrade_of_supervise() {
     for_each_user(|user| {
-        let mut service = judged(user, LIVES, NOTES, &[("well", "exit 0"), ("health-fails", "255")]).start();
+        let files = [("well", "exit 0"), ("health-interval", "2s"), ("health-fails", "255")];
+        let mut service = judged(user, LIVES, NOTES, &files).start();
         let pid = service.wait_up();
         wait_runs(&service, 1);
         service.kill_supervise();
         service.supervise();
-        wait_runs(&service, 2);
+        wait_runs(&service, 1);
         assert_eq!(service.wait(&["--reexec"]).code, 0);
         wait_runs(&service, 2);
         assert_eq!((service.wait_up(), service.starts()), (pid, 1));

@@ -67,7 +67,6 @@ fn that_end_is_one_that_nobody_asked_for() {
     for_each_user(|user| {
         let service = awaited(user, LIVES, "200ms", &[("max-restarts", "2/1h")]).start();
         service.wait_svstat("down S seconds, normally up, failed: ended 2 times in S seconds");
-        assert_eq!(service.starts(), 2);
         let service = awaited(user, LIVES, "200ms", &[("final-exits", "SIGTERM")]).start();
         service.wait_svstat("down S seconds, normally up, failed: killed by SIGTERM");
     });
@@ -200,6 +199,7 @@ fn nonsense_is_told_once_and_the_default_holds() {
             let pid = service.wait_up();
             let line = format!("supervise: warning: unable to use web/timeout-ready, taking 60s: {why}\n");
             service.wait_said(&line);
+            service.wait_starts(1);
             service.svc("-t");
             service.wait_restart(pid);
             service.wait_starts(2);

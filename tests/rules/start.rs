@@ -86,12 +86,14 @@ fn stop_follows_an_exit_and_the_end_of_a_single_run() {
         let first = service.wait_up();
         service.svc("-o");
         assert_eq!(service.wait(&["--wait=up"]).code, 0);
+        service.wait_ends("start\nrun\n");
         signal(first, "KILL");
         service.wait_ends("start\nrun\nstop\n");
         service.svc("-u");
         let second = service.wait_restart(first);
         service.svc("-x");
         assert_eq!(service.wait(&["-c", "--wait=up"]).code, 0);
+        service.wait_ends("start\nrun\nstop\nstart\nrun\n");
         signal(second, "KILL");
         assert_eq!(service.end(), 0);
         assert_eq!(service.ends(), "start\nrun\nstop\nstart\nrun\nstop\n");
