@@ -320,7 +320,7 @@ fn what_start_leaves_behind_in_the_background_lives_on() {
 fn a_stop_that_hangs_is_killed_in_its_time() {
     for_each_user(|user| {
         let service = service(user, Some(NOTES), "", "trap '' TERM; echo stop >>ends; sleep 1000 & wait");
-        service.put("timeout-finish", "200");
+        service.put("timeout-finish", "1500");
         let service = service.start();
         service.wait_ends("run\n");
         service.wait_up();

@@ -178,6 +178,7 @@ fn what_is_written_while_the_logger_is_down_waits_in_the_pipe() {
     scan.svc("-d", &["a"]);
     wait_until("it has counted", || !scratch.text("service/a/count").is_empty() && !lives(main));
     let count: usize = scratch.text("service/a/count").trim().parse().expect("a number");
+    wait_until("somebody hears", || scratch.run("svok", &["service/a/log"]).code == 0);
     scan.svc("-u", &["a/log"]);
     wait_until("all is logged", || lines(&scratch) == count);
 }
