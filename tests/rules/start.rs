@@ -174,6 +174,18 @@ fn what_is_done_without_run_stays_so_over_a_kill_and_an_upgrade_and_is_taken_dow
 }
 
 #[test]
+fn a_start_that_comes_after_run_was_missed_is_run() {
+    let service = Service::new(User::Own, NOTES, &[]);
+    service.remove("run");
+    let service = service.start();
+    service.wait_svstat("down S seconds, normally up, want up, unable to start run: file does not exist");
+    let script = service.scratch.script("start", "echo start >>ends");
+    fs::rename(script, service.scratch.path("web/start")).expect("it can be moved");
+    service.wait_svstat("down S seconds, normally up, done");
+    assert_eq!(service.ends(), "start\n");
+}
+
+#[test]
 fn svscan_starts_a_service_without_run_when_its_directory_is_quiet() {
     let scratch = Scratch::new();
     scratch.mkdir("scan");

@@ -963,8 +963,8 @@ impl World {
         assert!(self.prepared || !self.programs.start || after == Some(Script::Up), "without `start`");
         assert!(after == Some(Script::Up) || !self.programs.up, "without `control/u`");
         self.counted += 1;
-        self.prepared = true;
         let (child, start) = self.new_child();
+        self.prepared |= start.executed;
         let since = self.label();
         self.child = Some(child);
         self.announces_itself(slot, start, since);

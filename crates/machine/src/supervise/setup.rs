@@ -61,9 +61,10 @@ impl Setup {
         self.left.used = true;
     }
 
-    /// A process was started, which has executed `run` or not.
+    /// A process was started, which has executed `run` or not. If not, a `start` may be made before it is tried again: somebody fills the directory slowly.
     pub(super) const fn started(&mut self, executed: bool) {
-        (self.left.prepared, self.left.kept) = (true, false);
+        self.left.kept = false;
+        self.left.prepared |= executed;
         self.left.used |= executed;
     }
 
@@ -137,6 +138,7 @@ mod tests {
     fn what_has_never_run_is_not_stopped() {
         let mut setup = Setup::default();
         setup.started(false);
+        assert_eq!(setup.next(None, ALL), Next::Script(Script::Start));
         assert!(!setup.rest(true));
         assert!(Setup::resume(record::Setup::default(), true).rest(false));
         assert!(!Setup::resume(record::Setup::default(), false).rest(false));
