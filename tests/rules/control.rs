@@ -28,7 +28,11 @@ fn held(letter: &str, code: u8) -> String {
 
 /// Starts a service that [tells](TELLS), with a `control/t` that is held and exits 1, and sends these letters. Returns it, with the pid of `run`, when the script runs.
 fn asked(user: User, letters: &str) -> (Service, u32) {
-    let service = service(user, TELLS, &[("t", &held("t", 1)), ("h", &held("h", 0))]);
+    asked_about(service(user, TELLS, &[("t", &held("t", 1)), ("h", &held("h", 0))]), letters)
+}
+
+/// The same with this service.
+fn asked_about(service: Service, letters: &str) -> (Service, u32) {
     service.put("hold", "");
     let service = service.start();
     service.wait_ends("run\n");
@@ -192,10 +196,10 @@ fn down_is_obeyed_while_control_t_runs_about_something_else() {
 #[test]
 fn a_third_script_is_not_asked_and_that_is_said() {
     for_each_user(|user| {
-        let (service, run) = asked(user, "-t");
+        let scripts = [("t", &*held("t", 1)), ("h", &held("h", 0)), ("k", "echo k >>ends; exit 0")];
+        let (service, run) = asked_about(service(user, TELLS, &scripts), "-t");
         service.svc("-h");
         service.wait_ends("run\nt\nh\n");
-        service.scratch.script("web/control/k", "echo k >>ends; exit 0");
         let helper = fs::read_to_string(format!("/proc/{run}/task/{run}/children")).unwrap_or_default();
         service.svc("-k");
         wait_until("it was killed", || !lives(run));
