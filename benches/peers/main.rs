@@ -25,6 +25,7 @@ mod started;
 mod suites;
 mod table;
 mod trace;
+mod waits;
 mod world;
 
 use std::cell::RefCell;
@@ -48,9 +49,10 @@ const USAGE: &str =
 /// A group of metrics: its name for `--only`, and its function.
 type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
 
-const METRICS: [Metric; 17] = [
+const METRICS: [Metric; 18] = [
     ("memory", memory::measure),
     ("start", start::measure),
+    ("waits", waits::measure),
     ("newlink", control::new_link),
     ("restart", control::restart),
     ("finish", rules::finish),

@@ -73,6 +73,14 @@ impl World {
 
     /// Starts the scanner and waits until all services run. Returns the milliseconds that it took.
     pub fn launch(&mut self, suite: &Suite) -> Result<f64> {
+        let begin = self.scan_with(suite)?;
+        self.first = self.started.wait(self.count)?;
+        let last = self.first.iter().map(|start| start.at).max().unwrap_or(begin);
+        Ok(crate::started::milliseconds(begin, last))
+    }
+
+    /// Starts the scanner. Returns when that was.
+    pub fn scan_with(&mut self, suite: &Suite) -> Result<u64> {
         let configuration = self.scratch.path("supervisord.conf");
         if suite.family == Family::Supervisord {
             fs::write(&configuration, self.supervisord()).context("unable to write supervisord.conf")?;
@@ -81,9 +89,7 @@ impl World {
         command.current_dir(self.scratch.path("services"));
         let begin = sys::clock::monotonic();
         self.scanner = Some(Process::start(&mut command)?);
-        self.first = self.started.wait(self.count)?;
-        let last = self.first.iter().map(|start| start.at).max().unwrap_or(begin);
-        Ok(crate::started::milliseconds(begin, last))
+        Ok(begin)
     }
 
     /// Makes one more service, without a link in the scan directory.
