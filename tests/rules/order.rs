@@ -550,18 +550,33 @@ fn a_cycle_is_said_once_and_broken() {
                 site.add_needing(name, names[(at + 1) % names.len()]);
             }
             names.iter().rev().for_each(|name| site.start(name));
-            names.iter().for_each(|name| assert!(site.wait_up(name) > 0));
-            let way = names[1..].join(", which waits for ");
-            let line = format!("supervise: warning: a: not waiting for {way}, which waits for a\n");
-            assert_eq!(site.said("a"), line);
-            names[1..].iter().for_each(|name| assert_eq!(site.said(name), ""));
+            let line = |at: usize| {
+                let way: Vec<&str> = names.iter().cycle().skip(at + 1).take(names.len()).copied().collect();
+                format!("supervise: warning: {}: not waiting for {}\n", names[at], way.join(", which waits for "))
+            };
+            for (at, name) in names.iter().enumerate() {
+                site.is_up_at_once(name);
+                assert_eq!(site.said(name), line(at));
+            }
             for _ in 0..2 {
                 let pid = site.wait_up("a");
                 signal(pid, "KILL");
                 wait_until("it is started again", || site.wait_up("a") != pid);
             }
-            assert_eq!(site.said("a"), line, "once");
+            assert_eq!(site.said("a"), line(0), "once");
         }
+        // Two cycles with a service that is in both, and one that is in none.
+        let site = Site::new(user);
+        site.add("a", LIVES, &[("dependencies.d/b", ""), ("dependencies.d/c", "")]);
+        ["b", "c", "d"].into_iter().for_each(|name| site.add_needing(name, "a"));
+        ["d", "c", "b", "a"].into_iter().for_each(|name| site.start(name));
+        for name in ["a", "b", "c", "d"] {
+            site.is_up_at_once(name);
+        }
+        let line =
+            |name, other| format!("supervise: warning: {name}: not waiting for {other}, which waits for {name}\n");
+        assert_eq!(site.said("a"), line("a", "b") + &line("a", "c"));
+        assert_eq!(["b", "c", "d"].map(|name| site.said(name)), [line("b", "a"), line("c", "a"), String::new()]);
         // One that is only wanted is the one that is not waited for.
         let site = Site::new(user);
         site.add_needing("a", "b");
@@ -573,6 +588,34 @@ fn a_cycle_is_said_once_and_broken() {
         assert_eq!(site.said("b"), "supervise: warning: b: not waiting for a, which waits for b\n");
         assert_eq!(site.said("a"), "");
     });
+}
+
+#[test]
+fn services_that_get_ready_only_together_come_up() {
+    let site = Site::new(User::Own);
+    for (name, other) in [("a", "b"), ("b", "a")] {
+        let run = format!("echo >up; while [ ! -e ../{other}/up ]; do sleep 0.02; done; echo >&7; exec sleep 1000");
+        site.add(name, &run, &[("notification-fd", "7"), (&format!("dependencies.d/{other}"), "")]);
+    }
+    ["b", "a"].into_iter().for_each(|name| site.start(name));
+    for name in ["a", "b"] {
+        assert_eq!(site.wait(&["--wait=ready", "--timeout=60s"], name).code, 0, "{}", site.svstat(name));
+    }
+}
+
+#[test]
+fn a_cycle_that_is_closed_while_one_waits_holds_nobody() {
+    let site = Site::new(User::Own);
+    site.add_needing("web", "db");
+    site.start("web");
+    site.wait_waiting("web", "db");
+    site.add_needing("db", "web");
+    site.start("db");
+    for name in ["db", "web"] {
+        site.is_up_at_once(name);
+    }
+    assert_eq!(site.said("db"), "supervise: warning: db: not waiting for web, which waits for db\n");
+    assert_eq!(site.said("web"), "supervise: warning: web: not waiting for db, which waits for web\n");
 }
 
 #[test]
