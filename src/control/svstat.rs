@@ -147,8 +147,13 @@ fn trouble_with_run() -> String {
         Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::symlink_metadata(names::RUN).is_ok() => {
             ", run is a link to a file that does not exist".to_owned()
         }
-        // It may be a service that its `start` sets up.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::metadata(names::START).is_ok() => {
+        // It may be a service that its `start` sets up, or a name for others.
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && [names::START, names::DEPENDENCIES, names::WANTS]
+                    .iter()
+                    .any(|name| std::fs::metadata(name).is_ok()) =>
+        {
             String::new()
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => ", run does not exist".to_owned(),

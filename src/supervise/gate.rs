@@ -69,7 +69,7 @@ pub fn look(
     neighbours: &mut Neighbours,
     said: &mut Warnings,
 ) -> Option<Stop> {
-    if present.dependencies || present.wants {
+    if present.names_others() {
         return Gate::read(present, dir, neighbours, said).and_then(|gate| gate.look(machine, now, before, said)).err();
     }
     None

@@ -284,6 +284,103 @@ fn a_service_that_its_start_has_set_up_is_ready() {
     site.is_up_at_once("web");
 }
 
+/// Makes a directory that only names other services.
+fn add_bundle(site: &Site, name: &str, names: &[&str]) {
+    let dir = site.mkdir(&format!("scan/{name}"));
+    for name in names {
+        site.scratch.write(dir.join(name), "");
+    }
+}
+
+const DONE: &str = "down S seconds, normally up, done";
+
+#[test]
+fn a_directory_that_only_names_others_is_done_when_they_are_ready() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", READY, &[("notification-fd", "7")]);
+        site.add("cache", READY, &[("notification-fd", "7")]);
+        add_bundle(&site, "all", &["dependencies.d/db", "wants.d/cache"]);
+        site.add_needing("web", "all");
+        ["db", "cache", "all", "web"].into_iter().for_each(|name| site.start(name));
+        site.wait_waiting("web", "all");
+        let waiting = format!("{DOWN}, waiting for");
+        let svup = || site.scratch.run("svup", &["scan/all"]).code;
+        site.wait_svstat("all", &format!("{waiting} db"));
+        assert_eq!(svup(), 100);
+        site.put("db/go", "");
+        site.wait_svstat("all", &format!("{waiting} cache"));
+        site.put("cache/go", "");
+        let pid = site.is_up_at_once("web");
+        assert_eq!((site.svstat("all").as_str(), svup()), (DONE, 0));
+        assert_eq!(site.wait(&["--wait=ready", "--timeout=0"], "all").code, 0);
+        let supervise = testkit::record(site.scratch.path("scan/all")).expect("there is one").observed.supervise.pid;
+        assert_eq!(testkit::children(supervise), [0_u32; 0]);
+        // It stays so, whatever becomes of the others or of its supervise.
+        site.svc("-d", "db");
+        site.wait_svstat("db", "down S seconds, normally up");
+        site.kill("all");
+        site.start("all");
+        site.wait_svstat("all", DONE);
+        assert_eq!(site.wait(&["--reexec", "--wait=ready"], "all").code, 0);
+        site.wait_svstat("all", DONE);
+        // Until it is told to be down, or up again.
+        site.svc("-d", "all");
+        site.wait_svstat("all", "down S seconds, normally up");
+        signal(pid, "KILL");
+        site.wait_svstat("web", &format!("{waiting} all"));
+        site.svc("-u", "all");
+        site.wait_svstat("all", &format!("{waiting} db"));
+        site.svc("-u", "db");
+        site.is_up_at_once("web");
+        assert_eq!((site.svstat("all"), site.said("all")), (DONE.to_owned(), String::new()));
+        site.leave("all");
+    });
+}
+
+#[test]
+fn one_that_names_nobody_or_only_wants_somebody_is_done_at_once() {
+    let site = Site::new(User::Own);
+    add_bundle(&site, "wants", &["wants.d/nobody"]);
+    site.mkdir("scan/nothing/dependencies.d");
+    for name in ["wants", "nothing"] {
+        site.start(name);
+        site.wait_svstat(name, DONE);
+        assert_eq!(site.said(name), "");
+    }
+}
+
+#[test]
+fn a_service_that_has_lost_its_run_and_a_logger_without_one_are_not_done() {
+    let site = Site::new(User::Own);
+    site.add("db", LIVES, &[]);
+    site.add_needing("web", "db");
+    ["db", "web"].into_iter().for_each(|name| site.start(name));
+    let [run, away] = ["run", "away"].map(|name| site.scratch.path("scan/web").join(name));
+    let pid = site.is_up_at_once("web");
+    fs::rename(&run, &away).expect("it is there");
+    signal(pid, "KILL");
+    site.wait_svstat("web", &format!("{DOWN}, unable to start run: file does not exist"));
+    fs::rename(&away, &run).expect("it is there");
+    site.is_up_at_once("web");
+    add_bundle(&site, "db/log", &["dependencies.d/web"]);
+    site.start("db/log");
+    site.wait_svstat("db/log", &format!("{DOWN}, unable to start run: file does not exist"));
+}
+
+#[test]
+fn svscan_starts_what_only_names_others_when_its_directory_is_quiet() {
+    let scratch = Scratch::new();
+    scratch.mkdir("scan");
+    let _svscan = scratch.start("svscan", "svscan", &["scan"]);
+    scratch.write("scan/all/dependencies.d/db", "");
+    let svstat = |name: &str| masked(&world::svstat(&scratch, name));
+    wait_until("it waits", || svstat("scan/all") == format!("{DOWN}, waiting for db"));
+    scratch.service("db", LIVES);
+    fs::rename(scratch.path("db"), scratch.path("scan/db")).expect("it can be moved");
+    wait_until("it is done", || svstat("scan/all") == DONE);
+}
+
 #[test]
 fn a_wanted_service_is_waited_for_only_if_it_is_coming() {
     for_each_user(|user| {

@@ -226,7 +226,7 @@ impl Life {
     pub fn main_not_started(&mut self, now: Tick, why: NotStarted, todo: &mut Actions) -> bool {
         let pause = match why {
             NotStarted::Gone => {
-                // `start` was all.
+                // `start` was all, or what it has waited for.
                 self.phase = Phase::Down;
                 self.gate.open();
                 self.end(Over::Done, true, todo);

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `d`, `x`: stopping if something was kept; `x`: quit |
 //! | waiting | down, and due to start at a deadline: the pace's ([`pace`]) | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
-//! | starting | the loop is forking | a service that must be ready before and is not: held; the fork's success: preparing if it was `start` or `control/u`, else up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down; if there is no `run` behind `start`: down, and done |
+//! | starting | the loop is forking | a service that must be ready before and is not: held; the fork's success: preparing if it was `start` or `control/u`, else up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down; if there is no `run`, behind `start` or in a directory that only names others: down, and done |
 //! | held | down, and a start waits for another service ([`gate`]) | that it may be ready, or the deadline of one that is only wanted: starting, without another pace; `d`, `x`: down |
 //! | preparing | [`hook`]: `start` or `control/u` runs | its end: starting; the failure of `start`: down for good; its end after a `d`: down, or starting anew if `u` or `o` came behind that |
 //! | up | the child runs | its death: leaving where something may be left of it; finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
