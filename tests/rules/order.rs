@@ -855,6 +855,147 @@ fn the_files_of_supervise_may_be_elsewhere() {
     }
 }
 
+impl Site {
+    /// The lines of `svstat --order`, without the times.
+    fn order(&self, names: &[&str]) -> Vec<String> {
+        let dirs: Vec<String> = names.iter().map(|name| format!("scan/{name}")).collect();
+        let words: Vec<&str> = std::iter::once("--order").chain(dirs.iter().map(String::as_str)).collect();
+        let shown = self.scratch.run("svstat", &words);
+        assert_eq!((shown.code, shown.err().as_str()), (0, ""));
+        shown.out().lines().map(masked).collect()
+    }
+
+    /// What `svstat --order` says of a service.
+    fn waited(&self, name: &str) -> String {
+        let line = self.scratch.run("svstat", &["--order", &format!("scan/{name}")]).out();
+        line.strip_prefix(&format!("scan/{name}: ")).expect("its name").trim_end().to_owned()
+    }
+}
+
+/// The seconds in a text of `svstat --order`.
+fn seconds(text: &str) -> f64 {
+    text.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no time in {text}"))
+}
+
+#[test]
+fn the_order_of_a_boot_is_shown_with_the_longest_chain_first() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", READY, &[("notification-fd", "7")]);
+        site.add("app", READY, &[("notification-fd", "7"), ("dependencies.d/db", "")]);
+        // What comes before `run` is waited with, too.
+        site.scratch.script("scan/app/start", "exit 0");
+        site.add_needing("web", "app");
+        add_bundle(&site, "all", &["dependencies.d/web"]);
+        site.add("lone", LIVES, &[]);
+        site.add("idle", LIVES, &[]);
+        let begin = Instant::now();
+        // Whoever begins to wait first waits longest.
+        for (name, awaited) in [("all", "web"), ("web", "app"), ("app", "db")] {
+            site.start(name);
+            site.wait_svstat(name, &format!("{DOWN}, waiting for {awaited}"));
+        }
+        ["db", "lone"].into_iter().for_each(|name| site.start(name));
+        let names = ["idle", "lone", "db", "app", "web", "all", "none"];
+        let rest = [
+            "scan/lone: waited for nothing",
+            "scan/db: waited for nothing",
+            "scan/idle: unable to open supervise/ok: file does not exist",
+            "scan/none: unable to chdir: file does not exist",
+        ];
+        let lines = |doing: &str| {
+            let chain = [("all", "web"), ("web", "app"), ("app", "db")];
+            let chain = chain.map(|(name, awaited)| format!("scan/{name}: {doing} S seconds for {awaited}"));
+            chain.into_iter().chain(rest.map(str::to_owned)).collect::<Vec<String>>()
+        };
+        assert_eq!(site.order(&names), lines("waiting"));
+        let least = seconds(&site.waited("app"));
+        for name in ["db", "app"] {
+            site.put(&format!("{name}/go"), "");
+        }
+        site.wait_svstat("all", DONE);
+        let most = begin.elapsed().as_secs_f64();
+        assert_eq!(site.order(&names), lines("waited"));
+        let waited = ["all", "web", "app"].map(|name| seconds(&site.waited(name)));
+        assert!(most >= waited[0] && waited.is_sorted_by(|a, b| a >= b) && waited[2] >= least, "{waited:?}");
+        // It is a fact of the start, and does not grow.
+        assert_eq!(["all", "web", "app"].map(|name| seconds(&site.waited(name))), waited);
+    });
+}
+
+#[test]
+fn the_last_wait_is_known_until_another_start_waits_and_to_every_successor() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", LIVES, &[]);
+        site.add_needing("web", "db");
+        site.start("web");
+        site.wait_waiting("web", "db");
+        assert_eq!(masked(&site.waited("web")), "waiting S seconds for db");
+        site.start("db");
+        let pid = site.is_up_at_once("web");
+        let waited = site.waited("web");
+        assert_eq!(masked(&waited), "waited S seconds for db");
+        // A restart that need not wait.
+        signal(pid, "KILL");
+        wait_until("it is started again", || site.wait_up("web") != pid);
+        assert_eq!(site.waited("web"), waited);
+        for upgrade in [false, true, false] {
+            if upgrade {
+                site.upgrade("web");
+                assert_eq!(site.wait(&["--wait=up"], "web").code, 0);
+            } else {
+                site.kill("web");
+                site.start("web");
+            }
+            assert_eq!(site.waited("web"), waited, "upgrade: {upgrade}");
+        }
+        // One that waits for another service, also over a kill in the middle of it.
+        site.put("web/dependencies.d/cache", "");
+        let pid = site.wait_up("web");
+        signal(pid, "KILL");
+        site.wait_svstat("web", &format!("{DOWN}, waiting for cache"));
+        let least = seconds(&site.waited("web"));
+        site.kill("web");
+        site.start("web");
+        site.wait_svstat("web", &format!("{DOWN}, waiting for cache"));
+        let later = site.waited("web");
+        assert!(masked(&later) == "waiting S seconds for cache" && seconds(&later) >= least, "{later}, {least}");
+        site.add("cache", LIVES, &[]);
+        site.start("cache");
+        site.is_up_at_once("web");
+        let last = site.waited("web");
+        assert!(masked(&last) == "waited S seconds for cache" && seconds(&last) >= seconds(&later), "{last}, {later}");
+        // A record of an older release does not tell.
+        site.kill("web");
+        testkit::change_record(site.scratch.path("scan/web"), |record| record.decided.waited = None);
+        site.start("web");
+        assert_eq!(site.waited("web"), "waited for nothing");
+        assert_eq!(site.said("web"), "");
+    });
+}
+
+#[test]
+fn a_wait_that_is_called_off_is_none_and_a_long_name_is_shown_as_far_as_it_goes() {
+    let site = Site::new(User::Own);
+    let long = "x".repeat(100);
+    site.add("db", LIVES, &[("down", "")]);
+    site.add("web", LIVES, &[("dependencies.d/db", ""), (&format!("dependencies.d/{long}"), "")]);
+    ["db", "web"].into_iter().for_each(|name| site.start(name));
+    site.wait_waiting("web", "db");
+    site.svc("-d", "web");
+    site.wait_svstat("web", "down S seconds, normally up");
+    assert_eq!(site.waited("web"), "waited for nothing");
+    site.svc("-u", "web");
+    site.wait_waiting("web", "db");
+    site.svc("-u", "db");
+    let shown = format!("{}...", "x".repeat(61));
+    site.wait_waiting("web", &shown);
+    fs::remove_file(site.scratch.path(format!("scan/web/dependencies.d/{long}"))).expect("it is there");
+    site.is_up_at_once("web");
+    assert_eq!(masked(&site.waited("web")), format!("waited S seconds for {shown}"));
+}
+
 /// How often a process has slept so far.
 fn sleeps(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -231,6 +231,7 @@ impl Machine {
             health: self.main().and_then(|main| main.health.record()),
             leftovers: self.life.leftovers.record(self.life.phase),
             gate: self.life.gate.record(),
+            waited: self.life.gate.record_waited(),
             reload: self.main().and_then(|main| main.reload),
         }
     }
@@ -279,7 +280,7 @@ impl Machine {
 
     fn started(&mut self, now: Tick, slot: Slot, start: Start, todo: &mut Actions) {
         match slot {
-            Slot::Main => self.life.main_started(start.executed),
+            Slot::Main => self.life.main_started(now, start.executed),
             Slot::Second => self.life.pace.start(now),
             Slot::Job(Job::Hook(script)) => self.life.hook_started(now, script, &start),
             Slot::Job(Job::Check(_) | Job::Health(_) | Job::Control(..)) => {}
