@@ -227,7 +227,7 @@ fuzz_target!(|bytes: &[u8]| {
         main: None,
         second: None,
         hook: None,
-        programs: Programs { start, up, run: run || !start },
+        programs: Programs { start, up, run },
         has_stop,
         health: None,
         dying: Vec::new(),

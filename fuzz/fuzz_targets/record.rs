@@ -3,14 +3,24 @@
 
 use libfuzzer_sys::fuzz_target;
 use svdir::Record;
+use svdir::record::Text;
 use svdir::record::handover::{Handover, MAGIC};
 use svdir::record::slots::{self, Sequence};
 use svdir::stored;
 
+/// The record without what a start has waited for, which is cut where there is no room.
+fn without_waited(mut record: Record) -> Record {
+    if record.decided.waited.take().is_some() || record.decided.gate.is_none() {
+        record.observed.awaited = Text::default();
+    }
+    record
+}
+
 fuzz_target!(|bytes: &[u8]| {
     if let Some(record) = Record::decode(bytes) {
         let number = Sequence(u64::from(bytes.first().copied().unwrap_or(0)));
-        assert_eq!(slots::newest(&slots::encode(number, &record)), Some((number, record)));
+        let read = slots::newest(&slots::encode(number, &record));
+        assert_eq!(read.map(|(number, read)| (number, without_waited(read))), Some((number, without_waited(record))));
         let _ = (record.status(), record.ready(), record.why(), record.observed.supervise.version());
     }
     let _ = slots::newest(bytes);

@@ -1,6 +1,7 @@
 //! Clients of a service directory.
 
 mod home;
+mod order;
 mod reload;
 mod supervised;
 pub mod svc;

@@ -11,20 +11,25 @@ use svdir::names;
 use svdir::tally::{self, Death};
 
 use crate::service::client::{self, Unreachable};
-use crate::service::facts::Facts;
+use crate::service::facts::{Facts, Wait};
 use crate::service::{self, now, over, tick};
 
 use super::Home;
+use super::order::{self, Row};
 
 const PROGRAM: cli::Program = cli::Program {
     name: "svstat",
-    synopsis: "[--long | --deaths] [dir ...]",
-    usage: "svstat: usage: svstat [--long | --deaths] [dir ...]",
+    synopsis: "[--long | --deaths | --order] [dir ...]",
+    usage: "svstat: usage: svstat [--long | --deaths | --order] [dir ...]",
     usage_exit: cli::USAGE,
     about: "Prints one line for each service directory: whether the service is up, for how long, and what is wanted.",
     options: &[
         ("--long", "tell besides who supervises the service, how often it was started and how it ended last"),
         ("--deaths", "a line for each end of the service that is in its death tally, the oldest first"),
+        (
+            "--order",
+            "tell instead for which other service the start has waited, and for how long, the longest chain first",
+        ),
         ("dir", "a service directory; -- goes before one whose name begins with --"),
     ],
 };
@@ -49,6 +54,7 @@ enum Shown {
     Line,
     LongLine,
     Deaths,
+    Order,
 }
 
 /// Splits the words into the options, of which the first counts, and the service directories. `-x` is a directory: only words with two dashes are options.
@@ -56,6 +62,7 @@ fn operands(words: &[Word]) -> Result<(Shown, &[Word]), WrongOption> {
     let (option, rest) = match words.split_first() {
         Some((word, rest)) if *word == "--long" => (Shown::LongLine, rest),
         Some((word, rest)) if *word == "--deaths" => (Shown::Deaths, rest),
+        Some((word, rest)) if *word == "--order" => (Shown::Order, rest),
         Some((word, rest)) if *word == "--" => return Ok((Shown::Line, rest)),
         Some((word, _)) if word.as_bytes().starts_with(b"--") => return Err(WrongOption::Long(word)),
         Some(_) | None => return Ok((Shown::Line, words)),
@@ -65,12 +72,23 @@ fn operands(words: &[Word]) -> Result<(Shown, &[Word]), WrongOption> {
 
 fn describe_all(dirs: &[Word], shown: Shown, lines: &mut Text) -> anyhow::Result<()> {
     let home = Home::open()?;
+    if shown == Shown::Order {
+        let mut rows = Vec::new();
+        for &dir in dirs {
+            rows.push(Row {
+                dir,
+                found: home.visit(Path::new(dir), wait)?.unwrap_or_else(|error| Err(no_way(&error))),
+            });
+        }
+        lines.add(&[&order::lines(rows).0.as_slice()]);
+        return Ok(());
+    }
     for dir in dirs {
         if shown == Shown::Deaths {
             match home.visit(Path::new(dir), deaths)? {
                 Ok(Ok(deaths)) => deaths.iter().for_each(|death| add_death(dir, *death, lines)),
                 Ok(Err(Text(why))) => lines.add(&[dir, &": ", &why.as_slice(), &"\n"]),
-                Err(error) => lines.add(&[dir, &": unable to chdir: ", &reason(&error).as_ref(), &"\n"]),
+                Err(error) => lines.add(&[dir, &": ", &no_way(&error).0.as_slice(), &"\n"]),
             }
             continue;
         }
@@ -84,11 +102,22 @@ fn describe_all(dirs: &[Word], shown: Shown, lines: &mut Text) -> anyhow::Result
                 }
             }
             Ok(Err(Text(why))) => lines.add(&[&why.as_slice()]),
-            Err(error) => lines.add(&[&"unable to chdir: ", &reason(&error).as_ref()]),
+            Err(error) => lines.add(&[&no_way(&error).0.as_slice()]),
         }
         lines.add(&[&"\n"]);
     }
     Ok(())
+}
+
+/// Says that a directory cannot be entered.
+fn no_way(error: &io::Error) -> Text {
+    text!("unable to chdir: ", reason(error).as_ref())
+}
+
+/// Finds out for what the start of the service of the current directory has waited. An error is the text that says why that is not known.
+fn wait() -> Result<Option<Wait>, Text> {
+    let (facts, ..) = look(Shown::Order)?;
+    if facts.can_be_waited_for() { Ok(facts.wait(tick())) } else { Err(text!("its supervise does not tell")) }
 }
 
 /// Reads the death tally of the current directory. An error is the text that says why there is none.
@@ -147,8 +176,13 @@ fn trouble_with_run() -> String {
         Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::symlink_metadata(names::RUN).is_ok() => {
             ", run is a link to a file that does not exist".to_owned()
         }
-        // It may be a service that its `start` sets up.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::metadata(names::START).is_ok() => {
+        // It may be a service that its `start` sets up, or a name for others.
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && [names::START, names::DEPENDENCIES, names::WANTS]
+                    .iter()
+                    .any(|name| std::fs::metadata(name).is_ok()) =>
+        {
             String::new()
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => ", run does not exist".to_owned(),

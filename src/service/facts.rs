@@ -15,6 +15,17 @@ use tai::Label;
 use super::over;
 use super::record::Found;
 
+/// How a start waits for other services, or the last one has that had to wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// For how long, for all of them, in nanoseconds.
+    pub nanoseconds: u64,
+    /// The one that it waits for, or has waited for last.
+    pub name: Vec<u8>,
+    /// It waits no more.
+    pub is_over: bool,
+}
+
 /// What is known about a service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
@@ -237,6 +248,15 @@ impl Facts {
     /// The service for which its start waits.
     pub fn awaited(&self) -> Option<String> {
         self.record.and_then(|record| record.awaited())
+    }
+
+    /// How its start waits until now, or the last one has waited that had to.
+    pub fn wait(&self, tick: Tick) -> Option<Wait> {
+        let Record { decided, observed } = self.record?;
+        let waits = decided.gate.map(|gate| (Tick(gate.since).until(tick), false));
+        let waited = decided.waited.map(|waited| (waited.nanoseconds, true));
+        let (nanoseconds, is_over) = waits.or(waited)?;
+        Some(Wait { nanoseconds, name: observed.awaited.bytes().to_vec(), is_over })
     }
 
     /// Whether it is wanted up where it is down.

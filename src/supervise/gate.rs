@@ -20,7 +20,7 @@ use sys::fd;
 
 use super::knobs::Present;
 use super::name::name;
-use super::neighbours::{self, Look, MOST, Neighbours, Signs};
+use super::neighbours::{self, Look, MOST, Neighbours, Others, Signs};
 use crate::service::tick;
 
 /// The interval between two looks where nothing tells of changes, in nanoseconds.
@@ -69,7 +69,7 @@ pub fn look(
     neighbours: &mut Neighbours,
     said: &mut Warnings,
 ) -> Option<Stop> {
-    if present.dependencies || present.wants {
+    if present.names_others() {
         return Gate::read(present, dir, neighbours, said).and_then(|gate| gate.look(machine, now, before, said)).err();
     }
     None
@@ -161,15 +161,17 @@ impl<'a> Gate<'a> {
         };
         let (at, tries) = (tick(), before.map_or(0, |before| before.tries));
         let since = machine.held_since().unwrap_or(at);
+        let mut others = Others::default();
         for (kind, name) in &self.named {
-            let (kind, mut seen) = (*kind, Vec::new());
-            if !self.find(scan, kind, name, since, at, said).waits || self.is_cycle(scan, kind, name, &mut seen, said) {
+            let kind = *kind;
+            if self.is_cycle(scan, kind, name, &mut others, said) || !self.find(scan, kind, name, since, at, said).waits
+            {
                 continue;
             }
             // What changes before this is seen by the second look; later changes are told.
-            let signs = Signs::of(scan, name, &seen);
+            let signs = Signs::of(scan, name, &others.seen);
             let found = self.find(scan, kind, name, since, at, said);
-            if !found.waits || self.is_cycle(scan, kind, name, &mut seen, said) {
+            if !found.waits || self.is_cycle(scan, kind, name, &mut Others::default(), said) {
                 continue;
             }
             let look_at = self.look_at(&signs, &found, tries, at, name, said);
@@ -248,33 +250,21 @@ impl<'a> Gate<'a> {
         [settles, unseen].into_iter().flatten().min()
     }
 
-    /// Returns whether the service `name` is not waited for, because it waits for this one, after a warning. One that is only wanted is never waited for then; of those
-    /// that need each other, one does not wait. Notes in `seen` the services that were looked at for that.
+    /// Returns whether the service `name` is taken for nothing, because it waits for this one, after a warning. One that is only wanted is also taken so if somebody on the
+    /// way back is only wanted; one that is needed is not.
+    #[inline(never)]
     fn is_cycle(
         &self,
         scan: BorrowedFd<'_>,
         kind: Kind,
         name: &[u8],
-        seen: &mut Vec<Vec<u8>>,
+        others: &mut Others,
         said: &mut Warnings,
     ) -> bool {
-        let mut needs = |next: &Vec<u8>, directories: &[&str]| {
-            seen.push(next.clone());
-            neighbours::names_of(scan, next, directories)
-        };
-        let name = name.to_vec();
-        let way = match kind {
-            Kind::Needed => order::closes(&self.own, &name, |next| needs(next, &[names::DEPENDENCIES]), MOST),
-            // In that order this service is the first of every cycle.
-            Kind::Wanted => {
-                let place = |name: Vec<u8>| (name != self.own, name);
-                let both = [names::DEPENDENCIES, names::WANTS];
-                let needs = |(_, next): &(bool, Vec<u8>)| needs(next, &both).into_iter().map(place).collect();
-                let way = order::closes(&place(self.own.clone()), &place(name.clone()), needs, MOST);
-                way.map(|way| way.into_iter().map(|(_, name)| name).collect())
-            }
-        };
-        let subject = [&b"cycle "[..], &name].concat();
+        others.seen.clear();
+        let needs = |next: &Vec<u8>| others.named_by(scan, next, kind == Kind::Wanted);
+        let way = order::back(&self.own, &name.to_vec(), needs, MOST);
+        let subject = [&b"cycle "[..], name].concat();
         let Some(way) = way else {
             said.over(subject);
             return false;

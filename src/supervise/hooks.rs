@@ -14,7 +14,7 @@ use svdir::{Exit, names};
 use super::copies::Scene;
 use super::kernel::Outcome;
 use super::knobs::{self, Present};
-use super::name::name;
+use super::name::{is_logger, name};
 use super::start::{Failure, Made, Plan};
 use crate::service::tick;
 
@@ -30,12 +30,14 @@ const fn file(script: Script) -> &'static CStr {
     }
 }
 
-/// Finds out which programs of a start there are. Without `start` and `control/`, it asks the system for nothing.
+/// Finds out which programs of a start there are. Without `start`, `control/` and names of other services, it asks the system for nothing.
 pub fn programs(present: Present, dir: &OsStr, said: &mut Warnings) -> Programs {
+    let start = present.start && is_script(names::START, dir, said);
+    let may_lack_run = start || (!present.start && present.names_others() && !is_logger(dir));
     Programs {
-        start: present.start && is_script(names::START, dir, said),
+        start,
         up: present.control && is_script(names::CONTROL_UP, dir, said),
-        run: !present.start || std::fs::symlink_metadata(names::RUN).is_ok(),
+        run: !may_lack_run || std::fs::symlink_metadata(names::RUN).is_ok(),
     }
 }
 

@@ -229,21 +229,15 @@ pub struct Outcome {
     pub why: Text<64>,
 }
 
-/// Forgets why the last start of a copy was not made. What the next one waits for is to be said in place of a reason.
-pub fn forget_why(told: &mut Observed) {
-    if told.why.some().is_some() {
-        told.awaited = Text::default();
-    }
-    told.why = Text::default();
-}
-
 impl Outcome {
     /// Notes for the record what was seen of the new process and, of a copy, why there is none.
     pub fn note(&self, is_copy: bool, told: &mut Observed) {
         if is_copy {
-            let is_held = matches!(self.event, Event::NotStarted(_, NotStarted::Held(_)));
-            let nothing = Text::default();
-            (told.why, told.awaited) = if is_held { (nothing, self.why) } else { (self.why, nothing) };
+            match self.event {
+                // What was waited for last stays known when the start is made.
+                Event::NotStarted(_, NotStarted::Held(_)) => told.awaited = self.why,
+                _ => told.why = self.why,
+            }
         }
         match (self.seen, self.event) {
             (Some(seen), Event::Started(Slot::Second, _)) => told.second = seen,

@@ -80,6 +80,11 @@ impl Present {
         self.notification_fd || self.sd_notify || self.check
     }
 
+    /// Returns whether a start may have to wait for other services.
+    pub const fn names_others(self) -> bool {
+        self.dependencies || self.wants
+    }
+
     /// Returns whether there is a file that daemontools-encore has and daemontools has not.
     pub const fn is_encores(self) -> bool {
         self.start || self.stop || self.notify

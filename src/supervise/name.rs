@@ -23,6 +23,11 @@ pub fn name(dir: &OsStr) -> Vec<u8> {
     }
 }
 
+/// Returns whether svscan calls the service a logger.
+pub fn is_logger(dir: &OsStr) -> bool {
+    name(dir).contains(&b'/')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

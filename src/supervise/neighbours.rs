@@ -3,6 +3,7 @@
 //! The scan directory is the one from which supervise was started: `.` for `supervise web`. It is held open, so it may be renamed, and this service may be linked from
 //! elsewhere. What stands there is found relative to that descriptor, and is only read: nobody is told that somebody waits.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -39,6 +40,17 @@ pub struct Look {
     pub found: Found,
     /// No supervise runs it, and it was ready when one did: a supervise takes it over, or makes its files anew, and will not write the record once more.
     pub settles: bool,
+}
+
+/// Names of services.
+type Names = Vec<Vec<u8>>;
+
+/// What other services need and want. Each is read once.
+#[derive(Default)]
+pub struct Others {
+    named: BTreeMap<Vec<u8>, [Option<Names>; 2]>,
+    /// Who was asked for.
+    pub seen: Names,
 }
 
 /// What tells of the changes of another service.
@@ -182,10 +194,21 @@ pub fn named(from: BorrowedFd<'_>, of: &Path) -> io::Result<(Vec<Vec<u8>>, bool)
     }
 }
 
-/// The services that the service `name` names in these directories, as far as that can be read.
-pub fn names_of(scan: BorrowedFd<'_>, name: &[u8], directories: &[&str]) -> Vec<Vec<u8>> {
-    let in_directory = |directory: &&str| named(scan, &Path::new(OsStr::from_bytes(name)).join(directory));
-    directories.iter().filter_map(|directory| in_directory(directory).ok()).flat_map(|(names, _)| names).collect()
+impl Others {
+    /// What the service `name` needs, and what it wants if `wants_count`, as far as that can be read.
+    pub fn named_by(&mut self, scan: BorrowedFd<'_>, name: &[u8], wants_count: bool) -> Names {
+        self.seen.push(name.to_vec());
+        let read = |directory: &str| {
+            let path = Path::new(OsStr::from_bytes(name)).join(directory);
+            named(scan, &path).map(|(names, _)| names).unwrap_or_default()
+        };
+        let [needs, wants] = self.named.entry(name.to_vec()).or_default();
+        let mut names = needs.get_or_insert_with(|| read(names::DEPENDENCIES)).clone();
+        if wants_count {
+            names.extend_from_slice(wants.get_or_insert_with(|| read(names::WANTS)));
+        }
+        names
+    }
 }
 
 impl Signs {

@@ -17,7 +17,7 @@ use sys::notify::LONGEST;
 use sys::process::Change;
 
 use super::cgroup::life_of;
-use super::kernel::{self, Kernel, Told, WATCHED, Woken};
+use super::kernel::{Kernel, Told, WATCHED, Woken};
 use super::{notices, say};
 use crate::service::files::shown;
 use crate::service::successor::Answer;
@@ -463,7 +463,7 @@ impl<K: Kernel> Supervisor<'_, K> {
     fn start(&mut self, slot: Slot) -> Event {
         let is_copy = !matches!(slot, Slot::Job(_));
         if is_copy {
-            kernel::forget_why(&mut self.told);
+            self.told.why = sections::Text::default();
         }
         let now = self.record();
         let outcome = self.kernel.start(slot, &self.machine, now, &mut self.said);

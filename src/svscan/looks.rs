@@ -129,8 +129,14 @@ fn see<S: System>(system: &mut S, services: &mut Services<S>, name: &OsStr, id: 
         complete = system.can_run(&run);
     }
     services.scan.seen(system.now(), name, id, complete);
-    // Without `run` it may be a service that its `start` sets up. When such a directory is complete, only the quiet in it tells.
-    if !complete && services.scan.is_filling(id) && system.can_run(&Path::new(name).join(names::START)) {
+    // Without `run` it may be a service that its `start` sets up, or a name for others. When such a directory is complete, only the quiet in it tells.
+    if !complete && services.scan.is_filling(id) && may_lack_run(system, Path::new(name)) {
         services.scan.seen(system.now(), name, id, true);
     }
+}
+
+/// Returns whether there is something by which the directory may be a service without `run`.
+fn may_lack_run<S: System>(system: &S, name: &Path) -> bool {
+    let names_others = |directory| matches!(system.examine(&name.join(directory)), Sight::Directory(_));
+    system.can_run(&name.join(names::START)) || [names::DEPENDENCIES, names::WANTS].into_iter().any(names_others)
 }

@@ -41,7 +41,10 @@ fn an_unknown_long_option_of_svstat_is_wrong_usage() {
         assert_eq!((ran.code, ran.out().as_str()), (100, ""), "{words:?}");
         assert_eq!(
             ran.err(),
-            format!("svstat: illegal option {}\nsvstat: usage: svstat [--long | --deaths] [dir ...]\n", words[0])
+            format!(
+                "svstat: illegal option {}\nsvstat: usage: svstat [--long | --deaths | --order] [dir ...]\n",
+                words[0]
+            )
         );
     }
 }

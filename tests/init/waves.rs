@@ -254,6 +254,20 @@ fn a_job_that_is_done_stands_between_the_two_that_it_connects_and_holds_nobody_u
 }
 
 #[test]
+fn a_name_for_several_stands_between_those_that_need_it_and_these() {
+    let scratch = Scratch::new();
+    service(&scratch, "web", &["all"], SLOW);
+    for name in ["cache", "db"] {
+        scratch.write(format!("scan/all/dependencies.d/{name}"), "");
+        service(&scratch, name, &[], "");
+    }
+    let order = stop(&scratch, &["web", "cache", "db"]);
+    for name in ["cache", "db"] {
+        assert_in_turn(&order, &["web told", "web ended", &format!("{name} told")]);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_said_and_holds_nothing_up() {
     let scratch = Scratch::new();
     service(&scratch, "web", &[], "");

@@ -284,6 +284,103 @@ fn a_service_that_its_start_has_set_up_is_ready() {
     site.is_up_at_once("web");
 }
 
+/// Makes a directory that only names other services.
+fn add_bundle(site: &Site, name: &str, names: &[&str]) {
+    let dir = site.mkdir(&format!("scan/{name}"));
+    for name in names {
+        site.scratch.write(dir.join(name), "");
+    }
+}
+
+const DONE: &str = "down S seconds, normally up, done";
+
+#[test]
+fn a_directory_that_only_names_others_is_done_when_they_are_ready() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", READY, &[("notification-fd", "7")]);
+        site.add("cache", READY, &[("notification-fd", "7")]);
+        add_bundle(&site, "all", &["dependencies.d/db", "wants.d/cache"]);
+        site.add_needing("web", "all");
+        ["db", "cache", "all", "web"].into_iter().for_each(|name| site.start(name));
+        site.wait_waiting("web", "all");
+        let waiting = format!("{DOWN}, waiting for");
+        let svup = || site.scratch.run("svup", &["scan/all"]).code;
+        site.wait_svstat("all", &format!("{waiting} db"));
+        assert_eq!(svup(), 100);
+        site.put("db/go", "");
+        site.wait_svstat("all", &format!("{waiting} cache"));
+        site.put("cache/go", "");
+        let pid = site.is_up_at_once("web");
+        assert_eq!((site.svstat("all").as_str(), svup()), (DONE, 0));
+        assert_eq!(site.wait(&["--wait=ready", "--timeout=0"], "all").code, 0);
+        let supervise = testkit::record(site.scratch.path("scan/all")).expect("there is one").observed.supervise.pid;
+        assert_eq!(testkit::children(supervise), [0_u32; 0]);
+        // It stays so, whatever becomes of the others or of its supervise.
+        site.svc("-d", "db");
+        site.wait_svstat("db", "down S seconds, normally up");
+        site.kill("all");
+        site.start("all");
+        site.wait_svstat("all", DONE);
+        assert_eq!(site.wait(&["--reexec", "--wait=ready"], "all").code, 0);
+        site.wait_svstat("all", DONE);
+        // Until it is told to be down, or up again.
+        site.svc("-d", "all");
+        site.wait_svstat("all", "down S seconds, normally up");
+        signal(pid, "KILL");
+        site.wait_svstat("web", &format!("{waiting} all"));
+        site.svc("-u", "all");
+        site.wait_svstat("all", &format!("{waiting} db"));
+        site.svc("-u", "db");
+        site.is_up_at_once("web");
+        assert_eq!((site.svstat("all"), site.said("all")), (DONE.to_owned(), String::new()));
+        site.leave("all");
+    });
+}
+
+#[test]
+fn one_that_names_nobody_or_only_wants_somebody_is_done_at_once() {
+    let site = Site::new(User::Own);
+    add_bundle(&site, "wants", &["wants.d/nobody"]);
+    site.mkdir("scan/nothing/dependencies.d");
+    for name in ["wants", "nothing"] {
+        site.start(name);
+        site.wait_svstat(name, DONE);
+        assert_eq!(site.said(name), "");
+    }
+}
+
+#[test]
+fn a_service_that_has_lost_its_run_and_a_logger_without_one_are_not_done() {
+    let site = Site::new(User::Own);
+    site.add("db", LIVES, &[]);
+    site.add_needing("web", "db");
+    ["db", "web"].into_iter().for_each(|name| site.start(name));
+    let [run, away] = ["run", "away"].map(|name| site.scratch.path("scan/web").join(name));
+    let pid = site.is_up_at_once("web");
+    fs::rename(&run, &away).expect("it is there");
+    signal(pid, "KILL");
+    site.wait_svstat("web", &format!("{DOWN}, unable to start run: file does not exist"));
+    fs::rename(&away, &run).expect("it is there");
+    site.is_up_at_once("web");
+    add_bundle(&site, "db/log", &["dependencies.d/web"]);
+    site.start("db/log");
+    site.wait_svstat("db/log", &format!("{DOWN}, unable to start run: file does not exist"));
+}
+
+#[test]
+fn svscan_starts_what_only_names_others_when_its_directory_is_quiet() {
+    let scratch = Scratch::new();
+    scratch.mkdir("scan");
+    let _svscan = scratch.start("svscan", "svscan", &["scan"]);
+    scratch.write("scan/all/dependencies.d/db", "");
+    let svstat = |name: &str| masked(&world::svstat(&scratch, name));
+    wait_until("it waits", || svstat("scan/all") == format!("{DOWN}, waiting for db"));
+    scratch.service("db", LIVES);
+    fs::rename(scratch.path("db"), scratch.path("scan/db")).expect("it can be moved");
+    wait_until("it is done", || svstat("scan/all") == DONE);
+}
+
 #[test]
 fn a_wanted_service_is_waited_for_only_if_it_is_coming() {
     for_each_user(|user| {
@@ -550,18 +647,33 @@ fn a_cycle_is_said_once_and_broken() {
                 site.add_needing(name, names[(at + 1) % names.len()]);
             }
             names.iter().rev().for_each(|name| site.start(name));
-            names.iter().for_each(|name| assert!(site.wait_up(name) > 0));
-            let way = names[1..].join(", which waits for ");
-            let line = format!("supervise: warning: a: not waiting for {way}, which waits for a\n");
-            assert_eq!(site.said("a"), line);
-            names[1..].iter().for_each(|name| assert_eq!(site.said(name), ""));
+            let line = |at: usize| {
+                let way: Vec<&str> = names.iter().cycle().skip(at + 1).take(names.len()).copied().collect();
+                format!("supervise: warning: {}: not waiting for {}\n", names[at], way.join(", which waits for "))
+            };
+            for (at, name) in names.iter().enumerate() {
+                site.is_up_at_once(name);
+                assert_eq!(site.said(name), line(at));
+            }
             for _ in 0..2 {
                 let pid = site.wait_up("a");
                 signal(pid, "KILL");
                 wait_until("it is started again", || site.wait_up("a") != pid);
             }
-            assert_eq!(site.said("a"), line, "once");
+            assert_eq!(site.said("a"), line(0), "once");
         }
+        // Two cycles with a service that is in both, and one that is in none.
+        let site = Site::new(user);
+        site.add("a", LIVES, &[("dependencies.d/b", ""), ("dependencies.d/c", "")]);
+        ["b", "c", "d"].into_iter().for_each(|name| site.add_needing(name, "a"));
+        ["d", "c", "b", "a"].into_iter().for_each(|name| site.start(name));
+        for name in ["a", "b", "c", "d"] {
+            site.is_up_at_once(name);
+        }
+        let line =
+            |name, other| format!("supervise: warning: {name}: not waiting for {other}, which waits for {name}\n");
+        assert_eq!(site.said("a"), line("a", "b") + &line("a", "c"));
+        assert_eq!(["b", "c", "d"].map(|name| site.said(name)), [line("b", "a"), line("c", "a"), String::new()]);
         // One that is only wanted is the one that is not waited for.
         let site = Site::new(user);
         site.add_needing("a", "b");
@@ -573,6 +685,34 @@ fn a_cycle_is_said_once_and_broken() {
         assert_eq!(site.said("b"), "supervise: warning: b: not waiting for a, which waits for b\n");
         assert_eq!(site.said("a"), "");
     });
+}
+
+#[test]
+fn services_that_get_ready_only_together_come_up() {
+    let site = Site::new(User::Own);
+    for (name, other) in [("a", "b"), ("b", "a")] {
+        let run = format!("echo >up; while [ ! -e ../{other}/up ]; do sleep 0.02; done; echo >&7; exec sleep 1000");
+        site.add(name, &run, &[("notification-fd", "7"), (&format!("dependencies.d/{other}"), "")]);
+    }
+    ["b", "a"].into_iter().for_each(|name| site.start(name));
+    for name in ["a", "b"] {
+        assert_eq!(site.wait(&["--wait=ready", "--timeout=60s"], name).code, 0, "{}", site.svstat(name));
+    }
+}
+
+#[test]
+fn a_cycle_that_is_closed_while_one_waits_holds_nobody() {
+    let site = Site::new(User::Own);
+    site.add_needing("web", "db");
+    site.start("web");
+    site.wait_waiting("web", "db");
+    site.add_needing("db", "web");
+    site.start("db");
+    for name in ["db", "web"] {
+        site.is_up_at_once(name);
+    }
+    assert_eq!(site.said("db"), "supervise: warning: db: not waiting for web, which waits for db\n");
+    assert_eq!(site.said("web"), "supervise: warning: web: not waiting for db, which waits for web\n");
 }
 
 #[test]
@@ -713,6 +853,147 @@ fn the_files_of_supervise_may_be_elsewhere() {
         wait_until("web is up", || is_up("web"));
         assert!(begin.elapsed() < AT_ONCE, "relative: {relative}");
     }
+}
+
+impl Site {
+    /// The lines of `svstat --order`, without the times.
+    fn order(&self, names: &[&str]) -> Vec<String> {
+        let dirs: Vec<String> = names.iter().map(|name| format!("scan/{name}")).collect();
+        let words: Vec<&str> = std::iter::once("--order").chain(dirs.iter().map(String::as_str)).collect();
+        let shown = self.scratch.run("svstat", &words);
+        assert_eq!((shown.code, shown.err().as_str()), (0, ""));
+        shown.out().lines().map(masked).collect()
+    }
+
+    /// What `svstat --order` says of a service.
+    fn waited(&self, name: &str) -> String {
+        let line = self.scratch.run("svstat", &["--order", &format!("scan/{name}")]).out();
+        line.strip_prefix(&format!("scan/{name}: ")).expect("its name").trim_end().to_owned()
+    }
+}
+
+/// The seconds in a text of `svstat --order`.
+fn seconds(text: &str) -> f64 {
+    text.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no time in {text}"))
+}
+
+#[test]
+fn the_order_of_a_boot_is_shown_with_the_longest_chain_first() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", READY, &[("notification-fd", "7")]);
+        site.add("app", READY, &[("notification-fd", "7"), ("dependencies.d/db", "")]);
+        // What comes before `run` is waited with, too.
+        site.scratch.script("scan/app/start", "exit 0");
+        site.add_needing("web", "app");
+        add_bundle(&site, "all", &["dependencies.d/web"]);
+        site.add("lone", LIVES, &[]);
+        site.add("idle", LIVES, &[]);
+        let begin = Instant::now();
+        // Whoever begins to wait first waits longest.
+        for (name, awaited) in [("all", "web"), ("web", "app"), ("app", "db")] {
+            site.start(name);
+            site.wait_svstat(name, &format!("{DOWN}, waiting for {awaited}"));
+        }
+        ["db", "lone"].into_iter().for_each(|name| site.start(name));
+        let names = ["idle", "lone", "db", "app", "web", "all", "none"];
+        let rest = [
+            "scan/lone: waited for nothing",
+            "scan/db: waited for nothing",
+            "scan/idle: unable to open supervise/ok: file does not exist",
+            "scan/none: unable to chdir: file does not exist",
+        ];
+        let lines = |doing: &str| {
+            let chain = [("all", "web"), ("web", "app"), ("app", "db")];
+            let chain = chain.map(|(name, awaited)| format!("scan/{name}: {doing} S seconds for {awaited}"));
+            chain.into_iter().chain(rest.map(str::to_owned)).collect::<Vec<String>>()
+        };
+        assert_eq!(site.order(&names), lines("waiting"));
+        let least = seconds(&site.waited("app"));
+        for name in ["db", "app"] {
+            site.put(&format!("{name}/go"), "");
+        }
+        site.wait_svstat("all", DONE);
+        let most = begin.elapsed().as_secs_f64();
+        assert_eq!(site.order(&names), lines("waited"));
+        let waited = ["all", "web", "app"].map(|name| seconds(&site.waited(name)));
+        assert!(most >= waited[0] && waited.is_sorted_by(|a, b| a >= b) && waited[2] >= least, "{waited:?}");
+        // It is a fact of the start, and does not grow.
+        assert_eq!(["all", "web", "app"].map(|name| seconds(&site.waited(name))), waited);
+    });
+}
+
+#[test]
+fn the_last_wait_is_known_until_another_start_waits_and_to_every_successor() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", LIVES, &[]);
+        site.add_needing("web", "db");
+        site.start("web");
+        site.wait_waiting("web", "db");
+        assert_eq!(masked(&site.waited("web")), "waiting S seconds for db");
+        site.start("db");
+        let pid = site.is_up_at_once("web");
+        let waited = site.waited("web");
+        assert_eq!(masked(&waited), "waited S seconds for db");
+        // A restart that need not wait.
+        signal(pid, "KILL");
+        wait_until("it is started again", || site.wait_up("web") != pid);
+        assert_eq!(site.waited("web"), waited);
+        for upgrade in [false, true, false] {
+            if upgrade {
+                site.upgrade("web");
+                assert_eq!(site.wait(&["--wait=up"], "web").code, 0);
+            } else {
+                site.kill("web");
+                site.start("web");
+            }
+            assert_eq!(site.waited("web"), waited, "upgrade: {upgrade}");
+        }
+        // One that waits for another service, also over a kill in the middle of it.
+        site.put("web/dependencies.d/cache", "");
+        let pid = site.wait_up("web");
+        signal(pid, "KILL");
+        site.wait_svstat("web", &format!("{DOWN}, waiting for cache"));
+        let least = seconds(&site.waited("web"));
+        site.kill("web");
+        site.start("web");
+        site.wait_svstat("web", &format!("{DOWN}, waiting for cache"));
+        let later = site.waited("web");
+        assert!(masked(&later) == "waiting S seconds for cache" && seconds(&later) >= least, "{later}, {least}");
+        site.add("cache", LIVES, &[]);
+        site.start("cache");
+        site.is_up_at_once("web");
+        let last = site.waited("web");
+        assert!(masked(&last) == "waited S seconds for cache" && seconds(&last) >= seconds(&later), "{last}, {later}");
+        // A record of an older release does not tell.
+        site.kill("web");
+        testkit::change_record(site.scratch.path("scan/web"), |record| record.decided.waited = None);
+        site.start("web");
+        assert_eq!(site.waited("web"), "waited for nothing");
+        assert_eq!(site.said("web"), "");
+    });
+}
+
+#[test]
+fn a_wait_that_is_called_off_is_none_and_a_long_name_is_shown_as_far_as_it_goes() {
+    let site = Site::new(User::Own);
+    let long = "x".repeat(100);
+    site.add("db", LIVES, &[("down", "")]);
+    site.add("web", LIVES, &[("dependencies.d/db", ""), (&format!("dependencies.d/{long}"), "")]);
+    ["db", "web"].into_iter().for_each(|name| site.start(name));
+    site.wait_waiting("web", "db");
+    site.svc("-d", "web");
+    site.wait_svstat("web", "down S seconds, normally up");
+    assert_eq!(site.waited("web"), "waited for nothing");
+    site.svc("-u", "web");
+    site.wait_waiting("web", "db");
+    site.svc("-u", "db");
+    let shown = format!("{}...", "x".repeat(61));
+    site.wait_waiting("web", &shown);
+    fs::remove_file(site.scratch.path(format!("scan/web/dependencies.d/{long}"))).expect("it is there");
+    site.is_up_at_once("web");
+    assert_eq!(masked(&site.waited("web")), format!("waited S seconds for {shown}"));
 }
 
 /// How often a process has slept so far.

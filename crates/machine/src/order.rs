@@ -1,27 +1,38 @@
-//! What waits for what: the cycles that are broken, and the waves of an orderly stop.
+//! What waits for what: the cycles, at a start and in an orderly stop, and the waves of the stop.
 //!
 //! A service needs those that it names. Nobody has the whole picture at a start: each supervise reads what its own service needs, and what those need, from plain
-//! files. So a cycle is broken by a rule that each of them can apply alone, with the same result: the service whose name is the first of the cycle, in the order of
-//! bytes, does not wait for the one that leads back to it. Every cycle has a first name, so none is left; and what is no part of a cycle is never touched.
+//! files. Each can see alone whether a service that it needs needs its own one ([`back`]), and then takes that for nothing: none of a cycle waits for another one of it.
+//! If one of them did, and the other could not get ready without it, they would never come up.
+//!
+//! In a stop nothing is to get ready, so as much of the order is kept as can be: a cycle is broken at the service whose name is its first, in the order of bytes
+//! ([`closes`]). Every cycle has a first name, so none is left. In both, what is no part of a cycle is never touched.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Returns the way from `needed` back to `service`, which needs it, if that closes a cycle in which `service` has the first name: then `service` takes `needed` for
-/// nothing. The way begins with `needed` and ends before `service`. `needs` says what a service needs.
+/// Returns the way from `needed` back to `service`, which needs it; `None` if these are in no cycle. The way begins with `needed` and ends before `service`. `needs` says
+/// what a service needs.
 ///
 /// Each service is asked for once at most, and at most `most` of them are; what cannot be seen closes no cycle.
-pub fn closes<N: Ord + Clone>(
+pub fn back<N: Ord + Clone>(service: &N, needed: &N, needs: impl FnMut(&N) -> Vec<N>, most: usize) -> Option<Vec<N>> {
+    way(service, needed, needs, most, |_| true)
+}
+
+/// Returns the way back, as [`back`] does, but only by names behind that of `service`: then `service` has the first name of a cycle, and the stop takes it that it does
+/// not need `needed`.
+pub fn closes<N: Ord + Clone>(service: &N, needed: &N, needs: impl FnMut(&N) -> Vec<N>, most: usize) -> Option<Vec<N>> {
+    if needed < service { None } else { way(service, needed, needs, most, |name| name > service) }
+}
+
+fn way<N: Ord + Clone>(
     service: &N,
     needed: &N,
     mut needs: impl FnMut(&N) -> Vec<N>,
     most: usize,
+    may_pass: impl Fn(&N) -> bool,
 ) -> Option<Vec<N>> {
     if needed == service {
         return Some(Vec::new());
-    }
-    if needed < service {
-        return None;
     }
     // Who has led to each one that was found.
     let mut from: BTreeMap<N, Option<N>> = BTreeMap::from([(needed.clone(), None)]);
@@ -38,7 +49,7 @@ pub fn closes<N: Ord + Clone>(
                 way.reverse();
                 return Some(way);
             }
-            if name > *service && !from.contains_key(&name) {
+            if may_pass(&name) && !from.contains_key(&name) {
                 from.insert(name.clone(), Some(next.clone()));
                 open.push(name);
             }
@@ -148,7 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_name_of_a_cycle_does_not_wait() {
+    fn each_of_a_cycle_sees_it() {
+        let cycle = graph(&[(1, 2), (2, 3), (3, 1), (3, 4), (5, 1)]);
+        let back = |service, needed| back(&service, &needed, |name| cycle[name].iter().copied().collect(), 100);
+        assert_eq!([back(1, 2), back(2, 3), back(3, 1)], [vec![2, 3], vec![3, 1], vec![1, 2]].map(Some));
+        assert_eq!([back(3, 4), back(5, 1), back(4, 4)], [None, None, Some(Vec::new())]);
+    }
+
+    #[test]
+    fn the_first_name_of_a_cycle_breaks_it_in_a_stop() {
         let cycle = [(1, 2), (2, 3), (3, 1), (3, 4)];
         assert_eq!(way(&cycle, 1, 2), Some(vec![2, 3]));
         assert_eq!(way(&cycle, 2, 3), None);

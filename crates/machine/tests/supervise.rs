@@ -945,7 +945,8 @@ impl World {
         self.slowed_until = Tick(0);
         self.starts.push(self.now);
         if next == Next::Nothing {
-            assert!(after == Some(Script::Start) && !self.programs.run, "`run` is left out");
+            let has_never_run = after.is_none() && !self.programs.start && !self.prepared;
+            assert!((after == Some(Script::Start) || has_never_run) && !self.programs.run, "`run` is left out");
             (self.counted, self.last_exit) = (self.counted + 1, Some(Exit::Code(0)));
             return Some(Event::NotStarted(slot, NotStarted::Gone));
         }
@@ -1466,7 +1467,8 @@ impl World {
         }
         self.step(Event::Ended(Pid(hook.pid), exit, Rules::default()));
         self.after = None;
-        let is_done = script == Script::Start && expected.is_none() && !self.programs.run;
+        let may_lack_run = script == Script::Start || !self.programs.start;
+        let is_done = may_lack_run && expected.is_none() && !self.programs.run;
         let has_failed = expected.is_some();
         let expected = if is_done && self.decided().over.is_some() { Some(Over::Done) } else { expected };
         assert_eq!(self.decided().over, expected, "after {script:?}");
@@ -1984,7 +1986,7 @@ fn any_controls() -> impl Strategy<Value = Scripts> {
 
 fn any_programs() -> impl Strategy<Value = Happening> {
     let programs = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.7), any::<bool>());
-    programs.prop_map(|(start, up, run, stop)| Happening::Programs(Programs { start, up, run: run || !start }, stop))
+    programs.prop_map(|(start, up, run, stop)| Happening::Programs(Programs { start, up, run }, stop))
 }
 
 fn any_rules() -> impl Strategy<Value = Rules> {

@@ -234,7 +234,7 @@ fn any_scripts() -> impl Strategy<Value = Scripts> {
     let letters = b"tdxkpcahiq12".iter().filter_map(|&letter| Command::from_letter(letter)).collect::<Vec<_>>();
     let scripts = (weighted(0.5), weighted(0.3), weighted(0.7), weighted(0.5), subsequence(letters, 0..6));
     scripts.prop_map(|(start, up, run, stop, controls)| Scripts {
-        programs: Programs { start, up, run: run || !start },
+        programs: Programs { start, up, run },
         stop,
         controls: controls.into_iter().fold(controls::Scripts::default(), controls::Scripts::with),
     })

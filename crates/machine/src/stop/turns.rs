@@ -3,7 +3,7 @@
 //! A service is over when it has ended and all that need it are over. So what is down itself holds nobody up, and still stands between the two that it connects: if
 //! `web` needs a job that is done, and the job needs `db`, then `db` is told behind `web`.
 //!
-//! Cycles are broken by the names of the services, as at the start ([`crate::order`]).
+//! Cycles are broken by the names of the services ([`crate::order`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

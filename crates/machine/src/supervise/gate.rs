@@ -71,7 +71,7 @@ pub struct Held {
     pub news: bool,
 }
 
-/// The state of the gate.
+/// The state of the gate, and how long the last start has waited that has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gate {
     since: Option<Tick>,
@@ -79,12 +79,15 @@ pub struct Gate {
     until: Option<Tick>,
     /// When the start was tried that came before the one about which the loop is asked.
     earlier: Option<Tick>,
+    /// In nanoseconds. `None` while one waits.
+    waited: Option<u64>,
 }
 
 impl Gate {
     /// The one that a predecessor has left.
-    pub(super) fn resume(left: Option<record::Gate>) -> Gate {
-        Gate { since: left.map(|left| Tick(left.since)), held: left.is_some(), until: None, earlier: None }
+    pub(super) fn resume(left: Option<record::Gate>, waited: Option<record::Waited>) -> Gate {
+        let waited = waited.map(|waited| waited.nanoseconds);
+        Gate { since: left.map(|left| Tick(left.since)), held: left.is_some(), waited, ..Gate::default() }
     }
 
     /// The loop is asked for a start. The one before was tried at the time `earlier`.
@@ -101,13 +104,19 @@ impl Gate {
     pub(super) fn hold(&mut self, now: Tick, found: Held) -> bool {
         let is_news = !self.held || found.news;
         self.since.get_or_insert(now);
-        (self.held, self.until) = (true, found.until);
+        (self.held, self.until, self.waited) = (true, found.until, None);
         is_news
     }
 
     /// The start was refused for another reason, and will be tried again.
     pub(super) const fn lapse(&mut self) {
         (self.held, self.until) = (false, None);
+    }
+
+    /// The start is made.
+    pub(super) fn pass(&mut self, now: Tick) {
+        self.waited = self.since.map(|since| since.until(now)).or(self.waited);
+        self.open();
     }
 
     /// Nothing is waited for any more.
@@ -128,6 +137,11 @@ impl Gate {
     /// What stands in the record.
     pub(super) fn record(&self) -> Option<record::Gate> {
         self.since.filter(|_| self.held).map(|since| record::Gate { since: since.0 })
+    }
+
+    /// What stands in the record of the last start that has waited.
+    pub(super) fn record_waited(&self) -> Option<record::Waited> {
+        self.waited.map(|nanoseconds| record::Waited { nanoseconds })
     }
 }
 
@@ -166,8 +180,29 @@ mod tests {
         gate.lapse();
         assert_eq!((gate.since(), gate.deadline(), gate.record()), (Some(Tick(1)), None, None));
         assert!(gate.hold(Tick(4), found(9, false)), "the record does not say it any more");
-        assert_eq!(Gate::resume(gate.record()).since(), Some(Tick(1)));
+        assert_eq!(Gate::resume(gate.record(), None).since(), Some(Tick(1)));
         gate.open();
-        assert_eq!((gate.since(), gate.record()), (None, None));
+        assert_eq!((gate.since(), gate.record(), gate.record_waited()), (None, None, None));
+    }
+
+    #[test]
+    fn how_long_a_start_has_waited_is_known_until_another_one_waits() {
+        let mut gate = Gate::default();
+        let found = Held { until: None, news: true };
+        let waited = |nanoseconds| Some(record::Waited { nanoseconds });
+        gate.pass(Tick(1));
+        assert_eq!(gate.record_waited(), None);
+        gate.hold(Tick(2), found);
+        gate.lapse();
+        gate.hold(Tick(3), found);
+        gate.pass(Tick(9));
+        assert_eq!((gate.record(), gate.record_waited()), (None, waited(7)));
+        gate.pass(Tick(20));
+        gate.open();
+        assert_eq!(Gate::resume(None, gate.record_waited()).record_waited(), waited(7));
+        gate.hold(Tick(30), found);
+        assert_eq!(gate.record_waited(), None);
+        gate.pass(Tick(31));
+        assert_eq!(gate.record_waited(), waited(1));
     }
 }

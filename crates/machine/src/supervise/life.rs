@@ -64,7 +64,7 @@ impl Life {
             orders: Orders::resume(left, phase.is_ending()),
             phase,
             pace: Pace::resume(left.pace, resumed.last_start),
-            gate: Gate::resume(left.gate.filter(|_| matches!(phase, Phase::Held { .. }))),
+            gate: Gate::resume(left.gate.filter(|_| matches!(phase, Phase::Held { .. })), left.waited),
             hook: hook.unwrap_or_default(),
             setup: Setup::resume(left.setup, left.main.is_some()),
             leftovers: Leftovers::resume(now, &left.leftovers, resumed.knobs.hung_grace()),
@@ -206,9 +206,9 @@ impl Life {
     }
 
     /// A main copy was started.
-    pub const fn main_started(&mut self, executed: bool) {
+    pub fn main_started(&mut self, now: Tick, executed: bool) {
         self.phase = Phase::Down;
-        self.gate.open();
+        self.gate.pass(now);
         self.setup.started(executed);
     }
 
@@ -217,7 +217,7 @@ impl Life {
         self.hook.started(now, script, start.pid, start.limit);
         if let Phase::Starting { asked, .. } = self.phase {
             self.phase = Phase::Preparing { asked };
-            self.gate.open();
+            self.gate.pass(now);
             self.pace.take_back();
         }
     }
@@ -226,9 +226,9 @@ impl Life {
     pub fn main_not_started(&mut self, now: Tick, why: NotStarted, todo: &mut Actions) -> bool {
         let pause = match why {
             NotStarted::Gone => {
-                // `start` was all.
+                // `start` was all, or what it has waited for.
                 self.phase = Phase::Down;
-                self.gate.open();
+                self.gate.pass(now);
                 self.end(Over::Done, true, todo);
                 return true;
             }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | down | nothing runs, nothing is due | `u`, `o`: starting or waiting; `d`, `x`: stopping if something was kept; `x`: quit |
 //! | waiting | down, and due to start at a deadline: the pace's ([`pace`]) | the deadline: starting; `d`: down; `x`: quit, unless `u` or `o` asked for the start |
-//! | starting | the loop is forking | a service that must be ready before and is not: held; the fork's success: preparing if it was `start` or `control/u`, else up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down; if there is no `run` behind `start`: down, and done |
+//! | starting | the loop is forking | a service that must be ready before and is not: held; the fork's success: preparing if it was `start` or `control/u`, else up; its failure: waiting for 60 seconds if wanted up, else down; if something that the service needs is not available: waiting for a second if wanted up, else down; if there is no `run`, behind `start` or in a directory that only names others: down, and done |
 //! | held | down, and a start waits for another service ([`gate`]) | that it may be ready, or the deadline of one that is only wanted: starting, without another pace; `d`, `x`: down |
 //! | preparing | [`hook`]: `start` or `control/u` runs | its end: starting; the failure of `start`: down for good; its end after a `d`: down, or starting anew if `u` or `o` came behind that |
 //! | up | the child runs | its death: leaving where something may be left of it; finishing where there is a `finish`; else starting or waiting if wanted up, else down; quit if exiting |
@@ -231,6 +231,7 @@ impl Machine {
             health: self.main().and_then(|main| main.health.record()),
             leftovers: self.life.leftovers.record(self.life.phase),
             gate: self.life.gate.record(),
+            waited: self.life.gate.record_waited(),
             reload: self.main().and_then(|main| main.reload),
         }
     }
@@ -279,7 +280,7 @@ impl Machine {
 
     fn started(&mut self, now: Tick, slot: Slot, start: Start, todo: &mut Actions) {
         match slot {
-            Slot::Main => self.life.main_started(start.executed),
+            Slot::Main => self.life.main_started(now, start.executed),
             Slot::Second => self.life.pace.start(now),
             Slot::Job(Job::Hook(script)) => self.life.hook_started(now, script, &start),
             Slot::Job(Job::Check(_) | Job::Health(_) | Job::Control(..)) => {}

@@ -1,8 +1,8 @@
 //! What `start` and `run` set up, and `stop` takes down.
 //!
 //! The service comes up once, however often `run` is started then: `start` is run before the first of these. It has gone down when nothing runs, nothing is due and it is
-//! not wanted; then `stop` is run, if `start` or `run` has run since the last time. A service that has failed stays as it is, and so does one that is done by its `start`
-//! alone, until a command says otherwise.
+//! not wanted; then `stop` is run, if `start` or `run` has run since the last time. A service that has failed stays as it is, and so does one that is done without a `run`,
+//! by its `start` or as a name for others, until a command says otherwise.
 
 use svdir::record::{self, Script};
 
@@ -13,7 +13,7 @@ pub struct Programs {
     pub start: bool,
     /// `control/u`
     pub up: bool,
-    /// `run`. It counts only if there is a `start`.
+    /// `run`. Where there is nothing else by which the directory could be a service, it counts as there.
     pub run: bool,
 }
 
@@ -24,7 +24,7 @@ pub enum Next {
     Script(Script),
     /// Start `run`.
     Run,
-    /// Nothing: there is no `run`, and `start` was all.
+    /// Nothing: there is no `run`, and `start` was all, or what the start has waited for.
     Nothing,
 }
 
@@ -46,6 +46,8 @@ impl Setup {
         match after {
             None if there.start && !self.left.prepared => Next::Script(Script::Start),
             Some(Script::Start) if !there.run => Next::Nothing,
+            // One that has run before has lost its `run`.
+            None if !there.run && !there.start && !self.left.prepared => Next::Nothing,
             None | Some(Script::Start) if there.up => Next::Script(Script::Up),
             None | Some(_) => Next::Run,
         }
@@ -115,8 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_missing_is_none_only_behind_start() {
+    fn a_run_that_is_missing_is_none_only_behind_start_or_where_none_has_run() {
         let none = Programs { run: false, up: false, ..ALL };
+        let alone = Programs { start: false, ..none };
+        let mut setup = Setup::default();
+        assert_eq!(setup.next(None, alone), Next::Nothing);
+        assert_eq!(setup.next(None, Programs { up: true, ..alone }), Next::Nothing);
+        setup.started(true);
+        assert_eq!(setup.next(None, alone), Next::Run);
         let mut setup = Setup::default();
         setup.prepared();
         assert_eq!((setup.next(Some(Script::Start), none), setup.next(None, none)), (Next::Nothing, Next::Run));

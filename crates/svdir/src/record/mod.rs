@@ -24,6 +24,7 @@
 //! | 21 | setup | [`Setup`]: what `start` and `run` have set up, and `stop` has not taken down |
 //! | 22 | control | its place (1 byte), [`Control`] and its [`Born`], for each script of `control/` that runs |
 //! | 23 | gate | [`Gate`], and the name of the service that is waited for, while a start waits for one |
+//! | 24 | waited | [`Waited`], and the name of the service that was waited for last, while no start waits. It comes last, with as much of the name as there is room for |
 //!
 //! Programs of later releases read what earlier ones wrote, and the other way round: an unknown section is skipped, unless its tag is
 //! [critical](sections::CRITICAL). The machine of supervise fills [`Decided`], its loop [`Observed`].
@@ -53,7 +54,7 @@ use tai::Label;
 
 pub use control::{CONTROLS, Control};
 pub use copy::{Born, Copy, Process, Role};
-pub use gate::Gate;
+pub use gate::{Gate, Waited};
 pub use health::Health;
 pub use hook::{Hook, Script, Setup};
 pub use leftovers::{Leftovers, Rest};
@@ -87,6 +88,7 @@ const HOOK: u8 = 20;
 const SETUP: u8 = 21;
 const CONTROL: u8 = 22;
 const GATE: u8 = 23;
+const WAITED: u8 = 24;
 
 /// The greatest length in bytes of a name in the record; a longer one is cut off.
 pub const NAME: usize = 64;
@@ -118,6 +120,8 @@ pub struct Decided {
     pub leftovers: Leftovers,
     /// A start waits for another service.
     pub gate: Option<Gate>,
+    /// No start waits, and one has waited.
+    pub waited: Option<Waited>,
 }
 
 /// The part of the record that the loop of supervise fills in.
@@ -138,7 +142,7 @@ pub struct Observed {
     pub why: Text<64>,
     /// The name of the notify socket; empty for none.
     pub notify: Text<16>,
-    /// The name of the service that a start waits for.
+    /// The name of the service that a start waits for, or that one has waited for last.
     pub awaited: Text<64>,
     /// The kernel has killed the last main copy that has ended, or a process of its life, because memory ran out.
     pub memory: bool,
@@ -224,6 +228,9 @@ impl Record {
         if cfg!(feature = "from-the-future") {
             writer.section(sections::UNKNOWN, |section| section.put(b"more than is known"));
         }
+        if let Some(waited) = decided.waited.filter(|_| decided.gate.is_none()) {
+            waited.encode(WAITED, &observed.awaited, writer);
+        }
     }
 
     /// Decodes a record of this version or any other. `None` if the bytes are not sections, lack the section about supervise, or have an unknown
@@ -269,6 +276,10 @@ impl Record {
                     decided.gate = Some(Gate::decode(&mut fields));
                     observed.awaited = Text::new(fields.rest());
                 }
+                WAITED => {
+                    decided.waited = Some(Waited::decode(&mut fields));
+                    observed.awaited = Text::new(fields.rest());
+                }
                 MARK => (observed.mark, observed.heard) = (Mark(fields.long()), fields.number()),
                 WHY => observed.why = Text::new(fields.rest()),
                 NOTIFY => observed.notify = Text::new(fields.rest()),
@@ -296,7 +307,9 @@ impl Record {
             // A start waits only while nothing runs.
             self.decided.gate = None;
         }
-        if self.decided.gate.is_none() {
+        if self.decided.gate.is_some() {
+            self.decided.waited = None;
+        } else if self.decided.waited.is_none() {
             self.observed.awaited = Text::default();
         }
         for (control, born) in self.decided.controls.iter().zip(&mut self.observed.controls) {
@@ -404,6 +417,7 @@ pub(crate) mod tests {
                 reload: Some(Reload { began: 21, under_way: true }),
                 leftovers: Leftovers { rests: [rest(21), rest(22)], ending: true, finish: true },
                 gate: None,
+                waited: None,
             },
             observed: Observed {
                 main: process(1),
@@ -509,6 +523,14 @@ pub(crate) mod tests {
             let with_main = Record { decided: Decided { main: Some(Copy::up(NonZeroU32::MIN)), ..decided }, ..record };
             assert_eq!(Record::decode(&encoded_with_room(&with_main)).map(|record| record.decided.gate), Some(None));
         }
+        let mut waited = record;
+        waited.decided.waited = Some(Waited { nanoseconds: u64::MAX });
+        for awaited in [&b"db"[..], b"", &[b'x'; NAME]] {
+            waited.observed.awaited = Text::new(awaited);
+            assert_eq!(Record::decode(&encoded_with_room(&waited)), Some(waited));
+        }
+        let both = Record { decided: Decided { gate, waited: waited.decided.waited, ..decided }, ..record };
+        assert_eq!(Record::decode(&encoded(&both)).map(|record| record.decided.waited), Some(None));
         let nobody = Record { decided: Decided::default(), observed: Observed::default() };
         assert_eq!(Record::decode(&encoded(&nobody)), Some(nobody));
     }
@@ -548,6 +570,26 @@ pub(crate) mod tests {
             }
             let record = record.without_ghost();
             assert_eq!(Record::decode(&encoded(&record)), Some(record));
+        }
+    }
+
+    #[test]
+    fn what_was_waited_for_takes_no_room_from_the_rest() {
+        let (rest, name) = (encoded(&example()).len(), [b'x'; NAME]);
+        let mut record = example();
+        record.decided.waited = Some(Waited { nanoseconds: 7 });
+        record.observed.awaited = Text::new(&name);
+        let longest = 3 + 8 + NAME;
+        for room in 0..=longest {
+            let known = Record::decode(&encode_into(&record, &mut vec![0; rest + room])).expect("it is one");
+            let shown = match room.checked_sub(3 + 8) {
+                Some(room) if room >= NAME => Some(name.to_vec()),
+                Some(room) if room >= 3 => Some([&name[..room - 3], b"..."].concat()),
+                _ => None,
+            };
+            assert_eq!(known.observed.awaited.some(), shown.as_deref(), "{room}");
+            assert_eq!(known.decided.waited, record.decided.waited.filter(|_| shown.is_some()), "{room}");
+            assert_eq!((known.decided.main, known.observed.why), (record.decided.main, record.observed.why));
         }
     }
 

@@ -34,6 +34,11 @@ impl<'a> Writer<'a> {
         if self.full { None } else { Some(self.length) }
     }
 
+    /// How many bytes the contents of one more section may have.
+    pub(super) const fn room_in_a_section(&self) -> usize {
+        self.bytes.len().saturating_sub(self.length + HEAD)
+    }
+
     /// Writes one section, whose contents `fill` writes.
     pub fn section(&mut self, tag: u8, fill: impl FnOnce(&mut Self)) {
         let head = self.length;
