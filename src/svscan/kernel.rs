@@ -8,8 +8,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use cli::{Call, text};
-use machine::scan::{Id, Role};
-use machine::{Pid, Tick};
+use machine::scan::{Id, PATIENCE, Role};
+use machine::{Pid, SECOND, Tick};
 use svdir::{Command, Record, names};
 use sys::process::{self, Change, Signal};
 use sys::signals::{Mask, Signals};
@@ -183,6 +183,11 @@ impl System for Kernel {
 
     fn can_run(&self, path: &Path) -> bool {
         std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    }
+
+    fn has_rested(&self, dir: &Path) -> bool {
+        const SECONDS: i64 = (PATIENCE / SECOND).cast_signed();
+        std::fs::metadata(dir).is_ok_and(|directory| sys::clock::wall().0 - directory.mtime() > SECONDS)
     }
 
     fn leads_elsewhere(&mut self, name: &OsStr) -> bool {

@@ -135,8 +135,10 @@ fn see<S: System>(system: &mut S, services: &mut Services<S>, name: &OsStr, id: 
     }
 }
 
-/// Returns whether there is something by which the directory may be a service without `run`.
+/// Returns whether there is something by which the directory may be a service without `run`. Most that name others have one, which may still come: a directory that was
+/// just made is given all of its time.
 fn may_lack_run<S: System>(system: &S, name: &Path) -> bool {
     let names_others = |directory| matches!(system.examine(&name.join(directory)), Sight::Directory(_));
-    system.can_run(&name.join(names::START)) || [names::DEPENDENCIES, names::WANTS].into_iter().any(names_others)
+    system.can_run(&name.join(names::START))
+        || ([names::DEPENDENCIES, names::WANTS].into_iter().any(names_others) && system.has_rested(name))
 }

@@ -124,6 +124,8 @@ pub trait System {
     fn examine(&self, path: &Path) -> Sight;
     /// Returns whether the file can be executed.
     fn can_run(&self, path: &Path) -> bool;
+    /// Returns whether nothing was made in the directory, renamed or removed for as long as a directory may take to be filled.
+    fn has_rested(&self, dir: &Path) -> bool;
     /// Returns whether the name leads into another file system that may be dead, so that a look at it may never return.
     fn leads_elsewhere(&mut self, name: &OsStr) -> bool;
     /// Starts a child that looks at the name, and exits when the look has returned.

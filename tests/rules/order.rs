@@ -369,16 +369,23 @@ fn a_service_that_has_lost_its_run_and_a_logger_without_one_are_not_done() {
 }
 
 #[test]
-fn svscan_starts_what_only_names_others_when_its_directory_is_quiet() {
+fn svscan_starts_what_only_names_others_when_its_directory_has_rested() {
     let scratch = Scratch::new();
-    scratch.mkdir("scan");
+    for name in ["all", "web"] {
+        scratch.write(format!("scan/{name}/dependencies.d/db"), "");
+    }
     let _svscan = scratch.start("svscan", "svscan", &["scan"]);
-    scratch.write("scan/all/dependencies.d/db", "");
+    // Its `run` may come.
+    let svok = |name: &str| scratch.run("svok", &[&format!("scan/{name}")]).code;
+    holds_for(Duration::from_millis(500), "it may be filled", || svok("web") == 100);
+    scratch.service("ready", LIVES);
+    fs::rename(scratch.path("ready/run"), scratch.path("scan/web/run")).expect("it can be moved");
     let svstat = |name: &str| masked(&world::svstat(&scratch, name));
     wait_until("it waits", || svstat("scan/all") == format!("{DOWN}, waiting for db"));
     scratch.service("db", LIVES);
     fs::rename(scratch.path("db"), scratch.path("scan/db")).expect("it can be moved");
     wait_until("it is done", || svstat("scan/all") == DONE);
+    wait_until("it is up", || svstat("scan/web").starts_with("up "));
 }
 
 #[test]

@@ -230,6 +230,11 @@ impl System for Model {
         }
     }
 
+    fn has_rested(&self, _dir: &Path) -> bool {
+        self.call();
+        true
+    }
+
     fn can_run(&self, path: &Path) -> bool {
         self.call();
         let world = self.0.borrow();
