@@ -18,6 +18,7 @@ mod kill_tree;
 mod nonsense;
 mod notify;
 mod order;
+mod order_graph;
 mod order_torture;
 mod pace;
 mod place;
