@@ -21,6 +21,7 @@ mod order;
 mod order_graph;
 mod order_torture;
 mod pace;
+mod pause;
 mod place;
 mod ready;
 mod service;
