@@ -60,7 +60,8 @@ impl World {
         let Some((pid, since)) = target.sick else { return };
         if told.pid() != Some(pid) {
             target.sick = None;
-        } else if target.expect != Expect::Up || target.pending.is_some() {
+        } else if target.expect != Expect::Up || target.pending.is_some() || !told.ready {
+            // Before it is ready nobody asks.
             target.sick = Some((pid, Instant::now()));
         } else if since.max(disturbed).elapsed() > SICK_FOR + grace {
             target.sick = None;

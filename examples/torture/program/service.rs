@@ -93,8 +93,9 @@ impl Service {
         // One in ten is talkative, so that it fills its pipe while its logger is away.
         let burst = if self.name.ends_with('0') { 20 } else { 1 };
         let interval = Duration::from_millis(80 + u64::from(self.by.pid % 40));
-        let (readiness, mut is_noted) = (Readiness::of(self.by), false);
-        let mut ready = Path::new("notification-fd").exists().then(|| sealed::inherit(READY)).transpose()?;
+        let (readiness, mut is_noted, mut is_said) = (Readiness::of(self.by), false, false);
+        // Not closed: a supervise that takes over reads what the one before it has not.
+        let ready = Path::new("notification-fd").exists().then(|| sealed::inherit(READY)).transpose()?;
         loop {
             self.serve()?;
             self.parked.as_mut().map_or(Ok(()), Parked::turn)?;
@@ -105,12 +106,12 @@ impl Service {
             if signalled {
                 self.signals.drain();
             }
-            if ready.is_some() && readiness.is_due() {
+            if let Some(ready) = ready.as_ref().filter(|_| !is_said && readiness.is_due()) {
                 if !std::mem::replace(&mut is_noted, true) {
                     needs::note_ready()?;
                 }
                 // Nobody reads it while supervise is dead, so it is written again.
-                ready = ready.filter(|ready| fd::write(ready.as_fd(), b"\n").is_err());
+                is_said = fd::write(ready.as_fd(), b"\n").is_ok();
             }
             if self.signals.arrived(Signal::SIGTERM) {
                 return self.ledger.end();
