@@ -94,6 +94,11 @@ impl Beginning {
             ours: false,
         };
         let machine = Machine::resume(tick(), decided, resumed);
+        // The kernel has continued it if that supervise led a session, as below an init, and the service a process group of its own, which nobody could continue then.
+        if let Some(main) = processes.main.adopted.as_ref().filter(|_| machine.main().is_some_and(|main| main.paused)) {
+            // It may have ended since.
+            let _ = main.kill(process::Signal::SIGSTOP);
+        }
         let copies = [(machine.main(), observed.main.life), (machine.second(), observed.second.life)];
         let is_seen = |(copy, life): (Option<&_>, u32)| copy.is_none() || life != 0;
         if machine.overview().has_tree() && !(cgroup::is_there() && copies.into_iter().all(is_seen)) {

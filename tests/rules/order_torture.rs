@@ -13,10 +13,11 @@ const COUNT: u64 = 12;
 const ROUNDS: u64 = 60;
 
 /// Numbers that look random: those of Knuth's MMIX.
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn next(&mut self, below: u64) -> u64 {
+    /// One below `below`.
+    pub fn next(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % below
     }
@@ -55,7 +56,8 @@ fn link(scratch: &Scratch, number: u64) {
     let _ = symlink(format!("../sv/{}", name(number)), scratch.path(format!("scan/{}", name(number))));
 }
 
-fn supervise(scratch: &Scratch, name: &str) -> Option<u32> {
+/// The supervise of the service `sv/NAME`, if it lives.
+pub fn supervise(scratch: &Scratch, name: &str) -> Option<u32> {
     let pid = testkit::record(scratch.path("sv").join(name))?.observed.supervise.pid;
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     line.ends_with(format!("\0{name}\0").as_bytes()).then_some(pid)

@@ -39,10 +39,11 @@ enum Act {
     UpgradeScanner,
     KillHook,
     Sicken,
+    KillEssential,
 }
 
 /// The acts, with their weights.
-const ACTS: [(usize, Act); 13] = [
+const ACTS: [(usize, Act); 14] = [
     (4, Act::KillScanner),
     (24, Act::KillSupervise),
     (16, Act::KillLogSupervise),
@@ -56,6 +57,7 @@ const ACTS: [(usize, Act); 13] = [
     (4, Act::UpgradeScanner),
     (8, Act::KillHook),
     (3, Act::Sicken),
+    (4, Act::KillEssential),
 ];
 
 /// The acts that may follow on the same service, with their weights.
@@ -129,6 +131,7 @@ impl Chaos {
             Act::UpgradeScanner => upgrade_scanner(world)?,
             Act::KillHook => self.kill_hook(world)?,
             Act::Sicken => self.sicken(world)?,
+            Act::KillEssential => self.kill_essential(world, members),
         }
         Ok(())
     }
@@ -138,9 +141,8 @@ impl Chaos {
             Spare::Nobody => true,
             Spare::Svscan => !matches!(act, Act::KillScanner),
             Spare::Supervisors => {
-                let spares =
-                    [Act::KillService, Act::KillLogger, Act::Command, Act::LoggerCommand, Act::KillHook, Act::Sicken];
-                spares.contains(&act)
+                let kills = [Act::KillService, Act::KillLogger, Act::KillHook, Act::KillEssential];
+                kills.contains(&act) || [Act::Command, Act::LoggerCommand, Act::Sicken].contains(&act)
             }
         }
     }
@@ -197,6 +199,14 @@ impl Chaos {
         world.units[unit].process_killed(pid);
     }
 
+    /// Kills some service with which the tree would end, if it were down for good.
+    fn kill_essential(&mut self, world: &mut World, members: &[Members]) {
+        let all: Vec<usize> = (0..world.units.len()).filter(|&unit| world.units[unit].rules.essential).collect();
+        if let Some(&unit) = self.dice.one_of(&all) {
+            self.kill_process(world, members, unit);
+        }
+    }
+
     /// Kills something that is run about a service, whichever it is: they are seldom there.
     fn kill_hook(&mut self, world: &mut World) -> anyhow::Result<()> {
         let members = world.members()?;
@@ -245,7 +255,10 @@ impl Chaos {
         };
         let well = target.process.is_some_and(|known| !known.doomed || target.disturbed.elapsed() > SPARED);
         let grown = target.process.is_some_and(|known| known.since.elapsed() > GROWN);
+        // Else it may be ended meanwhile, since it is not ready in time.
+        let told = || target.told().is_some_and(|told| told.ready) || target.expect == Expect::Down;
         let ready = target.pending.is_none()
+            && (!target.rules.late || told())
             && !target.overlaps.lasts()
             && target.supervise.is_some_and(|known| !known.doomed)
             && target.faults.is_empty()

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::crowd::{self, Process};
 use super::hooks::{self, FINISH};
 use super::line::{Micros, now};
+use super::needs;
 use super::report::Kind;
 use super::suite::{self, Op};
 use super::told::Told;
@@ -73,6 +74,7 @@ impl World {
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         let members = self.members()?;
         self.hear_confessions();
+        self.check_waits();
         for (unit, members) in members.iter().enumerate() {
             let told = self.units[unit].told();
             self.check_rules(unit, told.as_ref());
@@ -84,15 +86,17 @@ impl World {
             self.check_faults(unit, members, told.as_ref());
             self.resolve(unit, members)?;
             self.check_pipe(unit);
+            self.check_stored(unit);
         }
         self.check_scanner();
         Ok(())
     }
 
-    /// The last time that something was done which concerns this unit.
+    /// The last time that something was done which concerns this unit, or that its start waited for another service.
     pub(super) fn disturbed(&self, unit: usize) -> Instant {
         let partner = self.units[World::partner(unit)].disturbed;
-        self.units[unit].disturbed.max(partner).max(self.scanner.disturbed)
+        let target = &self.units[unit];
+        target.disturbed.max(partner).max(self.scanner.disturbed).max(target.waited)
     }
 
     /// Keeps track of the processes. If one is gone that this program did not end, that is a violation.
@@ -126,11 +130,17 @@ impl World {
         }
         if target.process.is_none() {
             let pid = told.and_then(Told::pid).filter(|&pid| runs(pid));
-            target.process = pid.map(|pid| target.recognize(pid));
+            let is_mute = |pid| target.rules.late && needs::is_mute(pid);
+            target.process = pid
+                .map(|pid| target.recognize(pid))
+                .map(|known| Known { doomed: known.doomed || is_mute(known.pid), ..known });
         }
         for (kind, pid) in ended {
             if kind == Kind::Ended && self.was_unhealthy(unit, pid) {
                 self.counts.unwell += 1;
+                continue;
+            }
+            if kind == Kind::Ended && self.was_late(unit, pid) {
                 continue;
             }
             if kind == Kind::Ended && self.had_no_writer(unit) {
@@ -311,7 +321,7 @@ fn faults(unit: &Unit, members: &Members, told: Option<&Told>) -> Vec<Fault> {
     let found = [
         (members.supervises.is_empty(), Fault::Unsupervised),
         (members.supervises.len() > 1, Fault::Supervises),
-        (up && processes.is_empty(), Fault::Down),
+        (up && processes.is_empty() && !unit.waits, Fault::Down),
         (down && !processes.is_empty(), Fault::Up),
         (up && stopped != (expect == Expect::Paused), Fault::Paused),
         (processes != announced || finishes != told.and_then(|told| told.finish).as_slice(), Fault::Unknown),

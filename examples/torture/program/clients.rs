@@ -11,7 +11,7 @@ use sys::process::{Pid, Signal};
 use super::line::now;
 use super::report::Kind;
 use super::suite::Op;
-use super::unit::Pending;
+use super::unit::{Expect, Pending};
 use super::world::World;
 
 /// How long a client may take.
@@ -42,6 +42,10 @@ impl World {
             process: target.told().and_then(|told| told.pid()),
             supervise: target.supervise.map(|supervise| supervise.pid),
         });
+        let wanted = |expect| matches!(expect, Expect::Up | Expect::Paused);
+        if op.exits() || !wanted(target.expect) || !wanted(expect) {
+            target.unwanted.push(now());
+        }
         target.expect = expect;
         let ends = matches!(op, Op::Down | Op::Term | Op::Interrupt | Op::Kill | Op::DownExit | Op::TermExit);
         if ends || op.replaces() {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sys::process::Signal;
 
 use super::crowd::{self, Process};
+use super::limits;
 use super::lines;
 use super::report::Kind;
 use super::suite::Op;
@@ -57,6 +58,7 @@ pub fn stop(world: &mut World) -> anyhow::Result<()> {
         accuse(world, Kind::LeftBehind, |process| Some(process.pid) == scanner)?;
     }
     kill_all(&world.root);
+    limits::leave(world);
     world.reap();
     world.hear_confessions();
     Ok(())

@@ -4,7 +4,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::line::now;
+use super::needs::{self, LATE_FOR};
 use super::report::Kind;
+use super::rules::PATIENCE;
 use super::told::Told;
 use super::unit::Expect;
 use super::world::World;
@@ -17,6 +19,7 @@ impl World {
         if let Some(told) = told {
             self.check_over(unit, told);
             self.check_sick(unit, told);
+            self.check_late(unit, told);
         }
     }
 
@@ -57,13 +60,51 @@ impl World {
         let Some((pid, since)) = target.sick else { return };
         if told.pid() != Some(pid) {
             target.sick = None;
-        } else if target.expect != Expect::Up || target.pending.is_some() {
+        } else if target.expect != Expect::Up || target.pending.is_some() || !told.ready {
+            // Before it is ready nobody asks.
             target.sick = Some((pid, Instant::now()));
         } else if since.max(disturbed).elapsed() > SICK_FOR + grace {
             target.sick = None;
             let evidence = format!("{}: pid {pid}; {}", self.units[unit].name, self.history(unit));
             self.violate(Kind::NotEnded, evidence);
         }
+    }
+
+    /// One that does not get ready in time is ended, and only such a one.
+    fn check_late(&mut self, unit: usize, told: &Told) {
+        let (disturbed, grace) = (self.disturbed(unit), self.grace);
+        let target = &mut self.units[unit];
+        if !target.rules.late {
+            return;
+        }
+        target.ready = told.pid().filter(|_| told.ready).or(target.ready);
+        let Some(known) = target.process.filter(|known| needs::is_mute(known.pid)) else {
+            return;
+        };
+        let evidence =
+            |world: &World| format!("{}: pid {}; {}", world.units[unit].name, known.pid, world.history(unit));
+        if told.ready && told.pid() == Some(known.pid) {
+            self.violate(Kind::NotLate, evidence(self));
+        } else if target.expect == Expect::Up
+            && target.pending.is_none()
+            && known.since.max(disturbed).elapsed() > PATIENCE + LATE_FOR + grace
+        {
+            // Once for each time.
+            self.units[unit].disturbed = Instant::now();
+            self.violate(Kind::NotLate, evidence(self));
+        }
+    }
+
+    /// Whether supervise has said that it ends this process since it was not ready in time. That of one that was ready is a violation.
+    pub(super) fn was_late(&mut self, unit: usize, pid: u32) -> bool {
+        let target = &self.units[unit];
+        let messages = || fs::read_to_string(self.root.join("messages")).unwrap_or_default();
+        let said = format!("{} was not ready within {}s, ending pid {pid}\n", target.name, PATIENCE.as_secs());
+        let was_late = target.rules.late && messages().contains(&said);
+        if was_late && target.ready == Some(pid) {
+            self.violate(Kind::Late, format!("{}: pid {pid}; {}", target.name.clone(), self.history(unit)));
+        }
+        was_late
     }
 
     /// Whether supervise has said that it ends this process since `health` has failed so often. On a busy machine each run may take too long.

@@ -3,9 +3,11 @@
 
 use super::check::Members;
 use super::hooks::{LEFT_OVER, SCRIPT_BESIDE, STRANGER, TWO_SCRIPTS};
+use super::limits::UNLIMITED;
 use super::line::{Incarnation, Micros, now};
 use super::report::Kind;
 use super::service::{BESIDE, BESIDE_SCRIPT, BROKEN_PIPE, SECOND_COPY, UNREACHABLE};
+use super::stored::{LOST, STRANGE};
 use super::told::Told;
 use super::world::World;
 
@@ -31,6 +33,9 @@ impl World {
                 self.counts.overlaps += 1;
                 continue;
             }
+            if line.contains(LOST) && unit.is_some_and(|unit| self.may_be_lost(unit, &line)) {
+                continue;
+            }
             let history = unit.map(|unit| self.history(unit)).unwrap_or_default();
             let kinds = [
                 (SECOND_COPY, Kind::SecondCopy),
@@ -42,6 +47,9 @@ impl World {
                 (TWO_SCRIPTS, Kind::TwoScripts),
                 (STRANGER, Kind::Stranger),
                 (LEFT_OVER, Kind::LeftOver),
+                (LOST, Kind::NotKept),
+                (STRANGE, Kind::NotKept),
+                (UNLIMITED, Kind::Unlimited),
             ];
             for (what, kind) in kinds {
                 if line.contains(what) {

@@ -25,6 +25,10 @@ const AROUND: Micros = 2_000_000;
 /// What became of all lines.
 #[derive(Default)]
 pub struct Totals {
+    /// Starts that waited until another service was ready.
+    pub awaited: usize,
+    /// Lives that got their descriptors back.
+    pub returned: u64,
     /// Certainly written.
     pub certain: u64,
     /// Begun by a service that was killed.

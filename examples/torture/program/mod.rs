@@ -9,15 +9,18 @@ mod ending;
 mod ends;
 mod evidence;
 mod hooks;
+mod limits;
 mod line;
 mod lines;
 mod lives;
+mod needs;
 mod options;
 mod orders;
 mod report;
 mod rules;
 mod service;
 mod site;
+mod stored;
 mod suite;
 mod told;
 mod unit;
@@ -63,6 +66,9 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 
 fn torture(options: &Options) -> anyhow::Result<ExitCode> {
     let mut world = World::new(options)?;
+    if let Some(missing) = limits::missing().filter(|_| world.kind == suite::Kind::Ours) {
+        say(missing);
+    }
     let mut chaos = Chaos::new(options);
     world.start()?;
     let begin = Instant::now();
@@ -82,6 +88,8 @@ fn torture(options: &Options) -> anyhow::Result<ExitCode> {
     ending::stop(&mut world)?;
     lines::verify(&mut world)?;
     lives::verify(&mut world)?;
+    needs::verify(&mut world)?;
+    world.totals.returned = world.units.iter().map(|unit| stored::returns(&unit.dir)).sum();
     anyhow::ensure!(world.totals.found > 0, "no line was found");
     say(&report::table(options, &world));
     if options.keep {

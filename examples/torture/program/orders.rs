@@ -13,6 +13,10 @@ impl Unit {
         if self.rules.steady && op.replaces() {
             return None;
         }
+        if self.rules.late && op == Op::Once {
+            // It may be ended before it is ready, and then it is down.
+            return None;
+        }
         match (self.expect, op) {
             (_, Op::Restore) => Some(Up),
             (Unknown, _) => None,

@@ -95,6 +95,16 @@ pub enum Kind {
     Stranger,
     /// What an earlier life of a service has left behind lives beside the next.
     LeftOver,
+    /// Ended as not ready in time, though it was ready.
+    Late,
+    /// Not ready in time, and not ended; or ready, though it never said so.
+    NotLate,
+    /// A descriptor was not kept, or did not come back.
+    NotKept,
+    /// Started before what it needs was ready.
+    TooEarly,
+    /// A service is not in its cgroup, or has not its limits.
+    Unlimited,
     /// Deaths are missing in a tally, or it is spoilt.
     Tally,
     /// A process runs after everything was told to end.
@@ -102,7 +112,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [(Kind, &'static str); 29] = [
+    const ALL: [(Kind, &'static str); 34] = [
         (Kind::SecondCopy, "second copy of a service"),
         (Kind::Down, "wanted up, but down"),
         (Kind::Up, "wanted down, but up"),
@@ -130,6 +140,11 @@ impl Kind {
         (Kind::TwoScripts, "script beside another"),
         (Kind::Stranger, "health about somebody else"),
         (Kind::LeftOver, "helper of an earlier life"),
+        (Kind::Late, "ended as not ready, but ready"),
+        (Kind::NotLate, "not ready in time, but not ended"),
+        (Kind::NotKept, "descriptor that was not kept"),
+        (Kind::TooEarly, "started before what it needs"),
+        (Kind::Unlimited, "outside of its cgroup or its limits"),
         (Kind::Tally, "death tally that is not right"),
         (Kind::LeftBehind, "process left when all was to end"),
     ];
@@ -171,9 +186,10 @@ fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt:
         suite::Kind::Daemontools => "daemontools",
         suite::Kind::Runit => "runit",
     };
+    let init = if world.init { ", svscan as an init" } else { "" };
     writeln!(
         text,
-        "torture: {suite}, {} services with loggers, {} s, one act in {} ms, grace {} s, seed {}",
+        "torture: {suite}{init}, {} services with loggers, {} s, one act in {} ms, grace {} s, seed {}",
         options.services,
         options.duration.as_secs(),
         options.pace.as_millis(),
@@ -191,18 +207,25 @@ fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt:
         row(text, "upgraded", &what)?;
         row(text, "replaced", &format!("{} services, by copies that were beside them for a time", counts.overlaps))?;
     }
+    let messages = std::fs::read_to_string(world.root.join("messages")).unwrap_or_default();
+    let late = messages.matches("was not ready within").count();
     row(
         text,
         "ends",
         &format!(
-            "{} services given up by their rules, {} made unhealthy, {} found so on a busy machine",
-            counts.over, counts.sick, counts.unwell
+            "{} services given up by their rules, {} made unhealthy, {} found so on a busy machine, {} not ready in time",
+            counts.over, counts.sick, counts.unwell, late
         ),
     )?;
     row(
         text,
         "lives",
         &format!("{}, {} times finish, {} in death tallies", totals.lives, totals.finishes, totals.tallied),
+    )?;
+    row(
+        text,
+        "starts",
+        &format!("{} waited for another service, {} got their descriptors back", totals.awaited, totals.returned),
     )?;
     row(text, "commands", &list(&counts.commands))?;
     row(
@@ -228,7 +251,6 @@ fn write_table(text: &mut String, options: &Options, world: &World) -> std::fmt:
         "pipes broken",
         &format!("{}, since all who could read from them were killed at once", counts.broken_pipes),
     )?;
-    let messages = std::fs::read_to_string(world.root.join("messages")).unwrap_or_default();
     row(text, "messages", &format!("{} lines", messages.lines().count()))?;
     for (line, count) in kinds(&messages) {
         writeln!(text, "      {count} times: {line}")?;

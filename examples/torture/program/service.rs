@@ -3,7 +3,7 @@
 //! It is one process from its birth on, so that there is no shell between supervise and what is counted. It locks a file of its
 //! own, and reports itself as a violation if another process has that lock: during a replacement there may be two copies, but no
 //! third. TERM ends it between two lines; it survives HUP and ALRM. If it has a readiness descriptor it writes to it, and if it
-//! has a socket it is its own client.
+//! has a socket it is its own client. If descriptors are kept for it, it has one kept. If it has a cgroup, it looks whether it is there.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -18,7 +18,10 @@ use sys::signals::Signals;
 use sys::{fd, poll, sealed};
 
 use super::hooks::{SCRIPT_LOCK, SICK, start_helper};
+use super::limits;
 use super::line::{Incarnation, Ledger, Line, now};
+use super::needs::{self, Readiness};
+use super::stored::Parked;
 
 /// The file to which services report violations, relative to the service directory.
 pub const VIOLATIONS: &str = "../../violations";
@@ -59,6 +62,7 @@ struct Service {
     ledger: Ledger,
     signals: Signals,
     socket: Option<UnixListener>,
+    parked: Option<Parked>,
     /// Kept open for the lock.
     _lock: File,
 }
@@ -72,6 +76,8 @@ impl Service {
         if fd::try_lock(&fd::open_append(Path::new(SCRIPT_LOCK))?).is_err() {
             tell(&name, by, BESIDE_SCRIPT)?;
         }
+        limits::look(&name, by)?;
+        let parked = Parked::take(&name, by)?;
         let _ = std::fs::remove_file(SICK);
         start_helper()?;
         let socket = Path::new("sockets").exists().then(|| sealed::inherit(FIRST_SOCKET)).transpose()?;
@@ -80,16 +86,19 @@ impl Service {
             socket.set_nonblocking(true)?;
         }
         let ledger = Ledger::create(&PathBuf::from(LEDGERS).join(by.to_string()))?;
-        Ok(Service { name, by, number: 0, ledger, signals, socket, _lock: lock })
+        Ok(Service { name, by, number: 0, ledger, signals, socket, parked, _lock: lock })
     }
 
     fn run(&mut self) -> io::Result<()> {
         // One in ten is talkative, so that it fills its pipe while its logger is away.
         let burst = if self.name.ends_with('0') { 20 } else { 1 };
         let interval = Duration::from_millis(80 + u64::from(self.by.pid % 40));
-        let mut ready = Path::new("notification-fd").exists().then(|| sealed::inherit(READY)).transpose()?;
+        let (readiness, mut is_noted, mut is_said) = (Readiness::of(self.by), false, false);
+        // Not closed: a supervise that takes over reads what the one before it has not.
+        let ready = Path::new("notification-fd").exists().then(|| sealed::inherit(READY)).transpose()?;
         loop {
             self.serve()?;
+            self.parked.as_mut().map_or(Ok(()), Parked::turn)?;
             for _ in 0..burst {
                 self.write_line()?;
             }
@@ -97,8 +106,13 @@ impl Service {
             if signalled {
                 self.signals.drain();
             }
-            // Nobody reads it while supervise is dead, so it is written again.
-            ready = ready.filter(|ready| fd::write(ready.as_fd(), b"\n").is_err());
+            if let Some(ready) = ready.as_ref().filter(|_| !is_said && readiness.is_due()) {
+                if !std::mem::replace(&mut is_noted, true) {
+                    needs::note_ready()?;
+                }
+                // Nobody reads it while supervise is dead, so it is written again.
+                is_said = fd::write(ready.as_fd(), b"\n").is_ok();
+            }
             if self.signals.arrived(Signal::SIGTERM) {
                 return self.ledger.end();
             }

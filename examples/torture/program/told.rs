@@ -20,6 +20,8 @@ pub struct Told {
     pub exiting: bool,
     /// The service is not started again, though nobody has told it to be down.
     pub over: bool,
+    /// The copy that serves is up and, if it says when it is ready, ready.
+    pub ready: bool,
     /// Who wrote it, if it tells that.
     pub supervise: Option<u32>,
 }
@@ -40,6 +42,9 @@ impl Told {
             finish,
             exiting: record.is_some_and(|record| record.decided.service.exiting),
             over,
+            ready: record
+                .and_then(|record| record.decided.main)
+                .is_some_and(|copy| copy.executed && (!copy.declares || copy.ready)),
             supervise: record.map(|record| record.observed.supervise.pid),
         })
     }

@@ -129,6 +129,14 @@ pub struct Unit {
     pub final_due: Option<u32>,
     /// This process is to be ended since its `health` fails, from this time on.
     pub sick: Option<(u32, Instant)>,
+    /// This process was said to be ready.
+    pub ready: Option<u32>,
+    /// Its start may wait for another service now.
+    pub waits: bool,
+    /// When its start may have waited last.
+    pub waited: Instant,
+    /// When something was done after which no descriptors are kept for it.
+    pub unwanted: Vec<Micros>,
     /// When something was done that ends its process.
     pub ends: Vec<Micros>,
     /// When something was done that ends its process and does not count as asked for.
@@ -168,6 +176,10 @@ impl Unit {
             over: false,
             final_due: None,
             sick: None,
+            ready: None,
+            waits: false,
+            waited: Instant::now(),
+            unwanted: Vec::new(),
             ends: Vec::new(),
             unasked: Vec::new(),
             hook_kills: Vec::new(),
@@ -234,6 +246,9 @@ impl Unit {
         self.killed(pid);
         self.ends.push(now());
         self.unasked.push(now());
+        if self.expect == Expect::Once {
+            self.unwanted.push(now());
+        }
         self.doom();
         self.expect = match self.expect {
             Expect::Paused => Expect::Up,
