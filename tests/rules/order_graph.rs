@@ -3,7 +3,7 @@
 //! Each service notes when it is born, when it is about to say that it is ready, and again and again that it lives, all by one clock. So there are times in which it was
 //! not ready for sure: from a birth until it says so, while it was down and nobody wanted it up, and while it was not listed. When a start was allowed is not
 //! known, but it was after the life before it, and before it was born: if something that it needs was not ready in all of that time, it was too early. What a
-//! service takes for nothing, since it is the first of a cycle, is not looked at.
+//! service may take for nothing, since both may be in one circle, is not looked at.
 //!
 //! Once in a while all things come to rest, with some services down and some not listed: then each other one is up, or says for which one that is not ready it
 //! waits. When those come back, all come up.
@@ -228,16 +228,16 @@ impl Graph {
         state.starts_with("up ") && (!self.services[number].tells || state.contains(", ready "))
     }
 
-    /// The services that this one waits for, if they are not ready. The first one of a cycle does not wait for what leads back to it, as far as that is listed.
+    /// The services that this one waits for, if they are not ready. It does not wait for what leads back to it, as far as that is listed.
     fn awaited(&self, number: usize) -> Vec<usize> {
         let leads_back = |&other: &usize| {
             let (mut seen, mut next) = (BTreeSet::new(), vec![other]);
-            while let Some(at) = next.pop().filter(|&at| at >= number) {
+            while let Some(at) = next.pop() {
                 if at == number {
                     return true;
                 }
                 if seen.insert(at) && self.services[at].absent.is_none() {
-                    next.extend(self.services[at].needs.keys().filter(|&&at| at >= number));
+                    next.extend(self.services[at].needs.keys());
                 }
             }
             false
@@ -372,8 +372,7 @@ impl Graph {
             .collect();
         let (mut looked, mut waited, mut wrong) = (0, 0, Vec::new());
         for (number, service) in self.services.iter().enumerate() {
-            // For others it may not have waited, since it was the first of a cycle.
-            for (other, needed) in service.needed.iter().filter(|(other, _)| *other < number) {
+            for (other, needed) in service.needed.iter().filter(|(other, _)| *other < CIRCLES) {
                 for &(from, to) in notes[number].births.iter().filter(|(from, to)| needed.0 <= *from && *to <= needed.1)
                 {
                     looked += 1;
