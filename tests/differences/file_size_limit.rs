@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sys::process::Signal;
-use testkit::{Running, Scratch, Suite, needs_program, start, wait_until};
+use testkit::{Running, Scratch, Suite, finish, needs_program, start, wait_until};
 
 use crate::world::{svc, wait_up};
 
@@ -27,8 +27,8 @@ fn file(scratch: &Scratch) -> Stdio {
 
 /// Files may be as long as they like now.
 fn lift(prlimit: &Path, pid: u32) {
-    let lifted = Command::new(prlimit).args(["--fsize=unlimited", "--pid", &pid.to_string()]).status();
-    assert!(lifted.expect("prlimit runs").success());
+    let lifted = finish(Command::new(prlimit).args(["--fsize=unlimited", "--pid", &pid.to_string()]));
+    assert_eq!(lifted.code, 0);
 }
 
 #[test]

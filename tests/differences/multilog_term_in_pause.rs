@@ -5,7 +5,7 @@
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::process::{Command, Stdio};
 
-use testkit::{Running, Scratch, Suite, finish_with, needs_program, start, wait_until};
+use testkit::{Running, Scratch, Suite, finish, finish_with, needs_program, start, wait_until};
 
 const LINE: &str = "0123456789\n";
 
@@ -82,8 +82,8 @@ fn term_is_one_more_try() {
     };
     let scratch = Scratch::with(Suite::under_test());
     let (mut running, _unread) = stuck(&scratch, SMALL_FILES, &["./log"], TOO_BIG);
-    let lifted = Command::new(prlimit).args(["--fsize=unlimited", "--pid", &running.pid().to_string()]).status();
-    assert!(lifted.expect("prlimit runs").success());
+    let lifted = finish(Command::new(prlimit).args(["--fsize=unlimited", "--pid", &running.pid().to_string()]));
+    assert_eq!(lifted.code, 0);
     running.signal("TERM");
     assert_eq!(running.end(), 0);
     assert_eq!(files(&scratch, "log"), [LINE.repeat(1000)]);

@@ -5,7 +5,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use testkit::{STAMP, Scratch, assert_paced, holds_for, needs_program, start, uptime, wait_until};
+use testkit::{STAMP, Scratch, assert_paced, finish, holds_for, needs_program, start, uptime, wait_until};
 
 use crate::world::{lines, svc, svstat, wait_down, wait_up};
 
@@ -58,8 +58,8 @@ fn a_service_that_dies_in_its_first_second_is_down_at_once_and_up_a_second_after
 const LONER: &str = "64321";
 
 fn chown_all(scratch: &Scratch) {
-    let done = Command::new("chown").args(["-R", LONER, "."]).current_dir(scratch.root()).status();
-    assert!(done.expect("chown runs").success());
+    let done = finish(Command::new("chown").args(["-R", LONER, "."]).current_dir(scratch.root()));
+    assert_eq!(done.code, 0);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 
 use std::process::Command;
 
-use testkit::{Scratch, state, wait_until};
+use testkit::{Scratch, finish, state, wait_until};
 
 use crate::world::{svc, svstat, wait_up};
 
 fn kill(signal: &str, pid: u32) {
-    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs").success());
+    assert_eq!(finish(Command::new("kill").args([signal, &pid.to_string()])).code, 0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use testkit::{Finished, Running, Scratch, finish_with, start, wait_until};
+use testkit::{Finished, Running, Scratch, finish, finish_with, start, wait_until};
 
 /// Runs multilog over `input` to its end.
 #[track_caller]
@@ -69,8 +69,8 @@ impl Logger {
     #[track_caller]
     fn lift(&self, prlimit: &Path) {
         let lifted =
-            Command::new(prlimit).args(["--fsize=unlimited", "--pid", &self.running.pid().to_string()]).status();
-        assert!(lifted.expect("prlimit runs").success());
+            finish(Command::new(prlimit).args(["--fsize=unlimited", "--pid", &self.running.pid().to_string()]));
+        assert_eq!(lifted.code, 0);
     }
 
     /// In one write, so that it is read as a whole where there is room.

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use testkit::{Finished, Scratch, finish_with, needs_root};
+use testkit::{Finished, Scratch, finish, finish_with, needs_root};
 
 use super::{Logger, log, multilog, set_mode, wait_for_text};
 
@@ -76,8 +76,7 @@ fn files_that_are_something_else_are_fatal() {
     ] {
         let scratch = Scratch::new();
         scratch.mkdir("log");
-        let setup = Command::new("sh").args(["-c", setup]).current_dir(scratch.root()).status();
-        assert!(setup.expect("sh runs").success());
+        assert_eq!(finish(Command::new("sh").args(["-c", setup]).current_dir(scratch.root())).code, 0);
         refuses(&scratch, &["./log"], line);
     }
 }
@@ -89,8 +88,7 @@ fn a_status_file_that_cannot_be_is_fatal() {
     refuses(&scratch, &["=directory"], "unable to create directory: is a directory");
     refuses(&scratch, &["="], "unable to create : file does not exist");
     refuses(&scratch, &["=no/such"], "unable to create no/such: file does not exist");
-    let fifo = Command::new("mkfifo").arg(scratch.path("fifo")).status();
-    assert!(fifo.expect("mkfifo runs").success());
+    assert_eq!(finish(Command::new("mkfifo").arg(scratch.path("fifo"))).code, 0);
     refuses(&scratch, &["=fifo"], "unable to create fifo: device not configured");
 }
 
@@ -113,8 +111,8 @@ fn as_ordinary_user(scratch: &Scratch, words: &[&str], root: bool) -> Finished {
     // Where the programs lie that user may not get in.
     let program = scratch.path("multilog");
     // By cp: a descriptor of ours that writes it might be open in a child of another test, and make it busy.
-    let copied = Command::new("cp").arg(scratch.suite().path("multilog")).arg(&program).status();
-    assert!(copied.expect("cp runs").success());
+    let copied = finish(Command::new("cp").arg(scratch.suite().path("multilog")).arg(&program));
+    assert_eq!(copied.code, 0);
     let mut command = Command::new(program);
     command.args(words).current_dir(scratch.root());
     if root {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use testkit::{Scratch, needs_program, needs_root, skip, wait_until};
+use testkit::{Scratch, finish, needs_program, needs_root, skip, wait_until};
 
 use super::{Logger, numbered, wait_for_lines, wait_for_text, whole};
 
@@ -14,8 +14,8 @@ struct Small(PathBuf);
 impl Small {
     fn mount(scratch: &Scratch, name: &str) -> Option<Small> {
         let path = scratch.mkdir(name);
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&path).status();
-        if mounted.is_ok_and(|status| status.success()) {
+        let mounted = finish(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&path));
+        if mounted.code == 0 {
             return Some(Small(path));
         }
         skip("cannot mount");
@@ -25,7 +25,7 @@ impl Small {
 
 impl Drop for Small {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        finish(Command::new("umount").arg("-l").arg(&self.0));
     }
 }
 

@@ -235,13 +235,12 @@ fn without_a_cgroup_the_service_is_not_started() {
     if is_root() {
         let name = cgroup_name(&service);
         let theirs = place.cgroup.make(&name).expect("it is ours");
-        let mut sleep = Command::new("sleep").arg("1000").spawn().expect("sleep");
-        theirs.write(OsStr::new("cgroup.procs"), sleep.id().to_string().as_bytes()).expect("it is ours");
+        let sleep = testkit::start(Command::new("sleep").arg("1000"));
+        theirs.write(OsStr::new("cgroup.procs"), sleep.pid().to_string().as_bytes()).expect("it is ours");
         chown(path(&theirs), Some(nobody()), None).expect("root may do that");
         service.svc("-u");
         service.wait_svstat("down S seconds, want up, cgroup: it belongs to another user");
-        sleep.kill().expect("it is ours");
-        sleep.wait().expect("it is ours");
+        drop(sleep);
         let third = service.wait_restart(second);
         assert_eq!(cgroup_of(third), theirs.path().join("1").as_path());
     }
