@@ -11,7 +11,7 @@ use crate::stand::{Stand, both};
 fn notes(stand: &Stand) {
     let signals = "for name in HUP ALRM INT TERM USR1 USR2; do trap \"echo $name >>told\" $name; done";
     let end = "trap 'echo QUIT >>told; exit 0' QUIT";
-    stand.script("run", &format!("{signals}\n{end}\necho run >>told\necho $$ >pid\nwhile :; do sleep 0.02; done"));
+    stand.script("run", &format!("{signals}\n{end}\necho $$ >pid\necho run >>told\nwhile :; do sleep 0.02; done"));
 }
 
 /// Makes a script for each of these letters. It notes what it is called by and what it is told, and ends as the file `code` says, or else fails.
