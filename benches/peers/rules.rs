@@ -25,6 +25,8 @@ use crate::world::{File, World};
 const SERVICES: usize = 20;
 /// Of how many of them the system calls are counted.
 const TRACED: usize = 3;
+/// How long system calls are counted after the start of `run`.
+const MOMENT: Duration = Duration::from_millis(300);
 
 /// The row on `finish`.
 pub fn finish(bench: &Bench, report: &mut Report) -> Result<()> {
@@ -139,7 +141,13 @@ fn after(bench: &Bench, world: &mut World) -> Result<[Option<f64>; 2]> {
     let each = memory(&others)?;
     let mut counts = Vec::new();
     for (service, supervise) in last.zip(traced) {
-        counts.extend(calls(bench, "a restart", supervise, Whose::Children, || killed(world, service).map(drop))?);
+        let restart = || {
+            killed(world, service)?;
+            // What is started then has been: strace that is to end while one of its processes is made may wait for ever.
+            thread::sleep(MOMENT);
+            Ok(())
+        };
+        counts.extend(calls(bench, "a restart", supervise, Whose::Children, restart)?);
     }
     Ok([median(&counts), Some(each.private / each.processes)])
 }
