@@ -18,7 +18,7 @@ fn notes(stand: &Stand) {
 fn scripts(stand: &Stand, letters: &str) {
     for letter in letters.chars() {
         let name = format!("control/{letter}");
-        stand.script(&name, "echo \"$0 $#\" >>told\n[ -e code ] && . ./code\nexit 1");
+        stand.script(&name, "echo $$ >script\necho \"$0 $#\" >>told\n[ -e code ] && . ./code\nexit 1");
     }
 }
 
@@ -75,6 +75,9 @@ fn every_signal_can_be_kept_back() {
             stand.send(letter);
             told.push_str(&format!("control/{letter} 0\n"));
             stand.wait_text("told", &told);
+            // Ours runs two at a time.
+            let script = stand.text("script").trim().parse().expect("a pid");
+            wait_until("it is over", || !testkit::lives(script));
         }
         holds_for(Duration::from_millis(300), "nothing else comes", || stand.text("told") == told);
         assert_eq!(stand.wait_up(), pid);
