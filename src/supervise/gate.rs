@@ -159,16 +159,13 @@ impl<'a> Gate<'a> {
         let Some(scan) = self.scan else {
             return Ok(());
         };
-        // Each service of a cycle says so. When it has waited, that was said, and is looked for again only if it is to wait on.
-        let is_first = before.is_none();
         let (at, tries) = (tick(), before.map_or(0, |before| before.tries));
         let since = machine.held_since().unwrap_or(at);
         let mut others = Others::default();
         for (kind, name) in &self.named {
             let kind = *kind;
-            if is_first && self.is_cycle(scan, kind, name, &mut others, said)
-                || !self.find(scan, kind, name, since, at, said).waits
-                || !is_first && self.is_cycle(scan, kind, name, &mut others, said)
+            // Each service of a cycle says so, also if it need not wait.
+            if self.is_cycle(scan, kind, name, &mut others, said) || !self.find(scan, kind, name, since, at, said).waits
             {
                 continue;
             }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use testkit::{
-    Finished, Running, Scratch, finish, holds_for, is_root, needs_program, signal, start, wait_for, wait_until,
+    Finished, Running, Scratch, finish, holds_for, is_root, needs_program, signal, start, wait_rest, wait_until,
 };
 
 use super::service::{LIVES, User, for_each_user, masked};
@@ -723,6 +723,21 @@ fn a_cycle_that_is_closed_while_one_waits_holds_nobody() {
 }
 
 #[test]
+fn a_cycle_is_said_too_where_the_start_has_waited_for_a_name_before_it() {
+    let site = Site::new(User::Own);
+    site.add("web", LIVES, &[("dependencies.d/db", ""), ("dependencies.d/peer", "")]);
+    site.add_needing("peer", "web");
+    site.start("peer");
+    site.is_up_at_once("peer");
+    site.start("web");
+    site.wait_waiting("web", "db");
+    site.add("db", LIVES, &[]);
+    site.start("db");
+    site.is_up_at_once("web");
+    assert_eq!(site.said("web"), "supervise: warning: web: not waiting for peer, which waits for web\n");
+}
+
+#[test]
 fn names_that_are_none_are_ignored_and_others_are_shown_as_text() {
     for_each_user(|user| {
         let site = Site::new(user);
@@ -1028,11 +1043,7 @@ fn very_many_wait_for_one_and_none_wakes_up_for_nothing() {
     wait_until("all wait", || gates().count() == MANY);
     let pids: Vec<u32> = site.supervises.borrow().iter().map(|(_, running)| running.pid()).skip(1).collect();
     let slept = || pids.iter().map(|&pid| sleeps(pid).expect("it lives")).sum::<u64>();
-    let before = wait_for("all rest", || {
-        let before = slept();
-        std::thread::sleep(Duration::from_millis(500));
-        (slept() == before).then_some(before)
-    });
+    let before = wait_rest("all rest", Duration::from_millis(500), || Some(slept()));
     holds_for(Duration::from_secs(1), "nobody wakes up", || slept() == before);
     site.put("db/go", "");
     let begin = Instant::now();
