@@ -21,10 +21,9 @@ use crate::fd;
 
 /// How many connections may wait by default. The kernel's own limit is usually lower.
 const BACKLOG: u32 = 4096;
-/// How many times the lock of a directory is tried at once. Other holders need it only for a few system calls.
+/// How many times the lock of a directory is tried, a millisecond apart. Other holders need it only for a few system calls, but on a very busy machine they may
+/// not run for that long.
 const TRIES: u32 = 200;
-/// How many times it is tried after that, a millisecond apart: on a very busy machine a holder may not run for that long.
-const LATE_TRIES: u32 = 200;
 
 /// The greatest length of the path of a Unix socket, in bytes; one more is for the NUL.
 pub(crate) const LONGEST_PATH: usize = size_of::<sockaddr_un>() - std::mem::offset_of!(sockaddr_un, sun_path) - 1;
@@ -200,15 +199,14 @@ fn unix(file: &UnixFile, manner: Manner) -> io::Result<OwnedFd> {
     listens.map(|()| socket)
 }
 
-/// Locks a directory until the result is dropped. It yields the processor between two tries, so that the holder can run, and sleeps only where that does not help. The
-/// tries are limited: a scan directory is locked as long as its svscan lives, and may contain a socket too. Opening that takes a fifth of a second.
+/// Locks a directory until the result is dropped. The tries are limited: a scan directory is locked as long as its svscan lives, and may contain a socket too. Opening
+/// that takes a fifth of a second.
 fn lock_directory(path: &Path) -> Option<fs::File> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = fd::open_read(parent).ok()?;
-    for count in 0..TRIES + LATE_TRIES {
+    for _ in 0..TRIES {
         match fd::try_lock(&directory) {
             Ok(()) => return Some(directory),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && count < TRIES => std::thread::yield_now(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(1)),
             Err(_) => return None,
         }
