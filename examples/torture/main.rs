@@ -1,7 +1,7 @@
 //! Shows that nothing kills the suite: it kills and upgrades everything that supervises fifty services, and replaces the services, for
 //! a given time, and checks that no service notices. Most services have files that say what comes before their starts and what follows their ends: they need other
 //! services, must be ready in time, have descriptors kept, a cgroup, or a `finish`; `program/rules.rs` says which. With an odd seed svscan is an init, which
-//! would end with an `essential` service that is down for good; there are some, which are killed more than others, and never are.
+//! would end with an `essential` service that is down for good: some services are essential, are killed more often than the others, and must never end it.
 //!
 //!     cargo run --release --example torture -- --seconds 60 --seed 1
 //!
