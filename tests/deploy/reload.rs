@@ -97,6 +97,7 @@ fn the_end_of_a_reload_that_had_begun_before_is_not_that_of_this_one() {
     wait_until("it reloads", || !service.is_ready());
     let mut waiting = service.begin();
     wait_until("it watches", || watches(waiting.pid()) > 0);
+    holds_for(Duration::from_millis(200), "it waits", || waiting.ended().is_none());
     service.release(1);
     wait_until("it reloads again", || service.heard() == 2);
     holds_for(Duration::from_millis(200), "it waits", || waiting.ended().is_none());

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use svdir::{Mark, Record};
 
-use testkit::{Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_until, watches};
+use testkit::{
+    Finished, Running, Scratch, Suite, finish, holds_for, needs_original, start, wait_rest, wait_until, watches,
+};
 
 use super::sockets::stands_still;
 use super::world::{lines, pid, svc, svstat, wait_down, wait_up};
@@ -40,7 +42,7 @@ fn succeeds(ran: &Finished) {
 #[track_caller]
 fn waits(client: &mut Running) {
     wait_until("it watches", || watches(client.pid()) > 0);
-    assert_eq!(client.ended(), None);
+    holds_for(Duration::from_millis(300), "it waits", || client.ended().is_none());
 }
 
 #[track_caller]
@@ -233,11 +235,9 @@ fn the_end_of_a_wait_is_told_by_the_kernel_and_not_looked_for() {
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:").map(str::trim));
         line.and_then(|count| count.parse::<u64>().ok())
     };
-    wait_until("it sleeps for half a second", || {
-        let before = switches(waiting.pid());
-        holds_for(Duration::from_millis(500), "it waits", || waiting.ended().is_none());
-        switches(waiting.pid()) == before
-    });
+    waits(&mut waiting);
+    wait_rest("it sleeps for half a second", Duration::from_millis(500), || switches(waiting.pid()));
+    assert_eq!(waiting.ended(), None);
     svc(&scratch, "-d", "a");
     assert_eq!(waiting.end(), 0);
 }

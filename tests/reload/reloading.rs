@@ -1,8 +1,8 @@
 //! Reloads that work.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use testkit::{group, holds_for, lives, signal, wait_until};
+use testkit::{group, holds_for, lives, signal, wait_rest};
 
 use super::world::{BRIEF, LONG, NOTING, STUBBORN, Watch};
 
@@ -43,14 +43,9 @@ fn burst_of_hups_gives_one_running_copy() {
     }
     watch.wait_for_starts(2);
     // What is asked for while a reload runs is remembered once, and begins a moment after the end of that.
-    wait_until("one copy runs, and nothing more is to come", || {
+    wait_rest("one copy runs, and nothing more is to come", Duration::from_millis(300), || {
         let (begun, over) = (watch.said_times("HUP: >>>"), watch.said_times("HUP: <<<"));
-        let rests = || watch.said_times("HUP: >>>") == begun && watch.alive().len() == 1;
-        let until = Instant::now() + Duration::from_millis(300);
-        while rests() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        begun == over && begun > 0 && rests()
+        (begun == over && begun > 0 && watch.alive().len() == 1).then_some(begun)
     });
     let starts = watch.starts().len();
     assert!((2..=21).contains(&starts), "{starts} starts");

@@ -63,6 +63,7 @@ fn an_end_of_an_unhealthy_service_is_one_that_nobody_asked_for() {
     for_each_user(|user| {
         let service = judged(user, LIVES, "exit 1", &[("max-restarts", "2/1h")]).start();
         service.wait_svstat("down S seconds, normally up, failed: ended 2 times in S seconds");
+        assert_eq!(service.record().decided.pace.starts, 2);
     });
 }
 
@@ -173,7 +174,7 @@ fn it_goes_on_after_a_kill_and_an_upgrade_of_supervise() {
         wait_runs(&service, 1);
         service.kill_supervise();
         service.supervise();
-        wait_runs(&service, 1);
+        wait_runs(&service, 2);
         assert_eq!(service.wait(&["--reexec"]).code, 0);
         wait_runs(&service, 2);
         assert_eq!((service.wait_up(), service.starts()), (pid, 1));

@@ -67,6 +67,7 @@ fn that_end_is_one_that_nobody_asked_for() {
     for_each_user(|user| {
         let service = awaited(user, LIVES, "200ms", &[("max-restarts", "2/1h")]).start();
         service.wait_svstat("down S seconds, normally up, failed: ended 2 times in S seconds");
+        assert_eq!(service.record().decided.pace.starts, 2);
         let service = awaited(user, LIVES, "200ms", &[("final-exits", "SIGTERM")]).start();
         service.wait_svstat("down S seconds, normally up, failed: killed by SIGTERM");
     });

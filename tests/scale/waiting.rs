@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use testkit::{Scratch, children, holds_for, wait_for, wait_until};
+use testkit::{Scratch, children, holds_for, wait_rest, wait_until};
 
 use crate::{make_services, room_for, tell, turn, wait_all_up};
 
@@ -41,11 +41,7 @@ fn a_thousand_services_that_wait_for_one_sleep_until_it_is_ready() {
     let supervises = children(svscan.pid());
     assert_eq!(supervises.len(), MANY + 1);
     // Some may be about to look once more.
-    let before = wait_for("all rest", || {
-        let before = wakeups(&supervises);
-        std::thread::sleep(Duration::from_millis(500));
-        (wakeups(&supervises) == before).then_some(before)
-    });
+    let before = wait_rest("all rest", Duration::from_millis(500), || Some(wakeups(&supervises)));
     holds_for(Duration::from_secs(3), "nobody is woken", || wakeups(&supervises) == before);
     scratch.write("scan/db/go", "\n");
     let begun = Instant::now();

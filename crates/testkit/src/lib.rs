@@ -21,4 +21,4 @@ pub use record::{change_record, record};
 pub use scratch::{Scratch, make_executable};
 pub use suite::{Suite, is_root, needs_inotify, needs_original, needs_program, needs_root, skip};
 pub use table::{children, group, lives, parent, session, stat, state, watches};
-pub use wait::{DEADLINE, PATIENCE, holds_for, wait_for, wait_until};
+pub use wait::{DEADLINE, PATIENCE, holds_for, wait_for, wait_rest, wait_until};

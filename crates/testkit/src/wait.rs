@@ -34,6 +34,22 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Waits until `look` returns a value, and returns the same for all of `period`; returns that.
+///
+/// # Panics
+/// If it does not within [`PATIENCE`]; the message contains `what`.
+#[track_caller]
+pub fn wait_rest<T: PartialEq>(what: &str, period: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut last = (look(), Instant::now());
+    wait_for(what, || {
+        let found = look();
+        if found != last.0 {
+            last = (found, Instant::now());
+        }
+        if last.0.is_some() && last.1.elapsed() >= period { last.0.take() } else { None }
+    })
+}
+
 /// Sleeps between two looks of a wait that started at `begin`: from 1 to 20 milliseconds, the longer the wait, the longer the sleep.
 pub(crate) fn pause(begin: Instant) {
     thread::sleep((begin.elapsed() / 16).clamp(Duration::from_millis(1), Duration::from_millis(20)));
