@@ -70,9 +70,9 @@ impl World {
         }
     }
 
-    /// One that does not get ready in time is ended, and only such a one.
+    /// One that does not get ready in time is ended, and only such a one. That is up to its own supervise, whatever is done to others meanwhile.
     fn check_late(&mut self, unit: usize, told: &Told) {
-        let (disturbed, grace) = (self.disturbed(unit), self.grace);
+        let grace = self.grace;
         let target = &mut self.units[unit];
         if !target.rules.late {
             return;
@@ -87,7 +87,8 @@ impl World {
             self.violate(Kind::NotLate, evidence(self));
         } else if target.expect == Expect::Up
             && target.pending.is_none()
-            && known.since.max(disturbed).elapsed() > PATIENCE + LATE_FOR + grace
+            && let Some(supervise) = target.supervise.filter(|supervise| !supervise.doomed)
+            && known.since.max(supervise.since).max(target.disturbed).elapsed() > PATIENCE + LATE_FOR + grace
         {
             // Once for each time.
             self.units[unit].disturbed = Instant::now();
