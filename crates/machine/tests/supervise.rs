@@ -1476,6 +1476,8 @@ impl World {
         let stops = self.hook.as_ref().is_some_and(|hook| hook.script == Script::Stop);
         let goes_on = self.child.is_some() || self.hook.is_some() || self.machine.deadline().is_some();
         let once = (service.want != Want::Up || service.exiting) && (!self.forks_work || self.refuse);
+        // A start that is held back is given up where supervise is to exit.
+        let once = once || (service.exiting && self.missing.is_some());
         let is_known = self.quit || once || self.second.is_some() || is_done || !self.controls.is_empty();
         let is_known = is_known || !self.decided().leftovers.is_empty() || self.decided().gate.is_some();
         assert!(is_known || (goes_on && !stops) == (is_wanted && !has_failed), "what {script:?} has kept waiting");
@@ -3623,4 +3625,23 @@ fn a_start_that_waits_for_another_service_waits_for_what_is_left_of_an_old_copy_
         Happening::HelperEnds,
         Happening::Pass(2 * SECOND),
     ]);
+}
+
+#[test]
+fn a_start_that_was_asked_for_while_finish_runs_is_given_up_if_supervise_leaves_and_it_has_to_wait() {
+    let rules = Rules { finish: true, ..Rules::default() };
+    let world = World::new(Want::Up, false).live(&[
+        Happening::Rules(rules),
+        Happening::Programs(Programs { start: false, up: false, run: true }, true),
+        Happening::Pass(2 * SECOND),
+        Happening::HookDoes(HookDoes::Hangs),
+        Happening::Command(Command::Exit),
+        Happening::ChildEnds,
+        Happening::Command(Command::Replace),
+        Happening::Missing(Some(0)),
+    ]);
+    assert!(!world.quit && world.decided().service.start_due);
+    let world = world.live(&[Happening::HookEnds(0)]);
+    assert_eq!((world.starts.len(), world.decided().gate), (1, None), "nobody knows how long it would be");
+    assert!(!world.quit && world.live(&[Happening::HookEnds(0)]).quit, "`stop` has ended");
 }
