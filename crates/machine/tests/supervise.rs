@@ -3645,3 +3645,23 @@ fn a_start_that_was_asked_for_while_finish_runs_is_given_up_if_supervise_leaves_
     assert_eq!((world.starts.len(), world.decided().gate), (1, None), "nobody knows how long it would be");
     assert!(!world.quit && world.live(&[Happening::HookEnds(0)]).quit, "`stop` has ended");
 }
+
+#[test]
+fn a_script_about_a_copy_that_has_ended_is_about_no_other_below_a_successor() {
+    let world = World::new(Want::Up, false).live(&[
+        Happening::HookDoes(HookDoes::Hangs),
+        Happening::Controls(Scripts::default().with(Command::Kill)),
+        Happening::Command(Command::Kill),
+        Happening::ChildEnds,
+        Happening::Pass(2 * SECOND),
+        Happening::Command(Command::Replace),
+        Happening::Takeover,
+        Happening::Pass(CONTROL_LIMIT),
+    ]);
+    assert_eq!(
+        (world.starts.len(), world.controls.len()),
+        (3, 0),
+        "the kill that the script kept back was for the first"
+    );
+    assert!(world.child.as_ref().is_some_and(|child| child.ended.is_none()));
+}

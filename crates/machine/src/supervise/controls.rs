@@ -11,6 +11,7 @@
 
 use std::num::NonZeroU32;
 
+use svdir::record::About;
 use svdir::{Command, record};
 
 use super::Actions;
@@ -91,11 +92,17 @@ impl Controls {
     pub(super) fn resume(now: Tick, left: &[Option<record::Control>; MOST], copies: [Option<Pid>; 2]) -> Controls {
         // One about a copy that is unknown has nothing to hold back.
         let nobody = Pid(0);
+        let [main, second] = copies;
+        let copy = |about| match about {
+            About::Main => main,
+            About::Second => second,
+            About::Gone => None,
+        };
         let run = |left: record::Control| Run {
             asked: Asked {
                 script: left.script,
                 command: left.command,
-                about: copies[usize::from(left.second)].unwrap_or(nobody),
+                about: copy(left.about).unwrap_or(nobody),
                 behind: left.behind,
             },
             pid: Some(Pid(left.pid.get())),
@@ -176,12 +183,17 @@ impl Controls {
         }
     }
 
-    /// What stands in the record. `main` is the main copy.
-    pub(super) fn record(&self, main: Option<Pid>) -> [Option<record::Control>; MOST] {
+    /// What stands in the record where there are these copies, the main one first.
+    pub(super) fn record(&self, [main, second]: [Option<Pid>; 2]) -> [Option<record::Control>; MOST] {
         self.runs.map(|run| {
             let Run { asked: Asked { script, command, about, behind }, pid, .. } = run?;
             let pid = NonZeroU32::new(pid?.0)?;
-            Some(record::Control { script, command, pid, second: main != Some(about), behind })
+            let about = match Some(about) {
+                about if about == main => About::Main,
+                about if about == second => About::Second,
+                _ => About::Gone,
+            };
+            Some(record::Control { script, command, pid, about, behind })
         })
     }
 }
@@ -244,9 +256,14 @@ mod tests {
     fn a_successor_waits_for_the_same() {
         let mut controls = Controls::default();
         ask(&mut controls, TERM);
-        assert_eq!(controls.record(None), [None; MOST], "it does not run yet");
+        assert_eq!(controls.record([None; 2]), [None; MOST], "it does not run yet");
         controls.started(Tick(1), 0, Pid(9));
-        let left = controls.record(Some(Pid(7)));
-        assert_eq!(Controls::resume(Tick(1), &left, [Some(Pid(7)), None]), controls);
+        let copies = [Some(Pid(7)), None];
+        assert_eq!(Controls::resume(Tick(1), &controls.record(copies), copies), controls);
+        // The copy has ended, and two others run.
+        let others = [Some(Pid(8)), Some(Pid(10))];
+        let mut resumed = Controls::resume(Tick(1), &controls.record(others), others);
+        let about_nobody = Asked { about: Pid(0), ..TERM };
+        assert_eq!(resumed.ended(0), Some(about_nobody), "what was about it is about none of these");
     }
 }

@@ -226,7 +226,7 @@ impl Machine {
             pace: self.life.pace.record(),
             hook: self.life.hook.record(),
             setup: self.life.setup.record(),
-            controls: self.copies.controls.record(self.pid()),
+            controls: self.copies.controls.record([self.pid(), self.copies.second_pid()]),
             over: self.life.over(),
             health: self.main().and_then(|main| main.health.record()),
             leftovers: self.life.leftovers.record(self.life.phase),

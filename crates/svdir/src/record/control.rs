@@ -8,6 +8,17 @@ use crate::Command;
 /// How many run at a time at most.
 pub const CONTROLS: usize = 2;
 
+/// Which copy something is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The main copy.
+    Main,
+    /// The second copy.
+    Second,
+    /// One that has ended.
+    Gone,
+}
+
 /// A script of `control/` that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
@@ -17,8 +28,8 @@ pub struct Control {
     pub command: Command,
     /// The process of the script.
     pub pid: NonZeroU32,
-    /// It is about the second copy.
-    pub second: bool,
+    /// The copy that it is about.
+    pub about: About,
     /// There is a `control/d` to be run behind it.
     pub behind: bool,
 }
@@ -26,16 +37,22 @@ pub struct Control {
 impl Control {
     /// Writes both letters, the pid and flags.
     pub(super) fn encode(self, section: &mut Writer<'_>) {
-        let Control { script, command, pid, second, behind } = self;
+        let Control { script, command, pid, about, behind } = self;
         section.put(&[script.letter(), command.letter()]);
         section.number(pid.get());
-        section.flags([second, behind]);
+        // Before there was the third flag, one that has ended was written as the second.
+        section.flags([about != About::Main, behind, about == About::Gone]);
     }
 
     /// What [`encode`](Control::encode) wrote. `None` if there is no pid, or a letter is not known.
     pub(super) fn decode(section: &mut Fields<'_>) -> Option<Control> {
         let [script, command] = section.array().map(Command::from_letter);
-        let (pid, [second, behind]) = (NonZeroU32::new(section.number()), section.flags());
-        Some(Control { script: script?, command: command?, pid: pid?, second, behind })
+        let (pid, [other, behind, gone]) = (NonZeroU32::new(section.number()), section.flags());
+        let about = match (other, gone) {
+            (_, true) => About::Gone,
+            (true, false) => About::Second,
+            (false, false) => About::Main,
+        };
+        Some(Control { script: script?, command: command?, pid: pid?, about, behind })
     }
 }

@@ -52,7 +52,7 @@ use std::num::NonZeroU32;
 
 use tai::Label;
 
-pub use control::{CONTROLS, Control};
+pub use control::{About, CONTROLS, Control};
 pub use copy::{Born, Copy, Process, Role};
 pub use gate::{Gate, Waited};
 pub use health::Health;
@@ -385,12 +385,12 @@ pub(crate) mod tests {
             group: NonZeroU32::new(pid + 100),
             ..Copy::up(NonZeroU32::new(pid).expect("not 0"))
         };
-        let control = |second| Control {
+        let control = |about| Control {
             script: Command::Term,
             command: Command::Down,
             pid: NonZeroU32::MIN,
-            second,
-            behind: !second,
+            about,
+            behind: about == About::Main,
         };
         let rest = |number| {
             let group = NonZeroU32::new(number).expect("not 0");
@@ -411,7 +411,7 @@ pub(crate) mod tests {
                 pace: Pace { starts: 3, last_exit: Some(Exit::Signal(9)), next: Some(18) },
                 hook: NonZeroU32::new(17).map(Hook::finish),
                 setup: Setup { prepared: true, used: true, kept: false },
-                controls: [Some(control(true)), None],
+                controls: [Some(control(About::Second)), None],
                 over: Some(Over::Often { times: 5, seconds: 60 }),
                 health: Some(Health { pid: NonZeroU32::new(19), fails: 2, since: 20 }),
                 reload: Some(Reload { began: 21, under_way: true }),
