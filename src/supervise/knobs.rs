@@ -107,6 +107,33 @@ impl Presence {
     /// seconds, or in steps of two seconds.
     const BLUR: Duration = Duration::from_secs(3);
 
+    /// What is looked for.
+    const NAMES: [&str; 23] = [
+        names::NOTIFICATION_FD,
+        names::SD_NOTIFY,
+        names::WATCHDOG,
+        names::CHECK,
+        names::SOCKETS,
+        names::CGROUP,
+        names::MAX_DEATH_TALLY,
+        names::HEALTH,
+        names::FINISH,
+        names::FINAL_EXITS,
+        names::BACKOFF,
+        names::MAX_RESTARTS,
+        names::KILL_MODE,
+        names::FLAG_TIMEOUT_KILLPG,
+        names::FLAG_NEWPIDNS,
+        names::FD_STORE,
+        names::START,
+        names::STOP,
+        names::NOTIFY_SCRIPT,
+        names::CONTROL_SCRIPTS,
+        names::DEPENDENCIES,
+        names::WANTS,
+        names::TIMEOUT_READY,
+    ];
+
     /// Looks which files the current directory has.
     pub fn look(&mut self) -> Present {
         if std::mem::replace(&mut self.fresh, true) {
@@ -114,8 +141,17 @@ impl Presence {
         }
         let changed = std::fs::metadata(".").and_then(|directory| directory.modified()).ok();
         if changed.is_none() || changed != self.changed {
+            let listed = sys::names::among(Presence::NAMES);
+            // One that is listed may be a link that leads nowhere. Where nothing is listed, each is looked for.
+            let may_be_there = |name| {
+                let place = Presence::NAMES.iter().position(|&known| known == name);
+                place.zip(listed).is_none_or(|(place, listed)| listed[place])
+            };
             let mut links = false;
             let mut there = |name| {
+                if !may_be_there(name) {
+                    return false;
+                }
                 let found = std::fs::symlink_metadata(name);
                 let is_link = found.as_ref().is_ok_and(|entry| entry.is_symlink());
                 links |= is_link;
@@ -123,8 +159,9 @@ impl Presence {
             };
             // What asks for isolation, or for another service, and cannot be read must not be taken for absent.
             let asked = |name| {
-                let found = std::fs::symlink_metadata(name);
-                found.map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true)
+                may_be_there(name)
+                    && std::fs::symlink_metadata(name)
+                        .map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true)
             };
             let mut present = Present {
                 notification_fd: there(names::NOTIFICATION_FD),

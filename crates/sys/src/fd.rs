@@ -1,10 +1,12 @@
 //! Descriptors: files that are opened without blocking, reads and writes that signals do not interrupt, pipes, FIFOs,
 //! locks.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -73,12 +75,24 @@ pub fn open_write_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) 
     open_at(directory, path, OFlag::O_WRONLY, Mode::empty())
 }
 
-/// Reads a link, with a path relative to an open directory.
+/// Reads a link, with a path relative to an open directory. Unlike nix's function, it takes no memory for the longest path at each call, which musl gets from the kernel
+/// and gives back.
 ///
 /// # Errors
-/// EINVAL if it is none.
+/// EINVAL if it is none, ENAMETOOLONG if its target is longer than a path can be.
 pub fn read_link_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<OsString> {
-    Ok(nix::fcntl::readlinkat(directory, path)?)
+    let mut target = [MaybeUninit::<u8>::uninit(); libc::PATH_MAX as usize];
+    let length = path.with_nix_path(|path| {
+        // SAFETY: the path ends with a NUL, and the kernel writes at most as many bytes as there is room for.
+        unsafe { libc::readlinkat(directory.as_raw_fd(), path.as_ptr(), target.as_mut_ptr().cast(), target.len()) }
+    })?;
+    let length = Errno::result(length)? as usize;
+    if length == target.len() {
+        return Err(Errno::ENAMETOOLONG.into());
+    }
+    // SAFETY: the kernel has just written these bytes.
+    let target: &[u8] = unsafe { std::slice::from_raw_parts(target.as_ptr().cast(), length) };
+    Ok(OsStr::from_bytes(target).to_owned())
 }
 
 /// Opens an existing file for reading and writing.

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// The types of file systems that lie in memory or on a disk of this machine, as proc(5) and filesystems(5) name them. Others ask another machine or another process,
@@ -38,7 +38,7 @@ impl Mounts {
 
     /// Returns the mount in which `path`, which is absolute, lies by its name: the innermost, if it and all around it are local.
     fn local_mount_of(&self, path: &Path) -> Option<&Path> {
-        let around = || self.0.iter().filter(|mount| path.starts_with(&mount.point));
+        let around = || self.0.iter().filter(|mount| lies_below(path, &mount.point));
         let innermost = around().map(|mount| mount.point.as_path()).max_by_key(|point| point.as_os_str().len())?;
         around().all(|mount| mount.is_local).then_some(innermost)
     }
@@ -48,9 +48,9 @@ impl Mounts {
     #[cfg(target_os = "linux")]
     pub fn hold_target_of(&self, path: &Path) -> bool {
         use nix::errno::Errno;
-        use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+        use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
         let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
-        let Ok(target) = readlinkat(AT_FDCWD, path).map(PathBuf::from) else {
+        let Ok(target) = crate::fd::read_link_at(AT_FDCWD, path).map(PathBuf::from) else {
             return false;
         };
         let Some(point) = self.local_mount_of(&target) else {
@@ -74,6 +74,13 @@ impl Mounts {
     pub fn hold_target_of(&self, _path: &Path) -> bool {
         false
     }
+}
+
+/// Returns whether `path` is `point`, or lies below it, by its name. Both are absolute.
+fn lies_below(path: &Path, point: &Path) -> bool {
+    let [path, point] = [path, point].map(|path| path.as_os_str().as_bytes());
+    let rest = path.strip_prefix(point.strip_suffix(b"/").unwrap_or(point));
+    rest.is_some_and(|rest| rest.first().is_none_or(|&first| first == b'/'))
 }
 
 impl Mount {

@@ -3,6 +3,10 @@
 
 use std::ffi::CStr;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::mem::MaybeUninit;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 
 use nix::fcntl::AtFlags;
@@ -55,15 +59,9 @@ impl Names {
     /// Reads the next entries; false at the end.
     #[cfg(target_os = "linux")]
     fn read(&mut self, directory: BorrowedFd<'_>) -> io::Result<bool> {
-        use std::os::fd::AsRawFd;
         self.entries.clear();
-        let room = self.entries.spare_capacity_mut();
-        // SAFETY: the kernel writes at most as many bytes as there is room for.
-        let count = unsafe {
-            libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), room.as_mut_ptr().cast::<u8>(), room.len())
-        };
-        let count = nix::errno::Errno::result(count)? as usize;
-        // SAFETY: it has just written these bytes.
+        let count = entries(directory, self.entries.spare_capacity_mut())?.len();
+        // SAFETY: the kernel has just written these bytes.
         unsafe { self.entries.set_len(count) };
         Ok(count > 0)
     }
@@ -84,6 +82,47 @@ impl Names {
         }
         Ok(())
     }
+}
+
+/// How many bytes of entries are read to learn which names a directory has: some fifty names.
+#[cfg(target_os = "linux")]
+const FEW: usize = 2_048;
+
+/// Which of `names` the current directory has: one look at the directory in place of one for each name. The kernel lets nothing be renamed while it tells, so a file that
+/// is replaced meanwhile is there. `None` if it has more names than are read, or cannot be read: then each is to be looked for.
+#[cfg(target_os = "linux")]
+pub fn among<const N: usize>(names: [&str; N]) -> Option<[bool; N]> {
+    let directory = crate::fd::open_directory(c".").ok()?;
+    let mut room = [MaybeUninit::uninit(); FEW];
+    let mut found = [false; N];
+    let mut left = entries(directory.as_fd(), &mut room).ok()?;
+    while let Some((entry, rest)) = split_entry(left) {
+        let name = CStr::from_bytes_until_nul(entry.get(NAME..)?).ok()?;
+        if let Some(at) = names.iter().position(|known| known.as_bytes() == name.to_bytes()) {
+            found[at] = true;
+        }
+        left = rest;
+    }
+    entries(directory.as_fd(), &mut room).ok()?.is_empty().then_some(found)
+}
+
+/// Which of `names` the current directory has. `None`: each is to be looked for.
+#[cfg(not(target_os = "linux"))]
+pub fn among<const N: usize>(_: [&str; N]) -> Option<[bool; N]> {
+    None
+}
+
+/// The next entries of a directory; none at its end.
+#[cfg(target_os = "linux")]
+fn entries<'a>(directory: BorrowedFd<'_>, room: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the kernel writes at most as many bytes as there is room for.
+    let count = unsafe {
+        libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), room.as_mut_ptr().cast::<u8>(), room.len())
+    };
+    let count = nix::errno::Errno::result(count)? as usize;
+    // SAFETY: it has just written these bytes.
+    Ok(unsafe { std::slice::from_raw_parts(room.as_ptr().cast(), count.min(room.len())) })
 }
 
 /// The names in an open directory that do not begin with a dot, in the order of their bytes, and whether there are more than `most`: then some are left out.
@@ -154,6 +193,7 @@ fn split_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
+    #[cfg(not(target_os = "linux"))]
     use std::os::fd::AsFd;
 
     use super::*;
@@ -168,6 +208,13 @@ mod tests {
         let names = |most| sorted(directory.as_fd(), most).expect("reads");
         assert_eq!(names(3), ([b"a", b"b", b"c"].map(|name| name.to_vec()).to_vec(), false));
         assert_eq!((names(2).0.len(), names(2).1), (2, true));
+    }
+
+    /// The current directory is that of the crate.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_names_of_the_current_directory_are_found_among_others() {
+        assert_eq!(among(["Cargo.toml", "Cargo.tom", "src", ".", ""]), Some([true, false, true, true, false]));
     }
 
     #[test]
