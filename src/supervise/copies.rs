@@ -45,6 +45,8 @@ pub struct Scene<'a> {
     pub machine: &'a Machine,
     /// The record before the start.
     pub now: Record,
+    /// The files that the service directory has.
+    pub present: Present,
     /// The file to which the new process writes its record.
     pub announcer: &'a mut Announcer,
     /// The children of supervise.
@@ -77,13 +79,12 @@ impl Provisions {
     /// # Errors
     /// Why there is one that cannot be opened.
     pub fn prepare(&mut self, scene: &mut Scene<'_>) -> Result<(), Text> {
-        let present = self.presence.look();
-        self.open_sockets(Slot::Main, present, scene)
+        self.open_sockets(Slot::Main, scene.present, scene)
     }
 
     fn try_to_start(&mut self, slot: Slot, scene: &mut Scene<'_>) -> Result<(Outcome, ReadyPipe), Text> {
         let dir = scene.dir;
-        let present = self.presence.look();
+        let present = scene.present;
         let mode = knobs::kill_mode(present, dir, scene.said)?;
         self.open_sockets(slot, present, scene)?;
         let life = prepare_life(present, mode, scene)?;

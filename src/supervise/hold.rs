@@ -97,6 +97,11 @@ impl Hold {
         Ok(Hold { control, control_writer, ok, lock, directory, announcer })
     }
 
+    /// The service directory, if it is open.
+    pub fn directory(&self) -> Option<BorrowedFd<'_>> {
+        self.directory.as_ref().map(AsFd::as_fd)
+    }
+
     /// All descriptors, to be handed over in an upgrade.
     pub fn descriptors(&self) -> impl Iterator<Item = (Key, BorrowedFd<'_>)> {
         let always = [

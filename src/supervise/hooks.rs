@@ -96,12 +96,12 @@ pub fn start_before(script: Script, scene: &mut Scene<'_>) -> Outcome {
 
 /// Starts a script that comes after `run`: for `finish`, about the copy that has ended. If that fails, supervise warns and goes on without it.
 #[inline(never)]
-pub fn start_after(script: Script, present: Present, scene: &mut Scene<'_>) -> Outcome {
+pub fn start_after(script: Script, scene: &mut Scene<'_>) -> Outcome {
     let slot = Slot::Job(Job::Hook(script));
     let name = script.name();
     let mut limit = None;
     if script == Script::Stop {
-        if !present.stop || !is_script(name, scene.dir, scene.said) {
+        if !scene.present.stop || !is_script(name, scene.dir, scene.said) {
             return not_started(slot, NotStarted::Gone);
         }
         limit = knobs::finish_limit(scene.dir, scene.said);

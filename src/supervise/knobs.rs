@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -134,14 +134,14 @@ impl Presence {
         names::TIMEOUT_READY,
     ];
 
-    /// Looks which files the current directory has.
-    pub fn look(&mut self) -> Present {
+    /// Looks which files the current directory has. `directory` is that directory, if it is open. It is not opened here: to close it would take away the mark on it.
+    pub fn look(&mut self, directory: Option<BorrowedFd<'_>>) -> Present {
         if std::mem::replace(&mut self.fresh, true) {
             return self.present;
         }
         let changed = std::fs::metadata(".").and_then(|directory| directory.modified()).ok();
         if changed.is_none() || changed != self.changed {
-            let listed = sys::names::among(Presence::NAMES);
+            let listed = directory.and_then(|directory| sys::names::among(directory, Presence::NAMES));
             // One that is listed may be a link that leads nowhere. Where nothing is listed, each is looked for.
             let may_be_there = |name| {
                 let place = Presence::NAMES.iter().position(|&known| known == name);

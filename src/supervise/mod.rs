@@ -212,7 +212,7 @@ fn go_on<'a>(dir: &'a OsStr, successor: Successor, state: &[u8]) -> anyhow::Resu
     };
     let notify = inherited.take(Key::NOTIFY).map(NotifySocket::inherit).transpose().map(Option::unwrap_or_default);
     let notify = upgrade::without(notify, "the notify socket", dir, &mut said);
-    let present = Presence::default().look();
+    let present = Presence::default().look(hold.directory());
     let resumed = Resumed {
         last_start: last_start(observed.main.born),
         knobs: Knobs {

@@ -29,7 +29,7 @@ use super::gate::{self, Waiting};
 use super::hold::Hold;
 use super::hooks;
 use super::kernel::{Kernel, Outcome, Told, WATCHED, Woken};
-use super::knobs::{GIVEN_UP, health, is_essential, rules};
+use super::knobs::{GIVEN_UP, Present, health, is_essential, rules};
 use super::leftovers::Children;
 use super::neighbours::Neighbours;
 use super::notices::{self, Notices};
@@ -66,6 +66,11 @@ pub struct System<'a> {
 }
 
 impl System<'_> {
+    /// Which files the service directory has.
+    fn present(&mut self) -> Present {
+        self.provisions.presence.look(self.hold.directory())
+    }
+
     /// The processes that are not what a copy has left behind; none where no copy counts as all that descends from it.
     fn own(&self, machine: &Machine) -> Own {
         let overview = machine.overview();
@@ -175,7 +180,7 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn tell(&mut self, notice: Option<notices::Notice>, said: &mut Warnings) {
-        let notice = notice.filter(|_| self.provisions.presence.look().notify);
+        let notice = notice.filter(|_| self.present().notify);
         if let Some(notice) = notice.filter(|_| hooks::is_script(names::NOTIFY_SCRIPT, self.dir, said)) {
             self.notices.tell(notice, self.dir, said);
         }
@@ -247,11 +252,11 @@ impl<'s> Kernel for System<'s> {
         if Scripts::of(command).is_empty() {
             return Scripts::default();
         }
-        controls::find(command, self.provisions.presence.look(), self.dir, said)
+        controls::find(command, self.present(), self.dir, said)
     }
 
     fn rules(&mut self, exit: Exit, said: &mut Warnings) -> Rules {
-        let present = self.provisions.presence.look();
+        let present = self.present();
         let gives_up = exit == Exit::Code(GIVEN_UP) && (present.is_encores() || hooks::has_encores_log());
         rules(present, gives_up, self.dir, said)
     }
@@ -272,22 +277,23 @@ impl<'s> Kernel for System<'s> {
         }
         self.deep = true;
         if slot == Slot::Main && machine.begins_start() {
-            let (present, before) = (self.provisions.presence.look(), self.gate.take());
+            let (present, before) = (self.present(), self.gate.take());
             let stop = gate::look(present, self.dir, machine, &now, before, &mut self.neighbours, said);
             if let Some(gate::Stop { why, text, waiting }) = stop {
                 self.gate = waiting;
                 return Outcome { event: Event::NotStarted(slot, why), seen: None, why: text };
             }
         }
+        let present = self.present();
         let mut scene = Scene {
             dir: self.dir,
             machine,
             now,
+            present,
             announcer: &mut self.hold.announcer,
             children: &mut self.children,
             said,
         };
-        let present = self.provisions.presence.look();
         let next = match slot {
             Slot::Main => machine.next(hooks::programs(present, self.dir, scene.said)),
             Slot::Second | Slot::Job(_) => Next::Run,
@@ -296,9 +302,7 @@ impl<'s> Kernel for System<'s> {
             (Slot::Job(Job::Control(script, place)), _) => {
                 (controls::start(script, place, &mut scene), ReadyPipe::default())
             }
-            (Slot::Job(Job::Hook(script)), _) => {
-                (hooks::start_after(script, present, &mut scene), ReadyPipe::default())
-            }
+            (Slot::Job(Job::Hook(script)), _) => (hooks::start_after(script, &mut scene), ReadyPipe::default()),
             (_, Next::Script(script)) => {
                 let outcome = match self.provisions.prepare(&mut scene) {
                     Ok(()) => hooks::start_before(script, &mut scene),
@@ -328,7 +332,7 @@ impl<'s> Kernel for System<'s> {
     }
 
     fn start_check(&mut self, slot: Slot, about: Pid, said: &mut Warnings) -> Event {
-        let is_gone = matches!(slot, Slot::Job(Job::Health(_))) && !self.provisions.presence.look().health;
+        let is_gone = matches!(slot, Slot::Job(Job::Health(_))) && !self.present().health;
         if is_gone {
             said.over(names::HEALTH);
             return Event::NotStarted(slot, NotStarted::Gone);

@@ -78,7 +78,7 @@ impl Beginning {
         let lives = processes.main.adopted.is_some() || processes.second.adopted.is_some();
         let name = observed.notify.some();
         let notify = if lives { find_socket(name, dir, said) } else { NotifySocket::default() };
-        let present = Presence::default().look();
+        let present = Presence::default().look(None);
         let resumed = Resumed {
             last_start: last_start(observed.main.born),
             knobs: Knobs {

@@ -5,8 +5,6 @@ use std::ffi::CStr;
 use std::io;
 #[cfg(target_os = "linux")]
 use std::mem::MaybeUninit;
-#[cfg(target_os = "linux")]
-use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 
 use nix::fcntl::AtFlags;
@@ -88,14 +86,14 @@ impl Names {
 #[cfg(target_os = "linux")]
 const FEW: usize = 2_048;
 
-/// Which of `names` the current directory has: one look at the directory in place of one for each name. The kernel lets nothing be renamed while it tells, so a file that
-/// is replaced meanwhile is there. `None` if it has more names than are read, or cannot be read: then each is to be looked for.
+/// Which of `names` there are in an open directory: one look at it in place of one for each name. The kernel lets nothing be renamed while it tells, so a file that is
+/// replaced meanwhile is there. `None` if it has more names than are read, or cannot be read: then each is to be looked for.
 #[cfg(target_os = "linux")]
-pub fn among<const N: usize>(names: [&str; N]) -> Option<[bool; N]> {
-    let directory = crate::fd::open_directory(c".").ok()?;
+pub fn among<const N: usize>(directory: BorrowedFd<'_>, names: [&str; N]) -> Option<[bool; N]> {
+    nix::unistd::lseek(directory, 0, nix::unistd::Whence::SeekSet).ok()?;
     let mut room = [MaybeUninit::uninit(); FEW];
     let mut found = [false; N];
-    let mut left = entries(directory.as_fd(), &mut room).ok()?;
+    let mut left = entries(directory, &mut room).ok()?;
     while let Some((entry, rest)) = split_entry(left) {
         let name = CStr::from_bytes_until_nul(entry.get(NAME..)?).ok()?;
         if let Some(at) = names.iter().position(|known| known.as_bytes() == name.to_bytes()) {
@@ -103,12 +101,12 @@ pub fn among<const N: usize>(names: [&str; N]) -> Option<[bool; N]> {
         }
         left = rest;
     }
-    entries(directory.as_fd(), &mut room).ok()?.is_empty().then_some(found)
+    entries(directory, &mut room).ok()?.is_empty().then_some(found)
 }
 
-/// Which of `names` the current directory has. `None`: each is to be looked for.
+/// Which of `names` there are in an open directory. `None`: each is to be looked for.
 #[cfg(not(target_os = "linux"))]
-pub fn among<const N: usize>(_: [&str; N]) -> Option<[bool; N]> {
+pub fn among<const N: usize>(_: BorrowedFd<'_>, _: [&str; N]) -> Option<[bool; N]> {
     None
 }
 
@@ -193,7 +191,6 @@ fn split_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
-    #[cfg(not(target_os = "linux"))]
     use std::os::fd::AsFd;
 
     use super::*;
@@ -210,11 +207,22 @@ mod tests {
         assert_eq!((names(2).0.len(), names(2).1), (2, true));
     }
 
-    /// The current directory is that of the crate.
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_names_of_the_current_directory_are_found_among_others() {
-        assert_eq!(among(["Cargo.toml", "Cargo.tom", "src", ".", ""]), Some([true, false, true, true, false]));
+    fn some_names_are_found_among_others_unless_there_are_too_many() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let directory = fs::File::open(scratch.path()).expect("opens");
+        let found = || among(directory.as_fd(), ["run", "ru", "finish", ".", ""]);
+        for _ in 0..2 {
+            assert_eq!(found(), Some([false, false, false, true, false]));
+        }
+        fs::write(scratch.path().join("run"), "").expect("writes");
+        std::os::unix::fs::symlink("nowhere", scratch.path().join("finish")).expect("links");
+        assert_eq!(found(), Some([true, false, true, true, false]));
+        for number in 0..FEW / 24 {
+            fs::write(scratch.path().join(number.to_string()), "").expect("writes");
+        }
+        assert_eq!(found(), None);
     }
 
     #[test]
