@@ -37,7 +37,7 @@ fn the_pace_doubles_up_to_the_backoff_and_svstat_says_when_the_next_start_is() {
 #[test]
 fn up_in_a_long_pace_starts_at_once() {
     for_each_user(|user| {
-        for letter in ["-u", "-o", "-R"] {
+        testkit::for_each(&["-u", "-o", "-R"], |&letter| {
             let starts_early = || {
                 let service = Service::new(user, ENDS, &[("end", "exit 1"), ("backoff", "1h")]).start();
                 service.wait_svstat("down S seconds, normally up, want up, next start in S seconds");
@@ -51,7 +51,7 @@ fn up_in_a_long_pace_starts_at_once() {
             };
             // A busy machine may not get to the command in time.
             assert!((0..5).any(|_| starts_early()), "{letter}");
-        }
+        });
     });
 }
 

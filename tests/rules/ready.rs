@@ -128,7 +128,7 @@ fn a_service_that_pauses_is_not_judged_and_has_its_time_anew() {
 fn it_holds_over_a_kill_and_an_upgrade_of_supervise() {
     for_each_user(|user| {
         testkit::for_each(&[false, true], |&upgrade| {
-            let mut service = awaited(user, NEVER, "20s", &[]).start();
+            let mut service = awaited(user, NEVER, "10s", &[]).start();
             let pid = service.wait_up();
             if upgrade {
                 assert_eq!(service.wait(&["--reexec"]).code, 0);
@@ -137,9 +137,14 @@ fn it_holds_over_a_kill_and_an_upgrade_of_supervise() {
                 service.supervise();
             }
             assert_eq!(service.wait_up(), pid);
-            wait_ended(&service, pid, "20s");
+            wait_ended(&service, pid, "10s");
         });
-        // It was started where there was no limit, and keeps that.
+    });
+}
+
+#[test]
+fn what_was_started_without_a_limit_has_none_after_a_kill_and_an_upgrade_of_supervise() {
+    for_each_user(|user| {
         let mut service = Service::new(user, LIVES, &[("notification-fd", "7")]).start();
         let pid = service.wait_up();
         service.put("timeout-ready", "100ms");

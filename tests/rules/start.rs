@@ -474,7 +474,8 @@ fn a_start_that_is_replaced_while_it_runs_is_another_one_the_next_time() {
 #[test]
 fn exit_100_is_the_last_one_where_there_is_a_file_of_encore() {
     for_each_user(|user| {
-        for (name, is_final) in [("start", true), ("stop", true), ("notify", true), ("log", true), ("", false)] {
+        let cases = [("start", true), ("stop", true), ("notify", true), ("log", true), ("", false)];
+        testkit::for_each(&cases, |&(name, is_final)| {
             let service = Service::new(user, "echo >>starts; exit 100", &[]);
             if !name.is_empty() {
                 service.scratch.script(format!("web/{name}"), "echo \"$0\" >>ends");
@@ -489,7 +490,7 @@ fn exit_100_is_the_last_one_where_there_is_a_file_of_encore() {
             } else {
                 service.wait_starts(3);
             }
-        }
+        });
     });
 }
 
