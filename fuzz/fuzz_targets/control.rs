@@ -197,13 +197,12 @@ impl World {
 }
 
 /// What the directory says about an end; each byte is one file, and 0 is none.
-fn rules([finish, limit, finals, backoff, times, within, ..]: [u8; 9]) -> Rules {
+fn rules([finish, _, finals, backoff, times, within, ..]: [u8; 9]) -> Rules {
     let seconds = |byte: u8| (byte > 0).then(|| u64::from(byte) * SECOND);
     let codes = format!("{}-255", finals.saturating_sub(1));
     Rules {
         tally: u16::from(finish),
         finish: finish > 0,
-        finish_limit: seconds(limit),
         finals: if finals > 0 { Finals::parse(codes.as_bytes(), |_| None).expect("codes") } else { Finals::default() },
         backoff: seconds(backoff),
         restarts: seconds(within).filter(|_| times > 0).map(|within| Limit { times, within }),

@@ -99,13 +99,10 @@ pub fn start_before(script: Script, scene: &mut Scene<'_>) -> Outcome {
 pub fn start_after(script: Script, scene: &mut Scene<'_>) -> Outcome {
     let slot = Slot::Job(Job::Hook(script));
     let name = script.name();
-    let mut limit = None;
-    if script == Script::Stop {
-        if !scene.present.stop || !is_script(name, scene.dir, scene.said) {
-            return not_started(slot, NotStarted::Gone);
-        }
-        limit = knobs::finish_limit(scene.dir, scene.said);
+    if script == Script::Stop && !(scene.present.stop && is_script(name, scene.dir, scene.said)) {
+        return not_started(slot, NotStarted::Gone);
     }
+    let limit = knobs::finish_limit(scene.dir, scene.said);
     let made = make(script, limit, scene);
     made.iter().for_each(|made| scene.note_written(made));
     match made.and_then(Made::executed) {

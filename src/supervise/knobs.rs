@@ -321,7 +321,6 @@ pub fn rules(present: Present, gives_up: bool, dir: &OsStr, said: &mut Warnings)
     Rules {
         tally: get_if(present.max_death_tally, dir, names::MAX_DEATH_TALLY, "none", most, said).unwrap_or(0),
         finish: present.finish,
-        finish_limit: if present.finish { finish_limit(dir, said) } else { None },
         finals: if gives_up { listed.and(GIVEN_UP) } else { listed },
         backoff,
         restarts: max_restarts(present, backoff, dir, said),

@@ -287,6 +287,25 @@ fn what_was_left_behind_has_its_time_anew_and_is_killed_by_the_next_supervise() 
 }
 
 #[test]
+fn the_finish_that_comes_after_it_is_killed_in_its_time_by_the_next_supervise_too() {
+    for_each_user(|user| {
+        let mut service = helped(user, "group", HELD);
+        service.put("timeout-kill", "10m");
+        service.put("timeout-finish", "200");
+        service.scratch.script("web/finish", "echo finish >>ends; exec sleep 1000");
+        let (run, helper) = (service.wait_up(), helper(&service, None));
+        signal(run, "KILL");
+        wait_left(&service, ", want up");
+        service.kill_supervise();
+        service.supervise();
+        wait_left(&service, ", want up");
+        release(&service, helper);
+        service.wait_starts(2);
+        assert_eq!(service.ends(), "told\nfinish\n");
+    });
+}
+
+#[test]
 fn what_has_ended_while_nobody_supervised_it_leaves_nothing_behind() {
     for_each_user(|user| {
         for mode in ["mixed", "group"] {

@@ -8,7 +8,7 @@ use machine::probe::{FIRST_PAUSE, LIMIT};
 use machine::supervise::controls::{MOST, Scripts};
 use machine::supervise::gate::Held;
 use machine::supervise::health;
-use machine::supervise::hook::{CONTROL_LIMIT, FAILED};
+use machine::supervise::hook::{self, CONTROL_LIMIT, FAILED};
 use machine::supervise::leftovers::PAUSE;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{
@@ -94,6 +94,8 @@ enum Happening {
     HealthEnds(u8),
     /// From now on the end of the service leads to this.
     Rules(Rules),
+    /// How long `finish` and `stop` may take from their next start on, in nanoseconds.
+    FinishLimit(Option<u64>),
     /// From now on what is started has this mode, and makes another process, or none.
     Mode(KillMode, Option<HelperDoes>),
     /// Such a process ends by itself.
@@ -361,6 +363,10 @@ struct World {
     health: health::Settings,
     health_does: CheckDoes,
     rules: Rules,
+    /// How long `finish` and `stop` may take, in nanoseconds.
+    finish_limit: Option<u64>,
+    /// The knobs that the machine knows: of the last command that needs them, or of the beginning of this supervise.
+    known: Knobs,
     /// The service is essential; svscan is an init.
     essential: bool,
     below_init: bool,
@@ -428,6 +434,8 @@ impl World {
             health: health::Settings { interval: 0, ..health::Settings::default() },
             health_does: CheckDoes::Succeeds,
             rules: Rules::default(),
+            finish_limit: Some(hook::LIMIT),
+            known: Knobs::default(),
             essential: false,
             below_init: false,
             missing: None,
@@ -1106,6 +1114,8 @@ impl World {
         let Some(child) = self.child.as_mut().filter(|child| child.pid == about && plain) else {
             return;
         };
+        // What it means to send it is decided when it is sent.
+        child.asked |= Child::is_told_to_end(script, &self.known);
         let ends = matches!(script, Command::Term | Command::Kill);
         (child.ending, child.checked) = (child.ending || ends, child.checked && !ends);
         child.heard = if script == Command::Continue { now } else { child.heard };
@@ -1151,7 +1161,7 @@ impl World {
 
     /// Starts `finish` or `stop`. The machine goes on without one that cannot be executed.
     fn start_hook_behind(&mut self, slot: Slot, script: Script) -> Event {
-        let limit = self.rules.finish_limit;
+        let limit = self.finish_limit;
         match script {
             Script::Finish => {
                 assert_eq!(self.machine.last_exit(), self.last_exit, "it is told something else");
@@ -1276,7 +1286,10 @@ impl World {
             Needs::Nothing => {
                 Knobs { down_signal: NOBODYS, reload_signal: NOBODYS, timeout_kill: Some(1), ..self.knobs }
             }
-            Needs::Signals | Needs::Replacing => self.knobs,
+            Needs::Signals | Needs::Replacing => {
+                self.known = self.knobs;
+                self.knobs
+            }
         };
         let scripts = Scripts::of(command).iter().copied().filter(|script| self.control_scripts.has(*script));
         let controls = scripts.fold(Scripts::default(), Scripts::with);
@@ -1612,6 +1625,7 @@ impl World {
                 }
             }
             Happening::Rules(rules) => self.rules = rules,
+            Happening::FinishLimit(limit) => self.finish_limit = limit,
             Happening::Essential(essential) => self.essential = essential,
             Happening::HookDoes(does) => self.hook_does = does,
             Happening::HookEnds(code) => {
@@ -1814,6 +1828,7 @@ impl World {
             ours,
         };
         self.machine = Machine::resume(self.now, &left.decided, resumed);
+        self.known = self.knobs;
         self.seen = [left.observed.main, left.observed.second];
         self.learn_of_successor(ours, heard);
         // It cannot tell from the record that a process which it finds has not become `run`; nor is there one that has not and lives.
@@ -1871,7 +1886,7 @@ impl World {
         match self.hook.as_ref()?.script {
             Script::Start => None,
             Script::Up => Some(CONTROL_LIMIT),
-            Script::Finish | Script::Stop => self.rules.finish_limit,
+            Script::Finish | Script::Stop => self.finish_limit,
         }
     }
 
@@ -1992,16 +2007,14 @@ fn any_programs() -> impl Strategy<Value = Happening> {
 }
 
 fn any_rules() -> impl Strategy<Value = Rules> {
-    let limit = prop_oneof![3 => (1..5 * SECOND).prop_map(Some), 1 => Just(None)];
     let one = Finals::parse(b"1", |_| None).expect("a code");
     let finals = prop::sample::select(vec![Finals::default(), Finals::default(), Finals::ANY, one]);
     let backoff = prop::option::of(prop_oneof![0..40 * SECOND, Just(100 * SECOND)]);
     let restart_limit = (1..5_u8, 1..20 * SECOND).prop_map(|(times, within)| Limit { times, within });
-    let rules = (0..2_u16, any::<bool>(), limit, finals, backoff, prop::option::of(restart_limit));
-    rules.prop_map(|(tally, finish, finish_limit, finals, backoff, restarts)| Rules {
+    let rules = (0..2_u16, any::<bool>(), finals, backoff, prop::option::of(restart_limit));
+    rules.prop_map(|(tally, finish, finals, backoff, restarts)| Rules {
         tally,
         finish,
-        finish_limit,
         finals,
         backoff,
         restarts,
@@ -2055,6 +2068,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         3 => any_health().prop_map(Happening::Health),
         2 => any_check().prop_map(Happening::HealthDoes),
         3 => any_rules().prop_map(Happening::Rules),
+        1 => prop::option::weighted(0.8, 1..5 * SECOND).prop_map(Happening::FinishLimit),
         1 => any::<bool>().prop_map(Happening::Essential),
         3 => prop::sample::select(&[None, None, Some(0), Some(3 * SECOND)][..]).prop_map(Happening::Missing),
         2 => any_hook().prop_map(Happening::HookDoes),

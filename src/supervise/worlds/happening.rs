@@ -46,6 +46,8 @@ pub enum Happening {
     Patience(u64),
     /// From now on these rules apply to the end of the service.
     Rules(Rules),
+    /// How long `finish` and `stop` may take from their next start on, in nanoseconds.
+    FinishLimit(Option<u64>),
     /// From now on a copy that is started has this mode, and makes another process in its group, or none.
     Mode(KillMode, bool),
     /// Such a process ends by itself.
@@ -190,6 +192,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => new_file.prop_map(Happening::NewFile),
         3 => select(&[0, 1, 125][..]).prop_map(Happening::HookEnds),
         3 => any_rules().prop_map(Happening::Rules),
+        1 => select(&[None, Some(SECOND), Some(5 * SECOND)][..]).prop_map(Happening::FinishLimit),
         1 => any::<bool>().prop_map(Happening::Essential),
         3 => select(&[None, None, Some(0), Some(3 * SECOND)][..]).prop_map(Happening::Missing),
         2 => any_code().prop_map(|code| Happening::ControlEnds(code.max(1))),
@@ -243,13 +246,11 @@ fn any_scripts() -> impl Strategy<Value = Scripts> {
 fn any_rules() -> impl Strategy<Value = Rules> {
     let finals = prop_oneof![3 => Just(Finals::default()), 1 => Just(Finals::ANY)];
     let restarts = prop_oneof![2 => Just(None), 1 => Just(Some(Limit { times: 3, within: 10 * SECOND }))];
-    let finish_limit = select(&[None, Some(SECOND), Some(5 * SECOND)][..]);
     let backoff = select(&[None, Some(4 * SECOND), Some(60 * SECOND)][..]);
-    let rules = (select(&[0, 100][..]), weighted(2.0 / 3.0), finish_limit, finals, backoff, restarts);
-    rules.prop_map(|(tally, finish, finish_limit, finals, backoff, restarts)| Rules {
+    let rules = (select(&[0, 100][..]), weighted(2.0 / 3.0), finals, backoff, restarts);
+    rules.prop_map(|(tally, finish, finals, backoff, restarts)| Rules {
         tally,
         finish,
-        finish_limit,
         finals,
         backoff,
         restarts,

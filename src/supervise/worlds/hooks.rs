@@ -21,7 +21,7 @@ fn limit_of(world: &World, script: Script) -> Option<u64> {
     match script {
         Script::Start => None,
         Script::Up => Some(CONTROL_LIMIT),
-        Script::Finish | Script::Stop => world.rules.finish_limit,
+        Script::Finish | Script::Stop => world.finish_limit,
     }
 }
 

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::panic::resume_unwind;
 
 use machine::supervise::health::Settings;
+use machine::supervise::hook::LIMIT;
 use machine::supervise::{Event, Knobs, Machine, NotStarted, Rules, Slot, Start, Target, Word};
 use machine::{Pid, SECOND, Signal, Tick};
 use svdir::record::handover::{Handover, Key};
@@ -59,6 +60,8 @@ pub struct World {
     pub left: bool,
     pub knobs: Knobs,
     pub rules: Rules,
+    /// How long `finish` and `stop` may take, in nanoseconds.
+    pub finish_limit: Option<u64>,
     /// The mode of a copy that is started, and whether it makes another process.
     pub mode: (KillMode, bool),
     pub scripts: Scripts,
@@ -106,6 +109,7 @@ impl World {
     pub fn mend(&mut self) {
         self.impossible.clear();
         (self.declares, self.watchdog, self.rules) = ([false; 3], 0, Rules::default());
+        self.finish_limit = Some(LIMIT);
         self.mode = (KillMode::Process, false);
         (self.health.interval, self.patience, self.scripts) = (0, 0, Scripts::default());
         self.is_missing(None);
@@ -170,6 +174,7 @@ impl World {
             Happening::HelperEnds => self.end_first(What::Helper, 0),
             Happening::Patience(limit) => self.patience = limit,
             Happening::Rules(rules) => self.rules = rules,
+            Happening::FinishLimit(limit) => self.finish_limit = limit,
             Happening::Essential(essential) => self.essential = essential,
             Happening::Missing(missing) => self.is_missing(missing),
             Happening::Scripts(scripts) => self.scripts = scripts,

@@ -40,8 +40,6 @@ enum State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hook {
     state: State,
-    /// How long it may take, in nanoseconds; for ever if `None`.
-    limit: Option<u64>,
     /// The process group that the copy which has ended has led.
     group: Option<Pid>,
 }
@@ -57,9 +55,9 @@ impl Hook {
         hook
     }
 
-    /// A copy has ended, which has led this process group. A `finish` that is run about that may take so long.
-    pub(super) const fn plan(&mut self, group: Option<Pid>, limit: Option<u64>) {
-        *self = Hook { state: State::Idle, limit, group };
+    /// A copy has ended, which has led this process group.
+    pub(super) const fn plan(&mut self, group: Option<Pid>) {
+        *self = Hook { state: State::Idle, group };
     }
 
     /// The loop starts `finish` or `stop`.
@@ -67,10 +65,9 @@ impl Hook {
         self.state = State::Starting;
     }
 
-    /// It runs, and may take so many nanoseconds where nothing was said before.
+    /// It runs, and may take so many nanoseconds; for ever if `None`.
     pub(super) fn started(&mut self, now: Tick, script: Script, pid: Pid, limit: Option<u64>) {
-        self.limit = self.limit.or(limit);
-        let kill_at = self.limit.map(|limit| now.after(limit));
+        let kill_at = limit.map(|limit| now.after(limit));
         self.state = State::Running { script, pid, kill_at, told: false };
     }
 
@@ -151,10 +148,10 @@ mod tests {
     #[test]
     fn one_that_takes_too_long_is_killed_once() {
         let mut hook = Hook::default();
-        hook.plan(None, Some(7));
+        hook.plan(None);
         hook.begin();
         assert_eq!((hook.pid(), hook.deadline()), (None, None));
-        hook.started(Tick(1), Script::Finish, Pid(9), None);
+        hook.started(Tick(1), Script::Finish, Pid(9), Some(7));
         assert_eq!((hook.deadline(), hook.timeout(Tick(7))), (Some(Tick(8)), None));
         assert_eq!((hook.timeout(Tick(8)), hook.timeout(Tick(9))), (Some((Script::Finish, Pid(9))), None));
         assert_eq!((hook.pid(), hook.deadline()), (Some(Pid(9)), None), "it has not ended yet");
@@ -165,7 +162,7 @@ mod tests {
     #[test]
     fn one_without_a_limit_may_take_for_ever() {
         let mut hook = Hook::default();
-        hook.plan(None, None);
+        hook.plan(None);
         hook.begin();
         hook.started(Tick(1), Script::Finish, Pid(9), None);
         assert_eq!((hook.deadline(), hook.timeout(Tick(u64::MAX))), (None, None));

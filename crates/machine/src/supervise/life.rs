@@ -283,7 +283,7 @@ impl Life {
             None
         };
         self.phase = Phase::Leaving { asked: false, over, finish: main.executed && rules.finish };
-        self.hook.plan(main.leads.then_some(main.pid), rules.finish_limit);
+        self.hook.plan(main.leads.then_some(main.pid));
         if self.leftovers.is_empty() {
             self.run_finish(now, todo);
         } else if main.rest(false, None).is_none() {
@@ -376,7 +376,7 @@ impl Life {
         let stops = is_down && self.setup.rest(self.orders.exiting);
         if stops {
             self.phase = Phase::Stopping { asked: false };
-            self.hook.plan(None, None);
+            self.hook.plan(None);
             self.hook.begin();
             todo.push(Action::Start(Slot::Job(Job::Hook(Script::Stop))));
         }
