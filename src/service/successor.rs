@@ -65,7 +65,8 @@ pub struct Successor {
     /// What messages call the thing that is upgraded.
     subject: Text,
     argv: Vec<CString>,
-    asked: Option<Asked>,
+    /// It is there for a moment in the life of a process that has little memory.
+    asked: Option<Box<Asked>>,
 }
 
 /// A new file that was asked and has not answered yet.
@@ -131,7 +132,7 @@ impl Successor {
             Some(error) => Err(error),
             None => {
                 let pid = Pid(pid.as_raw().unsigned_abs());
-                self.asked = Some(Asked { program, pid, deadline: tick().after(PATIENCE) });
+                self.asked = Some(Box::new(Asked { program, pid, deadline: tick().after(PATIENCE) }));
                 Ok(())
             }
         }
