@@ -29,6 +29,8 @@ struct World {
     dying: Vec<(Pid, Exit)>,
     quit: bool,
     rules: Rules,
+    /// How long a script may take, in nanoseconds.
+    limit: Option<u64>,
     /// How `health` is run; not at all if the interval is 0.
     settings: health::Settings,
     mode: KillMode,
@@ -103,7 +105,7 @@ impl World {
                 };
                 assert!(place.replace(pid).is_none(), "one too many");
                 if matches!(slot, Slot::Job(_)) {
-                    return Some(Event::Started(slot, Start::plain(pid)));
+                    return Some(Event::Started(slot, Start { limit: self.limit, ..Start::plain(pid) }));
                 }
                 self.helped.extend(self.mode.leads().then_some(pid));
                 let (health, mode) = (self.settings.interval, self.mode);
@@ -196,9 +198,13 @@ impl World {
     }
 }
 
+/// A time from a byte; 0 is none.
+fn seconds(byte: u8) -> Option<u64> {
+    (byte > 0).then(|| u64::from(byte) * SECOND)
+}
+
 /// What the directory says about an end; each byte is one file, and 0 is none.
 fn rules([finish, _, finals, backoff, times, within, ..]: [u8; 9]) -> Rules {
-    let seconds = |byte: u8| (byte > 0).then(|| u64::from(byte) * SECOND);
     let codes = format!("{}-255", finals.saturating_sub(1));
     Rules {
         tally: u16::from(finish),
@@ -232,6 +238,7 @@ fuzz_target!(|bytes: &[u8]| {
         dying: Vec::new(),
         quit: false,
         rules: rules(*files),
+        limit: seconds(files[1]),
         settings: settings(*files),
         mode: KillMode::from_number(files[8] % 4),
         stubborn: files[8] >= 128,
