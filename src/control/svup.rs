@@ -1,5 +1,5 @@
 //! `svup`: says by its exit code whether a service is up, and its logger too, as in daemontools-encore. A service is up if it has a process that has
-//! executed `run`, even if that process is paused, or if it is done by its `start` alone. Another script that runs does not count. It neither waits nor prints anything about the state.
+//! executed `run`, even if that process is paused, or if it is done. Another script that runs does not count. It neither waits nor prints anything about the state.
 
 use std::io;
 use std::path::Path;
@@ -64,7 +64,7 @@ fn is_up(dir: &Path) -> anyhow::Result<bool> {
     }
     let status = |verb| text!("unable to ", verb, " ", dir, "/", names::STATUS);
     match client::read() {
-        Ok(facts) => Ok(facts.pid().is_some() || facts.is_set_up()),
+        Ok(facts) => Ok(facts.pid().is_some() || facts.is_done()),
         Err(Unreadable::Open(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(Unreadable::Open(error)) => Err(error).with_context(|| status("open")),
         Err(Unreadable::Read(error)) => Err(error).with_context(|| status("read")),

@@ -62,9 +62,9 @@ impl Facts {
         finish.or_else(|| self.record?.decided.hook.map(|hook| (hook.script, hook.pid)))
     }
 
-    /// Whether it is done by its `start`, which has set up what lasts without a process.
-    pub fn is_set_up(&self) -> bool {
-        self.over() == Some(Over::Done) && self.record.is_some_and(|record| record.decided.setup.kept)
+    /// Whether it is done: by its `start`, by a `run` whose end was final, or as a name for others. So it is ready, without a process.
+    pub fn is_done(&self) -> bool {
+        self.over() == Some(Over::Done)
     }
 
     /// The pid of the supervise that wrote the record, the last mark that it read, and how many bytes of marks it has read.
@@ -141,9 +141,6 @@ impl Facts {
             };
             line.add(&[&doing, &u64::from(second.pid.get())]);
         }
-        if let Some(first) = self.first_failure() {
-            line.add(&[&", unhealthy ", &(first.until(tick) / SECOND), &" seconds"]);
-        }
         if let Some(awaited) = self.awaited() {
             line.add(&[&", waiting for ", &awaited.as_str()]);
         } else if let Some((script, pid)) = self.script() {
@@ -159,6 +156,9 @@ impl Facts {
             line.add(&[&", next start in ", &tick.until(next).div_ceil(SECOND), &" seconds"]);
         } else if let Some(over) = self.over() {
             line.add(&[&", ", &over::clause(over).as_str()]);
+        }
+        if let Some(first) = self.first_failure() {
+            line.add(&[&", unhealthy ", &(first.until(tick) / SECOND), &" seconds"]);
         }
         line
     }

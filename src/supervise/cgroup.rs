@@ -268,12 +268,15 @@ struct Limit {
 fn limits() -> Result<Vec<Limit>, Refusal> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(names::CGROUP)? {
+        let name = entry?.file_name();
+        if name.as_bytes().starts_with(b".") {
+            continue;
+        }
         if names.len() == MOST {
             return Err(io::Error::other("it has more than 1000 files").into());
         }
-        names.push(entry?.file_name());
+        names.push(name);
     }
-    names.retain(|name| !name.as_bytes().starts_with(b"."));
     names.sort();
     let limit = |name: OsString| {
         let file = Path::new(names::CGROUP).join(&name).into_os_string();

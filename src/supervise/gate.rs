@@ -39,6 +39,8 @@ pub struct Waiting {
     /// Something may have changed since the last look.
     pub news: bool,
     tries: u32,
+    /// Since when all that is needed is ready, and something is waited for that is only wanted.
+    wanted_since: Option<Tick>,
 }
 
 impl Waiting {
@@ -72,7 +74,21 @@ pub fn look(
     if present.names_others() {
         return Gate::read(present, dir, neighbours, said).and_then(|gate| gate.look(machine, now, before, said)).err();
     }
+    for prefix in [CYCLE, WATCH, LOOK_AT, MANY, names::DEPENDENCIES, names::WANTS] {
+        said.retain(prefix.as_bytes(), |_| false);
+    }
     None
+}
+
+/// The beginnings of the subjects of warnings, which are followed by the name of another service, or of one of the directories.
+const CYCLE: &str = "cycle ";
+const WATCH: &str = "watch ";
+const LOOK_AT: &str = "look ";
+const MANY: &str = "many ";
+
+/// Forgets the warnings with this beginning about what is not among these names any more.
+fn forget_others<'a>(prefix: &str, said: &mut Warnings, names: impl Iterator<Item = &'a Vec<u8>> + Clone) {
+    said.retain(prefix.as_bytes(), |rest| names.clone().any(|name| name == rest));
 }
 
 /// The gate before one start.
@@ -107,7 +123,11 @@ impl<'a> Gate<'a> {
         } else {
             said.over(names::WANTS);
         }
+        for prefix in [CYCLE, WATCH, LOOK_AT] {
+            forget_others(prefix, said, gate.named.iter().map(|(_, name)| name));
+        }
         if gate.named.is_empty() {
+            said.over(names::DEPENDENCIES);
             return Ok(gate);
         }
         match neighbours.scan(dir) {
@@ -130,8 +150,11 @@ impl<'a> Gate<'a> {
         if more {
             let many = io::Error::other("there are more");
             let text = text!("taking ", MOST as u64, " names in ", self.dir, "/", directory);
-            said.warning([&b"many "[..], directory.as_bytes()].concat(), text, &many);
+            said.warning([MANY, directory].concat(), text, &many);
+        } else {
+            said.over([MANY, directory].concat());
         }
+        forget_others(&[directory, "/"].concat(), said, all.iter());
         for name in all {
             let why = if name == self.own {
                 "it is this service itself"
@@ -159,8 +182,12 @@ impl<'a> Gate<'a> {
         let Some(scan) = self.scan else {
             return Ok(());
         };
-        let (at, tries) = (tick(), before.map_or(0, |before| before.tries));
-        let since = machine.held_since().unwrap_or(at);
+        let (at, tries) = (tick(), before.as_ref().map_or(0, |before| before.tries));
+        // Where there is nothing from before, as in a successor, all of the time counts.
+        let since = match &before {
+            Some(before) => before.wanted_since.unwrap_or(at),
+            None => machine.held_since().unwrap_or(at),
+        };
         let mut others = Others::default();
         for (kind, name) in &self.named {
             let kind = *kind;
@@ -179,7 +206,8 @@ impl<'a> Gate<'a> {
             let tries = if found.settles { tries + 1 } else { 0 };
             let text = shown(name);
             let held = gate::Held { until: found.until, news: now.observed.awaited != text };
-            let waiting = Waiting { _signs: signs, look_at, news: false, tries };
+            let wanted_since = (kind == Kind::Wanted).then_some(since);
+            let waiting = Waiting { _signs: signs, look_at, news: false, tries, wanted_since };
             return Err(Stop { why: NotStarted::Held(held), text, waiting: Some(Box::new(waiting)) });
         }
         Ok(())
@@ -195,7 +223,7 @@ impl<'a> Gate<'a> {
         now: Tick,
         said: &mut Warnings,
     ) -> Finding {
-        let subject = [&b"look "[..], name].concat();
+        let subject = [LOOK_AT.as_bytes(), name].concat();
         let (look, unseen) = match neighbours::look(scan, name) {
             Ok(look) => {
                 said.over(subject);
@@ -232,7 +260,7 @@ impl<'a> Gate<'a> {
         name: &[u8],
         said: &mut Warnings,
     ) -> Option<Tick> {
-        let subject = [&b"watch "[..], name].concat();
+        let subject = [WATCH.as_bytes(), name].concat();
         match &signs.untold {
             Some(error) => {
                 let text = text!(
@@ -265,7 +293,7 @@ impl<'a> Gate<'a> {
         others.seen.clear();
         let needs = |next: &Vec<u8>| others.named_by(scan, next, kind == Kind::Wanted);
         let way = order::back(&self.own, &name.to_vec(), needs, MOST);
-        let subject = [&b"cycle "[..], name].concat();
+        let subject = [CYCLE.as_bytes(), name].concat();
         let Some(way) = way else {
             said.over(subject);
             return false;

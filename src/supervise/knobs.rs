@@ -155,7 +155,9 @@ impl Presence {
                 let found = std::fs::symlink_metadata(name);
                 let is_link = found.as_ref().is_ok_and(|entry| entry.is_symlink());
                 links |= is_link;
-                if is_link { std::fs::metadata(name).is_ok() } else { found.is_ok() }
+                // A file that cannot be reached is there: to read it says why.
+                let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+                if is_link { !std::fs::metadata(name).is_err_and(is_missing) } else { found.is_ok() }
             };
             // What asks for isolation, or for another service, and cannot be read must not be taken for absent.
             let asked = |name| {
@@ -170,7 +172,7 @@ impl Presence {
                 check: there(names::CHECK),
                 timeout_ready: false,
                 sockets: there(names::SOCKETS),
-                cgroup: there(names::CGROUP),
+                cgroup: asked(names::CGROUP),
                 max_death_tally: there(names::MAX_DEATH_TALLY),
                 health: there(names::HEALTH),
                 finish: there(names::FINISH),

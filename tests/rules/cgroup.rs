@@ -216,16 +216,22 @@ fn without_a_cgroup_the_service_is_not_started() {
     service.wait_said("supervise: warning: unable to make a cgroup for web: not a directory\n");
     service.remove("cgroup");
     let first = service.wait_up();
-    // More files than there may be.
+    // A link that leads nowhere asks for limits too.
+    symlink("nowhere", service.scratch.path("web/cgroup")).expect("a link");
     service.put("down", "");
+    signal(first, "KILL");
+    service.wait_svstat("down S seconds, want up, cgroup: file does not exist");
+    service.remove("cgroup");
+    let first = service.wait_up();
+    // More files than there may be.
     service.scratch.mkdir("web/cgroup");
     for number in 0..=1000 {
-        service.scratch.write(format!("web/cgroup/.{number}"), "");
+        service.scratch.write(format!("web/cgroup/x{number}"), "");
     }
     signal(first, "KILL");
     service.wait_svstat("down S seconds, want up, cgroup: it has more than 1000 files");
     for number in 0..=1000 {
-        fs::remove_file(service.scratch.path(format!("web/cgroup/.{number}"))).expect("it is there");
+        fs::remove_file(service.scratch.path(format!("web/cgroup/x{number}"))).expect("it is there");
     }
     let second = service.wait_up();
     // Somebody else, who could kill what lives there, has one of the same name in which a process lives.

@@ -646,6 +646,78 @@ fn several_are_waited_for_one_after_the_other() {
 }
 
 #[test]
+fn the_time_for_what_is_only_wanted_begins_when_all_that_is_needed_is_ready() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", READY, &[("notification-fd", "7")]);
+        site.add("cache", READY, &[("notification-fd", "7"), ("timeout-ready", "2s")]);
+        site.add("web", LIVES, &[("dependencies.d/db", ""), ("wants.d/cache", "")]);
+        ["db", "cache", "web"].iter().for_each(|name| site.start(name));
+        site.wait_waiting("web", "db");
+        holds_for(Duration::from_secs(3), "it waits for what it needs", || site.starts("web") == 0);
+        let begin = Instant::now();
+        site.put("db/go", "");
+        site.wait_up("web");
+        assert!(begin.elapsed() > Duration::from_millis(1500), "{:?}", begin.elapsed());
+    });
+}
+
+#[test]
+fn where_nothing_can_be_watched_it_is_looked_every_five_seconds_which_is_said_once() {
+    if !is_root() {
+        return;
+    }
+    let site = Site::new(User::Ordinary);
+    site.add_needing("web", "db");
+    site.add("db", LIVES, &[]);
+    fs::set_permissions(site.scratch.path("scan"), fs::Permissions::from_mode(0o311)).expect("it is ours");
+    site.start("web");
+    site.wait_waiting("web", "db");
+    let said =
+        "supervise: warning: unable to watch for web what becomes of db, looking every 5 seconds: access denied\n";
+    site.wait_said("web", said);
+    site.start("db");
+    site.wait_up("web");
+    assert_eq!(site.said("web"), said);
+}
+
+#[test]
+fn what_was_said_is_said_again_when_it_comes_back() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add_needing("a", "b");
+        site.add_needing("b", "a");
+        site.start("b");
+        site.start("a");
+        let mut pid = site.is_up_at_once("a");
+        let cycle = "supervise: warning: a: not waiting for b, which waits for a\n";
+        let mut restart = || {
+            signal(pid, "KILL");
+            wait_until("it is started again", || site.wait_up("a") != pid);
+            pid = site.wait_up("a");
+        };
+        fs::remove_file(site.scratch.path("scan/a/dependencies.d/b")).expect("it is there");
+        restart();
+        assert_eq!(site.said("a"), cycle);
+        site.put("a/dependencies.d/b", "");
+        restart();
+        assert_eq!(site.said("a"), cycle.repeat(2));
+        // A file in the place of the directory.
+        let directory = site.scratch.path("scan/a/dependencies.d");
+        let refused = "supervise: warning: unable to start a: dependencies.d: not a directory\n";
+        fs::remove_dir_all(&directory).expect("it is there");
+        for times in 1..=2 {
+            assert_eq!(site.wait(&["-d", "--wait=down"], "a").code, 0);
+            fs::write(&directory, "").expect("it is ours");
+            site.svc("-u", "a");
+            site.wait_said("a", &(cycle.repeat(2) + &refused.repeat(times)));
+            fs::remove_file(&directory).expect("it is there");
+            site.wait_up("a");
+        }
+    });
+}
+
+#[test]
 fn a_cycle_is_said_once_and_broken() {
     for_each_user(|user| {
         for names in [&["a", "b"][..], &["a", "b", "c"]] {
