@@ -167,6 +167,9 @@ fn used() -> Text {
     if let Some(memory) = cgroup.memory() {
         clauses.add(&[&", memory ", &memory, &" bytes"]);
     }
+    if let Some(microseconds) = cgroup.processor_time() {
+        clauses.add(&[&", cpu ", &(microseconds / 1000), &" ms"]);
+    }
     clauses
 }
 

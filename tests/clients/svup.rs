@@ -135,6 +135,20 @@ fn a_run_that_cannot_be_executed_is_not_up() {
 }
 
 #[test]
+fn what_is_done_is_up_whether_start_or_run_has_done_it() {
+    let scratch = Scratch::new();
+    scratch.mkdir("a");
+    scratch.script("a/start", "exit 0");
+    scratch.service("b", "exit 0");
+    scratch.write("b/final-exits", "0");
+    for_each(&["a", "b"], |name| {
+        let _supervise = supervise(&scratch, name);
+        wait_until("it is done", || scratch.run("svstat", &[name]).out().contains(", done"));
+        assert_eq!(scratch.run("svup", &[name]), silent(0), "{name}");
+    });
+}
+
+#[test]
 fn a_finish_that_runs_is_not_the_service() {
     let scratch = Scratch::new();
     scratch.service("a", SLEEPER);

@@ -76,6 +76,9 @@ fn svstat_tells_how_many_processes_live_there() {
     service.wait_up();
     let long = || service.scratch.run("svstat", &["--long", "web"]).out();
     wait_until(&format!("two live there: {}", long()), || long().contains(", processes 2"));
+    let line = long();
+    let used = line.trim_end().split(", cpu ").nth(1).and_then(|rest| rest.strip_suffix(" ms"));
+    assert!(used.is_some_and(|used| used.parse::<u64>().is_ok()), "{line}");
     assert!(!service.svstat().contains("processes"));
     service.svc("-d");
     assert_eq!(service.wait(&["--wait=down"]).code, 0);

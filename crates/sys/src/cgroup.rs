@@ -215,6 +215,11 @@ impl Cgroup {
         number(self.read("memory.current").ok()?.trim_ascii_end())
     }
 
+    /// The processor time that its processes have used, also those that have ended, in microseconds (cpu.stat of the kernel's cgroup-v2.rst). `None` if it is not counted.
+    pub fn processor_time(&self) -> Option<u64> {
+        value_of(&self.read("cpu.stat").ok()?, b"usage_usec")
+    }
+
     /// The processes that live in it and in those that lie in it: in the first thousand of them. One in another namespace, which has no pid here, is not among them.
     pub fn processes(&self) -> io::Result<Vec<Pid>> {
         let mut found = Vec::new();
