@@ -13,6 +13,7 @@ use testkit::{
     Finished, Running, Scratch, finish, holds_for, is_root, needs_program, signal, start, wait_rest, wait_until,
 };
 
+use super::super::deploy::helper;
 use super::service::{LIVES, User, for_each_user, masked};
 use super::world;
 
@@ -715,6 +716,91 @@ fn what_was_said_is_said_again_when_it_comes_back() {
             site.wait_up("a");
         }
     });
+}
+
+#[test]
+fn a_wanted_service_is_coming_while_its_pace_runs_and_is_not_when_it_is_told_to_be_down() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("cache", "exit 1", &[("backoff", "1h"), ("notification-fd", "7")]);
+        site.add("web", LIVES, &[("wants.d/cache", "")]);
+        site.start("cache");
+        site.start("web");
+        site.wait_waiting("web", "cache");
+        site.waits_on("web", "cache");
+        site.svc("-d", "cache");
+        site.is_up_at_once("web");
+    });
+}
+
+#[test]
+fn one_that_does_not_get_ready_in_time_is_waited_for_all_the_same_where_it_is_needed() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", READY, &[("notification-fd", "7"), ("timeout-ready", "200ms")]);
+        site.add_needing("web", "db");
+        site.start("db");
+        site.start("web");
+        wait_until("it was started again and again", || site.starts("db") >= 3);
+        site.wait_waiting("web", "db");
+        site.put("db/timeout-ready", "0");
+        site.put("db/go", "");
+        site.is_up_at_once("web");
+    });
+}
+
+#[test]
+fn being_up_is_enough_where_nothing_says_when_a_service_is_ready_and_one_that_tells_is_waited_for() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("plain", LIVES, &[("warmup", "1h")]);
+        let tells = format!("while [ ! -e go ]; do sleep 0.02; done; {}; {LIVES}", helper::run("tell", "READY=1"));
+        site.add("telling", &tells, &[("sd-notify", "")]);
+        site.add("a", LIVES, &[("dependencies.d/plain", "")]);
+        site.add("b", LIVES, &[]);
+        // An entry may be a link, wherever that leads.
+        site.mkdir("scan/b/dependencies.d");
+        symlink("nowhere", site.scratch.path("scan/b/dependencies.d/telling")).expect("a link");
+        ["plain", "telling", "a", "b"].iter().for_each(|name| site.start(name));
+        site.is_up_at_once("a");
+        site.wait_waiting("b", "telling");
+        site.put("telling/go", "");
+        site.is_up_at_once("b");
+    });
+}
+
+#[test]
+fn one_that_is_told_to_be_down_while_it_waits_to_be_started_again_takes_down_what_start_has_set_up() {
+    for_each_user(|user| {
+        let site = Site::new(user);
+        site.add("db", LIVES, &[]);
+        site.add("web", LIVES, &[("dependencies.d/db", ""), ("ends", "")]);
+        for script in ["start", "stop"] {
+            site.scratch.script(format!("scan/web/{script}"), &format!("echo {script} >>ends"));
+        }
+        site.start("db");
+        site.start("web");
+        let pid = site.wait_up("web");
+        assert_eq!(site.wait(&["-d", "--wait=down"], "db").code, 0);
+        signal(pid, "KILL");
+        site.wait_svstat("web", &format!("{DOWN}, waiting for db"));
+        assert_eq!(site.scratch.text("scan/web/ends"), "start\n");
+        assert_eq!(site.wait(&["-d", "--wait=down"], "web").code, 0);
+        assert_eq!(site.scratch.text("scan/web/ends"), "start\nstop\n");
+    });
+}
+
+#[test]
+fn of_ten_thousand_names_a_thousand_are_waited_for() {
+    let site = Site::new(User::Own);
+    site.add("web", LIVES, &[]);
+    let directory = site.mkdir("scan/web/dependencies.d");
+    (0..10_000).for_each(|number| fs::write(directory.join(number.to_string()), "").expect("a file"));
+    site.start("web");
+    wait_until("it waits for one of them", || site.svstat("web").starts_with(&format!("{DOWN}, waiting for ")));
+    assert_eq!(site.said("web"), "supervise: warning: taking 1000 names in web/dependencies.d: there are more\n");
+    fs::remove_dir_all(&directory).expect("it is there");
+    site.wait_up("web");
 }
 
 #[test]
