@@ -15,7 +15,7 @@ fn copy(scratch: &Scratch) {
         let dir = Path::new("rules").join(service.file_name());
         scratch.mkdir(&dir);
         copy_files(&service.path(), &scratch.path(&dir));
-        for below in ["cgroup", "control", "dependencies.d"] {
+        for below in ["cgroup", "control", "dependencies.d", "wants.d"] {
             let from = service.path().join(below);
             if from.exists() {
                 copy_files(&from, &scratch.mkdir(dir.join(below)));
@@ -88,6 +88,13 @@ fn each_service_of_the_examples_does_what_it_says() {
     wait_up(&scratch, "rules/drain");
     assert_eq!(scratch.run("svc", &["-d", "--wait=down", "rules/drain"]).code, 0);
     assert_eq!(scratch.text("rules/drain/last"), "drained\n");
+    wait_up(&scratch, "rules/page");
+    // Whatever they leave behind, they are started again.
+    for name in ["lease", "pool", "peer", "escape", "balance"] {
+        let first = wait_up(&scratch, &format!("rules/{name}"));
+        svc(&scratch, "-t", &format!("rules/{name}"));
+        wait_until(&format!("{name} is started again"), || wait_up(&scratch, &format!("rules/{name}")) != first);
+    }
     let first = wait_up(&scratch, "rules/health");
     scratch.write("rules/health/sick", "");
     wait_until("it is started again", || wait_up(&scratch, "rules/health") != first);
