@@ -156,3 +156,17 @@ fn a_real_time_signal_can_end_it_by_its_name_or_number() {
         assert_eq!(scratch.text("supervise.err"), "", "{knob}");
     }
 }
+
+#[test]
+fn a_real_time_signal_can_be_the_one_to_read_the_configuration_again() {
+    for knob in ["RTMIN+3", "37"] {
+        let scratch = Scratch::new();
+        scratch.service("a", "trap 'echo got' 37; echo start; while :; do sleep 1000 & wait; done");
+        scratch.write("a/reload-signal", knob);
+        let _supervise = supervise(&scratch);
+        wait_told(&scratch, "start");
+        svc(&scratch, "--reload", "a");
+        wait_told(&scratch, "got");
+        assert_eq!(scratch.text("supervise.err"), "", "{knob}");
+    }
+}

@@ -168,6 +168,8 @@ fn wrong_usage_is_100() {
     for words in [&["--grace", "x", "scan"][..], &["--exit-with"], &["--init", "--no-such-option"]] {
         assert_eq!(scratch.run("svscan", words).code, 100, "{words:?}");
     }
+    let said = scratch.run("svscan", &["--exit-with"]).err();
+    assert!(said.starts_with("svscan: option requires an argument --exit-with\n"), "{said}");
 }
 
 #[test]
