@@ -13,6 +13,7 @@ mod finals;
 mod finish;
 mod finish_left_behind;
 mod health;
+mod hooks;
 mod kill_mode;
 mod kill_tree;
 mod nonsense;
