@@ -7,8 +7,8 @@ use testkit::signal;
 
 use super::service::{LIVES, Service, User, for_each_user};
 
-/// The files with a value, and what supervise takes where it cannot use one. Those of `health` are read when there is one, and have a test of their own.
-const KNOBS: [(&str, &str); 11] = [
+/// The files with a value, and what supervise takes where it cannot use one. `health-fails` is read when `health` has failed, and has tests of its own.
+const KNOBS: [(&str, &str); 14] = [
     ("down-signal", "TERM"),
     ("reload-signal", "HUP"),
     ("timeout-kill", "none"),
@@ -20,13 +20,27 @@ const KNOBS: [(&str, &str); 11] = [
     ("backoff", "1s"),
     ("max-restarts", "no limit"),
     ("max-death-tally", "none"),
+    ("fd-store", "none"),
+    ("watchdog", "none"),
+    ("health-interval", "30s"),
 ];
+
+/// Makes a service that has what is needed for all of these files to be read.
+fn reader(user: User) -> Service {
+    let service = Service::finishing(user, LIVES, "exit 0");
+    service.put("sd-notify", "");
+    for script in ["check", "health"] {
+        service.scratch.script(format!("web/{script}"), "exit 0");
+    }
+    service
+}
 
 /// Makes what stands for a value, at this place.
 type Nonsense = fn(&Service, &str);
 
-const NONSENSE: [(&str, Nonsense); 7] = [
+const NONSENSE: [(&str, Nonsense); 8] = [
     ("nothing", |service, name| service.put(name, "")),
+    ("a negative number", |service, name| service.put(name, "-5")),
     ("NULs", |service, name| service.put(name, "\0\0\0")),
     ("two values", |service, name| service.put(name, "1 2")),
     ("two lines", |service, name| service.put(name, "1\n2\n")),
@@ -59,7 +73,7 @@ fn live(service: &Service) {
 fn the_same_nonsense_in_every_file_is_told_once_for_each() {
     for_each_user(|user| {
         testkit::for_each(&NONSENSE, |(what, make)| {
-            let service = Service::finishing(user, LIVES, "exit 0");
+            let service = reader(user);
             for (name, _) in KNOBS {
                 make(&service, name);
             }
@@ -79,7 +93,7 @@ fn the_same_nonsense_in_every_file_is_told_once_for_each() {
 #[test]
 fn a_link_that_leads_nowhere_is_no_file() {
     for_each_user(|user| {
-        let service = Service::finishing(user, LIVES, "exit 0");
+        let service = reader(user);
         for (name, _) in KNOBS {
             symlink("nowhere", service.scratch.path("web").join(name)).expect("a link");
         }
@@ -89,19 +103,28 @@ fn a_link_that_leads_nowhere_is_no_file() {
     });
 }
 
+/// Makes what nobody may read.
+fn forbid(service: &Service, name: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    service.put(name, "1");
+    let path = service.scratch.path("web").join(name);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("it is ours");
+}
+
+/// Returns whether the user may read what nobody may.
+fn reads_everything(user: User) -> bool {
+    user == User::Own && testkit::is_root()
+}
+
 #[test]
 fn what_nobody_may_read_is_told_once_for_each() {
-    use std::os::unix::fs::PermissionsExt;
     for_each_user(|user| {
-        if user == User::Own && testkit::is_root() {
-            // Root may read everything.
+        if reads_everything(user) {
             return;
         }
-        let service = Service::finishing(user, LIVES, "exit 0");
+        let service = reader(user);
         for (name, _) in KNOBS {
-            service.put(name, "1");
-            let path = service.scratch.path("web").join(name);
-            fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("it is ours");
+            forbid(&service, name);
         }
         let service = service.start();
         live(&service);
@@ -109,5 +132,55 @@ fn what_nobody_may_read_is_told_once_for_each() {
             let line = format!("supervise: warning: unable to use web/{name}, taking {default}: access denied");
             assert_eq!(service.said().lines().filter(|said| *said == line).count(), 1, "{}", service.said());
         }
+    });
+}
+
+/// Makes a service that `health` finds unhealthy.
+fn unhealthy(user: User) -> Service {
+    let service = Service::new(user, LIVES, &[("health-interval", "100ms")]);
+    service.scratch.script("web/health", "exit 1");
+    service
+}
+
+#[test]
+fn with_nonsense_for_health_fails_three_failures_are_enough() {
+    for_each_user(|user| {
+        testkit::for_each(&NONSENSE, |(what, make)| {
+            let service = unhealthy(user);
+            make(&service, "health-fails");
+            let service = service.start();
+            service.wait_starts(3);
+            let said = service.said();
+            let mut lines = said.lines();
+            let first = lines.next().unwrap_or_default();
+            assert!(
+                first.starts_with("supervise: warning: unable to use web/health-fails, taking 3: "),
+                "{what}: {said}"
+            );
+            let ended = "supervise: warning: web/health has failed 3 times in a row, ending pid ";
+            assert!(lines.all(|line| line.starts_with(ended)), "{what}: {said}");
+        });
+    });
+}
+
+#[test]
+fn a_health_fails_that_leads_nowhere_or_that_nobody_may_read_is_three() {
+    for_each_user(|user| {
+        testkit::for_each(&[true, false], |&leads_nowhere| {
+            let service = unhealthy(user);
+            let mut begin = String::new();
+            if leads_nowhere {
+                symlink("nowhere", service.scratch.path("web/health-fails")).expect("a link");
+            } else if reads_everything(user) {
+                return;
+            } else {
+                forbid(&service, "health-fails");
+                begin += "supervise: warning: unable to use web/health-fails, taking 3: access denied\n";
+            }
+            let service = service.start();
+            service.wait_starts(2);
+            begin += "supervise: warning: web/health has failed 3 times in a row, ending pid ";
+            assert!(service.said().starts_with(&begin), "{}", service.said());
+        });
     });
 }
