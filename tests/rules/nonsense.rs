@@ -2,10 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use testkit::signal;
+use testkit::{Scratch, holds_for, lives, signal, wait_until};
 
 use super::service::{LIVES, Service, User, for_each_user};
+use super::world::{svstat, wait_up};
 
 /// The files with a value, and what supervise takes where it cannot use one. `health-fails` is read when `health` has failed, and has tests of its own.
 const KNOBS: [(&str, &str); 14] = [
@@ -181,6 +186,93 @@ fn a_health_fails_that_leads_nowhere_or_that_nobody_may_read_is_three() {
             service.wait_starts(2);
             begin += "supervise: warning: web/health has failed 3 times in a row, ending pid ";
             assert!(service.said().starts_with(&begin), "{}", service.said());
+        });
+    });
+}
+
+#[test]
+fn an_essential_of_any_kind_counts_and_a_link_that_leads_nowhere_is_none() {
+    let kinds: [(&str, fn(&Path)); 4] = [
+        ("a directory", |path| fs::create_dir(path).expect("a directory")),
+        ("a FIFO", |path| sys::fd::make_fifo(path).expect("a FIFO")),
+        ("a link to a directory", |path| symlink(".", path).expect("a link")),
+        ("a dangling link", |path| symlink("nowhere", path).expect("a link")),
+    ];
+    testkit::for_each(&kinds, |(kind, make)| {
+        let scratch = Scratch::new();
+        scratch.service("scan/web", "until [ -e go ]; do sleep 0.02; done; exit 7");
+        scratch.write("scan/web/final-exits", "any");
+        make(&scratch.path("scan/web/essential"));
+        let mut svscan = scratch.start("svscan", "svscan", &["--init", "scan"]);
+        wait_up(&scratch, "scan/web");
+        scratch.write("scan/web/go", "");
+        let said = "supervise: warning: not starting web again: exited 7\n";
+        if *kind == "a dangling link" {
+            let is_failed = || svstat(&scratch, "scan/web").ends_with(", failed: exited 7");
+            wait_until("it has failed", || is_failed() && scratch.text("svscan.err") == said);
+            holds_for(Duration::from_secs(1), "svscan stays", || lives(svscan.pid()));
+        } else {
+            assert_eq!(svscan.end(), 7);
+        }
+        assert_eq!(scratch.text("svscan.err"), said);
+    });
+}
+
+/// Does this again and again in another thread while `test` runs.
+fn meanwhile(again: impl Fn() + Sync, test: impl FnOnce()) {
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                again();
+            }
+        });
+        let _over = Over(&over);
+        test();
+    });
+}
+
+#[test]
+fn a_knob_that_changes_all_the_time_is_never_worse_than_none() {
+    let knobs = [("timeout-kill", "60s", "none"), ("backoff", "1s", "1s")];
+    for_each_user(|user| {
+        testkit::for_each(&knobs, |&(name, value, default)| {
+            testkit::for_each(&[true, false], |&in_place| {
+                let service = Service::new(user, LIVES, &[(name, value)]).start();
+                let path = service.scratch.path("web").join(name);
+                let change = || {
+                    if in_place {
+                        // As long without a value as with one, so that supervise finds both.
+                        for contents in ["", value] {
+                            fs::write(&path, contents).expect("it is ours");
+                            thread::sleep(Duration::from_millis(2));
+                        }
+                    } else {
+                        service.put(name, value);
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                };
+                meanwhile(change, || {
+                    for _ in 0..8 {
+                        let run = service.wait_up();
+                        if name == "timeout-kill" {
+                            service.svc("-r");
+                        } else {
+                            signal(run, "KILL");
+                        }
+                        service.wait_restart(run);
+                    }
+                });
+                let empty = format!("supervise: warning: unable to use web/{name}, taking {default}: it is empty");
+                let said = service.said();
+                assert!(said.lines().all(|line| in_place && line == empty), "{said}");
+            });
         });
     });
 }
