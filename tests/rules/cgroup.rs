@@ -209,6 +209,112 @@ fn a_limit_that_cannot_be_set_holds_the_start_back() {
     assert_eq!(service.starts(), 1);
 }
 
+/// Makes a service that is down, and its place.
+fn waiting() -> Option<(Place, Service)> {
+    let place = Place::new(User::Own)?;
+    let service = Service::new(User::Own, LIVES, &[("down", "")]).start();
+    place.take(service.record().observed.supervise.pid);
+    Some((place, service))
+}
+
+#[test]
+fn what_is_no_file_in_it_holds_the_start_back() {
+    let Some((place, service)) = waiting() else {
+        return;
+    };
+    let path = service.scratch.mkdir("web/cgroup").join("none.max");
+    fs::create_dir(&path).expect("a directory");
+    service.svc("-u");
+    service.wait_svstat("down S seconds, want up, cgroup/none.max: is a directory");
+    fs::remove_dir(&path).expect("it is empty");
+    let first = service.wait_up();
+    // Nobody writes to it.
+    sys::fd::make_fifo(&path).expect("a FIFO");
+    signal(first, "KILL");
+    service.wait_svstat("down S seconds, want up, cgroup/none.max: it is empty");
+    fs::remove_file(&path).expect("it is there");
+    service.wait_restart(first);
+    let said = ["is a directory", "it is empty"]
+        .map(|why| format!("supervise: warning: unable to set web/cgroup/none.max: {why}\n"));
+    service.wait_starts(2);
+    assert_eq!(service.said(), said.concat());
+    assert_eq!(cgroup_of(service.wait_up()).parent(), Some(place.service().path()));
+}
+
+#[test]
+fn nothing_but_the_names_and_values_of_limits_leads_anywhere() {
+    let Some((place, service)) = waiting() else {
+        return;
+    };
+    service.scratch.mkdir("web/cgroup");
+    let no_controller = "there is no such controller here";
+    is_held_back(&service, "a..b", "1", no_controller);
+    is_held_back(&service, "none..", "../1", no_controller);
+    is_held_back(&service, "none.max", "../../cgroup.procs", no_controller);
+    is_held_back(&service, "none", "1\0002", "file does not exist");
+    is_held_back(&service, "none.max", "1\0002", no_controller);
+    if place.cgroup.controllers().expect("they are told").iter().any(|controller| controller == b"pids") {
+        is_held_back(&service, "pids.max", "../1", "invalid argument");
+    }
+    // A dot comes first.
+    for name in ["..x", "...", "..cgroup.kill"] {
+        service.scratch.write(Path::new("web/cgroup").join(name), "1");
+    }
+    let before = service.said();
+    service.svc("-u");
+    service.wait_up();
+    assert_eq!(service.said(), before);
+}
+
+#[test]
+fn a_link_in_its_place_leads_to_another_directory() {
+    let Some((place, service)) = waiting() else {
+        return;
+    };
+    // What lies above the service directory, of which this is the first file, holds no limits.
+    service.scratch.write("above", "");
+    let link = service.scratch.path("web/cgroup");
+    symlink("..", &link).expect("a link");
+    service.svc("-u");
+    service.wait_svstat("down S seconds, want up, cgroup/above: it is empty");
+    service.wait_said("supervise: warning: unable to set web/cgroup/above: it is empty\n");
+    service.scratch.write("beside", "");
+    service.scratch.write("above", "1");
+    service.wait_svstat("down S seconds, want up, cgroup/beside: it is empty");
+    assert_eq!((service.starts(), place.names()), (0, Vec::new()));
+    fs::remove_file(&link).expect("it is there");
+    service.wait_up();
+    let said =
+        ["above", "beside"].map(|name| format!("supervise: warning: unable to set web/cgroup/{name}: it is empty\n"));
+    assert_eq!(service.said(), said.concat());
+}
+
+#[test]
+fn a_thousand_files_are_read_and_one_more_is_too_many() {
+    let Some((_place, service)) = waiting() else {
+        return;
+    };
+    service.scratch.mkdir("web/cgroup");
+    for number in 0..1000 {
+        service.scratch.write(format!("web/cgroup/none.{number:04}"), "1");
+    }
+    is_held_back(&service, "none.0000", "1", "there is no such controller here");
+    // That one is gone: again there are a thousand, and then one more.
+    service.scratch.write("web/cgroup/none.1000", "1");
+    service.svc("-u");
+    service.wait_svstat("down S seconds, want up, cgroup/none.0001: there is no such controller here");
+    service.scratch.write("web/cgroup/none.1001", "1");
+    service.wait_svstat("down S seconds, want up, cgroup: it has more than 1000 files");
+    service.svc("-d");
+    service.wait_svstat("down S seconds, cgroup: it has more than 1000 files");
+    for number in 1..=1001 {
+        fs::remove_file(service.scratch.path(format!("web/cgroup/none.{number:04}"))).expect("it is there");
+    }
+    service.svc("-u");
+    service.wait_up();
+    assert_eq!(service.said().lines().count(), 3, "{}", service.said());
+}
+
 #[test]
 fn without_a_cgroup_the_service_is_not_started() {
     let Some(place) = Place::new(User::Own) else {
