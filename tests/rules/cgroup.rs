@@ -251,8 +251,8 @@ fn nothing_but_the_names_and_values_of_limits_leads_anywhere() {
     is_held_back(&service, "a..b", "1", no_controller);
     is_held_back(&service, "none..", "../1", no_controller);
     is_held_back(&service, "none.max", "../../cgroup.procs", no_controller);
-    is_held_back(&service, "none", "1\0002", "file does not exist");
-    is_held_back(&service, "none.max", "1\0002", no_controller);
+    is_held_back(&service, "none", "1\x002", "file does not exist");
+    is_held_back(&service, "none.max", "1\x002", no_controller);
     if place.cgroup.controllers().expect("they are told").iter().any(|controller| controller == b"pids") {
         is_held_back(&service, "pids.max", "../1", "invalid argument");
     }

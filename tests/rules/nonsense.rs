@@ -190,9 +190,12 @@ fn a_health_fails_that_leads_nowhere_or_that_nobody_may_read_is_three() {
     });
 }
 
+/// Makes what stands for a file, at this path.
+type Stands = fn(&Path);
+
 #[test]
 fn an_essential_of_any_kind_counts_and_a_link_that_leads_nowhere_is_none() {
-    let kinds: [(&str, fn(&Path)); 4] = [
+    let kinds: [(&str, Stands); 4] = [
         ("a directory", |path| fs::create_dir(path).expect("a directory")),
         ("a FIFO", |path| sys::fd::make_fifo(path).expect("a FIFO")),
         ("a link to a directory", |path| symlink(".", path).expect("a link")),
