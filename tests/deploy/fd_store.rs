@@ -210,21 +210,29 @@ fn what_is_removed_does_not_come_back() {
 
 #[test]
 fn without_the_file_nothing_is_kept() {
-    for most in [None, Some("0"), Some("257"), Some("many")] {
+    let range = "not a number from 1 to 256";
+    let cases = [
+        (None, ""),
+        (Some("0"), range),
+        (Some("257"), range),
+        (Some("many"), "not a number"),
+        (Some(""), "it is empty"),
+        (Some("-1"), "negative number"),
+        (Some("2 3"), "it holds a blank or a second line"),
+        (Some("3\0"), "not a number"),
+        (Some("99999999999999999999"), "too large"),
+    ];
+    testkit::for_each(&cases, |&(most, why)| {
         let parking = Parking::new(most);
         let before = parking.open("one");
         parking.order("keep conn one two");
         parking.order("many conn one 300");
         assert_eq!(parking.open("one"), before);
         assert_eq!(parking.given_after("-t"), [""; 0]);
-        let line = match most {
-            None => "",
-            Some("many") => "supervise: warning: unable to use a/fd-store, taking none: not a number\n",
-            Some(_) => "supervise: warning: unable to use a/fd-store, taking none: not a number from 1 to 256\n",
-        };
-        assert_eq!(parking.errors(), line);
+        let line = most.map(|_| format!("supervise: warning: unable to use a/fd-store, taking none: {why}\n"));
+        assert_eq!(parking.errors(), line.unwrap_or_default());
         assert!(!parking.is_listed());
-    }
+    });
 }
 
 #[test]
