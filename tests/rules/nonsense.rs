@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -221,28 +221,17 @@ fn an_essential_of_any_kind_counts_and_a_link_that_leads_nowhere_is_none() {
     });
 }
 
-/// Does this again and again in another thread while `test` runs.
-fn meanwhile(again: impl Fn() + Sync, test: impl FnOnce()) {
-    struct Over<'a>(&'a AtomicBool);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let over = AtomicBool::new(false);
+/// Calls `test` with what makes another thread do this many times over, beside what `test` does next.
+fn meanwhile(again: impl Fn() + Send, test: impl FnOnce(Sender<()>)) {
     thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                again();
-            }
-        });
-        let _over = Over(&over);
-        test();
+        let (begin, begins) = mpsc::channel();
+        scope.spawn(move || begins.iter().for_each(|()| (0..500).for_each(|_| again())));
+        test(begin);
     });
 }
 
 #[test]
-fn a_knob_that_changes_all_the_time_is_never_worse_than_none() {
+fn a_knob_that_changes_while_it_is_read_is_never_worse_than_none() {
     let knobs = [("timeout-kill", "60s", "none"), ("backoff", "1s", "1s")];
     for_each_user(|user| {
         testkit::for_each(&knobs, |&(name, value, default)| {
@@ -251,19 +240,16 @@ fn a_knob_that_changes_all_the_time_is_never_worse_than_none() {
                 let path = service.scratch.path("web").join(name);
                 let change = || {
                     if in_place {
-                        // As long without a value as with one, so that supervise finds both.
-                        for contents in ["", value] {
-                            fs::write(&path, contents).expect("it is ours");
-                            thread::sleep(Duration::from_millis(2));
-                        }
+                        // Whoever reads in between finds nothing.
+                        ["", value].iter().for_each(|contents| fs::write(&path, contents).expect("it is ours"));
                     } else {
                         service.put(name, value);
-                        thread::sleep(Duration::from_millis(1));
                     }
                 };
-                meanwhile(change, || {
+                meanwhile(change, |begin| {
                     for _ in 0..8 {
                         let run = service.wait_up();
+                        begin.send(()).expect("it listens");
                         if name == "timeout-kill" {
                             service.svc("-r");
                         } else {
