@@ -7,7 +7,8 @@
 //! | lapsed | the start has passed, and was refused or could not fork; it is tried again later | as held |
 //!
 //! The loop looks when it is to make the first process of a start, so a service whose directory names no other costs nothing here. What a look has found is judged by
-//! [`wait`]. The time that one which is only wanted may take counts from when the start was first held back, however often it is looked or refused meanwhile.
+//! [`wait`]. The time that one which is only wanted may take counts from when the loop finds that all which is needed is ready, however often it is looked meanwhile; for a
+//! start that was refused for another reason, and below a successor, from when the start was first held back.
 
 use svdir::record;
 
@@ -44,7 +45,7 @@ pub enum Found {
 pub enum Wait {
     /// Not at all.
     No,
-    /// Until it has waited so many nanoseconds in all.
+    /// Until it has waited so many nanoseconds for what is only wanted.
     For(u64),
     /// Until it is ready.
     Ever,
