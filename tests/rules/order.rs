@@ -668,7 +668,6 @@ fn where_nothing_can_be_watched_it_is_looked_every_five_seconds_which_is_said_on
     // Root may read everything.
     let site = Site::new(if is_root() { User::Ordinary } else { User::Own });
     site.add_needing("web", "db");
-    site.add("db", LIVES, &[]);
     let allow = |mode| {
         let permissions = fs::Permissions::from_mode(mode);
         fs::set_permissions(site.scratch.path("scan"), permissions).expect("it is ours");
@@ -679,6 +678,7 @@ fn where_nothing_can_be_watched_it_is_looked_every_five_seconds_which_is_said_on
     let said =
         "supervise: warning: unable to watch for web what becomes of db, looking every 5 seconds: access denied\n";
     site.wait_said("web", said);
+    site.add("db", LIVES, &[]);
     site.start("db");
     site.wait_up("web");
     assert_eq!(site.said("web"), said);
