@@ -56,3 +56,24 @@ impl Control {
         Some(Control { script: script?, command: command?, pid: pid?, about, behind })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sections::Sections;
+    use super::*;
+
+    #[test]
+    fn the_copy_that_it_is_about_is_the_main_one_the_second_or_gone() {
+        for (about, flags) in [(About::Main, 0), (About::Second, 1), (About::Gone, 5)] {
+            let pid = NonZeroU32::new(0x0102).expect("not 0");
+            let control = Control { script: Command::Term, command: Command::Down, pid, about, behind: false };
+            let mut bytes = [0; 16];
+            let mut writer = Writer::new(&mut bytes);
+            writer.section(9, |section| control.encode(section));
+            let length = writer.finish().expect("room");
+            let fields = || Sections(&bytes[..length]).next().expect("one").expect("whole").1;
+            assert_eq!(fields().rest(), [b't', b'd', 2, 1, 0, 0, flags]);
+            assert_eq!(Control::decode(&mut fields()), Some(control));
+        }
+    }
+}
