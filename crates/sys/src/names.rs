@@ -35,33 +35,8 @@ impl Names {
 
     /// Calls `take` for each name as [`each`](Names::each) does, until it returns false.
     #[cfg(target_os = "linux")]
-    pub fn each_while(&mut self, directory: BorrowedFd<'_>, mut take: impl FnMut(Name<'_>) -> bool) -> io::Result<()> {
-        nix::unistd::lseek(directory, 0, nix::unistd::Whence::SeekSet)?;
-        while self.read(directory)? {
-            let mut left = self.entries.as_slice();
-            while let Some((entry, rest)) = split_entry(left) {
-                let Ok(name) = CStr::from_bytes_until_nul(entry.get(NAME..).unwrap_or_default()) else {
-                    break;
-                };
-                let kind = entry.get(KIND).copied().unwrap_or(libc::DT_UNKNOWN);
-                let is_directory = (kind != libc::DT_UNKNOWN).then_some(kind == libc::DT_DIR);
-                if !take(Name { directory, name, is_directory }) {
-                    return Ok(());
-                }
-                left = rest;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the next entries; false at the end.
-    #[cfg(target_os = "linux")]
-    fn read(&mut self, directory: BorrowedFd<'_>) -> io::Result<bool> {
-        self.entries.clear();
-        let count = entries(directory, self.entries.spare_capacity_mut())?.len();
-        // SAFETY: the kernel has just written these bytes.
-        unsafe { self.entries.set_len(count) };
-        Ok(count > 0)
+    pub fn each_while(&mut self, directory: BorrowedFd<'_>, take: impl FnMut(Name<'_>) -> bool) -> io::Result<()> {
+        each_in(directory, self.entries.spare_capacity_mut(), take)
     }
 
     /// Calls `take` for each name as [`each`](Names::each) does, until it returns false.
@@ -110,6 +85,33 @@ pub fn among<const N: usize>(_: BorrowedFd<'_>, _: [&str; N]) -> Option<[bool; N
     None
 }
 
+/// Calls `take` for each name in a directory until it returns false, with so much room for the entries that are read at once.
+#[cfg(target_os = "linux")]
+fn each_in(
+    directory: BorrowedFd<'_>,
+    room: &mut [MaybeUninit<u8>],
+    mut take: impl FnMut(Name<'_>) -> bool,
+) -> io::Result<()> {
+    nix::unistd::lseek(directory, 0, nix::unistd::Whence::SeekSet)?;
+    loop {
+        let mut left = entries(directory, room)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        while let Some((entry, rest)) = split_entry(left) {
+            let Ok(name) = CStr::from_bytes_until_nul(entry.get(NAME..).unwrap_or_default()) else {
+                break;
+            };
+            let kind = entry.get(KIND).copied().unwrap_or(libc::DT_UNKNOWN);
+            let is_directory = (kind != libc::DT_UNKNOWN).then_some(kind == libc::DT_DIR);
+            if !take(Name { directory, name, is_directory }) {
+                return Ok(());
+            }
+            left = rest;
+        }
+    }
+}
+
 /// The next entries of a directory; none at its end.
 #[cfg(target_os = "linux")]
 fn entries<'a>(directory: BorrowedFd<'_>, room: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a [u8]> {
@@ -129,13 +131,19 @@ fn entries<'a>(directory: BorrowedFd<'_>, room: &'a mut [MaybeUninit<u8>]) -> io
 /// Those of reading the directory.
 pub fn sorted(directory: BorrowedFd<'_>, most: usize) -> io::Result<(Vec<Vec<u8>>, bool)> {
     let (mut all, mut more) = (Vec::new(), false);
-    Names::new().each(directory, |name| {
+    let take = |name: Name<'_>| {
         let is_hidden = name.bytes().starts_with(b".");
         more |= !is_hidden && all.len() == most;
         if !is_hidden && all.len() < most {
             all.push(name.bytes().to_vec());
         }
-    })?;
+        true
+    };
+    // Few names, and often: new memory would cost more than the look.
+    #[cfg(target_os = "linux")]
+    each_in(directory, &mut [MaybeUninit::uninit(); FEW], take)?;
+    #[cfg(not(target_os = "linux"))]
+    Names::new().each_while(directory, take)?;
     all.sort_unstable();
     Ok((all, more))
 }

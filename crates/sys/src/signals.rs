@@ -97,7 +97,8 @@ impl Signals {
 /// Makes `signal` do nothing, unless it is ignored already. In children, and after an exec, it has its default action
 /// again.
 pub fn survive(signal: Signal) {
-    if !is_ignored(signal) {
+    let is_caught = CAUGHT.load(Ordering::Relaxed) & (1 << signal as i32) != 0;
+    if !is_caught && !is_ignored(signal) {
         do_nothing_at(signal);
     }
 }
