@@ -33,7 +33,7 @@ const TRIES: u32 = 12;
 /// The start waits.
 #[derive(Default)]
 pub struct Waiting {
-    _signs: Signs,
+    signs: Signs,
     /// When it is looked again, whatever is told.
     pub look_at: Option<Tick>,
     /// Something may have changed since the last look.
@@ -188,26 +188,32 @@ impl<'a> Gate<'a> {
             Some(before) => before.wanted_since.unwrap_or(at),
             None => machine.held_since().unwrap_or(at),
         };
+        let mut earlier = before.map_or_else(Signs::default, |before| before.signs);
         let mut others = Others::default();
         for (kind, name) in &self.named {
             let kind = *kind;
             // Each service of a cycle says so, also if it need not wait.
-            if self.is_cycle(scan, kind, name, &mut others, said) || !self.find(scan, kind, name, since, at, said).waits
-            {
+            if self.is_cycle(scan, kind, name, &mut others, said) {
                 continue;
             }
-            // What changes before this is seen by the second look; later changes are told.
-            let signs = Signs::of(scan, name, &others.seen);
-            let found = self.find(scan, kind, name, since, at, said);
-            if !found.waits || self.is_cycle(scan, kind, name, &mut Others::default(), said) {
+            let mut found = self.find(scan, kind, name, since, at, said);
+            if !found.waits {
                 continue;
+            }
+            let signs = Signs::of(scan, name, &others.seen, std::mem::take(&mut earlier));
+            // What has changed where nothing was told of it is seen by a second look; later changes are told.
+            if signs.is_new {
+                found = self.find(scan, kind, name, since, at, said);
+                if !found.waits || self.is_cycle(scan, kind, name, &mut Others::default(), said) {
+                    continue;
+                }
             }
             let look_at = self.look_at(&signs, &found, tries, at, name, said);
             let tries = if found.settles { tries + 1 } else { 0 };
             let text = shown(name);
             let held = gate::Held { until: found.until, news: now.observed.awaited != text };
             let wanted_since = (kind == Kind::Wanted).then_some(since);
-            let waiting = Waiting { _signs: signs, look_at, news: false, tries, wanted_since };
+            let waiting = Waiting { signs, look_at, news: false, tries, wanted_since };
             return Err(Stop { why: NotStarted::Held(held), text, waiting: Some(Box::new(waiting)) });
         }
         Ok(())

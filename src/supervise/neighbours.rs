@@ -16,7 +16,7 @@ use machine::supervise::gate::Found;
 use machine::wait::{self, Before, Verdict, Wanted};
 use svdir::knob::{self, Unit};
 use svdir::{Run, Status, Want, names};
-use sys::fd;
+use sys::fd::{self, Identity};
 use sys::watch::Told;
 
 use super::name::name;
@@ -57,6 +57,10 @@ pub struct Others {
 #[derive(Default)]
 pub struct Signs {
     told: Vec<Told>,
+    /// Changes of these were told before they were looked at.
+    earlier: Vec<Told>,
+    /// Something is told only from now on.
+    pub is_new: bool,
     /// Why some changes are not told; `None` if all are.
     pub untold: Option<io::Error>,
 }
@@ -213,10 +217,11 @@ impl Others {
 
 impl Signs {
     /// Asks to be told of every change after which the service `name` may be ready, or another one, or it may not be waited for any more: the services `seen` do not wait
-    /// for this one, as far as is known.
+    /// for this one, as far as is known. What the signs `before` have told of goes on.
     #[inline(never)]
-    pub fn of(scan: BorrowedFd<'_>, name: &[u8], seen: &[Vec<u8>]) -> Signs {
-        let (mut signs, name) = (Signs::default(), Path::new(OsStr::from_bytes(name)));
+    pub fn of(scan: BorrowedFd<'_>, name: &[u8], seen: &[Vec<u8>], before: Signs) -> Signs {
+        let (mut signs, name) =
+            (Signs { earlier: before.told, ..Signs::default() }, Path::new(OsStr::from_bytes(name)));
         signs.add(scan, Path::new("."), false);
         signs.add(scan, name, false);
         signs.add_nearest(scan, files::of(&place(scan, name.as_os_str().as_bytes()), names::SUPERVISE), true);
@@ -236,17 +241,32 @@ impl Signs {
         for own in [names::DEPENDENCIES, names::WANTS] {
             signs.add(fd::CURRENT_DIRECTORY, Path::new(own), false);
         }
+        signs.earlier = Vec::new();
         signs
     }
 
     /// Adds this directory, if it is there. Returns whether it is.
     fn add(&mut self, from: BorrowedFd<'_>, path: &Path, contents: bool) -> bool {
+        if fd::identity_at(from, path).is_ok_and(|identity| self.has(identity, contents)) {
+            return true;
+        }
         match fd::open_directory_at(from, path).and_then(|directory| Told::of(directory, contents)) {
             Ok(told) => self.told.push(told),
             Err(error) if is_absent(&error) => return false,
             Err(error) => self.untold = Some(error),
         }
+        self.is_new = true;
         true
+    }
+
+    /// Returns whether changes of this directory are told already.
+    fn has(&mut self, identity: Identity, contents: bool) -> bool {
+        let tells = |told: &Told| told.tells_of(identity, contents);
+        if let Some(at) = self.earlier.iter().position(tells) {
+            self.told.push(self.earlier.swap_remove(at));
+            return true;
+        }
+        self.told.iter().any(tells)
     }
 
     /// Adds this directory, or the nearest one above it that is there.

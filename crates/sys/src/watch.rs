@@ -28,6 +28,7 @@ mod imp {
     use nix::sys::statfs::{FsType, fstatfs, statfs};
 
     use super::Change;
+    use crate::fd::{self, Identity};
 
     /// Numbers of file systems that other machines or programs can change without the kernel's knowledge: NFS, SMB (three),
     /// 9P, FUSE, AFS (two), Coda, Ceph, OCFS2, GFS2; from statfs(2) and linux/magic.h.
@@ -121,6 +122,8 @@ mod imp {
     pub struct Told {
         /// The kernel forgets the request when this is closed.
         _directory: File,
+        identity: Identity,
+        contents: bool,
     }
 
     impl Told {
@@ -145,7 +148,12 @@ mod imp {
                 // SAFETY: the descriptor is open, and both commands take a number.
                 Errno::result(unsafe { libc::fcntl(directory.as_raw_fd(), command, value) })?;
             }
-            Ok(Told { _directory: directory })
+            Ok(Told { identity: fd::identity(&directory)?, _directory: directory, contents })
+        }
+
+        /// Returns whether it tells of the directory with this identity, with `contents` also of writes there.
+        pub fn tells_of(&self, identity: Identity, contents: bool) -> bool {
+            self.identity == identity && (self.contents || !contents)
         }
     }
 
@@ -171,6 +179,7 @@ mod imp {
     use nix::errno::Errno;
 
     use super::Change;
+    use crate::fd::Identity;
 
     /// A watched directory. There is none on this system.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -183,6 +192,11 @@ mod imp {
         /// Fails: this system has no dnotify.
         pub fn of(_directory: File, _contents: bool) -> io::Result<Told> {
             Err(Errno::ENOSYS.into())
+        }
+
+        /// Never called.
+        pub fn tells_of(&self, _identity: Identity, _contents: bool) -> bool {
+            match *self {}
         }
     }
 
@@ -233,6 +247,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::fd;
     use crate::poll;
     use crate::process::Signal;
     use crate::signals::Signals;
@@ -253,6 +268,9 @@ mod tests {
         let directory = |path: &Path| File::open(path).expect("it is there");
         for contents in [false, true] {
             let told = Told::of(directory(scratch.path()), contents).expect("the kernel tells");
+            let here = fd::identity_at(fd::CURRENT_DIRECTORY, scratch.path()).expect("it is there");
+            assert!(told.tells_of(here, false) && told.tells_of(here, true) == contents);
+            assert!(!told.tells_of((here.0, here.1 + 1), false));
             fs::write(&file, "").expect("writes");
             assert!(comes(&signals), "made");
             if contents {
