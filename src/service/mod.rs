@@ -7,6 +7,7 @@ pub mod exec;
 pub mod facts;
 pub mod files;
 pub mod holder;
+pub mod knobs;
 pub mod listeners;
 pub mod log_pipe;
 pub mod look_ups;

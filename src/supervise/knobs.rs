@@ -3,22 +3,17 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::path::Path;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::time::{Duration, SystemTime};
 
 use cli::{Text, Warnings, text};
-use machine::Signal;
 use machine::supervise::restarts::Limit;
 use machine::supervise::{Knobs, PATIENCE, Rules, WARM_UP, health, hook};
-use svdir::finals::{self, Finals};
-use svdir::knob::{self, Named, Unit, Wrong};
 use svdir::record::{Decided, Script};
-use svdir::stored;
-use svdir::tally::MOST;
-use svdir::{KillMode, UnknownKillMode, names};
+use svdir::{KillMode, names};
 use sys::limits::{self, Resource};
-use sys::{fd, process};
+
+use crate::service::knobs::{self, Knob};
 
 /// The exit code by which a service of daemontools-encore says that it gives up.
 pub const GIVEN_UP: u8 = 100;
@@ -210,11 +205,10 @@ impl Presence {
 #[inline(never)]
 pub fn signals(dir: &OsStr, said: &mut Warnings) -> Knobs {
     let default = Knobs::default();
-    let signal = |bytes: &[u8]| knob::signal(bytes, number_of).map(Signal).map_err(Wrong::reason);
     Knobs {
-        down_signal: get(dir, names::DOWN_SIGNAL, "TERM", signal, said).unwrap_or(default.down_signal),
-        reload_signal: get(dir, names::RELOAD_SIGNAL, "HUP", signal, said).unwrap_or(default.reload_signal),
-        timeout_kill: get(dir, names::TIMEOUT_KILL, "none", milliseconds, said).filter(|&timeout| timeout > 0),
+        down_signal: get(dir, &knobs::DOWN_SIGNAL, said).unwrap_or(default.down_signal),
+        reload_signal: get(dir, &knobs::RELOAD_SIGNAL, said).unwrap_or(default.reload_signal),
+        timeout_kill: get(dir, &knobs::TIMEOUT_KILL, said).filter(|&timeout| timeout > 0),
         patience: default.patience,
         warm_up: default.warm_up,
         controls: default.controls,
@@ -225,12 +219,7 @@ pub fn signals(dir: &OsStr, said: &mut Warnings) -> Knobs {
 #[inline(never)]
 pub fn notification_fd(dir: &OsStr, said: &mut Warnings) -> Option<RawFd> {
     let limit = limits::get(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |limit| limit.soft);
-    let descriptor = |bytes: &[u8]| match knob::descriptor(bytes).map_err(Wrong::reason)? {
-        0 => Err("it is stdin"),
-        number if u64::from(number.unsigned_abs()) >= limit => Err("past the limit on descriptors"),
-        number => Ok(number),
-    };
-    let number = get(dir, names::NOTIFICATION_FD, "none", descriptor, said)?;
+    let number = get(dir, &knobs::notification_fd(limit), said)?;
     // As in s6, this is allowed: a service without a log may want it.
     match ["stdout", "stderr"].get(number as usize - 1) {
         Some(place) => {
@@ -245,12 +234,12 @@ pub fn notification_fd(dir: &OsStr, said: &mut Warnings) -> Option<RawFd> {
 /// Reads `watchdog`: the interval in nanoseconds within which the service says that it is alive; 0 for no watchdog.
 #[inline(never)]
 pub fn watchdog(dir: &OsStr, said: &mut Warnings) -> u64 {
-    get(dir, names::WATCHDOG, "none", milliseconds, said).unwrap_or(0)
+    get(dir, &knobs::WATCHDOG, said).unwrap_or(0)
 }
 
 /// Reads `timeout-ready`: how long a copy that says when it is ready may take for that, in nanoseconds; 0 for no limit.
 fn timeout_ready(dir: &OsStr, said: &mut Warnings) -> u64 {
-    get(dir, names::TIMEOUT_READY, "60s", milliseconds, said).unwrap_or(PATIENCE)
+    get(dir, &knobs::TIMEOUT_READY, said).unwrap_or(PATIENCE)
 }
 
 /// How long a copy that is started as the main one, or may become that, may take to get ready, in nanoseconds; 0 for no limit. There is one only where
@@ -270,41 +259,26 @@ pub fn patience_for(left: &Decided, present: Present, dir: &OsStr, said: &mut Wa
 /// Reads `fd-store`: how many descriptors are kept for the service; 0 if there is no such file, or it cannot be used.
 #[inline(never)]
 pub fn fd_store(dir: &OsStr, said: &mut Warnings) -> usize {
-    let most = |bytes: &[u8]| {
-        let number = knob::descriptor(bytes).map_err(Wrong::reason)?;
-        usize::try_from(number)
-            .ok()
-            .filter(|most| (1..=stored::MOST).contains(most))
-            .ok_or("not a number from 1 to 256")
-    };
-    get(dir, names::FD_STORE, "none", most, said).unwrap_or(0)
+    get(dir, &knobs::FD_STORE, said).unwrap_or(0)
 }
 
 /// Reads the knobs for a replacement: those of [`signals`], and how a new copy gets ready.
 #[inline(never)]
 pub fn for_replacing(dir: &OsStr, said: &mut Warnings) -> Knobs {
     let limit = timeout_ready(dir, said);
-    let warm_up = get(dir, names::WARMUP, "1s", milliseconds, said).unwrap_or(WARM_UP);
+    let warm_up = get(dir, &knobs::WARMUP, said).unwrap_or(WARM_UP);
     Knobs { patience: (limit > 0).then_some(limit), warm_up, ..signals(dir, said) }
 }
 
 /// Reads `health-interval`: how long after one run of `health` the next one comes, in nanoseconds.
 pub fn health_interval(dir: &OsStr, said: &mut Warnings) -> u64 {
-    let interval = |bytes: &[u8]| match knob::duration(bytes, Unit::Nothing).map_err(Wrong::reason)? {
-        0 => Err("there must be some time between two runs"),
-        interval => Ok(interval),
-    };
-    get(dir, names::HEALTH_INTERVAL, "30s", interval, said).unwrap_or(health::INTERVAL)
+    get(dir, &knobs::HEALTH_INTERVAL, said).unwrap_or(health::INTERVAL)
 }
 
 /// Reads what the current directory says about the runs of `health`.
 #[inline(never)]
 pub fn health(dir: &OsStr, said: &mut Warnings) -> health::Settings {
-    let times = |bytes: &[u8]| {
-        let number = knob::descriptor(bytes).map_err(Wrong::reason)?;
-        u8::try_from(number).ok().filter(|&times| times > 0).ok_or("not a number from 1 to 255")
-    };
-    let fails = get(dir, names::HEALTH_FAILS, "3", times, said).unwrap_or(health::FAILS);
+    let fails = get(dir, &knobs::HEALTH_FAILS, said).unwrap_or(health::FAILS);
     health::Settings { interval: health_interval(dir, said), fails }
 }
 
@@ -312,16 +286,10 @@ pub fn health(dir: &OsStr, said: &mut Warnings) -> health::Settings {
 /// are opened. `gives_up` is whether exit code 100 is final, as in daemontools-encore.
 #[inline(never)]
 pub fn rules(present: Present, gives_up: bool, dir: &OsStr, said: &mut Warnings) -> Rules {
-    let finals = |bytes: &[u8]| Finals::parse(bytes, number_of).map_err(Wrong::reason);
-    let longest = |bytes: &[u8]| knob::duration(bytes, Unit::Nothing).map_err(Wrong::reason);
-    let listed = get_if(present.final_exits, dir, names::FINAL_EXITS, "none", finals, said).unwrap_or_default();
-    let backoff = get_if(present.backoff, dir, names::BACKOFF, "1s", longest, said);
-    let most = |bytes: &[u8]| {
-        let number = knob::descriptor(bytes).map_err(Wrong::reason)?;
-        u16::try_from(number).ok().filter(|&most| most <= MOST).ok_or("not a number from 0 to 4096")
-    };
+    let listed = get_if(present.final_exits, dir, &knobs::FINAL_EXITS, said).unwrap_or_default();
+    let backoff = get_if(present.backoff, dir, &knobs::BACKOFF, said);
     Rules {
-        tally: get_if(present.max_death_tally, dir, names::MAX_DEATH_TALLY, "none", most, said).unwrap_or(0),
+        tally: get_if(present.max_death_tally, dir, &knobs::MAX_DEATH_TALLY, said).unwrap_or(0),
         finish: present.finish,
         finals: if gives_up { listed.and(GIVEN_UP) } else { listed },
         backoff,
@@ -347,14 +315,9 @@ pub fn is_essential(dir: &OsStr, said: &mut Warnings) -> bool {
 
 /// Reads `max-restarts`: how often the service may end. Warns if that limit can never be reached.
 fn max_restarts(present: Present, backoff: Option<u64>, dir: &OsStr, said: &mut Warnings) -> Option<Limit> {
-    let rate = |bytes: &[u8]| {
-        let (times, within) = knob::rate(bytes).map_err(Wrong::reason)?;
-        Ok(Limit { times, within })
-    };
-    let limit = get_if(present.max_restarts, dir, names::MAX_RESTARTS, "no limit", rate, said);
-    match limit.map(|limit| (limit, limit.least(backoff))).filter(|(limit, least)| *least > limit.within) {
-        Some((Limit { times, .. }, least)) => {
-            let never = format!("it is never reached, since {times} ends take at least {}", knob::shown(least));
+    let limit = get_if(present.max_restarts, dir, &knobs::MAX_RESTARTS, said);
+    match limit.and_then(|limit| knobs::never_reached(limit, backoff)) {
+        Some(never) => {
             let text = text!("using ", dir, "/", names::MAX_RESTARTS);
             said.warning("never reached", text, &io::Error::other(never));
         }
@@ -366,7 +329,7 @@ fn max_restarts(present: Present, backoff: Option<u64>, dir: &OsStr, said: &mut 
 /// Reads `timeout-finish`: how long `finish` or `stop` may take, in nanoseconds; `None` for no limit.
 #[inline(never)]
 pub fn finish_limit(dir: &OsStr, said: &mut Warnings) -> Option<u64> {
-    let limit = get(dir, names::TIMEOUT_FINISH, "5s", milliseconds, said).unwrap_or(hook::LIMIT);
+    let limit = get(dir, &knobs::TIMEOUT_FINISH, said).unwrap_or(hook::LIMIT);
     (limit > 0).then_some(limit)
 }
 
@@ -416,82 +379,44 @@ pub fn kill_mode(present: Present, dir: &OsStr, said: &mut Warnings) -> Result<K
 #[inline(never)]
 fn read_kill_mode(present: Present) -> Result<KillMode, Text> {
     if present.flag_newpidns {
-        return Err(text!(names::FLAG_NEWPIDNS, ": not supported, see ", names::KILL_MODE));
+        return Err(knobs::no_pid_namespace().reason());
     }
     if !present.kill_mode {
         return Ok(KillMode::Mixed);
     }
-    let why = |why: &str| text!(names::KILL_MODE, ": ", why);
-    let bytes = read(names::KILL_MODE).map_err(|error| why(&cli::reason(&error)))?;
-    KillMode::parse(&bytes).map_err(|unknown| match unknown {
-        UnknownKillMode::Word(word) => {
-            // A zero would end the reason in the record.
-            let word: Vec<u8> = word.iter().map(|&byte| if byte == 0 { b'?' } else { byte }).collect();
-            text!(names::KILL_MODE, ": ", word.as_slice(), ": not known")
-        }
-        UnknownKillMode::NoWord(wrong) => why(wrong.reason()),
-    })
+    knobs::kill_mode().map_err(|wrong| wrong.reason())
 }
 
-fn milliseconds(bytes: &[u8]) -> Result<u64, &'static str> {
-    knob::duration(bytes, Unit::Milliseconds).map_err(Wrong::reason)
-}
-
-fn number_of(signal: Named<'_>) -> Option<u8> {
-    match signal {
-        Named::Number(number) => Some(number).filter(|&number| process::is_signal(number)),
-        Named::Name(name) => process::signal_named(name),
-    }
-}
-
-/// Reads the knob `name` like [`get`], but only if it `is_there`; otherwise it opens nothing.
-fn get_if<T>(
-    is_there: bool,
-    dir: &OsStr,
-    name: &str,
-    default: &str,
-    parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
-    said: &mut Warnings,
-) -> Option<T> {
+/// Reads a knob like [`get`], but only if it `is_there`; otherwise it opens nothing.
+fn get_if<T, P>(is_there: bool, dir: &OsStr, knob: &Knob<P>, said: &mut Warnings) -> Option<T>
+where
+    P: Fn(&[u8]) -> Result<T, &'static str>,
+{
     if is_there {
-        return get(dir, name, default, parse, said);
+        return get(dir, knob, said);
     }
-    said.over(name);
+    said.over(knob.name);
     None
 }
 
-/// Reads the knob `name`; `None` if there is no such file or its value cannot be used. In the second case a warning
-/// names the `default` that is used instead.
-fn get<T>(
-    dir: &OsStr,
-    name: &str,
-    default: &str,
-    parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
-    said: &mut Warnings,
-) -> Option<T> {
-    let found = read(name).and_then(|bytes| parse(&bytes).map_err(io::Error::other));
-    match found {
+/// Reads a knob; `None` if there is no such file or its value cannot be used. In the second case a warning
+/// names the default that is used instead.
+fn get<T, P>(dir: &OsStr, knob: &Knob<P>, said: &mut Warnings) -> Option<T>
+where
+    P: Fn(&[u8]) -> Result<T, &'static str>,
+{
+    match knob.read() {
         Ok(value) => {
-            said.over(name);
+            said.over(knob.name);
             Some(value)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            said.over(name);
+            said.over(knob.name);
             None
         }
         Err(error) => {
-            said.warning(name, text!("unable to use ", dir, "/", name, ", taking ", default), &error);
+            said.warning(knob.name, text!("unable to use ", dir, "/", knob.name, ", taking ", knob.default), &error);
             None
         }
     }
-}
-
-/// Reads a file, up to one byte more than the longest file may have, so that a longer one is noticed. Not inlined:
-/// the buffer must not be on the stack of a supervise whose service has no such file.
-#[inline(never)]
-fn read(name: &str) -> io::Result<Vec<u8>> {
-    let file = fd::open_read(Path::new(name))?;
-    let mut bytes = [0; finals::LONGEST + 1];
-    let count = fd::read(file.as_fd(), &mut bytes)?;
-    Ok(bytes.get(..count).unwrap_or_default().to_vec())
 }
