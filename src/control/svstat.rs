@@ -1,5 +1,5 @@
 //! `svstat`: one line on stdout for each service directory. Scripts parse the lines, so their wording is that of
-//! daemontools 0.76, including `1 seconds`, and the exit code is 0 whatever they say.
+//! daemontools 0.76, including `1 seconds`, and the exit code is 0 whatever they say. Only `--long` has more lines for a directory whose knobs cannot be used.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -9,9 +9,12 @@ use std::path::Path;
 use cli::{Text, Word, WrongOption, reason, text};
 use svdir::names;
 use svdir::tally::{self, Death};
+use sys::process::Pid;
+use sys::{identity, proc};
 
 use crate::service::client::{self, Unreachable};
 use crate::service::facts::{Facts, Wait};
+use crate::service::knobs::{self, Wrong};
 use crate::service::{self, now, over, tick};
 
 use super::Home;
@@ -24,7 +27,10 @@ const PROGRAM: cli::Program = cli::Program {
     usage_exit: cli::USAGE,
     about: "Prints one line for each service directory: whether the service is up, for how long, and what is wanted.",
     options: &[
-        ("--long", "tell besides who supervises the service, how often it was started and how it ended last"),
+        (
+            "--long",
+            "tell besides who supervises the service, how often it was started and how it ended last, and which knobs cannot be used",
+        ),
         ("--deaths", "a line for each end of the service that is in its death tally, the oldest first"),
         (
             "--order",
@@ -95,10 +101,13 @@ fn describe_all(dirs: &[Word], shown: Shown, lines: &mut Text) -> anyhow::Result
         let found = home.visit(Path::new(dir), || look(shown))?;
         lines.add(&[dir, &": "]);
         match found {
-            Ok(Ok((facts, normally_up, used))) => {
+            Ok(Ok(Seen { facts, normally_up, used, wrong })) => {
                 lines.add(&[&facts.line(normally_up, now(), tick()).0.as_slice()]);
                 if shown == Shown::LongLine {
                     lines.add(&[&facts.more().0.as_slice(), &used.0.as_slice()]);
+                }
+                for wrong in wrong {
+                    lines.add(&[&"\n", dir, &": ", &wrong.shown().as_str()]);
                 }
             }
             Ok(Err(Text(why))) => lines.add(&[&why.as_slice()]),
@@ -116,7 +125,7 @@ fn no_way(error: &io::Error) -> Text {
 
 /// Finds out for what the start of the service of the current directory has waited. An error is the text that says why that is not known.
 fn wait() -> Result<Option<Wait>, Text> {
-    let (facts, ..) = look(Shown::Order)?;
+    let Seen { facts, .. } = look(Shown::Order)?;
     if facts.can_be_waited_for() { Ok(facts.wait(tick())) } else { Err(text!("its supervise does not tell")) }
 }
 
@@ -136,9 +145,18 @@ fn add_death(dir: &Word, death: Death, lines: &mut Text) {
     lines.add(&[&"\n"]);
 }
 
-/// Reads the facts about the service of the current directory, whether it is normally up, and what its cgroup uses if that is `shown`. An error is the text that
-/// says why they are not known.
-fn look(shown: Shown) -> Result<(Facts, bool, Text), Text> {
+/// What is seen of a service.
+struct Seen {
+    facts: Facts,
+    normally_up: bool,
+    /// What its cgroup uses, for the long line.
+    used: Text,
+    /// The knobs that cannot be used, for the long line.
+    wrong: Vec<Wrong>,
+}
+
+/// Looks at the service of the current directory, for what is `shown`. An error is the text that says why nothing is known.
+fn look(shown: Shown) -> Result<Seen, Text> {
     let normally_up = normally_up()?;
     client::find().map_err(|why| match why {
         Unreachable::NotRunning => text!("supervise not running"),
@@ -151,8 +169,20 @@ fn look(shown: Shown) -> Result<(Facts, bool, Text), Text> {
         }
     })?;
     let facts = client::read().map_err(|why| why.text())?;
-    let used = if shown == Shown::LongLine && facts.has_cgroup() { used() } else { Text::default() };
-    Ok((facts, normally_up, used))
+    let is_long = shown == Shown::LongLine;
+    let used = if is_long && facts.has_cgroup() { used() } else { Text::default() };
+    let wrong = if is_long && facts.can_be_waited_for() { wrong(&facts) } else { Vec::new() };
+    Ok(Seen { facts, normally_up, used, wrong })
+}
+
+/// The knobs that cannot be used, as supervise finds them too, but for what the line says already.
+fn wrong(facts: &Facts) -> Vec<Wrong> {
+    let supervise = Pid::from_raw(facts.author().0.cast_signed());
+    let mut wrong = knobs::wrong(knobs::open_files(supervise).unwrap_or(u64::MAX));
+    // What this user may not read says nothing about one who may.
+    let is_another = proc::users(supervise).is_some_and(|[_, effective, ..]| effective != identity::effective_user());
+    wrong.retain(|wrong| !(wrong.is_hidden && is_another || facts.gives(&wrong.reason().0)));
+    wrong
 }
 
 /// The clauses that tell what the cgroup of the service uses, with all processes there. What cannot be read is left out.

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use cli::{Text, text};
 use machine::wait::{self, Before, Reload, Verdict, Wanted};
 use machine::{SECOND, Tick};
-use svdir::record::{Over, Record, Role, Script};
+use svdir::record::{Over, Record, Role, Script, Text as Why};
 use svdir::{Exit, Mark, Run, Status, Want};
 use tai::Label;
 
@@ -49,6 +49,11 @@ impl Facts {
     /// Returns whether the record tells all that a waiting client needs.
     pub const fn can_be_waited_for(&self) -> bool {
         self.record.is_some()
+    }
+
+    /// Returns whether the reason why it was not started or not replaced, which its lines show, is this one.
+    pub fn gives(&self, why: &[u8]) -> bool {
+        self.record.is_some_and(|record| record.observed.why == Why::new(why))
     }
 
     /// The process of the service, if it is up.
@@ -296,7 +301,7 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use svdir::KillMode;
-    use svdir::record::{Copy, Gate, Leftovers, Rest, Service, Text as Why};
+    use svdir::record::{Copy, Gate, Leftovers, Rest, Service};
 
     use super::*;
 

@@ -91,8 +91,261 @@ fn the_same_nonsense_in_every_file_is_told_once_for_each() {
                 assert_eq!(told.len(), 1, "{what} in {name}: {said}");
             }
             assert_eq!(said.lines().count(), KNOBS.len(), "{what}: {said}");
+            // What supervise has found out one after another, svstat finds at one look.
+            let mut warned: Vec<String> = said.lines().map(as_shown).collect();
+            let mut shown: Vec<String> = long(&service).iter().map(|line| without_value(line)).collect();
+            warned.sort();
+            shown.sort();
+            assert_eq!(shown, warned, "{what}");
         });
     });
+}
+
+/// What `svstat --long` says of the knobs, in the lines behind the first, which is that of svstat and goes on.
+fn long(service: &Service) -> Vec<String> {
+    let long = service.scratch.run("svstat", &["--long", "web"]);
+    let (out, err) = (long.out(), long.err());
+    let mut lines = out.lines();
+    let first = lines.next().unwrap_or_default();
+    assert!((long.code, err.as_str()) == (0, "") && first.contains(", supervise pid "), "{out}{err}");
+    let knob = |line: &str| line.strip_prefix("web: ").unwrap_or_else(|| panic!("{out}")).to_owned();
+    lines.map(knob).collect()
+}
+
+/// The warning of supervise in the words of svstat, without the value.
+fn as_shown(warning: &str) -> String {
+    let warned = warning.strip_prefix("supervise: warning: unable to use web/").expect("about a knob");
+    let (name, rest) = warned.split_once(", taking ").expect("what holds");
+    let (holds, why) = rest.split_once(": ").expect("a reason");
+    format!("{name}: {why} ({holds} holds)")
+}
+
+/// What svstat says of a knob, without the value between its name and the reason.
+fn without_value(line: &str) -> String {
+    const VALUES: [&str; 4] = ["-5", "1 2", "1\\n2", "\\x00\\x00\\x00"];
+    let (name, rest) = line.split_once(": ").expect("a name");
+    let much = "1".repeat(64) + "...";
+    let why = VALUES.into_iter().chain([much.as_str()]).find_map(|value| rest.strip_prefix(value)?.strip_prefix(": "));
+    format!("{name}: {}", why.unwrap_or(rest))
+}
+
+/// What stands in a knob, and what `svstat --long` says of it.
+const WRONG: [(&str, &str, &str); 22] = [
+    ("down-signal", "SIGNONE\n", "SIGNONE: not a signal (TERM holds)"),
+    ("reload-signal", "0", "0: not a signal (HUP holds)"),
+    ("timeout-kill", "soon", "soon: not a number with ms, s, m, h or nothing behind it (none holds)"),
+    ("notification-fd", "0", "0: it is stdin (none holds)"),
+    ("notification-fd", "2000000000", "2000000000: past the limit on descriptors (none holds)"),
+    ("fd-store", "257", "257: not a number from 1 to 256 (none holds)"),
+    ("watchdog", "5 s", "5 s: it holds a blank or a second line (none holds)"),
+    ("timeout-ready", "\n\n", "it is empty (60s holds)"),
+    ("warmup", "-1", "-1: negative number (1s holds)"),
+    ("timeout-finish", "99999999999999999999", "99999999999999999999: too large (5s holds)"),
+    (
+        "final-exits",
+        "256",
+        "256: not exit codes from 0 to 255, ranges of them, signals or any, with commas between (none holds)",
+    ),
+    ("backoff", "30", "30: it has no unit: say ms, s, m or h (1s holds)"),
+    ("max-restarts", "5", "5: not a number from 1 to 100, a slash and a time (no limit holds)"),
+    ("max-restarts", "5/3s", "5/3s: it is never reached, since 5 ends take at least 4s"),
+    ("kill-mode", "cgroup", "cgroup: not known"),
+    ("kill-mode", "mixed group", "it holds a blank or a second line"),
+    ("flag-newpidns", "", "not supported, see kill-mode"),
+    ("max-death-tally", "4097", "4097: not a number from 0 to 4096 (none holds)"),
+    ("health-interval", "0s", "0s: there must be some time between two runs (30s holds)"),
+    ("health-fails", "256", "256: not a number from 1 to 255 (3 holds)"),
+    ("warmup", "\x1b[2J\t'\u{e9}\n1", "\\x1b[2J\\t\\'\\xc3\\xa9\\n1: it holds a blank or a second line (1s holds)"),
+    ("kill-mode", "\x1b\0", "\\x1b\\x00: not known"),
+];
+
+#[test]
+fn svstat_shows_what_stands_in_a_knob_and_why_it_does_not_hold() {
+    for_each_user(|user| {
+        let service = Service::new(user, LIVES, &[]).start();
+        service.wait_up();
+        // supervise reads none of what follows: no command is sent, and nothing ends.
+        let line = service.svstat();
+        for (name, contents, why) in WRONG {
+            service.put(name, contents);
+            assert_eq!(long(&service), [format!("{name}: {why}")], "{contents:?}");
+            assert_eq!(service.svstat(), line, "{name}");
+            service.remove(name);
+        }
+        // Much is cut.
+        let cut = "7,".repeat(32);
+        for (name, contents, why) in [
+            (
+                "final-exits",
+                "7,".repeat(60),
+                "not exit codes from 0 to 255, ranges of them, signals or any, with commas between (none holds)",
+            ),
+            ("backoff", "7,".repeat(100_000), "too large (1s holds)"),
+        ] {
+            service.put(name, &contents);
+            assert_eq!(long(&service), [format!("{name}: {cut}...: {why}")]);
+            service.remove(name);
+        }
+        assert_eq!((long(&service), service.said()), (vec![], String::new()));
+    });
+}
+
+/// The names of the files that svdir(5) calls knobs.
+fn knobs_of_the_page() -> Vec<String> {
+    let page = include_str!("../../man/svdir.5").replace('\\', "");
+    let items = page.split("\n.TP\n.I ").filter_map(|item| item.split_once('\n'));
+    items.filter(|(_, text)| text.starts_with("Knob: ")).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn svstat_names_every_knob_that_is_wrong_at_one_look() {
+    for_each_user(|user| {
+        let service = Service::new(user, LIVES, &[]).start();
+        service.wait_up();
+        let names = knobs_of_the_page();
+        assert!(KNOBS.iter().all(|(name, _)| names.iter().any(|known| known == name)), "{names:?}");
+        for name in &names {
+            service.put(name, "no value");
+        }
+        let said = long(&service);
+        for name in &names {
+            let begin = format!("{name}: ");
+            assert_eq!(said.iter().filter(|line| line.starts_with(&begin)).count(), 1, "{name}: {said:?}");
+        }
+        assert_eq!(said.len(), names.len(), "{said:?}");
+        // Others are shown as well.
+        let both = service.scratch.run("svstat", &["--long", "web", "nowhere", "web"]).out();
+        assert_eq!(both.lines().count(), 2 * (1 + names.len()) + 1, "{both}");
+    });
+}
+
+#[test]
+fn svstat_has_nothing_to_say_of_knobs_that_are_right() {
+    let right = [
+        ("down-signal", "int\n"),
+        ("reload-signal", "SIGUSR1"),
+        ("timeout-kill", "0"),
+        ("timeout-ready", "1.5m"),
+        ("warmup", "10"),
+        ("notification-fd", "3"),
+        ("timeout-finish", "20s\n\n"),
+        ("final-exits", "0,100-103,SIGSEGV"),
+        ("backoff", "1m"),
+        ("max-restarts", "5/2m"),
+        ("max-death-tally", "4096"),
+        ("fd-store", "256"),
+        ("watchdog", "60s"),
+        ("health-interval", "10s"),
+        ("health-fails", "255"),
+        ("kill-mode", "mixed"),
+        ("flag-timeout-killpg", "whatever"),
+    ];
+    for_each_user(|user| {
+        let service = Service::new(user, LIVES, &right).start();
+        service.wait_up();
+        assert_eq!(long(&service), [""; 0]);
+        for (name, _) in right {
+            service.remove(name);
+            // A link that leads nowhere is no file, but for one that asks for isolation.
+            if name != "kill-mode" {
+                symlink("nowhere", service.scratch.path("web").join(name)).expect("a link");
+            }
+        }
+        assert_eq!(long(&service), [""; 0]);
+        symlink("nowhere", service.scratch.path("web/kill-mode")).expect("a link");
+        assert_eq!(long(&service), ["kill-mode: file does not exist"]);
+    });
+}
+
+#[test]
+fn svstat_says_once_why_a_kill_mode_holds_the_start_back() {
+    for_each_user(|user| {
+        // The third is longer than the reason in the line.
+        let much = "much".repeat(15);
+        for mode in ["cgroup", "\0\x1b", &much] {
+            let service = Service::new(user, LIVES, &[("kill-mode", mode), ("backoff", "30")]).start();
+            let shown = mode.replace('\0', "?").as_bytes().escape_ascii().to_string();
+            let why = format!("kill-mode: {shown}: not known");
+            let line = format!("down S seconds, normally up, want up, {}", &why[..why.len().min(64)]);
+            service.wait_svstat(&line);
+            assert_eq!(long(&service), ["backoff: 30: it has no unit: say ms, s, m or h (1s holds)"], "{mode:?}");
+        }
+    });
+}
+
+#[test]
+fn svstat_says_once_why_a_kill_mode_keeps_a_service_from_being_replaced() {
+    for_each_user(|user| {
+        let service = Service::new(user, LIVES, &[]).start();
+        service.wait_up();
+        let why = "kill-mode: tree-house: not known";
+        service.put("kill-mode", "tree-house");
+        assert_eq!(long(&service), [why]);
+        assert_eq!(service.wait(&["-R", "--wait=replaced"]).code, 1);
+        let told = service.scratch.run("svstat", &["--long", "web"]).out();
+        assert!(told.ends_with(&format!(", not replaced: {why}\n")) && told.lines().count() == 1, "{told}");
+        // It is another now, of which nothing was said.
+        service.put("kill-mode", "grove");
+        assert_eq!(long(&service), ["kill-mode: grove: not known"]);
+    });
+}
+
+#[test]
+fn svstat_judges_a_descriptor_by_the_limit_of_supervise() {
+    let scratch = Scratch::new();
+    scratch.service("web", LIVES);
+    scratch.write("web/notification-fd", "40");
+    let _supervise = scratch.start("supervise", "softlimit", &["-o40", "supervise", "web"]);
+    wait_up(&scratch, "web");
+    let past = "past the limit on descriptors";
+    let said = format!("supervise: warning: unable to use web/notification-fd, taking none: {past}\n");
+    assert_eq!(scratch.text("supervise.err"), said);
+    let long = || scratch.run("svstat", &["--long", "web"]).out();
+    assert!(long().ends_with(&format!("\nweb: notification-fd: 40: {past} (none holds)\n")), "{}", long());
+    scratch.write("web/notification-fd", "39");
+    assert_eq!(long().lines().count(), 1, "{}", long());
+}
+
+/// The other user may read it, or may not: this one cannot know.
+#[test]
+fn svstat_says_that_a_knob_may_not_be_read_only_of_its_own_users_supervise() {
+    use std::os::unix::fs::PermissionsExt;
+    for_each_user(|user| {
+        let service = Service::new(user, LIVES, &[]).start();
+        service.wait_up();
+        for name in ["warmup", "kill-mode"] {
+            forbid(&service, name);
+            if user == User::Ordinary {
+                service.scratch.give(&format!("web/{name}"));
+            }
+        }
+        service.put("backoff", "30");
+        for (name, mode) in [("web/supervise", 0o711), ("web/supervise/ok", 0o622)] {
+            fs::set_permissions(service.scratch.path(name), fs::Permissions::from_mode(mode)).expect("it is ours");
+        }
+        let told = testkit::finish(&mut service.scratch.ordinary("svstat", &["--long", "web"])).out();
+        let told: Vec<&str> = told.lines().skip(1).collect();
+        let mut expected = vec![
+            "web: warmup: access denied (1s holds)",
+            "web: backoff: 30: it has no unit: say ms, s, m or h (1s holds)",
+            "web: kill-mode: access denied",
+        ];
+        if reads_everything(user) {
+            expected.retain(|line| line.contains("backoff"));
+        }
+        assert_eq!(told, expected);
+    });
+}
+
+/// It may know other files than ours by these names, and says nothing in its status.
+#[test]
+fn svstat_says_nothing_of_the_knobs_of_another_suites_supervise() {
+    let service = Service::new(User::Own, LIVES, &[("backoff", "30")]).start();
+    service.wait_up();
+    assert_eq!(long(&service).len(), 1);
+    service.remove("supervise/record");
+    let told = service.scratch.run("svstat", &["--long", "web"]).out();
+    assert!(told.starts_with("web: up (pid ") && told.lines().count() == 1, "{told}");
 }
 
 #[test]
