@@ -115,8 +115,11 @@ pub fn no_pid_namespace() -> Wrong {
 /// Why a limit is never reached, given the pace whose longest is `backoff`. None if it may be.
 pub fn never_reached(limit: Limit, backoff: Option<u64>) -> Option<String> {
     let least = limit.least(backoff);
-    let why = || format!("it is never reached, since {} ends take at least {}", limit.times, knob::shown(least));
-    (least > limit.within).then(why)
+    (least > limit.within).then(|| {
+        let with =
+            backoff.map_or_else(String::new, |longest| format!(" with {} {}", names::BACKOFF, knob::shown(longest)));
+        format!("it is never reached{with}, since {} ends take at least {}", limit.times, knob::shown(least))
+    })
 }
 
 /// A file that says nothing that can be done.

@@ -144,14 +144,16 @@ fn what_cannot_be_started_is_no_failure() {
 #[test]
 fn a_limit_that_is_never_reached_is_told_once() {
     for_each_user(|user| {
-        for (limit, backoff, least) in [("5/10s", Some("4s"), "11s"), ("5/3s", None, "4s")] {
+        for (limit, backoff, with, least) in
+            [("5/10s", Some("4s"), " with backoff 4s", "11s"), ("5/3s", None, "", "4s")]
+        {
             let service = Service::new(user, ENDS, &[("end", "exit 1"), ("max-restarts", limit)]);
             if let Some(backoff) = backoff {
                 service.put("backoff", backoff);
             }
             let service = service.start();
             service.wait_starts(3);
-            let why = format!("it is never reached, since 5 ends take at least {least}");
+            let why = format!("it is never reached{with}, since 5 ends take at least {least}");
             assert_eq!(service.said(), format!("supervise: warning: using web/max-restarts: {why}\n"));
         }
     });
@@ -168,7 +170,8 @@ fn nonsense_is_told_once_and_the_default_holds() {
             ("backoff", "", "it is empty"),
             ("backoff", "-5s", "negative number"),
             ("backoff", "5s 6s", "it holds a blank or a second line"),
-            ("backoff", "5s\0", "not a number with ms, s, m, h or nothing behind it"),
+            ("backoff", "5s\0", "not a number with ms, s, m or h behind it"),
+            ("backoff", "5d", "not a number with ms, s, m or h behind it"),
             ("backoff", &huge, "too large"),
             ("max-restarts", "2/60", UNIT),
             ("max-restarts", "2", RATE),

@@ -27,6 +27,8 @@ pub enum Wrong {
     TooLarge,
     /// The value is not a number with a known unit or none.
     NoDuration,
+    /// The value is not a number with a known unit, where it needs one.
+    NoTime,
     /// The value is neither the name nor the number of a signal.
     NoSignal,
     /// The value is not a number.
@@ -48,6 +50,7 @@ impl Wrong {
             Wrong::Negative => "negative number",
             Wrong::TooLarge => "too large",
             Wrong::NoDuration => "not a number with ms, s, m, h or nothing behind it",
+            Wrong::NoTime => "not a number with ms, s, m or h behind it",
             Wrong::NoSignal => "not a signal",
             Wrong::NoNumber => "not a number",
             Wrong::NoUnit => "it has no unit: say ms, s, m or h",
@@ -83,6 +86,7 @@ pub enum Unit {
 /// If it is not a duration, or longer than 584 years.
 pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
     let value = value(bytes, LONGEST)?;
+    let wrong = if bare == Unit::Nothing { Wrong::NoTime } else { Wrong::NoDuration };
     let end = value.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
     let (decimal, unit) = value.split_at(end);
     let unit = match (unit, bare) {
@@ -92,16 +96,16 @@ pub fn duration(bytes: &[u8], bare: Unit) -> Result<u64, Wrong> {
         (b"h", _) => 3_600_000 * MILLISECOND,
         (b"", Unit::Nothing) if decimal.iter().all(|byte| b"0.".contains(byte)) => MILLISECOND,
         (b"", Unit::Nothing) => return Err(Wrong::NoUnit),
-        _ => return Err(Wrong::NoDuration),
+        _ => return Err(wrong),
     };
     let point = decimal.iter().position(|&byte| byte == b'.').unwrap_or(decimal.len());
     let (whole, fraction) = (&decimal[..point], decimal.get(point + 1..).unwrap_or_default());
     if whole.is_empty() && fraction.is_empty() {
-        return Err(Wrong::NoDuration);
+        return Err(wrong);
     }
-    let whole = if whole.is_empty() { 0 } else { number(whole, Wrong::NoDuration)? };
+    let whole = if whole.is_empty() { 0 } else { number(whole, wrong)? };
     let nanoseconds = whole.checked_mul(unit).ok_or(Wrong::TooLarge)?;
-    nanoseconds.checked_add(part(fraction, unit)?).ok_or(Wrong::TooLarge)
+    nanoseconds.checked_add(part(fraction, unit, wrong)?).ok_or(Wrong::TooLarge)
 }
 
 /// How often in how much time, as `5/1m`: a number from 1 to 100 and a time in nanoseconds, which has a unit and is not 0.
@@ -113,17 +117,17 @@ pub fn rate(bytes: &[u8]) -> Result<(u8, u64), Wrong> {
     let slash = value.iter().position(|&byte| byte == b'/').ok_or(Wrong::NoRate)?;
     let times = digits(&value[..slash]).filter(|times| (1..=100).contains(times)).ok_or(Wrong::NoRate)?;
     match duration(&value[slash + 1..], Unit::Nothing) {
-        Ok(0) | Err(Wrong::Empty | Wrong::NoDuration) => Err(Wrong::NoRate),
+        Ok(0) | Err(Wrong::Empty | Wrong::NoTime) => Err(Wrong::NoRate),
         time => Ok((times as u8, time?)),
     }
 }
 
-/// The part of `unit` (in nanoseconds) that the digits after a decimal point stand for.
-fn part(fraction: &[u8], unit: u64) -> Result<u64, Wrong> {
+/// The part of `unit` (in nanoseconds) that the digits after a decimal point stand for; `wrong` for anything but digits.
+fn part(fraction: &[u8], unit: u64, wrong: Wrong) -> Result<u64, Wrong> {
     /// This many digits are exact to the nanosecond, whatever the unit.
     const EXACT: usize = 18;
     if !fraction.iter().all(u8::is_ascii_digit) {
-        return Err(Wrong::NoDuration);
+        return Err(wrong);
     }
     let tenths = fraction
         .iter()
@@ -255,10 +259,7 @@ mod tests {
         assert_eq!([time("0"), time("0.00"), time("0s")], [Ok(0); 3]);
         assert_eq!([time("500ms"), time("1.5s")], [Ok(SECOND / 2), Ok(3 * SECOND / 2)]);
         assert_eq!([time("30"), time("0.5"), time("1\n")], [Err(Wrong::NoUnit); 3]);
-        assert_eq!(
-            [time("."), time(""), time("5d")],
-            [Err(Wrong::NoDuration), Err(Wrong::Empty), Err(Wrong::NoDuration)]
-        );
+        assert_eq!([time("."), time(""), time("5d")], [Err(Wrong::NoTime), Err(Wrong::Empty), Err(Wrong::NoTime)]);
     }
 
     #[test]
