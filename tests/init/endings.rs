@@ -1,8 +1,11 @@
 //! The exit code: each row of the table in svscan(8).
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testkit::{Scratch, holds_for, wait_until};
+use testkit::{Running, Scratch, holds_for, needs_program, needs_root, start, wait_until};
 
 use super::world::{FOREVER, Init, MORTAL, lines};
 
@@ -210,6 +213,55 @@ fn a_restart_by_svc_is_no_end_and_neither_is_down() {
     let inside = children_named(&init, "sleep", &pid);
     testkit::signal(inside, "KILL");
     assert_eq!((init.end(), init.err().as_str()), (137, ""));
+}
+
+/// A svscan without CAP_SYS_PTRACE and with these options, whose service `web` runs as another user and exits 7 when it was taken over by another
+/// supervise. svscan itself stands still, so that nobody has reaped the service: until then only the kernel knows how it has ended, and does not tell.
+fn unseen_end(setpriv: &Path, options: &[&str]) -> (Scratch, Running) {
+    let scratch = Scratch::new();
+    let run = "echo >>started; [ $(wc -l <started) = 1 ] || exec sleep 100000";
+    let end = "until [ -e go ]; do sleep 0.02; done; exit 7";
+    scratch.service("scan/web", &format!("{run}; exec setuidgid nobody sh -c '{end}'"));
+    let mut command = Command::new(setpriv);
+    command.arg("--bounding-set=-sys_ptrace").arg(scratch.suite().path("svscan")).arg("--init").args(options);
+    command.args(["--grace", FOREVER, "scan"]).current_dir(scratch.root()).env("PATH", scratch.suite().search_path());
+    let said = std::fs::File::create(scratch.path("svscan.err")).expect("a file");
+    let svscan = start(command.stdin(Stdio::null()).stderr(said));
+    let is_served = || scratch.run("svok", &["scan/web"]).code == 0;
+    let supervise = || testkit::record(scratch.path("scan/web")).map(|record| record.observed.supervise.pid);
+    wait_until("it is up", || scratch.run("svstat", &["scan/web"]).out().contains(": up ") && is_served());
+    let is_anothers = |pid| std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|process| process.uid() == 65534);
+    let first = supervise().expect("a record");
+    wait_until("it runs as another user", || testkit::children(first).into_iter().any(is_anothers));
+    testkit::signal(first, "KILL");
+    wait_until("it was taken over", || supervise() != Some(first) && is_served());
+    let second = supervise().expect("a record");
+    svscan.signal("STOP");
+    wait_until("svscan stands still", || testkit::state(svscan.pid()) == Some('T'));
+    scratch.write("scan/web/go", "");
+    wait_until("its end is seen", || {
+        testkit::state(second) == Some('Z') || lines(&scratch, "scan/web/started").len() == 2
+    });
+    (scratch, svscan)
+}
+
+#[test]
+fn an_end_that_nobody_may_see_is_no_success_of_what_svscan_ends_with() {
+    let Some(setpriv) = needs_program("setpriv").filter(|_| needs_root()) else { return };
+    let (scratch, mut svscan) = unseen_end(&setpriv, &["--exit-with", "web"]);
+    svscan.signal("CONT");
+    assert_eq!((svscan.end(), scratch.text("svscan.err").as_str()), (111, ""));
+    assert_eq!(lines(&scratch, "scan/web/started").len(), 1);
+}
+
+#[test]
+fn an_end_that_nobody_may_see_is_shown_as_one() {
+    let Some(setpriv) = needs_program("setpriv").filter(|_| needs_root()) else { return };
+    let (scratch, svscan) = unseen_end(&setpriv, &[]);
+    let status = || scratch.run("svstat", &["--long", "scan/web"]).out();
+    wait_until("it is up again", || status().contains(": up ") && status().contains(", started 2 times"));
+    assert!(status().contains(", last ended unseen"), "{}", status());
+    svscan.signal("CONT");
 }
 
 /// The pid outside of the process that svstat knows as `pid`, which may be one inside of a namespace.
