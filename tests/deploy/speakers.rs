@@ -70,6 +70,35 @@ fn a_service_of_another_user_and_one_without_our_network_are_heard() {
     }
 }
 
+/// What the ordinary user finds who looks for sockets wherever anybody may look.
+fn seen_by_another_user(scratch: &Scratch) -> String {
+    let mut look = Command::new("sh");
+    look.args(["-c", "cat /proc/net/unix; ls -aR a/supervise; ls -a a/supervise/notify; exit 0"]);
+    testkit::finish(scratch.as_ordinary(look).current_dir(scratch.root())).out()
+}
+
+/// A queue holds some ten datagrams. Whoever keeps it full has the service ended as one that hangs, where it does not wait for room: so no other user may
+/// find the socket.
+#[test]
+fn another_user_finds_no_queue_to_fill_and_a_service_that_tells_in_time_lives() {
+    if !needs_root() {
+        return;
+    }
+    let live = format!("echo $NOTIFY_SOCKET\nexec env {}", helper::run("live", ""));
+    let is_found = |told: &Told| {
+        wait_until("it is ready", || told.is_ready());
+        let socket = told.socket();
+        seen_by_another_user(&told.scratch).contains(socket.rsplit(['/', '@']).next().expect("a name"))
+    };
+    // What can be seen is seen: an abstract socket, which the service has asked for.
+    assert!(is_found(&Told::by("abstract", &live, Some("2s"))));
+    let told = Told::with(&live, Some("2s"));
+    assert!(!is_found(&told), "{}", told.socket());
+    let service = told.pid();
+    holds_for(Duration::from_secs(3), "it lives", || told.pid_or_none() == Some(service));
+    assert_eq!(told.errors(), "");
+}
+
 #[test]
 fn a_path_that_is_too_long_for_a_socket_is_said_and_an_abstract_one_taken() {
     let scratch = Scratch::new();
