@@ -50,10 +50,16 @@ fn a_svscan_is_found_by_its_directory_and_ended() {
 
 /// A process in the scan directory that is called with these words, and lives until it is ended.
 fn bystander(scratch: &Scratch, words: &[&str]) -> Running {
+    bystander_by(scratch, words, Command::new("/bin/sh"))
+}
+
+/// The same, by this shell. The second of the words is its script, which is made if there is none.
+fn bystander_by(scratch: &Scratch, words: &[&str], mut command: Command) -> Running {
     let [called, script, rest @ ..] = words else { panic!("two words") };
     let path = scratch.path("service").join(script);
-    scratch.write(&path, "echo ready; read line\n");
-    let mut command = Command::new("/bin/sh");
+    if !path.exists() {
+        scratch.write(&path, "echo ready; read line\n");
+    }
     command.arg0(called).arg(script).args(rest).current_dir(scratch.path("service"));
     let mut bystander = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
     let mut ready = [0; 6];
@@ -116,13 +122,16 @@ fn a_copier_is_no_svscan() {
     }
 }
 
+/// Says that it is ready, and hears no TERM.
+const DEAF: &str = "trap '' TERM; echo ready; read line\n";
+
 #[test]
 fn whoever_calls_itself_svscanboot_is_none_and_holds_nothing_up() {
     let scratch = scratch();
     scratch.mkdir("service");
     let dir = scratch.path("service");
     let dir = dir.to_str().expect("UTF-8");
-    scratch.write("deaf", "trap '' TERM; exec sh ready\n");
+    scratch.write("deaf", DEAF);
     let mut pretenders: Vec<Running> = [&["svscanboot", "../deaf", dir][..], &["svscan", "../deaf", "."]]
         .map(|words| bystander(&scratch, words))
         .into();
@@ -131,6 +140,39 @@ fn whoever_calls_itself_svscanboot_is_none_and_holds_nothing_up() {
     let stopped = boot(&scratch, "stop");
     assert_eq!((stopped.code, stopped.out()), (0, format!("no svscan runs in {dir}\n")));
     assert!(pretenders.iter_mut().all(|pretender| pretender.ended().is_none()));
+}
+
+/// Pretenders of the user who runs this test and of an ordinary one, while either of them stops a svscan of theirs: an ordinary user cannot even signal
+/// the other's.
+#[test]
+fn pretenders_keep_the_svscan_from_nothing_and_are_not_waited_for() {
+    for ordinary in [false, true] {
+        let scratch = scratch();
+        scratch.mkdir("service");
+        if ordinary {
+            scratch.give("service");
+        }
+        let dir = scratch.path("service");
+        let dir = dir.to_str().expect("UTF-8");
+        scratch.write("deaf", DEAF);
+        let shells = || [Command::new("/bin/sh"), scratch.as_ordinary(Command::new("/bin/sh"))];
+        let words: [&[&str]; 2] = [&["svscanboot", "../deaf", dir], &["svscan", "../deaf", "."]];
+        let each = |words: &&[&str]| shells().map(|shell| bystander_by(&scratch, words, shell));
+        let mut pretenders: Vec<Running> = words.iter().flat_map(each).collect();
+        let program = |name: &str, words: &[&str]| match ordinary {
+            true => scratch.ordinary(name, words),
+            false => scratch.command(name, words),
+        };
+        let mut svscan = start(program("svscan", &["service"]).stdin(Stdio::null()));
+        let boot = |verb: &str| finish(&mut program("uphold", &["boot", verb, "--scan-dir", dir]));
+        wait_until("it runs", || boot("status").code == 0);
+        let stopped = boot("stop");
+        assert_eq!((stopped.code, stopped.err().as_str()), (0, ""));
+        assert!(stopped.out().ends_with(&format!("stopped what svscan ran in {dir}\n")), "{}", stopped.out());
+        // By the TERM that it was told by.
+        assert_eq!(svscan.end(), 1015);
+        assert!(pretenders.iter_mut().all(|pretender| pretender.ended().is_none()));
+    }
 }
 
 #[test]
