@@ -1,8 +1,9 @@
 //! A new copy that says itself when it is ready.
 
+use std::process::Command;
 use std::time::Duration;
 
-use testkit::{group, holds_for, needs_program, signal, wait_for, wait_until};
+use testkit::{Scratch, children, group, holds_for, needs_program, needs_root, signal, start, wait_for, wait_until};
 
 use super::helper::send;
 use super::world::{LONG, NOTING, Watch, exec_helper};
@@ -105,6 +106,35 @@ fn stranger_is_not_listened_to() {
         send(socket.trim(), said);
     }
     not_yet(&watch);
+}
+
+/// hupwatch is process 1 of a namespace, and so cannot see who sends from outside of it: for the kernel that one has no pid there, and it runs as the
+/// user as whom the copies run.
+#[test]
+fn a_process_of_another_pid_namespace_is_not_listened_to() {
+    let Some(unshare) = needs_program("unshare").filter(|_| needs_root()) else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let tell = format!("until [ -e go ]; do sleep 0.01; done; export SAY=READY=1; {}", exec_helper("notifier"));
+    let name = "echo $NOTIFY_SOCKET >socket.new; mv socket.new socket; echo start $$ >>notes";
+    scratch.script("command", &format!("{name}\n[ -e new ] && {{ {tell}; }}\nexec sleep 100000"));
+    let said = std::fs::File::create(scratch.path("hupwatch.err")).expect("a file of ours");
+    let mut command = Command::new(unshare);
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(scratch.suite().path("hupwatch"));
+    command.args(["-vvv", "--ready", "notify", "--", "./command"]).current_dir(scratch.root()).stderr(said);
+    let watch = Watch { hupwatch: start(&mut command), scratch };
+    watch.wait_for_starts(1);
+    watch.scratch.write("new", "");
+    let hupwatch = wait_for("it runs", || children(watch.pid()).first().copied());
+    signal(hupwatch, "HUP");
+    watch.wait_for_starts(2);
+    send(watch.scratch.text("socket").trim(), b"READY=1");
+    not_yet(&watch);
+    // What the copy says on the same socket counts.
+    watch.scratch.write("go", "");
+    watch.wait_for_reloads(1);
+    assert_eq!(watch.said_times("Sending SIGTERM"), 1);
 }
 
 #[test]
