@@ -3,10 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use testkit::{Jail, Scratch, needs_program, needs_root, start, wait_until};
+use testkit::{
+    Jail, Scratch, children, holds_for, lives, needs_program, needs_root, signal, start, wait_for, wait_until,
+};
 
-use super::world::{MORTAL, catches_term};
+use super::world::{MORTAL, catches_term, child, lines};
 
 /// A scan directory that its user cannot write, and a directory `state` that is the user's.
 fn locked() -> Scratch {
@@ -391,4 +394,55 @@ fn the_service_of_a_killed_supervise_is_not_taken_over_by_one_whose_path_differs
     // When its service is gone, the place is free.
     let left = client("svc", &["-dx", "--wait=down", "scan/web:log"]);
     assert_eq!((left.code, left.err().as_str()), (0, ""));
+}
+
+/// Process 1 of a container whose `/proc` has nothing but processes: svscan, or a shell that starts a supervise again and again, and does not say how it
+/// has ended.
+const NARROW: [&str; 2] =
+    ["exec svscan scan", "exec 3>&2 2>/dev/null; while :; do (exec supervise scan/web 2>&3 3>&-); done"];
+
+#[test]
+fn a_killed_supervise_comes_back_to_its_service_where_proc_has_nothing_but_processes() {
+    let Some(unshare) = needs_program("unshare").filter(|_| needs_root()) else { return };
+    let narrow = "mount -t proc -o subset=pid proc /proc && [ ! -e /proc/sys ]";
+    let contained = |script: &str| {
+        let mut command = Command::new(&unshare);
+        command.args([
+            "--pid",
+            "--fork",
+            "--mount",
+            "--kill-child",
+            "sh",
+            "-c",
+            &format!("{narrow} || exit; {script}"),
+        ]);
+        command
+    };
+    if testkit::finish(&mut contained("exit 0")).code != 0 {
+        return testkit::skip("proc cannot be mounted with nothing but processes");
+    }
+    for process_1 in NARROW {
+        let scratch = Scratch::new();
+        scratch.service("scan/web", "echo >>started; exec sleep 100000");
+        let mut command = contained(process_1);
+        command.current_dir(scratch.root()).env("PATH", scratch.suite().search_path()).stdin(Stdio::null());
+        let said = fs::File::create(scratch.path("said")).expect("a file");
+        let container = start(command.stderr(said));
+        let is_supervise =
+            |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "supervise\n");
+        let supervise = || children(child(container.pid())?).into_iter().find(is_supervise);
+        let is_up = || scratch.run("svstat", &["scan/web"]).out().contains(": up ");
+        wait_until("it is up", || is_up() && lines(&scratch, "scan/web/started").len() == 1);
+        let first = wait_for("its supervise", supervise);
+        let service = child(first).expect("it is up");
+        signal(first, "KILL");
+        wait_until("another supervise runs", || supervise().is_some_and(|pid| pid != first) && is_up());
+        // Longer than from one start to the next.
+        holds_for(Duration::from_millis(1500), "it is the same", || {
+            lives(service) && lines(&scratch, "scan/web/started").len() == 1
+        });
+        assert_eq!((supervise().and_then(child), scratch.text("said").as_str()), (None, ""), "{process_1}");
+        assert_eq!(scratch.run("svc", &["-k", "scan/web"]).code, 0);
+        wait_until("it is started again", || lines(&scratch, "scan/web/started").len() == 2);
+    }
 }
