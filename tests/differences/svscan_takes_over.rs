@@ -81,6 +81,29 @@ fn a_new_svscan_leaves_running_supervises_alone_and_takes_care_of_them() {
     assert_eq!(scratch.text("svscan.err"), "");
 }
 
+/// The parent of the service is svscan by now, and its supervise obeys before it sees that the service has ended.
+#[test]
+fn a_signal_for_a_service_that_has_just_ended_is_no_trouble() {
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "exec sleep 1000");
+    let _svscan = svscan(&scratch);
+    let child = wait_up(&scratch, "scan/a");
+    let first = supervise_of(&scratch, "a");
+    signal(first, "KILL");
+    wait_until("another supervise runs", || process(&scratch, &["a"]).is_some_and(|new| new != first));
+    wait_until("it has taken over", || scratch.run("svok", &["scan/a"]).code == 0);
+    assert_eq!(pid(&scratch, "scan/a"), Some(child));
+    let second = supervise_of(&scratch, "a");
+    signal(second, "STOP");
+    wait_until("it stands still", || testkit::state(second) == Some('T'));
+    signal(child, "KILL");
+    wait_until("the service is reaped", || is_gone(child));
+    svc(&scratch, "-t", "scan/a");
+    signal(second, "CONT");
+    wait_until("it is started again", || pid(&scratch, "scan/a").is_some_and(|pid| pid != child));
+    assert_eq!(scratch.text("svscan.err"), "");
+}
+
 #[test]
 fn logs_go_on_over_the_death_of_svscan_and_then_of_anybody_else() {
     let scratch = Scratch::new();
