@@ -2,6 +2,7 @@
 
 use std::io::{Read, Result};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
@@ -433,4 +434,47 @@ fn a_name_service_that_does_not_answer_keeps_supervise_from_nothing() {
     assert_eq!(scratch.text("said").matches("is still being looked up").count(), 1, "{}", scratch.text("said"));
     svc(&["-dx", "/a"]);
     assert_eq!(supervise.end(), 0);
+}
+
+#[test]
+fn a_name_service_that_does_not_answer_keeps_no_successor_from_the_sockets() {
+    let Some(unshare) = needs_program("unshare").filter(|_| needs_root()) else {
+        return;
+    };
+    if !Path::new("/usr/bin/getent").exists() {
+        return testkit::skip("there is no /usr/bin/getent");
+    }
+    let scratch = Scratch::new();
+    let root = scratch.root().display();
+    sys::fd::make_fifo(&*scratch.path("never")).expect("a FIFO");
+    let hang = format!("[ -e {root}/hang ] && read line <{root}/never");
+    let getent = scratch.script("getent", &format!("echo >>{root}/asked\n{hang}\necho $2:x:7:8:::"));
+    scratch.service("a", "exec sleep 1000");
+    scratch.write("a/sockets/s", "unix s.sock owner=uphold-remote");
+    // In a place where it is the getent of the system.
+    let supervise = || {
+        let mut command = Command::new(&unshare);
+        command.args(["--mount", "sh", "-c", "mount --bind \"$1\" /usr/bin/getent && exec \"$0\" a"]);
+        command.arg(scratch.suite().path("supervise")).arg(&getent).current_dir(scratch.root());
+        let said = std::fs::File::options().create(true).append(true).open(scratch.path("said"));
+        start(command.stderr(said.expect("a file of ours")))
+    };
+    let file = || std::fs::metadata(scratch.path("a/s.sock")).map(|file| (file.uid(), file.ino())).expect("it exists");
+    let mut first = supervise();
+    let service = wait_up(&scratch, "a");
+    let socket = file();
+    assert_eq!(socket.0, 7);
+    scratch.write("hang", "");
+    first.signal("KILL");
+    first.end();
+    let mut second = supervise();
+    wait_until("another supervise runs", || scratch.run("svok", &["a"]).code == 0);
+    assert_eq!(pid(&scratch, "a"), Some(service));
+    // It obeys, sees the end of the service, and starts another one with the socket that it has found.
+    svc(&scratch, "-t", "a");
+    wait_until("it is started again", || pid(&scratch, "a").is_some_and(|pid| pid != service));
+    svc(&scratch, "-dx", "a");
+    assert_eq!(second.end(), 0);
+    assert_eq!((file(), scratch.text("said").as_str()), (socket, ""));
+    assert_eq!(scratch.text("asked").lines().count(), 1, "nobody was asked again");
 }
