@@ -226,6 +226,75 @@ fn the_pipe_that_svscan_writes_to_itself_is_no_log_pipe() {
     assert_eq!(scratch.text("scan/a/log/got"), "");
 }
 
+/// Makes a terminal that is that of no session, says which it is, and keeps it.
+const TERMINAL: &str = "
+import os, time
+kept, terminal = os.openpty()
+print(os.ttyname(terminal), flush=True)
+time.sleep(100000)
+";
+
+/// A process that keeps a terminal, and the name of that.
+fn terminal(scratch: &Scratch) -> Option<(Running, String)> {
+    needs_program("python3")?;
+    let name = || scratch.text("terminal");
+    let file = std::fs::File::create(scratch.path("terminal")).expect("a file");
+    let keeper = start(Command::new("python3").args(["-c", TERMINAL]).stdout(file));
+    wait_until("there is a terminal", || name().ends_with('\n'));
+    Some((keeper, name().trim_end().to_owned()))
+}
+
+/// A program of the suite that leads a session without a terminal.
+fn leader(scratch: &Scratch, program: &str, dir: &str) -> Running {
+    let mut command = Command::new("setsid");
+    command.arg(scratch.suite().path(program)).arg(dir).current_dir(scratch.root());
+    let said = std::fs::File::options().create(true).append(true).open(scratch.path("leader.err")).expect("a file");
+    start(command.env("PATH", scratch.suite().search_path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said))
+}
+
+/// The number of the controlling terminal of a process; 0 if it has none.
+fn terminal_of(pid: u32) -> String {
+    testkit::stat(pid).expect("it runs")[4].clone()
+}
+
+#[test]
+fn a_terminal_that_a_service_writes_to_does_not_become_that_of_svscan() {
+    let scratch = Scratch::new();
+    let Some((_keeper, terminal)) = terminal(&scratch).filter(|_| needs_program("setsid").is_some()) else { return };
+    scratch.service("scan/a", &format!("exec >{terminal}; echo >started; exec sleep 1000"));
+    scratch.service("scan/a/log", "exec cat >>lines");
+    let first = leader(&scratch, "svscan", "scan");
+    wait_up(&scratch, "scan/a/log");
+    let service = wait_up(&scratch, "scan/a");
+    wait_until("it writes to the terminal", || scratch.path("scan/a/started").exists());
+    assert_eq!(descriptor(service, 1), PathBuf::from(&terminal));
+    // Then only the record says who had the log pipe on stdout: the service.
+    let supervises = [supervise_of(&scratch, "a"), supervise_of(&scratch, "a/log")];
+    kill(first);
+    for supervise in supervises {
+        signal(supervise, "KILL");
+        wait_until("it has ended", || !lives(supervise));
+    }
+    let second = leader(&scratch, "svscan", "scan");
+    for dir in ["scan/a", "scan/a/log"] {
+        wait_until("it is supervised", || scratch.run("svok", &[dir]).code == 0);
+    }
+    assert_eq!((pid(&scratch, "scan/a"), testkit::session(second.pid())), (Some(service), Some(second.pid())));
+    assert_eq!((terminal_of(second.pid()).as_str(), scratch.text("leader.err").as_str()), ("0", ""));
+}
+
+#[test]
+fn a_terminal_in_place_of_a_file_of_the_service_does_not_become_that_of_supervise() {
+    let scratch = Scratch::new();
+    let Some((_keeper, terminal)) = terminal(&scratch).filter(|_| needs_program("setsid").is_some()) else { return };
+    scratch.service("a", "exec sleep 1000");
+    std::os::unix::fs::symlink(terminal, scratch.path("a/sd-notify")).expect("a link");
+    let supervise = leader(&scratch, "supervise", "a");
+    wait_up(&scratch, "a");
+    assert_eq!(testkit::session(supervise.pid()), Some(supervise.pid()));
+    assert_eq!(terminal_of(supervise.pid()), "0");
+}
+
 #[test]
 fn a_service_that_is_removed_after_a_takeover_takes_its_logger_with_it() {
     let scratch = Scratch::new();
