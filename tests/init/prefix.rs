@@ -290,3 +290,39 @@ fn a_lock_on_the_common_stdout_keeps_no_line_back() {
     let count = sys::fd::read(reader.as_fd(), &mut line).expect("a pipe");
     assert_eq!(&line[..count], expected);
 }
+
+/// Locks its stderr in both ways that there are, says so, and keeps the locks.
+const LOCKER: &str = r#"
+import fcntl, time
+fcntl.flock(2, fcntl.LOCK_EX)
+fcntl.lockf(2, fcntl.LOCK_EX)
+open("locked", "w").close()
+time.sleep(100000)
+"#;
+
+#[test]
+fn a_service_that_locks_the_common_stderr_keeps_no_line_of_the_others_back() {
+    if needs_program("python3").is_none() {
+        return;
+    }
+    for same in [true, false] {
+        let scratch = Scratch::new();
+        let mut say = teller(&scratch);
+        scratch.service("scan/locker", &format!("exec python3 -c '{LOCKER}'"));
+        let mut command = scratch.command("svscan", &["--prefix", "scan"]);
+        let (reader, writer) = sys::fd::pipe().expect("a pipe");
+        let (_other_reader, other) = sys::fd::pipe().expect("a pipe");
+        let stderr = if same { writer.try_clone().expect("a copy") } else { other };
+        let _svscan = start(command.stdin(Stdio::null()).stdout(writer).stderr(stderr));
+        // The command has its own copies of them.
+        drop(command);
+        wait_until("it is locked", || scratch.path("scan/locker/locked").exists());
+        for word in ["one", "two"] {
+            say(word);
+            wait_until("the line comes", || sys::fd::has_unread(reader.as_fd()));
+            let mut line = [0; 100];
+            let count = sys::fd::read(reader.as_fd(), &mut line).expect("a pipe");
+            assert_eq!(String::from_utf8_lossy(&line[..count]), format!("a | {word}\n"));
+        }
+    }
+}
