@@ -12,6 +12,7 @@ pub const FORK: &str = "?fork,?vfork,?clone,?clone3";
 pub const EXEC: &str = "execve";
 pub const OPEN: &str = "?open,?openat";
 pub const PIPE: &str = "?pipe,?pipe2";
+pub const SOCKET: &str = "socket";
 pub const READ: &str = "read";
 pub const WRITE: &str = "write";
 /// How the record is written: in its place.

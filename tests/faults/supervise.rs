@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use testkit::{Running, Scratch, for_each, holds_for, lives, start, wait_until};
 
-use crate::scene::{ALONE, assert_said_once, insist_up_again, processes, svc, wait_down, wait_up, wait_up_again};
+use crate::scene::{
+    ALONE, assert_said_once, insist_up_again, is_supervised, processes, svc, wait_down, wait_up, wait_up_again,
+};
 use crate::strace::{
-    EXEC, FORK, Injection, KILL, MAP, OPEN, POLL, RENAME, TIMES, WRITE, WRITE_AT, needs_strace, reason,
+    EXEC, FORK, Injection, KILL, MAP, OPEN, PIPE, POLL, RENAME, SOCKET, TIMES, WRITE, WRITE_AT, needs_strace, reason,
 };
 
 const FORK_FAILED: &str = "supervise: warning: unable to fork for a, sleeping 60 seconds";
@@ -144,6 +146,77 @@ fn no_status_for_a_while(case: &Case) {
     assert_eq!(supervise.end(), 0);
     assert!(!lives(second));
     assert_said_once(&scratch.text("supervise.err"), &lines(case.said, case.error));
+}
+
+/// Another one of the service, while these calls fail.
+#[track_caller]
+fn start_while_it_fails(scratch: &Scratch, supervise: &Running, injection: &Injection, child: &mut u32) {
+    let strace = injection.attach(scratch, supervise.pid());
+    svc(scratch, "k", "a");
+    *child = wait_up_again(scratch, "a", *child);
+    assert!(strace.detach() > 0);
+}
+
+/// The same, with nothing that fails.
+#[track_caller]
+fn start_without_trouble(scratch: &Scratch, child: &mut u32) {
+    svc(scratch, "k", "a");
+    *child = wait_up_again(scratch, "a", *child);
+}
+
+#[test]
+fn that_there_is_no_pipe_to_get_ready_by_is_said_again_when_it_comes_back() {
+    if !needs_strace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.write("a/notification-fd", "3");
+    let (mut supervise, mut child) = supervised(&scratch);
+    let fails = Injection::of(PIPE, "EMFILE", "1+");
+    let line = format!("supervise: warning: unable to create pipe for a/notification-fd: {}\n", reason("EMFILE"));
+    for count in 1..=2 {
+        for _ in 0..2 {
+            start_while_it_fails(&scratch, &supervise, &fails, &mut child);
+            assert_eq!(scratch.text("supervise.err"), line.repeat(count));
+        }
+        start_without_trouble(&scratch, &mut child);
+    }
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
+    assert_eq!(scratch.text("supervise.err"), line.repeat(2));
+}
+
+/// A socket that could be made is kept, unless it is to be of the other kind.
+#[test]
+fn that_there_is_no_socket_is_said_again_when_it_comes_back() {
+    if !needs_strace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.write("a/sd-notify", "abstract");
+    scratch.service("a", ALONE);
+    scratch.write("a/down", "");
+    let mut supervise = scratch.start("supervise", "supervise", &["a"]);
+    wait_until("it runs", || is_supervised(&scratch, "a"));
+    let fails = Injection::of(SOCKET, "EMFILE", "1+");
+    let mut child = 0;
+    let [file, none] = ["make a/supervise/notify, taking an abstract socket", "open a socket for a"]
+        .map(|what| format!("supervise: warning: unable to {what}: {}\n", reason("EMFILE")));
+    let strace = fails.attach(&scratch, supervise.pid());
+    svc(&scratch, "u", "a");
+    child = wait_up_again(&scratch, "a", child);
+    assert!(strace.detach() > 0);
+    assert_eq!(scratch.text("supervise.err"), none);
+    start_while_it_fails(&scratch, &supervise, &fails, &mut child);
+    assert_eq!(scratch.text("supervise.err"), none);
+    start_without_trouble(&scratch, &mut child);
+    scratch.write("a/sd-notify", "");
+    for _ in 0..2 {
+        start_while_it_fails(&scratch, &supervise, &fails, &mut child);
+        assert_eq!(scratch.text("supervise.err"), [none.as_str(), &file, &none].concat());
+    }
+    svc(&scratch, "dx", "a");
+    assert_eq!(supervise.end(), 0);
 }
 
 /// Nobody would know of it, should supervise be killed: the next one would start another.

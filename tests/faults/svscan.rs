@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use testkit::{Running, Scratch, for_each, lives, signal, wait_for, wait_until};
+use testkit::{Running, Scratch, for_each, lives, needs_inotify, signal, wait_for, wait_until};
 
 use crate::scene::{assert_said_once, is_supervised, pid, supervise_of, svc, wait_up};
-use crate::strace::{EXEC, FORK, Injection, MAP, OPEN, PIPE, POLL, TIMES, WATCH, WRITE, needs_strace, reason};
+use crate::strace::{EXEC, FORK, Injection, MAP, OPEN, PIPE, POLL, READ, TIMES, WATCH, WRITE, needs_strace, reason};
 
 /// A service that leaves a line in its log, and of which two would show; and its logger.
 const RUN: &str = "echo hello\nexec setlock -n alone sleep 1000";
@@ -17,6 +17,7 @@ const PIPE_FAILED: &[&str] = &["unable to create pipe for *"];
 const RELEASE_FAILED: &[&str] = &["unable to write /proc/N/cwd/supervise/control, trying again in 5 seconds"];
 const WAIT_FAILED: &[&str] = &["unable to wait, trying again in a second"];
 const READ_FAILED: &[&str] = &["unable to read directory"];
+const CHANGES_FAILED: &[&str] = &["unable to read changes, looking at everything"];
 const EXEC_FAILED: &[&str] = &["unable to start supervise *"];
 
 /// Calls that fail, with which errors, and what svscan may say of it, with a star for the service.
@@ -226,21 +227,74 @@ fn it_works_on_where_no_memory_can_be_mapped() {
 fn what_was_said_is_said_again_when_it_comes_back() {
     if needs_strace() {
         for_each(&[(POLL, "ENOMEM", WAIT_FAILED), (PIPE, "EMFILE", PIPE_FAILED)], |&(calls, error, texts)| {
-            let scratch = Scratch::new();
-            let svscan = scanned(&scratch);
-            for count in 1..=2 {
-                let strace = Injection::of(calls, error, "1").attach(&scratch, svscan.pid());
-                while strace.injected() == 0 {
-                    come_and_go(&scratch);
-                }
-                strace.detach();
-                let lines = lines(texts, error);
-                let times = |text: &str| lines.iter().map(|line| text.matches(line).count()).sum::<usize>();
-                wait_until("it is said again", || times(&said(&scratch)) == count);
-                come_and_go(&scratch);
-            }
+            said_again(&Injection::of(calls, error, "1"), &lines(texts, error));
         });
     }
+}
+
+#[test]
+fn that_changes_cannot_be_read_is_said_again_when_it_comes_back() {
+    if needs_strace() && needs_inotify() {
+        let changes = Injection::of(READ, "EIO", "1").on("anon_inode:inotify");
+        said_again(&changes, &lines(CHANGES_FAILED, "EIO"));
+    }
+}
+
+/// What fails once is over when services come and go without it.
+fn said_again(injection: &Injection, lines: &[String]) {
+    let scratch = Scratch::new();
+    let svscan = scanned(&scratch);
+    for count in 1..=2 {
+        let strace = injection.attach(&scratch, svscan.pid());
+        while strace.injected() == 0 {
+            come_and_go(&scratch);
+        }
+        strace.detach();
+        let times = |text: &str| lines.iter().map(|line| text.matches(line).count()).sum::<usize>();
+        wait_until("it is said again", || times(&said(&scratch)) == count);
+        come_and_go(&scratch);
+    }
+}
+
+#[test]
+fn that_a_supervise_cannot_be_told_to_end_is_said_again_when_it_comes_back() {
+    if !needs_strace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.service("scan/a", "trap '' TERM; echo >>started; while :; do sleep 1000; done");
+    let mut svscan = scratch.start("svscan", "svscan", &["--init", "--grace", "100000", "scan"]);
+    wait_until("it ignores TERM", || scratch.path("scan/a/started").exists());
+    let child = wait_up(&scratch, "scan/a");
+    let line = format!("svscan: warning: unable to write a/supervise/control: {}\n", reason("EMFILE"));
+    let exits = || testkit::record(scratch.path("scan/a")).is_some_and(|record| record.decided.service.exiting);
+    // Another one is started in its place, and told in its turn.
+    let kill = || {
+        let old = supervise_of(&scratch, "scan/a");
+        signal(old, "KILL");
+        wait_until("another runs", || supervise_of(&scratch, "scan/a") != old && is_supervised(&scratch, "scan/a"));
+    };
+    for count in 1..=2 {
+        let path = "a/supervise/control";
+        let fails = Injection::of(OPEN, "EMFILE", "1+").on(scratch.path("scan").join(path)).on(path);
+        let strace = fails.attach(&scratch, svscan.pid());
+        if count == 1 {
+            svscan.signal("TERM");
+        } else {
+            kill();
+        }
+        wait_until("it is said", || scratch.text("svscan.err") == line.repeat(count));
+        strace.detach();
+        if count == 1 {
+            assert!(!exits());
+        }
+        kill();
+        wait_until("it was told", exits);
+    }
+    assert_eq!((svscan.ended(), pid(&scratch, "scan/a")), (None, Some(child)));
+    // What is left is killed.
+    svscan.signal("TERM");
+    assert_eq!(svscan.end(), 0);
 }
 
 #[test]
