@@ -112,7 +112,7 @@ pub enum Say {
 }
 
 /// The actions of one step.
-pub type Actions = crate::actions::Actions<Action, 12>;
+pub type Actions = crate::actions::Actions<Action, 16>;
 
 /// Whether hupwatch is to leave, and how far that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

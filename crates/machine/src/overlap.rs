@@ -96,8 +96,8 @@ pub enum Action {
     GiveUp(Why),
 }
 
-/// The actions of one step.
-pub type Actions = crate::actions::Actions<Action, 3>;
+/// The actions of one step: 3 are the most.
+pub type Actions = crate::actions::Actions<Action, 8>;
 
 /// The second copy, beside the main one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

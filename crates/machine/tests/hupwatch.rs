@@ -1,6 +1,6 @@
 //! The machine of hupwatch in random worlds, against a model of the kernel.
 
-use machine::hupwatch::{Action, Event, Machine, Plan, Say};
+use machine::hupwatch::{Action, Actions, Event, Machine, Plan, Say};
 use machine::overlap::{Readiness, Settings};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
@@ -77,7 +77,9 @@ impl World {
         if self.quit.is_some() {
             return;
         }
-        for action in self.machine.step(self.now, event) {
+        let actions = self.machine.step(self.now, event);
+        assert!(2 * actions.count() < Actions::PLACES, "{event:?} asks for {}", actions.count());
+        for action in actions {
             assert!(self.quit.is_none(), "{action:?} after the machine quit");
             self.perform(action);
         }

@@ -1,6 +1,6 @@
 //! The overlap of two copies in random worlds, against a model of the kernel and of an owner that lets everything happen.
 
-use machine::overlap::{Action, Event, Overlap, Readiness, Second, Settings, Why};
+use machine::overlap::{Action, Actions, Event, Overlap, Readiness, Second, Settings, Why};
 use machine::{Pid, SECOND, Tick};
 use proptest::prelude::*;
 use svdir::Exit;
@@ -74,6 +74,7 @@ impl World {
 
     fn step(&mut self, event: Event) {
         let actions = self.overlap.step(self.now, self.main, event);
+        assert!(2 * actions.count() < Actions::PLACES, "{event:?} asks for {}", actions.count());
         for action in actions {
             self.perform(action, event);
         }
@@ -174,7 +175,8 @@ impl World {
         }
         // The owner forgets it behind the step, unless another was promoted.
         let actions = self.overlap.step(self.now, self.main, Event::Died(pid, EXIT));
-        let promotes = actions.into_iter().any(|action| matches!(action, Action::Promote(_)));
+        assert!(2 * actions.count() < Actions::PLACES, "the end asks for {}", actions.count());
+        let promotes = actions.clone().into_iter().any(|action| matches!(action, Action::Promote(_)));
         if was_main && !promotes {
             self.main = None;
         }

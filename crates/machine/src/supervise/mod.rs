@@ -92,8 +92,8 @@ use phase::Phase;
 
 use crate::{Pid, Signal, Tick};
 
-/// The actions of one step.
-pub type Actions = crate::actions::Actions<Action, 16>;
+/// The actions of one step: 8 are the most that were seen.
+pub type Actions = crate::actions::Actions<Action, 20>;
 
 /// The state of supervision of one service.
 #[derive(Clone, Debug)]
