@@ -1,5 +1,6 @@
 //! Sockets that supervise holds for its service.
 
+use std::fs::File;
 use std::io::{Read, Result};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
@@ -7,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use testkit::{Jail, Running, Scratch, address, finish, needs_program, needs_root, start, state, wait_until};
 
@@ -332,6 +334,59 @@ fn a_stale_file_is_taken_over() {
     scratch.write("a/sockets/web", "unix web.sock mode=0640");
     let _supervise = supervise(&scratch);
     wait_until("it answers", || ask_unix(&scratch.path("a/web.sock")).is_ok_and(|answer| !answer.is_empty()));
+}
+
+/// As a scan directory is locked for as long as its svscan lives. To wait for that lock took a fifth of a second for each socket there, and
+/// meanwhile supervise obeyed nobody.
+#[test]
+fn a_lock_on_their_directory_is_not_waited_for() {
+    const COUNT: usize = 100;
+    for ordinary in [false, true] {
+        let scratch = Scratch::new();
+        scratch.service("a", "exec sleep 1000");
+        let (directory, _) = (scratch.mkdir_given("there"), scratch.mkdir_given("a/sockets"));
+        scratch.give("a");
+        let mut command =
+            if ordinary { scratch.ordinary("supervise", &["a"]) } else { scratch.command("supervise", &["a"]) };
+        let _supervise = start(&mut command);
+        let old = wait_up(&scratch, "a");
+        let lock = File::open(&directory).expect("it is there");
+        lock.lock().expect("nobody has it");
+        for number in 0..COUNT {
+            scratch.write(format!("a/sockets/s{number}"), format!("unix ../there/s{number}"));
+            // Every second one is there already, and nobody has it.
+            if number % 2 == 0 {
+                drop(UnixListener::bind(directory.join(format!("s{number}"))).expect("a socket"));
+                scratch.give(&format!("there/s{number}"));
+            }
+        }
+        let begun = Instant::now();
+        svc(&scratch, "-t", "a");
+        wait_until("another one runs", || pid(&scratch, "a").is_some_and(|pid| pid != old));
+        svc(&scratch, "-d", "a");
+        wait_down(&scratch, "a");
+        assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+        for number in 0..COUNT {
+            UnixStream::connect(directory.join(format!("s{number}"))).expect("supervise has it");
+        }
+        // Nothing else was left there.
+        assert_eq!(std::fs::read_dir(&directory).expect("it is there").count(), COUNT);
+    }
+}
+
+/// The kernel takes the mark away by which supervise is known in its service directory as soon as supervise closes any descriptor of that.
+#[test]
+fn one_in_the_service_directory_leaves_supervise_its_mark() {
+    let scratch = Scratch::new();
+    scratch.service("a", "echo start >>starts; exec sleep 1000");
+    scratch.write("a/sockets/web", "unix web.sock");
+    drop(UnixListener::bind(scratch.path("a/web.sock")).expect("a socket"));
+    let _supervise = supervise(&scratch);
+    let own = wait_up(&scratch, "a");
+    std::fs::remove_dir_all(scratch.path("a/supervise")).expect("it is there");
+    let second = scratch.run("supervise", &["a"]);
+    assert!(second.code == 111 && second.err().ends_with(", and its files were removed\n"), "{}", second.err());
+    assert_eq!((wait_up(&scratch, "a"), scratch.text("a/starts").as_str()), (own, "start\n"));
 }
 
 #[test]

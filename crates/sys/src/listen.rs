@@ -3,15 +3,15 @@
 //! They are opened close-on-exec and blocking, as systemd passes them on. The file of a Unix socket has its permissions as soon as it
 //! exists, and its owner before anybody can connect. A file that a dead process has left is replaced, but never that of a living one.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use libc::{c_int, sa_family_t, sockaddr_in, sockaddr_in6, sockaddr_un, socklen_t};
 use nix::errno::Errno;
@@ -21,9 +21,6 @@ use crate::fd;
 
 /// How many connections may wait by default. The kernel's own limit is usually lower.
 const BACKLOG: u32 = 4096;
-/// How many times the lock of a directory is tried, a millisecond apart. Other holders need it only for a few system calls, but on a very busy machine they may
-/// not run for that long.
-const TRIES: u32 = 200;
 
 /// The greatest length of the path of a Unix socket, in bytes; one more is for the NUL.
 pub(crate) const LONGEST_PATH: usize = size_of::<sockaddr_un>() - std::mem::offset_of!(sockaddr_un, sun_path) - 1;
@@ -183,11 +180,9 @@ fn inet(kind: Kind, address: SocketAddr, only_ipv6: bool, manner: Manner) -> io:
     Ok(socket)
 }
 
-/// Opens a Unix socket. The directory is locked meanwhile: if two programs of this suite find a stale file, the second must not
-/// remove the new socket of the first.
+/// Opens a Unix socket. This never waits, since the loop of supervise calls it.
 fn unix(file: &UnixFile, manner: Manner) -> io::Result<OwnedFd> {
     let address = unix_address(&file.path)?;
-    let _locked = lock_directory(&file.path);
     remove_stale(&file.path, &address)?;
     let socket = new_socket(libc::AF_UNIX, Kind::Stream)?;
     bind_with_mode(&socket, &address, file.mode)?;
@@ -199,44 +194,75 @@ fn unix(file: &UnixFile, manner: Manner) -> io::Result<OwnedFd> {
     listens.map(|()| socket)
 }
 
-/// Locks a directory until the result is dropped. The tries are limited: a scan directory is locked as long as its svscan lives, and may contain a socket too. Opening
-/// that takes a fifth of a second.
-fn lock_directory(path: &Path) -> Option<fs::File> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = fd::open_read(parent).ok()?;
-    for _ in 0..TRIES {
-        match fd::try_lock(&directory) {
-            Ok(()) => return Some(directory),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(1)),
-            Err(_) => return None,
-        }
+/// Removes the file of a socket that no process has any more. Only one program of this suite does so at a time: the second of two that find
+/// one stale file must not remove the new socket of the first.
+///
+/// # Errors
+/// EADDRINUSE if a process has the socket, or another program of this suite is just taking the place of one that nobody has.
+fn remove_stale(path: &Path, address: &sockaddr_un) -> io::Result<()> {
+    if !is_stale(path, address)? {
+        return Ok(());
     }
-    None
+    let _lock = RemovalLock::take(path)?;
+    // Whoever had the lock before may have made room, and have a new socket there by now.
+    if is_stale(path, address)? { fs::remove_file(path) } else { Ok(()) }
 }
 
-/// Removes the file of a socket on which nobody listens.
-fn remove_stale(path: &Path, address: &sockaddr_un) -> io::Result<()> {
+/// A lock on the removal of one stale file: a file of its own beside that. A lock on the directory would not do, since others have one for as long as they live, as svscan
+/// has on its scan directory. Nor may the directory be opened: to close it again would take the mark ([`crate::presence`]) away that supervise has on its own.
+struct RemovalLock {
+    path: PathBuf,
+    _file: fs::File,
+}
+
+impl RemovalLock {
+    /// Takes the lock. `None` if there can be none, in a directory that may not be written to, for example, or in a file system without locks.
+    ///
+    /// # Errors
+    /// EADDRINUSE if another process has it, or had it until now: the address is about to be that process's.
+    fn take(path: &Path) -> io::Result<Option<RemovalLock>> {
+        let name = [b".", path.file_name().unwrap_or_default().as_bytes(), b".lock"].concat();
+        let path = path.with_file_name(OsStr::from_bytes(&name));
+        let Ok(file) = fd::open_own_append(&*path) else {
+            return Ok(None);
+        };
+        match fd::try_lock(&file) {
+            Ok(()) if file.metadata()?.nlink() > 0 => Ok(Some(RemovalLock { path, _file: file })),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(None),
+            Ok(()) | Err(_) => Err(Errno::EADDRINUSE.into()),
+        }
+    }
+}
+
+impl Drop for RemovalLock {
+    /// Removes the file while it is still locked. Whoever has opened it meanwhile sees that it has no name any more.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Returns whether there is the file of a socket that no process has.
+fn is_stale(path: &Path, address: &sockaddr_un) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
         Ok(found) if !found.file_type().is_socket() => return Err(Errno::ENOTSOCK.into()),
         Ok(_) => {}
     }
     match knock(address) {
-        Some(Errno::ECONNREFUSED) => fs::remove_file(path),
-        Some(Errno::ENOENT) => Ok(()),
-        Some(errno @ (Errno::EACCES | Errno::EPERM | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)) => {
-            Err(errno.into())
-        }
-        // A process listens, its queue is full (EAGAIN), or it is a socket of another type (EPROTOTYPE).
+        Some(Errno::ECONNREFUSED) => Ok(true),
+        Some(Errno::ENOENT) => Ok(false),
+        Some(errno @ (Errno::EACCES | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)) => Err(errno.into()),
+        // It is a stream socket (EPROTOTYPE), or one for datagrams, which may be another's (EPERM).
         None | Some(_) => Err(Errno::EADDRINUSE.into()),
     }
 }
 
-/// Tries to connect, and returns why that failed.
+/// Tries to connect with a socket for datagrams, and returns why that failed. To a stream socket that somebody has, listening or not yet, this is an attempt of the wrong type, and
+/// nothing comes of it: it takes no place in the queue of a server that lives.
 fn knock(address: &sockaddr_un) -> Option<Errno> {
     let connect = || {
-        let socket = new_socket(libc::AF_UNIX, Kind::Stream)?;
+        let socket = new_socket(libc::AF_UNIX, Kind::Datagram)?;
         fd::set_nonblocking(socket.as_fd())?;
         let size = size_of::<sockaddr_un>() as socklen_t;
         // SAFETY: the address is one of a Unix socket, and as long as it is said to be.
@@ -354,7 +380,7 @@ fn listen(socket: &OwnedFd, manner: Manner) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::net::{TcpStream, UdpSocket};
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::{UnixDatagram, UnixStream};
 
     use super::*;
@@ -452,14 +478,53 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_whose_backlog_is_full_lives() {
+    fn a_look_at_a_socket_that_lives_takes_no_place_in_its_queue() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = Place::Unix(at(&directory.path().join("s")));
-        let _busy = open(&file, Manner { backlog: Some(1), ..Manner::default() }).expect("a socket");
-        // Each look fills a place of it.
+        let busy = UnixListener::from(open(&file, Manner { backlog: Some(1), ..Manner::default() }).expect("a socket"));
         for _ in 0..4 {
             assert_eq!(errno(&file), Some(libc::EADDRINUSE));
         }
+        busy.set_nonblocking(true).expect("it is a socket");
+        assert_eq!(busy.accept().expect_err("nobody connects").kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn one_that_does_not_listen_yet_lives() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("s");
+        let address = unix_address(&path).expect("short enough");
+        let made = new_socket(libc::AF_UNIX, Kind::Stream).expect("a socket");
+        bind(&made, &address, size_of::<sockaddr_un>()).expect("the address is free");
+        assert_eq!(errno(&Place::Unix(at(&path))), Some(libc::EADDRINUSE));
+        drop(made);
+        open(&Place::Unix(at(&path)), Manner::default()).expect("nobody has it");
+    }
+
+    #[test]
+    fn who_removes_a_stale_one_excludes_others_and_leaves_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("s");
+        let place = Place::Unix(at(&path));
+        drop(UnixListener::bind(&path).expect("a socket"));
+        // The file of one that was killed is there; nobody has it locked.
+        let lock = directory.path().join(".s.lock");
+        let left = fd::open_own_append(&*lock).expect("a file");
+        fd::lock(&left).expect("it is free");
+        assert_eq!(errno(&place), Some(libc::EADDRINUSE));
+        // Not by closing it: a child of another test may have a copy.
+        left.unlock().expect("it is ours");
+        let held = RemovalLock::take(&path).expect("nobody has it").expect("there are locks");
+        let late = fd::open_own_append(&*lock).expect("a file");
+        assert!(RemovalLock::take(&path).is_err());
+        drop(held);
+        assert_eq!(late.metadata().expect("it is open").nlink(), 0, "who has opened it meanwhile sees that");
+        // Others may have the directory locked for as long as they like.
+        let above = fs::File::open(directory.path()).expect("it is there");
+        fd::lock(&above).expect("it is free");
+        let _socket = open(&place, Manner::default()).expect("nobody has it");
+        let names: Vec<_> = fs::read_dir(directory.path()).expect("it is there").flatten().collect();
+        assert_eq!(names.iter().map(fs::DirEntry::file_name).collect::<Vec<_>>(), ["s"]);
     }
 
     #[test]
