@@ -119,13 +119,12 @@ impl<const SIZE: usize> Arena<SIZE> {
     }
 }
 
-/// The exit code of a child that has allocated or freed memory, in a build with assertions.
+/// The exit code of a child that has allocated or freed memory.
 pub(crate) const TOOK_MEMORY: u8 = 134;
 
-/// In a build with assertions, ends a child that allocates or frees: it changes its parent's memory, and if it were killed the change
-/// would be left half done.
+/// Ends a child that allocates or frees: it changes its parent's memory, and if it were killed the change would be left half done.
 fn forbid_in_child() {
-    if cfg!(debug_assertions) && crate::spawn::in_child() {
+    if crate::spawn::in_child() {
         // SAFETY: _exit ends the process and returns to nobody. abort would take locks in the parent's memory.
         unsafe { libc::_exit(i32::from(TOOK_MEMORY)) }
     }

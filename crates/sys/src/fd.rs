@@ -16,6 +16,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 
+use crate::kept;
+
 /// The errno of [`open_write`] on a FIFO without a reader: ENXIO.
 pub const NO_READER: i32 = libc::ENXIO;
 
@@ -406,26 +408,41 @@ fn change_flags(fd: BorrowedFd<'_>, change: impl Fn(OFlag) -> OFlag) -> io::Resu
     Ok(())
 }
 
-/// Makes descriptor `to` a copy of `from` that stays open over exec, and closes what had that number. In a child before its exec `to`
-/// may be any number; otherwise it must be 0, 1 or 2, which no value owns.
+/// Makes descriptor `to` a copy of `from` that stays open over exec, and closes what had that number.
+///
+/// What makes this sound for every caller is looked at here. A child before its exec has a table of descriptors of its own, so `to` may be any number there: what a value of
+/// the parent owns stays open in the parent, and the child only becomes another program. In any other process `to` must be one of the standard three, and
+/// have no owner: what a value owns is close-on-exec, or was kept by [`keep_over_exec`], which is remembered.
 ///
 /// # Errors
-/// EBADF for any other number: a value may own that descriptor, and would then use and close the copy.
+/// EBADF if a value owns the descriptor `to`, or may own it: it would use and close the copy.
 pub fn place(from: BorrowedFd<'_>, to: RawFd) -> io::Result<()> {
-    if !(0..=2).contains(&to) && !crate::spawn::in_child() {
-        return Err(Errno::EBADF.into());
+    let (in_child, in_place) = (crate::spawn::in_child(), from.as_raw_fd() == to);
+    match in_place {
+        true if in_child || to <= 2 => return keep_over_exec(from),
+        false if in_child || has_no_owner(to) => {}
+        _ => return Err(Errno::EBADF.into()),
     }
-    if from.as_raw_fd() == to {
-        return keep_over_exec(from);
-    }
-    // SAFETY: dup2 takes two numbers. In a child nobody closes or reads what it has replaced: all it does is to become another program. 0 to 2
-    // have no owner anywhere.
+    // SAFETY: dup2 takes two numbers. In a child nobody closes or reads what it has replaced: all it does is to become another program. Elsewhere
+    // nobody owns the number, as was just found.
     Errno::result(unsafe { libc::dup2(from.as_raw_fd(), to) })?;
     Ok(())
 }
 
+/// Returns whether `number` is one of the standard three that is closed or came over the exec.
+fn has_no_owner(number: RawFd) -> bool {
+    // SAFETY: the call takes numbers, and fails on one that is not open.
+    let flags = || Errno::result(unsafe { libc::fcntl(number, libc::F_GETFD) }).unwrap_or(0);
+    (0..=2).contains(&number) && !kept::is(number) && flags() & libc::FD_CLOEXEC == 0
+}
+
 /// Clears close-on-exec, so that the descriptor stays open over an exec.
 pub fn keep_over_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
+    kept::note(fd.as_raw_fd());
+    make_stay(fd)
+}
+
+fn make_stay(fd: BorrowedFd<'_>) -> io::Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
     Ok(())
 }
@@ -444,7 +461,8 @@ pub fn fill_standard() -> io::Result<()> {
         if file.as_raw_fd() > 2 {
             return Ok(());
         }
-        keep_over_exec(file.as_fd())?;
+        // It has no owner.
+        make_stay(file.as_fd())?;
         let _ = std::os::fd::IntoRawFd::into_raw_fd(file);
     }
 }

@@ -19,6 +19,7 @@ pub mod exec;
 pub mod fd;
 pub mod identity;
 pub mod input;
+mod kept;
 pub mod limits;
 pub mod listen;
 pub mod locks;

@@ -6,22 +6,30 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
+use crate::{fd, kept};
+
 pub use imp::{make, read};
 
 /// Sets whether `fd` stays open over an exec.
 pub fn keep(fd: BorrowedFd<'_>, keep: bool) -> io::Result<()> {
-    let flags = if keep { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
-    fcntl(fd, FcntlArg::F_SETFD(flags))?;
+    if keep {
+        return fd::keep_over_exec(fd);
+    }
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(())
 }
 
-/// Takes over a descriptor that was open before the exec, and makes it close-on-exec. Everything that this program has opened itself is
-/// close-on-exec; so the descriptor has no other owner, and cannot be taken over twice.
+/// Takes over a descriptor that was open before the exec, and makes it close-on-exec.
+///
+/// What makes this sound for every caller, whatever number it has, is looked at when it is called. Everything that this program opens is close-on-exec, and
+/// nothing but this crate can change that. So what is not close-on-exec came over the exec and has no owner, unless this process has [kept](keep) something itself:
+/// then it takes nothing over any more. What was taken over is close-on-exec, so nobody takes it a second time. A child before its exec may have its parent's
+/// memory, where a value would own what only the child has open; so it takes over nothing.
 ///
 /// # Errors
-/// EBADF if it is not open, is close-on-exec, or is one of the standard three.
+/// EBADF if it is not open, has an owner or may have one, or is one of the standard three.
 pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
-    if number <= 2 {
+    if number <= 2 || crate::spawn::in_child() || kept::is(number) {
         return Err(Errno::EBADF.into());
     }
     // SAFETY: the calls take numbers, and fail on one that is not open.
@@ -45,8 +53,7 @@ mod imp {
     use std::os::fd::{AsFd, FromRawFd};
     use std::os::unix::fs::FileExt;
 
-    use super::{AsRawFd, Errno, OwnedFd, RawFd, io};
-    use crate::fd;
+    use super::{AsRawFd, Errno, OwnedFd, RawFd, fd, io};
 
     const SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
 
@@ -116,14 +123,32 @@ mod tests {
         assert!(read(12345).is_err() && inherit(12345).is_err() && inherit(0).is_err());
     }
 
+    /// One test, since what this process keeps is known for the whole of it.
     #[test]
     fn what_has_an_owner_is_not_taken() {
         let file = tempfile::tempfile().expect("a file");
-        assert_eq!(inherit(file.as_raw_fd()).expect_err("it is ours").raw_os_error(), Some(libc::EBADF));
+        let is_refused = |number| inherit(number).is_err_and(|error| error.raw_os_error() == Some(libc::EBADF));
+        assert!(is_refused(file.as_raw_fd()), "it is ours");
         // As one that was left to us.
-        let number = nix::unistd::dup(&file).map(std::os::fd::IntoRawFd::into_raw_fd).expect("a copy");
+        let left = || nix::unistd::dup(&file).map(std::os::fd::IntoRawFd::into_raw_fd).expect("a copy");
+        let number = left();
+        let mut refused = None;
+        let child = crate::process::spawn(|| is_refused(number), |told| refused = Some(told));
+        crate::process::wait(child.expect("a child")).expect("a child");
+        assert_eq!(refused, Some(true), "in a child");
         let taken = inherit(number).expect("nobody has it");
-        assert_eq!((taken.as_raw_fd(), inherit(number).is_err()), (number, true));
+        assert_eq!((taken.as_raw_fd(), is_refused(number)), (number, true));
+        // What a child keeps is not what this process keeps.
+        let child = crate::process::spawn(|| keep(file.as_fd(), true), drop);
+        crate::process::wait(child.expect("a child")).expect("a child");
+        drop(inherit(left()).expect("nobody has it"));
+        keep(file.as_fd(), true).expect("it is open");
+        assert!(is_refused(file.as_raw_fd()), "it is ours, and not close-on-exec");
+        keep(file.as_fd(), false).expect("it is open");
+        let number = left();
+        assert!(is_refused(number), "it looks like one that this process keeps");
+        // SAFETY: nobody has it.
+        unsafe { libc::close(number) };
     }
 
     #[test]
@@ -137,5 +162,33 @@ mod tests {
             crate::process::spawn(|| crate::fd::place(one.as_fd(), number), |placed| told = Some(placed.is_ok()));
         crate::process::wait(child.expect("a child")).expect("a child");
         assert_eq!(told, Some(true));
+    }
+
+    /// In a process of its own: the standard descriptors are those of all tests.
+    #[test]
+    fn nothing_is_placed_on_a_standard_descriptor_that_has_an_owner() {
+        let file = tempfile::tempfile().expect("a file");
+        // SAFETY: the child uses descriptors alone, and exits.
+        match unsafe { nix::unistd::fork() }.expect("a child") {
+            nix::unistd::ForkResult::Parent { child } => {
+                assert_eq!(crate::process::wait(child).expect("a child"), crate::process::Change::Exited(0));
+            }
+            nix::unistd::ForkResult::Child => {
+                let place = |to| crate::fd::place(file.as_fd(), to).is_ok();
+                // SAFETY: nothing else runs here. What is opened now gets the lowest number.
+                let open = || unsafe {
+                    libc::close(0);
+                    OwnedFd::from_raw_fd(libc::open(c"/".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC))
+                };
+                // It came over an exec, or is closed.
+                let mut is_right = place(0) && place(1);
+                let owned = open();
+                is_right &= owned.as_raw_fd() == 0 && !place(0);
+                // On itself, it is kept; and it still has an owner.
+                is_right &= crate::fd::place(owned.as_fd(), 0).is_ok() && !place(0) && place(2);
+                // SAFETY: _exit ends the process and returns to nobody.
+                unsafe { libc::_exit(i32::from(!is_right)) }
+            }
+        }
     }
 }

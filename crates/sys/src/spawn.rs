@@ -35,9 +35,13 @@ const CANNOT_EXEC: u8 = 111;
 /// Starts a child that calls `exec` to execute another program. If `exec` returns, the child exits with code 111, and `unable` is called
 /// with the error. This returns only after the exec has succeeded or failed.
 ///
-/// `exec` runs in the child, in memory that is shared with this process if the system can do that. It may write to what it borrows, but
-/// must neither allocate nor free, since the child may be killed at any time: a build with debug assertions ends the child for that.
-/// Changes of descriptors, signals and limits affect only the child. Nothing of the parent (buffers, destructors) is run in the child.
+/// `exec` runs in the child, in memory that is shared with this process if the system can do that, as a call of this thread would. It must neither
+/// allocate nor free, since the child may be killed at any time, and the allocator would stay as it was in that moment: a child that does so is ended before
+/// anything has changed. Changes of descriptors, signals and limits affect only the child. Nothing of the parent (buffers, destructors) is run in the child.
+///
+/// Two things are not looked at, and no caller may do them. `exec` may write plain data to what it borrows (numbers, bytes, `Option` of such), but must not leave
+/// there, nor return, a value that owns a descriptor: its number means nothing in this process. Nor may it move values that own anything: if
+/// it were killed in the middle of that, there would be two of them, or half of one.
 /// Before `exec`, the child gets back the OOM score that this process was started with (see [`crate::oom`]).
 ///
 /// # Errors
@@ -89,7 +93,10 @@ mod imp {
             ForkResult::Child => {
                 super::IN_CHILD.set(true);
                 crate::oom::restore();
-                unable(exec());
+                let error = exec();
+                // It has memory of its own, and nothing is left to be done in it but to say this.
+                super::IN_CHILD.set(false);
+                unable(error);
                 // SAFETY: _exit ends the process and returns to nobody.
                 unsafe { libc::_exit(i32::from(super::CANNOT_EXEC)) }
             }
@@ -168,8 +175,12 @@ mod tests {
     use crate::process::{Change, wait};
 
     #[test]
-    fn a_child_that_takes_memory_is_found_by_tests() {
+    fn a_child_that_takes_or_gives_back_memory_is_ended() {
         let child = spawn(|| drop(std::hint::black_box(Box::new(1))), drop).expect("a child");
+        assert_eq!(wait(child).expect("a child"), Change::Exited(crate::arena::TOOK_MEMORY));
+        let mut bytes = vec![1_u8; 9];
+        bytes.clear();
+        let child = spawn(|| bytes.shrink_to_fit(), drop).expect("a child");
         assert_eq!(wait(child).expect("a child"), Change::Exited(crate::arena::TOOK_MEMORY));
         assert!(!in_child());
     }
