@@ -299,5 +299,9 @@ fn read(file: &OsStr, name: &OsStr) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is too long"));
     }
     value.truncate(value[..length].trim_ascii_end().len());
-    if value.is_empty() { Err(io::Error::other("it is empty")) } else { Ok(value) }
+    if value.is_empty() {
+        return Err(io::Error::other("it is empty"));
+    }
+    // The kernel takes a value up to its first NUL for the whole of it, and would set another limit than the file says.
+    if value.contains(&0) { Err(io::Error::other("it has a NUL byte")) } else { Ok(value) }
 }
