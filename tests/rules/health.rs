@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use testkit::{holds_for, lives, wait_until};
+use testkit::{holds_for, lives, wait_for, wait_rest, wait_until};
 
+use super::super::deploy::helper;
 use super::service::{LIVES, Service, User, for_each_user};
 
 /// A `health` that notes its argument in `ends`, and exits as the shell commands in the file `well` say.
@@ -246,5 +247,151 @@ fn nonsense_is_told_once_and_the_default_holds() {
                 service.said()
             );
         }
+    });
+}
+
+/// Shell commands that tell supervise each of these words, when there is a file `say` with its number.
+fn says(words: &[&str]) -> String {
+    let say = |(number, word): (usize, &&str)| {
+        format!("until [ -e say{number} ]; do sleep 0.02; done; {}; ", helper::run("tell", word))
+    };
+    words.iter().enumerate().map(say).collect()
+}
+
+/// As an ordinary user the service could not run what tells.
+#[test]
+fn what_reloads_or_ends_by_itself_is_not_judged_until_it_is_ready_again() {
+    testkit::for_each(&["RELOADING=1", "STOPPING=1"], |word| {
+        let run = format!("{}{LIVES}", says(&["READY=1", word, "READY=1"]));
+        let files = [("sd-notify", ""), ("well", "exit 0"), ("health-fails", "255"), ("say0", "")];
+        let service = judged(User::Own, &run, NOTES, &files).start();
+        wait_until("it is ready", || service.svstat().contains(", ready "));
+        let pid = service.wait_up();
+        wait_runs(&service, 1);
+        service.put("say1", "");
+        wait_until("it is not", || !service.svstat().contains(", ready "));
+        for (name, contents) in [("well", "exit 1"), ("health-fails", "1")] {
+            service.put(name, contents);
+        }
+        let runs = || service.ends().lines().count();
+        // One may just be at its end.
+        let last = runs() + 1;
+        holds_for(Duration::from_secs(1), "it is not run", || runs() <= last && service.said().is_empty());
+        assert_eq!(service.wait_up(), pid);
+        service.put("say2", "");
+        wait_until("it is judged again", || service.said().contains(&format!(", ending pid {pid}\n")));
+    });
+}
+
+/// A `health` that notes its pid, and runs as long as there is a file `hold`.
+const HELD: &str = "echo $$ >>ends; while [ -e hold ]; do sleep 0.02; done";
+
+/// Starts a service of which one failure is too much, and waits until `health`, which is [`HELD`], runs. Returns it, and the pid of `health`.
+fn under_way(user: User, run: &str, interval: &str, files: &[(&str, &str)]) -> (Service, u32) {
+    let service = judged(user, run, HELD, files);
+    for (name, contents) in [("hold", ""), ("health-interval", interval), ("health-fails", "1")] {
+        service.put(name, contents);
+    }
+    let service = service.start();
+    let health = wait_for("it is run", || service.ends().strip_suffix('\n')?.parse().ok());
+    (service, health)
+}
+
+/// Returns whether this run of `health` is killed, and nothing is said of it: it does not count.
+#[track_caller]
+fn is_called_off(service: &Service, health: u32) -> bool {
+    wait_until("it is killed", || !lives(health));
+    wait_rest("nothing more is said", Duration::from_millis(500), || Some(service.said())).is_empty()
+}
+
+#[test]
+fn a_run_that_is_under_way_when_the_copy_is_not_judged_any_more_is_killed_and_does_not_count() {
+    // The service does not end when it is told to.
+    let stays = "trap '' TERM; echo >>starts; while :; do sleep 0.02; done";
+    for_each_user(|user| {
+        let called_off = |what: &str| match what {
+            "-d" => {
+                let (service, health) = under_way(user, stays, "5s", &[]);
+                service.svc("-d");
+                is_called_off(&service, health)
+            }
+            "-R" => {
+                let run = "trap '' TERM; echo >>starts; until [ -e up ]; do sleep 0.02; done; echo >&7; \
+                           while :; do sleep 0.02; done";
+                let (service, health) = under_way(user, run, "5s", &[("notification-fd", "7"), ("up", "")]);
+                service.remove("up");
+                service.svc("-R");
+                service.wait_starts(2);
+                // As long as the old copy serves, it is asked about.
+                let begin = Instant::now();
+                wait_until("a moment is over", || begin.elapsed() > Duration::from_millis(500) || !lives(health));
+                let goes_on = lives(health);
+                service.put("up", "");
+                is_called_off(&service, health) && goes_on
+            }
+            word => {
+                let files = [("sd-notify", ""), ("say0", "")];
+                let (service, health) = under_way(user, &(says(&["READY=1", word]) + stays), "5s", &files);
+                service.put("say1", "");
+                is_called_off(&service, health)
+            }
+        };
+        let ways = ["-d", "-R", "RELOADING=1", "STOPPING=1"];
+        // As an ordinary user the service could not run what tells.
+        let ways = if user == User::Own { &ways[..] } else { &ways[..2] };
+        // On a busy machine the time of the run may be over before all that.
+        testkit::for_each(ways, |what| assert!((0..5).any(|_| called_off(what)), "{what}"));
+    });
+}
+
+#[test]
+fn a_run_has_ten_seconds_where_the_interval_is_longer() {
+    for_each_user(|user| {
+        let has_ten_seconds = || {
+            let (service, health) = under_way(user, LIVES, "3s", &[]);
+            let pid = service.wait_up();
+            // An upgrade reads the interval again, and the time of the run begins anew, so nobody needs to wait for the first run after an hour.
+            service.put("health-interval", "1h");
+            let begin = Instant::now();
+            assert_eq!(service.wait(&["--reexec"]).code, 0);
+            wait_until("it is killed", || !lives(health));
+            let took = begin.elapsed();
+            let failed = format!("supervise: warning: web/health has failed, ending pid {pid}\n");
+            wait_until("it has failed", || !service.said().is_empty());
+            took >= Duration::from_secs(10) && service.said() == failed
+        };
+        // On a busy machine the time of the run may be over before the upgrade.
+        assert!((0..5).any(|_| has_ten_seconds()));
+    });
+}
+
+#[test]
+fn failures_in_a_row_go_through_an_upgrade_and_are_forgotten_where_supervise_is_killed() {
+    for_each_user(|user| {
+        testkit::for_each(&[true, false], |&upgrade| {
+            let mut service = judged(user, LIVES, NOTES, &[("well", "exit 1"), ("health-fails", "255")]).start();
+            let pid = service.wait_up();
+            let failed = |service: &Service| service.record().decided.health.map_or(0, |health| health.fails);
+            wait_until("two have failed", || failed(&service) >= 2);
+            service.put("health-interval", "1h");
+            // The interval is read at the end of the last one.
+            let resting = || {
+                Some(failed(&service))
+                    .filter(|_| service.record().decided.health.is_some_and(|health| health.pid.is_none()))
+            };
+            let before = wait_rest("no further one is run", Duration::from_secs(2), resting);
+            for (name, contents) in [("health-fails", "1"), ("health-interval", "100ms")] {
+                service.put(name, contents);
+            }
+            if upgrade {
+                assert_eq!(service.wait(&["--reexec", "--wait=up"]).code, 0);
+            } else {
+                service.kill_supervise();
+                service.supervise();
+            }
+            let failed = if upgrade { format!(" {} times in a row", before + 1) } else { String::new() };
+            let said = format!("supervise: warning: web/health has failed{failed}, ending pid {pid}\n");
+            wait_until(&format!("it is said {said:?}, not {:?}", service.said()), || service.said().starts_with(&said));
+        });
     });
 }
