@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{holds_for, lives, signal, wait_for, wait_until};
 
@@ -340,5 +340,45 @@ fn a_script_is_not_asked_about_a_service_that_is_down() {
         service.svc("-tdx");
         assert_eq!(service.end(), 0);
         assert_eq!(service.ends(), "");
+    });
+}
+
+#[test]
+fn each_script_has_ten_seconds_and_then_its_command_goes_on() {
+    for_each_user(|user| {
+        testkit::for_each(&["u", "h", "t", "d", "x"], |&letter| {
+            let hangs = format!("trap '' TERM; echo {letter} $$ >>ends; while :; do sleep 0.02; done");
+            let mut service = service(user, TELLS, &[(letter, &hangs)]);
+            let mut begin = Instant::now();
+            service.supervise();
+            if letter != "u" {
+                service.wait_ends("run\n");
+                service.wait_up();
+                begin = Instant::now();
+                service.svc(match letter {
+                    "h" => "-h",
+                    "t" => "-r",
+                    _ => "-dx",
+                });
+            }
+            let follows = match letter {
+                "u" => "run\n",
+                "h" => "HUP\n",
+                "t" => "TERM\nrun\n",
+                // The service is told to end at once. Only the exit of supervise waits for the script.
+                _ => {
+                    assert_eq!(service.end(), 0);
+                    ""
+                }
+            };
+            wait_until(&format!("{letter} goes on"), || service.ends().ends_with(follows));
+            let took = begin.elapsed();
+            assert!(took >= Duration::from_secs(10), "{letter}: {took:?}");
+            let ends = service.ends();
+            let pid = ends.lines().find_map(|line| line.strip_prefix(&format!("{letter} ")));
+            let pid: u32 = pid.and_then(|pid| pid.parse().ok()).expect("it was run");
+            let said = format!("supervise: warning: unable to end web/control/{letter} in time, killing pid {pid}\n");
+            assert_eq!((service.said(), lives(pid)), (said, false));
+        });
     });
 }
