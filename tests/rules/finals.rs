@@ -247,3 +247,41 @@ fn a_list_that_cannot_be_read_is_told_once_and_one_that_is_not_there_is_none() {
         }
     });
 }
+
+#[test]
+fn an_end_that_a_script_was_asked_for_is_never_the_last_one() {
+    // The script ends the service itself, or has the signal sent. `final-exits` lists how it ends then.
+    const ENDS_IT: &str = "kill -QUIT $(tail -n 1 ends)";
+    let cases = [
+        ("t", "-t", ENDS_IT),
+        ("t", "-t", "exit 1"),
+        ("t", "-r", ENDS_IT),
+        ("k", "-k", ENDS_IT),
+        // By the letter that sends the down-signal, too.
+        ("i", "-i", ENDS_IT),
+    ];
+    for_each_user(|user| {
+        testkit::for_each(&cases, |&(script, letter, body)| {
+            let service = Service::new(user, "echo $$ >>ends; exec sleep 1000", &[("final-exits", "any")]);
+            service.scratch.script(format!("web/control/{script}"), body);
+            if letter == "-i" {
+                service.put("down-signal", "INT");
+            }
+            let service = service.start();
+            let mut pid = service.wait_up();
+            let noted = |pid: u32| {
+                wait_until("it has noted its pid", || service.ends().lines().last() == Some(&pid.to_string()));
+            };
+            for _ in 0..2 {
+                noted(pid);
+                service.svc(letter);
+                pid = service.wait_restart(pid);
+            }
+            noted(pid);
+            assert_eq!((service.ends().lines().count(), service.said()), (3, String::new()), "{letter}: {body}");
+            // Nobody has asked for this one.
+            signal(pid, "QUIT");
+            service.wait_svstat("down S seconds, normally up, failed: killed by SIGQUIT");
+        });
+    });
+}
