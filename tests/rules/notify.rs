@@ -174,3 +174,32 @@ fn what_is_told_goes_on_over_a_kill_and_an_upgrade() {
         assert!([format!("run killed {run} 9"), format!("run exit {run} 256")].contains(&end), "{end}");
     });
 }
+
+#[test]
+fn notify_is_told_of_a_new_copy_that_was_given_up() {
+    // It ends before it has taken over, or is told to end since it is not ready in time.
+    let cases =
+        [("warmup", "10m", "exit 3", "run exit P 3\n"), ("timeout-ready", "300ms", "sleep 1000", "run killed P 15\n")];
+    for_each_user(|user| {
+        testkit::for_each(&cases, |&(knob, time, bad, end)| {
+            let run = "if [ -e bad ]; then exec sh ./bad; fi; [ ! -e notification-fd ] || echo >&7; exec sleep 1000";
+            let service = service(user, run, "echo \"$@\" >>ends");
+            if knob == "timeout-ready" {
+                service.put("notification-fd", "7");
+            }
+            let service = service.start();
+            assert_eq!(service.wait(&["--wait=ready"]).code, 0);
+            let old = service.wait_up();
+            wait_told(&service, "run start P 0\n");
+            service.put("bad", bad);
+            service.put(knob, time);
+            assert_eq!(service.wait(&["-R", "--wait=replaced"]).code, 1);
+            wait_told(&service, &format!("run start P 0\nrun start P 0\n{end}"));
+            let ends = service.ends();
+            let pids: Vec<&str> = ends.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+            assert_eq!((pids[0], pids[1]), (old.to_string().as_str(), pids[2]), "{ends}");
+            assert_ne!(pids[0], pids[1], "{ends}");
+            assert_eq!(service.wait_up(), old);
+        });
+    });
+}
