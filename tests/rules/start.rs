@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Stdio;
 use std::time::Duration;
 
 use testkit::{Scratch, holds_for, lives, signal, start, wait_until};
@@ -518,4 +519,40 @@ fn a_container_ends_with_a_start_that_fails() {
     scratch.script("scan/web/start", "exit 7");
     let mut command = scratch.command("svscan", &["--init", "--exit-with", "web", "scan"]);
     assert_eq!(start(&mut command).end(), 7);
+}
+
+#[test]
+fn an_init_ends_with_an_essential_service_by_its_start() {
+    let failed = |why: &str| format!("supervise: warning: not starting web again: {why}\n");
+    let cases = [
+        ("exit 7", true, 7, failed("start exited 7")),
+        ("kill -9 $$", true, 137, failed("start was killed by SIGKILL")),
+        ("exit 7", false, 7, failed("start exited 7")),
+        // Without a `run` it is done.
+        ("exit 0", false, 0, String::new()),
+    ];
+    for_each_user(|user| {
+        testkit::for_each(&cases, |(body, runs, code, said)| {
+            let scratch = Scratch::new();
+            scratch.service("scan/other", "exec sleep 1000");
+            scratch.script("scan/web/start", body);
+            scratch.write("scan/web/essential", "");
+            if *runs {
+                scratch.service("scan/web", "echo >&2 run; exec sleep 1000");
+            }
+            let words = ["--init", "--state", "state", "scan"];
+            let mut command = match user {
+                User::Own => scratch.command("svscan", &words),
+                User::Ordinary => {
+                    scratch.lend("supervise");
+                    scratch.mkdir_given("state");
+                    scratch.lend("svscan");
+                    scratch.ordinary("svscan", &words)
+                }
+            };
+            let err = fs::File::create(scratch.path("err")).expect("a file");
+            let mut svscan = start(command.stdin(Stdio::null()).stderr(err));
+            assert_eq!((svscan.end(), scratch.text("err")), (*code, said.clone()), "{body}");
+        });
+    });
 }
