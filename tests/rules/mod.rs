@@ -26,5 +26,6 @@ mod pause;
 mod place;
 mod ready;
 mod service;
+mod signals;
 mod start;
 mod tally;
