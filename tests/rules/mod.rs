@@ -8,6 +8,7 @@ use super::deploy::world;
 
 mod cgroup;
 mod control;
+mod counts;
 mod examples;
 mod finals;
 mod finish;
