@@ -1,6 +1,5 @@
 //! Clients of a service directory.
 
-mod home;
 mod order;
 mod reload;
 mod supervised;
@@ -9,5 +8,3 @@ pub mod svok;
 pub mod svstat;
 pub mod svup;
 mod wait;
-
-use home::Home;

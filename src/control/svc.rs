@@ -13,8 +13,8 @@ use sys::limits::{self, Resource};
 use sys::process::Signal;
 
 use crate::service::client;
+use crate::service::home::Home;
 
-use super::Home;
 use super::wait::Waiting;
 
 const PROGRAM: cli::Program = cli::Program {

@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::Context;
 use cli::text;
 
+use crate::service::home;
+
 use super::supervised::is_supervised;
 
 const PROGRAM: cli::Program = cli::Program {
@@ -24,6 +26,6 @@ pub fn main(call: cli::Call) -> i32 {
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let dir = Path::new(call.words().first().ok_or(cli::Usage)?);
-    super::home::enter(dir).with_context(|| text!("unable to chdir to ", dir))?;
+    home::enter(dir).with_context(|| text!("unable to chdir to ", dir))?;
     Ok(if is_supervised(dir)? { 0 } else { cli::USAGE })
 }

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use cli::{Text, Word, WrongOption, reason, text};
@@ -14,10 +13,10 @@ use sys::{identity, proc};
 
 use crate::service::client::{self, Unreachable};
 use crate::service::facts::{Facts, Wait};
+use crate::service::home::Home;
 use crate::service::knobs::{self, Wrong};
-use crate::service::{self, now, over, tick};
+use crate::service::{self, now, over, tick, trouble};
 
-use super::Home;
 use super::order::{self, Row};
 
 const PROGRAM: cli::Program = cli::Program {
@@ -162,8 +161,10 @@ fn look(shown: Shown) -> Result<Seen, Text> {
         Unreachable::NotRunning => text!("supervise not running"),
         why => {
             let mut line = text!("unable to open ", names::OK, ": ", why.reason().as_ref());
-            if matches!(why, Unreachable::System(error) if error.kind() == io::ErrorKind::NotFound) {
-                line.add(&[&trouble_with_run().as_str()]);
+            if matches!(why, Unreachable::System(error) if error.kind() == io::ErrorKind::NotFound)
+                && let Some(wrong) = trouble::with_run()
+            {
+                line.add(&[&", ", &wrong.as_str()]);
             }
             line
         }
@@ -201,29 +202,6 @@ fn used() -> Text {
         clauses.add(&[&", cpu ", &(microseconds / 1000), &" ms"]);
     }
     clauses
-}
-
-/// A clause that says what is wrong with `run` if it cannot be executed: then the service was never started.
-fn trouble_with_run() -> String {
-    match std::fs::metadata(names::RUN) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && std::fs::symlink_metadata(names::RUN).is_ok() => {
-            ", run is a link to a file that does not exist".to_owned()
-        }
-        // It may be a service that its `start` sets up, or a name for others.
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound
-                && [names::START, names::DEPENDENCIES, names::WANTS]
-                    .iter()
-                    .any(|name| std::fs::metadata(name).is_ok()) =>
-        {
-            String::new()
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => ", run does not exist".to_owned(),
-        Err(error) => format!(", unable to stat run: {}", reason(&error)),
-        Ok(run) if run.is_dir() => ", run is a directory".to_owned(),
-        Ok(run) if run.permissions().mode() & 0o111 == 0 => ", run is not executable".to_owned(),
-        Ok(_) => String::new(),
-    }
 }
 
 /// Returns whether there is no file `down`. A dangling link counts as no file.

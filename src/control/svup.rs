@@ -8,8 +8,8 @@ use anyhow::Context;
 use cli::{LongWords, Options, Text, text};
 use svdir::names;
 
-use crate::service::client;
 use crate::service::record::Unreadable;
+use crate::service::{client, home};
 
 use super::supervised::is_supervised;
 
@@ -47,7 +47,7 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
         asked = if letter == b'L' { Asked::Logger } else { Asked::Service };
     }
     let dir = Path::new(options.operands().first().ok_or(cli::Usage)?);
-    super::home::enter(dir).with_context(|| text!("unable to chdir to ", dir))?;
+    home::enter(dir).with_context(|| text!("unable to chdir to ", dir))?;
     let up = match asked {
         Asked::Both => is_up(dir)? && (!has_logger(dir)? || logger_is_up(dir)?),
         Asked::Logger => has_logger(dir)? && logger_is_up(dir)?,

@@ -7,6 +7,7 @@ pub mod exec;
 pub mod facts;
 pub mod files;
 pub mod holder;
+pub mod home;
 pub mod knobs;
 pub mod listeners;
 pub mod log_pipe;
@@ -23,6 +24,7 @@ pub mod running;
 pub mod scan_dir;
 pub mod successor;
 pub mod tally;
+pub mod trouble;
 
 /// The signals that make svscan as an init, and svscanboot, stop everything. A second one cuts the stop short.
 pub const STOP: [sys::process::Signal; 2] = [sys::process::Signal::SIGTERM, sys::process::Signal::SIGINT];

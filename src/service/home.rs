@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context;
 use cli::text;
 
-use crate::service::scan_dir;
+use super::scan_dir;
 
 /// The directory from which operands are looked up.
 pub struct Home(File);
