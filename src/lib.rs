@@ -11,3 +11,4 @@ pub mod supervise;
 pub mod svscan;
 pub mod svscanboot;
 pub mod usage;
+pub mod words;

@@ -1,4 +1,4 @@
-//! What daemontools 0.76 does not have: svup, sockets, readiness and replacing of services, rules for their ends, svscan as an init, `uphold boot`, `uphold usage` and hupwatch.
+//! What daemontools 0.76 does not have: svup, sockets, readiness and replacing of services, rules for their ends, svscan as an init, `uphold boot`, `uphold usage`, the words of `uphold`, and hupwatch.
 //!
 //! One file of tests, as most of them wait: many are run at a time.
 
@@ -8,3 +8,4 @@ mod init;
 mod install;
 mod reload;
 mod rules;
+mod words;

@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use cli::Call;
-use uphold::{boot, chain, control, hupwatch, logging, supervise, svscan, svscanboot, usage};
+use uphold::{boot, chain, control, hupwatch, logging, supervise, svscan, svscanboot, usage, words};
 
 type Main = fn(Call) -> i32;
 
@@ -35,14 +35,17 @@ const WORDS: &[(&str, Main)] = &[("boot", boot::main), ("usage", usage::main)];
 
 const UPHOLD: cli::Program = cli::Program {
     name: "uphold",
-    synopsis: "PROGRAM [argument ...]",
-    usage: "uphold: usage: uphold program [argument ...]",
+    synopsis: "[-C SCANDIR] [WORD [argument ...]]",
+    usage: "uphold: usage: uphold [-C scandir] [word [argument ...]]",
     usage_exit: cli::USAGE,
-    about: "All programs of the suite in one file. Under the name of one of them it is that program.",
-    options: &[(
-        "PROGRAM",
-        "boot (see uphold-boot(8)), usage (see uphold-usage(8)), envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal",
-    )],
+    about: "Shows the services of the scan directory, or does what a word says. Under the name of a program of the suite it is that program.",
+    options: &[
+        ("-C SCANDIR", "the scan directory; default: $SVDIR, else /service or that of the user"),
+        (
+            "WORD",
+            "status (also without a word), boot (see uphold-boot(8)), usage (see uphold-usage(8)), or a program of the suite: envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
+        ),
+    ],
 };
 
 sys::entry!(run);
@@ -56,10 +59,17 @@ fn run(call: Call) -> i32 {
         return main(call.of_all_in_one(1));
     }
     UPHOLD.run(&call, |call| {
-        if let Some(word) = call.words().first() {
-            let known: Vec<&str> = WORDS.iter().chain(PROGRAMS).map(|&(name, _)| name).collect();
-            UPHOLD.voice().say(&[&"unknown program ", word, &": none of ", &known.join(", ").as_str()]);
+        if words::is_ours(call.words()) {
+            return words::main(call);
         }
+        let Some(word) = call.words().first() else {
+            return Err(cli::Usage.into());
+        };
+        if let Some(failed) = words::foreign(call.words()) {
+            return Err(failed);
+        }
+        let known: Vec<&str> = words::all().chain(WORDS.iter().chain(PROGRAMS).map(|&(name, _)| name)).collect();
+        UPHOLD.voice().say(&[&"unknown word ", word, &": none of ", &known.join(", ").as_str()]);
         Err(cli::Usage.into())
     })
 }

@@ -14,6 +14,7 @@ use tai::Label;
 
 use super::over;
 use super::record::Found;
+use super::summary::{State, Summary};
 
 /// How a start waits for other services, or the last one has that had to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +197,100 @@ impl Facts {
             line.add(&[&", not replaced: ", &why.as_str()]);
         }
         line
+    }
+
+    /// What a table shows of it. `normally_up` says that there is no file `down`; `tick` is the present.
+    pub fn summary(&self, normally_up: bool, tick: Tick) -> Summary {
+        let (state, why) = self.word(normally_up, tick);
+        let decided = self.record.map(|record| record.decided);
+        let last_exit = match decided.and_then(|decided| decided.pace.last_exit) {
+            Some(_) if self.record.is_some_and(|record| record.observed.memory) => Some("no memory".to_owned()),
+            exit => exit.map(over::ended_short),
+        };
+        Summary {
+            state,
+            since: self.status.since,
+            pid: self.pid(),
+            ready: self.ready(),
+            starts: decided.map(|decided| decided.pace.starts),
+            last_exit,
+            second: decided.and_then(|decided| Some(decided.second?.1.pid)),
+            supervise: self.record.map(|record| {
+                let supervise = record.observed.supervise;
+                (supervise.pid, supervise.version().unwrap_or_default().to_owned())
+            }),
+            why,
+        }
+    }
+
+    /// How it is, in one word, and what there is to say about that.
+    fn word(&self, normally_up: bool, tick: Tick) -> (State, String) {
+        let decided = self.record.unwrap_or_default().decided;
+        let main = decided.main.filter(|_| self.pid().is_some());
+        if let Some(over) = self.over() {
+            return match over {
+                Over::Done => (State::Done, String::new()),
+                failed => (State::Failed, over::reason(failed)),
+            };
+        }
+        if let Some(awaited) = self.awaited() {
+            return (State::Waiting, format!("for {awaited}"));
+        }
+        if let Some(next) = self.next_start() {
+            return (State::BackingOff, format!("next try in {}s", tick.until(next).div_ceil(SECOND)));
+        }
+        if let Some(why) = self.why_not_started() {
+            return (State::Refused, why);
+        }
+        if let Some((script, pid)) = self.script() {
+            let state = match script {
+                Script::Start | Script::Up => State::Starting,
+                Script::Finish => State::Finishing,
+                Script::Stop => State::Stopping,
+            };
+            return (state, format!("{} runs, pid {pid}", script.name()));
+        }
+        if let Some(left) = self.left_behind() {
+            return (State::Stopping, format!("leftovers {left}"));
+        }
+        if main.is_some_and(|main| main.ending) {
+            return (State::Stopping, "told to end".to_owned());
+        }
+        if self.status.paused {
+            return (State::Paused, String::new());
+        }
+        if let Some(first) = self.first_failure() {
+            let fails = decided.health.map_or(0, |health| health.fails);
+            let times = if fails == 1 { "once" } else { &format!("{fails} times") };
+            return (State::Unhealthy, format!("health failed {times} in {}s", first.until(tick) / SECOND));
+        }
+        if let Some((role, second)) = decided.second {
+            let copy = match role {
+                Role::Warming => "new copy starts, pid",
+                Role::EndingOld => "old copy ends, pid",
+                Role::EndingNew => "new copy given up, pid",
+            };
+            return (State::Replacing, format!("{copy} {}", second.pid));
+        }
+        if main.is_some_and(|main| main.declares && !main.ready) {
+            return (State::Starting, "not ready yet".to_owned());
+        }
+        if self.pid().is_some() {
+            let state = if self.ready().is_some() { State::Ready } else { State::Up };
+            let why = match (self.status.want, self.why_not_replaced()) {
+                (_, Some(why)) => format!("not replaced: {why}"),
+                (Want::Down | Want::Once, None) => "not to be started again".to_owned(),
+                (Want::Up, None) if !normally_up => "normally down".to_owned(),
+                (Want::Up, None) => String::new(),
+            };
+            return (state, why);
+        }
+        let why = match (self.comes_up() || self.status.want == Want::Up, normally_up) {
+            (true, _) => "about to start",
+            (false, true) => "told down (normally up)",
+            (false, false) => "",
+        };
+        (State::Down, why.to_owned())
     }
 
     /// Whether it is up in a cgroup of its own.

@@ -23,6 +23,7 @@ pub mod record;
 pub mod running;
 pub mod scan_dir;
 pub mod successor;
+pub mod summary;
 pub mod tally;
 pub mod trouble;
 

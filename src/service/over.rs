@@ -43,6 +43,18 @@ pub fn ended(exit: Exit) -> String {
     }
 }
 
+/// How the service has ended, as short as a column of a table.
+pub fn ended_short(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited {code}"),
+        Exit::Signal(signal) => match Signal::try_from(i32::from(signal)) {
+            Ok(signal) => signal.as_str().trim_start_matches("SIG").to_owned(),
+            Err(_) => format!("signal {signal}"),
+        },
+        Exit::Unknown => "unseen".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +64,8 @@ mod tests {
         let ended = [Exit::Code(3), Exit::Signal(11), Exit::Signal(40), Exit::Unknown].map(Over::Ended).map(clause);
         let expected = ["exited 3", "killed by SIGSEGV", "killed by signal 40", "ended unseen"];
         assert_eq!(ended, expected.map(|why| format!("failed: {why}")));
+        let short = [Exit::Code(3), Exit::Signal(11), Exit::Signal(40), Exit::Unknown].map(ended_short);
+        assert_eq!(short, ["exited 3", "SEGV", "signal 40", "unseen"]);
         assert_eq!(clause(Over::Start(Exit::Code(1))), "failed: start exited 1");
         assert_eq!(clause(Over::Start(Exit::Signal(9))), "failed: start was killed by SIGKILL");
         let often = Over::Often { times: 5, seconds: 60 };

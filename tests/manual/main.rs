@@ -28,13 +28,16 @@ const NEEDS_WORDS: &[&str] = &[
     "supervise",
     "svok",
     "svup",
-    "uphold",
     "uphold-boot",
     "uphold-usage",
 ];
 
 /// Pages of what is a word of a program and no program of its own.
-const COMMANDS: &[(&str, [&str; 2])] = &[("uphold-boot", ["uphold", "boot"]), ("uphold-usage", ["uphold", "usage"])];
+const COMMANDS: &[(&str, [&str; 2])] = &[
+    ("uphold-boot", ["uphold", "boot"]),
+    ("uphold-status", ["uphold", "status"]),
+    ("uphold-usage", ["uphold", "usage"]),
+];
 
 /// What `--help` says.
 struct Help {

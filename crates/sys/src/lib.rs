@@ -30,6 +30,7 @@ pub mod names;
 pub mod notify;
 pub mod oom;
 pub mod passed;
+pub mod pattern;
 pub mod poll;
 pub mod presence;
 pub mod proc;
@@ -39,6 +40,7 @@ pub mod sealed;
 pub mod signals;
 mod spawn;
 pub mod stack;
+pub mod terminal;
 pub mod watch;
 
 /// The errno of an input/output error.

@@ -1,0 +1,142 @@
+//! A look at one service: what its supervise tells, and what its process uses.
+
+use std::io;
+use std::path::Path;
+
+use machine::SECOND;
+use svdir::names;
+use sys::process::Pid;
+use sys::{clock, proc};
+
+use crate::service::client::{self, Unreachable};
+use crate::service::home::Home;
+use crate::service::summary::Summary;
+use crate::service::{cgroup, tick, trouble};
+
+use super::scan::Meant;
+use super::shown;
+
+/// What was found out about a service.
+pub struct Row {
+    /// What it is called, as it is shown.
+    pub name: String,
+    /// What its supervise tells.
+    pub summary: Summary,
+    /// What it uses; `None` where that is not known, and where it has no process.
+    pub used: Option<Used>,
+}
+
+/// What a service uses.
+#[derive(Clone, Copy)]
+pub struct Used {
+    process: Pid,
+    /// When it was born, and the processor time that it has used, both in ticks.
+    born: u64,
+    ticks: u64,
+    /// When that was found out, in nanoseconds since the boot.
+    at: u64,
+    /// The processor time, in thousandths of one processor.
+    pub share: u64,
+    /// The memory of the process, or of the whole cgroup of the service, in bytes.
+    pub memory: u64,
+}
+
+/// Looks at a service. `served` says whether a svscan serves the scan directory, if that is known.
+///
+/// # Errors
+/// If the way back from its directory fails.
+pub fn look(home: &Home, meant: &Meant, served: Option<bool>) -> anyhow::Result<Row> {
+    let name = shown::name(&meant.name);
+    let found = match home.visit(&meant.dir, || here(served))? {
+        Ok(found) => found,
+        Err(error) => (Summary::broken(no_way(&meant.dir, &error)), None),
+    };
+    let (summary, used) = found;
+    Ok(Row { name, summary, used })
+}
+
+/// Why a directory cannot be entered.
+fn no_way(dir: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound if std::fs::symlink_metadata(dir).is_ok() => {
+            "it is a link to a directory that does not exist".to_owned()
+        }
+        io::ErrorKind::NotADirectory => "it is not a directory".to_owned(),
+        io::ErrorKind::PermissionDenied => NO_PERMISSION.to_owned(),
+        _ => cli::reason(error).into_owned(),
+    }
+}
+
+const NO_PERMISSION: &str = "no permission to look";
+
+/// Looks at the service of the current directory.
+fn here(served: Option<bool>) -> (Summary, Option<Used>) {
+    if let Err(why) = client::find() {
+        return (Summary::broken(unsupervised(&why, served)), None);
+    }
+    let facts = match client::read() {
+        Ok(facts) => facts,
+        Err(unreadable) => return (Summary::broken(unreadable.text().to_string()), None),
+    };
+    let summary = facts.summary(std::fs::metadata(names::DOWN).is_err(), tick());
+    let mut used = summary.pid.and_then(|pid| measure(Pid::from_raw(pid.get().cast_signed())));
+    if let Some(used) = &mut used
+        && facts.has_cgroup()
+        && let Some(memory) = cgroup::recorded().and_then(|cgroup| cgroup.memory())
+    {
+        used.memory = memory;
+    }
+    (summary, used)
+}
+
+/// Why no supervise can be asked.
+fn unsupervised(why: &Unreachable, served: Option<bool>) -> String {
+    match why {
+        Unreachable::System(error) if error.kind() == io::ErrorKind::PermissionDenied => NO_PERMISSION.to_owned(),
+        Unreachable::System(error) if error.kind() != io::ErrorKind::NotFound => why.reason().into_owned(),
+        Unreachable::NotFifo | Unreachable::OfAnother(_) => why.reason().into_owned(),
+        Unreachable::System(_) | Unreachable::NotRunning => trouble::with_run().unwrap_or_else(|| {
+            let no_supervise =
+                if served == Some(true) { "svscan has started no supervise" } else { "no supervise runs" };
+            no_supervise.to_owned()
+        }),
+    }
+}
+
+/// Measures a process over its life.
+fn measure(process: Pid) -> Option<Used> {
+    let stat = proc::stat(process).ok().filter(proc::Stat::lives)?;
+    let at = clock::since_boot();
+    let life = at.saturating_sub(stat.start.saturating_mul(proc::TICK));
+    let memory = stat.resident.saturating_mul(proc::page());
+    Some(Used { process, born: stat.start, ticks: stat.cpu, at, share: share(stat.cpu, life), memory })
+}
+
+impl Used {
+    /// Measures the processor time once more, since the first time. It stays what it is if the process has ended.
+    pub fn again(&mut self) {
+        if let Some(now) = measure(self.process).filter(|now| now.born == self.born) {
+            self.share = share(now.ticks.saturating_sub(self.ticks), now.at.saturating_sub(self.at));
+        }
+    }
+}
+
+/// Ticks in so many nanoseconds, in thousandths of one processor.
+fn share(ticks: u64, nanoseconds: u64) -> u64 {
+    let used = u128::from(ticks) * u128::from(proc::TICK) * 1000;
+    // Of less than a hundredth of a second a tick says nothing.
+    u64::try_from(used / u128::from(nanoseconds.max(SECOND / 100))).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_of_one_processor() {
+        assert_eq!(share(100, SECOND), 1000);
+        assert_eq!(share(3, 10 * SECOND), 3);
+        assert_eq!(share(1, 0), 1000);
+        assert_eq!(share(u64::MAX, 1), u64::MAX);
+    }
+}

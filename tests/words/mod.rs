@@ -1,0 +1,4 @@
+//! The words of `uphold`.
+
+mod status;
+mod world;

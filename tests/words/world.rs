@@ -1,0 +1,127 @@
+//! A scan directory `scan` with a svscan, and somebody who types words.
+
+use std::process::Command;
+
+use testkit::{Finished, Running, Scratch, finish, needs_program, wait_for};
+
+/// A scan directory, and the user who serves it and asks.
+pub struct World {
+    pub scratch: Scratch,
+    ordinary: bool,
+    svscan: Option<Running>,
+}
+
+impl World {
+    /// Makes an empty scan directory, of an ordinary user if `ordinary` is true.
+    pub fn new(ordinary: bool) -> World {
+        let scratch = Scratch::new();
+        scratch.mkdir_given("scan");
+        if ordinary {
+            for program in ["uphold", "supervise", "svok", "svc"] {
+                scratch.lend(program);
+            }
+        }
+        World { scratch, ordinary, svscan: None }
+    }
+
+    /// Makes a service with this body of `run`, and these other files.
+    pub fn service(&self, name: &str, run: &str, files: &[(&str, &str)]) {
+        let dir = format!("scan/{name}");
+        self.scratch.service(&dir, run);
+        for (file, contents) in files {
+            let path = format!("{dir}/{file}");
+            match contents.strip_prefix("#!") {
+                Some(body) => drop(self.scratch.script(&path, body)),
+                None => drop(self.scratch.write(&path, contents)),
+            }
+        }
+        self.own(&dir);
+    }
+
+    /// Gives a service directory, with the directories in it, to the user.
+    fn own(&self, dir: &str) {
+        if self.ordinary {
+            self.scratch.give(dir);
+            for entry in std::fs::read_dir(self.scratch.path(dir)).expect("it was made").flatten() {
+                self.scratch.give(&format!("{dir}/{}", entry.file_name().to_str().expect("a name")));
+            }
+        }
+    }
+
+    /// Starts a svscan there.
+    pub fn serve(&mut self) {
+        let mut command = self.command("svscan", &["scan"]);
+        let err = std::fs::File::create(self.scratch.path("svscan.err")).expect("a file");
+        self.svscan = Some(testkit::start(command.stdin(std::process::Stdio::null()).stderr(err)));
+    }
+
+    /// The svscan.
+    pub fn svscan(&mut self) -> &mut Running {
+        self.svscan.as_mut().expect("it was started")
+    }
+
+    /// A command of this user.
+    pub fn command(&self, program: &str, words: &[&str]) -> Command {
+        let ours = if self.ordinary { Scratch::ordinary } else { Scratch::command };
+        let mut command = ours(&self.scratch, program, words);
+        command.env_remove("SVDIR").env_remove("NO_COLOR").env("TERM", "xterm");
+        command
+    }
+
+    /// Types `uphold -C scan` and these words.
+    pub fn uphold(&self, words: &[&str]) -> Finished {
+        finish(&mut self.command("uphold", &[&["-C", "scan"], words].concat()))
+    }
+
+    /// Types them on a terminal with so many columns. `None` if there can be no terminal here.
+    pub fn on_terminal(&self, columns: u32, words: &[&str], change: impl FnOnce(&mut Command)) -> Option<String> {
+        let script = needs_program("script")?;
+        let uphold = self.command("uphold", &[]).get_program().to_owned();
+        let line = format!("stty cols {columns}; exec {} -C scan {}", uphold.to_str()?, words.join(" "));
+        let mut command = self.command("uphold", &[]);
+        let (dir, path) = (self.scratch.root().to_owned(), command.get_envs().find(|(name, _)| *name == "PATH"));
+        let path = path.and_then(|(_, value)| value.map(ToOwned::to_owned));
+        let mut terminal = Command::new(script);
+        terminal.args(["-qec", &line, "/dev/null"]).current_dir(dir).env("SHELL", "/bin/sh").env("TERM", "xterm");
+        terminal.env_remove("NO_COLOR");
+        if let Some(path) = path {
+            terminal.env("PATH", path);
+        }
+        change(&mut terminal);
+        command = if self.ordinary { self.scratch.as_ordinary(terminal) } else { terminal };
+        Some(finish(&mut command).out().replace("\r\n", "\n"))
+    }
+
+    /// Waits until the line about a service, with `N` in place of each number and one blank in place of several, is this one.
+    pub fn wait_line(&self, name: &str, expected: &str) {
+        let mut last = String::new();
+        wait_for(expected, || {
+            let table = self.uphold(&["status"]).out();
+            last = table.lines().find(|line| line.split(' ').next() == Some(name)).map(masked)?;
+            (last == expected).then_some(())
+        });
+    }
+}
+
+/// A text with `N` in place of each number, and one blank in place of several.
+pub fn masked(text: &str) -> String {
+    let mut shown = String::new();
+    for word in text.split_whitespace() {
+        let mut in_number = false;
+        if !shown.is_empty() {
+            shown.push(' ');
+        }
+        for char in word.chars() {
+            if char.is_ascii_digit() || in_number && char == '.' {
+                if !in_number {
+                    shown.push('N');
+                }
+                in_number = true;
+            } else {
+                in_number = false;
+                shown.push(char);
+            }
+        }
+    }
+    shown
+}
