@@ -8,6 +8,8 @@
 //! If the service has a cgroup, whatever lives in that of a life that is over is left behind too, wherever it descends
 //! from: so nothing is missed after a takeover either.
 
+use std::collections::BTreeMap;
+
 use machine::Pid;
 use machine::stop::{Process, victims};
 use machine::supervise::Left;
@@ -62,7 +64,7 @@ impl Trees {
     /// Notes what is below the process `copy`, which was started as `first`, and what it has left behind so far.
     #[inline(never)]
     pub fn see(&mut self, copy: Pid, first: Pid, own: &Own) {
-        let all = Table::read();
+        let all = Table::read(self.roots(Some(copy), first, &[], own));
         let found = all.below(copy, &[]).chain(self.left(&all, Some(copy), first, &[], own));
         let below = found.map(|(pid, stat)| (pid, Birth::of(stat))).collect();
         self.forget(first);
@@ -83,7 +85,7 @@ impl Trees {
             cgroups.iter().for_each(|life| drop(life.kill()));
         }
         let members = members(&cgroups);
-        let all = Table::read();
+        let all = Table::read(self.roots(copy, first, &members, own));
         let below = copy.into_iter().flat_map(|copy| all.below(copy, &[]));
         for (pid, stat) in below.chain(self.left(&all, copy, first, &members, own)) {
             send(pid, Birth::of(stat), signal);
@@ -99,7 +101,7 @@ impl Trees {
         // A process may be born, or lose its parent, while the others are looked at.
         let lowest = [(); 2].map(|()| {
             let members = members(&cgroups);
-            let all = Table::read();
+            let all = Table::read(self.roots(None, first, &members, own));
             has_strangers |= members.iter().any(|&member| !all.descends(member));
             let left = self.left(&all, None, first, &members, own);
             left.filter(|(_, stat)| stat.lives()).map(|(pid, _)| pid).min()
@@ -113,6 +115,14 @@ impl Trees {
             return None;
         }
         Some(Left { pid, told })
+    }
+
+    /// Where to look: at supervise, the copies, what was seen below this one, and the members of its cgroups, with all that descends from each.
+    fn roots(&self, copy: Option<Pid>, first: Pid, members: &[process::Pid], own: &Own) -> Vec<process::Pid> {
+        let seen =
+            self.seen.iter().filter(|seen| seen.first == first).flat_map(|seen| &seen.below).map(|(pid, _)| *pid);
+        let copies = own.copies.into_iter().flatten().chain(copy).map(process_of);
+        [process::own_pid()].into_iter().chain(copies).chain(seen).chain(members.iter().copied()).collect()
     }
 
     /// The cgroups of the lives that are over, and that of `copy`.
@@ -151,23 +161,26 @@ impl Trees {
     }
 }
 
-/// The processes of one moment.
+/// The processes that matter, in one moment.
 struct Table {
-    stats: Vec<(process::Pid, Stat)>,
+    stats: BTreeMap<process::Pid, Stat>,
     parents: Vec<Process>,
 }
 
 impl Table {
-    fn read() -> Table {
-        let pids = proc::pids().into_iter().flatten();
-        let stats: Vec<_> = pids.filter_map(|pid| Some((pid, proc::stat(pid).ok()?))).collect();
-        let parent = |(pid, stat): &(_, Stat)| Process { pid: pid_of(*pid), parent: pid_of(stat.parent) };
+    /// Reads those that descend from `roots`; all that there are, where the kernel does not tell the children of a process.
+    fn read(roots: Vec<process::Pid>) -> Table {
+        let stats = proc::family(&roots).unwrap_or_else(|| {
+            let pids = proc::pids().into_iter().flatten();
+            pids.filter_map(|pid| Some((pid, proc::stat(pid).ok()?))).collect()
+        });
+        let parent = |(pid, stat): (&_, &Stat)| Process { pid: pid_of(*pid), parent: pid_of(stat.parent) };
         let parents = stats.iter().map(parent).collect();
         Table { stats, parents }
     }
 
     fn get(&self, pid: process::Pid) -> Option<&Stat> {
-        self.stats.iter().find(|(known, _)| *known == pid).map(|(_, stat)| stat)
+        self.stats.get(&pid)
     }
 
     /// Whether this process descends from supervise, or has ended.

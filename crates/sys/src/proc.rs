@@ -3,6 +3,7 @@
 //! A pid names the process that has it at the moment of the question. A caller that must not mistake one process for another
 //! holds its pidfd ([`crate::adopted`]), asks here, and checks afterwards that the process has not ended.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::RawFd;
@@ -93,10 +94,50 @@ pub fn session(pid: Pid) -> Option<Pid> {
     Some(stat(pid).ok()?.session)
 }
 
-/// The children of a process that have not been reaped. Empty if the kernel does not tell.
+/// The children of the first thread of a process that have not been reaped. Empty if the kernel does not tell.
 pub fn children(pid: Pid) -> Vec<Pid> {
-    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children_of_thread(pid, pid)
+}
+
+fn children_of_thread(pid: Pid, thread: Pid) -> Vec<Pid> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).unwrap_or_default();
     listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
+}
+
+/// The children of all threads of a process.
+fn children_of(pid: Pid, stat: &Stat) -> Vec<Pid> {
+    if stat.threads <= 1 {
+        return children(pid);
+    }
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).map(Pid::from_raw);
+    threads.flat_map(|thread| children_of_thread(pid, thread)).collect()
+}
+
+/// Reads the processes `roots` and all that descend from them, without a look at any other process. This is not done at a single moment, as with [`all`]; but what loses its
+/// parent meanwhile and becomes a child of one of `roots` is there. `None` if the kernel does not tell the children of a process (CONFIG_PROC_CHILDREN).
+pub fn family(roots: &[Pid]) -> Option<BTreeMap<Pid, Stat>> {
+    const PASSES: usize = 8;
+    fs::metadata("/proc/thread-self/children").ok()?;
+    let mut found = BTreeMap::new();
+    let mut due: Vec<Pid> = roots.to_vec();
+    // Who makes children without end does not keep the caller for longer.
+    for _ in 0..PASSES {
+        while let Some(pid) = due.pop() {
+            if found.contains_key(&pid) {
+                continue;
+            }
+            if let Ok(stat) = stat(pid) {
+                found.insert(pid, stat);
+                due.extend(children_of(pid, &stat));
+            }
+        }
+        let again = roots.iter().filter_map(|root| Some((*root, found.get(root)?)));
+        due = again.flat_map(|(root, stat)| children_of(root, stat)).filter(|pid| !found.contains_key(pid)).collect();
+        // One that is listed and has ended is reaped later.
+        due.retain(|&pid| stat(pid).is_ok());
+    }
+    Some(found)
 }
 
 /// The name of a process, which it can choose itself.
@@ -283,6 +324,30 @@ mod tests {
         let (reader, _writer) = crate::fd::pipe().expect("a pipe");
         let id = crate::fd::pipe_id(reader.as_fd()).expect("it is one");
         assert_eq!(pipes(own_pid()).iter().filter(|&&pipe| pipe == id).count(), 2);
+    }
+
+    #[test]
+    fn a_family_is_all_that_descends_from_its_roots_and_nobody_else() {
+        let mut child = Command::new("sh").args(["-c", "sleep 1000 & wait"]).spawn().expect("a shell");
+        let mut other = Command::new("sleep").arg("1000").spawn().expect("a program");
+        let (root, stranger) = (pid(&child), pid(&other));
+        let grandchild = || children(root).first().copied();
+        while grandchild().is_none() {
+            std::thread::yield_now();
+        }
+        let grandchild = grandchild().expect("it sleeps");
+        let found = family(&[root]).expect("the kernel tells the children of a process");
+        assert_eq!(found.keys().copied().collect::<Vec<_>>(), [root, grandchild]);
+        assert_eq!((found[&root].parent, found[&grandchild].parent), (own_pid(), root));
+        // The children of a thread that is not the first are among them: tests run in threads.
+        let all = family(&[own_pid(), root]).expect("it told before");
+        assert!([own_pid(), root, grandchild, stranger].iter().all(|pid| all.contains_key(pid)));
+        assert_eq!(family(&[Pid::from_raw(i32::MAX)]), Some(BTreeMap::new()));
+        crate::process::kill(grandchild, crate::process::Signal::SIGKILL).expect("it is ours");
+        for child in [&mut child, &mut other] {
+            child.kill().expect("it is ours");
+            child.wait().expect("it is ours");
+        }
     }
 
     #[test]
