@@ -48,21 +48,6 @@ pub fn open_directory_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: 
     open_at(directory, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
 }
 
-/// Which file it is that a path leads to: its file system and its number there. As long as the file is open, no other one has these.
-pub type Identity = (u64, u64);
-
-/// Returns to which file a path leads, relative to an open directory. The path may be a link.
-pub fn identity_at<P: FilePath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<Identity> {
-    let found = nix::sys::stat::fstatat(directory, path, nix::fcntl::AtFlags::empty())?;
-    Ok((found.st_dev as u64, found.st_ino as u64))
-}
-
-/// Returns which file is open.
-pub fn identity(file: impl AsFd) -> io::Result<Identity> {
-    let found = nix::sys::stat::fstat(file)?;
-    Ok((found.st_dev as u64, found.st_ino as u64))
-}
-
 /// Opens a directory. Fails if the path is a link.
 pub fn open_directory<P: FilePath + ?Sized>(path: &P) -> io::Result<File> {
     open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())
