@@ -219,6 +219,11 @@ impl Facts {
                 let supervise = record.observed.supervise;
                 (supervise.pid, supervise.version().unwrap_or_default().to_owned())
             }),
+            awaited: self
+                .record
+                .filter(|record| record.decided.gate.is_some())
+                .map(|record| record.observed.awaited.bytes().to_vec()),
+            is_wanted_up: self.comes_up() || self.status.want == Want::Up,
             why,
         }
     }

@@ -81,6 +81,10 @@ pub struct Summary {
     pub second: Option<NonZeroU32>,
     /// The pid of its supervise, and the version of that if it tells.
     pub supervise: Option<(u32, String)>,
+    /// The name of the service for which its start waits.
+    pub awaited: Option<Vec<u8>>,
+    /// It is wanted up, now or later.
+    pub is_wanted_up: bool,
     /// What there is to say about its state; empty if nothing.
     pub why: String,
 }
@@ -97,6 +101,8 @@ impl Summary {
             last_exit: None,
             second: None,
             supervise: None,
+            awaited: None,
+            is_wanted_up: false,
             why,
         }
     }

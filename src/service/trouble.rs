@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use cli::reason;
 use svdir::names;
 
+/// It may not be executed by anybody.
+pub const NOT_EXECUTABLE: &str = "run is not executable";
+
 /// What is wrong with `run` of the current directory if it cannot be executed: then the service was never started. `None` if nothing is.
 pub fn with_run() -> Option<String> {
     let run = match fs::metadata(names::RUN) {
@@ -27,7 +30,7 @@ pub fn with_run() -> Option<String> {
     if run.is_dir() {
         Some("run is a directory".to_owned())
     } else if run.permissions().mode() & 0o111 == 0 {
-        Some("run is not executable".to_owned())
+        Some(NOT_EXECUTABLE.to_owned())
     } else {
         None
     }

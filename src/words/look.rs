@@ -58,16 +58,20 @@ pub fn look(home: &Home, meant: &Meant, served: Option<bool>) -> anyhow::Result<
 /// Why a directory cannot be entered.
 fn no_way(dir: &Path, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound if std::fs::symlink_metadata(dir).is_ok() => {
-            "it is a link to a directory that does not exist".to_owned()
-        }
+        io::ErrorKind::NotFound if std::fs::symlink_metadata(dir).is_ok() => DANGLING.to_owned(),
+        io::ErrorKind::NotFound => "there is no such service".to_owned(),
         io::ErrorKind::NotADirectory => "it is not a directory".to_owned(),
         io::ErrorKind::PermissionDenied => NO_PERMISSION.to_owned(),
         _ => cli::reason(error).into_owned(),
     }
 }
 
-const NO_PERMISSION: &str = "no permission to look";
+/// Reasons for which a service is broken, and where something helps.
+pub const NO_PERMISSION: &str = "no permission to look";
+pub const DANGLING: &str = "it is a link to a directory that does not exist";
+pub const NOT_STARTED: &str = "svscan has started no supervise";
+pub const NO_SUPERVISE: &str = "no supervise runs";
+pub use crate::service::trouble::NOT_EXECUTABLE;
 
 /// Looks at the service of the current directory.
 fn here(served: Option<bool>) -> (Summary, Option<Used>) {
@@ -95,11 +99,8 @@ fn unsupervised(why: &Unreachable, served: Option<bool>) -> String {
         Unreachable::System(error) if error.kind() == io::ErrorKind::PermissionDenied => NO_PERMISSION.to_owned(),
         Unreachable::System(error) if error.kind() != io::ErrorKind::NotFound => why.reason().into_owned(),
         Unreachable::NotFifo | Unreachable::OfAnother(_) => why.reason().into_owned(),
-        Unreachable::System(_) | Unreachable::NotRunning => trouble::with_run().unwrap_or_else(|| {
-            let no_supervise =
-                if served == Some(true) { "svscan has started no supervise" } else { "no supervise runs" };
-            no_supervise.to_owned()
-        }),
+        Unreachable::System(_) | Unreachable::NotRunning => trouble::with_run()
+            .unwrap_or_else(|| if served == Some(true) { NOT_STARTED.to_owned() } else { NO_SUPERVISE.to_owned() }),
     }
 }
 

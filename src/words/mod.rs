@@ -7,6 +7,7 @@ mod scan;
 mod shown;
 mod status;
 mod table;
+mod why;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,7 +24,7 @@ use scan::Scan;
 type Main = fn(&Call, Option<PathBuf>) -> i32;
 
 /// The words that are answered here.
-const WORDS: &[(&str, Main)] = &[("status", status::main)];
+const WORDS: &[(&str, Main)] = &[("status", status::main), ("why", why::main)];
 
 /// Returns whether a command line that begins so belongs to this room.
 pub fn is_ours(words: &[Word]) -> bool {

@@ -30,6 +30,7 @@ const NEEDS_WORDS: &[&str] = &[
     "svup",
     "uphold-boot",
     "uphold-usage",
+    "uphold-why",
 ];
 
 /// Pages of what is a word of a program and no program of its own.
@@ -37,6 +38,7 @@ const COMMANDS: &[(&str, [&str; 2])] = &[
     ("uphold-boot", ["uphold", "boot"]),
     ("uphold-status", ["uphold", "status"]),
     ("uphold-usage", ["uphold", "usage"]),
+    ("uphold-why", ["uphold", "why"]),
 ];
 
 /// What `--help` says.

@@ -1,4 +1,5 @@
 //! The words of `uphold`.
 
 mod status;
+mod why;
 mod world;

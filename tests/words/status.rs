@@ -287,7 +287,7 @@ fn a_word_of_nobody_is_looked_for_beside_the_file_and_on_the_path() -> io::Resul
         testkit::finish(command.env("PATH", world.scratch.path("bin")))
     };
     assert_eq!(said(&["mine"]).code, 100);
-    assert!(said(&["mine"]).err().starts_with("uphold: unknown word mine: none of status, boot,"));
+    assert!(said(&["mine"]).err().starts_with("uphold: unknown word mine: none of status, why, boot,"));
     world.scratch.script("bin/uphold-mine", "echo \"$0\" \"$@\"; exit 7");
     let ran = said(&["mine", "-C", "a b"]);
     assert_eq!((ran.code, ran.out().ends_with("uphold-mine -C a b\n")), (7, true), "{ran:?}");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use testkit::{Finished, Running, Scratch, finish, needs_program, wait_for};
+use testkit::{Finished, Running, Scratch, finish, needs_program, wait_for, wait_until};
 
 /// A scan directory, and the user who serves it and asks.
 pub struct World {
@@ -92,6 +92,12 @@ impl World {
         Some(finish(&mut command).out().replace("\r\n", "\n"))
     }
 
+    /// Waits until a supervise runs a service.
+    pub fn wait_supervised(&self, name: &str) {
+        let dir = format!("scan/{name}");
+        wait_until(&dir, || finish(&mut self.command("svok", &[&dir])).code == 0);
+    }
+
     /// Waits until the line about a service, with `N` in place of each number and one blank in place of several, is this one.
     pub fn wait_line(&self, name: &str, expected: &str) {
         let mut last = String::new();
@@ -111,8 +117,10 @@ pub fn masked(text: &str) -> String {
         if !shown.is_empty() {
             shown.push(' ');
         }
-        for char in word.chars() {
-            if char.is_ascii_digit() || in_number && char == '.' {
+        let mut chars = word.chars().peekable();
+        while let Some(char) = chars.next() {
+            let goes_on = in_number && char == '.' && chars.peek().is_some_and(char::is_ascii_digit);
+            if char.is_ascii_digit() || goes_on {
                 if !in_number {
                     shown.push('N');
                 }

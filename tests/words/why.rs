@@ -1,0 +1,187 @@
+//! `uphold why`: what is not as wanted, because of what, and what happens next.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use testkit::{Finished, for_each, is_root, wait_for};
+
+use super::world::{World, masked};
+
+const LIVES: &str = "exec sleep 100000";
+
+/// Waits until `uphold why` says this, with `N` in place of each number, and ends with this code.
+fn wait_why(world: &World, names: &[&str], code: i32, expected: &[&str]) {
+    wait_for(&format!("{expected:?}"), || {
+        let said: Finished = world.uphold(&[&["why"], names].concat());
+        let lines: Vec<String> = said.out().lines().map(masked).collect();
+        let found = (said.code, lines, said.err());
+        (found == (code, expected.iter().map(|line| (*line).to_owned()).collect(), String::new())).then_some(())
+    });
+}
+
+#[test]
+fn each_way_in_which_a_service_can_be_has_its_sentence() {
+    for_each(if is_root() { &[false, true] } else { &[true] }, |&ordinary| {
+        let mut world = World::new(ordinary);
+        let fd = ("notification-fd", "3");
+        world.service("backs-off", "exit 1", &[("backoff", "1h")]);
+        world.service("done", "exit 0", &[("final-exits", "0")]);
+        world.service("down", LIVES, &[("down", "")]);
+        world.service("failed", "exit 3", &[("final-exits", "any")]);
+        world.service("finishes", "exit 3", &[("finish", "#!\nexec sleep 100000"), ("timeout-finish", "0")]);
+        world.service("paused", LIVES, &[]);
+        world.service("ready", "echo >&3; exec sleep 100000", &[fd]);
+        world.service("refused", LIVES, &[("kill-mode", "cgroup")]);
+        world.service(
+            "replaced",
+            "mkdir first 2>/dev/null && echo >&3; exec sleep 100000",
+            &[fd, ("timeout-ready", "1h")],
+        );
+        world.service("sick", LIVES, &[("health", "#!\nexit 1"), ("health-interval", "10ms"), ("health-fails", "255")]);
+        world.service("starts", LIVES, &[("start", "#!\nexec sleep 100000")]);
+        world.service("stops", "trap '' TERM; echo >&3; while :; do sleep 100000; done", &[fd]);
+        world.service("told", LIVES, &[]);
+        world.service("unready", LIVES, &[fd]);
+        world.service("up", LIVES, &[]);
+        world.service("waits", LIVES, &[("dependencies.d/nobody", "")]);
+        world.service("no-mode", LIVES, &[]);
+        let set = |name: &str, mode| fs::set_permissions(world.scratch.path(name), fs::Permissions::from_mode(mode));
+        set("scan/no-mode/run", 0o644).expect("ours");
+        world.scratch.mkdir("scan/no-run");
+        symlink("/nonexistent", world.scratch.path("scan/nowhere")).expect("a link");
+        world.serve();
+        for name in ["paused", "ready", "replaced", "stops", "told"] {
+            world.wait_supervised(name);
+            let ready = if ["paused", "told"].contains(&name) { "up" } else { "ready" };
+            let mut svc = world.command("svc", &[&format!("--wait={ready}"), &format!("scan/{name}")]);
+            assert_eq!(testkit::finish(&mut svc).code, 0, "{name}");
+        }
+        for (name, letters) in [("paused", "-p"), ("told", "-d"), ("stops", "-d"), ("replaced", "-R")] {
+            assert_eq!(testkit::finish(&mut world.command("svc", &[letters, &format!("scan/{name}")])).code, 0);
+        }
+        for (name, code, line) in [
+            (
+                "backs-off",
+                1,
+                "is down for Ns and backing off: next try in Ns. It has ended last with: exited N. It was started N times.",
+            ),
+            ("done", 0, "is as wanted: it is done, Ns ago."),
+            ("down", 0, "is as wanted: down for Ns, as its file down says; uphold start down starts it."),
+            (
+                "failed",
+                1,
+                "has failed, Ns ago: exited N. It is not started again by itself; uphold start failed starts it.",
+            ),
+            ("finishes", 1, "is down for Ns: finish runs, pid N. It has ended last with: exited N."),
+            ("no-mode", 1, "is broken: run is not executable. chmod +x scan/no-mode/run helps."),
+            ("no-run", 1, "is broken: run does not exist."),
+            ("nowhere", 1, "is broken: it is a link to a directory that does not exist. It leads to /nonexistent."),
+            ("paused", 1, "is paused, pid N: uphold cont paused continues it."),
+            ("ready", 0, "is as wanted: up for Ns, ready for Ns, pid N."),
+            ("refused", 1, "cannot be started: kill-mode: cgroup: not known. It is tried again."),
+            ("replaced", 1, "is being replaced, pid N: new copy starts, pid N."),
+            ("sick", 1, "is up for Ns, pid N, and unhealthy: health failed N times in Ns."),
+            ("starts", 1, "is starting for Ns: start runs, pid N. Its run comes after that."),
+            ("stops", 1, "is ending: told to end, pid N."),
+            ("told", 0, "is as wanted: it was told to be down, Ns ago; uphold start told starts it."),
+            ("unready", 1, "is up for Ns, pid N, and has not told yet that it is ready."),
+            ("up", 0, "is as wanted: up for Ns, pid N."),
+        ] {
+            wait_why(&world, &[name], code, &[&format!("{name} {line}")]);
+        }
+        wait_why(
+            &world,
+            &["waits"],
+            1,
+            &[
+                "waits is down for Ns and waits for nobody, which must be ready before it is started.",
+                "nobody is broken: there is no such service.",
+            ],
+        );
+        // One that is not as wanted is enough.
+        wait_why(
+            &world,
+            &["up", "down"],
+            0,
+            &[
+                "up is as wanted: up for Ns, pid N.",
+                "down is as wanted: down for Ns, as its file down says; uphold start down starts it.",
+            ],
+        );
+        assert_eq!(world.uphold(&["why", "up", "paused"]).code, 1);
+    });
+}
+
+#[test]
+fn a_chain_is_followed_to_its_end() {
+    let mut world = World::new(!is_root());
+    // Without that it would be there as soon as it is up.
+    world.service("db", "exit 1", &[("backoff", "1h"), ("notification-fd", "3")]);
+    world.service("migrate", LIVES, &[("dependencies.d/db", "")]);
+    world.service("web", LIVES, &[("dependencies.d/migrate", "")]);
+    world.serve();
+    let chain = [
+        "web is down for Ns and waits for migrate, which must be ready before it is started.",
+        "migrate is down for Ns and waits for db, which must be ready before it is started.",
+        "db is down for Ns and backing off: next try in Ns. It has ended last with: exited N. It was started N times.",
+    ];
+    wait_why(&world, &["web"], 1, &chain);
+    let by_path = chain.map(|line| format!("scan/{line}"));
+    wait_why(&world, &["scan/web"], 1, &by_path.each_ref().map(String::as_str));
+}
+
+#[test]
+fn where_nothing_supervises_it_says_what_helps() {
+    let mut world = World::new(!is_root());
+    world.service("web", LIVES, &[]);
+    let said = world.uphold(&["why", "web"]);
+    assert_eq!(
+        (said.code, said.out().as_str()),
+        (1, "web is broken: no supervise runs. No svscan serves scan: svscan scan starts one.\n")
+    );
+    world.serve();
+    wait_why(&world, &["web"], 0, &["web is as wanted: up for Ns, pid N."]);
+    // It starts no other one.
+    world.svscan().signal("STOP");
+    testkit::signal(testkit::children(world.svscan().pid())[0], "KILL");
+    wait_why(
+        &world,
+        &["web"],
+        1,
+        &[
+            "web is broken: svscan has started no supervise. svscan looks again within five seconds, and says on its stderr what is in the way.",
+        ],
+    );
+    world.svscan().signal("CONT");
+}
+
+#[test]
+fn a_directory_that_may_not_be_looked_at_is_told() {
+    if !testkit::needs_root() {
+        return;
+    }
+    let mut world = World::new(true);
+    world.scratch.service("scan/web", LIVES);
+    fs::set_permissions(world.scratch.path("scan/web"), fs::Permissions::from_mode(0o700)).expect("ours");
+    world.service("up", LIVES, &[]);
+    world.serve();
+    wait_why(&world, &["up"], 0, &["up is as wanted: up for Ns, pid N."]);
+    wait_why(&world, &["web"], 1, &["web is broken: no permission to look. Its user, or root, may look."]);
+}
+
+#[test]
+fn wrong_words_and_names() {
+    let world = World::new(!is_root());
+    world.service("web", LIVES, &[]);
+    let said = |words: &[&str]| world.uphold(&[&["why"], words].concat());
+    let usage = "uphold why: usage: uphold [-C dir] why name ...\n";
+    assert_eq!((said(&[]).code, said(&[]).err().as_str()), (100, usage));
+    assert_eq!(said(&["--all"]).code, 100);
+    let unknown = said(&["wbe"]);
+    assert_eq!(
+        (unknown.code, unknown.out().as_str(), unknown.err().as_str()),
+        (1, "", "uphold why: no service wbe in scan: is it web?\n")
+    );
+    let mut elsewhere = world.command("uphold", &["-C", "missing", "why", "web"]);
+    assert_eq!(testkit::finish(&mut elsewhere).code, 111);
+}
