@@ -123,7 +123,7 @@ fn time(word: &[u8]) -> Result<u64, &'static str> {
         None => knob::duration(word, Unit::Nothing),
     };
     time.map_err(|why| match why {
-        Wrong::NoDuration => "not a number with ms, s, m, h or d behind it",
+        Wrong::NoTime => "not a number with ms, s, m, h or d behind it",
         Wrong::NoUnit => "it has no unit: say ms, s, m, h or d",
         why => why.reason(),
     })

@@ -10,7 +10,7 @@ use sys::{clock, proc};
 
 use crate::service::client::{self, Unreachable};
 use crate::service::home::Home;
-use crate::service::summary::Summary;
+use crate::service::summary::{State, Summary};
 use crate::service::{cgroup, tick, trouble};
 
 use super::scan::Meant;
@@ -83,6 +83,12 @@ fn here(served: Option<bool>) -> (Summary, Option<Used>) {
         Err(unreadable) => return (Summary::broken(unreadable.text().to_string()), None),
     };
     let summary = facts.summary(std::fs::metadata(names::DOWN).is_err(), tick());
+    // A supervise may have found that out, or not yet.
+    if summary.state == State::Refused
+        && let Some(wrong) = trouble::with_run()
+    {
+        return (Summary::broken(wrong), None);
+    }
     let mut used = summary.pid.and_then(|pid| measure(Pid::from_raw(pid.get().cast_signed())));
     if let Some(used) = &mut used
         && facts.has_cgroup()

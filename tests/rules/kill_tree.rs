@@ -132,8 +132,8 @@ fn what_does_not_end_when_it_is_told_is_waited_for_and_killed_in_its_time() {
         wait_until("it was told", || service.ends() == "told\n");
         service.svc("-u");
         service.stays(1);
-        service.remove("hold");
         service.put("helper", STUBBORN);
+        service.remove("hold");
         let next = service.wait_restart(run);
         service.put("timeout-kill", "200");
         let stubborn = helper(&service, Some(held));
