@@ -12,6 +12,7 @@ pub mod knobs;
 pub mod listeners;
 pub mod log_pipe;
 pub mod look_ups;
+pub mod needs;
 pub mod notify;
 pub mod over;
 #[cfg(test)]

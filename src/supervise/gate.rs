@@ -20,7 +20,8 @@ use sys::fd;
 
 use super::knobs::Present;
 use super::name::name;
-use super::neighbours::{self, Look, MOST, Neighbours, Others, Signs};
+use super::neighbours::{self, Look, Neighbours, Others, Signs};
+use crate::service::needs::{self, MOST};
 use crate::service::tick;
 
 /// The interval between two looks where nothing tells of changes, in nanoseconds.
@@ -146,7 +147,7 @@ impl<'a> Gate<'a> {
 
     /// Reads the names in one of the directories.
     fn read_from(&mut self, directory: &'static str, kind: Kind, said: &mut Warnings) -> io::Result<()> {
-        let (all, more) = neighbours::named(fd::CURRENT_DIRECTORY, Path::new(directory))?;
+        let (all, more) = needs::named(fd::CURRENT_DIRECTORY, Path::new(directory))?;
         if more {
             let many = io::Error::other("there are more");
             let text = text!("taking ", MOST as u64, " names in ", self.dir, "/", directory);

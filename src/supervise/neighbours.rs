@@ -20,10 +20,9 @@ use sys::fd;
 use sys::watch::{self, Identity, Told};
 
 use super::name::name;
+use crate::service::needs::named;
 use crate::service::{files, record};
 
-/// The most services that a directory may name.
-pub const MOST: usize = 1000;
 /// The most services that are watched because they might come to wait for this one.
 const MOST_SEEN: usize = 64;
 /// The most links that are followed from one to the next.
@@ -183,19 +182,6 @@ pub fn patience(scan: BorrowedFd<'_>, name: &[u8]) -> Option<u64> {
     let mut bytes = [0; LONGEST];
     let length = fd::read(fd::open_read_at(scan, &path).ok()?.as_fd(), &mut bytes).ok()?;
     knob::duration(bytes.get(..length)?, Unit::Milliseconds).ok().filter(|&limit| limit > 0)
-}
-
-/// The names in the directory `of`, relative to this one, in their order, and whether there are more than [`MOST`]. None if there is no such directory.
-///
-/// # Errors
-/// If it is no directory, or cannot be read.
-#[inline(never)]
-pub fn named(from: BorrowedFd<'_>, of: &Path) -> io::Result<(Vec<Vec<u8>>, bool)> {
-    match fd::open_directory_at(from, of) {
-        Ok(directory) => sys::names::sorted(directory.as_fd(), MOST),
-        Err(error) if error.raw_os_error() == Some(sys::ENOENT) => Ok((Vec::new(), false)),
-        Err(error) => Err(error),
-    }
 }
 
 impl Others {
