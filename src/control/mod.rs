@@ -1,7 +1,6 @@
 //! Clients of a service directory.
 
 mod order;
-mod reload;
 mod supervised;
 pub mod svc;
 pub mod svok;

@@ -9,11 +9,11 @@ use cli::{LongWords, Options, WrongWord, text};
 use machine::wait::Wanted;
 use svdir::Command;
 use svdir::knob::{self, Unit};
-use sys::limits::{self, Resource};
 use sys::process::Signal;
 
 use crate::service::client;
 use crate::service::home::Home;
+use crate::service::wait::allow_many_files;
 
 use super::wait::Waiting;
 
@@ -97,13 +97,6 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     Ok(if waiting.is_none_or(Waiting::wait) { 0 } else { NOT_THERE })
 }
 
-/// Raises the soft limit of open files to the hard one: each service that is waited for takes two descriptors. The soft limit protects programs that
-/// cannot deal with high descriptor numbers, and svc starts no other program. If it cannot be raised, the services beyond it get a warning.
-fn allow_many_files() {
-    let files = Resource::RLIMIT_NOFILE;
-    let _ = limits::get(files).and_then(|limit| limits::set_soft(files, limit.hard));
-}
-
 /// The parsed options.
 #[derive(Default)]
 struct Asked {
@@ -152,25 +145,16 @@ fn control_and_wait(dir: &Path, letters: &[u8], waiting: &mut Waiting) {
     let Some(fifo) = reach(dir) else {
         return waiting.fail();
     };
-    let mut watched = match waiting.watch(fifo) {
-        Ok(watched) => watched,
+    match waiting.send(dir, fifo, letters) {
+        Ok(sent) => {
+            if !was_sent(dir, sent) {
+                waiting.fail();
+            }
+        }
         Err(why) => {
             PROGRAM.voice().warn(&text!("unable to wait for ", dir, ": ", why.0.as_slice()));
-            return waiting.fail();
+            waiting.fail();
         }
-    };
-    let asks = letters.contains(&Command::Reload.letter());
-    let reload = match if asks { waiting.expect_reload(&mut watched) } else { Ok(None) } {
-        Ok(reload) => reload,
-        Err(why) => {
-            PROGRAM.voice().warn(&text!("unable to wait for ", dir, ": ", why.0.as_slice()));
-            return waiting.fail();
-        }
-    };
-    if was_sent(dir, watched.send(letters)) {
-        waiting.add(dir, watched, reload);
-    } else {
-        waiting.fail();
     }
 }
 

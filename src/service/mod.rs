@@ -21,12 +21,14 @@ pub mod processes;
 pub mod programs;
 pub mod ready_pipe;
 pub mod record;
+pub mod reload;
 pub mod running;
 pub mod scan_dir;
 pub mod successor;
 pub mod summary;
 pub mod tally;
 pub mod trouble;
+pub mod wait;
 
 /// The signals that make svscan as an init, and svscanboot, stop everything. A second one cuts the stop short.
 pub const STOP: [sys::process::Signal; 2] = [sys::process::Signal::SIGTERM, sys::process::Signal::SIGINT];

@@ -9,7 +9,7 @@ use svdir::knob::{self, Unit};
 use svdir::names;
 use sys::fd;
 
-use crate::service::tick;
+use super::tick;
 
 /// Returns whether the service of the current directory is to tell of its reloads.
 pub fn is_told() -> bool {
