@@ -20,6 +20,16 @@ pub enum Wanted {
     /// It is ready, and no new copy is being started. If commands were sent, it is another process than before, and the last new
     /// copy was not given up.
     Replaced,
+    /// It is ready as another process than before the commands, or has done since what it was for.
+    Restarted,
+    /// The process that it was before the commands is paused.
+    Paused,
+    /// The process that it was before the commands is not paused.
+    Continued,
+    /// The process that it was before the commands has ended.
+    Ended,
+    /// It had a process when the commands came, which so got what they send.
+    Told,
 }
 
 /// The state before commands were sent.
@@ -67,10 +77,15 @@ impl Wanted {
             Wanted::Down => "down",
             Wanted::Ready => "ready",
             Wanted::Replaced => "replaced",
+            Wanted::Restarted => "restarted",
+            Wanted::Paused => "paused",
+            Wanted::Continued => "continued",
+            Wanted::Ended => "ended",
+            Wanted::Told => "told",
         }
     }
 
-    /// The state with this name.
+    /// The state with this name, if it is one that a service can be in whoever asks, and before any command.
     pub fn from_name(name: &[u8]) -> Option<Wanted> {
         let all = [Wanted::Up, Wanted::Down, Wanted::Ready, Wanted::Replaced];
         all.into_iter().find(|wanted| wanted.name().as_bytes() == name)
@@ -97,7 +112,9 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
     let is_up = record.pid().is_some() && decided.main.is_some_and(|main| !main.ending) && !exited;
     let is_ready = is_up && decided.main.is_some_and(|main| !main.declares || main.ready);
     let replacing = service.replace_due || matches!(decided.second, Some((Role::Warming, _)));
-    let same = commanded.is_some_and(|before| before.pid.is_some() && before.pid == record.pid());
+    let before = commanded.and_then(|before| before.pid);
+    let same = before.is_some() && before == record.pid();
+    let is_paused = decided.main.is_some_and(|main| main.paused);
     // The process may also have changed because of another client's command, or by itself. Each start clears the reason, so a reason is
     // about a copy that was started since.
     let given_up = commanded.is_some() && record.observed.why.some().is_some();
@@ -113,12 +130,23 @@ pub fn judge(wanted: Wanted, commanded: Option<Before>, record: &Record) -> Verd
         Wanted::Ready => (is_ready && reload(commanded, record) == Reload::Over) || over == Some(Over::Done),
         Wanted::Replaced => is_ready && !replacing && !same && !given_up,
         Wanted::Down => is_down && (!comes_up || exited),
+        Wanted::Restarted => before != record.pid() && is_ready || before.is_some() && over == Some(Over::Done),
+        Wanted::Paused => same && is_paused,
+        Wanted::Continued => same && !is_paused,
+        Wanted::Ended => before.is_some() && !same,
+        Wanted::Told => before.is_some(),
+    };
+    // The commands were about the process that was there.
+    let missed = match wanted {
+        Wanted::Paused | Wanted::Continued => !same,
+        Wanted::Ended | Wanted::Told => before.is_none(),
+        Wanted::Up | Wanted::Down | Wanted::Ready | Wanted::Replaced | Wanted::Restarted => false,
     };
     // A client that sent no command waits for the commands of others.
     let gone = commanded.is_some() && wanted != Wanted::Down && decided.main.is_none() && !comes_up;
     let kept = wanted == Wanted::Replaced && (same || given_up) && is_up && !replacing;
     // What is over is left by commands only.
-    let never = exited || gone || kept || (over.is_some() && wanted != Wanted::Down);
+    let never = exited || gone || kept || missed || (over.is_some() && wanted != Wanted::Down);
     match (there, never) {
         (true, _) => Verdict::There,
         (false, false) => Verdict::NotYet,
@@ -341,6 +369,41 @@ mod tests {
         }
         let silent = with_main(Some(Copy { declares: true, ready: true, ..copy() }));
         assert_eq!(judge(Wanted::Ready, asked, &silent), NotYet, "its supervise does not tell any more");
+    }
+
+    #[test]
+    fn one_is_restarted_when_another_process_is_ready_or_it_is_done_since() {
+        let before = |pid: Option<NonZeroU32>| Some(Before { pid, ..Before::default() });
+        let judge = |commanded, record: &Record| judge(Wanted::Restarted, commanded, record);
+        let down = with_service(down(), Service { want: Want::Down, ..Service::default() });
+        let done = Record { decided: Decided { over: Some(Over::Done), ..down.decided }, ..down };
+        for (commanded, record, expected) in [
+            (before(Some(pid(7))), up(), NotYet),
+            (before(Some(pid(7))), with_main(Some(Copy { ending: true, ..copy() })), NotYet),
+            (before(Some(pid(9))), up(), There),
+            (before(None), up(), There),
+            (before(Some(pid(9))), with_main(Some(Copy { declares: true, ..copy() })), NotYet),
+            (before(Some(pid(9))), with_main(None), NotYet),
+            (before(Some(pid(9))), down, Never),
+            (before(None), down, Never),
+            (before(Some(pid(9))), done, There),
+            (before(None), done, Never),
+        ] {
+            assert_eq!(judge(commanded, &record), expected, "{commanded:?} {record:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_signal_does_is_done_to_the_process_that_was_there() {
+        const SIGNALLED: [Wanted; 4] = [Wanted::Paused, Wanted::Continued, Wanted::Ended, Wanted::Told];
+        let before = |pid: Option<NonZeroU32>| Some(Before { pid, ..Before::default() });
+        let all = |commanded, record: &Record| SIGNALLED.map(|wanted| judge(wanted, commanded, record));
+        let paused = with_main(Some(Copy { paused: true, ..copy() }));
+        assert_eq!(all(before(Some(pid(7))), &up()), [NotYet, There, NotYet, There]);
+        assert_eq!(all(before(Some(pid(7))), &paused), [There, NotYet, NotYet, There]);
+        assert_eq!(all(before(Some(pid(9))), &up()), [Never, Never, There, There], "another serves");
+        assert_eq!(all(before(Some(pid(7))), &down()), [Never, Never, There, There]);
+        assert_eq!(all(before(None), &down()), [Never; 4]);
     }
 
     #[test]
