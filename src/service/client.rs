@@ -212,15 +212,27 @@ impl Watching {
 
     /// Sleeps until there is news about one of `services`, or until `deadline`.
     pub fn sleep(&self, services: &mut [&mut Watched], deadline: Option<Tick>) {
+        self.sleep_or(services, deadline, None);
+    }
+
+    /// Sleeps as [`sleep`](Watching::sleep) does, and no longer than until `other` can be read.
+    pub fn sleep_or(&self, services: &mut [&mut Watched], deadline: Option<Tick>, other: Option<BorrowedFd<'_>>) {
         let deadlines = services.iter().filter_map(|service| service.deadline()).chain(deadline);
         let timeout = deadlines.min().map(|deadline| tick().until(deadline));
         let living: Vec<usize> = (0..services.len()).filter(|&at| services[at].orphan.is_none()).collect();
         let fifos: Vec<BorrowedFd<'_>> = living.iter().map(|&at| services[at].fifo.as_fd()).collect();
-        let news = match &self.watcher {
-            Some(watcher) => poll::readable_or_unread([watcher.fd()], &fifos, timeout),
-            None => poll::readable_or_unread([], &fifos, timeout).map(|([], unread)| ([false], unread)),
+        let news = match (&self.watcher, other) {
+            (Some(watcher), Some(other)) => poll::readable_or_unread([watcher.fd(), other], &fifos, timeout)
+                .map(|([changes, _], unread)| (changes, unread)),
+            (Some(watcher), None) => {
+                poll::readable_or_unread([watcher.fd()], &fifos, timeout).map(|([changes], unread)| (changes, unread))
+            }
+            (None, Some(other)) => {
+                poll::readable_or_unread([other], &fifos, timeout).map(|(_, unread)| (false, unread))
+            }
+            (None, None) => poll::readable_or_unread([], &fifos, timeout).map(|([], unread)| (false, unread)),
         };
-        let Ok(([changes], unread)) = news else {
+        let Ok((changes, unread)) = news else {
             return poll::rest_for(LOOK);
         };
         for at in unread {

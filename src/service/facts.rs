@@ -383,7 +383,7 @@ impl Facts {
     }
 
     /// The time since which the service is ready; `None` if it is not ready or does not say when it is.
-    fn ready(&self) -> Option<Label> {
+    pub fn ready(&self) -> Option<Label> {
         self.record.and_then(|record| record.ready())
     }
 

@@ -56,7 +56,7 @@ pub fn look(home: &Home, meant: &Meant, served: Option<bool>) -> anyhow::Result<
 }
 
 /// Why a directory cannot be entered.
-fn no_way(dir: &Path, error: &io::Error) -> String {
+pub fn no_way(dir: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound if std::fs::symlink_metadata(dir).is_ok() => DANGLING.to_owned(),
         io::ErrorKind::NotFound => "there is no such service".to_owned(),
@@ -100,7 +100,7 @@ fn here(served: Option<bool>) -> (Summary, Option<Used>) {
 }
 
 /// Why no supervise can be asked.
-fn unsupervised(why: &Unreachable, served: Option<bool>) -> String {
+pub fn unsupervised(why: &Unreachable, served: Option<bool>) -> String {
     match why {
         Unreachable::System(error) if error.kind() == io::ErrorKind::PermissionDenied => NO_PERMISSION.to_owned(),
         Unreachable::System(error) if error.kind() != io::ErrorKind::NotFound => why.reason().into_owned(),

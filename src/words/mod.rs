@@ -2,6 +2,7 @@
 //!
 //! `uphold [-C SCANDIR] WORD [options] [NAME...]`. Without a word it is `status`. A word that is none of ours executes `uphold-WORD`, from beside this file or from PATH.
 
+mod act;
 mod look;
 mod scan;
 mod shown;
@@ -24,7 +25,19 @@ use scan::Scan;
 type Main = fn(&Call, Option<PathBuf>) -> i32;
 
 /// The words that are answered here.
-const WORDS: &[(&str, Main)] = &[("status", status::main), ("why", why::main)];
+const WORDS: &[(&str, Main)] = &[
+    ("status", status::main),
+    ("why", why::main),
+    ("start", act::start),
+    ("stop", act::stop),
+    ("restart", act::restart),
+    ("reload", act::reload),
+    ("replace", act::replace),
+    ("kill", act::kill),
+    ("pause", act::pause),
+    ("cont", act::cont),
+    ("signal", act::signal),
+];
 
 /// Returns whether a command line that begins so belongs to this room.
 pub fn is_ours(words: &[Word]) -> bool {

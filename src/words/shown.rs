@@ -19,6 +19,12 @@ fn both(great: u64, unit: &str, small: u64, next: &str) -> String {
     if small == 0 { format!("{great}{unit}") } else { format!("{great}{unit} {small}{next}") }
 }
 
+/// Whether colours are wanted where somebody reads, who has a terminal if `is_terminal` is true.
+pub fn is_coloured(is_terminal: bool) -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    is_terminal && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
+}
+
 /// A size in bytes, in the greatest unit of which there is at least one, to two digits.
 pub fn size(bytes: u64) -> String {
     for (unit, letter) in [(1 << 40, 'T'), (1 << 30, 'G'), (1 << 20, 'M'), (1 << 10, 'k')] {

@@ -135,9 +135,7 @@ fn table(rows: &[Row], long: bool) -> String {
     let rows: Vec<Vec<Cell>> = rows.iter().map(|row| keep(cells(row))).collect();
     let is_terminal = std::io::stdout().is_terminal();
     let width = sys::terminal::columns(sys::fd::stdout()).filter(|_| is_terminal);
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let coloured = is_terminal && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
-    table::lines(&columns, &rows, width, coloured)
+    table::lines(&columns, &rows, width, shown::is_coloured(is_terminal))
 }
 
 /// The cells of a row, those of `-l` among them.

@@ -29,6 +29,15 @@ const NEEDS_WORDS: &[&str] = &[
     "svok",
     "svup",
     "uphold-boot",
+    "uphold-cont",
+    "uphold-kill",
+    "uphold-pause",
+    "uphold-reload",
+    "uphold-replace",
+    "uphold-restart",
+    "uphold-signal",
+    "uphold-start",
+    "uphold-stop",
     "uphold-usage",
     "uphold-why",
 ];
@@ -36,7 +45,16 @@ const NEEDS_WORDS: &[&str] = &[
 /// Pages of what is a word of a program and no program of its own.
 const COMMANDS: &[(&str, [&str; 2])] = &[
     ("uphold-boot", ["uphold", "boot"]),
+    ("uphold-cont", ["uphold", "cont"]),
+    ("uphold-kill", ["uphold", "kill"]),
+    ("uphold-pause", ["uphold", "pause"]),
+    ("uphold-reload", ["uphold", "reload"]),
+    ("uphold-replace", ["uphold", "replace"]),
+    ("uphold-restart", ["uphold", "restart"]),
+    ("uphold-signal", ["uphold", "signal"]),
+    ("uphold-start", ["uphold", "start"]),
     ("uphold-status", ["uphold", "status"]),
+    ("uphold-stop", ["uphold", "stop"]),
     ("uphold-usage", ["uphold", "usage"]),
     ("uphold-why", ["uphold", "why"]),
 ];

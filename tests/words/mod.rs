@@ -1,5 +1,6 @@
 //! The words of `uphold`.
 
+mod act;
 mod status;
 mod why;
 mod world;

@@ -37,7 +37,7 @@ fn each_way_in_which_a_service_can_be_has_its_sentence() {
             "mkdir first 2>/dev/null && echo >&3; exec sleep 100000",
             &[fd, ("timeout-ready", "1h")],
         );
-        world.service("sick", LIVES, &[("health", "#!\nexit 1"), ("health-interval", "10ms"), ("health-fails", "255")]);
+        world.service("sick", LIVES, &[("health", "#!\nexit 1"), ("health-interval", "1s"), ("health-fails", "255")]);
         world.service("starts", LIVES, &[("start", "#!\nexec sleep 100000")]);
         world.service("stops", "trap '' TERM; echo >&3; while :; do sleep 100000; done", &[fd]);
         world.service("told", LIVES, &[]);

@@ -2,7 +2,12 @@
 
 use std::process::Command;
 
-use testkit::{Finished, Running, Scratch, finish, needs_program, wait_for, wait_until};
+use testkit::{Finished, Running, Scratch, finish, is_root, needs_program, wait_for, wait_until};
+
+/// Root, if that is who runs the tests, and an ordinary user.
+pub fn users() -> &'static [bool] {
+    if is_root() { &[false, true] } else { &[true] }
+}
 
 /// A scan directory, and the user who serves it and asks.
 pub struct World {

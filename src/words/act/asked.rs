@@ -1,0 +1,107 @@
+//! The command line of the words that do something.
+
+use cli::{LongWords, Options, Word, WrongWord, text};
+use machine::SECOND;
+use svdir::Command;
+use svdir::knob::{self, Unit};
+
+use super::verbs::Verb;
+
+/// How long a service is waited for if nothing else is said, in nanoseconds.
+const PATIENCE: u64 = 60 * SECOND;
+
+/// The bytes that stand for the options; none has a letter.
+const NO_WAIT: u8 = 1;
+const TIMEOUT: u8 = 2;
+const WITH_DEPENDENTS: u8 = 3;
+const ROLLING: u8 = 4;
+const PARALLEL: u8 = 5;
+
+/// The parsed command line.
+pub struct Asked {
+    pub wait: bool,
+    /// In nanoseconds.
+    pub timeout: u64,
+    pub with_dependents: bool,
+    pub rolling: bool,
+    parallel: Option<usize>,
+    pub names: Vec<Word>,
+}
+
+impl Asked {
+    /// Parses options and names in any order.
+    pub fn read(verb: &Verb, mut words: &[Word]) -> anyhow::Result<Asked> {
+        let mut asked = Asked {
+            wait: true,
+            timeout: PATIENCE,
+            with_dependents: false,
+            rolling: false,
+            parallel: None,
+            names: Vec::new(),
+        };
+        loop {
+            let mut options = Options::new(words, "", long_words(verb));
+            while let Some((option, value)) = options.next()? {
+                match option {
+                    NO_WAIT => asked.wait = false,
+                    TIMEOUT => asked.timeout = time(value)?,
+                    WITH_DEPENDENTS => asked.with_dependents = true,
+                    ROLLING => asked.rolling = true,
+                    _ => asked.parallel = Some(number(value)?),
+                }
+            }
+            let left = options.operands();
+            let ended = words.len().checked_sub(left.len() + 1).is_some_and(|at| words[at] == "--");
+            match left.split_first() {
+                Some((name, rest)) if !ended => {
+                    asked.names.push(name);
+                    words = rest;
+                }
+                _ => {
+                    asked.names.extend_from_slice(left);
+                    return asked.checked();
+                }
+            }
+        }
+    }
+
+    fn checked(self) -> anyhow::Result<Asked> {
+        let wrong = |why: &'static str| Err(WrongWord(text!(why)).into());
+        match self {
+            Asked { parallel: Some(_), rolling: false, .. } => wrong("--parallel needs --rolling"),
+            Asked { rolling: true, wait: false, .. } => wrong("--rolling has to wait: it does not go with --no-wait"),
+            Asked { with_dependents: true, wait: false, .. } => {
+                wrong("--with-dependents has to wait: it does not go with --no-wait")
+            }
+            asked => Ok(asked),
+        }
+    }
+
+    /// How many are told at a time; `None` for all.
+    pub const fn at_a_time(&self) -> Option<usize> {
+        match self.parallel {
+            None if self.rolling => Some(1),
+            parallel => parallel,
+        }
+    }
+}
+
+/// The options of a word.
+fn long_words(verb: &Verb) -> LongWords {
+    LongWords::Known(match verb.command {
+        Some(Command::Down) => &[("no-wait", NO_WAIT), ("timeout=", TIMEOUT), ("with-dependents", WITH_DEPENDENTS)],
+        Some(Command::Restart | Command::Replace) => {
+            &[("no-wait", NO_WAIT), ("timeout=", TIMEOUT), ("rolling", ROLLING), ("parallel=", PARALLEL)]
+        }
+        _ => &[("no-wait", NO_WAIT), ("timeout=", TIMEOUT)],
+    })
+}
+
+fn time(value: &[u8]) -> Result<u64, WrongWord> {
+    knob::duration(value, Unit::Seconds).map_err(|why| WrongWord(text!("wrong time ", value, ": ", why.reason())))
+}
+
+fn number(value: &[u8]) -> Result<usize, WrongWord> {
+    let number = knob::digits(value).filter(|&number| number > 0).and_then(|number| usize::try_from(number).ok());
+    number.ok_or_else(|| WrongWord(text!("wrong number ", value, ": it is not a whole number above 0")))
+}
