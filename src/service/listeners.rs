@@ -1,27 +1,30 @@
-//! Opens the sockets that [`Listener`]s describe.
+//! Reads the files of `sockets/`, and opens the sockets that [`Listener`]s describe.
 //!
 //! libc's look-ups are not used: in a static program they load shared objects and can crash. A host is a numeric address or a name in
 //! the hosts file; for accounts and groups see [`account`](super::account).
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cli::text;
-use svdir::Listener;
 use svdir::knob;
 use svdir::listener::{self, Address, Host};
+use svdir::{Listener, names};
+use sys::fd;
 use sys::listen::{Kind, Manner, Place, UnixFile};
 
 use super::account::Database;
 use super::look_ups::LookUps;
 
 const HOSTS: &str = "/etc/hosts";
+/// From this length on, in bytes, a file in `sockets/` is too long. The longest path with every option is far shorter.
+const LONGEST: usize = 1024;
 
 /// Opens the socket and listens. Waits for as long as it takes to look up a name.
 ///
@@ -68,6 +71,38 @@ pub fn remove_files(listeners: &[Listener]) {
             let _ = fs::remove_file(OsStr::from_bytes(&file.path));
         }
     }
+}
+
+/// Lists the files in `sockets/` of the current directory, sorted by name, without those whose names begin with a dot.
+///
+/// # Errors
+/// If it is no directory, or cannot be read.
+pub fn list() -> io::Result<Vec<OsString>> {
+    let names: io::Result<Vec<OsString>> =
+        std::fs::read_dir(names::SOCKETS)?.map(|entry| entry.map(|entry| entry.file_name())).collect();
+    let mut names = names?;
+    names.retain(|name| !name.as_bytes().starts_with(b"."));
+    names.sort();
+    Ok(names)
+}
+
+/// Reads a file in `sockets/` of the current directory.
+///
+/// # Errors
+/// Those of the system, or a text: why it describes no listener.
+#[inline(never)]
+pub fn read(name: &OsStr) -> io::Result<Listener> {
+    if !listener::is_name(name.as_bytes()) {
+        return Err(io::Error::other("the name has a colon, a blank or an odd byte in it"));
+    }
+    let path: PathBuf = Path::new(names::SOCKETS).join(name);
+    let file = fd::open_read(&path)?;
+    let mut bytes = [0; LONGEST];
+    let count = fd::read(file.as_fd(), &mut bytes)?;
+    if count == bytes.len() {
+        return Err(io::Error::other("it is too long"));
+    }
+    Listener::from_file(&bytes[..count]).map_err(|wrong| io::Error::other(wrong.to_string()))
 }
 
 /// The options with which the socket of this listener is opened.

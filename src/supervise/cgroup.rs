@@ -14,7 +14,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -24,19 +23,9 @@ use machine::supervise::Machine;
 use svdir::names;
 use svdir::record::Observed;
 use sys::cgroup::{Cgroup, Entrance};
-use sys::fd;
 
 use super::name::name;
 use crate::service::cgroup as noted;
-
-/// How many files `cgroup/` may have. The kernel has less than a hundred.
-const MOST: usize = 1_000;
-
-/// How long a file may be, in bytes: the kernel reads no more at once.
-const LONGEST: usize = 4_096;
-
-/// The names of the kernel's files that are not limits begin so: they would move, kill or freeze processes.
-const NO_LIMIT: &[u8] = b"cgroup.";
 
 /// The controllers that are passed on if they can be, for what `svstat` shows and for the name of an end.
 const COUNTED: [&[u8]; 2] = [b"memory", b"pids"];
@@ -266,42 +255,12 @@ struct Limit {
 
 /// Reads the files in `cgroup/`, sorted by name, without those whose names begin with a dot.
 fn limits() -> Result<Vec<Limit>, Refusal> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(names::CGROUP)? {
-        let name = entry?.file_name();
-        if name.as_bytes().starts_with(b".") {
-            continue;
-        }
-        if names.len() == MOST {
-            return Err(io::Error::other("it has more than 1000 files").into());
-        }
-        names.push(name);
-    }
-    names.sort();
     let limit = |name: OsString| {
         let file = Path::new(names::CGROUP).join(&name).into_os_string();
-        match read(&file, &name) {
+        match noted::limit(&name) {
             Ok(value) => Ok(Limit { file, name, value }),
             Err(error) => Err(Refusal(file, error)),
         }
     };
-    names.into_iter().map(limit).collect()
-}
-
-fn read(file: &OsStr, name: &OsStr) -> io::Result<Vec<u8>> {
-    if name.as_bytes().starts_with(NO_LIMIT) {
-        return Err(io::Error::other("it is no limit"));
-    }
-    let file = fd::open_read(Path::new(file))?;
-    let mut value = vec![0; LONGEST + 1];
-    let length = fd::read(file.as_fd(), &mut value)?;
-    if length > LONGEST {
-        return Err(io::Error::other("it is too long"));
-    }
-    value.truncate(value[..length].trim_ascii_end().len());
-    if value.is_empty() {
-        return Err(io::Error::other("it is empty"));
-    }
-    // The kernel takes a value up to its first NUL for the whole of it, and would set another limit than the file says.
-    if value.contains(&0) { Err(io::Error::other("it has a NUL byte")) } else { Ok(value) }
+    noted::limits()?.into_iter().map(limit).collect()
 }

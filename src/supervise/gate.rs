@@ -112,7 +112,7 @@ impl<'a> Gate<'a> {
         let mut gate = Gate { dir, own: name(dir), scan: None, named: Vec::new() };
         if gate.own.contains(&b'/') {
             let directory = if present.dependencies { names::DEPENDENCIES } else { names::WANTS };
-            let why = io::Error::other("a logger waits for no other service");
+            let why = io::Error::other(needs::OF_A_LOGGER);
             said.warning(names::DEPENDENCIES, text!("ignoring ", dir, "/", directory), &why);
             return Ok(gate);
         }
@@ -157,11 +157,7 @@ impl<'a> Gate<'a> {
         }
         forget_others(&[directory, "/"].concat(), said, all.iter());
         for name in all {
-            let why = if name == self.own {
-                "it is this service itself"
-            } else if name.contains(&b'\n') {
-                "no service has such a name"
-            } else {
+            let Some(why) = needs::unfit(&name, &self.own) else {
                 self.named.push((kind, name));
                 continue;
             };

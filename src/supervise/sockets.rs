@@ -10,23 +10,20 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cli::{Text, Warnings, text};
-use svdir::listener::{Address, is_name};
+use svdir::listener::Address;
 use svdir::record::handover::Socket;
 use svdir::{Listener, names};
 use sys::adopted::Adopted;
 use sys::listen::Place;
 use sys::passed::PassedFd;
-use sys::{fd, sealed};
+use sys::sealed;
 
 use super::voice::VOICE;
 use crate::service::listeners;
 use crate::service::look_ups::LookUps;
-
-/// From this length on, in bytes, such a file is too long. The longest path with every option is far shorter.
-const LONGEST: usize = 1024;
 
 /// One socket.
 struct HeldSocket {
@@ -61,12 +58,12 @@ impl Sockets {
     /// The first reason why a socket cannot be opened, after warnings about all of them.
     #[inline(never)]
     pub fn refresh(&mut self, second: bool, dir: &OsStr, said: &mut Warnings) -> Result<(), Text> {
-        let entries = match list() {
+        let entries = match listeners::list() {
             Ok(entries) => entries,
             Err(error) => return Err(complain(dir, names::SOCKETS.as_ref(), &error, said)),
         };
         said.retain(b"sockets/", |name| entries.iter().any(|entry| entry.as_bytes() == name));
-        let listed: Vec<_> = entries.into_iter().map(|name| (read(&name), name)).collect();
+        let listed: Vec<_> = entries.into_iter().map(|name| (listeners::read(&name), name)).collect();
         if !second {
             // Close first: a new address may be an old one in other words.
             self.0.retain(|held| listed.iter().any(|(listener, name)| held.is_still(name, listener)));
@@ -131,11 +128,11 @@ impl Sockets {
     /// Copies the sockets from a process whose supervise was killed.
     #[inline(never)]
     pub fn adopt(process: &Adopted, dir: &OsStr, said: &mut Warnings) -> Sockets {
-        let names = list().unwrap_or_default();
+        let names = listeners::list().unwrap_or_default();
         let mut wanted: Vec<_> = names
             .into_iter()
             .filter_map(|name| {
-                let listener = read(&name).ok()?;
+                let listener = listeners::read(&name).ok()?;
                 let place = listeners::place(&listener).ok()?;
                 Some((name, listener, place))
             })
@@ -212,31 +209,6 @@ fn complain(dir: &OsStr, file: &OsStr, error: &io::Error, said: &mut Warnings) -
     }
     said.warning(file.as_bytes(), text!("unable to listen for ", dir, "/", file), error);
     why
-}
-
-/// Lists the files, sorted by name, without those whose names begin with a dot.
-fn list() -> io::Result<Vec<OsString>> {
-    let names: io::Result<Vec<OsString>> =
-        std::fs::read_dir(names::SOCKETS)?.map(|entry| entry.map(|entry| entry.file_name())).collect();
-    let mut names = names?;
-    names.retain(|name| !name.as_bytes().starts_with(b"."));
-    names.sort();
-    Ok(names)
-}
-
-#[inline(never)]
-fn read(name: &OsStr) -> io::Result<Listener> {
-    if !is_name(name.as_bytes()) {
-        return Err(io::Error::other("the name has a colon, a blank or an odd byte in it"));
-    }
-    let path: PathBuf = Path::new(names::SOCKETS).join(name);
-    let file = fd::open_read(&path)?;
-    let mut bytes = [0; LONGEST];
-    let count = fd::read(file.as_fd(), &mut bytes)?;
-    if count == bytes.len() {
-        return Err(io::Error::other("it is too long"));
-    }
-    Listener::from_file(&bytes[..count]).map_err(|wrong| io::Error::other(wrong.to_string()))
 }
 
 /// Returns whether two sockets cannot be open at both addresses, because these are the same place.
