@@ -18,6 +18,7 @@ pub mod environ;
 pub mod exec;
 pub mod fd;
 pub mod identity;
+pub mod in_use;
 pub mod input;
 mod kept;
 pub mod limits;

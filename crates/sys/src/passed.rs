@@ -123,8 +123,11 @@ impl<'a> PassedFds<'a> {
     }
 }
 
-/// The numbers of all passed descriptors; `wanted` has the numbers that are asked for.
-fn numbers(wanted: &[Option<RawFd>]) -> Result<Vec<RawFd>, Clash> {
+/// The numbers under which a child gets all passed descriptors; `wanted` has the numbers that are asked for.
+///
+/// # Errors
+/// [`Clash`] if two would have the same number.
+pub fn numbers(wanted: &[Option<RawFd>]) -> Result<Vec<RawFd>, Clash> {
     let mut next = FIRST;
     let mut numbers: Vec<RawFd> = Vec::with_capacity(wanted.len());
     for &number in wanted {

@@ -270,6 +270,18 @@ pub fn pipe(pid: Pid, number: RawFd) -> Option<u64> {
     inode(&target)
 }
 
+/// The inode numbers of the sockets that the process has open.
+///
+/// # Errors
+/// EACCES for a process that this one may not look into.
+pub fn sockets(pid: Pid) -> io::Result<Vec<u64>> {
+    let inode = |number| {
+        let target = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    Ok(descriptors(pid)?.into_iter().filter_map(inode).collect())
+}
+
 /// The inode numbers of the unnamed pipes that the process has open. Empty if this process may not look into it.
 pub fn pipes(pid: Pid) -> Vec<u64> {
     descriptors(pid).unwrap_or_default().into_iter().filter_map(|number| pipe(pid, number)).collect()
