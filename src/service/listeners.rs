@@ -44,11 +44,22 @@ pub fn open_or_look_up(listener: &Listener, look_ups: &mut LookUps) -> io::Resul
 }
 
 fn open_with(listener: &Listener, id: impl FnMut(Database, &[u8]) -> io::Result<Option<u32>>) -> io::Result<OwnedFd> {
-    let place = match (place(listener)?, &listener.address) {
+    sys::listen::open(&place_with(listener, id)?, manner(listener))
+}
+
+/// The place at which [`open_or_look_up`] would open the socket, with its owner.
+///
+/// # Errors
+/// As [`open_or_look_up`], for a name that cannot be found.
+pub fn place_or_look_up(listener: &Listener, look_ups: &mut LookUps) -> io::Result<Place> {
+    place_with(listener, |database, name| look_ups.id(database, name))
+}
+
+fn place_with(listener: &Listener, id: impl FnMut(Database, &[u8]) -> io::Result<Option<u32>>) -> io::Result<Place> {
+    Ok(match (place(listener)?, &listener.address) {
         (Place::Unix(place), Address::Unix(file)) => Place::Unix(owned(place, file, id)?),
         (place, _) => place,
-    };
-    sys::listen::open(&place, manner(listener))
+    })
 }
 
 /// Opens all sockets, or none: if one cannot be opened, the files of those before it are removed again.
