@@ -3,6 +3,7 @@
 //! `uphold [-C SCANDIR] WORD [options] [NAME...]`. Without a word it is `status`. A word that is none of ours executes `uphold-WORD`, from beside this file or from PATH.
 
 mod act;
+mod check;
 mod look;
 mod scan;
 mod shown;
@@ -28,6 +29,7 @@ type Main = fn(&Call, Option<PathBuf>) -> i32;
 const WORDS: &[(&str, Main)] = &[
     ("status", status::main),
     ("why", why::main),
+    ("check", check::main),
     ("start", act::start),
     ("stop", act::stop),
     ("restart", act::restart),

@@ -22,7 +22,7 @@ pub struct Scan {
     /// Where it is.
     pub dir: PathBuf,
     /// The names in it that may be services, in their order.
-    names: Vec<OsString>,
+    pub names: Vec<OsString>,
     /// A svscan serves it; `None` if that cannot be found out.
     pub served: Option<bool>,
 }
@@ -143,7 +143,7 @@ impl Scan {
 }
 
 /// The names that somebody may have meant who typed `word`, the nearest first.
-fn nearest<'a>(word: &OsStr, names: &'a [OsString]) -> Vec<&'a OsString> {
+pub fn nearest<'a>(word: &OsStr, names: &'a [OsString]) -> Vec<&'a OsString> {
     let word = word.as_bytes();
     let mut near: Vec<(usize, &OsString)> = names
         .iter()
@@ -160,7 +160,7 @@ fn nearest<'a>(word: &OsStr, names: &'a [OsString]) -> Vec<&'a OsString> {
 }
 
 /// How many bytes must be put in, left out, replaced, or exchanged with the next, to make one name of the other.
-fn distance(one: &[u8], other: &[u8]) -> usize {
+pub fn distance(one: &[u8], other: &[u8]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
     for (row, &byte) in one.iter().enumerate() {

@@ -45,6 +45,7 @@ const NEEDS_WORDS: &[&str] = &[
 /// Pages of what is a word of a program and no program of its own.
 const COMMANDS: &[(&str, [&str; 2])] = &[
     ("uphold-boot", ["uphold", "boot"]),
+    ("uphold-check", ["uphold", "check"]),
     ("uphold-cont", ["uphold", "cont"]),
     ("uphold-kill", ["uphold", "kill"]),
     ("uphold-pause", ["uphold", "pause"]),

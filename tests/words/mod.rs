@@ -1,6 +1,7 @@
 //! The words of `uphold`.
 
 mod act;
+mod check;
 mod status;
 mod why;
 mod world;
