@@ -17,7 +17,8 @@ use machine::wait::{self, Before, Verdict, Wanted};
 use svdir::knob::{self, Unit};
 use svdir::{Run, Status, Want, names};
 use sys::fd;
-use sys::watch::{self, Identity, Told};
+use sys::inode::{self, Identity};
+use sys::watch::Told;
 
 use super::name::name;
 use crate::service::needs::named;
@@ -233,7 +234,7 @@ impl Signs {
 
     /// Adds this directory, if it is there. Returns whether it is.
     fn add(&mut self, from: BorrowedFd<'_>, path: &Path, contents: bool) -> bool {
-        if watch::identity_at(from, path).is_ok_and(|identity| self.has(identity, contents)) {
+        if inode::at(from, path).is_ok_and(|identity| self.has(identity, contents)) {
             return true;
         }
         match fd::open_directory_at(from, path).and_then(|directory| Told::of(directory, contents)) {

@@ -19,6 +19,7 @@ pub mod exec;
 pub mod fd;
 pub mod identity;
 pub mod in_use;
+pub mod inode;
 pub mod input;
 mod kept;
 pub mod limits;

@@ -3,25 +3,7 @@
 //! A user has only so many inotify instances, often 128. A process that is one of very many, and needs not know what has changed, asks for [`Told`] instead (dnotify):
 //! that costs an open directory and nothing else.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-
 pub use imp::{Told, Watch, Watcher};
-
-/// Which file it is that a path leads to: its file system and its number there. As long as the file is open, no other one has these.
-pub type Identity = (u64, u64);
-
-/// Returns to which file a path leads, relative to an open directory. The path may be a link.
-pub fn identity_at<P: nix::NixPath + ?Sized>(directory: BorrowedFd<'_>, path: &P) -> io::Result<Identity> {
-    let found = nix::sys::stat::fstatat(directory, path, nix::fcntl::AtFlags::empty())?;
-    Ok((found.st_dev as u64, found.st_ino as u64))
-}
-
-/// Returns which file is open.
-pub fn identity(file: impl AsFd) -> io::Result<Identity> {
-    let found = nix::sys::stat::fstat(file)?;
-    Ok((found.st_dev as u64, found.st_ino as u64))
-}
 
 /// One change in a watched directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +28,7 @@ mod imp {
     use nix::sys::statfs::{FsType, fstatfs, statfs};
 
     use super::Change;
-    use super::Identity;
+    use crate::inode::{self, Identity};
 
     /// Numbers of file systems that other machines or programs can change without the kernel's knowledge: NFS, SMB (three),
     /// 9P, FUSE, AFS (two), Coda, Ceph, OCFS2, GFS2; from statfs(2) and linux/magic.h.
@@ -166,7 +148,7 @@ mod imp {
                 // SAFETY: the descriptor is open, and both commands take a number.
                 Errno::result(unsafe { libc::fcntl(directory.as_raw_fd(), command, value) })?;
             }
-            Ok(Told { identity: super::identity(&directory)?, _directory: directory, contents })
+            Ok(Told { identity: inode::of(&directory)?, _directory: directory, contents })
         }
 
         /// Returns whether it tells of the directory with this identity, with `contents` also of writes there.
@@ -197,7 +179,7 @@ mod imp {
     use nix::errno::Errno;
 
     use super::Change;
-    use super::Identity;
+    use crate::inode::Identity;
 
     /// A watched directory. There is none on this system.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -266,6 +248,7 @@ mod tests {
 
     use super::*;
     use crate::fd;
+    use crate::inode;
     use crate::poll;
     use crate::process::Signal;
     use crate::signals::Signals;
@@ -286,7 +269,7 @@ mod tests {
         let directory = |path: &Path| File::open(path).expect("it is there");
         for contents in [false, true] {
             let told = Told::of(directory(scratch.path()), contents).expect("the kernel tells");
-            let here = identity_at(fd::CURRENT_DIRECTORY, scratch.path()).expect("it is there");
+            let here = inode::at(fd::CURRENT_DIRECTORY, scratch.path()).expect("it is there");
             assert!(told.tells_of(here, false) && told.tells_of(here, true) == contents);
             assert!(!told.tells_of((here.0, here.1 + 1), false));
             fs::write(&file, "").expect("writes");
