@@ -10,6 +10,7 @@ pub mod holder;
 pub mod home;
 pub mod knobs;
 pub mod listeners;
+pub mod local_time;
 pub mod log_pipe;
 pub mod look_ups;
 pub mod needs;
