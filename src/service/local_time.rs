@@ -9,7 +9,7 @@ use std::path::Path;
 use tai::{LocalTime, Zone};
 
 /// The time zone of the environment, as glibc finds it; UTC if nothing is found.
-fn zone() -> Zone {
+pub fn zone() -> Zone {
     let name = env::var_os("TZ");
     let name = name.as_deref().map(|name| name.as_bytes().strip_prefix(b":").unwrap_or(name.as_bytes()));
     match name {
@@ -48,6 +48,11 @@ impl Times {
     /// Those of the time zone of the environment.
     pub fn local() -> Times {
         Times { zone: zone(), second: None, text: Vec::new() }
+    }
+
+    /// Those of UTC.
+    pub fn utc() -> Times {
+        Times { zone: Zone::default(), second: None, text: Vec::new() }
     }
 
     /// Appends the local time of a Unix second; `false` if it has none.

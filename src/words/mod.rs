@@ -4,6 +4,7 @@
 
 mod act;
 mod check;
+mod log;
 mod look;
 mod scan;
 mod shown;
@@ -29,6 +30,7 @@ type Main = fn(&Call, Option<PathBuf>) -> i32;
 const WORDS: &[(&str, Main)] = &[
     ("status", status::main),
     ("why", why::main),
+    ("log", log::main),
     ("check", check::main),
     ("start", act::start),
     ("stop", act::stop),

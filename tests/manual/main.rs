@@ -48,6 +48,7 @@ const COMMANDS: &[(&str, [&str; 2])] = &[
     ("uphold-check", ["uphold", "check"]),
     ("uphold-cont", ["uphold", "cont"]),
     ("uphold-kill", ["uphold", "kill"]),
+    ("uphold-log", ["uphold", "log"]),
     ("uphold-pause", ["uphold", "pause"]),
     ("uphold-reload", ["uphold", "reload"]),
     ("uphold-replace", ["uphold", "replace"]),
