@@ -86,6 +86,12 @@ mod imp {
             self.add_with(path, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DELETE_SELF)
         }
 
+        /// Watches the directory at `path` as [`add_for_contents`](Watcher::add_for_contents) does, and for names in it that come and go.
+        pub fn add_for_contents_and_names(&self, path: &Path) -> io::Result<Watch> {
+            let names = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_TO;
+            self.add_with(path, names | AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DELETE_SELF)
+        }
+
         fn add_with(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
             require_local(statfs(path)?.filesystem_type())?;
             Ok(Watch(self.0.add_watch(path, flags | AddWatchFlags::IN_ONLYDIR)?))
@@ -221,6 +227,11 @@ mod imp {
 
         /// Never called.
         pub fn add_for_contents(&self, _path: &Path) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn add_for_contents_and_names(&self, _path: &Path) -> io::Result<Watch> {
             match *self {}
         }
 

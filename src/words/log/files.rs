@@ -15,6 +15,8 @@ use tai::Label;
 pub const CURRENT: &str = "current";
 /// The name of a file that is about to get its own.
 pub const PREVIOUS: &str = "previous";
+/// The name of what a processor has made of that.
+pub const PROCESSED: &str = "processed";
 
 /// A finished file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -36,7 +36,7 @@ impl Follower {
 
     /// Hears of what is written into the log directory of the source with this number.
     pub fn watch(&mut self, source: usize, directory: &Path) {
-        match self.watcher.as_ref().map(|watcher| watcher.add_for_contents(directory)) {
+        match self.watcher.as_ref().map(|watcher| watcher.add_for_contents_and_names(directory)) {
             Some(Ok(watch)) => self.watches.push((source, watch)),
             _ => self.must_look = true,
         }

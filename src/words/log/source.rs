@@ -15,7 +15,7 @@ use sys::inode::{self, Identity};
 use tai::Label;
 
 use super::back::{self, Last, Search};
-use super::files::{CURRENT, LogDir, Old, PREVIOUS};
+use super::files::{CURRENT, LogDir, Old, PREVIOUS, PROCESSED};
 use super::filter::{Ahead, Filter, stamp, without};
 use super::lines::{Cut, Lines};
 use super::packed::{self, Packed};
@@ -69,7 +69,7 @@ pub struct Source {
     /// The line that the end of a file has cut may go on in the next one, whose beginning is not known yet.
     cut_by: Option<bool>,
     /// The finished files that were queued, or seen to be what was read.
-    known: BTreeSet<OsString>,
+    known: BTreeSet<Label>,
     /// Files that were read, and not yet seen under their names.
     unnamed: VecDeque<File>,
     lines: Lines,
@@ -167,12 +167,21 @@ impl Source {
         let current_identity = current.as_ref().map(inode::of).transpose()?;
         let previous = self.dir.file_if_any(PREVIOUS)?;
         let previous_identity = previous.as_ref().map(inode::of).transpose()?;
-        let all = self.dir.finished()?;
-        if previous_identity.is_some() && previous_identity == current_identity {
+        // What a processor has made has no name of its own yet. Its name will be told.
+        let is_between = previous.is_none() && self.dir.identity(PROCESSED.as_ref()).is_ok();
+        if is_between && self.has_processor && read.is_some() {
+            return Ok(Some(Vec::new()));
+        }
+        let mut all = self.dir.finished()?;
+        // svlogd keeps a file until its processor has made the other one.
+        all.dedup_by_key(|old| old.label);
+        let is_rotated = self.dir.identity(CURRENT.as_ref()).ok() != current_identity;
+        let is_processed = self.has_processor && previous.as_ref().is_some_and(reader::is_removed);
+        if is_rotated || is_processed || previous_identity.is_some() && previous_identity == current_identity {
             return Ok(None);
         }
         let (mut new, mut own, mut named) = (Vec::new(), Vec::new(), false);
-        for old in all.iter().filter(|old| !self.known.contains(&old.name)) {
+        for old in all.iter().filter(|old| !self.known.contains(&old.label)) {
             // It may be removed by now.
             let Ok(identity) = self.dir.identity(&old.name) else { continue };
             if Some(identity) == current_identity {
@@ -192,16 +201,16 @@ impl Source {
             for part in self.queue.iter_mut().filter(|part| part.is(identity)) {
                 part.label = Some(old.label);
             }
-            self.known.insert(old.name);
+            self.known.insert(old.label);
         }
-        let names: BTreeSet<&OsString> = all.iter().map(|old| &old.name).collect();
-        self.known.retain(|name| names.contains(name));
+        let labels: BTreeSet<Label> = all.iter().map(|old| old.label).collect();
+        self.known.retain(|label| labels.contains(label));
         self.pair(&mut new);
         let is_first = self.reader.is_none() && self.queue.is_empty();
         let mut parts: Vec<Part> = Vec::new();
         for old in new {
             let file = if is_first || parts.len() >= OPEN { None } else { self.dir.file(&old.name).ok() };
-            self.known.insert(old.name.clone());
+            self.known.insert(old.label);
             parts.push(Part { name: old.name, label: Some(old.label), is_cut: old.is_cut, file, at: 0 });
         }
         for (name, file, identity) in [(PREVIOUS, previous, previous_identity), (CURRENT, current, current_identity)] {
@@ -247,7 +256,7 @@ impl Source {
             } else {
                 return;
             }
-            self.known.insert(new.remove(0).name);
+            self.known.insert(new.remove(0).label);
         }
     }
 
