@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use multilog::{Engine, Script, Sink};
+use multilog::{Engine, Script, Sink, Stamp};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Sunk {
@@ -36,24 +36,28 @@ fuzz_target!(|case: (Vec<Vec<u8>>, Vec<u8>, usize)| {
         input = input.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'\n' { 1 } else { 97 })).collect();
     }
     let script = Script::parse(words.iter().map(Vec::as_slice));
-    let stamp = tai::Label::from_unix(1_000_000_000, 500).text();
+    let label = tai::Label::from_unix(1_000_000_000, 500);
+    let feed = |engine: &mut Engine, bytes: &[u8], sunk: &mut Sunk| match script.stamp {
+        Some(Stamp::Utc) => engine.feed(bytes, &label.utc(), sunk),
+        Some(Stamp::Label) | None => engine.feed(bytes, &label.text(), sunk),
+    };
 
     let mut whole = Sunk::default();
     let mut engine = Engine::new(&script);
-    engine.feed(&input, &stamp, &mut whole);
+    feed(&mut engine, &input, &mut whole);
     engine.end(&mut whole);
     assert!(engine.at_line_start());
 
     let (front, back) = input.split_at(cut % (input.len() + 1));
     let mut pieces = Sunk::default();
     let mut engine = Engine::new(&script);
-    engine.feed(front, &stamp, &mut pieces);
-    engine.feed(back, &stamp, &mut pieces);
+    feed(&mut engine, front, &mut pieces);
+    feed(&mut engine, back, &mut pieces);
     engine.end(&mut pieces);
     assert_eq!(whole, pieces);
 
     let begun = input.split_inclusive(|&byte| byte == b'\n').count();
-    let most = input.len() + 1 + if script.stamp { begun * 26 } else { 0 };
+    let most = input.len() + 1 + script.stamp.map_or(0, |stamp| begun * (stamp.length() + 1));
     for log in &whole.logs {
         assert!(log.len() <= most && (log.is_empty() || log.ends_with(b"\n")));
     }

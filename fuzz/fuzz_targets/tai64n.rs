@@ -17,6 +17,11 @@ fuzz_target!(|input: (Vec<u8>, usize)| {
     let (front, back) = bytes.split_at(cut % (bytes.len() + 1));
     if let Some(label) = Label::from_digits(&bytes) {
         assert_eq!(label.text()[1..], bytes[..]);
+        // Every label has a time in UTC, which reads back.
+        assert_eq!(Label::from_utc(&label.utc()).map(Label::utc), Some(label.utc()));
+    }
+    if let Some(label) = Label::from_utc(&bytes) {
+        assert_eq!(label.utc()[..], bytes[..]);
     }
 
     let (mut whole, mut cut) = (Vec::new(), Vec::new());

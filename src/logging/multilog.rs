@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::thread;
 
 use anyhow::Context;
-use cli::{Text, Voice};
-use multilog::{Engine, Level, OpenError, Outputs, Script};
+use cli::{Text, Voice, WrongWord, text};
+use multilog::{Engine, Level, OpenError, Outputs, Script, Stamp};
 use sys::input::Input;
 use sys::process::Signal;
 use sys::{clock, fd, poll};
@@ -22,6 +22,10 @@ const MULTILOG: cli::Program = cli::Program {
     about: "Reads lines from stdin and appends those that are selected to automatically rotated logs.",
     options: &[
         ("t", "as the first action: put a TAI64N label and a space in front of each line"),
+        (
+            "i",
+            "as the first action: put the time in UTC and a space in front of each line, as 2026-12-01T06:07:08.123456Z",
+        ),
         ("-PATTERN", "deselect a line that matches; a * takes all before the byte that follows it"),
         ("+PATTERN", "select a line that matches; at first every line is selected"),
         ("e", "send a selected line to stderr, its first 200 bytes"),
@@ -50,6 +54,9 @@ pub fn main(call: cli::Call) -> i32 {
 
 fn run(call: &cli::Call) -> anyhow::Result<u8> {
     let script = Script::parse(call.words().iter().map(|word| word.as_bytes()));
+    if let Some(wrong) = &script.wrong {
+        return Err(WrongWord(text!("wrong action ", wrong.word.as_slice(), ": ", wrong.why)).into());
+    }
     prepare();
     let mut outputs = Outputs::open(&script, report).or_else(unable)?;
     let mut engine = Engine::new(&script);
@@ -114,8 +121,11 @@ fn copy(engine: &mut Engine, outputs: &mut Outputs, input: &Input) {
     while read(engine, outputs, input, &mut block) {
         // The clock is read once for all lines of one read.
         let (seconds, nanos) = clock::wall();
-        let stamp = tai::Label::from_unix(seconds, nanos).text();
-        engine.feed(&block, &stamp, outputs);
+        let label = tai::Label::from_unix(seconds, nanos);
+        match engine.stamp() {
+            Some(Stamp::Utc) => engine.feed(&block, &label.utc(), outputs),
+            Some(Stamp::Label) | None => engine.feed(&block, &label.text(), outputs),
+        }
         outputs.flush();
         if block.len() < SHORT {
             thread::yield_now();
@@ -134,7 +144,7 @@ fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u
             return false;
         }
         // After TERM, do not read beyond the end of the line: the rest is for the next reader.
-        let limit = if ending { 1 } else { at_once(outputs.room(), engine.stamps()) };
+        let limit = if ending { 1 } else { at_once(outputs.room(), engine.stamp().is_some()) };
         match input.read_onto(block, limit) {
             Ok(Some(count)) => return count > 0,
             Ok(None) => outputs.patience().hear(),

@@ -20,6 +20,7 @@ mod multilog_nonblocking_stdin;
 mod multilog_pause_once;
 mod multilog_size_limit;
 mod multilog_term_in_pause;
+mod multilog_utc;
 mod oom_score;
 mod services_hear_nothing_from_above;
 mod softlimit_overflow;

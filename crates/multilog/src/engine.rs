@@ -7,9 +7,9 @@
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
-use tai::{Label, Stamper};
+use tai::Stamper;
 
-use crate::script::{Action, Script};
+use crate::script::{Action, Script, Stamp};
 
 /// How many bytes of a line are looked at.
 pub const HEAD: usize = 1_000;
@@ -17,7 +17,7 @@ pub const HEAD: usize = 1_000;
 const SHOWN: usize = 200;
 /// How many bytes of stamped lines are collected before they are passed on.
 const STAMPED: usize = 65_536;
-/// How many bytes of input are stamped at once: an empty line becomes 27 times as long.
+/// How many bytes of input are stamped at once: an empty line becomes up to 29 times as long.
 const PIECE: usize = 1_024;
 
 /// The receiver of lines.
@@ -41,16 +41,16 @@ pub struct Engine {
 impl Engine {
     /// Makes an engine for `script`.
     pub fn new(script: &Script) -> Engine {
-        Engine { stamped: script.stamp.then(Stamped::new), lines: Lines::new(script) }
+        Engine { stamped: script.stamp.map(Stamped::new), lines: Lines::new(script) }
     }
 
-    /// Returns whether each line gets a stamp.
-    pub fn stamps(&self) -> bool {
-        self.stamped.is_some()
+    /// Returns the stamp that each line gets.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.stamped.as_ref().map(|stamped| stamped.stamp)
     }
 
-    /// Takes `block`. `stamp` is the time of the lines that begin in it.
-    pub fn feed(&mut self, block: &[u8], stamp: &[u8; Label::TEXT], sink: &mut impl Sink) {
+    /// Takes `block`. `stamp` is the text of the time of the lines that begin in it.
+    pub fn feed<const N: usize>(&mut self, block: &[u8], stamp: &[u8; N], sink: &mut impl Sink) {
         match &mut self.stamped {
             Some(stamped) => stamped.feed(block, stamp, |text| self.lines.feed(text, sink)),
             None => self.lines.feed(block, sink),
@@ -61,7 +61,7 @@ impl Engine {
     pub fn end(&mut self, sink: &mut impl Sink) {
         if !self.at_line_start() {
             // In the middle of a line the stamp is not used.
-            self.feed(b"\n", &[0; Label::TEXT], sink);
+            self.feed(b"\n", b"", sink);
         }
     }
 
@@ -74,16 +74,18 @@ impl Engine {
 /// Puts a stamp and a space in front of each line, and passes the result on to the lines.
 #[derive(Clone, Debug)]
 struct Stamped {
+    stamp: Stamp,
     stamper: Stamper,
     text: Vec<u8>,
 }
 
 impl Stamped {
-    fn new() -> Stamped {
-        Stamped { stamper: Stamper::default(), text: Vec::with_capacity(STAMPED + PIECE * (1 + Label::TEXT + 1)) }
+    fn new(stamp: Stamp) -> Stamped {
+        let text = Vec::with_capacity(STAMPED + PIECE * (1 + stamp.length() + 1));
+        Stamped { stamp, stamper: Stamper::default(), text }
     }
 
-    fn feed(&mut self, block: &[u8], stamp: &[u8; Label::TEXT], mut take: impl FnMut(&[u8])) {
+    fn feed<const N: usize>(&mut self, block: &[u8], stamp: &[u8; N], mut take: impl FnMut(&[u8])) {
         for piece in block.chunks(PIECE) {
             self.stamper.feed(piece, stamp, &mut self.text);
             if self.text.len() >= STAMPED {
@@ -269,6 +271,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use tai::Label;
 
     /// What came out, sink by sink.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -293,6 +296,7 @@ mod tests {
     }
 
     const STAMP_TEXT: &[u8; Label::TEXT] = b"@400000003b9aca0a075bcd15";
+    const UTC_TEXT: &[u8; Label::UTC] = b"2001-09-09T01:46:40.123456Z";
     const WORDS: [&[u8]; 10] = [b"-*x*", b"+*y*", b"-*", b"+*a", b"-* b*", b"e", b"=f", b"./a", b"./b", b"./c"];
     /// How many words a script here has, and so how many logs it may have.
     const MOST: usize = 7;
@@ -300,7 +304,10 @@ mod tests {
     fn run(script: &Script, blocks: &[&[u8]]) -> Seen {
         let (mut engine, mut seen) = (Engine::new(script), Seen::default());
         for block in blocks {
-            engine.feed(block, STAMP_TEXT, &mut seen);
+            match script.stamp {
+                Some(Stamp::Utc) => engine.feed(block, UTC_TEXT, &mut seen),
+                Some(Stamp::Label) | None => engine.feed(block, STAMP_TEXT, &mut seen),
+            }
         }
         engine.end(&mut seen);
         assert!(engine.at_line_start());
@@ -312,7 +319,11 @@ mod tests {
         let mut seen = Seen::default();
         for line in input.split_inclusive(|&byte| byte == b'\n') {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let line = if script.stamp { [STAMP_TEXT, &b" "[..], line].concat() } else { line.to_vec() };
+            let line = match script.stamp {
+                Some(Stamp::Label) => [STAMP_TEXT, &b" "[..], line].concat(),
+                Some(Stamp::Utc) => [UTC_TEXT, &b" "[..], line].concat(),
+                None => line.to_vec(),
+            };
             let head = &line[..line.len().min(HEAD)];
             let mut selected = true;
             for action in &script.actions {
@@ -337,14 +348,24 @@ mod tests {
 
     fn script() -> impl Strategy<Value = Script> {
         let words = vec(prop::sample::select(WORDS.to_vec()), 1..=MOST);
-        (any::<bool>(), words)
-            .prop_map(|(stamp, words)| Script::parse(stamp.then_some(&b"t"[..]).into_iter().chain(words)))
+        let stamp = prop::sample::select(vec![None, Some(&b"t"[..]), Some(b"i")]);
+        (stamp, words).prop_map(|(stamp, words)| Script::parse(stamp.into_iter().chain(words)))
     }
 
     /// Lines of all kinds, many about as long as the head, and empty ones that fill more than a block with their stamps.
     fn input() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop::sample::select(b"abxy\n\0\xff".to_vec());
-        let length = prop_oneof![Just(0_usize), Just(199), Just(973), Just(974), Just(999), Just(1000), 0..3000_usize];
+        let length = prop_oneof![
+            Just(0_usize),
+            Just(199),
+            Just(971),
+            Just(972),
+            Just(973),
+            Just(974),
+            Just(999),
+            Just(1000),
+            0..3000_usize
+        ];
         let filler = prop_oneof![9 => Just(b'.'), 1 => Just(b'\n')];
         let piece = (vec(byte, 0..6), length, filler)
             .prop_map(|(front, length, filler)| [front, vec![filler; length]].concat());

@@ -21,4 +21,4 @@ pub use engine::{Engine, HEAD, Sink};
 pub use outputs::{OpenError, Outputs};
 pub use patience::{Level, Patience, Report};
 pub use pattern::Pattern;
-pub use script::{Action, Plan, Script};
+pub use script::{Action, Plan, Script, Stamp, WrongAction};

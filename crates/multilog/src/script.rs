@@ -1,7 +1,10 @@
 //! The script: multilog's argument list.
 //!
-//! The first byte of a word says what the word does. No word is an error: an unknown one does nothing, and a value that
-//! is not a number counts as 0, which is then raised to the least allowed value.
+//! The first byte of a word says what the word does. Of the words that daemontools 0.76 knows none is an error: a value that
+//! is not a number counts as 0, which is then raised to the least allowed value. An unknown word does nothing. Of the words that only
+//! this multilog knows, one that makes no sense is kept as wrong.
+
+use tai::Label;
 
 use crate::Pattern;
 
@@ -10,6 +13,36 @@ const SIZES: (u64, u64) = (4_096, 2_147_483_647);
 const DEFAULT_SIZE: u64 = 99_999;
 const LEAST_KEPT: u64 = 2;
 const DEFAULT_KEPT: u64 = 10;
+
+const TWO_STAMPS: &str = "t and i may not be used together";
+
+/// What is put in front of each line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// `t`: a TAI64N label.
+    Label,
+    /// `i`: the time in UTC, in the form of ISO 8601.
+    Utc,
+}
+
+impl Stamp {
+    /// The length of the stamp in bytes, without the space behind it.
+    pub const fn length(self) -> usize {
+        match self {
+            Stamp::Label => Label::TEXT,
+            Stamp::Utc => Label::UTC,
+        }
+    }
+}
+
+/// A word that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongAction {
+    /// The word.
+    pub word: Vec<u8>,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
 
 /// One action on each line; actions are done in the order of the script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +75,16 @@ pub struct Plan {
 /// A parsed script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
-    /// `t`: put the time in front of each line.
-    pub stamp: bool,
+    /// What is put in front of each line.
+    pub stamp: Option<Stamp>,
     /// The actions on each line.
     pub actions: Vec<Action>,
     /// The paths of the status files, by number.
     pub files: Vec<Vec<u8>>,
     /// The log directories, by number.
     pub logs: Vec<Plan>,
+    /// The first word that makes no sense, and so does nothing. Nobody is to run a script with one.
+    pub wrong: Option<WrongAction>,
 }
 
 impl Script {
@@ -58,7 +93,8 @@ impl Script {
         let mut parser = Parser { script: Script::default(), size: DEFAULT_SIZE, kept: DEFAULT_KEPT, processor: None };
         for (index, word) in words.into_iter().enumerate() {
             match word.split_first() {
-                Some((b't', _)) if index == 0 => parser.script.stamp = true,
+                Some((b't', _)) if index == 0 => parser.script.stamp = Some(Stamp::Label),
+                Some((b'i', b"")) if index == 0 => parser.script.stamp = Some(Stamp::Utc),
                 Some((&first, value)) => parser.take(first, value, word),
                 None => {}
             }
@@ -87,8 +123,16 @@ impl Parser {
             b'n' => self.kept = number(value).max(LEAST_KEPT),
             // daemontools 0.76 runs an empty command for a bare `!`, and loses the file to it.
             b'!' => self.processor = (!value.is_empty()).then(|| value.to_vec()),
+            // A `t` that is not the first word does nothing in daemontools 0.76, and so it stays without an `i`.
+            b't' if self.script.stamp == Some(Stamp::Utc) => self.wrong(word, TWO_STAMPS),
+            b'i' if value.is_empty() && self.script.stamp == Some(Stamp::Label) => self.wrong(word, TWO_STAMPS),
+            b'i' if value.is_empty() => self.wrong(word, "it may only be the first action"),
             _ => {}
         }
+    }
+
+    fn wrong(&mut self, word: &[u8], why: &'static str) {
+        self.script.wrong.get_or_insert_with(|| WrongAction { word: word.to_vec(), why });
     }
 
     fn status(&mut self, name: &[u8]) {
@@ -145,7 +189,23 @@ mod tests {
     fn only_the_first_byte_decides_and_unknown_words_do_nothing() {
         assert_eq!(parse(&["exyz"]).actions, [Action::Stderr]);
         assert_eq!(parse(&["", "x", "\u{e9}", "t"]), Script::default());
-        assert!(parse(&["txyz"]).stamp);
+        assert_eq!(parse(&["txyz"]).stamp, Some(Stamp::Label));
+        assert_eq!(parse(&["ixyz", "./a", "ii"]).actions, [Action::Log(0)]);
+    }
+
+    #[test]
+    fn a_script_has_one_stamp_which_comes_first() {
+        assert_eq!((parse(&["i", "./a"]).stamp, parse(&["i", "./a"]).wrong), (Some(Stamp::Utc), None));
+        assert_eq!((parse(&["./a", "t"]).stamp, parse(&["./a", "t"]).wrong), (None, None));
+        for (words, word, why) in [
+            (["t", "i"], "i", TWO_STAMPS),
+            (["i", "t"], "t", TWO_STAMPS),
+            (["i", "txyz"], "txyz", TWO_STAMPS),
+            (["i", "i"], "i", "it may only be the first action"),
+            (["./a", "i"], "i", "it may only be the first action"),
+        ] {
+            assert_eq!(parse(&words).wrong, Some(WrongAction { word: word.into(), why }), "{words:?}");
+        }
     }
 
     #[test]

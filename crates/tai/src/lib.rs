@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod lines;
+mod utc;
 mod zone;
 
 pub use lines::{Localizer, Stamper};
@@ -33,6 +34,8 @@ impl Label {
     pub const PACKED: usize = 12;
     /// Length of the text form in bytes: `@` and 24 digits.
     pub const TEXT: usize = 25;
+    /// Length of the time in UTC in bytes.
+    pub const UTC: usize = utc::TEXT;
 
     /// The label of `seconds` since 1970 and `nanos` nanoseconds.
     pub const fn from_unix(seconds: i64, nanos: u32) -> Label {
@@ -82,6 +85,17 @@ impl Label {
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
         text
+    }
+
+    /// The time of the label in UTC, as `2001-09-09T01:46:40.123456Z`. Nanoseconds are cut; of a label whose year has not four digits this is the
+    /// nearest time whose year has.
+    pub fn utc(self) -> [u8; Label::UTC] {
+        utc::text(self.unix_seconds(), self.nanos)
+    }
+
+    /// Reads a time in UTC that [`utc`](Label::utc) has made; `None` for anything else.
+    pub fn from_utc(text: &[u8]) -> Option<Label> {
+        utc::parse(text).map(|(seconds, nanos)| Label::from_unix(seconds, nanos))
     }
 
     /// Reads a label from its 24 digits (without the `@`); `None` for anything but 24 lower-case hexadecimal digits.
@@ -149,6 +163,57 @@ mod tests {
             b"400000003b9aca0a075bcd1 ",
         ] {
             assert_eq!(Label::from_digits(bad), None);
+        }
+    }
+
+    #[test]
+    fn the_time_in_utc_is_read_back() {
+        for (seconds, nanos, text) in [
+            (1_000_000_000, 123_456_789, "2001-09-09T01:46:40.123456Z"),
+            (1_796_105_228, 500, "2026-12-01T06:07:08.000000Z"),
+            (951_782_399, 999_999_999, "2000-02-28T23:59:59.999999Z"),
+            (951_782_400, 0, "2000-02-29T00:00:00.000000Z"),
+            (-1, 1_000, "1969-12-31T23:59:59.000001Z"),
+            (4_107_542_400, 0, "2100-03-01T00:00:00.000000Z"),
+        ] {
+            let label = Label::from_unix(seconds, nanos);
+            assert_eq!(String::from_utf8_lossy(&label.utc()), text);
+            let read = Label::from_utc(text.as_bytes()).expect("a time");
+            assert_eq!(read, Label { nanos: nanos / 1_000 * 1_000, ..label });
+        }
+    }
+
+    #[test]
+    fn every_label_has_a_time_in_utc() {
+        for (label, text) in [
+            (Label { seconds: 0, nanos: 0 }, "0000-01-01T00:00:00.000000Z"),
+            (Label { seconds: (1 << 63) - 1, nanos: 5_000 }, "9999-12-31T23:59:59.999999Z"),
+            (Label::from_unix(253_402_300_800, 0), "9999-12-31T23:59:59.999999Z"),
+            (Label::from_unix(-62_167_219_201, 5_000), "0000-01-01T00:00:00.000000Z"),
+            (Label::from_unix(0, u32::MAX), "1970-01-01T00:00:00.999999Z"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&label.utc()), text);
+            assert_eq!(Label::from_utc(text.as_bytes()).map(Label::utc), Some(label.utc()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_in_utc_is_none() {
+        for bad in [
+            "",
+            "2026-12-01T06:07:08.123456",
+            "2026-12-01T06:07:08.123456Z ",
+            "2026-12-01 06:07:08.123456Z",
+            "2026-12-01T06:07:08,123456Z",
+            "2026-11-31T06:07:08.123456Z",
+            "2026-02-29T06:07:08.123456Z",
+            "2026-13-01T06:07:08.123456Z",
+            "2026-00-01T06:07:08.123456Z",
+            "2026-12-01T24:07:08.123456Z",
+            "2026-12-01T06:07:60.123456Z",
+            "+026-12-01T06:07:08.123456Z",
+        ] {
+            assert_eq!(Label::from_utc(bad.as_bytes()), None, "{bad}");
         }
     }
 

@@ -16,8 +16,9 @@ pub struct Stamper {
 }
 
 impl Stamper {
-    /// Appends `block` to `out`, with `label` in front of each line that begins in it.
-    pub fn feed(&mut self, mut block: &[u8], label: &[u8; Label::TEXT], out: &mut Vec<u8>) {
+    /// Appends `block` to `out`, with `label` in front of each line that begins in it. Its length is known to the compiler, since a copy of so few
+    /// bytes is quick only then.
+    pub fn feed<const N: usize>(&mut self, mut block: &[u8], label: &[u8; N], out: &mut Vec<u8>) {
         while !block.is_empty() {
             if !self.in_line {
                 out.extend_from_slice(label);

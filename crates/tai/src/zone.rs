@@ -11,7 +11,8 @@ mod rule;
 use file::File;
 use rule::Rule;
 
-const DAY: i64 = 86_400;
+/// The seconds of a day.
+pub(crate) const DAY: i64 = 86_400;
 
 /// A local date and time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Zone {
 }
 
 /// The date and time of a clock that shows `wall` seconds since 1970.
-fn time_of(wall: i64) -> Option<LocalTime> {
+pub(crate) fn time_of(wall: i64) -> Option<LocalTime> {
     let (days, second) = (wall.div_euclid(DAY), wall.rem_euclid(DAY));
     let (year, month, day) = date_of(days);
     // C counts years from 1900, in an int.
@@ -124,6 +125,14 @@ fn date_of(days: i64) -> (i64, u8, u8) {
 const fn first_day_of(year: i64) -> i64 {
     let before = year - 1;
     before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) - 719_162
+}
+
+/// The number of days from 1970-01-01 to the first of a month, 1 to 12, or 13 for that of the next January.
+pub(crate) fn first_day_of_month(year: i64, month: i64) -> i64 {
+    let leap = i64::from(month > 2 && is_leap(year));
+    // In a year that begins with March, months have 30.6 days on average; January and February come before them.
+    let days = if month > 2 { (153 * (month - 3) + 2) / 5 + 59 } else { (month - 1) * 31 };
+    first_day_of(year) + days + leap
 }
 
 const fn is_leap(year: i64) -> bool {

@@ -1,7 +1,7 @@
 //! The rule of a zone: `STDoffset[DST[offset][,start[/time],end[/time]]]`, the POSIX form of `TZ`, which is also at the end of
 //! zone files.
 
-use super::{DAY, date_of, first_day_of, is_leap};
+use super::{DAY, date_of, first_day_of, first_day_of_month, is_leap};
 
 const HOUR: i64 = 3_600;
 /// The dates of summer time if a rule has none: as in the United States since 2007.
@@ -95,13 +95,6 @@ fn weekday(year: i64, month: i64, week: i64, day: i64) -> i64 {
     let (first, next) = (first_day_of_month(year, month), first_day_of_month(year, month + 1));
     let found = first + (day - first - THURSDAY).rem_euclid(7) + (week - 1) * 7;
     if found < next { found } else { found - 7 }
-}
-
-fn first_day_of_month(year: i64, month: i64) -> i64 {
-    let leap = i64::from(month > 2 && is_leap(year));
-    // In a year that begins with March, months have 30.6 days on average; January and February come before them.
-    let days = if month > 2 { (153 * (month - 3) + 2) / 5 + 59 } else { (month - 1) * 31 };
-    first_day_of(year) + days + leap
 }
 
 /// The rest of the text.
