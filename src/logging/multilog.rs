@@ -30,7 +30,10 @@ const MULTILOG: cli::Program = cli::Program {
         ("+PATTERN", "select a line that matches; at first every line is selected"),
         ("e", "send a selected line to stderr, its first 200 bytes"),
         ("=FILE", "keep a selected line in FILE, its first 1000 bytes, in place of the last one"),
-        ("sSIZE", "let files of the logs that follow have SIZE bytes at most: 4096 to 2147483647 (99999)"),
+        (
+            "sSIZE",
+            "let files of the logs that follow have SIZE bytes at most: 4096 to 2147483647 (99999), or 4k to 2047m",
+        ),
         ("nNUM", "let the logs that follow have NUM files at most, 2 or more (10)"),
         ("!processor", "send finished files of the logs that follow through this shell command; a bare ! ends that"),
         ("DIR", "a log, if it begins with a dot or a slash: append a selected line to DIR/current"),

@@ -19,6 +19,7 @@ mod multilog_ignored_sigchld;
 mod multilog_nonblocking_stdin;
 mod multilog_pause_once;
 mod multilog_size_limit;
+mod multilog_size_units;
 mod multilog_term_in_pause;
 mod multilog_utc;
 mod oom_score;

@@ -14,6 +14,9 @@ const DEFAULT_SIZE: u64 = 99_999;
 const LEAST_KEPT: u64 = 2;
 const DEFAULT_KEPT: u64 = 10;
 
+const TOO_LARGE: &str = "too large";
+const NEGATIVE: &str = "negative number";
+const NO_SIZE: &str = "not a number with k, m or nothing behind it";
 const TWO_STAMPS: &str = "t and i may not be used together";
 
 /// What is put in front of each line.
@@ -119,7 +122,10 @@ impl Parser {
             b'e' => self.script.actions.push(Action::Stderr),
             b'=' => self.status(value),
             b'.' | b'/' => self.log(word),
-            b's' => self.size = number(value).clamp(SIZES.0, SIZES.1),
+            b's' => match size_limit(value) {
+                Ok(size) => self.size = size,
+                Err(why) => self.wrong(word, why),
+            },
             b'n' => self.kept = number(value).max(LEAST_KEPT),
             // daemontools 0.76 runs an empty command for a bare `!`, and loses the file to it.
             b'!' => self.processor = (!value.is_empty()).then(|| value.to_vec()),
@@ -145,6 +151,32 @@ impl Parser {
         self.script.actions.push(Action::Log(self.script.logs.len()));
         self.script.logs.push(Plan { path: path.to_vec(), size, kept, processor });
     }
+}
+
+/// Reads the value of `s`. A unit counts only where it ends the word: daemontools 0.76 passes over what follows the number.
+fn size_limit(value: &[u8]) -> Result<u64, &'static str> {
+    let plain = match value.split_last() {
+        Some((b'k' | b'K' | b'm' | b'M', digits)) => digits.is_empty() || !digits.iter().all(u8::is_ascii_digit),
+        Some(_) | None => true,
+    };
+    let size = if plain { number(value).min(SIZES.1) } else { bytes(value)? };
+    if size > SIZES.1 { Err(TOO_LARGE) } else { Ok(size.max(SIZES.0)) }
+}
+
+/// Reads a number of bytes, of KiB or of MiB.
+fn bytes(value: &[u8]) -> Result<u64, &'static str> {
+    let count = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, unit) = value.split_at(count);
+    let unit = match unit {
+        [b'-', ..] if digits.is_empty() => return Err(NEGATIVE),
+        b"" => 1,
+        b"k" | b"K" => 1 << 10,
+        b"m" | b"M" => 1 << 20,
+        _ => return Err(NO_SIZE),
+    };
+    let bytes = number(digits).checked_mul(unit);
+    // The largest number there is stands for those that are larger, too.
+    if digits.is_empty() { Err(NO_SIZE) } else { bytes.filter(|&bytes| bytes < u64::MAX).ok_or(TOO_LARGE) }
 }
 
 /// Reads the number at the front of `text`; a number that is too large is the largest there is.
@@ -177,6 +209,11 @@ mod tests {
             ("sx9999", 4_096),
             ("s2147483648", 2_147_483_647),
             ("s99999999999999999999999999", 2_147_483_647),
+            ("s2048mm", 4_096),
+            ("s5k", 5_120),
+            ("s16M", 16_777_216),
+            ("s2047m", 2_146_435_072),
+            ("s1k", 4_096),
         ] {
             assert_eq!(parse(&[word, "."]).logs[0].size, size, "{word}");
         }
