@@ -35,6 +35,10 @@ const MULTILOG: cli::Program = cli::Program {
             "let files of the logs that follow have SIZE bytes at most: 4096 to 2147483647 (99999), or 4k to 2047m",
         ),
         ("nNUM", "let the logs that follow have NUM files at most, 2 or more (10)"),
+        (
+            "mSIZE",
+            "remove the oldest files of the logs that follow until all old ones have SIZE bytes at most, also 5k, 5m (0: no bound)",
+        ),
         ("!processor", "send finished files of the logs that follow through this shell command; a bare ! ends that"),
         ("DIR", "a log, if it begins with a dot or a slash: append a selected line to DIR/current"),
     ],

@@ -11,6 +11,7 @@ mod file_size_limit;
 mod help_and_version;
 mod idle_memory;
 mod multilog_bare_bang;
+mod multilog_bound;
 mod multilog_clean_state;
 mod multilog_clock_set_back;
 mod multilog_crash_reason;

@@ -51,6 +51,8 @@ impl Code {
 pub(crate) struct Directory {
     path: Vec<u8>,
     kept: u64,
+    /// How many bytes all old files together may have, if there is a bound.
+    total: Option<u64>,
     handle: File,
     names: Names,
     finished: Finished,
@@ -59,8 +61,8 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Opens a log directory: makes it if it does not exist, enters it and locks it. `kept` is how many files there may
-    /// be, including `current`.
-    pub fn open(path: &[u8], kept: u64) -> Result<Directory, OpenError> {
+    /// be, including `current`, and `total` how many bytes all the others may have together, if there is a bound.
+    pub fn open(path: &[u8], kept: u64, total: Option<u64>) -> Result<Directory, OpenError> {
         let name = Path::new(OsStr::from_bytes(path));
         let text = |before: &[u8]| [before, path].concat();
         // If this fails for any reason but that the directory exists, opening it will show why.
@@ -69,8 +71,8 @@ impl Directory {
             sys::fd::open_read(name).and_then(|handle| sys::fd::change_directory(handle.as_fd()).map(|()| handle));
         let handle = handle.map_err(OpenError::on(|| text(b"unable to open directory ")))?;
         let lock = lock().map_err(OpenError::on(|| text(b"unable to lock directory ")))?;
-        let (names, finished) = (Names::new(), Finished::new());
-        Ok(Directory { path: path.to_vec(), kept, handle, names, finished, _lock: lock })
+        let (names, finished) = (Names::new(), Finished::new(total.is_some()));
+        Ok(Directory { path: path.to_vec(), kept, total, handle, names, finished, _lock: lock })
     }
 
     /// A message about the directory: its path between two pieces of text.
@@ -91,8 +93,8 @@ impl Directory {
         patience.insist(|| self.text("unable to remove ", &format!("/{name}, pausing")), || remove(name))
     }
 
-    /// Gives a file its final name, which contains the time, and removes the oldest files if there are too many. A file
-    /// that does not exist is ignored.
+    /// Gives a file its final name, which contains the time, and removes the oldest files if there are too many, or they are too long together. A
+    /// file that does not exist is ignored.
     pub fn finish(&mut self, name: &str, code: Code, patience: &mut Patience) -> Result<(), GivenUp> {
         let found = patience.insist(|| self.text("unable to stat ", &format!("/{name}, pausing")), || stat(name))?;
         let Some(found) = found else {
@@ -107,7 +109,7 @@ impl Directory {
             // After the clock was set back, the newest file would otherwise have the oldest name, and be removed first.
             let label = self.finished.newest.filter(|&newest| newest >= now).map_or(now, Label::next);
             let label = self.link(name, code, label, patience)?;
-            self.finished.add(&code.name(label));
+            self.finished.add(&code.name(label), found.len());
         }
         self.remove(name, patience)?;
         self.prune(patience)?;
@@ -142,17 +144,25 @@ impl Directory {
         }
     }
 
-    /// Removes the oldest finished files until there is room for `current`. If more must go than are remembered, it reads the
-    /// directory again.
+    /// Removes the oldest finished files until there is room for `current` and the others are not too long together. If more must go than are
+    /// remembered, it reads the directory again.
     fn prune(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let room = usize::try_from(self.kept.saturating_sub(1)).unwrap_or(usize::MAX);
         loop {
-            let excess = self.finished.count.saturating_sub(room);
-            for name in self.finished.oldest().take(excess) {
-                patience
-                    .insist(|| self.text("unable to remove ", "/@, pausing"), || remove(OsStr::from_bytes(name)))?;
+            let Finished { mut count, mut bytes, .. } = self.finished;
+            for name in self.finished.oldest() {
+                if count <= room && self.total.is_none_or(|total| bytes <= total) {
+                    return Ok(());
+                }
+                let name = OsStr::from_bytes(name);
+                if self.total.is_some() {
+                    let length = patience.insist(|| self.text("unable to stat ", "/@, pausing"), || length(name))?;
+                    bytes = bytes.saturating_sub(length);
+                }
+                patience.insist(|| self.text("unable to remove ", "/@, pausing"), || remove(name))?;
+                count = count.saturating_sub(1);
             }
-            if excess <= Finished::OLDEST {
+            if count == 0 {
                 return Ok(());
             }
             self.look(patience)?;
@@ -168,6 +178,10 @@ fn text_about(path: &[u8], before: &str, after: &str) -> Vec<u8> {
 /// allocated only when this is made.
 struct Finished {
     count: usize,
+    /// How many bytes they have together; 0 if nobody wants to know.
+    bytes: u64,
+    /// Whether anybody wants to know: that takes a system call for each file.
+    measured: bool,
     /// The newest label.
     newest: Option<Label>,
     /// The first names in the order of names, at most [`OLDEST`](Finished::OLDEST), stored in no order. There is room
@@ -183,22 +197,28 @@ type FileName = (u8, [u8; 255]);
 impl Finished {
     const OLDEST: usize = 64;
 
-    fn new() -> Finished {
+    fn new(measured: bool) -> Finished {
         let (names, order) = (Vec::with_capacity(Finished::OLDEST), Vec::with_capacity(Finished::OLDEST));
-        Finished { count: 0, newest: None, names, order }
+        Finished { count: 0, bytes: 0, measured, newest: None, names, order }
     }
 
-    /// Reads `directory` again from the beginning.
+    /// Reads `directory`, which is the current one, again from the beginning.
     fn look(&mut self, names: &mut Names, directory: BorrowedFd<'_>) -> io::Result<()> {
-        (self.count, self.newest) = (0, None);
+        (self.count, self.bytes, self.newest) = (0, 0, None);
         self.names.clear();
         self.order.clear();
+        let mut measured = Ok(());
         names.each(directory, |name| {
             let bytes = name.bytes();
             if bytes.first() == Some(&b'@') && bytes.len() >= Label::TEXT && !name.is_directory() {
-                self.add(bytes);
+                let length = if self.measured { length(OsStr::from_bytes(bytes)) } else { Ok(0) };
+                match length {
+                    Ok(length) => self.add(bytes, length),
+                    Err(error) => measured = Err(error),
+                }
             }
-        })
+        })?;
+        measured
     }
 
     /// The first names, in the order of names.
@@ -211,11 +231,12 @@ impl Finished {
         &bytes[..usize::from(*length)]
     }
 
-    fn add(&mut self, name: &[u8]) {
+    fn add(&mut self, name: &[u8], length: u64) {
         /// TAI64 reserves labels from this number of seconds on: they are not times.
         const RESERVED: u64 = 1 << 63;
         let label = name.get(1..Label::TEXT).and_then(Label::from_digits);
         self.count += 1;
+        self.bytes = self.bytes.saturating_add(length);
         self.newest = self.newest.max(label.filter(|label| label.seconds < RESERVED));
         // Most files are younger than all remembered ones, which takes one comparison.
         let full = self.order.len() == Finished::OLDEST;
@@ -251,6 +272,14 @@ pub(crate) fn stat(name: &str) -> io::Result<Option<fs::Metadata>> {
     }
 }
 
+/// The length of a file in bytes, or of a link; 0 if it does not exist.
+fn length(name: &OsStr) -> io::Result<u64> {
+    match fs::symlink_metadata(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        found => found.map(|found| found.len()),
+    }
+}
+
 fn remove(name: impl AsRef<Path>) -> io::Result<()> {
     match fs::remove_file(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -275,7 +304,7 @@ mod tests {
     #[test]
     fn a_stamp_that_is_taken_is_advanced() {
         let scratch = tempfile::tempdir().expect("a directory");
-        let mut directory = Directory::open(scratch.path().as_os_str().as_bytes(), 10).expect("opens");
+        let mut directory = Directory::open(scratch.path().as_os_str().as_bytes(), 10, None).expect("opens");
         let mut patience = Patience::new(no_trouble).expect("a pipe");
         let label = Label::from_unix(1_000_000_000, 999_999_500);
         for content in ["first", "second", "third"] {
@@ -295,13 +324,13 @@ mod tests {
     fn the_oldest_are_remembered_whatever_the_order() {
         let name = |number: usize| format!("@{number:024x}.s").into_bytes();
         for step in [1, 7, 999] {
-            let mut finished = Finished::new();
+            let mut finished = Finished::new(true);
             let capacity = finished.names.capacity();
-            (0..1_000).for_each(|at| finished.add(&name(at * step % 1_000)));
+            (0..1_000).for_each(|at| finished.add(&name(at * step % 1_000), 3));
             let expected: Vec<_> = (0..Finished::OLDEST).map(name).collect();
             let found: Vec<_> = finished.oldest().map(<[u8]>::to_vec).collect();
             assert_eq!(found, expected);
-            assert!(finished.count == 1_000 && finished.names.capacity() == capacity);
+            assert!(finished.count == 1_000 && finished.bytes == 3_000 && finished.names.capacity() == capacity);
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Current {
 impl Current {
     /// Opens the log directory, cleans up after a crash, and opens `current`. The directory is the current directory afterwards.
     pub(crate) fn open(plan: &Plan, patience: &mut Patience) -> Result<Current, OpenError> {
-        let mut directory = Directory::open(&plan.path, plan.kept)?;
+        let mut directory = Directory::open(&plan.path, plan.kept, plan.total)?;
         let (file, written) = open_current(&mut directory, patience)?;
         Ok(Current { directory, processor: plan.processor.clone(), file, written })
     }

@@ -71,6 +71,8 @@ pub struct Plan {
     pub size: u64,
     /// `n`: how many files there may be, including `current`.
     pub kept: u64,
+    /// `m`: how many bytes all old files together may have, if there is a bound.
+    pub total: Option<u64>,
     /// `!`: the command that processes each finished file.
     pub processor: Option<Vec<u8>>,
 }
@@ -93,7 +95,7 @@ pub struct Script {
 impl Script {
     /// Parses the words of a script.
     pub fn parse<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Script {
-        let mut parser = Parser { script: Script::default(), size: DEFAULT_SIZE, kept: DEFAULT_KEPT, processor: None };
+        let mut parser = Parser::new();
         for (index, word) in words.into_iter().enumerate() {
             match word.split_first() {
                 Some((b't', _)) if index == 0 => parser.script.stamp = Some(Stamp::Label),
@@ -111,10 +113,18 @@ struct Parser {
     /// The size limit for the next log directory.
     size: u64,
     kept: u64,
+    total: Option<u64>,
     processor: Option<Vec<u8>>,
+    /// The first bytes of the words since the last log directory of which there may be one.
+    seen: Vec<u8>,
 }
 
 impl Parser {
+    fn new() -> Parser {
+        let (size, kept) = (DEFAULT_SIZE, DEFAULT_KEPT);
+        Parser { script: Script::default(), size, kept, total: None, processor: None, seen: Vec::new() }
+    }
+
     fn take(&mut self, first: u8, value: &[u8], word: &[u8]) {
         match first {
             b'+' => self.script.actions.push(Action::Select(Pattern::compile(value))),
@@ -124,6 +134,10 @@ impl Parser {
             b'.' | b'/' => self.log(word),
             b's' => match size_limit(value) {
                 Ok(size) => self.size = size,
+                Err(why) => self.wrong(word, why),
+            },
+            b'm' => match self.once(first).and_then(|()| bytes(value)) {
+                Ok(total) => self.total = (total > 0).then_some(total),
                 Err(why) => self.wrong(word, why),
             },
             b'n' => self.kept = number(value).max(LEAST_KEPT),
@@ -137,6 +151,15 @@ impl Parser {
         }
     }
 
+    /// Notes a word that begins with `first`: a second one for the same log directories would take the first away.
+    fn once(&mut self, first: u8) -> Result<(), &'static str> {
+        if self.seen.contains(&first) {
+            return Err("there is one for the same directories already");
+        }
+        self.seen.push(first);
+        Ok(())
+    }
+
     fn wrong(&mut self, word: &[u8], why: &'static str) {
         self.script.wrong.get_or_insert_with(|| WrongAction { word: word.to_vec(), why });
     }
@@ -147,9 +170,10 @@ impl Parser {
     }
 
     fn log(&mut self, path: &[u8]) {
-        let (size, kept, processor) = (self.size, self.kept, self.processor.clone());
+        let (size, kept, total, processor) = (self.size, self.kept, self.total, self.processor.clone());
+        self.seen.clear();
         self.script.actions.push(Action::Log(self.script.logs.len()));
-        self.script.logs.push(Plan { path: path.to_vec(), size, kept, processor });
+        self.script.logs.push(Plan { path: path.to_vec(), size, kept, total, processor });
     }
 }
 
@@ -220,6 +244,18 @@ mod tests {
         for (word, kept) in [("n", 2), ("n1", 2), ("n7x", 7), ("n99999999999999999999999999", u64::MAX)] {
             assert_eq!(parse(&[word, "."]).logs[0].kept, kept, "{word}");
         }
+    }
+
+    #[test]
+    fn a_bound_holds_for_later_directories_and_is_one_for_each() {
+        let script = parse(&["./a", "m3k", "./b", "./c", "m0", "./d", "m7", "./e"]);
+        let found: Vec<_> = script.logs.iter().map(|plan| plan.total).collect();
+        assert_eq!((found, script.wrong), (vec![None, Some(3_072), Some(3_072), None, Some(7)], None));
+        for (word, why) in [("m", NO_SIZE), ("m7x", NO_SIZE), ("m-7", NEGATIVE), ("m18446744073709551615", TOO_LARGE)] {
+            assert_eq!(parse(&[word, "."]).wrong, Some(WrongAction { word: word.into(), why }));
+        }
+        // The first that is wrong is told.
+        assert_eq!(parse(&["m1", "m2", "m", "."]).wrong.map(|wrong| wrong.word), Some(b"m2".to_vec()));
     }
 
     #[test]
