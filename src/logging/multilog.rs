@@ -36,6 +36,10 @@ const MULTILOG: cli::Program = cli::Program {
         ),
         ("nNUM", "let the logs that follow have NUM files at most, 2 or more (10)"),
         (
+            "aTIME",
+            "begin a new file in the logs that follow when the first line of one is that old: 1h, also ms, s, m, d (0: never)",
+        ),
+        (
             "mSIZE",
             "remove the oldest files of the logs that follow until all old ones have SIZE bytes at most, also 5k, 5m (0: no bound)",
         ),
@@ -150,12 +154,21 @@ fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u
         if ending && engine.at_line_start() {
             return false;
         }
+        // Only where a file grows older is there something to wait for beside input and signals, for which the read below waits alone.
+        if let left @ Some(_) = outputs.expire()
+            && !wait(outputs, left)
+        {
+            continue;
+        }
         // After TERM, do not read beyond the end of the line: the rest is for the next reader.
         let limit = if ending { 1 } else { at_once(outputs.room(), engine.stamp().is_some()) };
         match input.read_onto(block, limit) {
             Ok(Some(count)) => return count > 0,
             Ok(None) => outputs.patience().hear(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(outputs),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let left = outputs.expire();
+                wait(outputs, left);
+            }
             Err(_) => return false,
         }
     }
@@ -170,13 +183,14 @@ fn at_once(room: u64, stamps: bool) -> usize {
     usize::try_from(room).unwrap_or(BLOCK).clamp(LEAST, BLOCK)
 }
 
-/// Waits for a signal, or for input if another program has made stdin non-blocking.
-fn wait(outputs: &mut Outputs) {
+/// Waits for a signal, for input, or until a time in nanoseconds is over. Returns whether there may be input, and no signal.
+fn wait(outputs: &mut Outputs, limit: Option<u64>) -> bool {
     let patience = outputs.patience();
-    match poll::readable([patience.fd(), fd::stdin()], patience.timeout()) {
+    match poll::readable([patience.fd(), fd::stdin()], patience.timeout(limit)) {
         Ok([true, _]) => patience.hear(),
         Ok([false, _]) if patience.came() => patience.hear(),
-        Ok([false, _]) => {}
+        Ok([false, input]) => return input,
         Err(_) => poll::rest(),
     }
+    false
 }

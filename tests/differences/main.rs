@@ -10,6 +10,7 @@ mod fghack_passes_term_on;
 mod file_size_limit;
 mod help_and_version;
 mod idle_memory;
+mod multilog_age;
 mod multilog_bare_bang;
 mod multilog_bound;
 mod multilog_clean_state;

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod age;
 mod directory;
 mod engine;
 mod log;

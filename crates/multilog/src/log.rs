@@ -1,12 +1,13 @@
 //! A log: it writes to the `current` of a directory, finishes that when it is full, and handles failures.
 //!
 //! A file never becomes longer than the size limit. It is finished at the first line end in its last 2000 bytes; a line
-//! that does not fit goes on in the next file.
+//! that does not fit goes on in the next file. One that has become too old is finished at its next line end.
 
 use std::os::fd::AsFd;
 
 use memchr::memchr;
 
+use crate::age::Age;
 use crate::patience::{GivenUp, Level, Line, Patience};
 use crate::rotation::Current;
 use crate::{OpenError, Plan};
@@ -33,6 +34,9 @@ enum Health {
 pub(crate) struct Log {
     current: Current,
     size: u64,
+    age: Age,
+    /// Whether a line has begun that is not complete in the file.
+    in_line: bool,
     buffer: Vec<u8>,
     health: Health,
 }
@@ -40,12 +44,13 @@ pub(crate) struct Log {
 impl Log {
     /// Opens the directory and its `current`. The directory is the current directory afterwards.
     pub fn open(plan: &Plan, patience: &mut Patience) -> Result<Log, OpenError> {
-        Ok(Log {
-            current: Current::open(plan, patience)?,
-            size: plan.size,
-            buffer: Vec::with_capacity(BUFFER),
-            health: Health::Sound,
-        })
+        let current = Current::open(plan, patience)?;
+        let mut age = Age::new(plan.age);
+        if current.written > 0 {
+            age.resume(&current.file);
+        }
+        let buffer = Vec::with_capacity(BUFFER);
+        Ok(Log { current, size: plan.size, age, in_line: false, buffer, health: Health::Sound })
     }
 
     /// Returns whether the buffer has room for this many bytes.
@@ -56,7 +61,7 @@ impl Log {
     /// How many bytes the log can take before a line end finishes its file.
     pub fn room(&self) -> u64 {
         match self.health {
-            Health::Sound => self.size.saturating_sub(MARGIN + self.current.written + self.buffer.len() as u64),
+            Health::Sound => self.closing().saturating_sub(self.current.written + self.buffer.len() as u64),
             Health::Unrotated | Health::Lost(_) => u64::MAX,
         }
     }
@@ -77,6 +82,24 @@ impl Log {
         self.write(&buffer, patience);
         buffer.clear();
         self.buffer = buffer;
+    }
+
+    /// The length from which on a line end finishes the file.
+    fn closing(&self) -> u64 {
+        if self.age.is_over() { 0 } else { self.size.saturating_sub(MARGIN) }
+    }
+
+    /// When the file is too old, by the monotonic clock, if nothing is written before.
+    pub fn due(&self) -> Option<u64> {
+        self.age.due().filter(|_| self.health == Health::Sound)
+    }
+
+    /// Begins a new file if the current one is too old by `now`: at once, or at the end of the line that has begun.
+    pub fn expire(&mut self, now: u64, patience: &mut Patience) {
+        self.flush(patience);
+        if self.age.pass(now) && !self.in_line {
+            self.try_rotate(patience);
+        }
     }
 
     /// Begins a new file, unless the current one is empty.
@@ -123,7 +146,10 @@ impl Log {
             self.try_rotate(patience);
         }
         let part = match self.health {
-            Health::Sound => bytes.get(..fitting(bytes, self.current.written, self.size)).unwrap_or(bytes),
+            Health::Sound => {
+                let fits = fitting(bytes, self.current.written, self.size, self.closing());
+                bytes.get(..fits).unwrap_or(bytes)
+            }
             Health::Unrotated | Health::Lost(_) => bytes,
         };
         let count = patience.insist(
@@ -133,8 +159,12 @@ impl Log {
                 count => Ok(count),
             },
         )?;
+        if self.current.written == 0 {
+            self.age.begin();
+        }
         self.current.written = self.current.written.saturating_add(count as u64);
-        if self.current.written >= self.size.saturating_sub(MARGIN) && part.get(count - 1) == Some(&b'\n') {
+        self.in_line = part.get(count - 1) != Some(&b'\n');
+        if self.current.written >= self.closing() && !self.in_line {
             self.try_rotate(patience);
         }
         Ok(count)
@@ -144,15 +174,16 @@ impl Log {
         if self.health == Health::Sound && self.current.rotate(patience).is_err() {
             self.health = Health::Unrotated;
         }
+        self.age.end();
     }
 }
 
-/// How many of `bytes` go into a file that holds `written` bytes: up to the first line end that finishes it, or as many as
-/// fit.
-fn fitting(bytes: &[u8], written: u64, size: u64) -> usize {
+/// How many of `bytes` go into a file that holds `written` bytes: up to the first line end that finishes it, from a length of `closing` bytes on, or
+/// as many as fit.
+fn fitting(bytes: &[u8], written: u64, size: u64, closing: u64) -> usize {
     let room = usize::try_from(size.saturating_sub(written)).unwrap_or(usize::MAX);
     let fits = bytes.len().min(room);
-    let closing = size.saturating_sub(MARGIN).saturating_sub(written).saturating_sub(1);
+    let closing = closing.saturating_sub(written).saturating_sub(1);
     let from = usize::try_from(closing).unwrap_or(usize::MAX);
     let end = bytes.get(from..fits).and_then(|part| memchr(b'\n', part));
     end.map_or(fits, |at| from + at + 1)
@@ -165,18 +196,28 @@ mod tests {
     #[test]
     fn a_file_is_closed_at_the_first_line_end_in_its_last_2000_bytes() {
         let lines = b"123456789\n".repeat(1000);
-        assert_eq!(fitting(&lines, 0, 4096), 2100);
-        assert_eq!(fitting(&lines, 2090, 4096), 10);
-        assert_eq!(fitting(&lines[..2000], 0, 4096), 2000);
-        assert_eq!(fitting(&lines[..2096], 0, 4096), 2096);
-        assert_eq!(fitting(&lines, 4000, 4096), 10);
+        let fitting = |bytes: &[u8], written| fitting(bytes, written, 4096, 2096);
+        assert_eq!(fitting(&lines, 0), 2100);
+        assert_eq!(fitting(&lines, 2090), 10);
+        assert_eq!(fitting(&lines[..2000], 0), 2000);
+        assert_eq!(fitting(&lines[..2096], 0), 2096);
+        assert_eq!(fitting(&lines, 4000), 10);
+    }
+
+    #[test]
+    fn a_file_that_is_too_old_is_closed_at_the_next_line_end() {
+        let lines = b"123456789\n".repeat(1000);
+        assert_eq!(fitting(&lines, 5, 4096, 0), 10);
+        assert_eq!(fitting(b"\n", 5, 4096, 0), 1);
+        assert_eq!(fitting(b"12", 5, 4096, 0), 2);
     }
 
     #[test]
     fn a_line_longer_than_the_room_is_split() {
-        assert_eq!(fitting(&[b'x'; 9000], 0, 4096), 4096);
-        assert_eq!(fitting(&[b'x'; 9000], 4000, 4096), 96);
-        assert_eq!(fitting(b"x\n", 4095, 4096), 1);
-        assert_eq!(fitting(b"\n", 4095, 4096), 1);
+        let fitting = |bytes: &[u8], written| fitting(bytes, written, 4096, 2096);
+        assert_eq!(fitting(&[b'x'; 9000], 0), 4096);
+        assert_eq!(fitting(&[b'x'; 9000], 4000), 96);
+        assert_eq!(fitting(b"x\n", 4095), 1);
+        assert_eq!(fitting(b"\n", 4095), 1);
     }
 }

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use sys::clock;
+
 use crate::log::Log;
 use crate::patience::{GivenUp, Patience, Report};
 use crate::status::StatusFile;
@@ -94,6 +96,20 @@ impl Outputs {
         for log in &mut self.logs {
             log.rotate_if_any(&mut self.patience);
         }
+    }
+
+    /// Begins a new file in each log whose file has become too old. Returns after how many nanoseconds this is to be called again, if nothing is
+    /// written before; `None` while no file grows older.
+    pub fn expire(&mut self) -> Option<u64> {
+        let next = |logs: &[Log]| logs.iter().filter_map(Log::due).min();
+        let (due, now) = (next(&self.logs)?, clock::monotonic());
+        if due > now {
+            return Some(due - now);
+        }
+        for log in &mut self.logs {
+            log.expire(now, &mut self.patience);
+        }
+        Some(next(&self.logs)?.saturating_sub(clock::monotonic()))
     }
 
     /// Writes the rest, and marks each `current` as complete. Returns whether nothing was given up.

@@ -87,10 +87,10 @@ impl Patience {
         self.signals.fd()
     }
 
-    /// How long a poll of [`fd`](Patience::fd) may wait, in nanoseconds: 0 if a signal has already come, `None` for no
+    /// How long a poll of [`fd`](Patience::fd) may wait, in nanoseconds: 0 if a signal has already come, else as long as `limit` says, `None` for no
     /// limit.
-    pub fn timeout(&self) -> Option<u64> {
-        self.signals.timeout(None)
+    pub fn timeout(&self, limit: Option<u64>) -> Option<u64> {
+        self.signals.timeout(limit)
     }
 
     /// Returns whether a signal has come, even if [`fd`](Patience::fd) is not readable because its pipe could not be

@@ -17,6 +17,8 @@ const DEFAULT_KEPT: u64 = 10;
 const TOO_LARGE: &str = "too large";
 const NEGATIVE: &str = "negative number";
 const NO_SIZE: &str = "not a number with k, m or nothing behind it";
+const NO_TIME: &str = "not a number with ms, s, m, h or d behind it";
+const NO_UNIT: &str = "it has no unit: say ms, s, m, h or d";
 const TWO_STAMPS: &str = "t and i may not be used together";
 
 /// What is put in front of each line.
@@ -73,6 +75,8 @@ pub struct Plan {
     pub kept: u64,
     /// `m`: how many bytes all old files together may have, if there is a bound.
     pub total: Option<u64>,
+    /// `a`: how old a file may become, in nanoseconds, if there is a limit.
+    pub age: Option<u64>,
     /// `!`: the command that processes each finished file.
     pub processor: Option<Vec<u8>>,
 }
@@ -114,6 +118,7 @@ struct Parser {
     size: u64,
     kept: u64,
     total: Option<u64>,
+    age: Option<u64>,
     processor: Option<Vec<u8>>,
     /// The first bytes of the words since the last log directory of which there may be one.
     seen: Vec<u8>,
@@ -122,7 +127,7 @@ struct Parser {
 impl Parser {
     fn new() -> Parser {
         let (size, kept) = (DEFAULT_SIZE, DEFAULT_KEPT);
-        Parser { script: Script::default(), size, kept, total: None, processor: None, seen: Vec::new() }
+        Parser { script: Script::default(), size, kept, total: None, age: None, processor: None, seen: Vec::new() }
     }
 
     fn take(&mut self, first: u8, value: &[u8], word: &[u8]) {
@@ -138,6 +143,10 @@ impl Parser {
             },
             b'm' => match self.once(first).and_then(|()| bytes(value)) {
                 Ok(total) => self.total = (total > 0).then_some(total),
+                Err(why) => self.wrong(word, why),
+            },
+            b'a' => match self.once(first).and_then(|()| time(value)) {
+                Ok(age) => self.age = (age > 0).then_some(age),
                 Err(why) => self.wrong(word, why),
             },
             b'n' => self.kept = number(value).max(LEAST_KEPT),
@@ -170,10 +179,11 @@ impl Parser {
     }
 
     fn log(&mut self, path: &[u8]) {
-        let (size, kept, total, processor) = (self.size, self.kept, self.total, self.processor.clone());
+        let Parser { size, kept, total, age, .. } = *self;
+        let processor = self.processor.clone();
         self.seen.clear();
         self.script.actions.push(Action::Log(self.script.logs.len()));
-        self.script.logs.push(Plan { path: path.to_vec(), size, kept, total, processor });
+        self.script.logs.push(Plan { path: path.to_vec(), size, kept, total, age, processor });
     }
 }
 
@@ -201,6 +211,35 @@ fn bytes(value: &[u8]) -> Result<u64, &'static str> {
     let bytes = number(digits).checked_mul(unit);
     // The largest number there is stands for those that are larger, too.
     if digits.is_empty() { Err(NO_SIZE) } else { bytes.filter(|&bytes| bytes < u64::MAX).ok_or(TOO_LARGE) }
+}
+
+/// Reads a time in nanoseconds: a decimal number, perhaps with a fraction, and a unit, which only 0 does not need.
+fn time(value: &[u8]) -> Result<u64, &'static str> {
+    const MILLISECOND: u64 = 1_000_000;
+    let count = value.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let (decimal, unit) = value.split_at(count);
+    let mut parts = decimal.split(|&byte| byte == b'.');
+    let [whole, fraction] = [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()];
+    let is_number = parts.next().is_none() && whole.len() + fraction.len() > 0;
+    let unit = match unit {
+        [b'-', ..] if decimal.is_empty() => return Err(NEGATIVE),
+        _ if !is_number => return Err(NO_TIME),
+        b"ms" => MILLISECOND,
+        b"s" => 1_000 * MILLISECOND,
+        b"m" => 60_000 * MILLISECOND,
+        b"h" => 3_600_000 * MILLISECOND,
+        b"d" => 86_400_000 * MILLISECOND,
+        b"" if decimal.iter().all(|byte| b"0.".contains(byte)) => MILLISECOND,
+        b"" => return Err(NO_UNIT),
+        _ => return Err(NO_TIME),
+    };
+    let mut place = unit;
+    let part = fraction.iter().map(|digit| {
+        place /= 10;
+        u64::from(digit - b'0') * place
+    });
+    let part = part.sum();
+    number(whole).checked_mul(unit).and_then(|time| time.checked_add(part)).ok_or(TOO_LARGE)
 }
 
 /// Reads the number at the front of `text`; a number that is too large is the largest there is.
@@ -256,6 +295,45 @@ mod tests {
         }
         // The first that is wrong is told.
         assert_eq!(parse(&["m1", "m2", "m", "."]).wrong.map(|wrong| wrong.word), Some(b"m2".to_vec()));
+    }
+
+    #[test]
+    fn an_age_is_a_time_with_a_unit() {
+        for (word, age) in [
+            ("a0", None),
+            ("a0.0s", None),
+            ("a1ms", Some(1_000_000)),
+            ("a90s", Some(90_000_000_000)),
+            ("a1.5h", Some(5_400_000_000_000)),
+            ("a.25m", Some(15_000_000_000)),
+            ("a2.d", Some(172_800_000_000_000)),
+            ("a0.00000000000000000000001d", None),
+            ("a213503d", Some(18_446_659_200_000_000_000)),
+        ] {
+            let script = parse(&[word, "."]);
+            assert_eq!((script.logs[0].age, script.wrong), (age, None), "{word}");
+        }
+        for (word, why) in [
+            ("a", NO_TIME),
+            ("a.", NO_TIME),
+            ("a.s", NO_TIME),
+            ("a1.2.3s", NO_TIME),
+            ("ah", NO_TIME),
+            ("a5x", NO_TIME),
+            ("a5M", NO_TIME),
+            ("a5 s", NO_TIME),
+            ("a1h30m", NO_TIME),
+            ("a60", NO_UNIT),
+            ("a-1s", NEGATIVE),
+            ("a213504d", TOO_LARGE),
+            ("a99999999999999999999999ms", TOO_LARGE),
+        ] {
+            assert_eq!(parse(&[word, "."]).wrong, Some(WrongAction { word: word.into(), why }));
+        }
+        let script = parse(&["a1s", "./a", "./b", "a0", "./c", "a2s", "./d", "a3s", "./e", "a4s", "a5s"]);
+        let ages: Vec<_> = script.logs.iter().map(|plan| plan.age.map(|age| age / 1_000_000_000)).collect();
+        assert_eq!(ages, [Some(1), Some(1), None, Some(2), Some(3)]);
+        assert_eq!(script.wrong.map(|wrong| wrong.word), Some(b"a5s".to_vec()));
     }
 
     #[test]
