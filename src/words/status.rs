@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use cli::{Call, LongWords, Options, Word, WrongWord, text};
+use cli::{Call, LongWords, Word, WrongWord, text};
 use svdir::knob::{self, Unit};
 use sys::poll;
 
@@ -68,30 +68,18 @@ struct Asked {
 
 impl Asked {
     /// Parses options and names in any order.
-    fn read(mut words: &[Word]) -> anyhow::Result<Asked> {
+    fn read(words: &[Word]) -> anyhow::Result<Asked> {
         const LONG: LongWords = LongWords::Known(&[("interval=", b'i')]);
         let mut asked = Asked::default();
-        loop {
-            let mut options = Options::new(words, "l", LONG);
-            while let Some((option, value)) = options.next()? {
-                match option {
-                    b'l' => asked.long = true,
-                    _ => asked.interval = Some(interval(value)?),
-                }
+        let names = cli::anywhere(words, "l", LONG, |option, value| {
+            match option {
+                b'l' => asked.long = true,
+                _ => asked.interval = Some(interval(value)?),
             }
-            let left = options.operands();
-            let ended = words.len().checked_sub(left.len() + 1).is_some_and(|at| words[at] == "--");
-            match left.split_first() {
-                Some((name, rest)) if !ended => {
-                    asked.names.push(name);
-                    words = rest;
-                }
-                _ => {
-                    asked.names.extend_from_slice(left);
-                    return Ok(asked);
-                }
-            }
-        }
+            Ok(())
+        })?;
+        asked.names = names;
+        Ok(asked)
     }
 }
 

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use cli::{Call, LongWords, Options, Usage, Word};
+use cli::{Call, LongWords, Usage, Word};
 use svdir::names;
 
 use crate::service::home::Home;
@@ -65,12 +65,8 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
 
 /// Parses the names, which may be behind `--`.
 fn operands(words: &[Word]) -> anyhow::Result<Vec<Word>> {
-    let mut options = Options::new(words, "", LongWords::Known(&[]));
-    while options.next()?.is_some() {}
-    match options.operands() {
-        [] => Err(Usage.into()),
-        names => Ok(names.to_vec()),
-    }
+    let names = cli::anywhere(words, "", LongWords::Known(&[]), |_, _| Ok(()))?;
+    if names.is_empty() { Err(Usage.into()) } else { Ok(names) }
 }
 
 /// The service that is next in the chain, unless it was told of before.

@@ -1,6 +1,6 @@
 //! `uphold status`, and `uphold` alone: the table.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::{fs, io};
 
 use testkit::{for_each, is_root, signal, wait_until};
@@ -12,52 +12,7 @@ const LIVES: &str = "exec sleep 100000";
 #[test]
 fn each_state_has_its_line() {
     for_each(users(), |&ordinary| {
-        let mut world = World::new(ordinary);
-        let fd = ("notification-fd", "3");
-        world.service("backs-off", "exit 1", &[("backoff", "1h")]);
-        world.service("done", "exit 0", &[("final-exits", "0")]);
-        world.service("down", LIVES, &[("down", "")]);
-        world.service("failed", "kill -SEGV $$", &[("final-exits", "any")]);
-        world.service("finishes", "exit 3", &[("finish", "#!\nexec sleep 100000"), ("timeout-finish", "0")]);
-        world.service("leaves", "sleep 100000 & exec sleep 100000", &[("kill-mode", "group"), ("timeout-kill", "1h")]);
-        world.service("once", LIVES, &[]);
-        world.service("paused", LIVES, &[]);
-        world.service("ready", "echo >&3; exec sleep 100000", &[fd]);
-        world.service("refused", LIVES, &[("kill-mode", "cgroup")]);
-        world.service(
-            "replaced",
-            "mkdir first 2>/dev/null && echo >&3; exec sleep 100000",
-            &[fd, ("timeout-ready", "1h")],
-        );
-        world.service("sick", LIVES, &[("health", "#!\nexit 1"), ("health-interval", "1s"), ("health-fails", "255")]);
-        world.service("starts", LIVES, &[("start", "#!\nexec sleep 100000")]);
-        world.service("stops", "trap '' TERM; echo >&3; while :; do sleep 100000; done", &[fd]);
-        world.service("told", LIVES, &[]);
-        world.service("unready", LIVES, &[fd]);
-        world.service("up", LIVES, &[]);
-        world.service("waits", LIVES, &[("dependencies.d/nobody", "")]);
-        // Nothing supervises these.
-        world.service("no-mode", LIVES, &[]);
-        let set = |name: &str, mode| fs::set_permissions(world.scratch.path(name), fs::Permissions::from_mode(mode));
-        set("scan/no-mode/run", 0o644).expect("ours");
-        world.scratch.mkdir("scan/no-run");
-        symlink("/nonexistent", world.scratch.path("scan/nowhere")).expect("a link");
-        symlink("../svscan.err", world.scratch.path("scan/to-file")).expect("a link");
-        world.scratch.write("scan/plain-file", "");
-        world.scratch.service("scan/.hidden", LIVES);
-        world.serve();
-        world.wait_line("up", "up up Ns N - N N% NM");
-        for (name, letters) in [("once", "-o"), ("paused", "-p"), ("told", "-d")] {
-            let mut svc = world.command("svc", &["--wait=up", &format!("scan/{name}")]);
-            assert_eq!(testkit::finish(&mut svc).code, 0);
-            assert_eq!(testkit::finish(&mut world.command("svc", &[letters, &format!("scan/{name}")])).code, 0);
-        }
-        world.wait_line("stops", "stops ready Ns N Ns N N% NM");
-        world.wait_line("replaced", "replaced ready Ns N Ns N N% NM");
-        world.wait_line("leaves", "leaves up Ns N - N N% NM");
-        for (name, letters) in [("stops", "-d"), ("replaced", "-R"), ("leaves", "-t")] {
-            assert_eq!(testkit::finish(&mut world.command("svc", &[letters, &format!("scan/{name}")])).code, 0);
-        }
+        let world = World::in_every_state(ordinary);
         for line in [
             "backs-off backing off Ns - - N exited N next try in Ns",
             "done done Ns - - N exited N",

@@ -1,11 +1,11 @@
 //! `uphold why`: what is not as wanted, because of what, and what happens next.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 
 use testkit::{Finished, for_each, is_root, wait_for};
 
-use super::world::{World, masked};
+use super::world::{World, masked, users};
 
 const LIVES: &str = "exec sleep 100000";
 
@@ -21,44 +21,8 @@ fn wait_why(world: &World, names: &[&str], code: i32, expected: &[&str]) {
 
 #[test]
 fn each_way_in_which_a_service_can_be_has_its_sentence() {
-    for_each(if is_root() { &[false, true] } else { &[true] }, |&ordinary| {
-        let mut world = World::new(ordinary);
-        let fd = ("notification-fd", "3");
-        world.service("backs-off", "exit 1", &[("backoff", "1h")]);
-        world.service("done", "exit 0", &[("final-exits", "0")]);
-        world.service("down", LIVES, &[("down", "")]);
-        world.service("failed", "exit 3", &[("final-exits", "any")]);
-        world.service("finishes", "exit 3", &[("finish", "#!\nexec sleep 100000"), ("timeout-finish", "0")]);
-        world.service("paused", LIVES, &[]);
-        world.service("ready", "echo >&3; exec sleep 100000", &[fd]);
-        world.service("refused", LIVES, &[("kill-mode", "cgroup")]);
-        world.service(
-            "replaced",
-            "mkdir first 2>/dev/null && echo >&3; exec sleep 100000",
-            &[fd, ("timeout-ready", "1h")],
-        );
-        world.service("sick", LIVES, &[("health", "#!\nexit 1"), ("health-interval", "1s"), ("health-fails", "255")]);
-        world.service("starts", LIVES, &[("start", "#!\nexec sleep 100000")]);
-        world.service("stops", "trap '' TERM; echo >&3; while :; do sleep 100000; done", &[fd]);
-        world.service("told", LIVES, &[]);
-        world.service("unready", LIVES, &[fd]);
-        world.service("up", LIVES, &[]);
-        world.service("waits", LIVES, &[("dependencies.d/nobody", "")]);
-        world.service("no-mode", LIVES, &[]);
-        let set = |name: &str, mode| fs::set_permissions(world.scratch.path(name), fs::Permissions::from_mode(mode));
-        set("scan/no-mode/run", 0o644).expect("ours");
-        world.scratch.mkdir("scan/no-run");
-        symlink("/nonexistent", world.scratch.path("scan/nowhere")).expect("a link");
-        world.serve();
-        for name in ["paused", "ready", "replaced", "stops", "told"] {
-            world.wait_supervised(name);
-            let ready = if ["paused", "told"].contains(&name) { "up" } else { "ready" };
-            let mut svc = world.command("svc", &[&format!("--wait={ready}"), &format!("scan/{name}")]);
-            assert_eq!(testkit::finish(&mut svc).code, 0, "{name}");
-        }
-        for (name, letters) in [("paused", "-p"), ("told", "-d"), ("stops", "-d"), ("replaced", "-R")] {
-            assert_eq!(testkit::finish(&mut world.command("svc", &[letters, &format!("scan/{name}")])).code, 0);
-        }
+    for_each(users(), |&ordinary| {
+        let world = World::in_every_state(ordinary);
         for (name, code, line) in [
             (
                 "backs-off",
@@ -70,7 +34,7 @@ fn each_way_in_which_a_service_can_be_has_its_sentence() {
             (
                 "failed",
                 1,
-                "has failed, Ns ago: exited N. It is not started again by itself; uphold start failed starts it.",
+                "has failed, Ns ago: killed by SIGSEGV. It is not started again by itself; uphold start failed starts it.",
             ),
             ("finishes", 1, "is down for Ns: finish runs, pid N. It has ended last with: exited N."),
             ("no-mode", 1, "is broken: run is not executable. chmod +x scan/no-mode/run helps."),

@@ -1,5 +1,7 @@
 //! A scan directory `scan` with a svscan, and somebody who types words.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use testkit::{Finished, Running, Scratch, finish, is_root, needs_program, wait_for, wait_until};
@@ -27,6 +29,56 @@ impl World {
             }
         }
         World { scratch, ordinary, svscan: None }
+    }
+
+    /// A scan directory with a svscan and a service in each state that a word tells of, as far as they stay in it; each has the name of how it got there.
+    pub fn in_every_state(ordinary: bool) -> World {
+        const LIVES: &str = "exec sleep 100000";
+        const SAYS_SO: (&str, &str) = ("notification-fd", "3");
+        let mut world = World::new(ordinary);
+        world.service("backs-off", "exit 1", &[("backoff", "1h")]);
+        world.service("done", "exit 0", &[("final-exits", "0")]);
+        world.service("down", LIVES, &[("down", "")]);
+        world.service("failed", "kill -SEGV $$", &[("final-exits", "any")]);
+        world.service("finishes", "exit 3", &[("finish", "#!\nexec sleep 100000"), ("timeout-finish", "0")]);
+        world.service("once", LIVES, &[]);
+        world.service("paused", LIVES, &[]);
+        world.service("ready", "echo >&3; exec sleep 100000", &[SAYS_SO]);
+        world.service("refused", LIVES, &[("kill-mode", "cgroup")]);
+        let first = "mkdir first 2>/dev/null && echo >&3; exec sleep 100000";
+        world.service("replaced", first, &[SAYS_SO, ("timeout-ready", "1h")]);
+        world.service("sick", LIVES, &[("health", "#!\nexit 1"), ("health-interval", "1s"), ("health-fails", "255")]);
+        world.service("starts", LIVES, &[("start", "#!\nexec sleep 100000")]);
+        world.service("stops", "trap '' TERM; echo >&3; while :; do sleep 100000; done", &[SAYS_SO]);
+        world.service("told", LIVES, &[]);
+        world.service("unready", LIVES, &[SAYS_SO]);
+        world.service("up", LIVES, &[]);
+        world.service("waits", LIVES, &[("dependencies.d/nobody", "")]);
+        // These cannot run.
+        world.service("no-mode", LIVES, &[]);
+        let run = world.scratch.path("scan/no-mode/run");
+        fs::set_permissions(run, fs::Permissions::from_mode(0o644)).expect("it is ours");
+        world.scratch.mkdir("scan/no-run");
+        symlink("/nonexistent", world.scratch.path("scan/nowhere")).expect("a link");
+        symlink("../svscan.err", world.scratch.path("scan/to-file")).expect("a link");
+        // And these are no services.
+        world.scratch.write("scan/plain-file", "");
+        world.scratch.service("scan/.hidden", LIVES);
+        world.serve();
+        for (name, state, letters) in [
+            ("once", "up", "-o"),
+            ("paused", "up", "-p"),
+            ("told", "up", "-d"),
+            ("stops", "ready", "-d"),
+            ("replaced", "ready", "-R"),
+        ] {
+            world.wait_supervised(name);
+            let dir = format!("scan/{name}");
+            for words in [&[&*format!("--wait={state}"), &*dir], &[letters, &*dir]] {
+                assert_eq!(finish(&mut world.command("svc", words)).code, 0, "{words:?}");
+            }
+        }
+        world
     }
 
     /// Makes a service with this body of `run`, and these other files.

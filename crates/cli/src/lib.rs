@@ -16,7 +16,7 @@ mod warnings;
 
 pub use logger::init as init_log;
 pub use message::{Piece, Text, Voice, print_error, write_errors_with};
-pub use options::{LongWords, Options, WrongOption};
+pub use options::{LongWords, Options, WrongOption, anywhere};
 pub use program::{Call, Exit, Program, TEMPORARY, USAGE, Usage, Word, WrongWord};
 pub use reason::reason;
 pub use warnings::Warnings;

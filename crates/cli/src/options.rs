@@ -166,6 +166,38 @@ impl<'a> Options<'a> {
     }
 }
 
+/// Scans options and operands in any order, as people type them; `--` ends the options. `letters` and `long` are as for [`Options::new`]. Each option is given to `take`, with its
+/// value. Returns the operands.
+///
+/// # Errors
+/// [`WrongOption`], or the error of `take`.
+pub fn anywhere<'a>(
+    mut words: &'a [Word],
+    letters: &'static str,
+    long: LongWords,
+    mut take: impl FnMut(u8, &'a [u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Word>> {
+    let mut operands = Vec::new();
+    loop {
+        let mut options = Options::new(words, letters, long);
+        while let Some((option, value)) = options.next()? {
+            take(option, value)?;
+        }
+        let left = options.operands();
+        let ended = words.len().checked_sub(left.len() + 1).is_some_and(|at| words[at] == "--");
+        match left.split_first() {
+            Some((operand, rest)) if !ended => {
+                operands.push(*operand);
+                words = rest;
+            }
+            _ => {
+                operands.extend_from_slice(left);
+                return Ok(operands);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +268,26 @@ mod tests {
         for wrong in ["--long=", "--long=x", "--longer", "--wai=up"] {
             assert_eq!(scan(&[wrong], known).1, Err(WrongOption::Long(OsStr::new(wrong))));
         }
+    }
+
+    #[test]
+    fn options_may_stand_behind_operands() {
+        let scan = |words: &[&'static str]| {
+            let words: Vec<Word> = words.iter().map(|word| OsStr::new(*word)).collect();
+            let mut found = String::new();
+            let take = |letter, value: &[u8]| {
+                found += &format!("{}{}", char::from(letter), String::from_utf8_lossy(value));
+                Ok(())
+            };
+            let operands = anywhere(&words, "av:", LongWords::Known(&[("long=", b'L')]), take);
+            operands.map(|operands| (found, operands.join(OsStr::new(" ")))).ok()
+        };
+        let found = |options: &str, operands: &str| Some((options.to_owned(), operands.into()));
+        assert_eq!(scan(&["x", "-a", "y", "-v5", "--long", "7", "z"]), found("av5L7", "x y z"));
+        assert_eq!(scan(&["-a", "x", "--", "-a", "y"]), found("a", "x -a y"));
+        assert_eq!(scan(&["-v", "--", "x", "-"]), found("v--", "x -"));
+        assert_eq!(scan(&[]), found("", ""));
+        assert_eq!(scan(&["x", "-b"]), None);
     }
 
     #[test]

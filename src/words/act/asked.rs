@@ -1,6 +1,6 @@
 //! The command line of the words that do something.
 
-use cli::{LongWords, Options, Word, WrongWord, text};
+use cli::{LongWords, Word, WrongWord, text};
 use machine::SECOND;
 use svdir::Command;
 use svdir::knob::{self, Unit};
@@ -30,7 +30,7 @@ pub struct Asked {
 
 impl Asked {
     /// Parses options and names in any order.
-    pub fn read(verb: &Verb, mut words: &[Word]) -> anyhow::Result<Asked> {
+    pub fn read(verb: &Verb, words: &[Word]) -> anyhow::Result<Asked> {
         let mut asked = Asked {
             wait: true,
             timeout: PATIENCE,
@@ -39,30 +39,18 @@ impl Asked {
             parallel: None,
             names: Vec::new(),
         };
-        loop {
-            let mut options = Options::new(words, "", long_words(verb));
-            while let Some((option, value)) = options.next()? {
-                match option {
-                    NO_WAIT => asked.wait = false,
-                    TIMEOUT => asked.timeout = time(value)?,
-                    WITH_DEPENDENTS => asked.with_dependents = true,
-                    ROLLING => asked.rolling = true,
-                    _ => asked.parallel = Some(number(value)?),
-                }
+        let names = cli::anywhere(words, "", long_words(verb), |option, value| {
+            match option {
+                NO_WAIT => asked.wait = false,
+                TIMEOUT => asked.timeout = time(value)?,
+                WITH_DEPENDENTS => asked.with_dependents = true,
+                ROLLING => asked.rolling = true,
+                _ => asked.parallel = Some(number(value)?),
             }
-            let left = options.operands();
-            let ended = words.len().checked_sub(left.len() + 1).is_some_and(|at| words[at] == "--");
-            match left.split_first() {
-                Some((name, rest)) if !ended => {
-                    asked.names.push(name);
-                    words = rest;
-                }
-                _ => {
-                    asked.names.extend_from_slice(left);
-                    return asked.checked();
-                }
-            }
-        }
+            Ok(())
+        })?;
+        asked.names = names;
+        asked.checked()
     }
 
     fn checked(self) -> anyhow::Result<Asked> {

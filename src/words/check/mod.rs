@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use cli::{Call, LongWords, Options, Word};
+use cli::{Call, LongWords, Word};
 use svdir::names;
 use sys::process::Pid;
 
@@ -52,20 +52,8 @@ pub fn main(call: &Call, scan_dir: Option<PathBuf>) -> i32 {
     PROGRAM.run(call, |call| run(call, scan_dir))
 }
 
-/// Parses the names, before and behind `--`. There are no options.
-fn operands(words: &[Word]) -> anyhow::Result<Vec<Word>> {
-    let (before, behind) = match words.iter().position(|word| *word == "--") {
-        Some(at) => (&words[..at], &words[at + 1..]),
-        None => (words, &[][..]),
-    };
-    for at in 0..before.len() {
-        Options::new(&before[at..=at], "", LongWords::Known(&[])).next()?;
-    }
-    Ok([before, behind].concat())
-}
-
 fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
-    let words = operands(call.words())?;
+    let words = cli::anywhere(call.words(), "", LongWords::Known(&[]), |_, _| Ok(()))?;
     let scan = match Scan::open(scan_dir.clone()) {
         // Directories can be looked at where there is no scan directory yet.
         Err(_) if scan_dir.is_none() && !words.is_empty() && words.iter().all(|word| is_path(word)) => {

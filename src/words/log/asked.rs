@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use cli::{LongWords, Options, Usage, Word, WrongWord, text};
+use cli::{LongWords, Usage, Word, WrongWord, text};
 
 use crate::service::local_time::{self};
 use crate::service::now;
@@ -53,7 +53,7 @@ impl Asked {
     ///
     /// # Errors
     /// If a word is wrong.
-    pub fn read(mut words: &[Word]) -> anyhow::Result<Asked> {
+    pub fn read(words: &[Word]) -> anyhow::Result<Asked> {
         const LONG: LongWords = LongWords::Known(&[("since=", b's'), ("until=", b'u'), ("utc", b'z'), ("raw", b'r')]);
         let mut asked = Asked {
             follows: false,
@@ -63,46 +63,33 @@ impl Asked {
             names: Vec::new(),
         };
         let (mut counted, mut zone) = (false, None);
-        loop {
-            let mut options = Options::new(words, "fn:g:", LONG);
-            while let Some((option, value)) = options.next()? {
-                match option {
-                    b'f' => asked.follows = true,
-                    b'n' => (asked.count, counted) = (count(value)?, true),
-                    b'g' => asked.filter.text = Some(memchr::memmem::Finder::new(value).into_owned()),
-                    b'z' => asked.stamps = Stamps::Utc,
-                    b'r' => asked.stamps = Stamps::Raw,
-                    _ => {
-                        let zone = zone.get_or_insert_with(local_time::zone);
-                        let text = std::str::from_utf8(value).ok();
-                        let (from, to) = text.and_then(|text| when::parse(text, now(), zone)).ok_or_else(|| {
-                            WrongWord(text!(
-                                "wrong time ",
-                                value,
-                                ": no time such as 10m, 2026-11-28 or '2026-11-28 21:00'"
-                            ))
-                        })?;
-                        if option == b's' {
-                            asked.filter.since = Some(from);
-                        } else {
-                            asked.filter.until = Some(to);
-                        }
+        let names = cli::anywhere(words, "fn:g:", LONG, |option, value| {
+            match option {
+                b'f' => asked.follows = true,
+                b'n' => (asked.count, counted) = (count(value)?, true),
+                b'g' => asked.filter.text = Some(memchr::memmem::Finder::new(value).into_owned()),
+                b'z' => asked.stamps = Stamps::Utc,
+                b'r' => asked.stamps = Stamps::Raw,
+                _ => {
+                    let zone = zone.get_or_insert_with(local_time::zone);
+                    let text = std::str::from_utf8(value).ok();
+                    let (from, to) = text.and_then(|text| when::parse(text, now(), zone)).ok_or_else(|| {
+                        WrongWord(text!(
+                            "wrong time ",
+                            value,
+                            ": no time such as 10m, 2026-11-28 or '2026-11-28 21:00'"
+                        ))
+                    })?;
+                    if option == b's' {
+                        asked.filter.since = Some(from);
+                    } else {
+                        asked.filter.until = Some(to);
                     }
                 }
             }
-            let left = options.operands();
-            let ended = words.len().checked_sub(left.len() + 1).is_some_and(|at| words[at] == "--");
-            match left.split_first() {
-                Some((name, rest)) if !ended => {
-                    asked.names.push(name);
-                    words = rest;
-                }
-                _ => {
-                    asked.names.extend_from_slice(left);
-                    break;
-                }
-            }
-        }
+            Ok(())
+        })?;
+        asked.names = names;
         if asked.filter.since.is_some() && !counted {
             asked.count = Count::All;
         }
