@@ -9,16 +9,11 @@ use std::process::{Command, Stdio};
 use tai::Label;
 use testkit::{Running, finish, for_each, is_root, needs_program, wait_for, wait_until};
 
-use super::world::World;
+use super::world::{World, users};
 
 const LIVES: &str = "exec sleep 100000";
 /// 2026-11-28 21:00:00 UTC.
 const NINE: i64 = 1_795_899_600;
-
-/// Root, if that is who runs the tests, and an ordinary user.
-fn users() -> &'static [bool] {
-    if is_root() { &[false, true] } else { &[true] }
-}
 
 fn label(seconds: i64) -> String {
     String::from_utf8_lossy(&Label::from_unix(seconds, 0).text()).into_owned()
@@ -207,6 +202,39 @@ fn lines_are_chosen_by_time_and_text() {
     let unknown = log(&world, &["wbe", "web", "-n1"]);
     assert_eq!((unknown.code, unknown.err().as_str()), (1, "uphold log: no service wbe in scan: is it web?\n"));
     assert_eq!(unknown.out(), "no stamp 120\n");
+}
+
+#[test]
+fn a_log_directory_may_be_a_link() {
+    let world = World::new(!is_root());
+    dead(&world, "web", &[]);
+    world.scratch.write("var/current", lines(NINE, 2, "line"));
+    symlink(world.scratch.path("var"), world.scratch.path("scan/web/log/main")).expect("a link");
+    let found = log(&world, &["web"]);
+    assert_eq!((found.code, found.err().as_str(), numbers(&found.out())), (0, "", vec![0, 1]));
+}
+
+#[test]
+fn nobody_is_waited_for_in_place_of_a_file() {
+    let world = World::new(!is_root());
+    dead(&world, "web", &[current(&lines(NINE, 2, "line"))]);
+    let fifo = |name: &str| {
+        let path = world.scratch.path(name);
+        let _ = fs::remove_file(&path);
+        sys::fd::make_fifo(&*path).expect("a FIFO");
+    };
+    // What says where svlogd has its processor, a finished file, and what says where the log is.
+    fifo("scan/web/log/main/config");
+    fifo(&format!("scan/web/log/main/@{}.s", &label(NINE)[1..]));
+    for run in ["exec svlogd ./main", "exec multilog t ./main"] {
+        world.scratch.script("scan/web/log/run", run);
+        let found = log(&world, &["web"]);
+        let finished = format!("@{}.s: not a regular file\n", &label(NINE)[1..]);
+        assert_eq!((found.code, numbers(&found.out())), (1, vec![0, 1]), "{run}");
+        assert_eq!(found.err(), format!("uphold log: unable to read scan/web/log/main/{finished}"));
+    }
+    fifo("scan/web/log/run");
+    assert_eq!(numbers(&log(&world, &["web"]).out()), [0, 1]);
 }
 
 #[test]

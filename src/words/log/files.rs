@@ -58,12 +58,12 @@ pub struct LogDir {
 }
 
 impl LogDir {
-    /// Opens it.
+    /// Opens it. The path may be a link.
     ///
     /// # Errors
     /// If it does not exist, or may not be read or entered.
     pub fn open(path: PathBuf) -> io::Result<LogDir> {
-        let handle = fd::open_directory(&*path)?;
+        let handle = fd::open_directory_at(fd::CURRENT_DIRECTORY, &*path)?;
         let dir = LogDir { path, handle };
         // Whether it may be entered; that it has no such file does not matter here.
         match dir.identity(OsStr::new(CURRENT)) {
@@ -84,9 +84,11 @@ impl LogDir {
     /// Opens a file in it.
     ///
     /// # Errors
-    /// If that is not there, or may not be read.
+    /// If that is not there, may not be read, or is no file.
     pub fn file(&self, name: &OsStr) -> io::Result<File> {
-        fd::open_read_at(self.handle.as_fd(), Path::new(name))
+        let file = fd::open_read_at(self.handle.as_fd(), Path::new(name))?;
+        // A device may have no end.
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
     }
 
     /// Opens a file in it; `None` if it is not there.

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use cli::{Text, text};
 use svdir::names;
+use sys::fd;
 use sys::proc;
 use sys::process::Pid;
 
@@ -43,7 +44,7 @@ pub fn find(logger: &Path) -> Result<Place, Text> {
     if let Err(error) = fs::read_dir(logger) {
         return Err(unable("read", logger, &error));
     }
-    let written = fs::read(logger.join(names::RUN)).unwrap_or_default();
+    let written = beginning(&logger.join(names::RUN));
     let found = running(logger)
         .or_else(|| command_in(&written).map(|command| (command, vec![logger.to_owned()])))
         .map(|(command, bases)| place(command, &bases));
@@ -56,6 +57,14 @@ pub fn find(logger: &Path) -> Result<Place, Text> {
     }
     let is_s6 = memchr::memmem::find(&written, b"s6-log").is_some();
     Ok(Place { directories, is_s6, has_processor: false })
+}
+
+/// The beginning of a file, as much as a script or a configuration has; empty if it cannot be read. Nobody is waited for: in place of the file there may be a FIFO.
+fn beginning(path: &Path) -> Vec<u8> {
+    /// In bytes.
+    const LONGEST: usize = 1 << 16;
+    let mut bytes = vec![0; LONGEST];
+    fd::read_file(path, &mut bytes).map(<[u8]>::to_vec).unwrap_or_default()
 }
 
 /// The text about what cannot be done.
@@ -73,7 +82,7 @@ fn place(command: Command, bases: &[PathBuf]) -> Place {
     let directories: Vec<PathBuf> = command.directories.iter().map(resolve).collect();
     // svlogd has its processor in a file.
     let configured = |directory: &PathBuf| {
-        let config = fs::read(directory.join("config")).unwrap_or_default();
+        let config = beginning(&directory.join("config"));
         config.split(|&byte| byte == b'\n').any(|line| line.starts_with(b"!"))
     };
     let has_processor = command.has_processor || directories.iter().any(configured);
