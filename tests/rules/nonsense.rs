@@ -204,6 +204,8 @@ fn svstat_names_every_knob_that_is_wrong_at_one_look() {
         service.wait_up();
         let names = knobs_of_the_page();
         assert!(KNOBS.iter().all(|(name, _)| names.iter().any(|known| known == name)), "{names:?}");
+        // `uphold check` knows them by this list.
+        assert!(names.iter().all(|name| svdir::names::FILES.contains(&name.as_str())), "{names:?}");
         for name in &names {
             service.put(name, "no value");
         }

@@ -103,6 +103,42 @@ pub const STATUS: &str = text(STATUS_FILE);
 /// The next status while it is written; then it is renamed to [`STATUS`].
 pub const STATUS_NEW: &str = text(STATUS_NEW_FILE);
 
+/// The files that decide about a service, for who looks for misspelt ones.
+pub const FILES: [&str; 29] = [
+    RUN,
+    DOWN,
+    DOWN_SIGNAL,
+    RELOAD_SIGNAL,
+    TIMEOUT_KILL,
+    NOTIFICATION_FD,
+    SD_NOTIFY,
+    WATCHDOG,
+    FD_STORE,
+    CHECK,
+    TIMEOUT_READY,
+    WARMUP,
+    START,
+    NOTIFY_SCRIPT,
+    STOP,
+    FINISH,
+    TIMEOUT_FINISH,
+    FINAL_EXITS,
+    BACKOFF,
+    MAX_RESTARTS,
+    KILL_MODE,
+    FLAG_TIMEOUT_KILLPG,
+    FLAG_NEWPIDNS,
+    MAX_DEATH_TALLY,
+    HEALTH,
+    HEALTH_INTERVAL,
+    HEALTH_FAILS,
+    ESSENTIAL,
+    LOG,
+];
+
+/// The directories that do, and the one of supervise.
+pub const DIRECTORIES: [&str; 7] = [SOCKETS, CGROUP, CONTROL_SCRIPTS, DEPENDENCIES, WANTS, LOG, SUPERVISE];
+
 /// [`RECORD`] as a C string.
 pub const RECORD_FILE: &CStr = c"supervise/record";
 /// [`STATUS`] as a C string.

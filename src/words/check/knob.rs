@@ -13,55 +13,11 @@ use super::program;
 use crate::service::{cgroup, knobs};
 use crate::words::{scan, shown};
 
-/// The files that are known.
-const FILES: [&str; 29] = [
-    names::RUN,
-    names::DOWN,
-    names::DOWN_SIGNAL,
-    names::RELOAD_SIGNAL,
-    names::TIMEOUT_KILL,
-    names::NOTIFICATION_FD,
-    names::SD_NOTIFY,
-    names::WATCHDOG,
-    names::FD_STORE,
-    names::CHECK,
-    names::TIMEOUT_READY,
-    names::WARMUP,
-    names::START,
-    names::NOTIFY_SCRIPT,
-    names::STOP,
-    names::FINISH,
-    names::TIMEOUT_FINISH,
-    names::FINAL_EXITS,
-    names::BACKOFF,
-    names::MAX_RESTARTS,
-    names::KILL_MODE,
-    names::FLAG_TIMEOUT_KILLPG,
-    names::FLAG_NEWPIDNS,
-    names::MAX_DEATH_TALLY,
-    names::HEALTH,
-    names::HEALTH_INTERVAL,
-    names::HEALTH_FAILS,
-    names::ESSENTIAL,
-    names::LOG,
-];
-
-/// The directories that are known.
-const DIRECTORIES: [&str; 7] = [
-    names::SOCKETS,
-    names::CGROUP,
-    names::CONTROL_SCRIPTS,
-    names::DEPENDENCIES,
-    names::WANTS,
-    names::LOG,
-    names::SUPERVISE,
-];
-
 /// Looks at the knobs of the current directory. `limit` is that of supervise on open files.
 pub fn look(limit: u64, found: &mut Found) {
     let is_odd = |file: Metadata| !file.is_file() && !file.is_dir();
     let odd: Vec<&str> =
-        FILES.into_iter().filter(|name| !is_program(name) && fs::metadata(name).is_ok_and(is_odd)).collect();
+        names::FILES.into_iter().filter(|name| !is_program(name) && fs::metadata(name).is_ok_and(is_odd)).collect();
     for name in &odd {
         found.about(name, "it is not a regular file");
     }
@@ -124,7 +80,7 @@ fn misspelt(found: &mut Found) {
             continue;
         };
         let is_program = file.is_file() && file.permissions().mode() & 0o111 != 0;
-        let known = if file.is_dir() { &DIRECTORIES[..] } else { &FILES };
+        let known = if file.is_dir() { &names::DIRECTORIES[..] } else { &names::FILES };
         if let Some(meant) = (file.is_dir() || file.is_file() && !is_program).then(|| meant(&name, known)).flatten() {
             like.push(format!("{}: not known; {meant}?", shown::name(&name)));
         }
@@ -135,7 +91,7 @@ fn misspelt(found: &mut Found) {
 
 /// The known name that somebody may have meant by one that is not.
 fn meant(name: &OsStr, known: &[&'static str]) -> Option<&'static str> {
-    let all = || FILES.iter().chain(&DIRECTORIES);
+    let all = || names::FILES.iter().chain(&names::DIRECTORIES);
     let name = name.as_bytes();
     if name.starts_with(b".") || all().any(|known| name == known.as_bytes()) {
         return None;
@@ -168,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_like_a_known_one_means_that() {
-        let file = |name: &str| meant(OsStr::new(name), &FILES);
+        let file = |name: &str| meant(OsStr::new(name), &names::FILES);
         for (name, known) in [
             ("timeout_kill", "timeout-kill"),
             ("final-exit", "final-exits"),
@@ -195,7 +151,7 @@ mod tests {
         ] {
             assert_eq!(file(name), None, "{name}");
         }
-        let directory = |name: &str| meant(OsStr::new(name), &DIRECTORIES);
+        let directory = |name: &str| meant(OsStr::new(name), &names::DIRECTORIES);
         for (name, known) in [
             ("dependency.d", "dependencies.d"),
             ("dependencies", "dependencies.d"),
