@@ -7,7 +7,7 @@ use tai::Label;
 /// How a service is, in one word: the first of these that is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// No supervise runs it, or it cannot be looked at.
+    /// No supervise runs it, its `run` cannot be executed, or it cannot be looked at.
     Broken,
     /// It is down for good by itself, and not because it is done.
     Failed,
