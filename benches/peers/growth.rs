@@ -10,22 +10,23 @@ use crate::Bench;
 use crate::process::cpu;
 use crate::samples::median;
 use crate::scratch::{Process, Scratch};
-use crate::suites::{Family, Suite};
+use crate::suites::{Family, Origin, Suite};
 use crate::table::{Report, Table, figure};
 use crate::trace::{Whose, calls};
 use crate::world::World;
-use crate::{control, logger, memory};
+use crate::{control, logger, memory, words};
 
 const SIZES: [usize; 3] = [100, 1_000, 5_000];
 /// How many new links are averaged.
 const LINKS: usize = 5;
 
 /// The figures that are shown for each number of services.
-const SHOWN: [&str; 6] = [
+const SHOWN: [&str; 7] = [
     "start (one run), ms",
     "start, us for each service",
     "private memory for each service, kB",
     "svstat of all services, ms",
+    "`uphold status` of all services, ms",
     "the scanner's CPU for one new link, us",
     "the scanner's system calls for one new link",
 ];
@@ -66,12 +67,14 @@ fn one(bench: &Bench, suite: &Suite, size: usize) -> Result<[Option<f64>; SHOWN.
         Family::Daemontools | Family::Runit => 5,
     };
     let svstat = (0..times).map(|_| control::ask(suite, &world, size)).collect::<Result<Vec<_>>>()?;
+    let asks = if suite.origin == Origin::Now { times } else { 0 };
+    let status = (0..asks).map(|_| words::ask(suite, &world, size)).collect::<Result<Vec<_>>>()?;
     let (time, calls) = if suite.has_supervisors() && !suite.polls() {
         (Some(link_time(suite, &mut world)?), link_calls(bench, suite, &mut world)?)
     } else {
         (None, None)
     };
-    Ok([Some(start), Some(start * 1e3 / size as f64), Some(private), median(&svstat), time, calls])
+    Ok([Some(start), Some(start * 1e3 / size as f64), Some(private), median(&svstat), median(&status), time, calls])
 }
 
 /// Links one more service and waits until it runs and the scanner is at rest again.

@@ -18,7 +18,7 @@ use crate::table::{Better, Report, Row, Target};
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let scratch = Scratch::in_memory()?;
     let log = scratch.path("log");
-    let text = stamped(if bench.quick { 200_000 } else { 600_000 });
+    let text = stamped(0, if bench.quick { 200_000 } else { 600_000 });
     fs::write(&log, &text).context("unable to write a log")?;
     let [samples] = interleave(bench, "tai64nlocal", bench.rounds(5), |Contender { suite, .. }| {
         let mut command = match suite.map(|suite| (suite, suite.family)) {
@@ -36,10 +36,10 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Lines of 100 bytes with their stamps, a millisecond apart.
-fn stamped(count: i64) -> Vec<u8> {
+/// `count` lines of 100 bytes with their stamps, a millisecond apart, from the one with this number on.
+pub fn stamped(first: i64, count: i64) -> Vec<u8> {
     let mut text = Vec::new();
-    for number in 0..count {
+    for number in first..first + count {
         let label = Label::from_unix(1_700_000_000 + number / 1_000, (number % 1_000) as u32 * 1_000_000 + 500);
         text.extend_from_slice(&label.text());
         text.extend_from_slice(format!(" {:.<72}x\n", format!("web: GET /articles/{number} HTTP/1.1 200")).as_bytes());

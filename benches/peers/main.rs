@@ -26,6 +26,7 @@ mod suites;
 mod table;
 mod trace;
 mod waits;
+mod words;
 mod world;
 
 use std::cell::RefCell;
@@ -49,7 +50,7 @@ const USAGE: &str =
 /// A group of metrics: its name for `--only`, and its function.
 type Metric = (&'static str, fn(&Bench, &mut Report) -> Result<()>);
 
-const METRICS: [Metric; 18] = [
+const METRICS: [Metric; 20] = [
     ("memory", memory::measure),
     ("start", start::measure),
     ("waits", waits::measure),
@@ -59,6 +60,8 @@ const METRICS: [Metric; 18] = [
     ("rules", rules::rules),
     ("terminate", control::terminate),
     ("svstat", control::status),
+    ("status", words::status),
+    ("log", words::log),
     ("exec", exec::measure),
     ("logger", logger::measure),
     ("writes", logger::writes),

@@ -81,7 +81,7 @@ impl World {
 
     /// Starts the scanner. Returns when that was.
     pub fn scan_with(&mut self, suite: &Suite) -> Result<u64> {
-        let configuration = self.scratch.path("supervisord.conf");
+        let configuration = self.configuration();
         if suite.family == Family::Supervisord {
             fs::write(&configuration, self.supervisord()).context("unable to write supervisord.conf")?;
         }
@@ -119,6 +119,11 @@ impl World {
         self.scratch.path("scan")
     }
 
+    /// The configuration of supervisord, once that has been started.
+    pub fn configuration(&self) -> PathBuf {
+        self.scratch.path("supervisord.conf")
+    }
+
     /// A service directory.
     pub fn service(&self, number: usize) -> PathBuf {
         self.scratch.path(service(number))
@@ -133,6 +138,14 @@ impl World {
         let files = 10 * self.count + 1_000;
         let mut text = format!("[supervisord]\nlogfile=/dev/null\nlogfile_maxbytes=0\nminfds={files}\n");
         let _ = writeln!(text, "pidfile={}", self.scratch.path("supervisord.pid").display());
+        // For supervisorctl.
+        let socket = self.scratch.path("supervisord.sock");
+        let socket = socket.display();
+        let _ = write!(
+            text,
+            "[unix_http_server]\nfile={socket}\n[supervisorctl]\nserverurl=unix://{socket}\n[rpcinterface:supervisor]\n"
+        );
+        text.push_str("supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n");
         for number in 0..self.count {
             let (run, directory) = (self.run.display(), self.service(number));
             let directory = directory.display();
