@@ -1,4 +1,4 @@
-//! Installed servers are replaced twenty times in a row under load, over TCP and a Unix socket at the same time: no request fails.
+//! Installed servers are replaced twenty times in a row under load, over TCP and a Unix socket at the same time: no request fails. `rolling.rs` has several copies of one.
 //!
 //! This is a target of its own, since it keeps both processors busy for a minute and a half. `tests/real/main.rs` says how the servers are installed.
 
@@ -7,6 +7,7 @@
 #[path = "../../examples/load/program/mod.rs"]
 #[allow(dead_code, unused_imports)] // Not all of it is needed here.
 mod load;
+mod rolling;
 #[path = "../../examples/deploy/rust/server.rs"]
 #[allow(dead_code)]
 mod server;

@@ -49,14 +49,19 @@ impl Site {
             return None;
         }
         let scratch = Scratch::new();
-        let copied = testkit::finish(Command::new("cp").arg("-R").arg(examples.join(".")).arg(scratch.root()));
-        assert_eq!((copied.code, copied.err().as_str()), (0, ""));
+        copied(&examples.join("."), scratch.root());
         if let Some(servers) = servers {
             std::os::unix::fs::symlink(servers, scratch.path("venv")).expect("a link");
         }
         let site = Site { scratch, supervises: Vec::new() };
         site.scratch.script("server", &Site::server("\"$1\""));
         Some(site)
+    }
+
+    /// Makes a service as another one is, which has not been started.
+    #[allow(dead_code)] // Not each of these targets has several.
+    pub fn copy(&self, name: &str, to: &str) {
+        copied(&self.scratch.path(name), &self.scratch.path(to));
     }
 
     /// Shell words that become the server in Rust, with this page.
@@ -162,6 +167,11 @@ impl Site {
         let logs = names.filter(|name| name.ends_with(".out") || name.ends_with(".err"));
         logs.map(|name| format!("{name}:\n{}\n", self.scratch.text(&name))).collect()
     }
+}
+
+fn copied(from: &Path, to: &Path) {
+    let copied = testkit::finish(Command::new("cp").arg("-R").arg(from).arg(to));
+    assert_eq!((copied.code, copied.err().as_str()), (0, ""));
 }
 
 /// What the test `helper` of each of these targets is: in a site, where [`Site::server`] names it as its program, the server in Rust.
