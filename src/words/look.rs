@@ -99,6 +99,16 @@ fn here(served: Option<bool>) -> (Summary, Option<Used>) {
     (summary, used)
 }
 
+/// Why a service cannot be told anything, and what would help.
+pub fn unreachable(why: &Unreachable, served: Option<bool>) -> String {
+    match why {
+        Unreachable::System(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            "no permission: its supervise belongs to another user; ask as that user, or as root".to_owned()
+        }
+        why => unsupervised(why, served),
+    }
+}
+
 /// Why no supervise can be asked.
 pub fn unsupervised(why: &Unreachable, served: Option<bool>) -> String {
     match why {

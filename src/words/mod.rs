@@ -4,8 +4,10 @@
 
 mod act;
 mod check;
+mod line;
 mod log;
 mod look;
+mod patience;
 mod scan;
 mod shown;
 mod status;

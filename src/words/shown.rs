@@ -3,6 +3,26 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use machine::{SECOND, Tick};
+
+use crate::service::facts::Facts;
+use crate::service::tick;
+
+/// What a service is that was to come up, and has done so.
+pub fn there(facts: &Facts) -> &'static str {
+    match facts {
+        facts if facts.is_done() => "done",
+        facts if facts.ready().is_some() => "ready",
+        _ => "up",
+    }
+}
+
+/// How long something has taken, behind what it was; nothing if it was less than a second.
+pub fn after(since: Tick) -> String {
+    let taken = since.until(tick());
+    if taken < SECOND { String::new() } else { format!(" after {}", span(taken)) }
+}
+
 /// A span of time in nanoseconds, in its greatest unit, with the next one for hours and days.
 pub fn span(nanoseconds: u64) -> String {
     let seconds = nanoseconds / 1_000_000_000;

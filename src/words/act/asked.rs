@@ -1,14 +1,11 @@
 //! The command line of the words that do something.
 
 use cli::{LongWords, Word, WrongWord, text};
-use machine::SECOND;
 use svdir::Command;
-use svdir::knob::{self, Unit};
+use svdir::knob;
 
+use super::super::patience;
 use super::verbs::Verb;
-
-/// How long a service is waited for if nothing else is said, in nanoseconds.
-const PATIENCE: u64 = 60 * SECOND;
 
 /// The bytes that stand for the options; none has a letter.
 const NO_WAIT: u8 = 1;
@@ -33,7 +30,7 @@ impl Asked {
     pub fn read(verb: &Verb, words: &[Word]) -> anyhow::Result<Asked> {
         let mut asked = Asked {
             wait: true,
-            timeout: PATIENCE,
+            timeout: patience::DEFAULT,
             with_dependents: false,
             rolling: false,
             parallel: None,
@@ -42,7 +39,7 @@ impl Asked {
         let names = cli::anywhere(words, "", long_words(verb), |option, value| {
             match option {
                 NO_WAIT => asked.wait = false,
-                TIMEOUT => asked.timeout = time(value)?,
+                TIMEOUT => asked.timeout = patience::time(value)?,
                 WITH_DEPENDENTS => asked.with_dependents = true,
                 ROLLING => asked.rolling = true,
                 _ => asked.parallel = Some(number(value)?),
@@ -83,10 +80,6 @@ fn long_words(verb: &Verb) -> LongWords {
         }
         _ => &[("no-wait", NO_WAIT), ("timeout=", TIMEOUT)],
     })
-}
-
-fn time(value: &[u8]) -> Result<u64, WrongWord> {
-    knob::duration(value, Unit::Seconds).map_err(|why| WrongWord(text!("wrong time ", value, ": ", why.reason())))
 }
 
 fn number(value: &[u8]) -> Result<usize, WrongWord> {

@@ -1,7 +1,7 @@
 //! Tells services what to do, in their order, and waits until each has done so.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use machine::wait::{Verdict, Wanted};
@@ -16,9 +16,9 @@ use crate::service::home::Home;
 use crate::service::tick;
 use crate::service::wait::{Awaited, Progress};
 
+use super::super::line::Line;
 use super::super::{look, shown};
 use super::asked::Asked;
-use super::line::Line;
 use super::plan::Job;
 use super::verbs::Verb;
 
@@ -187,7 +187,7 @@ impl<'a> Doing<'a> {
         if unnamed && self.command == Command::Down && needs_nothing() {
             return Ok(Told::Needless);
         }
-        let fifo = client::reach().map_err(|why| self.unreachable(&why))?;
+        let fifo = client::reach().map_err(|why| look::unreachable(&why, self.served))?;
         let letters = [self.command.letter()];
         let unsent = |error: io::Error| format!("error writing the command: {}", cli::reason(&error));
         if !self.asked.wait {
@@ -206,16 +206,6 @@ impl<'a> Doing<'a> {
         Ok((awaited, silent))
     }
 
-    /// Why a service cannot be told, and what would help.
-    fn unreachable(&self, why: &Unreachable) -> String {
-        match why {
-            Unreachable::System(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                "no permission: its supervise belongs to another user; ask as that user, or as root".to_owned()
-            }
-            why => look::unsupervised(why, self.served),
-        }
-    }
-
     /// Looks at the services that may have news.
     fn look(&mut self) {
         for at in 0..self.jobs.len() {
@@ -231,9 +221,7 @@ impl<'a> Doing<'a> {
                 Progress::There if silent => self.jobs[at].1 = State::Done,
                 Progress::There => {
                     let done = self.done_word(facts.unwrap_or_default());
-                    let span = since.until(tick());
-                    let after = if span < SECOND { String::new() } else { format!(" after {}", shown::span(span)) };
-                    self.done(at, &format!("{done}{after}"));
+                    self.done(at, &format!("{done}{}", shown::after(since)));
                 }
                 Progress::NotYet(state) if is_late => self.fail(at, &format!("timed out, {state}")),
                 Progress::NotYet(_) => {}
@@ -278,27 +266,19 @@ impl<'a> Doing<'a> {
             Some(done) => done,
             None if self.command == Command::Reload && facts.tells_of_reloads() => "reloaded",
             None if self.command == Command::Reload => "told to reload; it does not tell when it has",
-            None if facts.is_done() => "done",
-            None if facts.ready().is_some() => "ready",
-            None => "up",
+            None => shown::there(&facts),
         };
         word.to_owned()
     }
 
     fn done(&mut self, at: usize, what: &str) {
         self.jobs[at].1 = State::Done;
-        self.line.clear();
-        const GREEN: u8 = 32;
-        let line = line(&self.jobs[at].0.name, what, "", GREEN, std::io::stdout().is_terminal());
-        // If stdout cannot be written, there is nobody to tell.
-        let _ = sys::fd::write_all(sys::fd::stdout(), line.as_bytes());
+        self.line.done(&self.jobs[at].0.name, what);
     }
 
     fn fail(&mut self, at: usize, why: &str) {
         self.jobs[at].1 = State::Failed;
         self.failed = true;
-        self.line.clear();
-        const RED: u8 = 31;
         let job = &self.jobs[at].0;
         let because_of = match &job.because_of {
             Some(other) if self.command == Command::Up => format!(" ({other} needs it)"),
@@ -308,8 +288,7 @@ impl<'a> Doing<'a> {
             Some(signal) => format!("{signal} {}", self.verb.not),
             None => self.verb.not.to_owned(),
         };
-        let more = format!(": {why}{because_of}");
-        cli::print_error(line(&job.name, &not, &more, RED, std::io::stderr().is_terminal()).as_bytes());
+        self.line.failed(&job.name, &not, &format!("{why}{because_of}"));
     }
 
     /// Shows somebody who looks on, and has done so for a second, for what is waited. Returns when to do so again.
@@ -361,14 +340,5 @@ impl<'a> Doing<'a> {
 impl Waited {
     const fn deadline(&self, timeout: u64) -> Tick {
         self.since.after(timeout)
-    }
-}
-
-/// The line about a service, with this colour for what it is.
-fn line(name: &str, what: &str, more: &str, colour: u8, is_terminal: bool) -> String {
-    if shown::is_coloured(is_terminal) {
-        format!("{name}: \x1b[{colour}m{what}\x1b[0m{more}\n")
-    } else {
-        format!("{name}: {what}{more}\n")
     }
 }

@@ -2,7 +2,6 @@
 
 mod asked;
 mod doing;
-mod line;
 mod plan;
 mod verbs;
 
@@ -11,14 +10,13 @@ use std::path::PathBuf;
 use cli::{Call, Usage, Voice, Word, WrongWord, text};
 use svdir::Command;
 use sys::process::Signal;
-use sys::signals::{self, Signals};
+use sys::signals;
 
 use crate::service::client;
 use crate::service::home::Home;
-use crate::service::wait::allow_many_files;
 
 use super::scan::{Meant, Scan};
-use super::shown;
+use super::{patience, shown};
 use asked::Asked;
 use doing::{Doing, End};
 use plan::{Dependents, Job};
@@ -26,8 +24,6 @@ use verbs::Verb;
 
 /// The exit code if a service is not as it is wanted, or a name means nothing.
 const NOT_THERE: u8 = 1;
-/// The exit code after Ctrl-C, where it cannot be a death by that.
-const INTERRUPTED: u8 = 130;
 
 /// The words, with what answers them.
 macro_rules! words {
@@ -84,13 +80,7 @@ fn run(verb: &Verb, call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8
         tell_untouched(voice, jobs.iter().map(|job| job.name.as_str()));
         return Ok(NOT_THERE);
     }
-    // Below nohup and the like Ctrl-C is for others.
-    let interrupt = if asked.wait && !signals::is_ignored(Signal::SIGINT) {
-        allow_many_files();
-        Some(Signals::catch(&[Signal::SIGINT])?)
-    } else {
-        None
-    };
+    let interrupt = if asked.wait { patience::begin()? } else { None };
     if asked.rolling {
         jobs.iter_mut().for_each(|job| job.first.clear());
     }
@@ -100,13 +90,11 @@ fn run(verb: &Verb, call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8
     match end {
         End::Interrupted => {
             let waited = doing.waited().collect::<Vec<_>>().join(" ");
-            let mut line = text!("interrupted: ", waited.as_str(), " told to ", verb.to, " and not waited for");
+            let mut so_far = format!("{waited} told to {} and not waited for", verb.to);
             if !untouched.is_empty() {
-                line.add(&[&"; not touched: ", &untouched.join(" ").as_str()]);
+                so_far += &format!("; not touched: {}", untouched.join(" "));
             }
-            voice.say(&[&line.0.as_slice()]);
-            signals::die_of(Signal::SIGINT);
-            Ok(INTERRUPTED)
+            Ok(patience::interrupted(voice, &so_far))
         }
         End::Over => {
             // There are some only if another one has failed.
