@@ -186,6 +186,21 @@ impl Watching {
         Watching { watcher: Watcher::new().ok(), mark }
     }
 
+    /// Lets a supervise that begins in the current directory end a [sleep](Watching::sleep): the kernel tells that its files are made and opened. Call this before each look for
+    /// it. Returns whether that is so; where not, look again by yourself.
+    pub fn expect_supervise(&self) -> bool {
+        let Some(watcher) = &self.watcher else {
+            return false;
+        };
+        let own = files::here(names::SUPERVISE);
+        if watcher.add_for_openings(&own).is_ok() {
+            return true;
+        }
+        // What a dangling link leads to is made elsewhere.
+        let above = own.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        own.symlink_metadata().is_err() && watcher.add(above).is_ok()
+    }
+
     /// Watches the service of the current directory. Call this before anything is sent to its supervise. `fifo` is the write end of one of
     /// its FIFOs.
     ///

@@ -4,7 +4,10 @@
 
 mod act;
 mod check;
+mod disable;
+mod enable;
 mod line;
+mod linked;
 mod log;
 mod look;
 mod patience;
@@ -43,6 +46,8 @@ const WORDS: &[(&str, Main)] = &[
     ("pause", act::pause),
     ("cont", act::cont),
     ("signal", act::signal),
+    ("enable", enable::main),
+    ("disable", disable::main),
 ];
 
 /// Returns whether a command line that begins so belongs to this room.

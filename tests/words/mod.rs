@@ -2,6 +2,7 @@
 
 mod act;
 mod check;
+mod enable;
 mod log;
 mod status;
 mod why;

@@ -83,8 +83,12 @@ impl World {
 
     /// Makes a service with this body of `run`, and these other files.
     pub fn service(&self, name: &str, run: &str, files: &[(&str, &str)]) {
-        let dir = format!("scan/{name}");
-        self.scratch.service(&dir, run);
+        self.directory(&format!("scan/{name}"), run, files);
+    }
+
+    /// Makes a service directory at this path, with this body of `run`, and these other files.
+    pub fn directory(&self, dir: &str, run: &str, files: &[(&str, &str)]) {
+        self.scratch.service(dir, run);
         for (file, contents) in files {
             let path = format!("{dir}/{file}");
             match contents.strip_prefix("#!") {
@@ -92,7 +96,7 @@ impl World {
                 None => drop(self.scratch.write(&path, contents)),
             }
         }
-        self.own(&dir);
+        self.own(dir);
     }
 
     /// Gives a service directory, with the directories in it, to the user.
@@ -110,6 +114,13 @@ impl World {
         let mut command = self.command("svscan", &["scan"]);
         let err = std::fs::File::create(self.scratch.path("svscan.err")).expect("a file");
         self.svscan = Some(testkit::start(command.stdin(std::process::Stdio::null()).stderr(err)));
+    }
+
+    /// Starts a svscan there, and waits until it serves the scan directory, which has a service `first` for that.
+    pub fn serve_first(&mut self) {
+        self.service("first", "exec sleep 100000", &[]);
+        self.serve();
+        self.wait_supervised("first");
     }
 
     /// The svscan.

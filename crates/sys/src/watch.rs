@@ -92,6 +92,12 @@ mod imp {
             self.add_with(path, names | AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_DELETE_SELF)
         }
 
+        /// Watches the directory at `path` for names that come, and for files in it that are opened.
+        pub fn add_for_openings(&self, path: &Path) -> io::Result<Watch> {
+            let names = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+            self.add_with(path, names | AddWatchFlags::IN_OPEN | AddWatchFlags::IN_DELETE_SELF)
+        }
+
         fn add_with(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
             require_local(statfs(path)?.filesystem_type())?;
             Ok(Watch(self.0.add_watch(path, flags | AddWatchFlags::IN_ONLYDIR)?))
@@ -233,6 +239,11 @@ mod imp {
 
         /// Never called.
         pub fn add_for_contents_and_names(&self, _path: &Path) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn add_for_openings(&self, _path: &Path) -> io::Result<Watch> {
             match *self {}
         }
 

@@ -2,7 +2,7 @@
 
 mod asked;
 mod doing;
-mod plan;
+pub mod plan;
 mod verbs;
 
 use std::path::PathBuf;

@@ -9,6 +9,8 @@ pub struct Found {
     pub wrong: Vec<String>,
     /// What this user may not look at.
     pub unseen: Vec<String>,
+    /// Its `run` cannot be executed, or is missing.
+    pub cannot_run: bool,
 }
 
 impl Found {

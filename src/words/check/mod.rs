@@ -63,26 +63,11 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
     };
     let (meant, mut right) =
         if words.is_empty() { (scan.all(true), true) } else { scan.meant(&words, true, PROGRAM.voice()) };
-    let home = Home::open()?;
-    let mut checked = Checked::default();
-    let mut found = Vec::with_capacity(meant.len());
-    for meant in &meant {
-        found.push(checked.look(&home, meant, &scan)?);
-    }
-    if checked.any_sockets {
-        // The address of one that is meant may be that of one that is not.
-        for other in scan.all(true).iter().filter(|other| !meant.contains(other)) {
-            checked.read_sockets(&home, other)?;
-        }
-        let kernel = Kernel::look();
-        for (meant, found) in meant.iter().zip(&mut found) {
-            checked.sockets.look(&shown::name(&meant.name), &kernel, found);
-        }
-    }
+    let found = look(&Home::open()?, &scan, &meant, place)?;
     let mut text = String::new();
     let coloured = shown::is_coloured(std::io::stdout().is_terminal());
     let mut seen = true;
-    for (meant, Found { wrong, unseen }) in meant.iter().zip(&found) {
+    for (meant, Found { wrong, unseen, .. }) in meant.iter().zip(&found) {
         let name = shown::name(&meant.name);
         let title = if coloured { format!("\x1b[{RED}m{name}\x1b[0m") } else { name.clone() };
         wrong.iter().for_each(|wrong| text += &format!("{title}: {wrong}\n"));
@@ -107,6 +92,53 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
     })
 }
 
+/// What is wrong with a service directory that is no service yet.
+pub struct Wrong {
+    /// A line for each finding.
+    pub lines: Vec<String>,
+    /// It, or its logger, cannot run.
+    pub cannot_run: bool,
+}
+
+/// Looks at a service directory as if it was in the scan directory under this name.
+///
+/// # Errors
+/// If the way back from it fails.
+pub fn before(home: &Home, scan: &Scan, service: &Meant) -> anyhow::Result<Wrong> {
+    let log = service.dir.join(names::LOG);
+    let logger = Meant { name: Path::new(&service.name).join(names::LOG).into(), dir: log };
+    let meant: Vec<Meant> = [service.clone()].into_iter().chain(logger.dir.is_dir().then_some(logger)).collect();
+    let found = look(home, scan, &meant, |_| Some((scan.dir.clone(), service.name.clone())))?;
+    let line = |(meant, wrong): (&Meant, &String)| format!("{}: {wrong}", shown::name(&meant.name));
+    let lines = meant.iter().zip(&found).flat_map(|(meant, found)| found.wrong.iter().map(move |wrong| (meant, wrong)));
+    Ok(Wrong { lines: lines.map(line).collect(), cannot_run: found.iter().any(|found| found.cannot_run) })
+}
+
+/// Looks at services. `place` tells the scan directory of a service directory, and its name there.
+fn look(
+    home: &Home,
+    scan: &Scan,
+    meant: &[Meant],
+    place: impl Fn(&Path) -> Option<(PathBuf, std::ffi::OsString)>,
+) -> anyhow::Result<Vec<Found>> {
+    let mut checked = Checked::default();
+    let mut found = Vec::with_capacity(meant.len());
+    for meant in meant {
+        found.push(checked.look(home, meant, scan, &place)?);
+    }
+    if checked.any_sockets {
+        // The address of one that is meant may be that of one that is not.
+        for other in scan.all(true).iter().filter(|other| !meant.contains(other)) {
+            checked.read_sockets(home, other)?;
+        }
+        let kernel = Kernel::look();
+        for (meant, found) in meant.iter().zip(&mut found) {
+            checked.sockets.look(&shown::name(&meant.name), &kernel, found);
+        }
+    }
+    Ok(found)
+}
+
 /// What is known of services that were looked at.
 #[derive(Default)]
 struct Checked {
@@ -118,7 +150,13 @@ struct Checked {
 
 impl Checked {
     /// Looks at a service, but for what its sockets have to do with others.
-    fn look(&mut self, home: &Home, meant: &Meant, scan: &Scan) -> anyhow::Result<Found> {
+    fn look(
+        &mut self,
+        home: &Home,
+        meant: &Meant,
+        scan: &Scan,
+        place: impl Fn(&Path) -> Option<(PathBuf, std::ffi::OsString)>,
+    ) -> anyhow::Result<Found> {
         let mut found = Found::default();
         let name = shown::name(&meant.name);
         let is_logger = is_logger(meant);

@@ -49,7 +49,8 @@ impl Order {
     /// Looks at what the service `own`, whose directory is `dir`, names. `all` are the names of the services in the scan directory.
     pub fn look(&mut self, own: &OsStr, dir: &Path, all: &[OsString], found: &mut Found) {
         let own = own.as_bytes();
-        for directory in DIRECTORIES {
+        let mut all_named = [Vec::new(), Vec::new()];
+        for (directory, all_named) in DIRECTORIES.into_iter().zip(&mut all_named) {
             let (names, more) = match named(fd::CURRENT_DIRECTORY, &dir.join(directory)) {
                 Ok(named) => named,
                 Err(error) => {
@@ -60,6 +61,7 @@ impl Order {
             if more {
                 found.about(directory, &format!("there are more than {MOST} names"));
             }
+            all_named.clone_from(&names);
             for name in names {
                 let file = format!("{directory}/{}", shown::bytes(&name));
                 if let Some(why) = needs::unfit(&name, own) {
@@ -75,6 +77,8 @@ impl Order {
                 found.about(&file, &format!("no such service in {}{near}", shown::name(self.scan.as_os_str())));
             }
         }
+        // It may not be in the scan directory yet.
+        self.named.insert(own.to_vec(), all_named);
         self.follow(own.to_vec());
         self.cycles.retain(|cycle| {
             let Some(at) = cycle.iter().position(|name| name == own) else {

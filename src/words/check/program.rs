@@ -27,10 +27,13 @@ const HEAD: usize = 256;
 
 /// Looks at the programs of the current directory.
 pub fn look(found: &mut Found) {
-    match trouble::with_run() {
-        Some(wrong) => found.wrong.push(wrong),
-        None => format(names::RUN, found),
-    }
+    found.cannot_run = match trouble::with_run() {
+        Some(wrong) => {
+            found.wrong.push(wrong);
+            true
+        }
+        None => !format(names::RUN, found),
+    };
     for name in PROGRAMS {
         program(name, found);
     }
@@ -46,34 +49,39 @@ pub fn look(found: &mut Found) {
 fn program(name: &str, found: &mut Found) {
     match trouble::with_program(name) {
         Some(wrong) => found.wrong.push(wrong),
-        None => format(name, found),
+        None => drop(format(name, found)),
     }
 }
 
-/// Looks how a program that may be executed begins, if it is there.
-fn format(name: &str, found: &mut Found) {
+/// Looks how a program that may be executed begins, if it is there. Returns whether the kernel executes it, as far as that can be seen.
+fn format(name: &str, found: &mut Found) -> bool {
     let Ok(program) = fs::metadata(name) else {
-        return;
+        return true;
     };
     if !program.is_file() {
         // It is not opened: that could wait, or take something from somebody.
         found.wrong.push(format!("{name} is not a regular file"));
-        return;
+        return false;
     }
     modes(name, &program, found);
     let head = match head(Path::new(name)) {
         Ok(head) => head,
-        Err(error) => return found.failed(name, &error),
-    };
-    if let Some(line) = head.strip_prefix(b"#!") {
-        if let Some(wrong) = interpreter(line) {
-            found.about(name, &wrong);
+        Err(error) => {
+            found.failed(name, &error);
+            return true;
         }
+    };
+    let wrong = if let Some(line) = head.strip_prefix(b"#!") {
+        interpreter(line)
     } else if head.is_empty() {
-        found.about(name, "it is empty");
+        Some("it is empty".to_owned())
     } else if !head.starts_with(b"\x7fELF") && !is_registered(name, &head) {
-        found.about(name, "it has no #! line and is no ELF file, so the kernel does not execute it");
-    }
+        Some("it has no #! line and is no ELF file, so the kernel does not execute it".to_owned())
+    } else {
+        None
+    };
+    wrong.iter().for_each(|wrong| found.about(name, wrong));
+    wrong.is_none()
 }
 
 /// The beginning of a file.
