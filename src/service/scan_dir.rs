@@ -36,10 +36,23 @@ fn choose(root: bool, variable: impl Fn(&str) -> Option<OsString>, exists: impl 
     if root {
         return Some(of_system(exists));
     }
+    Some(configuration(variable)?.join("service"))
+}
+
+/// The directory in which new service directories are made: for root `/etc/sv`, for others `sv` beside their scan directory. `None` for an ordinary user without a home.
+pub fn of_definitions() -> Option<PathBuf> {
+    if sys::identity::is_root() {
+        return Some(PathBuf::from("/etc/sv"));
+    }
+    Some(configuration(|name| std::env::var_os(name))?.join("sv"))
+}
+
+/// The directory for the configuration of a user.
+fn configuration(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     // The specification of this variable says that a relative path does not count.
     let config = path("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-    let config = config.or_else(|| Some(path("HOME")?.join(".config")))?;
-    Some(config.join("service"))
+    config.or_else(|| Some(path("HOME")?.join(".config")))
 }
 
 /// Makes the default scan directory of an ordinary user. Returns whether it was made: one that `$SVDIR` names, and the

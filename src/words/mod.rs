@@ -10,6 +10,7 @@ mod line;
 mod linked;
 mod log;
 mod look;
+mod new;
 mod patience;
 mod scan;
 mod shown;
@@ -48,6 +49,7 @@ const WORDS: &[(&str, Main)] = &[
     ("signal", act::signal),
     ("enable", enable::main),
     ("disable", disable::main),
+    ("new", new::main),
 ];
 
 /// Returns whether a command line that begins so belongs to this room.

@@ -4,6 +4,7 @@ mod act;
 mod check;
 mod enable;
 mod log;
+mod new;
 mod status;
 mod why;
 mod world;

@@ -38,6 +38,7 @@ pub mod presence;
 pub mod proc;
 pub mod process;
 pub mod random;
+pub mod rename;
 pub mod sealed;
 pub mod signals;
 mod spawn;
