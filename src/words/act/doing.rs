@@ -195,8 +195,9 @@ impl<'a> Doing<'a> {
         }
         let (mut awaited, silent) = self.watch(fifo, unnamed).map_err(|why| shown::bytes(&why.0))?;
         awaited.prepare(&letters).map_err(|why| shown::bytes(&why.0))?;
+        let since = tick();
         awaited.send(&letters).map_err(unsent)?;
-        Ok(Told::Waits(Box::new(Waited { awaited, since: tick(), silent })))
+        Ok(Told::Waits(Box::new(Waited { awaited, since, silent })))
     }
 
     fn watch(&self, fifo: File, unnamed: bool) -> Result<(Awaited, bool), cli::Text> {
