@@ -13,7 +13,10 @@ pub(crate) fn answer(program: &Program, call: &Call) -> Option<u8> {
         return None;
     };
     match word.to_str()? {
-        "--help" => show(&page(program)),
+        "--help" => match &call.texts {
+            Some(texts) => texts.set(Some(*program)),
+            None => show(&page(program)),
+        },
         "--version" => show(&format!("{} (uphold) {}\n", program.name, env!("CARGO_PKG_VERSION"))),
         _ => return None,
     }

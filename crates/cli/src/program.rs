@@ -1,9 +1,11 @@
 //! A program of the suite: its name, its texts, and how it runs, from `argv` to the exit code.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::message::print_error;
 use crate::{Text, Voice, WrongOption, help, reason};
@@ -23,6 +25,8 @@ pub struct Call {
     argv: Vec<Word>,
     /// Whether the program is a part of the all-in-one file.
     pub all_in_one: bool,
+    /// Where the texts of the program go in place of its help page, if it is [asked](Program::of) for them.
+    pub(crate) texts: Option<Rc<Cell<Option<Program>>>>,
 }
 
 impl From<Vec<Word>> for Call {
@@ -31,7 +35,7 @@ impl From<Vec<Word>> for Call {
         if argv.is_empty() {
             argv.push(OsStr::new(""));
         }
-        Call { argv, all_in_one: false }
+        Call { argv, all_in_one: false, texts: None }
     }
 }
 
@@ -47,7 +51,7 @@ impl Call {
     #[must_use]
     pub fn without_first_word(&self) -> Call {
         let (name, rest) = self.argv.split_at(1);
-        Call { argv: [name, rest.get(1..).unwrap_or_default()].concat(), all_in_one: self.all_in_one }
+        Call { argv: [name, rest.get(1..).unwrap_or_default()].concat(), ..self.clone() }
     }
 
     /// The last component of `argv[0]`.
@@ -63,6 +67,7 @@ impl Call {
 }
 
 /// The texts of a program of the suite, for its messages and its help page.
+#[derive(Clone, Copy, Debug)]
 pub struct Program {
     /// The name in its messages, whatever the file is called.
     pub name: &'static str,
@@ -115,6 +120,14 @@ impl fmt::Display for WrongWord {
 impl std::error::Error for WrongWord {}
 
 impl Program {
+    /// Asks a program for its texts: `main` gets a call for its help page, which is then not printed. `None` if it does not answer such a call.
+    pub fn of(main: impl FnOnce(Call) -> i32) -> Option<Program> {
+        let texts = Rc::new(Cell::new(None));
+        let argv = vec![OsStr::new(""), OsStr::new("--help")];
+        main(Call { argv, all_in_one: true, texts: Some(Rc::clone(&texts)) });
+        texts.get()
+    }
+
     /// The name of the program for its messages.
     pub const fn voice(&self) -> Voice {
         Voice(self.name)
@@ -200,5 +213,20 @@ mod tests {
         assert_eq!(call.words(), ["-d"]);
         assert!(call.all_in_one);
         assert_eq!(Call::from(Vec::new()).name(), "");
+    }
+
+    #[test]
+    fn a_program_tells_its_texts_to_who_asks() {
+        const PROGRAM: Program = Program {
+            name: "svok",
+            synopsis: "dir",
+            usage: "svok: usage: svok dir",
+            usage_exit: USAGE,
+            about: "Tells.",
+            options: &[("dir", "the service directory")],
+        };
+        let asked = Program::of(|call| PROGRAM.run(&call, |_| panic!("it does nothing else")));
+        assert_eq!(asked.map(|program| program.name), Some("svok"));
+        assert!(Program::of(|_| 0).is_none());
     }
 }
