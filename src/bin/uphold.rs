@@ -31,7 +31,7 @@ const PROGRAMS: &[(&str, Main)] = &[
 ];
 
 /// The words for what is no program of its own: no file is linked under them.
-const WORDS: &[(&str, Main)] = &[("boot", boot::main), ("usage", usage::main)];
+const WORDS: &[(&str, Main)] = &[("boot", boot::main), ("completions", completions), ("usage", usage::main)];
 
 const UPHOLD: cli::Program = cli::Program {
     name: "uphold",
@@ -43,7 +43,7 @@ const UPHOLD: cli::Program = cli::Program {
         ("-C SCANDIR", "the scan directory; default: $SVDIR, else /service or that of the user"),
         (
             "WORD",
-            "status (also without a word), why, log, check, start, stop, restart, reload, replace, kill, pause, cont, signal, enable, disable or new (each has a page, such as uphold-start(8)), boot (see uphold-boot(8)), usage (see uphold-usage(8)), or a program of the suite: envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
+            "status (also without a word), why, log, check, start, stop, restart, reload, replace, kill, pause, cont, signal, enable, disable or new (each has a page, such as uphold-start(8)), boot (see uphold-boot(8)), completions (see uphold-completions(8)), usage (see uphold-usage(8)), or a program of the suite: envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
         ),
     ],
 };
@@ -72,6 +72,11 @@ fn run(call: Call) -> i32 {
         UPHOLD.voice().say(&[&"unknown word ", word, &": none of ", &known.join(", ").as_str()]);
         Err(cli::Usage.into())
     })
+}
+
+/// Tells shells what may be typed, by the tables above.
+fn completions(call: Call) -> i32 {
+    words::completions(&call, &UPHOLD, PROGRAMS, WORDS)
 }
 
 fn named(table: &[(&str, Main)], name: &std::ffi::OsStr) -> Option<Main> {

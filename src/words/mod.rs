@@ -4,6 +4,7 @@
 
 mod act;
 mod check;
+mod completions;
 mod disable;
 mod enable;
 mod line;
@@ -22,7 +23,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use cli::{Call, Usage, Word, text};
+use cli::{Call, Program, Usage, Word, text};
 use sys::exec::{Prepared, c_string};
 
 use crate::service::exec::c_strings;
@@ -31,6 +32,9 @@ use scan::Scan;
 
 /// What answers a word: it gets its call, and the scan directory if one was named, and returns the exit code.
 type Main = fn(&Call, Option<PathBuf>) -> i32;
+
+/// What answers a program, or a word of another room.
+type Own = fn(Call) -> i32;
 
 /// The words that are answered here.
 const WORDS: &[(&str, Main)] = &[
@@ -97,6 +101,25 @@ fn directory(words: &[Word]) -> Result<(Option<PathBuf>, &[Word]), Usage> {
         }
         _ => Ok((None, words)),
     }
+}
+
+/// Answers `uphold completions`, from the texts of `uphold` itself, of the programs of the suite, and of all words: those of this room, and `others`.
+pub fn completions(
+    call: &Call,
+    uphold: &Program,
+    programs: &[(&'static str, Own)],
+    others: &[(&'static str, Own)],
+) -> i32 {
+    let texts = |table: &[(&'static str, Own)]| {
+        table.iter().filter_map(|&(name, main)| Some((name, Program::of(main)?))).collect()
+    };
+    let table = || completions::Table {
+        uphold: *uphold,
+        words: WORDS.iter().filter_map(|&(word, main)| Some((word, Program::of(|call| main(&call, None))?))).collect(),
+        others: texts(others),
+        programs: texts(programs),
+    };
+    completions::main(call, table)
 }
 
 /// Executes `uphold-WORD` with the words behind it: the one beside this file if there is one, else the one on PATH. Returns only if there is none, or it cannot be executed: with

@@ -29,6 +29,7 @@ const NEEDS_WORDS: &[&str] = &[
     "svok",
     "svup",
     "uphold-boot",
+    "uphold-completions",
     "uphold-cont",
     "uphold-disable",
     "uphold-enable",
@@ -49,6 +50,7 @@ const NEEDS_WORDS: &[&str] = &[
 const COMMANDS: &[(&str, [&str; 2])] = &[
     ("uphold-boot", ["uphold", "boot"]),
     ("uphold-check", ["uphold", "check"]),
+    ("uphold-completions", ["uphold", "completions"]),
     ("uphold-cont", ["uphold", "cont"]),
     ("uphold-disable", ["uphold", "disable"]),
     ("uphold-enable", ["uphold", "enable"]),

@@ -2,6 +2,7 @@
 
 mod act;
 mod check;
+mod completions;
 mod enable;
 mod log;
 mod new;
