@@ -3,6 +3,7 @@
 //! `uphold [-C SCANDIR] WORD [options] [NAME...]`. Without a word it is `status`. A word that is none of ours executes `uphold-WORD`, from beside this file or from PATH.
 
 mod act;
+mod around;
 mod check;
 mod completions;
 mod disable;

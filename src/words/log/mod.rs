@@ -9,7 +9,7 @@ mod filter;
 mod follow;
 mod lines;
 mod packed;
-mod place;
+pub mod place;
 mod reader;
 mod show;
 mod sink;

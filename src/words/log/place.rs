@@ -41,11 +41,20 @@ struct Command {
 /// # Errors
 /// Why none was found.
 pub fn find(logger: &Path) -> Result<Place, Text> {
+    find_for(logger, || processes(logger))
+}
+
+/// Finds them as [`find`] does, where the process of the logger and that of its supervise may be known.
+///
+/// # Errors
+/// Why none was found.
+pub fn find_for(logger: &Path, processes: impl FnOnce() -> Option<(Pid, Pid)>) -> Result<Place, Text> {
     if let Err(error) = fs::read_dir(logger) {
         return Err(unable("read", logger, &error));
     }
     let written = beginning(&logger.join(names::RUN));
-    let found = running(logger)
+    let found = processes()
+        .and_then(|(main, supervise)| running(logger, main, supervise))
         .or_else(|| command_in(&written).map(|command| (command, vec![logger.to_owned()])))
         .map(|(command, bases)| place(command, &bases));
     if let Some(place) = found {
@@ -94,11 +103,15 @@ fn plain(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-/// The command of the logger that runs, and from where its relative directories count.
-fn running(logger: &Path) -> Option<(Command, Vec<PathBuf>)> {
+/// The process of the logger that runs, and that of its supervise.
+fn processes(logger: &Path) -> Option<(Pid, Pid)> {
     let supervise = holder::supervise_of(logger)?.pid;
     let recorded = record::read(logger).ok().map(Facts::of).and_then(|facts| facts.pid());
-    let main = Pid::from_raw(recorded?.get().cast_signed());
+    Some((Pid::from_raw(recorded?.get().cast_signed()), supervise))
+}
+
+/// The command of the logger that runs, and from where its relative directories count.
+fn running(logger: &Path, main: Pid, supervise: Pid) -> Option<(Command, Vec<PathBuf>)> {
     // The number may be anybody's by now.
     if !proc::descends(main, supervise) {
         return None;
