@@ -10,7 +10,7 @@ pub use imp::{Told, Watch, Watcher};
 pub enum Change {
     /// The entry with this name has changed.
     Entry(Watch, std::ffi::OsString),
-    /// The watched directory itself was removed or unmounted, and is not watched any more.
+    /// The watched directory or file itself was removed or unmounted, or what it was watched for has happened, and it is not watched any more.
     Gone(Watch),
     /// Changes were lost: look at everything.
     Lost,
@@ -46,6 +46,9 @@ mod imp {
         0x7461_636f,
         0x0116_1970,
     ];
+
+    /// IN_MASK_ADD: what a directory is watched for already, it stays watched for.
+    const MORE: AddWatchFlags = AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
 
     /// A watched directory.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,6 +99,28 @@ mod imp {
         pub fn add_for_openings(&self, path: &Path) -> io::Result<Watch> {
             let names = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
             self.add_with(path, names | AddWatchFlags::IN_OPEN | AddWatchFlags::IN_DELETE_SELF)
+        }
+
+        /// Watches the directory at `path` for names in it that come, go, or get another mode. What is watched there already stays so.
+        pub fn add_for_names(&self, path: &Path) -> io::Result<Watch> {
+            let names = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVE;
+            let flags = names | AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_DELETE_SELF;
+            self.add_with(path, flags | MORE)
+        }
+
+        /// Watches the directory at `path` for files that are made in it, are renamed to a name in it, or are written, and for those that were open for writing and are
+        /// closed by the last who had them open. What is watched there already stays so.
+        pub fn add_for_writers(&self, path: &Path) -> io::Result<Watch> {
+            let come = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+            let written = come | AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CLOSE_WRITE;
+            self.add_with(path, written | AddWatchFlags::IN_DELETE_SELF | MORE)
+        }
+
+        /// Watches the file at `path` until it is opened the next time: then the watch is gone, and [`Change::Gone`] tells so.
+        pub fn add_for_next_open(&self, path: &Path) -> io::Result<Watch> {
+            let once = AddWatchFlags::IN_OPEN | AddWatchFlags::IN_ONESHOT | AddWatchFlags::IN_DONT_FOLLOW;
+            require_local(statfs(path)?.filesystem_type())?;
+            Ok(Watch(self.0.add_watch(path, once)?))
         }
 
         fn add_with(&self, path: &Path, flags: AddWatchFlags) -> io::Result<Watch> {
@@ -248,6 +273,21 @@ mod imp {
         }
 
         /// Never called.
+        pub fn add_for_names(&self, _path: &Path) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn add_for_writers(&self, _path: &Path) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Never called.
+        pub fn add_for_next_open(&self, _path: &Path) -> io::Result<Watch> {
+            match *self {}
+        }
+
+        /// Never called.
         pub fn remove(&self, _watch: Watch) {
             match *self {}
         }
@@ -282,6 +322,50 @@ mod tests {
         let came = poll::readable([signals.fd()], Some(MINUTE)).is_ok_and(|[came]| came) || signals.came();
         signals.drain();
         came
+    }
+
+    /// The names of the entries that have changed; `gone` for the watched thing itself.
+    fn changed(watcher: &Watcher) -> Vec<String> {
+        let name = |change| match change {
+            Change::Entry(_, name) => name.into_string().expect("text"),
+            Change::Gone(_) => "gone".to_owned(),
+            Change::Lost => "lost".to_owned(),
+        };
+        watcher.changes().expect("the kernel tells").into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_directory_can_be_watched_for_names_and_for_writers() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let file = scratch.path().join("file");
+        let watcher = Watcher::new().expect("the kernel watches");
+        let watch = watcher.add_for_writers(scratch.path()).expect("it is there");
+        // It stays watched for the one when it is watched for the other.
+        assert_eq!(watcher.add_for_names(scratch.path()).expect("it is there"), watch);
+        let open = File::create(&file).expect("a file");
+        assert_eq!(changed(&watcher), ["file"], "made");
+        let copy = open.try_clone().expect("a copy");
+        drop(open);
+        assert_eq!(changed(&watcher), [""; 0], "somebody has it open");
+        drop(copy);
+        assert_eq!(changed(&watcher), ["file"], "closed");
+        fs::remove_file(&file).expect("it is there");
+        assert_eq!(changed(&watcher), ["file"], "gone");
+    }
+
+    #[test]
+    fn the_next_open_of_a_fifo_is_told_once() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let fifo = scratch.path().join("fifo");
+        fd::make_fifo(&*fifo).expect("a FIFO");
+        let watcher = Watcher::new().expect("the kernel watches");
+        watcher.add_for_next_open(&fifo).expect("it is there");
+        assert!(fd::open_write(&*fifo).is_err(), "nobody reads it");
+        assert_eq!(changed(&watcher), [""; 0]);
+        let _reader = fd::open_read(&*fifo).expect("it is there");
+        assert_eq!(changed(&watcher), ["gone"]);
+        let _writer = fd::open_write(&*fifo).expect("it has a reader");
+        assert_eq!(changed(&watcher), [""; 0]);
     }
 
     #[test]
