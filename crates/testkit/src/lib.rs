@@ -4,6 +4,7 @@
 mod address;
 mod cases;
 mod jail;
+pub mod json;
 mod pace;
 mod process;
 mod record;
