@@ -61,6 +61,14 @@ pub fn find() -> Result<(), Unreachable> {
     open(names::OK).map(drop)
 }
 
+/// Opens the FIFO that has a reader exactly as long as a supervise runs in the current directory, and waits for nobody: one whose files were removed is not found.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_at_once() -> Result<File, Unreachable> {
+    opened(fd::open_write(&*files::here(names::OK)))
+}
+
 /// Opens the control FIFO of the supervise that runs in the current directory, for writing.
 ///
 /// # Errors
@@ -82,6 +90,11 @@ fn open(name: &str) -> Result<File, Unreachable> {
         running::wait_for_recalled(|| fd::open_write(&*files::here(names::OK)).is_ok());
         file = fd::open_write(&*files::here(name));
     }
+    opened(file)
+}
+
+/// Judges the FIFO of a supervise that was opened.
+fn opened(file: io::Result<File>) -> Result<File, Unreachable> {
     let file = file.map_err(|error| match error.raw_os_error() {
         Some(fd::NO_READER) => Unreachable::NotRunning,
         _ => Unreachable::System(error),

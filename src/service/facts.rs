@@ -8,10 +8,11 @@ use std::num::NonZeroU32;
 use cli::{Text, text};
 use machine::wait::{self, Before, Reload, Verdict, Wanted};
 use machine::{SECOND, Tick};
-use svdir::record::{Over, Record, Role, Script, Text as Why};
+use svdir::record::{Copy, Over, Record, Role, Script, Text as Why};
 use svdir::{Exit, Mark, Run, Status, Want};
 use tai::Label;
 
+use super::details::{Details, LastExit, Second};
 use super::over;
 use super::record::Found;
 use super::summary::{State, Summary};
@@ -204,7 +205,7 @@ impl Facts {
         let (state, why) = self.word(normally_up, tick);
         let decided = self.record.map(|record| record.decided);
         let last_exit = match decided.and_then(|decided| decided.pace.last_exit) {
-            Some(_) if self.record.is_some_and(|record| record.observed.memory) => Some("no memory".to_owned()),
+            Some(_) if self.record.is_some_and(|record| record.observed.memory) => Some(over::NO_MEMORY.to_owned()),
             exit => exit.map(over::ended_short),
         };
         Summary {
@@ -225,6 +226,25 @@ impl Facts {
                 .map(|record| record.observed.awaited.bytes().to_vec()),
             is_wanted_up: self.comes_up() || self.status.want == Want::Up,
             why,
+        }
+    }
+
+    /// What a program is told of it besides. `normally_up` says that there is no file `down`.
+    pub fn details(&self, normally_up: bool) -> Details {
+        let Record { decided, observed } = self.record.unwrap_or_default();
+        let last_exit = |exit| {
+            let at = decided.main.is_none().then_some(self.status.since);
+            LastExit { exit, memory: observed.memory, at }
+        };
+        let second = |(role, copy): (Role, Copy)| Second { role, pid: copy.pid, since: observed.second.since };
+        Details {
+            want: self.status.want,
+            normally_up,
+            is_paused: self.status.paused,
+            next_start: self.next_start(),
+            last_exit: decided.pace.last_exit.map(last_exit),
+            second: decided.second.map(second),
+            health: self.first_failure().map(|first| (decided.health.map_or(0, |health| health.fails), first)),
         }
     }
 

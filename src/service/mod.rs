@@ -3,6 +3,7 @@
 pub mod account;
 pub mod cgroup;
 pub mod client;
+pub mod details;
 pub mod exec;
 pub mod facts;
 pub mod files;

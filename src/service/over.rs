@@ -7,6 +7,9 @@ use sys::process::Signal;
 /// What is said where the kernel has killed a service because memory ran out.
 pub const MEMORY: &str = "killed for memory";
 
+/// The same, as short as a column of a table.
+pub const NO_MEMORY: &str = "no memory";
+
 /// The clause of `svstat`: that it is done, or why it has failed.
 pub fn clause(over: Over) -> String {
     match over {
