@@ -10,6 +10,7 @@ use svdir::names;
 use sys::fd;
 use sys::process::Pid;
 
+use crate::service::client::{self, Unreachable};
 use crate::service::home::Home;
 use crate::service::needs;
 use crate::service::summary::State;
@@ -95,16 +96,30 @@ impl Logger {
     /// # Errors
     /// If the way back from its directory fails.
     pub fn of(home: &Home, meant: &Meant, served: Option<bool>) -> anyhow::Result<Option<Logger>> {
+        Logger::found(home, meant, served, client::find)
+    }
+
+    /// Looks at the logger of a service as [`of`](Logger::of) does; `find` finds its supervise.
+    ///
+    /// # Errors
+    /// If the way back from its directory fails.
+    pub fn found<T>(
+        home: &Home,
+        meant: &Meant,
+        served: Option<bool>,
+        find: impl FnOnce() -> Result<T, Unreachable>,
+    ) -> anyhow::Result<Option<Logger>> {
         let dir = meant.dir.join(names::LOG);
         if !dir.is_dir() {
             return Ok(None);
         }
         let logger = Meant { name: Path::new(&meant.name).join(names::LOG).into(), dir };
-        let summary = look::look(home, &logger, served)?.summary;
+        let summary = look::look_and(home, &logger, || look::here(served, find))?.summary;
         let process = |pid: NonZeroU32| Pid::from_raw(pid.get().cast_signed());
         let supervise = summary.supervise.and_then(|(pid, _)| NonZeroU32::new(pid));
         let running = summary.pid.map(process).zip(supervise.map(process));
-        let directory = place::find_for(&logger.dir, || running).ok().and_then(|place| place.directories.into_iter().next());
+        let directory =
+            place::find_for(&logger.dir, || running).ok().and_then(|place| place.directories.into_iter().next());
         Ok(Some(Logger { state: summary.state, pid: summary.pid, directory }))
     }
 }

@@ -9,6 +9,7 @@ use sys::process::Pid;
 use sys::{clock, proc};
 
 use crate::service::client::{self, Unreachable};
+use crate::service::details::Details;
 use crate::service::home::Home;
 use crate::service::summary::{State, Summary};
 use crate::service::{cgroup, tick, trouble};
@@ -22,6 +23,8 @@ pub struct Row {
     pub name: String,
     /// What its supervise tells.
     pub summary: Summary,
+    /// The same for programs; `None` if it is broken.
+    pub details: Option<Details>,
     /// What it uses; `None` where that is not known, and where it has no process.
     pub used: Option<Used>,
 }
@@ -39,6 +42,10 @@ pub struct Used {
     pub share: u64,
     /// The memory of the process, or of the whole cgroup of the service, in bytes.
     pub memory: u64,
+    /// The processor time of the process, or of the whole cgroup of the service, in microseconds.
+    pub processor: u64,
+    /// How many processes its cgroup has; `None` if it has none.
+    pub processes: Option<usize>,
 }
 
 /// Looks at a service. `served` says whether a svscan serves the scan directory, if that is known.
@@ -46,13 +53,31 @@ pub struct Used {
 /// # Errors
 /// If the way back from its directory fails.
 pub fn look(home: &Home, meant: &Meant, served: Option<bool>) -> anyhow::Result<Row> {
+    look_and(home, meant, || here(served, client::find))
+}
+
+/// Looks at a service as [`look`] does, in the way of `here`, which is called in its directory.
+///
+/// # Errors
+/// If the way back from its directory fails.
+pub fn look_and(home: &Home, meant: &Meant, here: impl FnOnce() -> Seen) -> anyhow::Result<Row> {
     let name = shown::name(&meant.name);
-    let found = match home.visit(&meant.dir, || here(served))? {
-        Ok(found) => found,
-        Err(error) => (Summary::broken(no_way(&meant.dir, &error)), None),
-    };
-    let (summary, used) = found;
-    Ok(Row { name, summary, used })
+    let seen = home.visit(&meant.dir, here)?.unwrap_or_else(|error| Seen::broken(no_way(&meant.dir, &error)));
+    let Seen { summary, details, used } = seen;
+    Ok(Row { name, summary, details, used })
+}
+
+/// What was seen of a service in its directory.
+pub struct Seen {
+    summary: Summary,
+    details: Option<Details>,
+    used: Option<Used>,
+}
+
+impl Seen {
+    fn broken(why: String) -> Seen {
+        Seen { summary: Summary::broken(why), details: None, used: None }
+    }
 }
 
 /// Why a directory cannot be entered.
@@ -73,30 +98,33 @@ pub const NOT_STARTED: &str = "svscan has started no supervise";
 pub const NO_SUPERVISE: &str = "no supervise runs";
 pub use crate::service::trouble::NOT_EXECUTABLE;
 
-/// Looks at the service of the current directory.
-fn here(served: Option<bool>) -> (Summary, Option<Used>) {
-    if let Err(why) = client::find() {
-        return (Summary::broken(unsupervised(&why, served)), None);
+/// Looks at the service of the current directory, whose supervise is found by `find`.
+pub fn here<T>(served: Option<bool>, find: impl FnOnce() -> Result<T, Unreachable>) -> Seen {
+    if let Err(why) = find() {
+        return Seen::broken(unsupervised(&why, served));
     }
     let facts = match client::read() {
         Ok(facts) => facts,
-        Err(unreadable) => return (Summary::broken(unreadable.text().to_string()), None),
+        Err(unreadable) => return Seen::broken(unreadable.text().to_string()),
     };
-    let summary = facts.summary(std::fs::metadata(names::DOWN).is_err(), tick());
+    let normally_up = std::fs::metadata(names::DOWN).is_err();
+    let summary = facts.summary(normally_up, tick());
     // A supervise may have found that out, or not yet.
     if summary.state == State::Refused
         && let Some(wrong) = trouble::with_run()
     {
-        return (Summary::broken(wrong), None);
+        return Seen::broken(wrong);
     }
     let mut used = summary.pid.and_then(|pid| measure(Pid::from_raw(pid.get().cast_signed())));
     if let Some(used) = &mut used
         && facts.has_cgroup()
-        && let Some(memory) = cgroup::recorded().and_then(|cgroup| cgroup.memory())
+        && let Some(cgroup) = cgroup::recorded()
     {
-        used.memory = memory;
+        used.memory = cgroup.memory().unwrap_or(used.memory);
+        used.processor = cgroup.processor_time().unwrap_or(used.processor);
+        used.processes = cgroup.processes().ok().map(|processes| processes.len());
     }
-    (summary, used)
+    Seen { summary, details: Some(facts.details(normally_up)), used }
 }
 
 /// Why a service cannot be told anything, and what would help.
@@ -126,7 +154,9 @@ fn measure(process: Pid) -> Option<Used> {
     let at = clock::since_boot();
     let life = at.saturating_sub(stat.start.saturating_mul(proc::TICK));
     let memory = stat.resident.saturating_mul(proc::page());
-    Some(Used { process, born: stat.start, ticks: stat.cpu, at, share: share(stat.cpu, life), memory })
+    let processor = stat.cpu.saturating_mul(proc::TICK / 1000);
+    let share = share(stat.cpu, life);
+    Some(Used { process, born: stat.start, ticks: stat.cpu, at, share, memory, processor, processes: None })
 }
 
 impl Used {

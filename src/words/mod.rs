@@ -5,19 +5,23 @@
 mod act;
 mod around;
 mod check;
+mod clock;
 mod completions;
 mod disable;
 mod enable;
+pub mod json;
 mod line;
 mod linked;
 mod log;
 mod look;
+mod metrics;
 mod new;
 mod patience;
 mod scan;
 mod shown;
 mod status;
 mod table;
+mod whole;
 mod why;
 
 use std::ffi::OsString;

@@ -68,8 +68,13 @@ impl Scan {
             }
         }
         found.sort_unstable();
-        let served = Servers::of(&dir).ok().map(|servers| !servers.scans.is_empty());
+        let served = served(&dir);
         Ok(Scan { dir, names: found, served })
+    }
+
+    /// Finds out once more whether a svscan serves it.
+    pub fn look_for_svscan(&mut self) {
+        self.served = served(&self.dir);
     }
 
     /// All services, each followed by its logger if `loggers` is true.
@@ -79,12 +84,25 @@ impl Scan {
 
     /// The services that `words` mean, each once, in the order of the words. Says which words mean nothing, and returns whether there were none such.
     pub fn meant(&self, words: &[Word], loggers: bool, voice: Voice) -> (Vec<Meant>, bool) {
-        let (mut all, mut right) = (Vec::<Meant>::new(), true);
+        let mut right = true;
+        let all = self.each(words, loggers, |word| {
+            voice.say(&[&self.unknown(word).0.as_slice()]);
+            right = false;
+        });
+        (all, right)
+    }
+
+    /// The services that `words` mean, or all without any, each once. What means nothing now may mean something later.
+    pub fn now(&self, words: &[Word]) -> Vec<Meant> {
+        if words.is_empty() { self.all(false) } else { self.each(words, false, |_| ()) }
+    }
+
+    fn each(&self, words: &[Word], loggers: bool, mut unknown: impl FnMut(&OsStr)) -> Vec<Meant> {
+        let mut all = Vec::<Meant>::new();
         for word in words {
             let found = self.find(word, loggers);
             if found.is_empty() {
-                voice.say(&[&self.unknown(word).0.as_slice()]);
-                right = false;
+                unknown(word);
             }
             for meant in found {
                 if !all.contains(&meant) {
@@ -92,7 +110,7 @@ impl Scan {
                 }
             }
         }
-        (all, right)
+        all
     }
 
     fn find(&self, word: &OsStr, loggers: bool) -> Vec<Meant> {
@@ -140,6 +158,10 @@ impl Scan {
         }
         line
     }
+}
+
+fn served(dir: &Path) -> Option<bool> {
+    Servers::of(dir).ok().map(|servers| !servers.scans.is_empty())
 }
 
 /// The names that somebody may have meant who typed `word`, the nearest first.

@@ -1,9 +1,11 @@
 //! `uphold status`: a line for each service.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use cli::{Call, LongWords, Word, WrongWord, text};
+use cli::{Call, LongWords, Usage, Word, WrongWord, text};
 use svdir::knob::{self, Unit};
 use sys::poll;
 
@@ -15,16 +17,22 @@ use super::Scan;
 use super::look::{self, Row};
 use super::shown;
 use super::table::{self, Cell, Column};
+use super::whole::Whole;
+use super::{json, metrics};
 
 const PROGRAM: cli::Program = cli::Program {
     name: "uphold status",
-    synopsis: "[-l] [--interval TIME] [NAME ...]",
-    usage: "uphold status: usage: uphold [-C dir] status [-l] [--interval time] [name ...]",
+    synopsis: "[-l] [--interval TIME] [--json [--follow] | --metrics [--output FILE]] [NAME ...]",
+    usage: "uphold status: usage: uphold [-C dir] status [-l] [--interval time] [--json [--follow] | --metrics [--output file]] [name ...]",
     usage_exit: cli::USAGE,
     about: "Shows a line for each service of the scan directory: how it is, since when, and why.",
     options: &[
         ("-l", "show loggers, second copies, and supervises with their versions too"),
         ("--interval TIME", "measure the processor for so long (1s, 500ms), instead of over the life of each process"),
+        ("--json", "tell all that is known, for programs: an array of objects"),
+        ("--follow", "with --json: an object on a line for each service, and then one for each change"),
+        ("--metrics", "tell what can be counted, as OpenMetrics text"),
+        ("--output FILE", "with --metrics: put it in place of FILE, whole"),
         (
             "NAME",
             "a service of the scan directory, NAME/log for its logger, a pattern of the shell, or a path; without one, all",
@@ -57,9 +65,22 @@ pub fn main(call: &Call, scan_dir: Option<PathBuf>) -> i32 {
     PROGRAM.run(call, |call| run(call, scan_dir))
 }
 
+/// For whom it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Form {
+    /// For a person.
+    #[default]
+    Table,
+    /// For a program, which may want to hear of changes too.
+    Json { follow: bool },
+    /// For a collector of metrics, in a file if there is one.
+    Metrics { file: Option<PathBuf> },
+}
+
 /// The parsed command line.
 #[derive(Default)]
 struct Asked {
+    form: Form,
     long: bool,
     /// How long the processor is measured, in nanoseconds.
     interval: Option<u64>,
@@ -69,17 +90,35 @@ struct Asked {
 impl Asked {
     /// Parses options and names in any order.
     fn read(words: &[Word]) -> anyhow::Result<Asked> {
-        const LONG: LongWords = LongWords::Known(&[("interval=", b'i')]);
+        const LONG: LongWords = LongWords::Known(&[
+            ("interval=", b'i'),
+            ("json", b'j'),
+            ("follow", b'f'),
+            ("metrics", b'm'),
+            ("output=", b'o'),
+        ]);
         let mut asked = Asked::default();
-        let names = cli::anywhere(words, "l", LONG, |option, value| {
+        let (mut json, mut follow, mut metrics, mut file) = (false, false, false, None);
+        asked.names = cli::anywhere(words, "l", LONG, |option, value| {
             match option {
                 b'l' => asked.long = true,
-                _ => asked.interval = Some(interval(value)?),
+                b'i' => asked.interval = Some(interval(value)?),
+                b'j' => json = true,
+                b'f' => follow = true,
+                b'm' => metrics = true,
+                _ => file = Some(PathBuf::from(OsStr::from_bytes(value))),
             }
             Ok(())
         })?;
-        asked.names = names;
-        Ok(asked)
+        asked.form = match (json, metrics) {
+            (false, false) if !follow && file.is_none() => Form::Table,
+            (true, false) if file.is_none() => Form::Json { follow },
+            (false, true) if !follow => Form::Metrics { file },
+            _ => return Err(Usage.into()),
+        };
+        // What programs are told has all of that.
+        let is_for_a_person = asked.form == Form::Table;
+        if is_for_a_person || !asked.long && asked.interval.is_none() { Ok(asked) } else { Err(Usage.into()) }
     }
 }
 
@@ -95,10 +134,30 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
     } else {
         scan.meant(&asked.names, asked.long, PROGRAM.voice())
     };
-    if scan.served == Some(false) {
+    if scan.served == Some(false) && !matches!(asked.form, Form::Metrics { .. }) {
         PROGRAM.voice().say(&[&"no svscan serves ", &scan.dir, &": start one with svscan ", &scan.dir]);
     }
+    let code = if right { 0 } else { UNKNOWN };
     let home = Home::open()?;
+    // If stdout cannot be written, there is nobody to tell.
+    let print = |text: &str| drop(sys::fd::write_all(sys::fd::stdout(), text.as_bytes()));
+    match asked.form {
+        Form::Table => {}
+        Form::Json { follow: true } if right => return json::follow(scan, &asked.names, PROGRAM.voice()),
+        Form::Json { follow: true } => return Ok(UNKNOWN),
+        Form::Json { follow: false } => {
+            print(&json::array(&Whole::of_all(&home, &scan, meant)?));
+            return Ok(code);
+        }
+        Form::Metrics { file } => {
+            let text = metrics::text(&Whole::of_all(&home, &scan, meant)?, scan.served);
+            match file {
+                Some(file) => metrics::replace(&file, &text)?,
+                None => print(&text),
+            }
+            return Ok(code);
+        }
+    }
     let mut rows = Vec::with_capacity(meant.len());
     for meant in &meant {
         rows.push(look::look(&home, meant, scan.served)?);
@@ -108,10 +167,9 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
         rows.iter_mut().filter_map(|row| row.used.as_mut()).for_each(look::Used::again);
     }
     if !rows.is_empty() {
-        // If stdout cannot be written, there is nobody to tell.
-        let _ = sys::fd::write_all(sys::fd::stdout(), table(&rows, asked.long).as_bytes());
+        print(&table(&rows, asked.long));
     }
-    Ok(if right { 0 } else { UNKNOWN })
+    Ok(code)
 }
 
 fn table(rows: &[Row], long: bool) -> String {
@@ -128,7 +186,7 @@ fn table(rows: &[Row], long: bool) -> String {
 
 /// The cells of a row, those of `-l` among them.
 fn cells(row: &Row) -> Vec<Cell> {
-    let Row { name, summary, used } = row;
+    let Row { name, summary, used, .. } = row;
     let dash = || "-".to_owned();
     let age = |label: tai::Label| shown::span(label.age(now()).saturating_mul(1_000_000_000));
     let is_broken = summary.state == State::Broken;

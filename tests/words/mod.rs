@@ -4,6 +4,7 @@ mod act;
 mod check;
 mod completions;
 mod enable;
+mod json;
 mod log;
 mod new;
 mod status;
