@@ -2,6 +2,7 @@
 //!
 //! - unset or `ours`: the programs that cargo has built beside the test
 //! - `original`: daemontools, as installed
+//! - `runit`: runit, as installed
 //! - a path: the programs in that directory, which are tested as ours
 
 use std::env;
@@ -12,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The directory in which the daemontools package installs its programs.
+/// The directory in which the packages of daemontools and runit install their programs.
 const ORIGINAL: &str = "/usr/bin";
 
 /// A set of programs that can be tested.
@@ -22,6 +23,8 @@ pub enum Suite {
     Ours(PathBuf),
     /// daemontools, installed in this directory.
     Original(PathBuf),
+    /// runit, installed in this directory.
+    Runit(PathBuf),
 }
 
 impl Suite {
@@ -31,6 +34,7 @@ impl Suite {
             None => Suite::ours(),
             Some(word) if word == "ours" => Suite::ours(),
             Some(word) if word == "original" => Suite::Original(ORIGINAL.into()),
+            Some(word) if word == "runit" => Suite::Runit(ORIGINAL.into()),
             Some(path) => {
                 // A test must not pass only because there was no program that could do something wrong.
                 assert!(Path::new(&path).is_dir(), "UPHOLD_UNDER_TEST is no directory: {}", path.display());
@@ -56,10 +60,15 @@ impl Suite {
         matches!(self, Suite::Original(_))
     }
 
+    /// Returns whether this is runit.
+    pub fn is_runit(&self) -> bool {
+        matches!(self, Suite::Runit(_))
+    }
+
     /// Returns the directory of its programs.
     pub fn directory(&self) -> &Path {
         match self {
-            Suite::Ours(path) | Suite::Original(path) => path,
+            Suite::Ours(path) | Suite::Original(path) | Suite::Runit(path) => path,
         }
     }
 
