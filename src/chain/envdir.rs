@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Context;
-use cli::{Call, Program, text};
+use cli::{Call, Program, Text, text};
 
 use crate::service::exec::{self, Environment};
 
@@ -37,26 +37,34 @@ pub fn main(call: Call) -> i32 {
 fn run(call: &Call) -> anyhow::Result<u8> {
     let (dir, child) = exec::operand(call.words())?;
     let start = sys::fd::open_read(Path::new(".")).with_context(|| text!("unable to switch to current directory"))?;
-    std::env::set_current_dir(dir).with_context(|| text!("unable to switch to directory ", dir))?;
     let mut environment = Environment::inherited();
-    change(&mut environment, dir)?;
+    change(&mut environment, dir, " ", |error, reading| Err(error).context(reading))?;
     sys::fd::change_directory(start.as_fd()).with_context(|| text!("unable to switch to starting directory"))?;
     drop(start);
     Err(exec::pathexec(child, Some(&environment)))
 }
 
-/// Changes `environment` by the files of the current directory, which messages call `dir`. The files are read in the order of the
-/// directory, which matters if two names mean the same variable (`A` and `A=B`).
-fn change(environment: &mut Environment, dir: &OsStr) -> anyhow::Result<()> {
-    let unreadable = || text!("unable to read directory ", dir);
+/// Changes to the directory `dir`, and changes `environment` by its files. They are read in the order of the directory, which matters if two names mean the same
+/// variable (`A` and `A=B`). In messages `before_name` stands between the text and the directory. A file that cannot be read is left to `unreadable`, with the reason and
+/// the text for a message.
+pub fn change(
+    environment: &mut Environment,
+    dir: &OsStr,
+    before_name: &str,
+    unreadable: impl Fn(io::Error, Text) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    std::env::set_current_dir(dir).with_context(|| text!("unable to switch to directory", before_name, dir))?;
+    let no_list = || text!("unable to read directory", before_name, dir);
     let mut contents = Vec::new();
-    for entry in fs::read_dir(".").with_context(unreadable)? {
-        let name = entry.with_context(unreadable)?.file_name();
+    for entry in fs::read_dir(".").with_context(no_list)? {
+        let name = entry.with_context(no_list)?.file_name();
         if name.as_bytes().starts_with(b".") {
             continue;
         }
-        if read(&name, &mut contents).with_context(|| text!("unable to read ", dir, "/", name))? {
-            environment.change(name.as_bytes(), value(&mut contents))?;
+        match read(&name, &mut contents) {
+            Ok(true) => environment.change(name.as_bytes(), value(&mut contents))?,
+            Ok(false) => {}
+            Err(error) => unreadable(error, text!("unable to read ", dir, "/", name))?,
         }
     }
     Ok(())

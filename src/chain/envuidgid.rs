@@ -2,7 +2,8 @@
 
 use cli::{Call, Program};
 
-use crate::service::{account, exec};
+use crate::service::account::{self, Account};
+use crate::service::exec::{self, Environment};
 
 const PROGRAM: Program = Program {
     name: "envuidgid",
@@ -25,8 +26,13 @@ pub fn main(call: Call) -> i32 {
 fn run(call: &Call) -> anyhow::Result<u8> {
     let (name, child) = exec::operand(call.words())?;
     let account = account::look_up(name)?;
-    let mut environment = exec::Environment::inherited();
-    environment.change(b"GID", Some(account.gid.to_string().as_bytes()))?;
-    environment.change(b"UID", Some(account.uid.to_string().as_bytes()))?;
+    let mut environment = Environment::inherited();
+    tell(&mut environment, account)?;
     Err(exec::pathexec(child, Some(&environment)))
+}
+
+/// Sets GID and UID.
+pub fn tell(environment: &mut Environment, Account { uid, gid }: Account) -> anyhow::Result<()> {
+    environment.change(b"GID", Some(gid.to_string().as_bytes()))?;
+    environment.change(b"UID", Some(uid.to_string().as_bytes()))
 }

@@ -3,6 +3,7 @@
 pub mod envdir;
 pub mod envuidgid;
 pub mod fghack;
+mod limits;
 pub mod pgrphack;
 pub mod setlock;
 pub mod setuidgid;

@@ -46,18 +46,19 @@ fn run(call: &Call) -> anyhow::Result<u8> {
         }
     }
     let (file, program) = exec::operand(options.operands())?;
-    match acquire(file, wait) {
+    match acquire(file, wait, ["unable to open ", "unable to lock "]) {
         Ok(()) => Err(exec::pathexec(program, None)),
         Err(error) if complain => Err(error),
         Err(_) => Ok(0),
     }
 }
 
-/// Locks the file and leaves it open, for this process and the program that it becomes.
-fn acquire(file: &OsStr, wait: bool) -> anyhow::Result<()> {
-    let lock = sys::fd::open_append(Path::new(file)).with_context(|| text!("unable to open ", file))?;
+/// Locks the file and leaves it open, for this process and the program that it becomes. `opening` and `locking` are what stands before the name of the file in the
+/// message if that fails.
+pub fn acquire(file: &OsStr, wait: bool, [opening, locking]: [&str; 2]) -> anyhow::Result<()> {
+    let lock = sys::fd::open_append(Path::new(file)).with_context(|| text!(opening, file))?;
     let locked = if wait { sys::fd::lock(&lock) } else { sys::fd::try_lock(&lock) };
-    locked.and_then(|()| sys::fd::keep_over_exec(lock.as_fd())).with_context(|| text!("unable to lock ", file))?;
+    locked.and_then(|()| sys::fd::keep_over_exec(lock.as_fd())).with_context(|| text!(locking, file))?;
     let _ = lock.into_raw_fd();
     Ok(())
 }

@@ -3,13 +3,14 @@
 //! A value above the hard limit is silently lowered to it. Options take effect in their order, so if two options set the same limit, the later one
 //! counts.
 
-use anyhow::Context;
-use cli::{Call, LongWords, Options, Program, Usage, Word, text};
+use cli::{Call, LongWords, Options, Program, Usage, Word};
 use svdir::knob;
 use sys::exec::Prepared;
-use sys::limits::{self, Resource};
+use sys::limits::Resource;
 
 use crate::service::exec;
+
+use super::limits::{self, Wanted, resources};
 
 const PROGRAM: Program = Program {
     name: "softlimit",
@@ -66,35 +67,6 @@ fn scan(call: &Call, act: impl Fn(Resource, Wanted) -> anyhow::Result<()>) -> an
     Ok(options.operands())
 }
 
-/// The resources that an option letter limits; `None` for a resource that this system cannot limit.
-fn resources(letter: u8) -> &'static [Option<Resource>] {
-    match letter {
-        b'a' => &[limits::ADDRESS_SPACE],
-        b'c' => &[Some(Resource::RLIMIT_CORE)],
-        b'd' => &[Some(Resource::RLIMIT_DATA)],
-        b'f' => &[Some(Resource::RLIMIT_FSIZE)],
-        b'l' => &[limits::LOCKED_MEMORY],
-        b'm' => {
-            &[Some(Resource::RLIMIT_DATA), Some(Resource::RLIMIT_STACK), limits::LOCKED_MEMORY, limits::ADDRESS_SPACE]
-        }
-        b'o' => &[Some(Resource::RLIMIT_NOFILE)],
-        b'p' => &[limits::PROCESSES],
-        b'r' => &[limits::RESIDENT_MEMORY],
-        b's' => &[Some(Resource::RLIMIT_STACK)],
-        b't' => &[Some(Resource::RLIMIT_CPU)],
-        _ => &[],
-    }
-}
-
-/// The soft limit that an option asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
-    /// As much as the hard limit allows.
-    Hard,
-    /// This much, or the hard limit if that is less.
-    AtMost(u64),
-}
-
 /// Reads the value of an option: `=`, or digits; nothing at all is 0. `None` for anything else and for a number that is too large.
 fn parse(value: &[u8]) -> Option<Wanted> {
     match value {
@@ -105,12 +77,7 @@ fn parse(value: &[u8]) -> Option<Wanted> {
 }
 
 fn apply(resource: Resource, wanted: Wanted) -> anyhow::Result<()> {
-    let hard = limits::get(resource).with_context(|| text!("getrlimit failed"))?.hard;
-    let soft = match wanted {
-        Wanted::Hard => hard,
-        Wanted::AtMost(number) => number.min(hard),
-    };
-    limits::set_soft(resource, soft).with_context(|| text!("setrlimit failed"))
+    limits::apply(resource, wanted, ["getrlimit failed", "setrlimit failed"])
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ impl Environment {
         Ok(())
     }
 
+    /// The strings, for an exec that is prepared.
+    pub fn strings(&self) -> &[CString] {
+        &self.0
+    }
+
     fn find(&self, name: &[u8]) -> Option<usize> {
         self.0
             .iter()

@@ -52,6 +52,19 @@ pub fn has_room_for(fd: BorrowedFd<'_>) -> bool {
     limits::get(Resource::RLIMIT_NOFILE).is_ok_and(|limit| number.saturating_mul(2).saturating_add(SPARE) < limit.soft)
 }
 
+/// Closes standard input (0), output (1) or error (2), for the program that this process becomes.
+///
+/// # Errors
+/// EBADF if it is not open, or `number` is none of the three.
+pub fn close_standard(number: u8) -> io::Result<()> {
+    if number > 2 {
+        return Err(Errno::EBADF.into());
+    }
+    // SAFETY: no value owns a standard descriptor, or it is one that was left open for the next program.
+    Errno::result(unsafe { libc::close(number.into()) })?;
+    Ok(())
+}
+
 /// Closes the descriptors, however long that takes: a child that has them too closes them last, by exiting. The child must be reaped. It has
 /// nothing else open.
 ///

@@ -29,7 +29,11 @@ impl<'a> Prepared<'a> {
     /// Prepares to execute `argv` with the environment `env`; with `None`, with the environment of the process at the
     /// time of the exec.
     pub fn new(argv: &'a [CString], env: Option<&'a [CString]>) -> Prepared<'a> {
-        let name = argv.first().map_or(c"", CString::as_c_str);
+        Prepared::named(argv.first().map_or(c"", CString::as_c_str), argv, env)
+    }
+
+    /// Prepares to execute the file `name` as [`new`](Prepared::new) does, whatever the first word of `argv` is.
+    pub fn named(name: &'a CStr, argv: &'a [CString], env: Option<&'a [CString]>) -> Prepared<'a> {
         let (mut path, mut file) = (Vec::new(), Vec::new());
         if !has_slash(name) {
             path = std::env::var_os("PATH").map_or_else(|| NO_PATH.to_vec(), OsString::into_vec);
@@ -56,7 +60,7 @@ impl<'a> Prepared<'a> {
         execute(path.to_bytes_with_nul(), &self.argv, self.env.as_deref()).into()
     }
 
-    /// Executes the first word, looked up in PATH if it has no slash. Returns only if that failed.
+    /// Executes the first word, or what was named in place of it, looked up in PATH if it has no slash. Returns only if that failed.
     ///
     /// The PATH is that of this process, even if the given environment has another one. An empty element means the
     /// current directory. An element without the file is passed over; so is an element whose file may not be executed,

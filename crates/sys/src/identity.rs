@@ -17,9 +17,20 @@ pub fn effective_user() -> u32 {
 
 /// Makes `gid` the only group: supplementary, real, effective and saved.
 pub fn set_group(gid: u32) -> io::Result<()> {
-    // By libc: nix has no setgroups for macOS.
-    // SAFETY: the call reads as many groups as it is told of, which is the one that is ours.
-    Errno::result(unsafe { libc::setgroups(1, &raw const gid) })?;
+    set_supplementary_groups(&[gid])?;
+    set_main_group(gid)
+}
+
+/// Makes these the supplementary groups.
+pub fn set_supplementary_groups(gids: &[u32]) -> io::Result<()> {
+    // By libc: nix has no setgroups for macOS. The type of the count differs between systems.
+    // SAFETY: the call reads as many groups as it is told of, which are those of the slice.
+    Errno::result(unsafe { libc::setgroups(gids.len() as _, gids.as_ptr()) })?;
+    Ok(())
+}
+
+/// Makes `gid` the group: real, effective and saved. The supplementary ones stay.
+pub fn set_main_group(gid: u32) -> io::Result<()> {
     Ok(nix::unistd::setgid(Gid::from_raw(gid))?)
 }
 
@@ -32,4 +43,20 @@ pub fn set_user(uid: u32) -> io::Result<()> {
 pub fn new_session() -> io::Result<()> {
     nix::unistd::setsid()?;
     Ok(())
+}
+
+/// Makes the current directory the root directory of the process.
+pub fn change_root_to_here() -> io::Result<()> {
+    Ok(nix::unistd::chroot(c".")?)
+}
+
+/// Adds `increment` to the niceness of the process. The kernel keeps the sum in its bounds.
+pub fn add_niceness(increment: i32) -> io::Result<()> {
+    // Every value may be a niceness, so only errno tells of a failure.
+    Errno::clear();
+    // SAFETY: the call takes a number.
+    match unsafe { libc::nice(increment) } {
+        -1 if Errno::last_raw() != 0 => Err(Errno::last().into()),
+        _ => Ok(()),
+    }
 }
