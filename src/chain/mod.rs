@@ -1,8 +1,10 @@
 //! Chain programs: each prepares the process and then becomes another program.
 
+pub mod chpst;
 pub mod envdir;
 pub mod envuidgid;
 pub mod fghack;
+mod ids;
 mod limits;
 pub mod pgrphack;
 pub mod setlock;

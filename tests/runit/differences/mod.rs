@@ -1,0 +1,6 @@
+//! The differences from runit 2.1.2 that are on purpose: one file for each, which says what runit's program does, what ours does, and why. Each is checked on runit too.
+
+mod chpst_dangling_link;
+mod chpst_empty_id;
+mod chpst_has_one_name;
+mod chpst_large_numbers;
