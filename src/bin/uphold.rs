@@ -2,6 +2,8 @@
 
 #![cfg_attr(not(test), no_main)]
 
+use std::path::Path;
+
 use cli::Call;
 use uphold::{boot, chain, control, hupwatch, logging, supervise, svscan, svscanboot, usage, words};
 
@@ -21,6 +23,7 @@ const PROGRAMS: &[(&str, Main)] = &[
     ("setuidgid", chain::setuidgid::main),
     ("softlimit", chain::softlimit::main),
     ("supervise", supervise::main),
+    ("sv", control::sv::main),
     ("svc", control::svc::main),
     ("svok", control::svok::main),
     ("svscan", svscan::main),
@@ -44,7 +47,7 @@ const UPHOLD: cli::Program = cli::Program {
         ("-C SCANDIR", "the scan directory; default: $SVDIR, else /service or that of the user"),
         (
             "WORD",
-            "status (also without a word), why, log, check, start, stop, restart, reload, replace, kill, pause, cont, signal, enable, disable or new (each has a page, such as uphold-start(8)), boot (see uphold-boot(8)), completions (see uphold-completions(8)), usage (see uphold-usage(8)), or a program of the suite: chpst, envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, svc, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
+            "status (also without a word), why, log, check, start, stop, restart, reload, replace, kill, pause, cont, signal, enable, disable or new (each has a page, such as uphold-start(8)), boot (see uphold-boot(8)), completions (see uphold-completions(8)), usage (see uphold-usage(8)), or a program of the suite: chpst, envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, sv, svc, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
         ),
     ],
 };
@@ -55,6 +58,9 @@ sys::entry!(run);
 fn run(call: Call) -> i32 {
     if let Some(main) = named(PROGRAMS, call.name()) {
         return main(call.of_all_in_one(0));
+    }
+    if is_init_script(call.path()) {
+        return control::sv::main(call.of_all_in_one(0));
     }
     if let Some(main) = call.words().first().and_then(|word| named(PROGRAMS, word).or_else(|| named(WORDS, word))) {
         return main(call.of_all_in_one(1));
@@ -78,6 +84,13 @@ fn run(call: Call) -> i32 {
 /// Tells shells what may be typed, by the tables above.
 fn completions(call: Call) -> i32 {
     words::completions(&call, &UPHOLD, PROGRAMS, WORDS)
+}
+
+/// Returns whether the file was called by a link, under whatever name, to a link `sv`: so sv is called as an init script for the service of that name.
+fn is_init_script(path: &Path) -> bool {
+    let Ok(target) = path.read_link() else { return false };
+    let target = path.with_file_name(target);
+    target.file_name().is_some_and(|name| name == "sv") && target.is_symlink()
 }
 
 fn named(table: &[(&str, Main)], name: &std::ffi::OsStr) -> Option<Main> {

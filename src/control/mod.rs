@@ -2,6 +2,7 @@
 
 mod order;
 mod supervised;
+pub mod sv;
 pub mod svc;
 pub mod svok;
 pub mod svstat;

@@ -128,6 +128,15 @@ struct Record {
     record: Cow<'static, Path>,
 }
 
+/// Which supervises a client can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suites {
+    /// Those of this suite, which say when a command was obeyed.
+    Ours,
+    /// Those of any suite of the family.
+    All,
+}
+
 impl Record {
     /// Keeps the current directory open for its record.
     fn here() -> Result<Record, Text> {
@@ -160,6 +169,8 @@ pub struct Watching {
 /// A service that is watched.
 pub struct Watched {
     record: Record,
+    /// Its supervise understands marks.
+    answers: bool,
     watch: Option<Watch>,
     /// The write end of a FIFO that its supervise reads. Because it is open here, commands in it survive the death of a
     /// supervise.
@@ -218,14 +229,19 @@ impl Watching {
     /// its FIFOs.
     ///
     /// # Errors
-    /// A text for the user, if the supervise there does not understand marks, or nothing can be read.
-    pub fn watch(&self, fifo: File) -> Result<Watched, Text> {
+    /// A text for the user, if the supervise there is not of one of `suites`, or nothing can be read.
+    pub fn watch(&self, fifo: File, suites: Suites) -> Result<Watched, Text> {
         let record = Record::here()?;
         let watch =
             self.watcher.as_ref().and_then(|watcher| watcher.add_for_contents(&files::here(names::SUPERVISE)).ok());
-        let facts = record.read()?;
+        let (facts, answers) = match record.read() {
+            Ok(facts) => (facts, true),
+            Err(_) if suites == Suites::All => (Facts::default(), false),
+            Err(why) => return Err(why),
+        };
         Ok(Watched {
             record,
+            answers,
             watch,
             fifo,
             mark: self.mark,
@@ -294,16 +310,27 @@ impl Watching {
 }
 
 impl Watched {
-    /// Sends command letters, followed by the mark that shows when they were obeyed. Without letters nothing is sent.
+    /// Sends command letters, followed by the mark that shows when they were obeyed, if its supervise understands marks. Without letters nothing is sent.
     ///
     /// # Errors
     /// Those of [`send`].
     pub fn send(&mut self, letters: &[u8]) -> io::Result<()> {
         if !letters.is_empty() {
-            send(&self.fifo, &[letters, &self.mark.bytes()].concat())?;
-            (self.commanded, self.unheard) = (true, true);
+            let mark = self.mark.bytes();
+            send(&self.fifo, &[letters, if self.answers { &mark } else { b"" }].concat())?;
+            (self.commanded, self.unheard) = (true, self.answers);
         }
         Ok(())
+    }
+
+    /// Returns whether its supervise has ended, as far as is known, and no other has come.
+    pub const fn is_orphaned(&self) -> bool {
+        self.orphan.is_some()
+    }
+
+    /// Returns whether its supervise says when a command was obeyed.
+    pub const fn answers(&self) -> bool {
+        self.answers
     }
 
     /// Notes that the letters which are sent next ask for a reload, of which the service tells. Call this when the configuration is as it is to be read.
@@ -316,7 +343,7 @@ impl Watched {
         self.commanded.then_some(self.before)
     }
 
-    /// Returns whether the commands that were sent have been obeyed, or were lost with a supervise that had read them.
+    /// Returns whether the commands that were sent have been obeyed, or were lost with a supervise that had read them, as far as its supervise can tell.
     pub const fn was_heard(&self) -> bool {
         !self.unheard
     }

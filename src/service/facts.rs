@@ -48,6 +48,16 @@ impl Facts {
         Facts { status: Status::default(), record: Some(Record::default()) }
     }
 
+    /// The status, which all suites write.
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Returns whether it has a process that has not executed `run` yet, and is not shown as up.
+    pub fn is_being_started(&self) -> bool {
+        self.record.and_then(|record| record.decided.main).is_some_and(|main| !main.executed)
+    }
+
     /// Returns whether the record tells all that a waiting client needs.
     pub const fn can_be_waited_for(&self) -> bool {
         self.record.is_some()

@@ -25,12 +25,24 @@ impl Home {
     /// Runs `there` in the directory `dir`. The outer error means that the way back failed, which ends the program; the inner error means that
     /// `dir` could not be entered.
     pub fn visit<T>(&self, dir: &Path, there: impl FnOnce() -> T) -> anyhow::Result<io::Result<T>> {
-        if let Err(error) = enter(dir) {
-            return Ok(Err(error));
+        self.visit_by(|| enter(dir), there)
+    }
+
+    /// Runs `there` as [`visit`](Home::visit) does, in the directory that `enter` has entered.
+    pub fn visit_by<T>(
+        &self,
+        enter: impl FnOnce() -> io::Result<()>,
+        there: impl FnOnce() -> T,
+    ) -> anyhow::Result<io::Result<T>> {
+        if let Err(error) = enter() {
+            return self.come_back().map(|()| Err(error));
         }
         let found = there();
-        sys::fd::change_directory(self.0.as_fd()).with_context(|| text!("unable to set directory"))?;
-        Ok(Ok(found))
+        self.come_back().map(|()| Ok(found))
+    }
+
+    fn come_back(&self) -> anyhow::Result<()> {
+        sys::fd::change_directory(self.0.as_fd()).with_context(|| text!("unable to set directory"))
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The variable that names the default scan directory; runit uses the same one.
-const VARIABLE: &str = "SVDIR";
+pub const VARIABLE: &str = "SVDIR";
 /// The scan directories of the system: that of daemontools as released, and that of Debian, which counts if only it
 /// exists.
 const SYSTEM: [&str; 2] = ["/service", "/etc/service"];

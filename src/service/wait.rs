@@ -9,7 +9,7 @@ use machine::wait::{Reload, Verdict, Wanted};
 use svdir::{Command, knob};
 use sys::limits::{self, Resource};
 
-use super::client::{News, Watched, Watching};
+use super::client::{News, Suites, Watched, Watching};
 use super::facts::Facts;
 use super::reload::{self, Limit};
 use super::tick;
@@ -45,7 +45,7 @@ impl Awaited {
     /// # Errors
     /// A text for the user, if the supervise there cannot be waited for.
     pub fn of_here(watching: &Watching, fifo: File, wanted: Wanted) -> Result<Awaited, Text> {
-        Ok(Awaited { watched: watching.watch(fifo)?, wanted, reload: None })
+        Ok(Awaited { watched: watching.watch(fifo, Suites::Ours)?, wanted, reload: None })
     }
 
     /// Prepares for these letters, which are sent next: if they ask for a reload, and it is waited for until the service is ready, its end is waited for too.

@@ -3,7 +3,7 @@
 
 use testkit::Scratch;
 
-const PROGRAMS: [&str; 21] = [
+const PROGRAMS: [&str; 22] = [
     "chpst",
     "envdir",
     "envuidgid",
@@ -16,6 +16,7 @@ const PROGRAMS: [&str; 21] = [
     "setuidgid",
     "softlimit",
     "supervise",
+    "sv",
     "svc",
     "svok",
     "svscan",

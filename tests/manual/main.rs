@@ -27,6 +27,7 @@ const NEEDS_WORDS: &[&str] = &[
     "setuidgid",
     "softlimit",
     "supervise",
+    "sv",
     "svok",
     "svup",
     "uphold-boot",
@@ -48,7 +49,7 @@ const NEEDS_WORDS: &[&str] = &[
 ];
 
 /// Programs that have the names of runit's. Who installs the others does not install these with them.
-const RUNITS: &[&str] = &["chpst"];
+const RUNITS: &[&str] = &["chpst", "sv"];
 
 /// Pages of what is a word of a program and no program of its own.
 const COMMANDS: &[(&str, [&str; 2])] = &[

@@ -193,7 +193,9 @@ impl Stand {
     /// Runs a client of the peer, whoever supervises, with these words.
     #[track_caller]
     pub fn client(&self, program: &str, words: &[&str]) -> Finished {
-        finish(self.command(Path::new(program)).args(words))
+        // Not one of ours that has the same name, and may be first on the PATH that it gets.
+        let program = needs_program(program).expect("its supervisor is there");
+        finish(self.command(&program).args(words))
     }
 
     /// Runs a client of ours.

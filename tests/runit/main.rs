@@ -4,3 +4,5 @@
 mod chpst;
 mod chpst_random;
 mod differences;
+mod stand;
+mod sv;

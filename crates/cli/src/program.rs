@@ -60,6 +60,11 @@ impl Call {
         Path::new(name).file_name().unwrap_or(name)
     }
 
+    /// `argv[0]`: the path of the file, where it was executed by its path.
+    pub fn path(&self) -> &Path {
+        Path::new(self.argv[0])
+    }
+
     /// The words after the name.
     pub fn words(&self) -> &[Word] {
         &self.argv[1..]
