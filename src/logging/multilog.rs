@@ -5,14 +5,13 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::thread;
 
 use anyhow::Context;
 use cli::{Text, Voice, WrongWord, text};
-use multilog::{Engine, Level, OpenError, Outputs, Script, Stamp};
-use sys::input::Input;
-use sys::process::Signal;
-use sys::{clock, fd, poll};
+use multilog::{Actions, Engine, Level, Outputs, Patience, Script, Stamp};
+use sys::{fd, poll};
+
+use super::reader::{self, Destination};
 
 const MULTILOG: cli::Program = cli::Program {
     name: "multilog",
@@ -50,14 +49,6 @@ const MULTILOG: cli::Program = cli::Program {
 
 const VOICE: Voice = MULTILOG.voice();
 
-/// How many bytes are read at once: the capacity of a pipe.
-const BLOCK: usize = 65_536;
-/// The least number of bytes to read at once when a file is nearly full.
-const LEAST: usize = 4_096;
-/// After a read of fewer bytes than this, multilog yields the processor. If the writer runs then, the pipe has more the
-/// next time, and the writer need not wake a reader for each line.
-const SHORT: usize = 4_096;
-
 /// Logs until the end of input or a TERM.
 pub fn main(call: cli::Call) -> i32 {
     MULTILOG.run(&call, run)
@@ -68,34 +59,22 @@ fn run(call: &cli::Call) -> anyhow::Result<u8> {
     if let Some(wrong) = &script.wrong {
         return Err(WrongWord(text!("wrong action ", wrong.word.as_slice(), ": ", wrong.why)).into());
     }
-    prepare();
-    let mut outputs = Outputs::open(&script, report).or_else(unable)?;
+    fd::set_umask(0o022);
+    reader::prepare(pause);
+    let mut outputs = Outputs::open(&script, report).map_err(reader::unable)?;
     let mut engine = Engine::new(&script);
     let input = outputs.patience().input();
     if let Ok(input) = &input {
-        copy(&mut engine, &mut outputs, input);
+        // An error counts as the end.
+        let _ = reader::copy(&mut engine, &mut outputs, input, |engine, block, label, outputs| match script.stamp {
+            Some(Stamp::Utc) => engine.feed(block, &label.utc(), outputs),
+            Some(Stamp::Label) | None => engine.feed(block, &label.text(), outputs),
+        });
         engine.end(&mut outputs);
     }
     let well = outputs.close();
     input.context(Text(b"unable to read stdin".to_vec()))?;
     Ok(if well { 0 } else { cli::TEMPORARY })
-}
-
-fn prepare() {
-    fd::set_umask(0o022);
-    // If stderr is closed, a log file must not get its number: `e` would write there. Without /dev/null there is no
-    // remedy.
-    let _ = fd::fill_standard();
-    // If the parent ignored SIGCHLD, every processor would seem to fail. This call cannot fail for that signal.
-    let _ = sys::signals::set_default(Signal::SIGCHLD);
-    // Lines that are not written yet must not be lost because nobody reads stderr, or because of a limit on file sizes.
-    sys::signals::survive_writes();
-    // Nor because the reader of stderr does not read.
-    cli::write_errors_with(fd::write_stderr_at_once);
-    sys::arena::without_memory(pause);
-    // Without multilog, the service that writes to it would block. If lowering the score is not permitted, nothing
-    // changes.
-    let _ = sys::oom::lower();
 }
 
 /// Warns and pauses when there is no memory, without allocating any. A signal ends the pause; it is obeyed when there is memory again.
@@ -109,88 +88,32 @@ fn pause(refused: u32) {
     }
 }
 
-fn unable(error: OpenError) -> anyhow::Result<Outputs> {
-    match error {
-        OpenError::Failed(text, reason) => Err(reason).context(Text(text)),
-        OpenError::Ended => Err(cli::Exit(cli::TEMPORARY).into()),
-    }
-}
-
 fn report(level: Level, text: &[u8], reason: Option<&io::Error>) {
-    let text = Text(text.to_vec());
-    match (level, reason) {
-        (Level::Fatal, Some(reason)) => VOICE.fatal(&text, reason),
-        (Level::Fatal, None) => VOICE.say(&[&"fatal: ", &text.0.as_slice()]),
-        (Level::Warning, Some(reason)) => VOICE.warning(&text, reason),
-        (Level::Warning, None) => VOICE.warn(&text),
-    }
+    reader::report(VOICE, level, text, reason);
 }
 
-/// Copies the input to the logs until its end: the loop that reads, decides and writes.
-fn copy(engine: &mut Engine, outputs: &mut Outputs, input: &Input) {
-    let mut block = Vec::with_capacity(BLOCK);
-    while read(engine, outputs, input, &mut block) {
-        // The clock is read once for all lines of one read.
-        let (seconds, nanos) = clock::wall();
-        let label = tai::Label::from_unix(seconds, nanos);
-        match engine.stamp() {
-            Some(Stamp::Utc) => engine.feed(&block, &label.utc(), outputs),
-            Some(Stamp::Label) | None => engine.feed(&block, &label.text(), outputs),
-        }
-        outputs.flush();
-        if block.len() < SHORT {
-            thread::yield_now();
+impl Destination for Outputs {
+    type Rules = Actions;
+
+    fn patience(&mut self) -> &mut Patience {
+        self.patience()
+    }
+
+    fn obey(&mut self, _: &mut Engine) {
+        if self.patience().rotation_wanted() {
+            self.rotate();
         }
     }
-}
 
-/// Reads a block. Returns `false` at the end of input, and at a line end after TERM. An error counts as the end.
-fn read(engine: &Engine, outputs: &mut Outputs, input: &Input, block: &mut Vec<u8>) -> bool {
-    loop {
-        if outputs.patience().rotation_wanted() {
-            outputs.rotate();
-        }
-        let ending = outputs.patience().ending();
-        if ending && engine.at_line_start() {
-            return false;
-        }
-        // Only where a file grows older is there something to wait for beside input and signals, for which the read below waits alone.
-        if let left @ Some(_) = outputs.expire()
-            && !wait(outputs, left)
-        {
-            continue;
-        }
-        // After TERM, do not read beyond the end of the line: the rest is for the next reader.
-        let limit = if ending { 1 } else { at_once(outputs.room(), engine.stamp().is_some()) };
-        match input.read_onto(block, limit) {
-            Ok(Some(count)) => return count > 0,
-            Ok(None) => outputs.patience().hear(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let left = outputs.expire();
-                wait(outputs, left);
-            }
-            Err(_) => return false,
-        }
+    fn expire(&mut self) -> Option<u64> {
+        self.expire()
     }
-}
 
-/// How many bytes to read: no more than fit into the current file. Finishing a file takes long, and if multilog is killed then,
-/// it loses what it has read.
-fn at_once(room: u64, stamps: bool) -> usize {
-    // With stamps there is more to write than to read, though less than twice as much: most lines are longer than a
-    // stamp.
-    let room = if stamps { room / 2 } else { room };
-    usize::try_from(room).unwrap_or(BLOCK).clamp(LEAST, BLOCK)
-}
-
-/// Waits for a signal, for input, or until a time in nanoseconds is over. Returns whether there may be input, and no signal.
-fn wait(outputs: &mut Outputs, limit: Option<u64>) -> bool {
-    let patience = outputs.patience();
-    match poll::readable([patience.fd(), fd::stdin()], patience.timeout(limit)) {
-        Ok([true, _]) => patience.hear(),
-        Ok([false, _]) if patience.came() => patience.hear(),
-        Ok([false, input]) => return input,
-        Err(_) => poll::rest(),
+    fn room(&self) -> u64 {
+        self.room()
     }
-    false
+
+    fn flush(&mut self) {
+        self.flush();
+    }
 }

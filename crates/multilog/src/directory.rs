@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -13,6 +13,7 @@ use sys::names::Names;
 use tai::Label;
 
 use crate::OpenError;
+use crate::finished::{Finished, length};
 use crate::patience::{GivenUp, Patience};
 
 /// Mode of a file that is being written, or that was being written when its multilog died.
@@ -71,7 +72,7 @@ impl Directory {
             sys::fd::open_read(name).and_then(|handle| sys::fd::change_directory(handle.as_fd()).map(|()| handle));
         let handle = handle.map_err(OpenError::on(|| text(b"unable to open directory ")))?;
         let lock = lock().map_err(OpenError::on(|| text(b"unable to lock directory ")))?;
-        let (names, finished) = (Names::new(), Finished::new(total.is_some()));
+        let (names, finished) = (Names::new(), Finished::new(total.is_some(), |name| name.len() >= Label::TEXT));
         Ok(Directory { path: path.to_vec(), kept, total, handle, names, finished, _lock: lock })
     }
 
@@ -174,90 +175,6 @@ fn text_about(path: &[u8], before: &str, after: &str) -> Vec<u8> {
     [before.as_bytes(), path, after.as_bytes()].concat()
 }
 
-/// The finished files that the last look at the directory has found: all files with such a name, whoever made them, but no directories. Memory is
-/// allocated only when this is made.
-struct Finished {
-    count: usize,
-    /// How many bytes they have together; 0 if nobody wants to know.
-    bytes: u64,
-    /// Whether anybody wants to know: that takes a system call for each file.
-    measured: bool,
-    /// The newest label.
-    newest: Option<Label>,
-    /// The first names in the order of names, at most [`OLDEST`](Finished::OLDEST), stored in no order. There is room
-    /// for them however many files there are.
-    names: Vec<FileName>,
-    /// The indices of these names, in the order of names.
-    order: Vec<u8>,
-}
-
-/// The length of a name, and the name; no file system has longer ones.
-type FileName = (u8, [u8; 255]);
-
-impl Finished {
-    const OLDEST: usize = 64;
-
-    fn new(measured: bool) -> Finished {
-        let (names, order) = (Vec::with_capacity(Finished::OLDEST), Vec::with_capacity(Finished::OLDEST));
-        Finished { count: 0, bytes: 0, measured, newest: None, names, order }
-    }
-
-    /// Reads `directory`, which is the current one, again from the beginning.
-    fn look(&mut self, names: &mut Names, directory: BorrowedFd<'_>) -> io::Result<()> {
-        (self.count, self.bytes, self.newest) = (0, 0, None);
-        self.names.clear();
-        self.order.clear();
-        let mut measured = Ok(());
-        names.each(directory, |name| {
-            let bytes = name.bytes();
-            if bytes.first() == Some(&b'@') && bytes.len() >= Label::TEXT && !name.is_directory() {
-                let length = if self.measured { length(OsStr::from_bytes(bytes)) } else { Ok(0) };
-                match length {
-                    Ok(length) => self.add(bytes, length),
-                    Err(error) => measured = Err(error),
-                }
-            }
-        })?;
-        measured
-    }
-
-    /// The first names, in the order of names.
-    fn oldest(&self) -> impl Iterator<Item = &[u8]> {
-        self.order.iter().map(|&place| self.name(place))
-    }
-
-    fn name(&self, place: u8) -> &[u8] {
-        let (length, bytes) = &self.names[usize::from(place)];
-        &bytes[..usize::from(*length)]
-    }
-
-    fn add(&mut self, name: &[u8], length: u64) {
-        /// TAI64 reserves labels from this number of seconds on: they are not times.
-        const RESERVED: u64 = 1 << 63;
-        let label = name.get(1..Label::TEXT).and_then(Label::from_digits);
-        self.count += 1;
-        self.bytes = self.bytes.saturating_add(length);
-        self.newest = self.newest.max(label.filter(|label| label.seconds < RESERVED));
-        // Most files are younger than all remembered ones, which takes one comparison.
-        let full = self.order.len() == Finished::OLDEST;
-        if full && self.order.last().is_some_and(|&last| name >= self.name(last)) {
-            return;
-        }
-        let place = self.order.partition_point(|&place| self.name(place) < name);
-        let mut own: FileName = (name.len() as u8, [0; 255]);
-        if let Some(bytes) = own.1.get_mut(..name.len()) {
-            bytes.copy_from_slice(name);
-        }
-        let free = if full { self.order.pop() } else { None };
-        let slot = free.unwrap_or(self.names.len() as u8);
-        match self.names.get_mut(usize::from(slot)) {
-            Some(last) => *last = own,
-            None => self.names.push(own),
-        }
-        self.order.insert(place, slot);
-    }
-}
-
 fn lock() -> io::Result<File> {
     let file = sys::fd::open_append(Path::new("lock"))?;
     sys::fd::try_lock(&file)?;
@@ -269,14 +186,6 @@ pub(crate) fn stat(name: &str) -> io::Result<Option<fs::Metadata>> {
     match fs::metadata(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         done => done.map(Some),
-    }
-}
-
-/// The length of a file in bytes, or of a link; 0 if it does not exist.
-fn length(name: &OsStr) -> io::Result<u64> {
-    match fs::symlink_metadata(name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        found => found.map(|found| found.len()),
     }
 }
 
@@ -295,6 +204,7 @@ pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::MULTILOG;
 
     fn no_trouble(_: crate::Level, text: &[u8], reason: Option<&io::Error>) {
         panic!("{}: {reason:?}", String::from_utf8_lossy(text));
@@ -305,7 +215,7 @@ mod tests {
     fn a_stamp_that_is_taken_is_advanced() {
         let scratch = tempfile::tempdir().expect("a directory");
         let mut directory = Directory::open(scratch.path().as_os_str().as_bytes(), 10, None).expect("opens");
-        let mut patience = Patience::new(no_trouble).expect("a pipe");
+        let mut patience = Patience::new(&MULTILOG, no_trouble).expect("a pipe");
         let label = Label::from_unix(1_000_000_000, 999_999_500);
         for content in ["first", "second", "third"] {
             fs::write("file", content).expect("writes");
@@ -318,19 +228,5 @@ mod tests {
         let contents: Vec<_> = names.iter().map(|name| fs::read_to_string(name).expect("reads")).collect();
         assert_eq!(contents, ["first", "second", "third"]);
         assert_eq!(names[1], "@400000003b9aca0b000001f4.s");
-    }
-
-    #[test]
-    fn the_oldest_are_remembered_whatever_the_order() {
-        let name = |number: usize| format!("@{number:024x}.s").into_bytes();
-        for step in [1, 7, 999] {
-            let mut finished = Finished::new(true);
-            let capacity = finished.names.capacity();
-            (0..1_000).for_each(|at| finished.add(&name(at * step % 1_000), 3));
-            let expected: Vec<_> = (0..Finished::OLDEST).map(name).collect();
-            let found: Vec<_> = finished.oldest().map(<[u8]>::to_vec).collect();
-            assert_eq!(found, expected);
-            assert!(finished.count == 1_000 && finished.bytes == 3_000 && finished.names.capacity() == capacity);
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! The line engine: it takes bytes, and decides for each line where it goes.
+//! The line engine: it takes bytes, and lets rules decide for each line where it goes.
 //!
-//! A line is decided on when it is complete, when 1000 bytes of it (including the stamp) are there, or when the input
-//! ends; patterns, stderr and status files see only these 1000 bytes. The rest of a longer line goes to the logs as it
+//! A line is decided on when it is complete, when as many bytes of it are there as the rules look at, or when the input
+//! ends. The rest of a longer line goes to the logs as it
 //! comes. It makes no difference how the input is cut into blocks, and no line costs an allocation.
 
 use std::ops::Range;
@@ -9,16 +9,15 @@ use std::ops::Range;
 use memchr::{memchr, memchr_iter};
 use tai::Stamper;
 
-use crate::script::{Action, Script, Stamp};
+use crate::rules::{Actions, Rules};
+use crate::script::Script;
 
-/// How many bytes of a line are looked at.
-pub const HEAD: usize = 1_000;
-/// How many bytes of a line `e` shows.
-const SHOWN: usize = 200;
 /// How many bytes of stamped lines are collected before they are passed on.
 const STAMPED: usize = 65_536;
 /// How many bytes of input are stamped at once: an empty line becomes up to 29 times as long.
 const PIECE: usize = 1_024;
+/// The room for the beginning of a line that is allocated at the start, at most.
+const ROOM: usize = 65_536;
 
 /// The receiver of lines.
 pub trait Sink {
@@ -28,25 +27,39 @@ pub trait Sink {
     fn status(&mut self, number: usize, head: &[u8]);
     /// Takes bytes for the log with this number.
     fn log(&mut self, number: usize, bytes: &[u8]);
+    /// Takes a line, which these pieces make together, to be sent to the address of the log with this number. Rules without addresses never call this.
+    fn send(&mut self, _number: usize, _pieces: &[&[u8]]) {}
 }
 
 /// The engine, with its state between two blocks.
 #[derive(Clone, Debug)]
-pub struct Engine {
-    /// Puts stamps in front of the lines, if the script asks for that.
+pub struct Engine<R = Actions> {
+    /// Puts stamps in front of the lines, if that is wanted.
     stamped: Option<Stamped>,
-    lines: Lines,
+    lines: Lines<R>,
 }
 
 impl Engine {
     /// Makes an engine for `script`.
     pub fn new(script: &Script) -> Engine {
-        Engine { stamped: script.stamp.map(Stamped::new), lines: Lines::new(script) }
+        Engine::with(Actions::of(script), script.stamp.map(|stamp| stamp.length()))
+    }
+}
+
+impl<R: Rules> Engine<R> {
+    /// Makes an engine for any rules. `stamp` is the length of the stamp that each line gets, without the space behind it.
+    pub fn with(rules: R, stamp: Option<usize>) -> Engine<R> {
+        Engine { stamped: stamp.map(Stamped::new), lines: Lines::new(rules) }
     }
 
-    /// Returns the stamp that each line gets.
-    pub fn stamp(&self) -> Option<Stamp> {
-        self.stamped.as_ref().map(|stamped| stamped.stamp)
+    /// Lets other rules, for as many logs, decide on all lines that are not decided on yet.
+    pub fn set_rules(&mut self, rules: R) {
+        self.lines.rules = rules;
+    }
+
+    /// Returns whether each line gets a stamp.
+    pub fn stamps(&self) -> bool {
+        self.stamped.is_some()
     }
 
     /// Takes `block`. `stamp` is the text of the time of the lines that begin in it.
@@ -67,22 +80,21 @@ impl Engine {
 
     /// Returns whether every line that has begun is complete.
     pub fn at_line_start(&self) -> bool {
-        self.lines.len == 0 && !self.lines.in_tail
+        self.lines.head.is_empty() && !self.lines.in_tail
     }
 }
 
 /// Puts a stamp and a space in front of each line, and passes the result on to the lines.
 #[derive(Clone, Debug)]
 struct Stamped {
-    stamp: Stamp,
     stamper: Stamper,
     text: Vec<u8>,
 }
 
 impl Stamped {
-    fn new(stamp: Stamp) -> Stamped {
-        let text = Vec::with_capacity(STAMPED + PIECE * (1 + stamp.length() + 1));
-        Stamped { stamp, stamper: Stamper::default(), text }
+    fn new(stamp: usize) -> Stamped {
+        let text = Vec::with_capacity(STAMPED + PIECE * (1 + stamp + 1));
+        Stamped { stamper: Stamper::default(), text }
     }
 
     fn feed<const N: usize>(&mut self, block: &[u8], stamp: &[u8; N], mut take: impl FnMut(&[u8])) {
@@ -98,13 +110,12 @@ impl Stamped {
     }
 }
 
-/// The state of the lines, and the actions that are done with them.
+/// The state of the lines, and the rules that decide on them.
 #[derive(Clone, Debug)]
-struct Lines {
-    actions: Vec<Action>,
-    /// The beginning of a line that is not decided on yet, with room for a newline.
-    head: [u8; HEAD + 1],
-    len: usize,
+struct Lines<R> {
+    rules: R,
+    /// The beginning of a line that is not decided on yet.
+    head: Vec<u8>,
     /// Whether the line was decided on but is not complete.
     in_tail: bool,
     /// The logs to which the last line that was decided on goes.
@@ -113,19 +124,18 @@ struct Lines {
     runs: Vec<Range<usize>>,
 }
 
-impl Lines {
-    fn new(script: &Script) -> Lines {
-        let actions = script.actions.clone();
-        let chosen = Vec::with_capacity(actions.len());
-        let runs = vec![0..0; script.logs.len()];
-        Lines { actions, head: [b'\n'; HEAD + 1], len: 0, in_tail: false, chosen, runs }
+impl<R: Rules> Lines<R> {
+    fn new(rules: R) -> Lines<R> {
+        let head = Vec::with_capacity(rules.head().saturating_add(1).min(ROOM));
+        let (chosen, runs) = (Vec::with_capacity(rules.logs()), vec![0..0; rules.logs()]);
+        Lines { rules, head, in_tail: false, chosen, runs }
     }
 
     fn feed(&mut self, mut block: &[u8], sink: &mut impl Sink) {
         while !block.is_empty() {
             block = if self.in_tail {
                 self.take_tail(block, sink)
-            } else if self.len > 0 {
+            } else if !self.head.is_empty() {
                 self.take_head(block, sink)
             } else {
                 self.take_lines(block, sink);
@@ -136,20 +146,21 @@ impl Lines {
 
     /// Takes lines from a line start on. They are not copied, except for the last one if its end is missing.
     fn take_lines(&mut self, block: &[u8], sink: &mut impl Sink) {
+        let most = self.rules.head();
         let mut start = 0;
         for end in memchr_iter(b'\n', block) {
             let line = block.get(start..end).unwrap_or_default();
-            decide(&self.actions, line.get(..HEAD).unwrap_or(line), &mut self.chosen, sink);
+            self.rules.decide(line.get(..most).unwrap_or(line), &mut self.chosen, sink);
             self.extend_runs(start..end + 1, block, sink);
             start = end + 1;
         }
         let rest = block.get(start..).unwrap_or_default();
-        if let Some(head) = rest.get(..HEAD) {
-            decide(&self.actions, head, &mut self.chosen, sink);
+        if let Some(head) = rest.get(..most) {
+            self.rules.decide(head, &mut self.chosen, sink);
             self.extend_runs(start..block.len(), block, sink);
             self.in_tail = true;
         } else {
-            self.append(rest);
+            self.head.extend_from_slice(rest);
         }
         self.send_runs(block, sink);
     }
@@ -157,17 +168,18 @@ impl Lines {
     /// Continues a line that began in an earlier block, up to its end or until the head is full. Returns the rest of
     /// the block.
     fn take_head<'a>(&mut self, block: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
-        let room = HEAD.saturating_sub(self.len);
+        let most = self.rules.head();
+        let room = most.saturating_sub(self.head.len());
         let window = block.get(..=room).unwrap_or(block);
         if let Some(end) = memchr(b'\n', window) {
             let (line, rest) = block.split_at(end);
-            self.append(line);
+            self.head.extend_from_slice(line);
             self.finish_head(true, sink);
             return rest.get(1..).unwrap_or_default();
         }
         let (part, rest) = block.split_at(room.min(block.len()));
-        self.append(part);
-        if self.len == HEAD {
+        self.head.extend_from_slice(part);
+        if self.head.len() >= most {
             self.finish_head(false, sink);
         }
         rest
@@ -175,41 +187,37 @@ impl Lines {
 
     /// Decides on the line in the head. If it is not `complete`, its tail follows.
     fn finish_head(&mut self, complete: bool, sink: &mut impl Sink) {
-        decide(&self.actions, self.head.get(..self.len).unwrap_or_default(), &mut self.chosen, sink);
+        self.rules.decide(&self.head, &mut self.chosen, sink);
         if complete {
-            self.append(b"\n");
+            self.head.push(b'\n');
         }
-        self.put(self.head.get(..self.len).unwrap_or_default(), sink);
-        self.len = 0;
+        for &number in &self.chosen {
+            match self.rules.prefix(number) {
+                Some(prefix) => prefix.put(number, &self.head, sink),
+                None => sink.log(number, &self.head),
+            }
+        }
+        self.head.clear();
         self.in_tail = !complete;
     }
 
     fn take_tail<'a>(&mut self, block: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
         let end = memchr(b'\n', block);
         let (tail, rest) = block.split_at(end.map_or(block.len(), |at| at + 1));
-        self.put(tail, sink);
+        for &number in &self.chosen {
+            sink.log(number, tail);
+        }
         self.in_tail = end.is_none();
         rest
-    }
-
-    /// Adds as much to the head as there is room for.
-    fn append(&mut self, bytes: &[u8]) {
-        if let Some(room) = self.head.get_mut(self.len..self.len + bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.len += bytes.len();
-        }
-    }
-
-    /// Sends `bytes` to the chosen logs.
-    fn put(&self, bytes: &[u8], sink: &mut impl Sink) {
-        for &number in &self.chosen {
-            sink.log(number, bytes);
-        }
     }
 
     /// Adds a line to the runs of the chosen logs. A run that the line does not continue is sent first.
     fn extend_runs(&mut self, line: Range<usize>, block: &[u8], sink: &mut impl Sink) {
         for &number in &self.chosen {
+            if let Some(prefix) = self.rules.prefix(number) {
+                prefix.put(number, block.get(line.clone()).unwrap_or_default(), sink);
+                continue;
+            }
             let Some(run) = self.runs.get_mut(number) else {
                 continue;
             };
@@ -235,42 +243,14 @@ fn send(number: usize, run: &Range<usize>, block: &[u8], sink: &mut impl Sink) {
     }
 }
 
-/// Runs the actions on the head of a line, and leaves in `chosen` the logs it goes to.
-fn decide(actions: &[Action], head: &[u8], chosen: &mut Vec<usize>, sink: &mut impl Sink) {
-    chosen.clear();
-    let mut selected = true;
-    for action in actions {
-        match action {
-            Action::Select(pattern) => selected = selected || pattern.matches(head),
-            Action::Deselect(pattern) => selected = selected && !pattern.matches(head),
-            Action::Stderr if selected => show(head, sink),
-            Action::Status(number) if selected => sink.status(*number, head),
-            Action::Log(number) if selected => chosen.push(*number),
-            Action::Stderr | Action::Status(_) | Action::Log(_) => {}
-        }
-    }
-}
-
-/// Sends a line to stderr, cut off if it is long.
-fn show(head: &[u8], sink: &mut impl Sink) {
-    match head.split_at_checked(SHOWN) {
-        Some((front, rest)) if !rest.is_empty() => {
-            sink.stderr(front);
-            sink.stderr(b"...\n");
-        }
-        Some(_) | None => {
-            sink.stderr(head);
-            sink.stderr(b"\n");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rules::{HEAD, SHOWN};
+    use crate::script::{Action, Stamp};
     use tai::Label;
 
     /// What came out, sink by sink.

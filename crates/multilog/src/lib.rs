@@ -7,19 +7,24 @@
 #![forbid(unsafe_code)]
 
 mod age;
+mod alerts;
 mod directory;
 mod engine;
+mod finished;
 mod log;
 mod outputs;
 mod patience;
 mod pattern;
+mod processor;
 mod recovery;
 mod rotation;
+mod rules;
 mod script;
 mod status;
 
-pub use engine::{Engine, HEAD, Sink};
+pub use engine::{Engine, Sink};
 pub use outputs::{OpenError, Outputs};
 pub use patience::{Level, Patience, Report};
 pub use pattern::Pattern;
+pub use rules::{Actions, HEAD, Prefix, Rules};
 pub use script::{Action, Plan, Script, Stamp, WrongAction};

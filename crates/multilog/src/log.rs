@@ -1,23 +1,53 @@
 //! A log: it writes to the `current` of a directory, finishes that when it is full, and handles failures.
 //!
-//! A file never becomes longer than the size limit. It is finished at the first line end in its last 2000 bytes; a line
+//! A file never becomes longer than the size limit. It is finished at the first line end in its last bytes, the margin; a line
 //! that does not fit goes on in the next file. One that has become too old is finished at its next line end.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
 
 use memchr::memchr;
 
 use crate::age::Age;
 use crate::patience::{GivenUp, Level, Line, Patience};
-use crate::rotation::Current;
-use crate::{OpenError, Plan};
 
 /// How many bytes are collected before they are written: the capacity of a pipe.
 const BUFFER: usize = 65_536;
 /// A piece of at least this many bytes is written directly, without being copied to the buffer.
 const LARGE: usize = 16_384;
-/// A line end in this many last bytes finishes a file.
-const MARGIN: u64 = 2_000;
+
+/// The file `current` of a log directory, as a program of the family keeps it.
+pub(crate) trait Current {
+    /// The open file.
+    fn file(&self) -> &File;
+    /// The length of the file in bytes.
+    fn written(&self) -> u64;
+    /// Notes that so many bytes more were written.
+    fn note(&mut self, count: u64);
+    /// What is said when a write fails.
+    fn unable_to_write(&self) -> Vec<u8>;
+    /// What is said at the end of a log of which something was given up: so many bytes, or a rotation.
+    fn given_up(&self, lost: Option<u64>) -> Vec<u8>;
+    /// Finishes `current` and begins a new one. If that is given up, the file that is `current` by then can still be written to.
+    fn rotate(&mut self, patience: &mut Patience) -> Result<(), GivenUp>;
+    /// Writes the file to disk and marks it as complete.
+    fn complete(&mut self, patience: &mut Patience) -> Result<(), GivenUp>;
+    /// Makes room on a full disk. Returns whether there may be some.
+    fn make_room(&self) -> bool {
+        false
+    }
+}
+
+/// When a file is finished.
+pub(crate) struct Limits {
+    /// How many bytes it has at most.
+    pub size: u64,
+    /// A line end in this many last bytes finishes it. If it never has as many, no line end does.
+    pub margin: u64,
+    /// How old it may become.
+    pub age: Age,
+}
 
 /// Whether a log still works after a TERM during a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +61,10 @@ enum Health {
 }
 
 /// An open log.
-pub(crate) struct Log {
-    current: Current,
+pub(crate) struct Log<C> {
+    current: C,
     size: u64,
+    margin: u64,
     age: Age,
     /// Whether a line has begun that is not complete in the file.
     in_line: bool,
@@ -41,16 +72,11 @@ pub(crate) struct Log {
     health: Health,
 }
 
-impl Log {
-    /// Opens the directory and its `current`. The directory is the current directory afterwards.
-    pub fn open(plan: &Plan, patience: &mut Patience) -> Result<Log, OpenError> {
-        let current = Current::open(plan, patience)?;
-        let mut age = Age::new(plan.age);
-        if current.written > 0 {
-            age.resume(&current.file);
-        }
-        let buffer = Vec::with_capacity(BUFFER);
-        Ok(Log { current, size: plan.size, age, in_line: false, buffer, health: Health::Sound })
+impl<C: Current> Log<C> {
+    /// Makes the log of an open `current`.
+    pub fn new(current: C, limits: Limits) -> Log<C> {
+        let Limits { size, margin, age } = limits;
+        Log { current, size, margin, age, in_line: false, buffer: Vec::with_capacity(BUFFER), health: Health::Sound }
     }
 
     /// Returns whether the buffer has room for this many bytes.
@@ -61,7 +87,7 @@ impl Log {
     /// How many bytes the log can take before a line end finishes its file.
     pub fn room(&self) -> u64 {
         match self.health {
-            Health::Sound => self.closing().saturating_sub(self.current.written + self.buffer.len() as u64),
+            Health::Sound => self.closing().saturating_sub(self.current.written() + self.buffer.len() as u64),
             Health::Unrotated | Health::Lost(_) => u64::MAX,
         }
     }
@@ -86,7 +112,7 @@ impl Log {
 
     /// The length from which on a line end finishes the file.
     fn closing(&self) -> u64 {
-        if self.age.is_over() { 0 } else { self.size.saturating_sub(MARGIN) }
+        if self.age.is_over() { 0 } else { self.size.checked_sub(self.margin).unwrap_or(u64::MAX) }
     }
 
     /// When the file is too old, by the monotonic clock, if nothing is written before.
@@ -105,25 +131,24 @@ impl Log {
     /// Begins a new file, unless the current one is empty.
     pub fn rotate_if_any(&mut self, patience: &mut Patience) {
         self.flush(patience);
-        if self.current.written > 0 {
+        if self.current.written() > 0 {
             self.try_rotate(patience);
         }
     }
 
-    /// Writes the rest and marks the file as complete. Returns whether everything succeeded.
-    pub fn close(mut self, patience: &mut Patience) -> bool {
+    /// Writes the rest and marks the file as complete. Returns what is left of it, and whether everything succeeded.
+    pub fn close(mut self, patience: &mut Patience) -> (C, bool) {
         self.flush(patience);
         if self.health == Health::Sound && self.current.complete(patience).is_err() {
             self.health = Health::Unrotated;
         }
-        let what = match self.health {
-            Health::Sound => return true,
-            Health::Unrotated => "unable to finish ".to_owned(),
-            Health::Lost(bytes) => format!("unable to write {bytes} bytes to "),
+        let lost = match self.health {
+            Health::Sound => return (self.current, true),
+            Health::Unrotated => None,
+            Health::Lost(bytes) => Some(bytes),
         };
-        let text = self.current.directory.text(&what, ", ending");
-        patience.say(&Line { level: Level::Warning, text, reason: None });
-        false
+        patience.say(&Line { level: Level::Warning, text: self.current.given_up(lost), reason: None });
+        (self.current, false)
     }
 
     fn write(&mut self, mut bytes: &[u8], patience: &mut Patience) {
@@ -142,29 +167,32 @@ impl Log {
 
     /// Writes as many bytes as belong into the present file, and returns their number.
     fn write_some(&mut self, bytes: &[u8], patience: &mut Patience) -> Result<usize, GivenUp> {
-        if self.current.written >= self.size {
+        if self.current.written() >= self.size {
             self.try_rotate(patience);
         }
         let part = match self.health {
             Health::Sound => {
-                let fits = fitting(bytes, self.current.written, self.size, self.closing());
+                let fits = fitting(bytes, self.current.written(), self.size, self.closing());
                 bytes.get(..fits).unwrap_or(bytes)
             }
             Health::Unrotated | Health::Lost(_) => bytes,
         };
         let count = patience.insist(
-            || self.current.directory.text("unable to write to ", "/current, pausing"),
-            || match sys::fd::write(self.current.file.as_fd(), part)? {
-                0 => Err(std::io::ErrorKind::WriteZero.into()),
-                count => Ok(count),
+            || self.current.unable_to_write(),
+            || loop {
+                match sys::fd::write(self.current.file().as_fd(), part) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Err(error) if error.kind() == io::ErrorKind::StorageFull && self.current.make_room() => {}
+                    done => return done,
+                }
             },
         )?;
-        if self.current.written == 0 {
+        if self.current.written() == 0 {
             self.age.begin();
         }
-        self.current.written = self.current.written.saturating_add(count as u64);
+        self.current.note(count as u64);
         self.in_line = part.get(count - 1) != Some(&b'\n');
-        if self.current.written >= self.closing() && !self.in_line {
+        if self.current.written() >= self.closing() && !self.in_line {
             self.try_rotate(patience);
         }
         Ok(count)

@@ -6,15 +6,16 @@ use std::path::Path;
 
 use sys::clock;
 
-use crate::log::Log;
-use crate::patience::{GivenUp, Patience, Report};
+use crate::age::Age;
+use crate::alerts::Alerts;
+use crate::log::{Current as _, Limits, Log};
+use crate::patience::{GivenUp, MULTILOG, Patience, Report};
+use crate::rotation::Current;
 use crate::status::StatusFile;
-use crate::{Action, Script, Sink};
+use crate::{Action, Plan, Script, Sink};
 
-/// How many bytes for stderr are collected before they are written.
-const BUFFER: usize = 65_536;
-/// How long the reader of stderr may take to make room, in nanoseconds.
-const READING: u64 = 5_000_000_000;
+/// A line end in this many last bytes finishes a file.
+const MARGIN: u64 = 2_000;
 
 /// The reason why multilog cannot begin.
 #[derive(Debug)]
@@ -40,11 +41,9 @@ impl From<GivenUp> for OpenError {
 
 /// The open status files and logs, with the bytes that are not written yet.
 pub struct Outputs {
-    stderr: Vec<u8>,
-    /// Whether stderr had no room for the last write.
-    unread: bool,
+    stderr: Alerts,
     files: Vec<StatusFile>,
-    logs: Vec<Log>,
+    logs: Vec<Log<Current>>,
     patience: Patience,
     /// Whether a status file was given up.
     given_up: bool,
@@ -58,16 +57,17 @@ impl Outputs {
     pub fn open(script: &Script, report: Report) -> Result<Outputs, OpenError> {
         let here = || b"unable to switch to current directory".to_vec();
         let start = sys::fd::open_read(Path::new(".")).map_err(OpenError::on(here))?;
-        let mut patience = Patience::new(report).map_err(OpenError::on(|| b"unable to catch signals".to_vec()))?;
+        let mut patience =
+            Patience::new(&MULTILOG, report).map_err(OpenError::on(|| b"unable to catch signals".to_vec()))?;
         let files = script.files.iter().map(|name| StatusFile::open(name)).collect::<Result<_, _>>()?;
         let mut logs = Vec::with_capacity(script.logs.len());
         for plan in &script.logs {
             let back = || b"unable to switch to starting directory".to_vec();
             sys::fd::change_directory(start.as_fd()).map_err(OpenError::on(back))?;
-            logs.push(Log::open(plan, &mut patience)?);
+            logs.push(open(plan, &mut patience)?);
         }
-        let stderr = Vec::with_capacity(if script.actions.contains(&Action::Stderr) { BUFFER } else { 0 });
-        Ok(Outputs { stderr, unread: false, files, logs, patience, given_up: false })
+        let stderr = Alerts::new(script.actions.contains(&Action::Stderr));
+        Ok(Outputs { stderr, files, logs, patience, given_up: false })
     }
 
     /// The part that receives signals and waits.
@@ -88,7 +88,7 @@ impl Outputs {
         for log in &mut self.logs {
             log.flush(&mut self.patience);
         }
-        self.flush_stderr();
+        self.stderr.flush(&mut self.patience);
     }
 
     /// Begins a new file in each log whose file is not empty.
@@ -101,7 +101,7 @@ impl Outputs {
     /// Begins a new file in each log whose file has become too old. Returns after how many nanoseconds this is to be called again, if nothing is
     /// written before; `None` while no file grows older.
     pub fn expire(&mut self) -> Option<u64> {
-        let next = |logs: &[Log]| logs.iter().filter_map(Log::due).min();
+        let next = |logs: &[Log<Current>]| logs.iter().filter_map(Log::due).min();
         let (due, now) = (next(&self.logs)?, clock::monotonic());
         if due > now {
             return Some(due - now);
@@ -116,29 +116,26 @@ impl Outputs {
     pub fn close(mut self) -> bool {
         self.flush();
         let patience = &mut self.patience;
-        self.logs.into_iter().fold(!self.given_up, |well, log| log.close(patience) && well)
+        self.logs.into_iter().fold(!self.given_up, |well, log| log.close(patience).1 && well)
     }
+}
 
-    /// Writes the lines of `e` to stderr. Errors are ignored. The reader has some time to make room; after that the lines are dropped, and so are
-    /// all others until there is room again.
-    fn flush_stderr(&mut self) {
-        for piece in self.stderr.chunks(sys::fd::PIECE) {
-            let patience = if self.unread { 0 } else { READING };
-            self.unread = !self.patience.wait_for_room(sys::fd::stderr(), patience);
-            if self.unread || sys::fd::write_all(sys::fd::stderr(), piece).is_err() {
-                break;
-            }
-        }
-        self.stderr.clear();
+/// Opens the directory of a log and its `current`. The directory is the current directory afterwards.
+fn open(plan: &Plan, patience: &mut Patience) -> Result<Log<Current>, OpenError> {
+    let current = Current::open(plan, patience)?;
+    let mut age = Age::new(plan.age);
+    if current.written() > 0 {
+        age.resume(current.file());
     }
+    Ok(Log::new(current, Limits { size: plan.size, margin: MARGIN, age }))
 }
 
 impl Sink for Outputs {
     fn stderr(&mut self, bytes: &[u8]) {
-        if self.stderr.len() + bytes.len() > BUFFER {
+        if !self.stderr.has_room(bytes.len()) {
             self.flush();
         }
-        self.stderr.extend_from_slice(bytes);
+        self.stderr.put(bytes);
     }
 
     fn status(&mut self, number: usize, head: &[u8]) {

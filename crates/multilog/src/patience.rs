@@ -11,10 +11,19 @@ use sys::process::Signal;
 use sys::signals::Signals;
 use sys::{clock, poll};
 
-/// The signals that multilog catches.
-const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGALRM];
-/// How long to wait before the next attempt, in nanoseconds.
-const PAUSE: u64 = 5_000_000_000;
+/// What differs from one program of the family to the other.
+pub(crate) struct Manner {
+    /// The signals that are caught.
+    pub signals: &'static [Signal],
+    /// How long to wait before the next attempt, in nanoseconds.
+    pub pause: u64,
+    /// The level of a message about a failed attempt.
+    pub level: Level,
+}
+
+/// multilog's manner.
+pub(crate) const MULTILOG: Manner =
+    Manner { signals: &[Signal::SIGTERM, Signal::SIGALRM], pause: 5_000_000_000, level: Level::Warning };
 
 /// The level of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +32,10 @@ pub enum Level {
     Fatal,
     /// Something failed and will be tried again.
     Warning,
+    /// Something failed and will be tried again after a pause, as svlogd says it.
+    Pausing,
+    /// What was done, for those who want to know.
+    Info,
 }
 
 /// A function that prints what failed, and the reason of the system if there is one.
@@ -42,14 +55,18 @@ pub(crate) struct Line {
 /// The failure of one attempt: the messages about it, and how long to wait before the next one.
 pub(crate) struct Trouble {
     pub lines: Vec<Line>,
-    /// How long to wait, in units of five seconds.
+    /// How long to wait, in units of the pause between two attempts.
     pub pauses: u64,
 }
 
 impl Trouble {
     /// `unable to ..., pausing: REASON`.
     pub fn new(text: Vec<u8>, reason: io::Error) -> Trouble {
-        Trouble { lines: vec![Line { level: Level::Warning, text, reason: Some(reason) }], pauses: 1 }
+        Trouble::of(Level::Warning, text, reason)
+    }
+
+    fn of(level: Level, text: Vec<u8>, reason: io::Error) -> Trouble {
+        Trouble { lines: vec![Line { level, text, reason: Some(reason) }], pauses: 1 }
     }
 
     fn same_cause(&self, other: &Trouble) -> bool {
@@ -58,20 +75,21 @@ impl Trouble {
     }
 }
 
-/// Handles failures: it prints a message, waits, and receives TERM and ALRM meanwhile.
+/// Handles failures: it prints a message, waits, and receives signals meanwhile.
 pub struct Patience {
+    manner: &'static Manner,
     signals: Signals,
     report: Report,
     ending: bool,
 }
 
 impl Patience {
-    /// Catches TERM and ALRM from now on.
+    /// Catches signals from now on.
     ///
     /// # Errors
     /// Fails when the system has no descriptors left for a pipe.
-    pub fn new(report: Report) -> io::Result<Patience> {
-        Ok(Patience { signals: Signals::catch(&SIGNALS)?, report, ending: false })
+    pub(crate) fn new(manner: &'static Manner, report: Report) -> io::Result<Patience> {
+        Ok(Patience { manner, signals: Signals::catch(manner.signals)?, report, ending: false })
     }
 
     /// Opens standard input so that no signal is missed while it is read. Call this only once.
@@ -79,7 +97,7 @@ impl Patience {
     /// # Errors
     /// Fails when the system has no descriptors left.
     pub fn input(&self) -> io::Result<Input> {
-        Input::open(&SIGNALS)
+        Input::open(self.manner.signals)
     }
 
     /// The descriptor that becomes readable when a signal comes. Call [`hear`](Patience::hear) then.
@@ -112,7 +130,12 @@ impl Patience {
 
     /// Returns whether an ALRM has come since the last call, so that every log is to begin a new file.
     pub fn rotation_wanted(&self) -> bool {
-        self.signals.arrived(Signal::SIGALRM)
+        self.arrived(Signal::SIGALRM)
+    }
+
+    /// Returns whether this signal has come since the last call.
+    pub(crate) fn arrived(&self, signal: Signal) -> bool {
+        self.signals.arrived(signal)
     }
 
     /// The function that prints failures.
@@ -132,7 +155,8 @@ impl Patience {
         text: impl Fn() -> Vec<u8>,
         mut attempt: impl FnMut() -> io::Result<T>,
     ) -> Result<T, GivenUp> {
-        self.insist_on(|| sys::fd::uninterrupted(&mut attempt).map_err(|reason| Trouble::new(text(), reason)))
+        let level = self.manner.level;
+        self.insist_on(|| sys::fd::uninterrupted(&mut attempt).map_err(|reason| Trouble::of(level, text(), reason)))
     }
 
     /// Repeats `attempt` until it succeeds, or fails once more after a TERM. Prints the messages that it fails with, each cause once.
@@ -150,7 +174,7 @@ impl Patience {
             if last {
                 return Err(GivenUp);
             }
-            last = self.pause(PAUSE.saturating_mul(trouble.pauses));
+            last = self.pause(self.manner.pause.saturating_mul(trouble.pauses));
             told = Some(trouble);
         }
     }
@@ -170,18 +194,23 @@ impl Patience {
     }
 
     /// Waits for this many nanoseconds. Returns true, and at once, when a TERM has come.
-    fn pause(&mut self, nanoseconds: u64) -> bool {
+    pub(crate) fn pause(&mut self, nanoseconds: u64) -> bool {
         let deadline = clock::monotonic().saturating_add(nanoseconds);
         while !self.ending() {
             let left = deadline.saturating_sub(clock::monotonic());
             if left == 0 {
                 return false;
             }
-            if poll::readable([self.signals.fd()], self.signals.timeout(Some(left))).is_err() {
-                poll::rest();
-            }
-            self.signals.drain();
+            self.await_signal(Some(left));
         }
         true
+    }
+
+    /// Waits for any signal, or until this many nanoseconds have passed.
+    pub(crate) fn await_signal(&self, nanoseconds: Option<u64>) {
+        if poll::readable([self.signals.fd()], self.signals.timeout(nanoseconds)).is_err() {
+            poll::rest();
+        }
+        self.signals.drain();
     }
 }

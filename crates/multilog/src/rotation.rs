@@ -2,33 +2,28 @@
 //!
 //! Whenever a crash comes, every byte that was written is in a file with a name that the recovery knows.
 
-use std::ffi::CString;
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use sys::exec::Prepared;
-use sys::process::{Change, Signal};
+use sys::process::Change;
 
 use crate::directory::{Code, Directory, SAFE, UNSAFE, set_mode};
+use crate::log;
 use crate::patience::{GivenUp, Level, Line, Patience, Trouble};
+use crate::processor::Files;
 use crate::recovery::open_current;
 use crate::{OpenError, Plan};
 
-/// The descriptor from which a processor reads the old state; it writes the new state to the next one.
-const STATE: i32 = 4;
-const NEW_STATE: i32 = 5;
-
 /// The file `current`, and the log directory that it lies in.
 pub(crate) struct Current {
-    pub(crate) directory: Directory,
+    directory: Directory,
     /// The command of the processor that finished files go through.
     processor: Option<Vec<u8>>,
-    pub(crate) file: File,
+    file: File,
     /// The length of the file in bytes.
-    pub(crate) written: u64,
+    written: u64,
 }
 
 impl Current {
@@ -38,17 +33,41 @@ impl Current {
         let (file, written) = open_current(&mut directory, patience)?;
         Ok(Current { directory, processor: plan.processor.clone(), file, written })
     }
+}
 
-    /// Writes the file to disk and marks it as complete.
-    pub(crate) fn complete(&self, patience: &mut Patience) -> Result<(), GivenUp> {
+impl log::Current for Current {
+    fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn written(&self) -> u64 {
+        self.written
+    }
+
+    fn note(&mut self, count: u64) {
+        self.written = self.written.saturating_add(count);
+    }
+
+    fn unable_to_write(&self) -> Vec<u8> {
+        self.directory.text("unable to write to ", "/current, pausing")
+    }
+
+    fn given_up(&self, lost: Option<u64>) -> Vec<u8> {
+        let what = match lost {
+            None => "unable to finish ".to_owned(),
+            Some(bytes) => format!("unable to write {bytes} bytes to "),
+        };
+        self.directory.text(&what, ", ending")
+    }
+
+    fn complete(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let text = || self.directory.text("unable to write ", "/current to disk, pausing");
         patience.insist(text, || self.file.sync_all())?;
         let text = || self.directory.text("unable to set mode of ", "/current, pausing");
         patience.insist(text, || set_mode(&self.file, SAFE))
     }
 
-    /// Finishes `current` and begins a new one. If that is given up, the file that is `current` by then can still be written to.
-    pub(crate) fn rotate(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
+    fn rotate(&mut self, patience: &mut Patience) -> Result<(), GivenUp> {
         let directory = &self.directory;
         directory.enter(patience)?;
         let text = || directory.text("unable to write ", "/current to disk, pausing");
@@ -95,17 +114,14 @@ fn sync(directory: &Directory, name: &str, patience: &mut Patience) -> Result<Fi
 
 /// Runs the processor once and waits for its end.
 fn run(directory: &Directory, command: &[u8], cannot: &dyn Fn(&io::Error)) -> Result<(), Trouble> {
-    let files = Files::open().map_err(|reason| Trouble {
+    let files = Files::open("previous", "processed").map_err(|(_, reason)| Trouble {
         lines: vec![
             fatal(unable_to_run(command), reason),
             warning(directory.text("processor failed in ", ", pausing"), None),
         ],
         pauses: 1,
     })?;
-    let argv = ["sh".as_bytes(), b"-c", command].map(|word| CString::new(word).unwrap_or_default());
-    let shell = Prepared::new(&argv, None);
-    let become_shell = || files.place().err().unwrap_or_else(|| shell.exec(c"/bin/sh"));
-    let pid = sys::process::spawn(become_shell, |error| cannot(&error));
+    let pid = files.start(command, |error| cannot(&error));
     let text = || directory.text("unable to fork for processor in ", ", pausing");
     judge(directory, sys::process::wait(pid.map_err(|reason| Trouble::new(text(), reason))?))
 }
@@ -135,34 +151,4 @@ fn fatal(text: Vec<u8>, reason: io::Error) -> Line {
 
 fn warning(text: Vec<u8>, reason: Option<io::Error>) -> Line {
     Line { level: Level::Warning, text, reason }
-}
-
-/// The files of a processor. Their descriptors are above stderr, each above the one before, so that moving one to its
-/// place never closes another.
-struct Files {
-    previous: File,
-    processed: File,
-    state: File,
-    new_state: File,
-}
-
-impl Files {
-    fn open() -> io::Result<Files> {
-        Ok(Files {
-            previous: sys::fd::open_read(Path::new("previous"))?,
-            processed: sys::fd::open_truncate(Path::new("processed"))?,
-            state: sys::fd::open_read(Path::new("state"))?,
-            new_state: sys::fd::open_truncate(Path::new("newstate"))?,
-        })
-    }
-
-    /// Moves each file to its descriptor, and sets the signals as a shell expects them. Runs in the child.
-    fn place(&self) -> io::Result<()> {
-        sys::signals::set_default(Signal::SIGTERM)?;
-        sys::signals::set_default(Signal::SIGALRM)?;
-        sys::fd::place(self.previous.as_fd(), 0)?;
-        sys::fd::place(self.processed.as_fd(), 1)?;
-        sys::fd::place(self.state.as_fd(), STATE)?;
-        sys::fd::place(self.new_state.as_fd(), NEW_STATE)
-    }
 }

@@ -7,8 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::OpenError;
 use crate::patience::{GivenUp, Patience};
-use crate::{HEAD, OpenError};
+use crate::rules::HEAD;
 
 /// The size of what is written to the file, in bytes: the line, then newlines. It is always written as a whole, so that
 /// a reader sees one line or the other.
