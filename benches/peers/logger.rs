@@ -55,6 +55,11 @@ const JOBS: [Job; 3] = [
 
 /// The rows on throughput and CPU.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    loggers(bench, report)?;
+    svlogd(bench, report)
+}
+
+fn loggers(bench: &Bench, report: &mut Report) -> Result<()> {
     let volume = if bench.quick { 100 } else { 250 } * 1_000_000;
     let text = lines();
     for job in JOBS {
@@ -73,6 +78,37 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         report.add(Row::new(format!("{what}: CPU for each MB"), "ms", Better::Less, cpu, Target::Ratio(0.40, 0.40)));
     }
     Ok(())
+}
+
+/// The rows on svlogd: runit's and ours, which read the same `config`.
+fn svlogd(bench: &Bench, report: &mut Report) -> Result<()> {
+    let volume = if bench.quick { 100 } else { 250 } * 1_000_000;
+    let text = lines();
+    for (name, stamp, patterns) in [("no stamps", None, 0), ("-ttt", Some("-ttt"), 0), ("ten patterns", None, 10)] {
+        let what = format!("svlogd, {name}");
+        let [speed, cpu] = interleave(bench, &what, bench.rounds(5), |Contender { suite, .. }| {
+            let run = |log: &Path| {
+                let there = |suite: &&Suite| suite.programs.join("svlogd").is_file();
+                let own = suite.filter(|suite| suite.is_ours() || suite.family == Family::Runit).filter(there);
+                let Some(suite) = own else { return Ok(None) };
+                configure(log, FILES, SIZE, &PATTERNS[..patterns])?;
+                Ok(Some(suite.command("svlogd", stamp.into_iter().map(Path::new).chain([log]))))
+            };
+            let Some(cost) = feed(run, |pipe| pour(pipe, &text, volume))? else { return Ok(None) };
+            let megabytes = volume as f64 / 1e6;
+            Ok(Some([megabytes / cost.wall * 1e3, cost.cpu / megabytes]))
+        });
+        report.add(Row::new(what.clone(), "MB/s", Better::More, speed, Target::Ratio(5.0, 5.0)));
+        report.add(Row::new(format!("{what}: CPU for each MB"), "ms", Better::Less, cpu, Target::Ratio(0.25, 0.25)));
+    }
+    Ok(())
+}
+
+/// Writes the `config` of a log directory of svlogd.
+fn configure(log: &Path, files: usize, size: usize, patterns: &[(char, &str)]) -> Result<()> {
+    let limits = [format!("s{size}"), format!("n{files}")];
+    let lines: Vec<String> = limits.into_iter().chain(patterns.iter().map(|(sign, text)| star(*sign, text))).collect();
+    fs::write(log.join("config"), lines.join("\n") + "\n").context("unable to write config")
 }
 
 /// The row on single writes.
@@ -183,8 +219,7 @@ fn command(suite: Option<&Suite>, job: Job, files: usize, size: usize, log: &Pat
             Some(suite.command("s6-log", script))
         }
         Family::Runit => {
-            let lines: Vec<String> = limits.into_iter().chain(patterns.map(|(sign, text)| star(*sign, text))).collect();
-            fs::write(log.join("config"), lines.join("\n") + "\n").context("unable to write config")?;
+            configure(log, files, size, if job.patterns { &PATTERNS } else { &[] })?;
             Some(suite.command("svlogd", words.iter().map(|_| "-t".to_owned()).chain([place])))
         }
         Family::Supervisord => None,

@@ -3,5 +3,6 @@
 pub mod multilog;
 mod reader;
 pub mod readproctitle;
+pub mod svlogd;
 pub mod tai64n;
 pub mod tai64nlocal;

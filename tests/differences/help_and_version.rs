@@ -3,7 +3,7 @@
 
 use testkit::Scratch;
 
-const PROGRAMS: [&str; 22] = [
+const PROGRAMS: [&str; 23] = [
     "chpst",
     "envdir",
     "envuidgid",
@@ -18,6 +18,7 @@ const PROGRAMS: [&str; 22] = [
     "supervise",
     "sv",
     "svc",
+    "svlogd",
     "svok",
     "svscan",
     "svscanboot",

@@ -1,4 +1,4 @@
-//! The differences from daemontools 0.76 that are on purpose: one file for each, which says what the original does, what
+//! The differences from daemontools 0.76, and of svlogd from runit 2.1.2, that are on purpose: one file for each, which says what the original does, what
 //! ours does, and why.
 
 mod talker;
@@ -39,6 +39,14 @@ mod supervise_wants_fifos;
 mod supervise_without_standard;
 mod svc_control_is_no_fifo;
 mod svc_svstat_long_options;
+mod svlogd_clock_set_back;
+mod svlogd_failing_processor;
+mod svlogd_last_line;
+mod svlogd_makes_directories;
+mod svlogd_memory_of_lines;
+mod svlogd_numbers;
+mod svlogd_pause_once;
+mod svlogd_trims_all;
 mod svscan_at_once;
 mod svscan_bad_directories;
 mod svscan_dead_file_system;

@@ -6,3 +6,4 @@ mod chpst_random;
 mod differences;
 mod stand;
 mod sv;
+mod svlogd;

@@ -68,7 +68,7 @@ fn bash_completes_words_options_and_names() {
     scratch.service("other/elsewhere", "exec sleep 100000");
     for (line, expected) in [
         ("uphold res", &["restart"][..]),
-        ("uphold sv", &["sv", "svc", "svok", "svscan", "svscanboot", "svstat", "svup"]),
+        ("uphold sv", &["sv", "svc", "svlogd", "svok", "svscan", "svscanboot", "svstat", "svup"]),
         ("uphold sv force-re", &["force-restart", "force-reload"]),
         ("uphold sv up d", &["db"]),
         ("uphold -", &["-C", "--help", "--version"]),

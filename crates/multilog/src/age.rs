@@ -1,7 +1,7 @@
 //! The age of `current`: when a log that is to have files of a greatest age begins a new one.
 //!
-//! A file is as old as its first line. What a multilog of before has left is as old as the stamp of its first line says, or, where there is none, as
-//! the last change of the file: nothing else tells when it began.
+//! To multilog a file is as old as its first line. What a multilog of before has left is as old as the stamp of its first line says, or, where there is none, as
+//! the last change of the file: nothing else tells when it began. svlogd counts from its own start, in periods.
 
 use std::fs::File;
 use std::io;
@@ -15,6 +15,8 @@ use tai::Label;
 pub(crate) struct Age {
     /// How old a file may become, in nanoseconds; `None` if that is the same to all.
     limit: Option<u64>,
+    /// The time from which on ages are counted all along, whatever the files; `None` if each file has its own age.
+    since: Option<u64>,
     /// When the file is that old, by the monotonic clock. `None` before its first line, and afterwards.
     due: Option<u64>,
     /// Whether it is older, and only waits for the end of a line.
@@ -22,14 +24,23 @@ pub(crate) struct Age {
 }
 
 impl Age {
-    /// The age of a file without a line.
+    /// The age of a file without a line, where a file is as old as its first line.
     pub fn new(limit: Option<u64>) -> Age {
-        Age { limit, due: None, over: false }
+        Age { limit, since: None, due: None, over: false }
+    }
+
+    /// The age of a file without a line, where a file is too old at the end of each period since now.
+    pub fn of_periods(limit: Option<u64>) -> Age {
+        Age { since: limit.map(|_| clock::monotonic()), ..Age::new(limit) }
     }
 
     /// The file gets its first line. The clock is read only where there is a limit.
     pub fn begin(&mut self) {
-        self.due = self.limit.map(|limit| clock::monotonic().saturating_add(limit));
+        self.due = self.limit.map(|limit| {
+            let now = clock::monotonic();
+            let over = self.since.map_or(0, |since| now.saturating_sub(since) % limit.max(1));
+            now.saturating_add(limit - over)
+        });
     }
 
     /// The file, which is `current` in the current directory, has had its first line before this multilog began.

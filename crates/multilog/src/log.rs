@@ -79,6 +79,11 @@ impl<C: Current> Log<C> {
         Log { current, size, margin, age, in_line: false, buffer: Vec::with_capacity(BUFFER), health: Health::Sound }
     }
 
+    /// The file, and what belongs to it.
+    pub fn current(&mut self) -> &mut C {
+        &mut self.current
+    }
+
     /// Returns whether the buffer has room for this many bytes.
     pub fn has_room(&self, count: usize) -> bool {
         count < LARGE && self.buffer.len() + count <= BUFFER

@@ -243,7 +243,7 @@ fn time(value: &[u8]) -> Result<u64, &'static str> {
 }
 
 /// Reads the number at the front of `text`; a number that is too large is the largest there is.
-fn number(text: &[u8]) -> u64 {
+pub fn number(text: &[u8]) -> u64 {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0_u64, |value, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
 }

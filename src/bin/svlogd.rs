@@ -1,0 +1,5 @@
+//! svlogd, in a file of its own.
+
+#![cfg_attr(not(test), no_main)]
+
+sys::entry!(uphold::logging::svlogd::main);
