@@ -98,7 +98,11 @@ pub fn look<S: System>(system: &mut S, services: &mut Services<S>, proofs: &mut 
     match system.examine(Path::new(name)) {
         Sight::Directory(id) => {
             services.said.over(subject(NAME, name));
-            see(system, services, name, id);
+            if is_template(system, services, name, id) {
+                services.scan.unlisted(now, name);
+            } else {
+                see(system, services, name, id);
+            }
         }
         Sight::Other => {
             services.said.over(subject(NAME, name));
@@ -115,6 +119,20 @@ pub fn look<S: System>(system: &mut S, services: &mut Services<S>, proofs: &mut 
             services.scan.rescan_later(now);
         }
     }
+}
+
+/// Returns whether a directory is only there for instances to be made of it, as `web@1` is of `web@`. One that is served is a service as
+/// any other: an earlier version may have started it, and nothing that runs is to lose its supervise.
+fn is_template<S: System>(system: &mut S, services: &mut Services<S>, name: &OsStr, id: Id) -> bool {
+    if !name.as_bytes().ends_with(b"@") || !services.scan.is_new(id) {
+        return false;
+    }
+    let found = system.find_supervise(Path::new(name));
+    if found.is_err() {
+        // Descriptors have run out.
+        services.scan.rescan_later(system.now());
+    }
+    !matches!(found, Ok(Some(_))) && !system.was_left_behind(Path::new(name))
 }
 
 /// Takes note that `name` is the name of directory `id`, and finds out whether it is complete.

@@ -54,6 +54,7 @@ mod svscan_default_directory;
 mod svscan_log;
 mod svscan_says_once;
 mod svscan_takes_over;
+mod svscan_templates;
 mod svscanboot_keeps_svscan;
 mod svscanboot_stops_in_order;
 mod svstat_read_error;
