@@ -17,6 +17,7 @@ mod look;
 mod metrics;
 mod new;
 mod patience;
+mod scale;
 mod scan;
 mod shown;
 mod status;
@@ -59,6 +60,7 @@ const WORDS: &[(&str, Main)] = &[
     ("enable", enable::main),
     ("disable", disable::main),
     ("new", new::main),
+    ("scale", scale::main),
 ];
 
 /// Returns whether a command line that begins so belongs to this room.

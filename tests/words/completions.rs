@@ -72,7 +72,7 @@ fn bash_completes_words_options_and_names() {
         ("uphold sv force-re", &["force-restart", "force-reload"]),
         ("uphold sv up d", &["db"]),
         ("uphold -", &["-C", "--help", "--version"]),
-        ("uphold -C scan s", &["status", "start", "stop", "signal"]),
+        ("uphold -C scan s", &["status", "start", "stop", "signal", "scale"]),
         ("uphold restart w", &["web@1", "web@2", "worker"]),
         ("uphold restart --rolling db w", &["web@1", "web@2", "worker"]),
         // Of these words bash replaces what stands behind the last cut.
