@@ -217,12 +217,15 @@ impl Watching {
             return false;
         };
         let own = files::here(names::SUPERVISE);
-        if watcher.add_for_openings(&own).is_ok() {
+        let watch = || watcher.add_for_openings(&own).is_ok();
+        if watch() {
             return true;
         }
         // What a dangling link leads to is made elsewhere.
         let above = own.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        own.symlink_metadata().is_err() && watcher.add(above).is_ok()
+        let is_missing = || own.symlink_metadata().is_err();
+        // It may have been made just before that watch began.
+        is_missing() && watcher.add(above).is_ok() && (is_missing() || watch())
     }
 
     /// Watches the service of the current directory. Call this before anything is sent to its supervise. `fifo` is the write end of one of

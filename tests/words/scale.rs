@@ -359,6 +359,16 @@ fn assert_whole(world: &World, count: &str, why: &str) {
 }
 
 #[test]
+fn what_was_up_before_anybody_looked_is_not_waited_for() {
+    let Some(strace) = strace() else { return };
+    let world = world(!is_root(), LIVES, &[]);
+    // It asks to be told of a supervise, and in that moment svscan starts one, which starts the service.
+    let late = "delay_enter=1000000:when=1";
+    let words = ["1", "--template", "sv/web@", "--timeout", "1h"];
+    expect(&tampered(&world, &strace, "inotify_add_watch", late, &words), 0, &["web@1: up"], "");
+}
+
+#[test]
 fn a_full_disk_is_said_and_the_next_call_goes_on() {
     let Some(strace) = strace() else { return };
     let world = world(!is_root(), LIVES, &[]);

@@ -336,7 +336,14 @@ impl<'a> Changes<'a> {
         let dir = service.dir.clone();
         match std::mem::take(state) {
             State::Waited(mut waited) => {
-                let next = self.step(home, &dir, &mut waited)?;
+                let next = loop {
+                    let before = waited.step;
+                    let next = self.step(home, &dir, &mut waited)?;
+                    // What the next step waits for may be so already, and then nothing more tells of it.
+                    if !matches!(next, Next::Wait) || waited.step == before {
+                        break next;
+                    }
+                };
                 self.services[at].1 = State::Waited(waited);
                 self.settle(at, next);
             }
