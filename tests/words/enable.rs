@@ -105,7 +105,8 @@ while :; do sleep 100000 & wait; done";
         lines.sort_unstable();
         assert_eq!((code, lines, err.as_str()), (0, vec!["task: disabled", "web: disabled"], ""));
         assert_eq!((link(&world, "web"), link(&world, "task")), (None, None));
-        assert!(![service, supervise, logs].into_iter().any(lives));
+        // A process that ends closes its files first.
+        wait_until("all have ended", || ![service, supervise, logs].into_iter().any(lives));
         let logged = world.scratch.text("sv/web/log/lines");
         assert_eq!((logged.lines().count(), logged.lines().last()), (4001, Some("end")));
         assert!(!is_supervised(&world, "sv/job"));
