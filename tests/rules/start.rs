@@ -280,6 +280,7 @@ fn a_start_that_cannot_be_run_is_told_once() {
                 fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("it is ours");
             }
             let service = service.start();
+            service.wait_ends("run\n");
             signal(service.wait_up(), "KILL");
             service.wait_ends("run\nrun\n");
             assert_eq!(service.said(), warning);
