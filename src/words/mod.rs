@@ -9,6 +9,7 @@ mod clock;
 mod completions;
 mod disable;
 mod enable;
+mod full;
 pub mod json;
 mod line;
 mod linked;

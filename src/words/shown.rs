@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use machine::{SECOND, Tick};
+use tai::Label;
 
 use crate::service::facts::Facts;
-use crate::service::tick;
+use crate::service::{now, tick};
 
 /// What a service is that was to come up, and has done so.
 pub fn there(facts: &Facts) -> &'static str {
@@ -33,6 +34,11 @@ pub fn span(nanoseconds: u64) -> String {
         (0, _, _) => both(hours, "h", minutes % 60, "m"),
         _ => both(days, "d", hours % 24, "h"),
     }
+}
+
+/// For how long it has been since a moment.
+pub fn age(label: Label) -> String {
+    span(label.age(now()).saturating_mul(1_000_000_000))
 }
 
 fn both(great: u64, unit: &str, small: u64, next: &str) -> String {

@@ -3,17 +3,18 @@
 //! Where a service waits for another one, that one is next, and so on: the chain ends where the reason is.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use cli::{Call, LongWords, Usage, Word};
 use svdir::names;
 
 use crate::service::home::Home;
-use crate::service::now;
 use crate::service::summary::{State, Summary};
 
 use super::Scan;
+use super::full;
+use super::log::place;
 use super::look::{self, Row};
 use super::scan::Meant;
 use super::shown;
@@ -45,17 +46,29 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
     let home = Home::open()?;
     let (mut lines, mut as_wanted) = (String::new(), right);
     for meant in meant {
-        let mut told = Vec::new();
+        let (mut told, mut logger) = (Vec::new(), None);
         let mut next = Some(meant);
         while let Some(meant) = next {
             let row = look::look(&home, &meant, scan.served)?;
             let sentence = Sentence::about(&row, &meant, &scan.dir);
+            if told.is_empty() && row.summary.state != State::Broken {
+                logger = logger_of(&meant);
+            }
             // Only the first one was asked about.
             as_wanted &= !told.is_empty() || sentence.as_wanted;
             lines += &sentence.text;
             lines.push('\n');
             told.push(meant.name.clone());
             next = row.summary.awaited.as_deref().and_then(|name| follow(&meant, name, &told));
+        }
+        // A service whose lines nobody takes does not go on for long.
+        if let Some(logger) = logger {
+            let sentence = Sentence::about(&look::look(&home, &logger, scan.served)?, &logger, &scan.dir);
+            if !sentence.as_wanted {
+                as_wanted = false;
+                lines += &sentence.text;
+                lines.push('\n');
+            }
         }
     }
     // If stdout cannot be written, there is nobody to tell.
@@ -78,6 +91,21 @@ fn follow(from: &Meant, name: &[u8], told: &[OsString]) -> Option<Meant> {
     (told.len() < LONGEST && !told.contains(&next.name)).then_some(next)
 }
 
+/// The logger of a service.
+fn logger_of(meant: &Meant) -> Option<Meant> {
+    let dir = meant.dir.join(names::LOG);
+    dir.is_dir().then(|| Meant { name: Path::new(&meant.name).join(names::LOG).into(), dir })
+}
+
+/// Why a logger that runs cannot write. `None` for what is no logger.
+fn in_the_way(row: &Row, meant: &Meant) -> Option<String> {
+    if meant.dir.file_name() != Some(OsStr::new(names::LOG)) {
+        return None;
+    }
+    let place = place::find(&meant.dir).ok()?;
+    place.directories.iter().find_map(|directory| full::in_the_way(row.summary.pid, directory))
+}
+
 /// What is said about a service.
 #[derive(Debug, PartialEq, Eq)]
 struct Sentence {
@@ -89,24 +117,26 @@ impl Sentence {
     /// What is to be said about this service, which lies in the scan directory `scan`.
     fn about(row: &Row, meant: &Meant, scan: &Path) -> Sentence {
         let Row { name, summary, .. } = row;
-        let Summary { state, why, .. } = summary;
-        let since = shown::span(summary.since.age(now()).saturating_mul(1_000_000_000));
+        let Summary { state, .. } = summary;
+        let since = shown::age(summary.since);
         let pid = summary.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-        let why = shown::bytes(why.as_bytes());
+        let why = shown::bytes(summary.why.as_bytes());
+        let also = if why.is_empty() { String::new() } else { format!(", {why}") };
         let last =
             summary.last_exit.as_ref().map_or_else(String::new, |exit| format!(" It has ended last with: {exit}."));
         let wanted = |text: String| Sentence { text: format!("{name} is as wanted: {text}"), as_wanted: true };
         let not = |text: String| Sentence { text: format!("{name} {text}"), as_wanted: false };
         let start = format!("uphold start {name} starts it");
         match state {
+            State::Ready | State::Up if let Some(stuck) = in_the_way(row, meant) => not(format!(
+                "is up for {since}{pid}, and cannot write: {stuck}. It goes on when it can; until then its service stops when the pipe to it is full."
+            )),
             State::Ready => {
-                let ready = summary.ready.map_or_else(String::new, |ready| {
-                    format!(", ready for {}", shown::span(ready.age(now()).saturating_mul(1_000_000_000)))
-                });
-                wanted(format!("up for {since}{ready}{pid}."))
+                let ready =
+                    summary.ready.map_or_else(String::new, |ready| format!(", ready for {}", shown::age(ready)));
+                wanted(format!("up for {since}{ready}{pid}{also}."))
             }
-            State::Up if why.is_empty() => wanted(format!("up for {since}{pid}.")),
-            State::Up => wanted(format!("up for {since}{pid}, {why}.")),
+            State::Up => wanted(format!("up for {since}{pid}{also}.")),
             State::Done => wanted(format!("it is done, {since} ago.")),
             State::Down if summary.is_wanted_up => not(format!("is down for {since} and about to start.{last}")),
             State::Down if why.is_empty() => wanted(format!("down for {since}, as its file down says; {start}.")),
@@ -132,28 +162,29 @@ impl Sentence {
             State::Paused => not(format!("is paused{pid}: uphold cont {name} continues it.")),
             State::Unhealthy => not(format!("is up for {since}{pid}, and unhealthy: {why}.")),
             State::Replacing => not(format!("is being replaced{pid}: {why}.")),
-            State::Broken => not(format!("is broken: {why}.{}", help(why.as_str(), meant, scan))),
+            State::Broken => {
+                let help = help(&why, meant, scan).map_or_else(String::new, |help| format!(" {help}"));
+                not(format!("is broken: {why}.{help}"))
+            }
         }
     }
 }
 
-/// What helps where a service is broken.
-fn help(why: &str, meant: &Meant, scan: &Path) -> String {
+/// What helps where a service is broken, as a sentence.
+pub fn help(why: &str, meant: &Meant, scan: &Path) -> Option<String> {
     let run = shown::name(meant.dir.join(names::RUN).as_os_str());
     let scan = shown::name(scan.as_os_str());
     match why {
-        look::NOT_EXECUTABLE => format!(" chmod +x {run} helps."),
-        look::NO_SUPERVISE => format!(" No svscan serves {scan}: svscan {scan} starts one."),
+        look::NOT_EXECUTABLE => Some(format!("chmod +x {run} helps.")),
+        look::NO_SUPERVISE => Some(format!("No svscan serves {scan}: svscan {scan} starts one.")),
         look::NOT_STARTED => {
-            " svscan looks again within five seconds, and says on its stderr what is in the way.".to_owned()
+            Some("svscan looks again within five seconds, and says on its stderr what is in the way.".to_owned())
         }
-        look::DANGLING => match std::fs::read_link(&meant.dir) {
-            Ok(target) => {
-                format!(" It leads to {}.", shown::name(&OsString::from_vec(target.as_os_str().as_bytes().to_vec())))
-            }
-            Err(_) => String::new(),
-        },
-        look::NO_PERMISSION => " Its user, or root, may look.".to_owned(),
-        _ => String::new(),
+        look::DANGLING => {
+            let target = std::fs::read_link(&meant.dir).ok()?;
+            Some(format!("It leads to {}.", shown::name(target.as_os_str())))
+        }
+        look::NO_PERMISSION => Some("Its user, or root, may look.".to_owned()),
+        _ => None,
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
 
-use testkit::{Finished, for_each, is_root, wait_for};
+use testkit::{Finished, Scratch, for_each, is_root, wait_for};
 
 use super::world::{World, masked, users};
 
@@ -131,6 +133,68 @@ fn a_directory_that_may_not_be_looked_at_is_told() {
     world.serve();
     wait_why(&world, &["up"], 0, &["up is as wanted: up for Ns, pid N."]);
     wait_why(&world, &["web"], 1, &["web is broken: no permission to look. Its user, or root, may look."]);
+}
+
+/// A small file system, unmounted when the test is over.
+struct Small(PathBuf);
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // The logger waits there for room, and where that is could not be seen any more.
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let lives_here = fs::read_link(entry.path().join("cwd")).is_ok_and(|place| place.starts_with(&self.0));
+            if let Some(pid) = entry.file_name().to_str().filter(|_| lives_here) {
+                testkit::finish(Command::new("kill").args(["-KILL", pid]));
+            }
+        }
+        testkit::finish(Command::new("umount").arg("-l").arg(&self.0));
+    }
+}
+
+#[test]
+fn a_log_directory_whose_file_system_is_full_is_told() {
+    if !testkit::needs_root() {
+        return;
+    }
+    let outside = Scratch::new();
+    let small = Small(outside.mkdir("small"));
+    let mounted = testkit::finish(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&small.0));
+    if mounted.code != 0 {
+        return testkit::skip("cannot mount");
+    }
+    // It goes before the file system does: a supervise would start another logger there.
+    let mut world = World::new(false);
+    let main = small.0.join("main").display().to_string();
+    // The pipe to the logger gets full, and then it waits.
+    world.service("web", "exec yes", &[("log/run", &format!("#!\nexec multilog {main}"))]);
+    world.serve();
+    let directory = masked(&main);
+    let logger = format!(
+        "web/log is up for Ns, pid N, and cannot write: the file system of {directory} is full. It goes on when it can; until then its service stops when the pipe to it is full."
+    );
+    wait_why(&world, &["web"], 1, &["web is as wanted: up for Ns, pid N.", &logger]);
+    wait_why(&world, &["web/log"], 1, &[&logger]);
+    // It says so itself too, on the stderr of svscan.
+    let said = format!("multilog: warning: unable to write to {main}/current, pausing: out of disk space");
+    testkit::wait_until(&said, || world.scratch.text("svscan.err").contains(&said));
+}
+
+#[test]
+fn a_logger_that_is_not_as_wanted_is_told_of_behind_its_service() {
+    let mut world = World::new(!is_root());
+    world.service("web", LIVES, &[("log/run", "#!\nexec cat >/dev/null")]);
+    world.service("bad", LIVES, &[("log/run", "#!\nexit 1"), ("log/final-exits", "any")]);
+    world.serve();
+    wait_why(&world, &["web"], 0, &["web is as wanted: up for Ns, pid N."]);
+    wait_why(
+        &world,
+        &["bad"],
+        1,
+        &[
+            "bad is as wanted: up for Ns, pid N.",
+            "bad/log has failed, Ns ago: exited N. It is not started again by itself; uphold start bad/log starts it.",
+        ],
+    );
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub mod proc;
 pub mod process;
 pub mod random;
 pub mod rename;
+pub mod room;
 pub mod sealed;
 pub mod signals;
 mod spawn;
