@@ -8,8 +8,6 @@ use std::path::Path;
 use cli::{Text, Word, WrongOption, reason, text};
 use svdir::names;
 use svdir::tally::{self, Death};
-use sys::process::Pid;
-use sys::{identity, proc};
 
 use crate::service::client::{self, Unreachable};
 use crate::service::facts::{Facts, Wait};
@@ -172,18 +170,8 @@ fn look(shown: Shown) -> Result<Seen, Text> {
     let facts = client::read().map_err(|why| why.text())?;
     let is_long = shown == Shown::LongLine;
     let used = if is_long && facts.has_cgroup() { used() } else { Text::default() };
-    let wrong = if is_long && facts.can_be_waited_for() { wrong(&facts) } else { Vec::new() };
+    let wrong = if is_long && facts.can_be_waited_for() { knobs::wrong_for(&facts) } else { Vec::new() };
     Ok(Seen { facts, normally_up, used, wrong })
-}
-
-/// The knobs that cannot be used, as supervise finds them too, but for what the line says already.
-fn wrong(facts: &Facts) -> Vec<Wrong> {
-    let supervise = Pid::from_raw(facts.author().0.cast_signed());
-    let mut wrong = knobs::wrong(knobs::open_files(supervise).unwrap_or(u64::MAX));
-    // What this user may not read says nothing about one who may.
-    let is_another = proc::users(supervise).is_some_and(|[_, effective, ..]| effective != identity::effective_user());
-    wrong.retain(|wrong| !(wrong.is_hidden && is_another || facts.gives(&wrong.reason().0)));
-    wrong
 }
 
 /// The clauses that tell what the cgroup of the service uses, with all processes there. What cannot be read is left out.

@@ -68,6 +68,12 @@ impl Facts {
         self.record.is_some_and(|record| record.observed.why == Why::new(why))
     }
 
+    /// The pid of its supervise, and the version of that, which is empty if it does not tell; `None` for one of another suite.
+    pub fn supervise(&self) -> Option<(u32, String)> {
+        let supervise = self.record?.observed.supervise;
+        Some((supervise.pid, supervise.version().unwrap_or_default().to_owned()))
+    }
+
     /// The process of the service, if it is up.
     pub fn pid(&self) -> Option<NonZeroU32> {
         self.status.pid.filter(|_| self.status.run != Run::Finish)
@@ -226,10 +232,7 @@ impl Facts {
             starts: decided.map(|decided| decided.pace.starts),
             last_exit,
             second: decided.and_then(|decided| Some(decided.second?.1.pid)),
-            supervise: self.record.map(|record| {
-                let supervise = record.observed.supervise;
-                (supervise.pid, supervise.version().unwrap_or_default().to_owned())
-            }),
+            supervise: self.supervise(),
             awaited: self
                 .record
                 .filter(|record| record.decided.gate.is_some())

@@ -15,7 +15,9 @@ use svdir::knob::{self, Named, Unit, Wrong as Unfit};
 use svdir::tally::MOST;
 use svdir::{KillMode, UnknownKillMode, names, stored};
 use sys::process::Pid;
-use sys::{fd, process};
+use sys::{fd, identity, proc, process};
+
+use super::facts::Facts;
 
 /// Makes the value of a knob from what its file holds. The error is the text that says why that is none.
 pub type Parse<T> = fn(&[u8]) -> Result<T, &'static str>;
@@ -218,6 +220,16 @@ pub fn wrong(limit: u64) -> Vec<Wrong> {
     judge(&HEALTH_INTERVAL, &mut found);
     judge(&HEALTH_FAILS, &mut found);
     found
+}
+
+/// The knobs of the current directory that cannot be used, as its supervise finds them too, but for what its `facts` say already.
+pub fn wrong_for(facts: &Facts) -> Vec<Wrong> {
+    let supervise = Pid::from_raw(facts.author().0.cast_signed());
+    let mut wrong = wrong(open_files(supervise).unwrap_or(u64::MAX));
+    // What this user may not read says nothing about one who may.
+    let is_another = proc::users(supervise).is_some_and(|[_, effective, ..]| effective != identity::effective_user());
+    wrong.retain(|wrong| !(wrong.is_hidden && is_another || facts.gives(&wrong.reason().0)));
+    wrong
 }
 
 /// Reads a knob, and adds it to what was `found` if it cannot be used. Returns its value and what stands in the file.

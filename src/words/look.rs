@@ -10,6 +10,7 @@ use sys::{clock, proc};
 
 use crate::service::client::{self, Unreachable};
 use crate::service::details::Details;
+use crate::service::facts::Facts;
 use crate::service::home::Home;
 use crate::service::summary::{State, Summary};
 use crate::service::{cgroup, tick, trouble};
@@ -23,6 +24,8 @@ pub struct Row {
     pub name: String,
     /// What its supervise tells.
     pub summary: Summary,
+    /// All that its supervise tells; `None` where nothing can be read.
+    pub facts: Option<Facts>,
     /// The same for programs; `None` if it is broken.
     pub details: Option<Details>,
     /// What it uses; `None` where that is not known, and where it has no process.
@@ -63,20 +66,21 @@ pub fn look(home: &Home, meant: &Meant, served: Option<bool>) -> anyhow::Result<
 pub fn look_and(home: &Home, meant: &Meant, here: impl FnOnce() -> Seen) -> anyhow::Result<Row> {
     let name = shown::name(&meant.name);
     let seen = home.visit(&meant.dir, here)?.unwrap_or_else(|error| Seen::broken(no_way(&meant.dir, &error)));
-    let Seen { summary, details, used } = seen;
-    Ok(Row { name, summary, details, used })
+    let Seen { summary, facts, details, used } = seen;
+    Ok(Row { name, summary, facts, details, used })
 }
 
 /// What was seen of a service in its directory.
 pub struct Seen {
     summary: Summary,
+    facts: Option<Facts>,
     details: Option<Details>,
     used: Option<Used>,
 }
 
 impl Seen {
     fn broken(why: String) -> Seen {
-        Seen { summary: Summary::broken(why), details: None, used: None }
+        Seen { summary: Summary::broken(why), facts: None, details: None, used: None }
     }
 }
 
@@ -113,7 +117,7 @@ pub fn here<T>(served: Option<bool>, find: impl FnOnce() -> Result<T, Unreachabl
     if summary.state == State::Refused
         && let Some(wrong) = trouble::with_run()
     {
-        return Seen::broken(wrong);
+        return Seen { facts: Some(facts), ..Seen::broken(wrong) };
     }
     let mut used = summary.pid.and_then(|pid| measure(Pid::from_raw(pid.get().cast_signed())));
     if let Some(used) = &mut used
@@ -124,7 +128,7 @@ pub fn here<T>(served: Option<bool>, find: impl FnOnce() -> Result<T, Unreachabl
         used.processor = cgroup.processor_time().unwrap_or(used.processor);
         used.processes = cgroup.processes().ok().map(|processes| processes.len());
     }
-    Seen { summary, details: Some(facts.details(normally_up)), used }
+    Seen { summary, facts: Some(facts), details: Some(facts.details(normally_up)), used }
 }
 
 /// Why a service cannot be told anything, and what would help.

@@ -17,6 +17,7 @@ mod log;
 mod look;
 mod metrics;
 mod new;
+mod page;
 mod patience;
 mod scale;
 mod scan;

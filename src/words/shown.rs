@@ -7,6 +7,7 @@ use machine::{SECOND, Tick};
 use tai::Label;
 
 use crate::service::facts::Facts;
+use crate::service::summary::State;
 use crate::service::{now, tick};
 
 /// What a service is that was to come up, and has done so.
@@ -49,6 +50,25 @@ fn both(great: u64, unit: &str, small: u64, next: &str) -> String {
 pub fn is_coloured(is_terminal: bool) -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     is_terminal && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// The colour of a state: red for what is wrong, yellow for what is under way, green for what is as it should be.
+pub const fn colour(state: State) -> Option<u8> {
+    const RED: u8 = 31;
+    const GREEN: u8 = 32;
+    const YELLOW: u8 = 33;
+    match state {
+        State::Broken | State::Failed | State::Refused | State::Unhealthy => Some(RED),
+        State::Waiting
+        | State::BackingOff
+        | State::Starting
+        | State::Finishing
+        | State::Stopping
+        | State::Paused
+        | State::Replacing => Some(YELLOW),
+        State::Ready | State::Up | State::Done => Some(GREEN),
+        State::Down => None,
+    }
 }
 
 /// A size in bytes, in the greatest unit of which there is at least one, to two digits.

@@ -1,4 +1,4 @@
-//! `uphold status`: a line for each service.
+//! `uphold status`: a line for each service, or a page about one.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 use cli::{Call, LongWords, Usage, Word, WrongWord, text};
 use svdir::knob::{self, Unit};
-use sys::poll;
+use sys::{pattern, poll};
 
 use crate::service::home::Home;
-use crate::service::now;
 use crate::service::summary::State;
 
 use super::Scan;
 use super::look::{self, Row};
+use super::page;
 use super::shown;
 use super::table::{self, Cell, Column};
 use super::whole::Whole;
@@ -25,7 +25,7 @@ const PROGRAM: cli::Program = cli::Program {
     synopsis: "[-l] [--interval TIME] [--json [--follow] | --metrics [--output FILE]] [NAME ...]",
     usage: "uphold status: usage: uphold [-C dir] status [-l] [--interval time] [--json [--follow] | --metrics [--output file]] [name ...]",
     usage_exit: cli::USAGE,
-    about: "Shows a line for each service of the scan directory: how it is, since when, and why.",
+    about: "Shows a line for each service of the scan directory: how it is, since when, and why. Of one service that is named: a page.",
     options: &[
         ("-l", "show loggers, second copies, and supervises with their versions too"),
         ("--interval TIME", "measure the processor for so long (1s, 500ms), instead of over the life of each process"),
@@ -35,7 +35,7 @@ const PROGRAM: cli::Program = cli::Program {
         ("--output FILE", "with --metrics: put it in place of FILE, whole"),
         (
             "NAME",
-            "a service of the scan directory, NAME/log for its logger, a pattern of the shell, or a path; without one, all",
+            "a service of the scan directory, NAME/log for its logger, a pattern of the shell, or a path; one alone: a page about it; without one, all",
         ),
     ],
 };
@@ -120,6 +120,15 @@ impl Asked {
         let is_for_a_person = asked.form == Form::Table;
         if is_for_a_person || !asked.long && asked.interval.is_none() { Ok(asked) } else { Err(Usage.into()) }
     }
+
+    /// Whether one service is named, and by no pattern.
+    fn is_about_one(&self, scan: &Scan) -> bool {
+        let [name] = self.names[..] else {
+            return false;
+        };
+        let is_plain = !pattern::is_pattern(name.as_bytes()) || name.as_bytes().contains(&b'/');
+        is_plain || scan.names.iter().any(|known| known == name)
+    }
 }
 
 fn interval(value: &[u8]) -> Result<u64, WrongWord> {
@@ -129,10 +138,11 @@ fn interval(value: &[u8]) -> Result<u64, WrongWord> {
 fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
     let asked = Asked::read(call.words())?;
     let scan = Scan::open(scan_dir)?;
+    let has_page = asked.is_about_one(&scan);
     let (meant, right) = if asked.names.is_empty() {
         (scan.all(asked.long), true)
     } else {
-        scan.meant(&asked.names, asked.long, PROGRAM.voice())
+        scan.meant(&asked.names, asked.long && !has_page, PROGRAM.voice())
     };
     if scan.served == Some(false) && !matches!(asked.form, Form::Metrics { .. }) {
         PROGRAM.voice().say(&[&"no svscan serves ", &scan.dir, &": start one with svscan ", &scan.dir]);
@@ -166,37 +176,44 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
         poll::rest_for(interval);
         rows.iter_mut().filter_map(|row| row.used.as_mut()).for_each(look::Used::again);
     }
-    if !rows.is_empty() {
-        print(&table(&rows, asked.long));
-    }
+    let terminal = terminal();
+    print(&match (&meant[..], &rows[..]) {
+        (_, []) => String::new(),
+        ([meant], [row]) if has_page => page::text(&home, &scan, meant, row, PROGRAM.voice(), terminal)?,
+        (_, rows) => table(rows, asked.long, terminal),
+    });
     Ok(code)
 }
 
-fn table(rows: &[Row], long: bool) -> String {
+/// How many columns the terminal has on which somebody reads, if one does, and whether there may be colours.
+fn terminal() -> (Option<usize>, bool) {
+    let is_terminal = std::io::stdout().is_terminal();
+    let width = sys::terminal::columns(sys::fd::stdout()).filter(|_| is_terminal);
+    (width, shown::is_coloured(is_terminal))
+}
+
+fn table(rows: &[Row], long: bool, (width, coloured): (Option<usize>, bool)) -> String {
     let kept: Vec<bool> = COLUMNS.iter().map(|(_, extra)| long || !extra).collect();
     let keep =
         |cells: Vec<Cell>| cells.into_iter().zip(&kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell).collect();
     let columns: Vec<Column> =
         COLUMNS.iter().zip(&kept).filter(|(_, kept)| **kept).map(|((column, _), _)| *column).collect();
     let rows: Vec<Vec<Cell>> = rows.iter().map(|row| keep(cells(row))).collect();
-    let is_terminal = std::io::stdout().is_terminal();
-    let width = sys::terminal::columns(sys::fd::stdout()).filter(|_| is_terminal);
-    table::lines(&columns, &rows, width, shown::is_coloured(is_terminal))
+    table::lines(&columns, &rows, width, coloured)
 }
 
 /// The cells of a row, those of `-l` among them.
 fn cells(row: &Row) -> Vec<Cell> {
     let Row { name, summary, used, .. } = row;
     let dash = || "-".to_owned();
-    let age = |label: tai::Label| shown::span(label.age(now()).saturating_mul(1_000_000_000));
     let is_broken = summary.state == State::Broken;
     let supervise = summary.supervise.as_ref();
     let plain = [
         name.clone(),
         summary.state.word().to_owned(),
-        if is_broken { dash() } else { age(summary.since) },
+        if is_broken { dash() } else { shown::age(summary.since) },
         summary.pid.map_or_else(dash, |pid| pid.to_string()),
-        summary.ready.map_or_else(dash, age),
+        summary.ready.map_or_else(dash, shown::age),
         summary.starts.map_or_else(dash, |starts| starts.to_string()),
         summary.last_exit.clone().unwrap_or_default(),
         used.map_or_else(String::new, |used| shown::share(used.share)),
@@ -207,25 +224,6 @@ fn cells(row: &Row) -> Vec<Cell> {
         shown::bytes(summary.why.as_bytes()),
     ];
     let mut cells: Vec<Cell> = plain.into_iter().map(|text| (text, None)).collect();
-    cells[1].1 = colour(summary.state);
+    cells[1].1 = shown::colour(summary.state);
     cells
-}
-
-/// The colour of a state: red for what is wrong, yellow for what is under way, green for what is as it should be.
-const fn colour(state: State) -> Option<u8> {
-    const RED: u8 = 31;
-    const GREEN: u8 = 32;
-    const YELLOW: u8 = 33;
-    match state {
-        State::Broken | State::Failed | State::Refused | State::Unhealthy => Some(RED),
-        State::Waiting
-        | State::BackingOff
-        | State::Starting
-        | State::Finishing
-        | State::Stopping
-        | State::Paused
-        | State::Replacing => Some(YELLOW),
-        State::Ready | State::Up | State::Done => Some(GREEN),
-        State::Down => None,
-    }
 }

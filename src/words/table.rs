@@ -22,7 +22,7 @@ const LEAST: usize = 16;
 const CUT: &str = "...";
 
 /// Lays out a table, with a line of titles. `width` is that of the terminal in characters, or `None`: then nothing is cut or left out. Colours are written only if `coloured` is
-/// true. Each row has a cell for each column.
+/// true. Each row has a cell for each column. Where no column has a title, there is no line of them.
 pub fn lines(columns: &[Column], rows: &[Vec<Cell>], width: Option<usize>, coloured: bool) -> String {
     let wide = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at)).map(|(text, _)| length(text));
@@ -34,7 +34,8 @@ pub fn lines(columns: &[Column], rows: &[Vec<Cell>], width: Option<usize>, colou
     }
     let mut text = String::new();
     let titles: Vec<Cell> = columns.iter().map(|column| (column.title.to_owned(), None)).collect();
-    for row in [&titles].into_iter().chain(rows) {
+    let is_titled = columns.iter().any(|column| !column.title.is_empty());
+    for row in is_titled.then_some(&titles).into_iter().chain(rows) {
         let mut line = Line { text: String::new(), length: 0, room: width.unwrap_or(usize::MAX) };
         for (place, &(at, wide)) in shown.iter().enumerate() {
             let Some((cell, colour)) = row.get(at) else {

@@ -157,7 +157,7 @@ fn what_an_interactive_shell_completes_is_what_it_runs() {
     scratch.write(".zshrc", "autoload -Uz compinit\ncompinit -u -D\neval \"$(uphold completions zsh)\"\n");
     // Each name stands in no line but that of its answer, and its beginning in those of the echo.
     let keys = "uphold -C scan status my\t\nuphold stat\tweb@\t2\nuphold check worker/\t\nexit\n";
-    let answers = ["my web  broken", "web@2  broken"];
+    let answers = ["NAME       my web", "NAME       web@2"];
     for (name, line) in [("bash", "bash --rcfile bashrc -i"), ("zsh", "zsh -i")] {
         if needs_program(name).is_none() {
             continue;

@@ -7,6 +7,7 @@ mod enable;
 mod json;
 mod log;
 mod new;
+mod page;
 mod scale;
 mod status;
 mod why;

@@ -177,6 +177,8 @@ fn a_log_directory_whose_file_system_is_full_is_told() {
     // It says so itself too, on the stderr of svscan.
     let said = format!("multilog: warning: unable to write to {main}/current, pausing: out of disk space");
     testkit::wait_until(&said, || world.scratch.text("svscan.err").contains(&said));
+    let page = world.uphold(&["status", "web"]).out();
+    assert!(masked(&page).contains(&format!(" cannot be written: the file system of {directory} is full ")), "{page}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ use asked::{Asked, Count, Stamps};
 use files::LogDir;
 use filter::Filter;
 use follow::Follower;
-use place::unable;
+use place::{Place, unable};
 use show::{Screen, Shown};
 use source::{Source, Way};
 
@@ -123,14 +123,9 @@ fn open(
 ) -> bool {
     let name = shown::name(&meant.name);
     let say = |text: &Text| voice.say(&[&name.as_str(), &": ", &text.0.as_slice()]);
-    let logger = match meant.dir.join(names::LOG) {
-        log if log.is_dir() => log,
-        // The logger itself was named.
-        _ if meant.dir.file_name() == Some(OsStr::new(names::LOG)) => meant.dir.clone(),
-        _ => {
-            voice.say(&[&sink::line(&name, &meant.dir, scan_dir).0.as_slice()]);
-            return false;
-        }
+    let Some(logger) = logger_of(meant) else {
+        voice.say(&[&sink::line(&name, &meant.dir, scan_dir).0.as_slice()]);
+        return false;
     };
     let place = match place::find(&logger) {
         Ok(place) => place,
@@ -150,28 +145,94 @@ fn open(
             if let Some(follower) = &mut follower {
                 follower.watch(sources.len(), directory);
             }
-            let way = Way {
-                ahead: if place.is_s6 { LEAP_SECONDS } else { 0 },
-                has_processor: place.has_processor,
-                follows: follower.is_some(),
-                filter: Rc::clone(filter),
-                voice,
-            };
-            Source::new(title, dir, way)
+            Source::new(title, dir, way(&place, follower.is_some(), filter, voice))
         });
         match source {
             Ok(source) => sources.push(source),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                say(&text!("its log directory ", directory, " does not exist: its logger has not made it yet"));
-                right = false;
-            }
             Err(error) => {
-                say(&unable("read", directory, &error));
+                say(&unopened(directory, &error));
                 right = false;
             }
         }
     }
     right
+}
+
+/// The service directory of the logger of a service, or of the logger that was named itself.
+fn logger_of(meant: &Meant) -> Option<PathBuf> {
+    match meant.dir.join(names::LOG) {
+        log if log.is_dir() => Some(log),
+        _ => (meant.dir.file_name() == Some(OsStr::new(names::LOG))).then(|| meant.dir.clone()),
+    }
+}
+
+/// How the logs of a place are read.
+fn way(place: &Place, follows: bool, filter: &Rc<Filter>, voice: Voice) -> Way {
+    let ahead = if place.is_s6 { LEAP_SECONDS } else { 0 };
+    Way { ahead, has_processor: place.has_processor, follows, filter: Rc::clone(filter), voice }
+}
+
+/// Why a log cannot be opened.
+fn unopened(directory: &Path, error: &io::Error) -> Text {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            text!("its log directory ", directory, " does not exist: its logger has not made it yet")
+        }
+        _ => unable("read", directory, error),
+    }
+}
+
+/// The end of the log of a service.
+#[derive(Default)]
+pub struct Tail {
+    /// Where its logger writes.
+    pub directories: Vec<PathBuf>,
+    /// Its last lines, with local times, as a terminal may show them.
+    pub lines: Vec<String>,
+    /// What is to be said of lines that are not there.
+    pub trouble: Vec<String>,
+}
+
+/// The last `count` lines of the log of a service. Compressed files that cannot be read are told by `voice`.
+pub fn tail(meant: &Meant, scan_dir: &Path, count: usize, voice: Voice) -> Tail {
+    /// How much of a line is shown, in bytes.
+    const LONGEST: usize = 1 << 16;
+    let mut tail = Tail::default();
+    let shown = |text: &Text| shown::bytes(&text.0);
+    let Some(logger) = logger_of(meant) else {
+        tail.trouble.push(shown(&sink::line(&shown::name(&meant.name), &meant.dir, scan_dir)));
+        return tail;
+    };
+    let place = match place::find(&logger) {
+        Ok(place) => place,
+        Err(why) => {
+            tail.trouble.push(shown(&why));
+            return tail;
+        }
+    };
+    let (mut sources, filter) = (Vec::new(), Rc::new(Filter::default()));
+    for directory in &place.directories {
+        let open = LogDir::open(directory.clone());
+        match open.and_then(|dir| Source::new(String::new(), dir, way(&place, false, &filter, voice))) {
+            Ok(source) => sources.push(source),
+            Err(error) => tail.trouble.push(shown(&unopened(directory, &error))),
+        }
+    }
+    tail.directories = place.directories;
+    let mut read = || {
+        let skipped = rewind(&mut sources, Count::Last(count))?;
+        let screen = Screen::kept(Times::local(), LONGEST);
+        let mut view = View { sources: std::mem::take(&mut sources), screen, skipped, hidden: None };
+        view.pass()?;
+        let mut lines = view.screen.lines();
+        // More may have been written meanwhile.
+        Ok::<_, anyhow::Error>(lines.split_off(lines.len().saturating_sub(count)))
+    };
+    match read() {
+        Ok(lines) => tail.lines = lines,
+        Err(error) => tail.trouble.push(shown::bytes(format!("{error:#}").as_bytes())),
+    }
+    tail
 }
 
 /// By how many seconds the labels of s6-log are ahead of those of multilog: it counts the leap seconds since 1972.

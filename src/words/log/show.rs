@@ -26,6 +26,10 @@ pub struct Screen {
     width: Option<usize>,
     /// The log whose line has not ended.
     open: Option<usize>,
+    /// Nothing is written: of each line so many bytes are kept.
+    kept: Option<usize>,
+    /// How many more bytes of the line are kept.
+    room: usize,
 }
 
 /// A log, as it is shown.
@@ -45,7 +49,26 @@ impl Screen {
         let is_terminal = io::stdout().is_terminal();
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let is_coloured = is_terminal && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
-        Screen { out: Vec::new(), times, is_terminal, is_coloured, width, open: None }
+        Screen { out: Vec::new(), times, is_terminal, is_coloured, width, open: None, kept: None, room: 0 }
+    }
+
+    /// Makes one that keeps its lines as a terminal would show them, without colours, and of each so many bytes, with the time before them.
+    pub const fn kept(times: Times, most: usize) -> Screen {
+        Screen {
+            out: Vec::new(),
+            times: Some(times),
+            is_terminal: true,
+            is_coloured: false,
+            width: None,
+            open: None,
+            kept: Some(most),
+            room: 0,
+        }
+    }
+
+    /// The lines that were kept. A tab is a blank.
+    pub fn lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.out).lines().map(|line| line.replace('\t', " ")).collect()
     }
 
     /// Shows a line, or a piece of one.
@@ -68,6 +91,11 @@ impl Screen {
                 let _ = write!(self.out, ".{:09}", label.nanos);
                 rest = &bytes[Label::TEXT..];
             }
+        }
+        if let Some(most) = self.kept {
+            self.room = if cut.begins { most } else { self.room };
+            rest = &rest[..rest.len().min(self.room)];
+            self.room -= rest.len();
         }
         if self.is_terminal {
             for (place, part) in rest.split(|&byte| byte == b'\t').enumerate() {
@@ -104,6 +132,9 @@ impl Screen {
     /// # Errors
     /// If stdout cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
+        if self.kept.is_some() {
+            return Ok(());
+        }
         let written = fd::write_all(fd::stdout(), &self.out);
         self.out.clear();
         written
