@@ -68,6 +68,11 @@ impl Facts {
         self.record.is_some_and(|record| record.observed.why == Why::new(why))
     }
 
+    /// Since when it is up or down.
+    pub const fn since(&self) -> Label {
+        self.status.since
+    }
+
     /// The pid of its supervise, and the version of that, which is empty if it does not tell; `None` for one of another suite.
     pub fn supervise(&self) -> Option<(u32, String)> {
         let supervise = self.record?.observed.supervise;
@@ -238,6 +243,7 @@ impl Facts {
                 .filter(|record| record.decided.gate.is_some())
                 .map(|record| record.observed.awaited.bytes().to_vec()),
             is_wanted_up: self.comes_up() || self.status.want == Want::Up,
+            changed: Vec::new(),
             why,
         }
     }

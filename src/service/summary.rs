@@ -85,6 +85,8 @@ pub struct Summary {
     pub awaited: Option<Vec<u8>>,
     /// It is wanted up, now or later.
     pub is_wanted_up: bool,
+    /// What has changed since it was started, and holds from the next start on. Its looker knows that: the record does not tell.
+    pub changed: Vec<&'static str>,
     /// What there is to say about its state; empty if nothing.
     pub why: String,
 }
@@ -103,6 +105,7 @@ impl Summary {
             supervise: None,
             awaited: None,
             is_wanted_up: false,
+            changed: Vec::new(),
             why,
         }
     }

@@ -130,7 +130,7 @@ pub fn enable(asked: &Asked, scan: &Scan, service: Meant, voice: Voice) -> anyho
     let (home, mut line, name) = (Home::open()?, Line::new(), shown::name(&service.name));
     let linked = Meant { name: service.name.clone(), dir: scan.dir.join(&service.name) };
     if is_same(&service.dir, &linked.dir) {
-        line.done(&name, "already enabled");
+        line.done(&name, "already enabled", "");
         return Ok(0);
     }
     let mut fail = |why: &str| {
@@ -167,7 +167,7 @@ pub fn enable(asked: &Asked, scan: &Scan, service: Meant, voice: Voice) -> anyho
         ]);
     }
     let Some(timeout) = asked.timeout else {
-        line.done(&name, "enabled");
+        line.done(&name, "enabled", "");
         return Ok(0);
     };
     if scan.served == Some(false) {

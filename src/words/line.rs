@@ -51,10 +51,10 @@ impl Line {
         }
     }
 
-    /// Tells that a service has got there.
-    pub fn done(&mut self, name: &str, what: &str) {
+    /// Tells that a service has got there. `what` has the colour, and `more` comes behind it.
+    pub fn done(&mut self, name: &str, what: &str, more: &str) {
         self.clear();
-        let line = about(name, what, "", GREEN, std::io::stdout().is_terminal());
+        let line = about(name, what, more, GREEN, std::io::stdout().is_terminal());
         // If stdout cannot be written, there is nobody to tell.
         let _ = sys::fd::write_all(sys::fd::stdout(), line.as_bytes());
     }

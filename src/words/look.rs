@@ -1,5 +1,6 @@
 //! A look at one service: what its supervise tells, and what its process uses.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use crate::service::home::Home;
 use crate::service::summary::{State, Summary};
 use crate::service::{cgroup, tick, trouble};
 
+use super::changed;
 use super::scan::Meant;
 use super::shown;
 
@@ -70,6 +72,18 @@ pub fn look_and(home: &Home, meant: &Meant, here: impl FnOnce() -> Seen) -> anyh
     Ok(Row { name, summary, facts, details, used })
 }
 
+impl Row {
+    /// What there is to say about its state, or what has changed where it is otherwise as wanted; empty if nothing.
+    pub fn why(&self) -> Cow<'_, str> {
+        let Summary { state, why, changed, .. } = &self.summary;
+        let may_be_said = why.is_empty() && matches!(state, State::Up | State::Ready);
+        match changed::said(changed).filter(|_| may_be_said) {
+            Some(said) => Cow::Owned(said),
+            None => Cow::Borrowed(why),
+        }
+    }
+}
+
 /// What was seen of a service in its directory.
 pub struct Seen {
     summary: Summary,
@@ -112,13 +126,14 @@ pub fn here<T>(served: Option<bool>, find: impl FnOnce() -> Result<T, Unreachabl
         Err(unreadable) => return Seen::broken(unreadable.text().to_string()),
     };
     let normally_up = std::fs::metadata(names::DOWN).is_err();
-    let summary = facts.summary(normally_up, tick());
+    let mut summary = facts.summary(normally_up, tick());
     // A supervise may have found that out, or not yet.
     if summary.state == State::Refused
         && let Some(wrong) = trouble::with_run()
     {
         return Seen { facts: Some(facts), ..Seen::broken(wrong) };
     }
+    summary.changed = changed::since_start(&facts);
     let mut used = summary.pid.and_then(|pid| measure(Pid::from_raw(pid.get().cast_signed())));
     if let Some(used) = &mut used
         && facts.has_cgroup()

@@ -4,6 +4,7 @@
 
 mod act;
 mod around;
+mod changed;
 mod check;
 mod clock;
 mod completions;

@@ -141,7 +141,7 @@ impl Page {
 
     /// Its process, and those before it.
     fn life(&mut self, row: &Row, here: &Here) {
-        let Row { summary, facts, details, used, .. } = row;
+        let Row { name, summary, facts, details, used } = row;
         if let Some(details) = details {
             self.process(summary, details, here);
         }
@@ -156,6 +156,10 @@ impl Page {
         self.put("STARTS", number(summary.starts));
         self.put("LAST EXIT", summary.last_exit.clone().unwrap_or_default());
         self.deaths(&here.deaths);
+        if !summary.changed.is_empty() {
+            let changed = summary.changed.join(", ");
+            self.put("CHANGED", format!("{changed}, since it started: uphold restart {name} takes that up"));
+        }
         let wait = facts.and_then(|facts| facts.wait(tick()));
         if let Some(wait) = wait.filter(|wait| !wait.is_over || wait.nanoseconds >= SECOND) {
             let (label, waits) = if wait.is_over { ("WAITED FOR", "") } else { ("WAITS FOR", " until now") };

@@ -221,7 +221,7 @@ fn cells(row: &Row) -> Vec<Cell> {
         summary.second.map_or_else(String::new, |pid| pid.to_string()),
         supervise.map_or_else(dash, |(pid, _)| pid.to_string()),
         supervise.map_or_else(String::new, |(_, version)| version.clone()),
-        shown::bytes(summary.why.as_bytes()),
+        shown::bytes(row.why().as_bytes()),
     ];
     let mut cells: Vec<Cell> = plain.into_iter().map(|text| (text, None)).collect();
     cells[1].1 = shown::colour(summary.state);

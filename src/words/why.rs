@@ -120,7 +120,7 @@ impl Sentence {
         let Summary { state, .. } = summary;
         let since = shown::age(summary.since);
         let pid = summary.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-        let why = shown::bytes(summary.why.as_bytes());
+        let why = shown::bytes(row.why().as_bytes());
         let also = if why.is_empty() { String::new() } else { format!(", {why}") };
         let last =
             summary.last_exit.as_ref().map_or_else(String::new, |exit| format!(" It has ended last with: {exit}."));

@@ -1,6 +1,10 @@
-//! `uphold status NAME`: the page about one service.
+//! `uphold status NAME`: the page about one service; and what has changed since a service was started, wherever that is told.
 
-use testkit::{for_each, is_root, wait_for};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
+
+use testkit::{for_each, is_root, wait_for, wait_until};
 
 use super::world::{World, masked, users};
 
@@ -200,4 +204,82 @@ fn a_terminal_gets_what_fits_and_nothing_that_it_would_obey() {
         assert!(plain.lines().all(|line| line.chars().count() <= columns as usize), "{plain}");
         assert_eq!(plain.lines().last().map(|line| line.ends_with("...")), Some(columns > 12), "{plain}");
     }
+}
+
+/// Puts another `run` in place of the one that is there, with a time of modification that is long past.
+fn deploy(world: &World, run: &str, body: &str) {
+    let new = world.scratch.script(format!("{run}.new"), body);
+    let long_ago = SystemTime::now() - Duration::from_secs(100_000);
+    File::options().write(true).open(&new).and_then(|file| file.set_modified(long_ago)).expect("it is ours");
+    fs::rename(new, world.scratch.path(run)).expect("it is ours");
+}
+
+/// Waits until the line about a service that is up ends so. `change` is made each time: file systems count time in steps.
+fn wait_changed(world: &World, name: &str, expected: &str, change: impl Fn()) {
+    wait_until(expected, || {
+        change();
+        let table = world.uphold(&["status"]).out();
+        let line = table.lines().find(|line| line.split(' ').next() == Some(name)).map(masked);
+        line.is_some_and(|line| line.starts_with(&format!("{name} up ")) && line.ends_with(&format!("M {expected}")))
+    });
+}
+
+#[test]
+fn what_has_changed_since_a_service_was_started_is_told() {
+    for_each(users(), |&ordinary| {
+        let mut world = World::new(ordinary);
+        const BODY: &str = "trap '' HUP; exec sleep 100000";
+        world.service("web", BODY, &[("timeout-kill", "1000")]);
+        world.service("app", LIVES, &[("sockets/lines", "unix lines.sock\n")]);
+        for release in ["1", "2"] {
+            world.scratch.script(format!("releases/{release}/run"), LIVES);
+        }
+        symlink("releases/2", world.scratch.path("current")).expect("a link");
+        fs::remove_file(world.scratch.path("scan/app/run")).expect("it is ours");
+        symlink("../../current/run", world.scratch.path("scan/app/run")).expect("a link");
+        world.serve();
+        world.wait_line("app", "app up Ns N - N N% NM");
+        world.wait_line("web", "web up Ns N - N N% NM");
+        // What is read when it is needed holds already.
+        for (file, contents) in [("timeout-kill", "2000"), ("down-signal", "INT"), ("final-exits", "0"), ("data", "")] {
+            world.scratch.write(format!("scan/web/{file}"), contents);
+        }
+        world.wait_line("web", "web up Ns N - N N% NM");
+        assert_eq!(behind(&page(&world, &["web"]), "CHANGED"), [""; 0]);
+        wait_changed(&world, "web", "run has changed since it started", || deploy(&world, "scan/web/run", BODY));
+        let advice = "run has changed since it started: uphold restart web takes that up\n";
+        let said = |words: &[&str]| {
+            let said = world.uphold(words);
+            (said.code, said.out(), said.err())
+        };
+        assert_eq!(said(&["start", "web"]), (0, format!("web: up; {advice}"), String::new()));
+        let reloaded = format!("web: told to reload; it does not tell when it has; {advice}");
+        assert_eq!(said(&["reload", "web"]), (0, reloaded, String::new()));
+        assert_eq!(said(&["cont", "web"]), (0, "web: continued\n".to_owned(), String::new()));
+        let (code, why, _) = said(&["why", "web"]);
+        let as_wanted = "web is as wanted: up for Ns, pid N, run has changed since it started.";
+        assert_eq!((code, in_seconds(&why).as_str()), (0, as_wanted));
+        assert!(said(&["status", "--json", "web"]).1.contains(",\"changed\":[\"run\"]"));
+        assert!(!said(&["status", "--json", "app"]).1.contains("changed"));
+        let found = page(&world, &["web"]);
+        assert_eq!(behind(&found, "CHANGED"), ["run, since it started: uphold restart web takes that up"]);
+        assert_eq!(behind(&found, "WHY"), [""; 0]);
+        // One that is replaced by the next start has nothing to say.
+        let (code, restarted, _) = said(&["restart", "web"]);
+        assert_eq!((code, restarted.contains("changed")), (0, false), "{restarted}");
+        world.wait_line("web", "web up Ns N - N INT N% NM");
+        assert_eq!(said(&["start", "web"]).1, "web: up\n");
+        wait_changed(&world, "web", "run, kill-mode have changed since it started", || {
+            deploy(&world, "scan/web/run", BODY);
+            world.scratch.write("scan/web/kill-mode", "group");
+        });
+        // A step back to files that are older than the process.
+        wait_changed(&world, "app", "run has changed since it started", || {
+            symlink("releases/1", world.scratch.path("next")).expect("a link");
+            fs::rename(world.scratch.path("next"), world.scratch.path("current")).expect("it is ours");
+        });
+        wait_changed(&world, "app", "run, sockets have changed since it started", || {
+            world.scratch.write("scan/app/sockets/lines", "unix lines.sock mode=0600\n");
+        });
+    });
 }

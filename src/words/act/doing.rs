@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt;
 
 use machine::wait::{Verdict, Wanted};
@@ -17,7 +18,7 @@ use crate::service::tick;
 use crate::service::wait::{Awaited, Progress};
 
 use super::super::line::Line;
-use super::super::{look, shown};
+use super::super::{changed, look, shown};
 use super::asked::Asked;
 use super::plan::Job;
 use super::verbs::Verb;
@@ -54,6 +55,8 @@ struct Waited {
     since: Tick,
     /// It was there already, and nobody has named it.
     silent: bool,
+    /// The process that it had, and what has changed since that was started, where the process goes on.
+    had: (Option<NonZeroU32>, Vec<&'static str>),
 }
 
 /// How it has ended.
@@ -169,7 +172,7 @@ impl<'a> Doing<'a> {
                     Some(signal) => format!("told to send on {signal}"),
                     None => format!("told to {}", self.verb.to),
                 };
-                self.done(at, &done);
+                self.done(at, &done, "");
             }
             Err(why) => self.fail(at, &why),
         }
@@ -195,9 +198,12 @@ impl<'a> Doing<'a> {
         }
         let (mut awaited, silent) = self.watch(fifo, unnamed).map_err(|why| shown::bytes(&why.0))?;
         awaited.prepare(&letters).map_err(|why| shown::bytes(&why.0))?;
+        let goes_on = matches!(self.command, Command::Up | Command::Reload);
+        let facts = awaited.facts().ok().filter(|_| goes_on && !silent);
+        let had = facts.map_or_else(Default::default, |facts| (facts.pid(), changed::since_start(&facts)));
         let since = tick();
         awaited.send(&letters).map_err(unsent)?;
-        Ok(Told::Waits(Box::new(Waited { awaited, since, silent })))
+        Ok(Told::Waits(Box::new(Waited { awaited, since, silent, had })))
     }
 
     fn watch(&self, fifo: File, unnamed: bool) -> Result<(Awaited, bool), cli::Text> {
@@ -221,8 +227,15 @@ impl<'a> Doing<'a> {
             match progress {
                 Progress::There if silent => self.jobs[at].1 = State::Done,
                 Progress::There => {
-                    let done = self.done_word(facts.unwrap_or_default());
-                    self.done(at, &format!("{done}{}", shown::after(since)));
+                    let facts = facts.unwrap_or_default();
+                    let (had, changed) = std::mem::take(&mut waited.had);
+                    let changed = changed::said(&changed).filter(|_| had == facts.pid());
+                    let done = self.done_word(facts);
+                    let name = &self.jobs[at].0.name;
+                    let more = changed.map_or_else(String::new, |changed| {
+                        format!("; {changed}: uphold restart {name} takes that up")
+                    });
+                    self.done(at, &format!("{done}{}", shown::after(since)), &more);
                 }
                 Progress::NotYet(state) if is_late => self.fail(at, &format!("timed out, {state}")),
                 Progress::NotYet(_) => {}
@@ -272,9 +285,9 @@ impl<'a> Doing<'a> {
         word.to_owned()
     }
 
-    fn done(&mut self, at: usize, what: &str) {
+    fn done(&mut self, at: usize, what: &str, more: &str) {
         self.jobs[at].1 = State::Done;
-        self.line.done(&self.jobs[at].0.name, what);
+        self.line.done(&self.jobs[at].0.name, what, more);
     }
 
     fn fail(&mut self, at: usize, why: &str) {

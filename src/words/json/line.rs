@@ -28,7 +28,7 @@ pub struct Line {
 impl Line {
     /// The object about this service.
     pub fn of(whole: &Whole, clock: &mut Clock) -> Line {
-        let Summary { state, since, pid, ready, starts, supervise, awaited, why, .. } = &whole.row.summary;
+        let Summary { state, since, pid, ready, starts, supervise, awaited, changed, why, .. } = &whole.row.summary;
         let details = whole.row.details.as_ref();
         let mut object = Object::default();
         object.text("name", whole.meant.name.as_bytes());
@@ -89,6 +89,9 @@ impl Line {
         }
         if let Some(Details { is_paused, .. }) = details {
             object.flag("paused", *is_paused);
+        }
+        if !changed.is_empty() {
+            object.texts("changed", changed.iter().map(|name| name.as_bytes()));
         }
         // These reasons count seconds, and the times that they count to or from are told.
         let counts = matches!(state, State::BackingOff | State::Unhealthy);

@@ -386,7 +386,7 @@ impl<'a> Changes<'a> {
             Next::Wait => {}
             Next::Done(what) => {
                 *state = State::Done;
-                self.line.done(&name, &what);
+                self.line.done(&name, &what, "");
             }
             Next::Failed(why) => {
                 *state = State::Failed;
