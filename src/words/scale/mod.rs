@@ -267,7 +267,7 @@ impl Scaling {
         }
         if patience.timeout.is_none() {
             let mut line = Line::new();
-            services.iter().for_each(|made| line.done(&shown::name(&made.name), COMES.done));
+            services.iter().for_each(|made| line.done(&shown::name(&made.name), COMES.done, ""));
             return Ok(End::Over);
         }
         if !is_served {
