@@ -63,8 +63,11 @@ impl Scan {
             let entry = entry.with_context(unable)?;
             // Plain files are nothing to svscan, and to nobody's surprise.
             let may_be = entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
-            if may_be && !entry.file_name().as_bytes().starts_with(b".") {
-                found.push(entry.file_name());
+            let name = entry.file_name();
+            // svscan starts no template; one that was served by an earlier svscan is shown.
+            let is_template = || name.as_bytes().ends_with(b"@") && !dir.join(&name).join(names::SUPERVISE).exists();
+            if may_be && !name.as_bytes().starts_with(b".") && !is_template() {
+                found.push(name);
             }
         }
         found.sort_unstable();

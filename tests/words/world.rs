@@ -64,6 +64,7 @@ impl World {
         // And these are no services.
         world.scratch.write("scan/plain-file", "");
         world.scratch.service("scan/.hidden", LIVES);
+        world.scratch.service("scan/template@", LIVES);
         world.serve();
         for (name, state, letters) in [
             ("once", "up", "-o"),
