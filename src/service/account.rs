@@ -34,8 +34,48 @@ pub struct Account {
 /// # Errors
 /// `unknown account NAME`, also if the look-up itself failed.
 pub fn look_up(name: &OsStr) -> anyhow::Result<Account> {
-    let local = fs::read(PASSWD).ok().and_then(|passwd| find(&passwd, name.as_bytes()));
-    local.or_else(|| ask(c"passwd", name, account)).ok_or_else(|| text!("unknown account ", name).into())
+    look_up_as(name, account)
+}
+
+fn look_up_as<T>(name: &OsStr, parse: Parse<T>) -> anyhow::Result<T> {
+    let local = fs::read(PASSWD).ok().and_then(|passwd| find_with(&passwd, name.as_bytes(), parse));
+    local.or_else(|| ask(c"passwd", name, parse)).ok_or_else(|| text!("unknown account ", name).into())
+}
+
+/// What a passwd file says about somebody who logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The name in the line, which may be a longer one than was looked up.
+    pub name: Vec<u8>,
+    /// The ids.
+    pub account: Account,
+    /// The home directory; empty if the line has none.
+    pub home: Vec<u8>,
+    /// The login shell; empty if the line has none.
+    pub shell: Vec<u8>,
+}
+
+impl Login {
+    /// Looks up the account called `name` as [`look_up`] does, with all that its line says.
+    pub fn find(name: &OsStr) -> anyhow::Result<Login> {
+        look_up_as(name, login)
+    }
+
+    /// All groups of the account: its login group, which is the first, those of the group file that have it as a member, and those that getent knows
+    /// of. Waits for getent.
+    pub fn groups(&self) -> Vec<u32> {
+        let file = fs::read(GROUP).unwrap_or_default();
+        let name = OsStr::from_bytes(&self.name);
+        let answer = if is_asked(name) { getent(c"initgroups", name) } else { None };
+        let told =
+            answer.and_then(|answer| first_line(&answer, |line| ids_behind(&self.name, line))).unwrap_or_default();
+        let mut others: Vec<u32> = memberships(&file, &self.name).chain(told).collect();
+        others.retain(|&gid| gid != self.account.gid);
+        others.sort_unstable();
+        others.dedup();
+        others.insert(0, self.account.gid);
+        others
+    }
 }
 
 /// The id of the group called `name`; `None` if there is none, or the look-up failed.
@@ -109,15 +149,19 @@ fn find_group(groups: &[u8], name: &[u8]) -> Option<u32> {
     find_with(groups, name, group)
 }
 
-/// A parser of lines: gives the name in a line, and what the line says about it.
-type Parse<T> = fn(&[u8]) -> Option<(&[u8], T)>;
+/// A parser of lines: gives what a line says about its name.
+type Parse<T> = fn(&[u8]) -> Option<T>;
 
 fn find_with<T>(text: &[u8], name: &[u8], parse: Parse<T>) -> Option<T> {
     if !is_name(name) {
         return None;
     }
-    let lines = text.split(|&byte| byte == b'\n');
-    lines.filter_map(|line| parse(line.trim_ascii_start())).find(|&(found, _)| found == name).map(|(_, told)| told)
+    let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_start);
+    lines.filter(|line| name_in(line) == name).find_map(parse)
+}
+
+fn name_in(line: &[u8]) -> &[u8] {
+    line.split(|&byte| byte == b':').next().unwrap_or_default()
 }
 
 /// Returns whether these bytes can be the name of a line. Comments cannot, nor can `+` and `-`, by which a file includes other sources.
@@ -126,18 +170,36 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 /// `NAME:PASSWORD:UID:GID`, and whatever follows.
-fn account(line: &[u8]) -> Option<(&[u8], Account)> {
-    let mut fields = line.split(|&byte| byte == b':');
-    let (name, _password) = (fields.next()?, fields.next()?);
-    let (uid, gid) = (id(fields.next()?)?, id(fields.next()?)?);
-    Some((name, Account { uid, gid }))
+fn account(line: &[u8]) -> Option<Account> {
+    let mut ids = line.split(|&byte| byte == b':').skip(2);
+    Some(Account { uid: id(ids.next()?)?, gid: id(ids.next()?)? })
+}
+
+/// `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`. What is missing at the end is empty.
+fn login(line: &[u8]) -> Option<Login> {
+    let account = account(line)?;
+    let field = |at: usize| line.split(|&byte| byte == b':').nth(at).unwrap_or_default().to_vec();
+    Some(Login { name: field(0), account, home: field(5), shell: field(6) })
 }
 
 /// `NAME:PASSWORD:GID`, and whatever follows.
-fn group(line: &[u8]) -> Option<(&[u8], u32)> {
-    let mut fields = line.split(|&byte| byte == b':');
-    let (name, _password) = (fields.next()?, fields.next()?);
-    Some((name, id(fields.next()?)?))
+fn group(line: &[u8]) -> Option<u32> {
+    id(line.split(|&byte| byte == b':').nth(2)?)
+}
+
+/// The ids of the groups in the text of a group file that have `name` as a member, in `NAME:PASSWORD:GID:MEMBER,MEMBER...`.
+fn memberships<'a>(groups: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+    let lines = groups.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_start);
+    lines.filter(|line| is_name(name_in(line))).filter_map(move |line| {
+        let mut members = line.split(|&byte| byte == b':').nth(3)?.split(|&byte| byte == b',');
+        if members.any(|member| member.trim_ascii() == name) { group(line) } else { None }
+    })
+}
+
+/// The ids in `NAME GID GID...`, which is how getent tells of all groups of an account. `None` if something is no id.
+fn ids_behind(name: &[u8], line: &[u8]) -> Option<Vec<u32>> {
+    let words = line.strip_prefix(name)?.split(u8::is_ascii_whitespace);
+    words.filter(|word| !word.is_empty()).map(id).collect()
 }
 
 fn id(field: &[u8]) -> Option<u32> {
@@ -155,10 +217,10 @@ fn is_asked(name: &OsStr) -> bool {
 }
 
 /// Parses the first line of an answer. The name in it is not compared: getent may know the account by a longer one.
-fn first_line<T>(answer: &[u8], parse: Parse<T>) -> Option<T> {
+fn first_line<T>(answer: &[u8], parse: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
     // A line without a newline may have been cut short in the middle of a number.
     let end = answer.iter().position(|&byte| byte == b'\n')?;
-    parse(answer.get(..end)?).map(|(_, told)| told)
+    parse(answer.get(..end)?)
 }
 
 /// Returns whether getent would take `name` for an id: a number, with blanks and a sign before it.
@@ -223,6 +285,32 @@ mod tests {
         assert_eq!(find_group(b"a:x:1:\nwww:x:33:web,db\nwww:x:34:\n", b"www"), Some(33));
         assert_eq!(find_group(b"www:x:3x:\nwww:x\nwww:x:5", b"www"), Some(5));
         assert_eq!(find_group(b"www:x:33:web\n", b"web"), None);
+    }
+
+    #[test]
+    fn a_login_has_a_home_and_a_shell() {
+        let found = |line: &str| {
+            let told = find_with(line.as_bytes(), b"web", login).expect("it is there");
+            [told.name, told.home, told.shell].map(|field| String::from_utf8(field).expect("text"))
+        };
+        assert_eq!(found("web:x:12:34:Web, a:/srv:/bin/sh\nweb:x:1:2::/:"), ["web", "/srv", "/bin/sh"]);
+        assert_eq!(found("web:x:12:34::/srv"), ["web", "/srv", ""]);
+        assert_eq!(found("web:x:12:34"), ["web", "", ""]);
+    }
+
+    #[test]
+    fn an_account_is_in_the_groups_that_name_it() {
+        let groups: &[u8] = b"a:x:1:web\nb:x:2:db, web\n# c:x:3:web\n+d:x:4:web\ne:x:5x:web\nf:x:6:webb,we\ng:x:7:\nh:x:8\n i:x:9:web,x";
+        assert_eq!(memberships(groups, b"web").collect::<Vec<_>>(), [1, 2, 9]);
+    }
+
+    #[test]
+    fn all_groups_of_an_account_are_a_line_of_ids() {
+        assert_eq!(ids_behind(b"web", b"web                   33 4 5"), Some(vec![33, 4, 5]));
+        assert_eq!(ids_behind(b"web", b"web"), Some(vec![]));
+        for wrong in [&b"web 1 x"[..], b"web -1", b"we 1", b""] {
+            assert_eq!(ids_behind(b"web", wrong), None);
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn a_number_is_no_account() {
 fn what_looks_like_an_option_is_no_account_either() {
     let scratch = Scratch::new();
     for program in ["setuidgid", "envuidgid"] {
-        for name in ["-s", "--", "--help", "--service=files", "+", "-", "+daemon", "-daemon"] {
+        for name in ["--", "--help", "--service=files", "+", "-", "+daemon", "-daemon", "-x"] {
             refused(
                 &scratch.run(program, &[name, "true"]),
                 111,
@@ -61,6 +61,7 @@ fn what_looks_like_an_option_is_no_account_either() {
             );
         }
     }
+    refused(&scratch.run("envuidgid", &["-s", "true"]), 111, "envuidgid: fatal: unknown account -s\n");
 }
 
 #[test]
