@@ -24,21 +24,24 @@ pub fn resources(letter: u8) -> &'static [Option<Resource>] {
     }
 }
 
-/// The soft limit that is asked for.
+/// The limit that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// As much as the hard limit allows.
     Hard,
     /// This much, or the hard limit if that is less.
     AtMost(u64),
+    /// No limit, and no hard limit.
+    None,
 }
 
-/// Sets the soft limit. `getting` and `setting` are the texts for a message that the limit cannot be read, or not be set.
+/// Sets the limit. `getting` and `setting` are the texts for a message that the limit cannot be read, or not be set.
 pub fn apply(resource: Resource, wanted: Wanted, [getting, setting]: [&'static str; 2]) -> anyhow::Result<()> {
     let hard = limits::get(resource).with_context(|| text!(getting))?.hard;
-    let soft = match wanted {
-        Wanted::Hard => hard,
-        Wanted::AtMost(number) => number.min(hard),
+    let set = match wanted {
+        Wanted::Hard => limits::set_soft(resource, hard),
+        Wanted::AtMost(number) => limits::set_soft(resource, number.min(hard)),
+        Wanted::None => limits::lift(resource),
     };
-    limits::set_soft(resource, soft).with_context(|| text!(setting))
+    set.with_context(|| text!(setting))
 }

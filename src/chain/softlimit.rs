@@ -1,7 +1,7 @@
 //! softlimit: runs a program with other soft resource limits.
 //!
-//! A value above the hard limit is silently lowered to it. Options take effect in their order, so if two options set the same limit, the later one
-//! counts.
+//! A value above the hard limit is silently lowered to it; only `-` changes the hard limit too. Options take effect in their order, so if two
+//! options set the same limit, the later one counts.
 
 use cli::{Call, LongWords, Options, Program, Usage, Word};
 use svdir::knob;
@@ -17,7 +17,7 @@ const PROGRAM: Program = Program {
     synopsis: "[-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child [arg ...]",
     usage: "softlimit: usage: softlimit [-a allbytes] [-c corebytes] [-d databytes] [-f filebytes] [-l lockbytes] [-m membytes] [-o openfiles] [-p processes] [-r residentbytes] [-s stackbytes] [-t cpusecs] child",
     usage_exit: cli::USAGE,
-    about: "Runs a program with other soft limits. A limit is a number, or = for the hard limit; a higher number is lowered to the hard limit.",
+    about: "Runs a program with other soft limits. A limit is a number, = (or hard) for the hard limit, or - (or unlimited) for none at all; a higher number is lowered to the hard limit.",
     options: &[
         ("-a allbytes", "all of the address space"),
         ("-c corebytes", "the size of a core file"),
@@ -67,10 +67,12 @@ fn scan(call: &Call, act: impl Fn(Resource, Wanted) -> anyhow::Result<()>) -> an
     Ok(options.operands())
 }
 
-/// Reads the value of an option: `=`, or digits; nothing at all is 0. `None` for anything else and for a number that is too large.
+/// Reads the value of an option: `=` or `-`, daemontools-encore's words for these, or digits; nothing at all is 0. `None` for anything else and for a
+/// number that is too large.
 fn parse(value: &[u8]) -> Option<Wanted> {
     match value {
-        b"=" => Some(Wanted::Hard),
+        b"=" | b"hard" => Some(Wanted::Hard),
+        b"-" | b"unlimited" => Some(Wanted::None),
         b"" => Some(Wanted::AtMost(0)),
         digits => knob::digits(digits).map(Wanted::AtMost),
     }
@@ -85,12 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_digits_or_an_equals_sign() {
-        assert_eq!(parse(b"="), Some(Wanted::Hard));
+    fn a_limit_is_digits_or_a_sign_or_its_word() {
+        for (sign, word, wanted) in [("=", "hard", Wanted::Hard), ("-", "unlimited", Wanted::None)] {
+            assert_eq!([sign, word].map(|value| parse(value.as_bytes())), [Some(wanted); 2]);
+        }
         assert_eq!(parse(b""), Some(Wanted::AtMost(0)));
         assert_eq!(parse(b"0042"), Some(Wanted::AtMost(42)));
         assert_eq!(parse(b"18446744073709551615"), Some(Wanted::AtMost(u64::MAX)));
-        for wrong in ["18446744073709551616", "-1", "+1", "1k", " 1", "==", "1="] {
+        for wrong in ["18446744073709551616", "-1", "+1", "1k", " 1", "==", "1=", "--", "-=", "hards", "Hard"] {
             assert_eq!(parse(wrong.as_bytes()), None, "{wrong:?}");
         }
     }

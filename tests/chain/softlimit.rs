@@ -113,7 +113,7 @@ fn an_empty_number_is_zero_and_leading_zeros_count_for_nothing() {
 #[test]
 fn what_is_no_number_is_wrong_usage() {
     let scratch = Scratch::new();
-    for wrong in ["1k", "k", "-1", "+1", " 1", "1 ", "==", "1=", "=1", "0x10", "1.5", "unlimited", "\u{661}"] {
+    for wrong in ["1k", "k", "-1", "+1", " 1", "1 ", "==", "1=", "=1", "0x10", "1.5", "infinity", "\u{661}"] {
         refused(&scratch.run("softlimit", &["-o", wrong, "true"]), 100, USAGE);
     }
     refused(&scratch.run("softlimit", &["-c1k", "-o"]), 100, USAGE);

@@ -3,7 +3,7 @@
 use std::io;
 
 pub use nix::sys::resource::Resource;
-use nix::sys::resource::{getrlimit, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, getrlimit, setrlimit};
 
 /// The whole address space, if the system can limit it.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
@@ -62,6 +62,11 @@ pub fn get(resource: Resource) -> io::Result<Limit> {
 pub fn set_soft(resource: Resource, soft: u64) -> io::Result<()> {
     let (_, hard) = getrlimit(resource)?;
     Ok(setrlimit(resource, soft as _, hard)?)
+}
+
+/// Lifts the soft and the hard limit. If there is a hard limit, that needs CAP_SYS_RESOURCE on Linux, and root elsewhere.
+pub fn lift(resource: Resource) -> io::Result<()> {
+    Ok(setrlimit(resource, RLIM_INFINITY, RLIM_INFINITY)?)
 }
 
 /// Raises the soft limit to `enough`, or as far as that is permitted.
