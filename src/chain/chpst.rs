@@ -165,7 +165,7 @@ impl<'a> Asked<'a> {
     fn read_environment(&self, environment: &mut Environment, dir: &OsStr) -> anyhow::Result<()> {
         let start =
             sys::fd::open_read(Path::new(".")).with_context(|| text!("unable to open current working directory"))?;
-        envdir::change(environment, dir, ": ", |error, reading| {
+        envdir::change(environment, b"", dir, ": ", |error, reading| {
             if error.kind() != io::ErrorKind::IsADirectory {
                 return Err(error).context(reading);
             }

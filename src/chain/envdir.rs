@@ -18,11 +18,12 @@ use crate::service::exec::{self, Environment};
 
 const PROGRAM: Program = Program {
     name: "envdir",
-    synopsis: "dir child [arg ...]",
+    synopsis: "[-p prefix] dir child [arg ...]",
     usage: "envdir: usage: envdir dir child",
     usage_exit: cli::TEMPORARY,
     about: "Runs a program with environment variables that are set and removed by files in a directory.",
     options: &[
+        ("-p prefix", "put this in front of each name"),
         ("dir", "each file is a variable: its first line is the value; an empty file removes the variable"),
         ("child", "the program to run"),
         ("arg ...", "its arguments"),
@@ -35,20 +36,22 @@ pub fn main(call: Call) -> i32 {
 }
 
 fn run(call: &Call) -> anyhow::Result<u8> {
-    let (dir, child) = exec::operand(call.words())?;
+    let mut prefix: &[u8] = b"";
+    let (dir, child) = exec::operand(super::later_option(call.words(), "p:", |value| prefix = value)?)?;
     let start = sys::fd::open_read(Path::new(".")).with_context(|| text!("unable to switch to current directory"))?;
     let mut environment = Environment::inherited();
-    change(&mut environment, dir, " ", |error, reading| Err(error).context(reading))?;
+    change(&mut environment, prefix, dir, " ", |error, reading| Err(error).context(reading))?;
     sys::fd::change_directory(start.as_fd()).with_context(|| text!("unable to switch to starting directory"))?;
     drop(start);
     Err(exec::pathexec(child, Some(&environment)))
 }
 
-/// Changes to the directory `dir`, and changes `environment` by its files. They are read in the order of the directory, which matters if two names mean the same
+/// Changes to the directory `dir`, and changes `environment` by its files, with `prefix` in front of their names. They are read in the order of the directory, which matters if two names mean the same
 /// variable (`A` and `A=B`). In messages `before_name` stands between the text and the directory. A file that cannot be read is left to `unreadable`, with the reason and
 /// the text for a message.
 pub fn change(
     environment: &mut Environment,
+    prefix: &[u8],
     dir: &OsStr,
     before_name: &str,
     unreadable: impl Fn(io::Error, Text) -> anyhow::Result<()>,
@@ -62,7 +65,7 @@ pub fn change(
             continue;
         }
         match read(&name, &mut contents) {
-            Ok(true) => environment.change(name.as_bytes(), value(&mut contents))?,
+            Ok(true) => environment.change(&[prefix, name.as_bytes()].concat(), value(&mut contents))?,
             Ok(false) => {}
             Err(error) => unreadable(error, text!("unable to read ", dir, "/", name))?,
         }

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod accounts;
+mod environment;
 mod softlimit;
 
 use testkit::Finished;
