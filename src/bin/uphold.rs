@@ -13,6 +13,7 @@ type Main = fn(Call) -> i32;
 const PROGRAMS: &[(&str, Main)] = &[
     ("chpst", chain::chpst::main),
     ("envdir", chain::envdir::main),
+    ("envini", chain::envini::main),
     ("envuidgid", chain::envuidgid::main),
     ("fghack", chain::fghack::main),
     ("hupwatch", hupwatch::main),
@@ -48,7 +49,7 @@ const UPHOLD: cli::Program = cli::Program {
         ("-C SCANDIR", "the scan directory; default: $SVDIR, else /service or that of the user"),
         (
             "WORD",
-            "status (also without a word), why, log, check, start, stop, restart, reload, replace, kill, pause, cont, signal, enable, disable, new or scale (each has a page, such as uphold-start(8)), boot (see uphold-boot(8)), completions (see uphold-completions(8)), usage (see uphold-usage(8)), or a program of the suite: chpst, envdir, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, sv, svc, svlogd, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
+            "status (also without a word), why, log, check, start, stop, restart, reload, replace, kill, pause, cont, signal, enable, disable, new or scale (each has a page, such as uphold-start(8)), boot (see uphold-boot(8)), completions (see uphold-completions(8)), usage (see uphold-usage(8)), or a program of the suite: chpst, envdir, envini, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, sv, svc, svlogd, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
         ),
     ],
 };

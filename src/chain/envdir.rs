@@ -4,7 +4,7 @@
 //! Names that begin with a dot are passed over. A file that is gone when it is to be read changes nothing, and neither
 //! does a dangling link.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
@@ -64,7 +64,7 @@ pub fn change(
         if name.as_bytes().starts_with(b".") {
             continue;
         }
-        match read(&name, &mut contents) {
+        match read(&name, &mut contents, usize::MAX) {
             Ok(true) => environment.change(&[prefix, name.as_bytes()].concat(), value(&mut contents))?,
             Ok(false) => {}
             Err(error) => unreadable(error, text!("unable to read ", dir, "/", name))?,
@@ -73,8 +73,8 @@ pub fn change(
     Ok(())
 }
 
-/// Reads the whole file into `contents`. Returns false if there is no such file (any more).
-fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
+/// Reads the whole file into `contents`, if it has at most `most` bytes. Returns false if there is no such file (any more).
+pub fn read(name: &OsStr, contents: &mut Vec<u8>, most: usize) -> io::Result<bool> {
     contents.clear();
     let file = match sys::fd::open_read(Path::new(name)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -85,6 +85,9 @@ fn read(name: &OsString, contents: &mut Vec<u8>) -> io::Result<bool> {
     loop {
         match sys::fd::read(file.as_fd(), &mut piece)? {
             0 => return Ok(true),
+            count if count > most - contents.len() => {
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, "file too big"));
+            }
             count => {
                 contents.try_reserve(count).map_err(|_| io::ErrorKind::OutOfMemory)?;
                 contents.extend_from_slice(piece.get(..count).unwrap_or_default());

@@ -6,6 +6,7 @@ use cli::{LongWords, Options, Word, WrongOption};
 
 pub mod chpst;
 pub mod envdir;
+pub mod envini;
 pub mod envuidgid;
 pub mod fghack;
 mod ids;

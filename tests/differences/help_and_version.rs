@@ -3,9 +3,10 @@
 
 use testkit::Scratch;
 
-const PROGRAMS: [&str; 23] = [
+const PROGRAMS: [&str; 24] = [
     "chpst",
     "envdir",
+    "envini",
     "envuidgid",
     "fghack",
     "hupwatch",

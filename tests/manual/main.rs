@@ -19,6 +19,7 @@ const OUTSIDE: &[&str] = &["flock(2)", "nohup(1)", "ps(1)", "setrlimit(2)", "set
 const NEEDS_WORDS: &[&str] = &[
     "chpst",
     "envdir",
+    "envini",
     "envuidgid",
     "fghack",
     "hupwatch",

@@ -1,0 +1,5 @@
+//! envini, in a file of its own.
+
+#![cfg_attr(not(test), no_main)]
+
+sys::entry!(uphold::chain::envini::main);
