@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, Main)] = &[
     ("readproctitle", logging::readproctitle::main),
     ("setlock", chain::setlock::main),
     ("setuidgid", chain::setuidgid::main),
+    ("setuser", chain::setuser::main),
     ("softlimit", chain::softlimit::main),
     ("supervise", supervise::main),
     ("sv", control::sv::main),
@@ -49,7 +50,7 @@ const UPHOLD: cli::Program = cli::Program {
         ("-C SCANDIR", "the scan directory; default: $SVDIR, else /service or that of the user"),
         (
             "WORD",
-            "status (also without a word), why, log, check, start, stop, restart, reload, replace, kill, pause, cont, signal, enable, disable, new or scale (each has a page, such as uphold-start(8)), boot (see uphold-boot(8)), completions (see uphold-completions(8)), usage (see uphold-usage(8)), or a program of the suite: chpst, envdir, envini, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, softlimit, supervise, sv, svc, svlogd, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
+            "status (also without a word), why, log, check, start, stop, restart, reload, replace, kill, pause, cont, signal, enable, disable, new or scale (each has a page, such as uphold-start(8)), boot (see uphold-boot(8)), completions (see uphold-completions(8)), usage (see uphold-usage(8)), or a program of the suite: chpst, envdir, envini, envuidgid, fghack, hupwatch, multilog, pgrphack, readproctitle, setlock, setuidgid, setuser, softlimit, supervise, sv, svc, svlogd, svok, svscan, svscanboot, svstat, svup, tai64n or tai64nlocal; any other word X executes uphold-X",
         ),
     ],
 };

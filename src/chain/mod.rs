@@ -14,6 +14,7 @@ mod limits;
 pub mod pgrphack;
 pub mod setlock;
 pub mod setuidgid;
+pub mod setuser;
 pub mod softlimit;
 
 /// Scans the one option that daemontools-encore has given to a program which has none in daemontools, and returns the operands. Where the first word does not

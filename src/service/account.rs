@@ -175,9 +175,9 @@ fn account(line: &[u8]) -> Option<Account> {
     Some(Account { uid: id(ids.next()?)?, gid: id(ids.next()?)? })
 }
 
-/// `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`. What is missing at the end is empty.
+/// `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`. What is missing at the end is empty. A line with a NUL is malformed.
 fn login(line: &[u8]) -> Option<Login> {
-    let account = account(line)?;
+    let account = account(line).filter(|_| !line.contains(&0))?;
     let field = |at: usize| line.split(|&byte| byte == b':').nth(at).unwrap_or_default().to_vec();
     Some(Login { name: field(0), account, home: field(5), shell: field(6) })
 }
@@ -296,6 +296,7 @@ mod tests {
         assert_eq!(found("web:x:12:34:Web, a:/srv:/bin/sh\nweb:x:1:2::/:"), ["web", "/srv", "/bin/sh"]);
         assert_eq!(found("web:x:12:34::/srv"), ["web", "/srv", ""]);
         assert_eq!(found("web:x:12:34"), ["web", "", ""]);
+        assert_eq!(found("web:x:1:2::/\0:\nweb:x:12:34::/srv:"), ["web", "/srv", ""]);
     }
 
     #[test]

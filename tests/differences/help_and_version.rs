@@ -3,7 +3,7 @@
 
 use testkit::Scratch;
 
-const PROGRAMS: [&str; 24] = [
+const PROGRAMS: [&str; 25] = [
     "chpst",
     "envdir",
     "envini",
@@ -15,6 +15,7 @@ const PROGRAMS: [&str; 24] = [
     "readproctitle",
     "setlock",
     "setuidgid",
+    "setuser",
     "softlimit",
     "supervise",
     "sv",

@@ -1,4 +1,4 @@
-//! `setuidgid -s`: a program as another account, with all its groups.
+//! `setuidgid -s` and setuser: a program as another account, with all its groups.
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +12,7 @@ const SETUIDGID: &str = "setuidgid: usage: setuidgid account child\n";
 /// A jail in which `web` is an account with 65 groups beside its own.
 fn jail() -> Option<Jail> {
     let id = needs_program("id")?;
-    let jail = Jail::new(&["setuidgid", id.to_str().expect("text")])?;
+    let jail = Jail::new(&["setuidgid", "setuser", id.to_str().expect("text")])?;
     jail.scratch().write("etc/passwd", "web:x:12:34::/srv:/bin/web\nlone:x:13:35::/:\nbare:x:14:36\n");
     let groups = (100..165).map(|gid| format!("g{gid}:x:{gid}:db,web\n")).collect::<String>();
     jail.scratch().write("etc/group", format!("others:x:7:webb,we\nweb:x:34:web\n{groups}+more:x:8:web\n"));
@@ -82,4 +82,45 @@ fn only_root_may_change_groups() {
     let mut command = Command::new(setpriv);
     command.arg("--bounding-set=-setuid").arg(scratch.suite().path("setuidgid")).args(["-s", "daemon", "true"]);
     refused(&finish(&mut command), 111, "setuidgid: fatal: unable to setuid: permission denied\n");
+}
+
+#[test]
+fn setuser_gives_an_account_its_home_and_its_environment() {
+    let Some(jail) = jail() else { return };
+    jail.scratch().mkdir("srv");
+    let run = |account: &str, script: &str| {
+        let mut command = jail.command(&["/bin/setuser", account, "/bin/sh", "-c", script]);
+        finish(command.env("HOME", "/root").env("USER", "root").env("UID", "0").env("KEPT", "k"))
+    };
+    let show = "echo $HOME $SHELL $USER $GID $UID $KEPT; pwd; id -u; id -ru; id -g; id -rg; id -G";
+    let many = (100..165).map(|gid| format!(" {gid}")).collect::<String>();
+    printed(&run("web", show), &format!("/srv /bin/web web 34 12 k\n/srv\n12\n12\n34\n34\n34{many}\n"));
+    printed(&run("lone", "echo $HOME,$SHELL,$USER; pwd"), "/,,lone\n/\n");
+    refused(&run("bare", "true"), 111, "setuser: fatal: unable to chdir to : file does not exist\n");
+    fs::remove_dir(jail.scratch().path("srv")).expect("it is empty");
+    refused(&run("web", "true"), 111, "setuser: fatal: unable to chdir to /srv: file does not exist\n");
+    // An account that is kept elsewhere may have a longer name there.
+    jail.scratch().script("usr/bin/getent", "test $1 = passwd && echo 'far@away:x:7:8:F, G:/etc:/bin/far'");
+    printed(&run("far", "echo $HOME $SHELL $USER $GID $UID; pwd; id -G"), "/etc /bin/far far@away 8 7\n/etc\n8\n");
+}
+
+#[test]
+fn setuser_says_what_is_wrong() {
+    let scratch = Scratch::new();
+    for words in [&[][..], &["root"], &["--"]] {
+        refused(&scratch.run("setuser", words), 100, "setuser: usage: setuser account child\n");
+    }
+    for account in ["nosuch", "0", "", "-s", "--", "+root"] {
+        let line = format!("setuser: fatal: unknown account {account}\n");
+        refused(&scratch.run("setuser", &[account, "true"]), 111, &line);
+    }
+    let ran = finish(&mut scratch.ordinary("setuser", &["daemon", "true"]));
+    refused(&ran, 111, "setuser: fatal: unable to setgid: permission denied\n");
+    if needs_root() {
+        refused(
+            &scratch.run("setuser", &["daemon", "./nosuch"]),
+            111,
+            "setuser: fatal: unable to run ./nosuch: file does not exist\n",
+        );
+    }
 }

@@ -26,6 +26,7 @@ const NEEDS_WORDS: &[&str] = &[
     "pgrphack",
     "setlock",
     "setuidgid",
+    "setuser",
     "softlimit",
     "supervise",
     "sv",
