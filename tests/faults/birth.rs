@@ -73,11 +73,13 @@ fn a_supervise_that_is_killed_in_a_birth_leaves_nobody_unknown() {
     }
 }
 
-/// As init or svscan would: until it can begin. On a busy machine the child may be held up for longer than it waits.
+/// As init or svscan would: until it can begin. On a busy machine the child may be held up for longer than it waits. Only its record says that it has begun: the child has the FIFOs
+/// of its dead parent open, so somebody seems to supervise.
 fn start_until_it_stays(scratch: &Scratch, program: &str, dir: &str) -> Running {
     loop {
         let mut running = scratch.start(program, program, &[dir]);
-        wait_until("it has begun or ended", || running.ended().is_some() || is_supervised(scratch, "scan/a"));
+        let pid = running.pid();
+        wait_until("it has begun or ended", || running.ended().is_some() || supervise_of(scratch, "scan/a") == pid);
         if running.ended().is_none() {
             return running;
         }

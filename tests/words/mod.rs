@@ -7,6 +7,7 @@ mod enable;
 mod json;
 mod log;
 mod new;
+mod odd;
 mod page;
 mod scale;
 mod status;
