@@ -306,8 +306,8 @@ const CHANGES: [&str; 8] = [
     "?rename,?renameat,?renameat2",
     "?unlink,?unlinkat",
     "?rmdir",
-    "?chmod,?fchmodat,?fchmodat2",
-    "?lchown,?fchownat",
+    "?chmod,?fchmod,?fchmodat,?fchmodat2",
+    "?lchown,?fchown,?fchownat",
     "write",
 ];
 

@@ -16,7 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -268,10 +268,12 @@ pub fn make_directory(path: &Path, like: &Metadata) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
+    // By its descriptor: whoever owns the directory around it could put a link in its place.
+    let made = sys::fd::open_directory(&*new)?;
     if sys::identity::is_root() {
-        lchown(&new, Some(like.uid()), Some(like.gid()))?;
+        fchown(&made, Some(like.uid()), Some(like.gid()))?;
     }
-    fs::set_permissions(&new, fs::Permissions::from_mode(like.mode() & 0o7777))?;
+    made.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))?;
     fs::rename(&new, path)
 }
 
