@@ -1,6 +1,6 @@
 //! `uphold why`: in sentences, what is not as wanted about a service, because of what, and what happens next.
 //!
-//! Where a service waits for another one, that one is next, and so on: the chain ends where the reason is.
+//! Where a service waits for another one, that one is next, and so on: the chain ends where the reason is. What that one has said last follows.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ use crate::service::summary::{State, Summary};
 
 use super::Scan;
 use super::full;
-use super::log::place;
+use super::log::{self, place};
 use super::look::{self, Row};
 use super::scan::Meant;
 use super::shown;
@@ -31,6 +31,9 @@ const PROGRAM: cli::Program = cli::Program {
 /// The exit code if a service is not as wanted, or a name means nothing.
 const NOT_AS_WANTED: u8 = 1;
 
+/// How many lines of a log are shown.
+const LINES: usize = 3;
+
 /// How many services a chain has at most.
 const LONGEST: usize = 100;
 
@@ -46,7 +49,7 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
     let home = Home::open()?;
     let (mut lines, mut as_wanted) = (String::new(), right);
     for meant in meant {
-        let (mut told, mut logger) = (Vec::new(), None);
+        let (mut told, mut logger, mut culprit) = (Vec::new(), None, None);
         let mut next = Some(meant);
         while let Some(meant) = next {
             let row = look::look(&home, &meant, scan.served)?;
@@ -60,6 +63,10 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
             lines.push('\n');
             told.push(meant.name.clone());
             next = row.summary.awaited.as_deref().and_then(|name| follow(&meant, name, &told));
+            culprit = (!sentence.as_wanted && may_have_said(row.summary.state)).then_some(meant);
+        }
+        if let Some(culprit) = culprit {
+            lines += &last_lines(&culprit, &scan);
         }
         // A service whose lines nobody takes does not go on for long.
         if let Some(logger) = logger {
@@ -74,6 +81,30 @@ fn run(call: &Call, scan_dir: Option<PathBuf>) -> anyhow::Result<u8> {
     // If stdout cannot be written, there is nobody to tell.
     let _ = sys::fd::write_all(sys::fd::stdout(), lines.as_bytes());
     Ok(if as_wanted { 0 } else { NOT_AS_WANTED })
+}
+
+/// Returns whether a service that is so may have said the reason itself.
+const fn may_have_said(state: State) -> bool {
+    matches!(
+        state,
+        State::Failed
+            | State::BackingOff
+            | State::Down
+            | State::Starting
+            | State::Finishing
+            | State::Unhealthy
+            | State::Replacing
+    )
+}
+
+/// What a service has said last, indented, with a line above; nothing where it has said nothing, or its log cannot be read.
+fn last_lines(meant: &Meant, scan: &Scan) -> String {
+    let said = log::tail(meant, &scan.dir, LINES, PROGRAM.voice()).lines;
+    if said.is_empty() {
+        return String::new();
+    }
+    let above = format!("The last lines of the log of {}:\n", shown::name(&meant.name));
+    said.iter().fold(above, |text, line| format!("{text}    {line}\n"))
 }
 
 /// Parses the names, which may be behind `--`.

@@ -97,6 +97,28 @@ fn a_chain_is_followed_to_its_end() {
 }
 
 #[test]
+fn what_the_last_of_a_chain_has_said_is_shown() {
+    let mut world = World::new(!is_root());
+    let run = "exec 2>&1; for try in 1 2 3 4; do echo \"no $try db at \\033[1m\"; done; exit 1";
+    let log = ("log/run", "#!\nexec multilog t ./main");
+    world.service("db", run, &[("backoff", "1h"), ("notification-fd", "3"), log]);
+    world.service("web", "echo well; exec sleep 100000", &[("dependencies.d/db", ""), log]);
+    world.serve();
+    let db =
+        "db is down for Ns and backing off: next try in Ns. It has ended last with: exited N. It was started N times.";
+    let log = [
+        "The last lines of the log of db:",
+        "N-N-N N:N:N no N db at \\xNb[Nm",
+        "N-N-N N:N:N no N db at \\xNb[Nm",
+        "N-N-N N:N:N no N db at \\xNb[Nm",
+    ];
+    let web = "web is down for Ns and waits for db, which must be ready before it is started.";
+    wait_why(&world, &["web"], 1, &[&[web, db], &log[..]].concat());
+    wait_why(&world, &["db"], 1, &[&[db], &log[..]].concat());
+    assert!(world.uphold(&["why", "db"]).out().lines().last().is_some_and(|line| line.contains(" no 4 db")));
+}
+
+#[test]
 fn where_nothing_supervises_it_says_what_helps() {
     let mut world = World::new(!is_root());
     world.service("web", LIVES, &[]);
