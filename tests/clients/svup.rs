@@ -168,6 +168,9 @@ fn without_a_supervise_or_a_status_it_is_not_up() {
     let mut supervise = service(&scratch, "a");
     let run = wait_up(&scratch, "a");
     let files = ["status", "record"].map(|name| scratch.path("a/supervise").join(name));
+    // It is written after the record.
+    let has_pid = |status: Vec<u8>| status.get(12..16) == Some(&run.to_le_bytes()[..]);
+    wait_until("the status says so too", || fs::read(&files[0]).is_ok_and(has_pid));
     for file in &files {
         fs::remove_file(file).expect("it is there");
     }
