@@ -61,11 +61,11 @@ fn rolls_without_losing_a_request(site: &Site, targets: &[Target]) {
 fn eight_gunicorns_that_share_one_set_of_sockets() {
     let Some(mut site) = needs_server("gunicorn").and_then(|servers| Site::new(Some(&servers))) else { return };
     let address = free_address();
-    site.scratch.write("shared/web", format!("tcp {address} reuseport\n"));
+    site.scratch.write("listeners/web", format!("tcp {address} reuseport\n"));
     copies(&mut site, |site, name| {
         let own = site.scratch.path(name).join("sockets");
         std::fs::remove_dir_all(&own).expect("the example has sockets");
-        std::os::unix::fs::symlink("../shared", own).expect("a link");
+        std::os::unix::fs::symlink("../listeners", own).expect("a link");
     });
     rolls_without_losing_a_request(&site, &[Target::Tcp(address)]);
 }

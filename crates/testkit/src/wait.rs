@@ -50,9 +50,9 @@ pub fn wait_rest<T: PartialEq>(what: &str, period: Duration, mut look: impl FnMu
     })
 }
 
-/// Sleeps between two looks of a wait that started at `begin`: from 1 to 60 milliseconds, the longer the wait, the longer the sleep. A look is often a program that is run.
+/// Sleeps between two looks of a wait that started at `begin`: from 1 to 20 milliseconds, the longer the wait, the longer the sleep.
 pub(crate) fn pause(begin: Instant) {
-    thread::sleep((begin.elapsed() / 8).clamp(Duration::from_millis(1), Duration::from_millis(60)));
+    thread::sleep((begin.elapsed() / 16).clamp(Duration::from_millis(1), Duration::from_millis(20)));
 }
 
 /// Checks for `period` that `condition` stays true, for something that must not happen.
