@@ -381,7 +381,7 @@ fn listen(socket: &OwnedFd, manner: Manner) -> io::Result<()> {
 mod tests {
     use std::net::{TcpStream, UdpSocket};
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
@@ -458,28 +458,6 @@ mod tests {
         // The umask is as it was.
         fs::write(directory.path().join("f"), "").expect("a file");
         assert_ne!(fs::metadata(directory.path().join("f")).expect("it exists").mode() & 0o200, 0);
-    }
-
-    #[test]
-    fn a_stale_socket_is_taken_over_and_a_live_one_is_not() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("s");
-        let live = UnixListener::bind(&path).expect("a socket");
-        assert_eq!(errno(&Place::Unix(at(&path))), Some(libc::EADDRINUSE));
-        UnixStream::connect(&path).expect("it still listens");
-        drop(live);
-        // A child that another test makes has the descriptor for a moment.
-        let begin = std::time::Instant::now();
-        while begin.elapsed().as_secs() < 60 && UnixStream::connect(&path).is_ok() {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        let ours = open(&Place::Unix(at(&path)), Manner::default()).expect("a socket");
-        assert_eq!(errno(&Place::Unix(at(&path))), Some(libc::EADDRINUSE));
-        UnixStream::connect(&path).expect("ours listens");
-        drop(ours);
-        fs::remove_file(&path).expect("it is there");
-        let _datagrams = UnixDatagram::bind(&path).expect("a socket");
-        assert_eq!(errno(&Place::Unix(at(&path))), Some(libc::EADDRINUSE));
     }
 
     #[test]
