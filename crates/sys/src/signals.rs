@@ -11,7 +11,7 @@ use signal_hook::low_level;
 use crate::fd;
 use crate::process::Signal;
 
-/// A bit for each signal that is caught. The lowest bit, which belongs to no signal, makes the initial value nonzero: so this lies
+/// A bit for each signal that has its default action again in a child before its exec: those that are caught, and those that were ignored. The lowest bit, which belongs to no signal, makes the initial value nonzero: so this lies
 /// among initialized data, on a page that every program touches.
 static CAUGHT: AtomicU64 = AtomicU64::new(1);
 
@@ -94,8 +94,8 @@ impl Signals {
     }
 }
 
-/// Makes `signal` do nothing, unless it is ignored already. In children, and after an exec, it has its default action
-/// again.
+/// Makes `signal` do nothing, unless it is caught or ignored already. After an exec it has its default action again; in a child that borrows this process's memory it does nothing
+/// until then, so that a write fails there as it does here.
 pub fn survive(signal: Signal) {
     let is_caught = CAUGHT.load(Ordering::Relaxed) & (1 << signal as i32) != 0;
     if !is_caught && !is_ignored(signal) {
@@ -113,13 +113,15 @@ pub fn survive_writes() {
 /// nothing here, but have their default action in children and after an exec; no signal is blocked any more. Call this after
 /// [`Signals::catch`].
 pub fn hand_on_none() {
-    Signal::iterator().filter(|&signal| is_ignored(signal)).for_each(do_nothing_at);
+    for signal in Signal::iterator().filter(|&signal| is_ignored(signal)) {
+        CAUGHT.fetch_or(1 << signal as i32, Ordering::Relaxed);
+        do_nothing_at(signal);
+    }
     // This cannot fail: the set is valid.
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
 fn do_nothing_at(signal: Signal) {
-    CAUGHT.fetch_or(1 << signal as i32, Ordering::Relaxed);
     // No program asks for this signal, so it is not registered with signal-hook, which would cost every supervise 1.2
     // kB.
     let action = SigAction::new(SigHandler::Handler(do_nothing), SaFlags::SA_RESTART, SigSet::empty());
@@ -156,7 +158,7 @@ pub(crate) fn block_all() -> io::Result<Mask> {
     Ok(Mask(before))
 }
 
-/// Gives all caught signals their default action, as exec will. Runs in a child that borrows its parent's memory.
+/// Gives these signals their default action, as exec will. Runs in a child that borrows its parent's memory.
 #[cfg(target_os = "linux")]
 pub(crate) fn forget_handlers() {
     let caught = CAUGHT.load(Ordering::Relaxed);
