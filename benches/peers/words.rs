@@ -29,11 +29,11 @@ const FILES: i64 = 64;
 
 /// The row on the state of all services.
 pub fn status(bench: &Bench, report: &mut Report) -> Result<()> {
-    let kept = |suite: &&Suite| suite.origin != Origin::Before;
-    let world = |suite: Option<&Suite>| {
-        suite.filter(kept).map(|suite| World::running(suite, &bench.helpers.service, SERVICES)).transpose()
-    };
-    let worlds = bench.suites.iter().map(|suite| world(Some(suite))).collect::<Result<Vec<_>>>()?;
+    let mut worlds = Vec::new();
+    for suite in &bench.suites {
+        let has_words = suite.origin != Origin::Before;
+        worlds.push(has_words.then(|| World::running(suite, &bench.helpers.service, SERVICES)).transpose()?);
+    }
     let [samples] =
         interleave(bench, "uphold status", bench.rounds(15), |contender @ Contender { index, suite, .. }| {
             let (Some(suite), Some(Some(world))) = (suite, worlds.get(index)) else { return Ok(None) };
