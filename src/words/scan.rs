@@ -56,6 +56,10 @@ impl Scan {
                     ", or name another one with uphold -C DIR"
                 )));
             }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let help = ": ask as its owner, or as root";
+                return Err(anyhow::Error::new(text!("no permission to look at the scan directory ", dir, help)));
+            }
             entries => entries.with_context(unable)?,
         };
         let mut found = Vec::new();

@@ -1,6 +1,7 @@
 //! What nobody thinks of when he types: names that are words of ours, thousands of names, a supervise that does not answer, and one of a release to come.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use testkit::{finish, is_root, record, signal, wait_for, wait_until};
 
@@ -65,6 +66,20 @@ fn a_pattern_may_match_thousands() {
             "uphold status: no service in scan matches x*\nuphold status: no svscan serves scan: start one with svscan scan\n"
         )
     );
+}
+
+#[test]
+fn a_scan_directory_that_nobody_may_read_is_told() {
+    let world = World::new(true);
+    world.service("web", LIVES, &[]);
+    let mode = |mode| fs::set_permissions(world.scratch.path("scan"), fs::Permissions::from_mode(mode)).expect("ours");
+    mode(0o0);
+    for word in ["why", "status", "log", "check", "start", "disable"] {
+        let told = world.uphold(&[word, "web"]);
+        let line = "fatal: no permission to look at the scan directory scan: ask as its owner, or as root";
+        assert_eq!((told.code, told.out(), told.err()), (111, String::new(), format!("uphold {word}: {line}\n")));
+    }
+    mode(0o755);
 }
 
 #[test]
